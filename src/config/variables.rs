@@ -1,0 +1,93 @@
+//! Variables as the platform hands them over, and tables spread over several of them.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::ConfigError;
+
+/// All variables and secrets of the deployment that are text or JSON.
+#[derive(Default)]
+pub struct Variables(BTreeMap<String, Value>);
+
+/// A table merged from `NAME` and every `NAME_*`.
+pub(super) struct Table<T> {
+    pub(super) entries: BTreeMap<String, T>,
+    /// Which variable an entry came from, for messages.
+    pub(super) origins: BTreeMap<String, String>,
+}
+
+impl FromIterator<(String, Value)> for Variables {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(variables: I) -> Self {
+        Self(variables.into_iter().collect())
+    }
+}
+
+impl Variables {
+    /// A text variable; an empty one counts as absent.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            // A secret given as JSON arrives parsed under some tools.
+            Some(value @ Value::Object(_)) => Ok(Some(value.to_string())),
+            Some(_) => Err(ConfigError::new(name, "", "must be text")),
+        }
+    }
+
+    pub(super) fn required(&self, name: &str) -> Result<String, ConfigError> {
+        self.text(name)?.ok_or_else(|| ConfigError::new(name, "", "is missing; set it"))
+    }
+
+    /// Reads a table. An entry that appears twice, even alike, is an error: one of the two would
+    /// be lost silently.
+    pub(super) fn table<T: DeserializeOwned>(&self, name: &str) -> Result<Table<T>, ConfigError> {
+        let prefix = format!("{name}_");
+        let mut table = Table { entries: BTreeMap::new(), origins: BTreeMap::new() };
+        let parts = self.0.iter().filter(|(key, _)| *key == name || key.starts_with(&prefix));
+        for (variable, value) in parts {
+            for (entry, parsed) in read_part::<T>(variable, value)? {
+                if let Some(first) = table.origins.insert(entry.clone(), variable.clone()) {
+                    let mend = format!("is also in {first}; keep one of the two");
+                    return Err(ConfigError::new(variable, entry, mend));
+                }
+                table.entries.insert(entry, parsed);
+            }
+        }
+        Ok(table)
+    }
+}
+
+fn read_part<T: DeserializeOwned>(
+    variable: &str,
+    value: &Value,
+) -> Result<BTreeMap<String, T>, ConfigError> {
+    // Text and a parsed object take the same road, so that both give the same errors.
+    let json = match value {
+        Value::String(text) if text.trim().is_empty() => return Ok(BTreeMap::new()),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    if crate::json::check(json.as_bytes()).is_err() {
+        let mend = "must be a table (or a string that holds a JSON object), no name twice";
+        return Err(ConfigError::new(variable, "", mend));
+    }
+    let mut deserializer = serde_json::Deserializer::from_str(&json);
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let field = error.path().to_string();
+        let field = if field == "." { String::new() } else { field };
+        ConfigError::new(variable, field, shape(variable, error.inner()))
+    })
+}
+
+/// serde's message names types, fields and, for a wrong value, the value: fine for tables, not for
+/// secrets.
+fn shape(variable: &str, error: &serde_json::Error) -> String {
+    if variable.starts_with("PROVIDER_SECRETS") {
+        return "must be text: a JSON object from connection name to client secret".into();
+    }
+    let message = error.to_string();
+    message.split(" at line ").next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,10 @@
+//! Connecting an account: the requests of the connected-accounts API, and one connect session from
+//! its ticket to the stored grant.
+
+pub mod browser;
+pub mod handle;
+pub mod listing;
+pub mod policy;
+pub mod record;
+pub mod request;
+pub mod session;

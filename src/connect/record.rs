@@ -1,0 +1,161 @@
+//! The record of a connect session: what it was started with and how far it is. Stored as JSON by
+//! its object; [`super::session`] says how it moves.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::UserId;
+use crate::secret::Secret;
+use crate::time::UnixSeconds;
+
+/// Seconds a ticket lives.
+pub const TICKET_LIFETIME: i64 = 300;
+/// Seconds a state lives, from the browser's hop to the provider.
+pub const STATE_LIFETIME: i64 = 600;
+/// Seconds a connect code lives.
+pub const CODE_LIFETIME: i64 = 60;
+/// Seconds within which a completed exchange of the code may still be stored, if the vault could
+/// not at once.
+pub const STORE_LIFETIME: i64 = 600;
+/// Seconds after which nothing of a session is of use, and it is deleted.
+pub const SESSION_LIFETIME: i64 =
+    TICKET_LIFETIME + STATE_LIFETIME + CODE_LIFETIME + STORE_LIFETIME + 60;
+
+/// What an application starts a session with, checked and complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// The session's id.
+    pub session: String,
+    /// Who connects.
+    pub user: UserId,
+    /// For which client.
+    pub client_id: String,
+    /// Which connection.
+    pub connection: String,
+    /// Where the browser returns; registered for the client.
+    pub redirect_uri: String,
+    /// The application's own state, given back as it is.
+    pub state: Option<String>,
+    /// PKCE between application and vault: S256 challenge.
+    pub code_challenge: Option<String>,
+    /// Scopes to ask for, complete.
+    pub scopes: Vec<String>,
+    /// Extra parameters of the authorization request.
+    pub params: Vec<(String, String)>,
+    /// Hash of the ticket's secret.
+    pub ticket: String,
+    /// Hash of the auth session's secret.
+    pub auth_session: String,
+}
+
+/// A session as it is stored, in JSON. Sealed values are base64url envelopes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// What it was started with.
+    pub begin: Begin,
+    /// When.
+    pub created_at: UnixSeconds,
+    /// What kind of flow its state belongs to: `connect`.
+    pub flow: Flow,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// What a state is good for. A state of one kind is refused where another is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Flow {
+    /// Connecting an account.
+    Connect,
+}
+
+/// How far a session is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "snake_case")]
+pub enum Phase {
+    /// The ticket waits for the browser.
+    Started,
+    /// The browser is at the provider.
+    AtProvider {
+        /// Hash of the state's secret.
+        state: String,
+        /// Hash of the cookie.
+        cookie: String,
+        /// The state's end.
+        until: UnixSeconds,
+        /// Sealed [`ProviderSecrets`].
+        secrets: String,
+    },
+    /// The connect code waits for the application.
+    Returned {
+        /// Hash of the connect code's secret.
+        connect_code: String,
+        /// Its end.
+        until: UnixSeconds,
+        /// Sealed [`ProviderSecrets`].
+        secrets: String,
+        /// The provider's code, sealed.
+        code: String,
+    },
+    /// The code is being redeemed. A session that stays here lost the provider's answer; the code
+    /// is not sent twice, for a second use may end the grant (RFC 6749 §4.1.2).
+    Completing {
+        /// Hash of the connect code's secret.
+        connect_code: String,
+    },
+    /// The tokens are here and not yet in the vault.
+    Redeemed {
+        /// Hash of the connect code's secret.
+        connect_code: String,
+        /// Until when they may be stored.
+        until: UnixSeconds,
+        /// The sealed [`Store`].
+        store: String,
+    },
+    /// The account is connected.
+    Finished,
+    /// Nothing can come of it any more.
+    Failed,
+}
+
+/// What goes to the provider and must come back, sealed between the hops.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ProviderSecrets {
+    /// PKCE's verifier between vault and provider.
+    #[serde(with = "crate::secret::exposed")]
+    pub verifier: Secret,
+    /// The nonce of the ID token.
+    #[serde(with = "crate::secret::exposed")]
+    pub nonce: Secret,
+}
+
+/// Why a step is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Denied {
+    /// No such session, or not this handle of it.
+    Unknown,
+    /// The handle was used already, or the session is over.
+    Used,
+    /// Too late.
+    Expired,
+    /// Another browser than the one that opened the ticket.
+    OtherBrowser,
+    /// The provider's answer came to another connection's callback, or from another issuer.
+    OtherProvider,
+    /// Another user or client than the one that began.
+    OtherUser,
+    /// Another redirect URI than the one of the request.
+    OtherRedirect,
+    /// The code verifier is missing, wrong, or not expected.
+    Verifier,
+    /// The provider refused the code.
+    CodeRefused,
+    /// The provider's answer to the code is lost or unreadable.
+    ProviderUnavailable,
+    /// The provider does not accept our registration.
+    ProviderMisconfigured,
+    /// The provider's word on who the user is does not hold.
+    Identity,
+    /// The vault could not store the grant now; completing again within ten minutes will.
+    NotStored,
+}

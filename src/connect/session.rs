@@ -1,0 +1,332 @@
+//! One connect, from the application's request to the stored grant.
+//!
+//! ```text
+//! Started ──open──▶ AtProvider ──return──▶ Returned ──complete──▶ Completing ──▶ Redeemed ──▶ Finished
+//!    │                  │                     │                        │
+//!    └──────────────────┴─────────────────────┴──────▶ Failed ◀────────┘
+//! ```
+//!
+//! The provider's code waits, sealed, until the user who began the connect completes it with a
+//! token of their own. That a browser finished the flow proves nothing about whose browser it was:
+//! this is the rule against cross-user session fixation (RFC 9700 and its update).
+
+use url::Url;
+
+use super::handle::{self, Handle};
+use super::record::{
+    Begin, CODE_LIFETIME, Denied, Flow, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME,
+    Session, TICKET_LIFETIME,
+};
+use crate::encoding;
+use crate::message::connect::{Complete, Return};
+use crate::message::vault::Store;
+use crate::seal::{Place, SealError, Sealer};
+use crate::secret::Secret;
+use crate::time::UnixSeconds;
+
+/// What the browser needs to go to the provider.
+#[derive(Debug)]
+pub struct Opened {
+    /// `state`.
+    pub state: Secret,
+    /// The cookie's value.
+    pub cookie: Secret,
+    /// What goes into the authorization request.
+    pub secrets: ProviderSecrets,
+}
+
+/// What completing does next.
+#[derive(Debug)]
+pub enum Completion {
+    /// Redeem the code; `completing` is to be stored first.
+    Redeem {
+        /// The provider's code.
+        code: Secret,
+        /// Verifier and nonce.
+        secrets: ProviderSecrets,
+    },
+    /// The tokens are here: store them.
+    Store(Box<Store>),
+}
+
+/// A step that is refused, or that cannot be taken for want of a key.
+#[derive(Debug)]
+pub enum Fault {
+    /// Refused. The session may have changed (it failed), and is to be stored.
+    Denied(Denied),
+    /// Nothing changed.
+    Seal(SealError),
+}
+
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<SealError> for Fault {
+    fn from(error: SealError) -> Self {
+        Self::Seal(error)
+    }
+}
+
+impl Session {
+    /// A session that was just begun.
+    pub fn new(begin: Begin, now: UnixSeconds) -> Self {
+        Self { begin, created_at: now, flow: Flow::Connect, phase: Phase::Started }
+    }
+
+    /// Whether this ticket may be opened now.
+    ///
+    /// # Errors
+    /// [`Denied`]; nothing changes.
+    pub fn check_ticket(&self, ticket: &Secret, now: UnixSeconds) -> Result<(), Denied> {
+        if !handle::matches(ticket, &self.begin.ticket) {
+            return Err(Denied::Unknown);
+        }
+        if self.phase != Phase::Started {
+            return Err(Denied::Used);
+        }
+        if now >= self.created_at + TICKET_LIFETIME {
+            return Err(Denied::Expired);
+        }
+        Ok(())
+    }
+
+    /// Opens the ticket: the browser goes to the provider.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing changes.
+    pub fn open(
+        &mut self,
+        ticket: &Secret,
+        sealer: &Sealer<'_>,
+        now: UnixSeconds,
+    ) -> Result<Opened, Fault> {
+        self.check_ticket(ticket, now)?;
+        let random = || handle::random().map_err(|_| SealError::CannotSeal);
+        let verifier = encoding::random::<32>().map_err(|_| SealError::CannotSeal)?;
+        let secrets = ProviderSecrets {
+            verifier: Secret::new(encoding::base64url(verifier)),
+            nonce: Secret::new(random()?),
+        };
+        let state = Handle { session: self.begin.session.clone(), secret: Secret::new(random()?) };
+        let cookie = Secret::new(random()?);
+        let json = serde_json::to_string(&secrets).map_err(|_| SealError::CannotSeal)?;
+        self.phase = Phase::AtProvider {
+            state: handle::hash(&state.secret),
+            cookie: handle::hash(&cookie),
+            until: now + STATE_LIFETIME,
+            secrets: self.seal(sealer, "provider_secrets", &Secret::new(json))?,
+        };
+        Ok(Opened { state: state.text(), cookie, secrets })
+    }
+
+    /// Takes the provider's answer and says where the browser goes. `from_provider`: `iss` is what
+    /// this provider sends.
+    ///
+    /// # Errors
+    /// [`Fault`]: an error page, never a redirect. Only an answer from another provider changes
+    /// something: it ends the session.
+    pub fn returned(
+        &mut self,
+        back: &Return,
+        from_provider: bool,
+        sealer: &Sealer<'_>,
+        now: UnixSeconds,
+    ) -> Result<Secret, Fault> {
+        let Phase::AtProvider { state, cookie, until, secrets } = &self.phase else {
+            return Err(Denied::Used.into());
+        };
+        if self.flow != Flow::Connect || !handle::matches(&back.state, state) {
+            return Err(Denied::Unknown.into());
+        }
+        if !back.cookie.as_ref().is_some_and(|presented| handle::matches(presented, cookie)) {
+            return Err(Denied::OtherBrowser.into());
+        }
+        if now >= *until {
+            return Err(Denied::Expired.into());
+        }
+        if back.connection != self.begin.connection || !from_provider {
+            self.phase = Phase::Failed;
+            return Err(Denied::OtherProvider.into());
+        }
+        let code = match (&back.code, &back.error) {
+            (Some(code), None) => code,
+            (_, error) => {
+                let error = error.as_deref().unwrap_or("server_error");
+                self.phase = Phase::Failed;
+                return Ok(self.failed_location(error));
+            }
+        };
+        let secrets = secrets.clone();
+        let waiting = self.seal(sealer, "provider_code", code)?;
+        let connect_code = Handle {
+            session: self.begin.session.clone(),
+            secret: Secret::new(handle::random().map_err(|_| SealError::CannotSeal)?),
+        };
+        self.phase = Phase::Returned {
+            connect_code: handle::hash(&connect_code.secret),
+            until: now + CODE_LIFETIME,
+            secrets,
+            code: waiting,
+        };
+        Ok(self.location(&[("connect_code", connect_code.text().expose())]))
+    }
+
+    /// Completes for the application.
+    ///
+    /// # Errors
+    /// [`Fault`]. Whoever holds the auth session and is another user or client, or shows the right
+    /// code with a wrong verifier or redirect URI, ends the session: its code is never redeemed.
+    pub fn complete(
+        &mut self,
+        ask: &Complete,
+        sealer: &Sealer<'_>,
+        now: UnixSeconds,
+    ) -> Result<Completion, Fault> {
+        if !handle::matches(&ask.auth_session, &self.begin.auth_session) {
+            return Err(Denied::Unknown.into());
+        }
+        if matches!(self.phase, Phase::Finished | Phase::Failed) {
+            return Err(Denied::Used.into());
+        }
+        if ask.user != self.begin.user || ask.client_id != self.begin.client_id {
+            self.phase = Phase::Failed;
+            return Err(Denied::OtherUser.into());
+        }
+        let (connect_code, until) = match &self.phase {
+            Phase::Returned { connect_code, until, .. }
+            | Phase::Redeemed { connect_code, until, .. } => (connect_code, *until),
+            Phase::Completing { .. } => return Err(Denied::Used.into()),
+            _ => return Err(Denied::Unknown.into()),
+        };
+        if !handle::matches(&ask.connect_code, connect_code) {
+            return Err(Denied::Unknown.into());
+        }
+        if now >= until {
+            self.phase = Phase::Failed;
+            return Err(Denied::Expired.into());
+        }
+        if ask.redirect_uri != self.begin.redirect_uri {
+            self.phase = Phase::Failed;
+            return Err(Denied::OtherRedirect.into());
+        }
+        if !self.verifier_fits(ask.code_verifier.as_ref()) {
+            self.phase = Phase::Failed;
+            return Err(Denied::Verifier.into());
+        }
+        let completion = match &self.phase {
+            Phase::Returned { secrets, code, .. } => {
+                let secrets = self.unseal(sealer, "provider_secrets", secrets)?;
+                Completion::Redeem {
+                    code: self.unseal(sealer, "provider_code", code)?,
+                    secrets: serde_json::from_str(secrets.expose())
+                        .map_err(|_| SealError::Corrupt)?,
+                }
+            }
+            Phase::Redeemed { store, .. } => {
+                let store = self.unseal(sealer, "tokens", store)?;
+                let store = serde_json::from_str(store.expose()).map_err(|_| SealError::Corrupt)?;
+                return Ok(Completion::Store(Box::new(store)));
+            }
+            _ => return Err(Denied::Unknown.into()),
+        };
+        self.phase = Phase::Completing { connect_code: connect_code.clone() };
+        Ok(completion)
+    }
+
+    /// Keeps redeemed tokens until the vault has them.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing changes.
+    pub fn redeemed(
+        &mut self,
+        store: &Store,
+        sealer: &Sealer<'_>,
+        now: UnixSeconds,
+    ) -> Result<(), SealError> {
+        let Phase::Completing { connect_code } = &self.phase else {
+            return Err(SealError::CannotSeal);
+        };
+        let json = serde_json::to_string(store).map_err(|_| SealError::CannotSeal)?;
+        self.phase = Phase::Redeemed {
+            connect_code: connect_code.clone(),
+            until: now + STORE_LIFETIME,
+            store: self.seal(sealer, "tokens", &Secret::new(json))?,
+        };
+        Ok(())
+    }
+
+    /// Whether the verifier is there exactly if a challenge was, and fits it (RFC 7636 §4.6).
+    fn verifier_fits(&self, verifier: Option<&Secret>) -> bool {
+        match (&self.begin.code_challenge, verifier) {
+            (None, None) => true,
+            (Some(challenge), Some(verifier)) => {
+                let computed = encoding::base64url(verifier.sha256());
+                encoding::equal(computed.as_bytes(), challenge.as_bytes())
+            }
+            _ => false,
+        }
+    }
+
+    fn failed_location(&self, error: &str) -> Secret {
+        let (error, description) = outward(error);
+        self.location(&[("error", error), ("error_description", description)])
+    }
+
+    /// The redirect URI with parameters appended to its query, and the application's state.
+    fn location(&self, params: &[(&str, &str)]) -> Secret {
+        let state = self.begin.state.as_deref().map(|state| ("state", state));
+        let params: Vec<(&str, &str)> = params.iter().copied().chain(state).collect();
+        let location = Url::parse(&self.begin.redirect_uri).map(|mut url| {
+            url.query_pairs_mut().extend_pairs(params);
+            url.to_string()
+        });
+        Secret::new(location.unwrap_or_default())
+    }
+
+    fn place<'a>(&'a self, field: &'a str) -> Place<'a> {
+        Place {
+            issuer: &self.begin.user.issuer,
+            subject: &self.begin.user.subject,
+            connection: &self.begin.connection,
+            account: &self.begin.session,
+            field,
+            generation: 0,
+        }
+    }
+
+    fn seal(&self, sealer: &Sealer<'_>, field: &str, secret: &Secret) -> Result<String, SealError> {
+        let envelope = sealer.seal(&self.place(field), secret.expose().as_bytes())?;
+        Ok(encoding::base64url(envelope))
+    }
+
+    fn unseal(&self, sealer: &Sealer<'_>, field: &str, text: &str) -> Result<Secret, SealError> {
+        let envelope = encoding::from_base64url(text).ok_or(SealError::Corrupt)?;
+        let bytes = sealer.open(&self.place(field), &envelope)?;
+        std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
+    }
+}
+
+/// The provider's error as it goes on to the application: registered codes as they are, all others
+/// as `server_error`; never the provider's text, which we cannot vouch for.
+fn outward(error: &str) -> (&'static str, &'static str) {
+    match error {
+        "access_denied" => ("access_denied", "The user or the provider declined."),
+        "login_required"
+        | "interaction_required"
+        | "consent_required"
+        | "account_selection_required" => {
+            ("interaction_required", "The provider needs the user to interact.")
+        }
+        "invalid_scope" => ("invalid_scope", "The provider does not know a requested scope."),
+        "temporarily_unavailable" => {
+            ("temporarily_unavailable", "The provider cannot answer at the moment.")
+        }
+        "invalid_request" | "unauthorized_client" | "unsupported_response_type" => {
+            ("server_error", "The provider does not accept the connection's configuration.")
+        }
+        _ => ("server_error", "The provider could not do it."),
+    }
+}

@@ -1,0 +1,256 @@
+//! `/me/v1/connected-accounts`: the user's application connects, lists and deletes accounts.
+
+use serde_json::{Value, json};
+use worker::{Env, Response};
+
+use super::http::{self, Incoming};
+use super::objects::{self, NoAnswer};
+use super::{clock, key_check, log, tokens};
+use crate::config::{Client, Config};
+use crate::connect::listing::{self, Page};
+use crate::connect::policy::{self, CREATE, DELETE, READ};
+use crate::connect::record::TICKET_LIFETIME;
+use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
+use crate::error::{Event, Problem, ValidationError};
+use crate::ids::{AccountId, UserId};
+use crate::jwt::Refusal;
+use crate::jwt::access_token::AccessToken;
+use crate::message::vault::{Act, Answer, Ask};
+use crate::message::{connect, directory, registry};
+use crate::secret::Secret;
+use crate::vault::record::AccountView;
+
+/// Serves the path below `/me/v1/connected-accounts/`.
+pub async fn serve(
+    incoming: Incoming,
+    rest: &str,
+    env: &Env,
+    config: &Config,
+) -> worker::Result<Response> {
+    let origin = incoming.header("origin");
+    let allowed = origin.filter(|origin| policy::preflight_allowed(config, origin));
+    let mut response = if incoming.method == "OPTIONS" {
+        preflight()?
+    } else {
+        match answer(incoming, rest, env, config).await {
+            Ok((204, _)) => Response::empty()?.with_status(204),
+            Ok((status, body)) => http::json(status, &body)?,
+            Err(problem) => {
+                let reason = format!("{}: {}", problem.status, problem.detail);
+                log::event(&Event::new("connected_accounts_refused", reason));
+                http::problem(&problem)?
+            }
+        }
+    };
+    // An origin of none of our clients reads nothing, errors included.
+    let headers = response.headers_mut();
+    headers.set("vary", "Origin")?;
+    if let Some(origin) = allowed {
+        headers.set("access-control-allow-origin", &origin)?;
+        headers.set("access-control-expose-headers", "DPoP-Nonce, Retry-After")?;
+    }
+    Ok(response)
+}
+
+fn preflight() -> worker::Result<Response> {
+    let mut response = Response::empty()?.with_status(204);
+    let headers = response.headers_mut();
+    headers.set("access-control-allow-methods", "GET, POST, DELETE")?;
+    headers
+        .set("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client")?;
+    headers.set("access-control-max-age", "600")?;
+    Ok(response)
+}
+
+type Answered = Result<(u16, Value), Problem>;
+
+async fn answer(mut incoming: Incoming, rest: &str, env: &Env, config: &Config) -> Answered {
+    let wrong_method = |allow: &str| Problem::new(405, format!("Use {allow}."));
+    let method = incoming.method.clone();
+    match (rest, method.as_str()) {
+        ("connect", "POST") => {
+            let caller = Caller::of(&incoming, CREATE, env, config).await?;
+            let body = read_body(&mut incoming).await?;
+            let content_type = incoming.header("content-type");
+            caller.connect(request::read(content_type.as_deref(), &body)?).await
+        }
+        ("complete", "POST") => {
+            let caller = Caller::of(&incoming, CREATE, env, config).await?;
+            let body = read_body(&mut incoming).await?;
+            let content_type = incoming.header("content-type");
+            caller.complete(request::read(content_type.as_deref(), &body)?).await
+        }
+        ("accounts", "GET") => {
+            let caller = Caller::of(&incoming, READ, env, config).await?;
+            let page = Page::read(incoming.query.expose())?;
+            Ok((200, page.accounts(&caller.accounts(&page).await?)))
+        }
+        ("connections", "GET") => {
+            let caller = Caller::of(&incoming, READ, env, config).await?;
+            let page = Page::read(incoming.query.expose())?;
+            Ok((200, page.connections(config, caller.client)))
+        }
+        ("connect" | "complete", _) => Err(wrong_method("POST")),
+        ("accounts" | "connections", _) => Err(wrong_method("GET")),
+        (rest, method) => match (rest.strip_prefix("accounts/"), method) {
+            (Some(id), "DELETE") => {
+                let caller = Caller::of(&incoming, DELETE, env, config).await?;
+                let id = AccountId::parse(id).ok_or_else(|| {
+                    let detail = "must be the id of a connected account: cac_ and letters, digits";
+                    Problem::invalid(vec![ValidationError { detail, field: "id" }])
+                })?;
+                caller.delete(&id).await
+            }
+            (Some(_), _) => Err(wrong_method("DELETE")),
+            (None, _) => Err(Problem::new(404, "There is nothing at this address.")),
+        },
+    }
+}
+
+async fn read_body(incoming: &mut Incoming) -> Result<Vec<u8>, Problem> {
+    incoming
+        .body(MAX_BODY)
+        .await
+        .ok_or_else(|| Problem::new(413, "The body is larger than 32 KiB."))
+}
+
+/// A verified caller.
+struct Caller<'a> {
+    token: AccessToken,
+    client: &'a Client,
+    env: &'a Env,
+    config: &'a Config,
+}
+
+impl<'a> Caller<'a> {
+    async fn of(
+        incoming: &Incoming,
+        scope: &'static str,
+        env: &'a Env,
+        config: &'a Config,
+    ) -> Result<Self, Problem> {
+        let authorization = incoming.header("authorization").map(Secret::new);
+        let bearer = policy::bearer(authorization.as_ref().map(Secret::expose))?;
+        let verified =
+            tokens::verify_access_token(env, config, &Secret::new(bearer), clock::now()).await;
+        let token = verified.map_err(|refusal| {
+            log::event(&Event::new("access_token_refused", refusal.reason()));
+            match refusal {
+                Refusal::KeysUnavailable => Problem::unavailable(5),
+                _ => policy::refused(),
+            }
+        })?;
+        let client = policy::check(config, &token, scope)?;
+        policy::check_origin(client, incoming.header("origin").as_deref())?;
+        Ok(Self { token, client, env, config })
+    }
+
+    fn user(&self) -> &UserId {
+        &self.token.user
+    }
+
+    async fn connect(&self, body: ConnectBody) -> Answered {
+        let Self { token, client, env, config } = self;
+        let find = |name: &str| config.connections.get(name).cloned();
+        let session = body.begin(&token.user, &token.client_id, client, find)?;
+        key_check::remember(env, config).await.map_err(unavailable)?;
+        // The wider object first: whoever has an account can be found from the registry down.
+        let add_user = registry::Ask::Add { user: token.user.clone() };
+        let shard = config.names.registry(&token.user);
+        objects::ask(env, &shard, &add_user).await.map_err(unavailable)?;
+        let add = directory::Ask::Add { connection: session.begin.connection.clone() };
+        let directory = config.names.directory(&token.user);
+        objects::ask(env, &directory, &add).await.map_err(unavailable)?;
+        let name = config.names.connect_session(&session.begin.session);
+        let begin = connect::Ask::Begin(Box::new(session.begin));
+        match objects::ask(env, &name, &begin).await.map_err(unavailable)? {
+            connect::Answer::Begun => {}
+            _ => return Err(Problem::unavailable(5)),
+        }
+        Ok((
+            201,
+            json!({
+                "auth_session": session.auth_session.expose(),
+                "connect_uri": config.public_url.path("/connected-accounts/connect"),
+                "connect_params": { "ticket": session.ticket.expose() },
+                "expires_in": TICKET_LIFETIME,
+            }),
+        ))
+    }
+
+    async fn complete(&self, body: CompleteBody) -> Answered {
+        let (session, complete) = body.complete(self.user(), &self.token.client_id)?;
+        let name = self.config.names.connect_session(&session);
+        let ask = connect::Ask::Complete(complete);
+        match objects::ask(self.env, &name, &ask).await.map_err(unavailable)? {
+            connect::Answer::Completed { account, connection } => {
+                log::event(&Event {
+                    client_id: Some(self.token.client_id.clone()),
+                    connection: Some(connection.clone()),
+                    ..Event::new("account_connected", account.id.to_string())
+                });
+                Ok((201, listing::account_item(&account, &connection)))
+            }
+            connect::Answer::Denied(denied) => Err(policy::completion_denied(denied)),
+            _ => Err(Problem::unavailable(5)),
+        }
+    }
+
+    /// The user's accounts at all connections the page wants, each with its connection.
+    async fn accounts(&self, page: &Page) -> Result<Vec<(String, AccountView)>, Problem> {
+        let mut accounts = Vec::new();
+        for connection in self.connections().await? {
+            if !page.wants(&connection) {
+                continue;
+            }
+            if let Answer::Accounts(found) = self.ask_vault(&connection, Act::Accounts).await? {
+                accounts.extend(found.into_iter().map(|account| (connection.clone(), account)));
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// Deletes wherever the account is. An id that is nobody's, or another user's, is as good as
+    /// deleted: it is not among this user's accounts.
+    async fn delete(&self, id: &AccountId) -> Answered {
+        for connection in self.connections().await? {
+            let act = Act::Delete { account: id.clone() };
+            if let Answer::Deleted(true) = self.ask_vault(&connection, act).await? {
+                log::event(&Event {
+                    client_id: Some(self.token.client_id.clone()),
+                    connection: Some(connection),
+                    ..Event::new("account_deleted", id.to_string())
+                });
+                break;
+            }
+        }
+        Ok((204, Value::Null))
+    }
+
+    /// The connections this user ever started.
+    async fn connections(&self) -> Result<Vec<String>, Problem> {
+        let Self { env, config, .. } = self;
+        key_check::compare(env, config).await.map_err(unavailable)?;
+        let directory = config.names.directory(self.user());
+        match objects::ask(env, &directory, &directory::Ask::List).await.map_err(unavailable)? {
+            directory::Answer::Connections(names) => Ok(names),
+            directory::Answer::Added => Err(Problem::unavailable(5)),
+        }
+    }
+
+    async fn ask_vault(&self, connection: &str, act: Act) -> Result<Answer, Problem> {
+        let vault = self.config.names.vault(self.user(), connection);
+        let ask = Ask { user: self.user().clone(), connection: connection.to_owned(), act };
+        objects::ask(self.env, &vault, &ask).await.map_err(unavailable)
+    }
+}
+
+fn unavailable(error: NoAnswer) -> Problem {
+    match error {
+        NoAnswer::Unavailable => Problem::unavailable(5),
+        NoAnswer::KeyUnavailable | NoAnswer::Misconfigured => Problem {
+            retry_after: Some(60),
+            ..Problem::new(503, "The vault's configuration needs its operator; nothing is lost.")
+        },
+    }
+}

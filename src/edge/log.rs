@@ -1,0 +1,20 @@
+//! The operator's log: one JSON line per event.
+
+use worker::console_log;
+
+use crate::error::Event;
+
+/// Writes one line.
+pub fn event(event: &Event) {
+    console_log!("{}", event.line());
+}
+
+/// The kind of a platform error. Its text is not logged: it may quote what was being handled.
+pub fn kind(error: &worker::Error) -> &'static str {
+    match error {
+        worker::Error::JsError(_) => "platform",
+        worker::Error::RustError(_) => "worker",
+        worker::Error::BindingError(_) => "binding",
+        _ => "other",
+    }
+}

@@ -1,0 +1,237 @@
+//! `ConnectSession`: one connect in flight, and its record.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::{detached, redeem, sql};
+use crate::config::{Config, Connection};
+use crate::connect::record::{Begin, Denied, Phase, SESSION_LIFETIME, Session};
+use crate::connect::session::{Completion, Fault};
+use crate::edge::objects::{self, NoAnswer, Trouble};
+use crate::edge::providers::{self, NoProvider};
+use crate::edge::{clock, configuration};
+use crate::message::connect::{Answer, Ask, CREATE, Complete, Return};
+use crate::message::vault::{self, Act, Store};
+use crate::provider::authorize;
+use crate::provider::endpoints::Provider;
+use crate::seal::Sealer;
+use crate::secret::Secret;
+
+/// One per connect.
+#[durable_object(alarm)]
+pub struct ConnectSession {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+}
+
+impl DurableObject for ConnectSession {
+    fn new(state: State, env: Env) -> Self {
+        Self { inner: Rc::new(Inner { state, env }) }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        objects::answer(request, |ask| self.inner.clone().answer(ask)).await
+    }
+
+    /// The session is over in any case.
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.inner.state.storage().delete_all().await?;
+        Response::empty()
+    }
+}
+
+impl Inner {
+    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
+        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+        match ask {
+            Ask::Begin(begin) => self.begin(*begin).await,
+            Ask::Open { ticket } => self.open(&config, &ticket).await,
+            Ask::Return(back) => self.returned(&config, &back).await,
+            Ask::Complete(complete) => {
+                // The code is redeemed once, so this goes on even if the application hangs up.
+                let (this, config) = (self.clone(), config.clone());
+                let work = async move { this.complete(&config, &complete).await };
+                detached::run(&self.state, work).await.unwrap_or(Err(Trouble::Failed("detached")))
+            }
+        }
+    }
+
+    async fn begin(&self, begin: Begin) -> Result<Answer, Trouble> {
+        if self.load()?.is_some() {
+            return Ok(Answer::Denied(Denied::Used));
+        }
+        sql::run(&self.state.storage().sql(), CREATE, vec![])?;
+        self.save(&Session::new(begin, clock::now()))?;
+        let life = Duration::from_secs(SESSION_LIFETIME.unsigned_abs());
+        self.state.storage().set_alarm(life).await?;
+        Ok(Answer::Begun)
+    }
+
+    async fn open(&self, config: &Config, ticket: &Secret) -> Result<Answer, Trouble> {
+        let now = clock::now();
+        let Some(session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        if let Err(denied) = session.check_ticket(ticket, now) {
+            return Ok(Answer::Denied(denied));
+        }
+        let (connection, provider) = match self.provider(config, &session).await {
+            Ok(found) => found,
+            Err(denied) => return Ok(Answer::Denied(denied)),
+        };
+        // Between the check above and here another request may have used the ticket.
+        let Some(mut session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let name = config.names.connect_session(&session.begin.session);
+        let opened = match session.open(ticket, &Sealer::new(&config.key_ring, &name), now) {
+            Ok(opened) => opened,
+            Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
+            Err(Fault::Seal(error)) => return Err(error.into()),
+        };
+        let ask = authorize::Ask {
+            callback: &config.public_url.callback(&session.begin.connection),
+            state: opened.state.expose(),
+            nonce: opened.secrets.nonce.expose(),
+            verifier: opened.secrets.verifier.expose(),
+            scopes: &session.begin.scopes,
+            params: &session.begin.params,
+        };
+        let Some(location) = authorize::url(connection, &provider, &ask) else {
+            return Ok(Answer::Denied(Denied::ProviderMisconfigured));
+        };
+        self.save(&session)?;
+        Ok(Answer::Opened { location: location.into(), cookie: opened.cookie })
+    }
+
+    async fn returned(&self, config: &Config, back: &Return) -> Result<Answer, Trouble> {
+        let Some(session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let provider = match self.provider(config, &session).await {
+            Ok((_, provider)) => provider,
+            Err(denied) => return Ok(Answer::Denied(denied)),
+        };
+        let Some(mut session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let name = config.names.connect_session(&session.begin.session);
+        let sealer = Sealer::new(&config.key_ring, &name);
+        let from_provider = provider.accepts_response_from(back.iss.as_deref());
+        let result = session.returned(back, from_provider, &sealer, clock::now());
+        self.save(&session)?;
+        match result {
+            Ok(location) => Ok(Answer::Returned { location }),
+            Err(Fault::Denied(denied)) => Ok(Answer::Denied(denied)),
+            Err(Fault::Seal(error)) => Err(error.into()),
+        }
+    }
+
+    async fn complete(&self, config: &Config, ask: &Complete) -> Result<Answer, Trouble> {
+        let Some(mut session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let name = config.names.connect_session(&session.begin.session);
+        let sealer = Sealer::new(&config.key_ring, &name);
+        let completion = session.complete(ask, &sealer, clock::now());
+        // `completing` is durable before the code leaves; so is a session that was burned.
+        self.save(&session)?;
+        let store = match completion {
+            Ok(Completion::Store(store)) => store,
+            Ok(Completion::Redeem { code, secrets }) => {
+                let redeemed = match self.provider(config, &session).await {
+                    Ok((connection, provider)) => {
+                        let redeem = redeem::Redeem {
+                            env: &self.env,
+                            config,
+                            connection,
+                            provider: &provider,
+                            scopes: &session.begin.scopes,
+                        };
+                        let callback = config.public_url.callback(&session.begin.connection);
+                        redeem.code(&callback, &code, &secrets).await
+                    }
+                    Err(denied) => Err(denied),
+                };
+                match redeemed {
+                    Ok(store) => {
+                        session.redeemed(&store, &sealer, clock::now())?;
+                        self.save(&session)?;
+                        Box::new(store)
+                    }
+                    Err(denied) => {
+                        session.phase = Phase::Failed;
+                        self.save(&session)?;
+                        return Ok(Answer::Denied(denied));
+                    }
+                }
+            }
+            Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
+            Err(Fault::Seal(error)) => return Err(error.into()),
+        };
+        self.store(config, session, *store).await
+    }
+
+    /// Hands the grant to its vault. Until that has it, the session keeps it.
+    async fn store(
+        &self,
+        config: &Config,
+        mut session: Session,
+        store: Store,
+    ) -> Result<Answer, Trouble> {
+        let (user, connection) = (session.begin.user.clone(), session.begin.connection.clone());
+        let name = config.names.vault(&user, &connection);
+        let ask = vault::Ask { user, connection: connection.clone(), act: Act::Store(store) };
+        match objects::ask(&self.env, &name, &ask).await {
+            Ok(vault::Answer::Stored(account)) => {
+                session.phase = Phase::Finished;
+                self.save(&session)?;
+                Ok(Answer::Completed { account, connection })
+            }
+            Err(NoAnswer::KeyUnavailable) => Err(Trouble::KeyUnavailable("in the vault".into())),
+            _ => Ok(Answer::Denied(Denied::NotStored)),
+        }
+    }
+
+    async fn provider<'a>(
+        &self,
+        config: &'a Config,
+        session: &Session,
+    ) -> Result<(&'a Connection, Provider), Denied> {
+        let connection = config
+            .connections
+            .get(&session.begin.connection)
+            .ok_or(Denied::ProviderMisconfigured)?;
+        let found = providers::of(&self.env, config, connection, clock::now()).await;
+        match found {
+            Ok(provider) => Ok((connection, provider)),
+            Err(NoProvider::Unavailable) => Err(Denied::ProviderUnavailable),
+            Err(NoProvider::Incomplete) => Err(Denied::ProviderMisconfigured),
+        }
+    }
+
+    fn load(&self) -> Result<Option<Session>, Trouble> {
+        let storage = self.state.storage().sql();
+        if !sql::has_table(&storage, "session")? {
+            return Ok(None);
+        }
+        let rows = sql::run(&storage, "SELECT record FROM session WHERE id = 1", vec![])?;
+        let Some(mut row) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        serde_json::from_str(&row.text()?).map(Some).map_err(|_| Trouble::Failed("record"))
+    }
+
+    fn save(&self, session: &Session) -> Result<(), Trouble> {
+        let json = serde_json::to_string(session).map_err(|_| Trouble::Failed("record"))?;
+        let upsert = "INSERT OR REPLACE INTO session (id, record) VALUES (1, ?)";
+        sql::run(&self.state.storage().sql(), upsert, vec![json.into()])?;
+        Ok(())
+    }
+}

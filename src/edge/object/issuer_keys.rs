@@ -1,0 +1,118 @@
+//! `IssuerKeys`: the last good metadata and keys of one issuer, and the only place that fetches
+//! them.
+
+use std::rc::Rc;
+
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::detached::Flights;
+use super::sql;
+use crate::config::PublicUrl;
+use crate::edge::objects::{self, Trouble};
+use crate::edge::{clock, configuration, log, outbound};
+use crate::error::Event;
+use crate::jwt::jwk::JwkSet;
+use crate::jwt::key_cache::{self, Fetches, Step};
+use crate::message::issuer::{Answer, Ask, CREATE, Published};
+use crate::provider::endpoints::Metadata;
+
+/// One per issuer.
+#[durable_object(fetch)]
+pub struct IssuerKeys {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    flights: Rc<Flights<()>>,
+}
+
+impl DurableObject for IssuerKeys {
+    fn new(state: State, env: Env) -> Self {
+        Self { inner: Rc::new(Inner { state, env, flights: Rc::default() }) }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        objects::answer(request, |ask| self.inner.clone().answer(ask)).await
+    }
+}
+
+impl Inner {
+    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
+        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+        let (published, fetches) = self.stored()?;
+        let now = clock::now();
+        match key_cache::plan(fetches, ask.renew, now) {
+            Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
+            Step::Unavailable => Ok(Answer::Unavailable),
+            Step::Fetch => {
+                let this = self.clone();
+                let public_url = config.public_url.clone();
+                let fetch = || async move { this.fetch(&ask, &public_url).await };
+                self.flights.join(&self.state, (), fetch).await;
+                let (published, fetches) = self.stored()?;
+                match key_cache::after_failure(fetches, clock::now()) {
+                    Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
+                    _ => Ok(Answer::Unavailable),
+                }
+            }
+        }
+    }
+
+    /// Fetches and stores. A fetch that fails leaves the last good copy, and a time to wait after.
+    async fn fetch(&self, ask: &Ask, public_url: &PublicUrl) {
+        let fetched = fetch_documents(ask, public_url).await;
+        if let Err(reason) = &fetched {
+            log::event(&Event::new("issuer_unavailable", format!("{}: {reason}", ask.issuer)));
+        }
+        if self.store(fetched.ok()).is_err() {
+            log::event(&Event::new("object_failed", "ISSUER_KEYS: storage"));
+        }
+    }
+
+    fn stored(&self) -> Result<(Option<Published>, Fetches), Trouble> {
+        let storage = self.state.storage().sql();
+        if !sql::has_table(&storage, "issuer")? {
+            return Ok((None, Fetches::default()));
+        }
+        let query = "SELECT published, tried_at FROM issuer WHERE id = 1";
+        let Some(mut row) = sql::run(&storage, query, vec![])?.into_iter().next() else {
+            return Ok((None, Fetches::default()));
+        };
+        // A copy of a version that reads otherwise is as good as none: it is fetched again.
+        let published: Option<Published> =
+            row.optional_text()?.and_then(|json| serde_json::from_str(&json).ok());
+        let good_at = published.as_ref().map(|published| published.fetched_at);
+        Ok((published, Fetches { good_at, tried_at: Some(row.integer()?) }))
+    }
+
+    fn store(&self, published: Option<Published>) -> Result<(), Trouble> {
+        let storage = self.state.storage().sql();
+        sql::run(&storage, CREATE, vec![])?;
+        let json = published.and_then(|published| serde_json::to_string(&published).ok());
+        let upsert = "INSERT INTO issuer (id, published, tried_at) VALUES (1, ?1, ?2) ON CONFLICT \
+                      (id) DO UPDATE SET published = COALESCE(?1, published), tried_at = ?2";
+        sql::run(&storage, upsert, vec![json.into(), sql::integer(clock::now())?])?;
+        Ok(())
+    }
+}
+
+async fn fetch_documents(ask: &Ask, public_url: &PublicUrl) -> Result<Published, String> {
+    let (metadata, jwks_uri) = match &ask.jwks_uri {
+        Some(uri) => (None, uri.clone()),
+        None => {
+            let address = Metadata::address(&ask.issuer);
+            let body = outbound::document(&address).await.ok_or("no metadata")?;
+            let metadata = Metadata::parse(&body, &ask.issuer, public_url)
+                .map_err(|error| error.to_string())?;
+            let uri = metadata.jwks_uri.clone();
+            (Some(metadata), uri)
+        }
+    };
+    let body = outbound::document(&jwks_uri).await.ok_or("no key set")?;
+    // An empty or malformed set is an error, never "no keys": the last good one stays.
+    JwkSet::parse(&body).map_err(|error| error.to_string())?;
+    let jwks = String::from_utf8(body).map_err(|_| "key set is not UTF-8")?;
+    Ok(Published { metadata, jwks, fetched_at: clock::now() })
+}

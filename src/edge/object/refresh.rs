@@ -1,0 +1,236 @@
+//! Renewing a grant: one request to the provider, however many callers wait.
+
+use std::rc::Rc;
+
+use super::vault::{Inner, Open, revoke_job};
+use super::vault_store::NewToken;
+use crate::edge::objects::Trouble;
+use crate::edge::outbound::{self, TOKEN_TIME};
+use crate::edge::providers::{self, NoProvider};
+use crate::edge::{clock, log};
+use crate::error::Event;
+use crate::ids::AccountId;
+use crate::provider::answer::{self, Failure};
+use crate::provider::endpoints::Provider;
+use crate::provider::request;
+use crate::seal::SealError;
+use crate::secret::Secret;
+use crate::vault::jobs::{Job, RECOVER_AFTER};
+use crate::vault::record::{AccessTokenRecord, Account, Grant, Reason, Selector};
+use crate::vault::refresh::{self, Asked, Renewal, Settlement};
+use crate::vault::release::Problem;
+
+impl Inner {
+    /// Waits for the refresh of this account that is in flight, or starts one. What came of it is
+    /// stored; the caller looks again.
+    ///
+    /// A grant that does not open is told and not stored as over: should the cause be a wrong key,
+    /// all is well again once that is mended.
+    pub(super) async fn refresh(
+        self: &Rc<Self>,
+        open: &Open,
+        account: &AccountId,
+        selector: Selector,
+    ) -> Result<Option<Problem>, Trouble> {
+        // Without its key nothing is tried and nothing changes.
+        match read_refresh_token(open, account) {
+            Ok(_) => {}
+            Err(NoToken::Corrupt) => {
+                log::event(&Event {
+                    connection: Some(open.connection_name.clone()),
+                    ..Event::new("grant_corrupt", account.to_string())
+                });
+                return Ok(Some(Problem::ReconnectRequired { reason: Reason::Corrupt }));
+            }
+            Err(NoToken::Trouble(trouble)) => return Err(trouble),
+        }
+        let own = self.open(open.user.clone(), open.connection_name.clone())?;
+        let (this, id) = (self.clone(), account.clone());
+        let work = || async move {
+            if let Err(trouble) = this.renew(&own, &id, &selector).await {
+                log::event(&Event::new("refresh_failed", format!("{trouble:?}")));
+            }
+        };
+        self.flights.join(&self.state, account.clone(), work).await;
+        Ok(None)
+    }
+
+    async fn renew(&self, open: &Open, id: &AccountId, selector: &Selector) -> Result<(), Trouble> {
+        let connection = open.connection()?;
+        let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
+        // From here to the request no await but storage's: this is the grant that is renewed.
+        let (grant, token) = match read_refresh_token(open, id) {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(NoToken::Corrupt) => return Ok(()),
+            Err(NoToken::Trouble(trouble)) => return Err(trouble),
+        };
+        let accounts = open.store.accounts()?;
+        let Some(account) = accounts.into_iter().find(|account| account.id == *id) else {
+            return Ok(());
+        };
+        let provider = match found {
+            Ok(provider) => provider,
+            Err(reason) => {
+                // The provider was not asked, so nothing about the grant is in doubt.
+                let failure = match reason {
+                    NoProvider::Unavailable => Failure::Unavailable { retry_after: None },
+                    NoProvider::Incomplete => Failure::Misconfigured("metadata".into()),
+                };
+                let before = Grant { intent: None, ..grant.clone() };
+                let asked = asked(&token, selector, &account, None);
+                let settlement = refresh::settle(&before, &asked, Err(failure), clock::now());
+                return commit(open, &grant, &account, selector, settlement);
+            }
+        };
+        let request = request::refresh(connection, &provider, &token, selector.scopes())
+            .ok_or(Trouble::Failed("request"))?;
+        let now = clock::now();
+        let intent = refresh::begin(&grant, &token, now);
+        let grant = Grant { intent: Some(intent), ..grant };
+        let recover = Job::Recover { account: id.clone(), generation: grant.generation };
+        open.store.update_grant(id, &grant)?;
+        open.store.add_job(&recover, now + RECOVER_AFTER)?;
+        self.schedule(open).await?;
+        // The platform holds the request back until the intent is durable.
+        let received = outbound::send(&request, TOKEN_TIME).await;
+        let now = clock::now();
+        let answer = answer::read(&received, &connection.scope_separator, now);
+        log_failure(open, id, answer.as_ref().err());
+        let asked = Asked {
+            default_expires_in: connection.default_expires_in,
+            ..asked(&token, selector, &account, Some(&provider))
+        };
+        let settlement = refresh::settle(&grant, &asked, answer, now);
+        open.store.drop_job(&recover)?;
+        commit(open, &grant, &account, selector, settlement)?;
+        self.schedule(open).await
+    }
+}
+
+/// Why there is a refresh token that cannot be read.
+enum NoToken {
+    Corrupt,
+    Trouble(Trouble),
+}
+
+impl From<Trouble> for NoToken {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+/// The grant and its refresh token. `None` if there is nothing to refresh with.
+fn read_refresh_token(open: &Open, id: &AccountId) -> Result<Option<(Grant, Secret)>, NoToken> {
+    let Some(sealed) = open.store.grant(id)? else {
+        return Ok(None);
+    };
+    let Some(envelope) = sealed.envelope else {
+        return Ok(None);
+    };
+    match open.open(id, "refresh_token", sealed.record.generation, &envelope) {
+        Ok(token) => Ok(Some((sealed.record, token))),
+        Err(SealError::Corrupt) => Err(NoToken::Corrupt),
+        Err(error) => Err(NoToken::Trouble(error.into())),
+    }
+}
+
+fn asked<'a>(
+    token: &'a Secret,
+    selector: &'a Selector,
+    account: &'a Account,
+    provider: Option<&'a Provider>,
+) -> Asked<'a> {
+    Asked {
+        refresh_token: token,
+        narrowed: selector.scopes(),
+        user: account.identity.id.as_deref(),
+        issuer: provider.and_then(|provider| provider.open_id.as_deref()),
+        default_expires_in: None,
+    }
+}
+
+/// Seals, then writes with a compare on the generation, in one turn: atomically.
+fn commit(
+    open: &Open,
+    asked: &Grant,
+    account: &Account,
+    selector: &Selector,
+    settlement: Settlement,
+) -> Result<(), Trouble> {
+    let stored = open.store.grant(&account.id)?.map(|sealed| sealed.record);
+    let may_commit = refresh::may_commit(asked, stored.as_ref());
+    match settlement {
+        Settlement::Renewed(renewal) => {
+            let sealed = seal(open, &account.id, &renewal)?;
+            if may_commit {
+                write(open, &account.id, selector, *renewal, sealed)
+            } else if stored.is_none() {
+                // The account was deleted meanwhile: what was minted for it goes too.
+                let generation = renewal.grant.generation;
+                let now = clock::now();
+                for (field, envelope) in ["refresh_token", "access_token"].into_iter().zip(sealed) {
+                    let job = revoke_job(&account.id, field, generation, envelope);
+                    open.store.add_job(&job, now)?;
+                }
+                Ok(())
+            } else {
+                // Connected again meanwhile: that grant stands.
+                Ok(())
+            }
+        }
+        Settlement::Kept { grant } if may_commit => open.store.update_grant(&account.id, &grant),
+        Settlement::Ended { state, grant } if may_commit => {
+            open.store.update_grant(&account.id, &grant)?;
+            log::event(&Event {
+                connection: Some(open.connection_name.clone()),
+                ..Event::new("reconnect_required", format!("{}: {}", account.id, state.column()))
+            });
+            open.store.set_state(&account.id, state)
+        }
+        Settlement::Kept { .. } | Settlement::Ended { .. } => Ok(()),
+    }
+}
+
+/// Envelopes of the refresh token and the access token.
+fn seal(open: &Open, id: &AccountId, renewal: &Renewal) -> Result<[Vec<u8>; 2], Trouble> {
+    let generation = renewal.grant.generation;
+    Ok([
+        open.seal(id, "refresh_token", generation, &renewal.refresh_token)?,
+        open.seal(id, "access_token", generation, &renewal.access_token)?,
+    ])
+}
+
+fn write(
+    open: &Open,
+    id: &AccountId,
+    selector: &Selector,
+    renewal: Renewal,
+    [refresh_token, access_token]: [Vec<u8>; 2],
+) -> Result<(), Trouble> {
+    open.store.put_grant(id, &renewal.grant, Some(refresh_token))?;
+    open.store.put_access_token(NewToken {
+        account: id,
+        selector,
+        record: AccessTokenRecord {
+            generation: renewal.grant.generation,
+            scopes: renewal.scopes,
+            issued_at: clock::now(),
+            expires_at: renewal.expires_at,
+        },
+        envelope: access_token,
+    })
+}
+
+fn log_failure(open: &Open, id: &AccountId, failure: Option<&Failure>) {
+    let reason = match failure {
+        None => return,
+        Some(Failure::Refused) => "refused",
+        Some(Failure::Misconfigured(code)) => code.as_str(),
+        Some(Failure::Unavailable { .. }) => "unavailable",
+        Some(Failure::Ambiguous) => "ambiguous",
+    };
+    log::event(&Event {
+        connection: Some(open.connection_name.clone()),
+        ..Event::new("refresh_refused", format!("{id}: {reason}"))
+    });
+}

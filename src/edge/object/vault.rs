@@ -1,0 +1,312 @@
+//! `Vault`: one user's accounts at one connection.
+
+use std::rc::Rc;
+
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use zeroize::Zeroizing;
+
+use super::detached::Flights;
+use super::vault_store::{NewToken, Sealed, VaultStore};
+use crate::config::{Config, Connection};
+use crate::edge::objects::{self, Trouble};
+use crate::edge::{clock, configuration, log};
+use crate::encoding;
+use crate::error::Event;
+use crate::ids::{AccountId, UserId};
+use crate::jwt::id_token::Identity;
+use crate::message::vault::{Act, Answer, Ask, Store};
+use crate::seal::{Place, SealError, Sealer};
+use crate::secret::Secret;
+use crate::vault::jobs::Job;
+use crate::vault::record::{
+    AccessTokenRecord, Account, AccountState, AccountView, Grant, Selector,
+};
+use crate::vault::release::{self, Problem, Step, Want};
+
+/// How often one exchange looks again after a refresh before it gives up.
+const LOOKS: usize = 3;
+
+/// One per user and connection.
+#[durable_object(alarm)]
+pub struct Vault {
+    inner: Rc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) state: State,
+    pub(super) env: Env,
+    pub(super) flights: Rc<Flights<AccountId>>,
+}
+
+impl DurableObject for Vault {
+    fn new(state: State, env: Env) -> Self {
+        Self { inner: Rc::new(Inner { state, env, flights: Rc::default() }) }
+    }
+
+    async fn fetch(&self, request: Request) -> worker::Result<Response> {
+        objects::answer(request, |ask| self.inner.clone().answer(ask)).await
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Err(trouble) = self.inner.clone().run_jobs().await {
+            let reason = match trouble {
+                Trouble::Failed(word) => word.to_owned(),
+                Trouble::KeyUnavailable(key_id) => format!("key_unavailable: {key_id}"),
+                Trouble::Misconfigured => "misconfigured".to_owned(),
+            };
+            log::event(&Event::new("jobs_failed", reason));
+        }
+        Response::empty()
+    }
+}
+
+/// A vault at work: whose it is, and what it takes to open it.
+pub(super) struct Open {
+    pub(super) config: Rc<Config>,
+    pub(super) user: UserId,
+    pub(super) connection_name: String,
+    pub(super) object: String,
+    pub(super) store: VaultStore,
+}
+
+impl Open {
+    pub(super) fn connection(&self) -> Result<&Connection, Trouble> {
+        self.config
+            .connections
+            .get(&self.connection_name)
+            .ok_or(Trouble::Failed("connection is not configured any more"))
+    }
+
+    fn sealer(&self) -> Sealer<'_> {
+        Sealer::new(&self.config.key_ring, &self.object)
+    }
+
+    fn place<'a>(&'a self, account: &'a AccountId, field: &'a str, generation: u64) -> Place<'a> {
+        Place {
+            issuer: &self.user.issuer,
+            subject: &self.user.subject,
+            connection: &self.connection_name,
+            account: account.as_str(),
+            field,
+            generation,
+        }
+    }
+
+    pub(super) fn seal(
+        &self,
+        account: &AccountId,
+        field: &str,
+        generation: u64,
+        secret: &Secret,
+    ) -> Result<Vec<u8>, SealError> {
+        let place = self.place(account, field, generation);
+        self.sealer().seal(&place, secret.expose().as_bytes())
+    }
+
+    pub(super) fn open(
+        &self,
+        account: &AccountId,
+        field: &str,
+        generation: u64,
+        envelope: &[u8],
+    ) -> Result<Secret, SealError> {
+        let bytes: Zeroizing<Vec<u8>> =
+            self.sealer().open(&self.place(account, field, generation), envelope)?;
+        std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
+    }
+}
+
+impl Inner {
+    pub(super) fn open(&self, user: UserId, connection_name: String) -> Result<Open, Trouble> {
+        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+        let object = config.names.vault(&user, &connection_name);
+        let store = VaultStore(self.state.storage().sql());
+        Ok(Open { config, user, connection_name, object, store })
+    }
+
+    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
+        let open = self.open(ask.user, ask.connection)?;
+        match ask.act {
+            Act::Exchange { login_hint, scopes, exact } => {
+                self.exchange(&open, &Want { login_hint, scopes, exact }).await
+            }
+            Act::Store(store) => keep(&open, store),
+            Act::Accounts => accounts(&open),
+            Act::Delete { account } => self.delete(&open, &account).await,
+        }
+    }
+
+    async fn exchange(self: &Rc<Self>, open: &Open, want: &Want) -> Result<Answer, Trouble> {
+        for _ in 0..LOOKS {
+            match look(open, want)? {
+                Look::Done(answer) => return Ok(answer),
+                Look::Refresh(account, selector) => {
+                    if let Some(problem) = self.refresh(open, &account, selector).await? {
+                        return Ok(Answer::Problem(problem));
+                    }
+                }
+            }
+        }
+        Ok(Answer::Problem(Problem::Unavailable { retry_after: 2 }))
+    }
+
+    async fn delete(&self, open: &Open, id: &AccountId) -> Result<Answer, Trouble> {
+        let store = &open.store;
+        if !store.exists()? || !store.accounts()?.iter().any(|account| account.id == *id) {
+            return Ok(Answer::Deleted(false));
+        }
+        let now = clock::now();
+        // The refresh token first: at most providers its end is the grant's (RFC 7009 §2.1).
+        if let Some(Sealed { record, envelope: Some(envelope) }) = store.grant(id)? {
+            store.add_job(&revoke_job(id, "refresh_token", record.generation, envelope), now)?;
+        }
+        for token in store.access_tokens(id)? {
+            if let Some(envelope) = token.envelope {
+                let generation = token.record.generation;
+                store.add_job(&revoke_job(id, "access_token", generation, envelope), now)?;
+            }
+        }
+        store.drop_account(id)?;
+        self.schedule(open).await?;
+        Ok(Answer::Deleted(true))
+    }
+}
+
+/// A job to revoke a token that is already sealed.
+pub(super) fn revoke_job(
+    account: &AccountId,
+    field: &str,
+    generation: u64,
+    envelope: Vec<u8>,
+) -> Job {
+    Job::Revoke {
+        account: account.clone(),
+        field: field.to_owned(),
+        generation,
+        envelope: encoding::base64url(envelope),
+        attempt: 0,
+    }
+}
+
+enum Look {
+    Done(Answer),
+    Refresh(AccountId, Selector),
+}
+
+/// Reads what is stored and decides, without an await.
+fn look(open: &Open, want: &Want) -> Result<Look, Trouble> {
+    let problem = |problem| Ok(Look::Done(Answer::Problem(problem)));
+    if !open.store.exists()? {
+        return problem(Problem::NotConnected);
+    }
+    let accounts = open.store.accounts()?;
+    let account = match release::pick(&accounts, want.login_hint.as_deref()) {
+        Ok(account) => account,
+        Err(none) => return problem(none),
+    };
+    let grant = open.store.grant(&account.id)?.ok_or(Trouble::Failed("no_grant"))?.record;
+    let can_narrow = open.connection()?.down_scoping;
+    let selector = match release::select(&grant.scopes, want, can_narrow) {
+        Ok(selector) => selector,
+        Err(none) => return problem(none),
+    };
+    // A token that does not open counts as none: its grant may give another.
+    let token = match open.store.access_token(&account.id, &selector)? {
+        Some(Sealed { record, envelope: Some(envelope) }) => {
+            match open.open(&account.id, "access_token", record.generation, &envelope) {
+                Ok(text) => Some((record, text)),
+                Err(SealError::Corrupt) => None,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        _ => None,
+    };
+    let record = token.as_ref().map(|(record, _)| record);
+    match (release::decide(account, &grant, record, clock::now()), token) {
+        (Step::Serve { expires_in }, Some((record, access_token))) => {
+            let scopes = record.scopes;
+            Ok(Look::Done(Answer::Token { access_token, scopes, expires_in }))
+        }
+        (Step::Stop(stop), _) => problem(stop),
+        _ => Ok(Look::Refresh(account.id.clone(), selector)),
+    }
+}
+
+fn accounts(open: &Open) -> Result<Answer, Trouble> {
+    if !open.store.exists()? {
+        return Ok(Answer::Accounts(Vec::new()));
+    }
+    let mut views = Vec::new();
+    for account in open.store.accounts()? {
+        let scopes = open.store.grant(&account.id)?.map(|grant| grant.record.scopes);
+        views.push(view(&account, scopes.unwrap_or_default()));
+    }
+    Ok(Answer::Accounts(views))
+}
+
+fn view(account: &Account, scopes: Vec<String>) -> AccountView {
+    AccountView { id: account.id.clone(), scopes, created_at: account.created_at }
+}
+
+/// Keeps a grant that was just connected. The same provider user connecting again renews the
+/// account it has.
+fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
+    open.store.create(&open.user, &open.connection_name)?;
+    let identity = Identity { id: new.provider_user, email: new.email, name: new.name };
+    let accounts = open.store.accounts()?;
+    let known = accounts.into_iter().find(|account| account.identity.id == identity.id);
+    let old = match &known {
+        Some(account) => open.store.grant(&account.id)?,
+        None => None,
+    };
+    let account = Account {
+        id: known.as_ref().map_or(new.account, |account| account.id.clone()),
+        identity,
+        state: AccountState::Active,
+        created_at: known.map_or(new.issued_at, |account| account.created_at),
+    };
+    let generation = old.as_ref().map_or(1, |grant| grant.record.generation + 1);
+    let refresh_token = match new.refresh_token {
+        Some(token) => Some(token),
+        // Some providers give one only at the first consent. What we have is still good.
+        None => old.map_or(Ok(None), |old| still_good(open, &account.id, old))?,
+    };
+    let sealed_refresh = match &refresh_token {
+        Some(token) => Some(open.seal(&account.id, "refresh_token", generation, token)?),
+        None => None,
+    };
+    let envelope = open.seal(&account.id, "access_token", generation, &new.access_token)?;
+    let grant = Grant::new(generation, sealed_refresh.is_some(), new.scopes.clone());
+    // One write from here on.
+    open.store.put_account(&account)?;
+    open.store.put_grant(&account.id, &grant, sealed_refresh)?;
+    open.store.drop_access_tokens(&account.id)?;
+    open.store.put_access_token(NewToken {
+        account: &account.id,
+        selector: &Selector::default(),
+        record: AccessTokenRecord {
+            generation,
+            scopes: new.scopes.clone(),
+            issued_at: new.issued_at,
+            expires_at: new.expires_at,
+        },
+        envelope,
+    })?;
+    Ok(Answer::Stored(view(&account, new.scopes)))
+}
+
+/// The refresh token an account had before it was connected again.
+fn still_good(
+    open: &Open,
+    account: &AccountId,
+    old: Sealed<Grant>,
+) -> Result<Option<Secret>, Trouble> {
+    let Some(envelope) = old.envelope else {
+        return Ok(None);
+    };
+    match open.open(account, "refresh_token", old.record.generation, &envelope) {
+        Ok(token) => Ok(Some(token)),
+        Err(SealError::Corrupt) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

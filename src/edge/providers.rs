@@ -1,0 +1,39 @@
+//! A connection's provider, ready to be talked to.
+
+use worker::Env;
+
+use super::issuers;
+use crate::config::{Config, Connection};
+use crate::provider::endpoints::{NoEndpoint, Provider};
+use crate::time::UnixSeconds;
+
+/// Why a provider cannot be talked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoProvider {
+    /// Its metadata cannot be had now.
+    Unavailable,
+    /// Its metadata lacks what we need.
+    Incomplete,
+}
+
+impl From<NoEndpoint> for NoProvider {
+    fn from(_: NoEndpoint) -> Self {
+        Self::Incomplete
+    }
+}
+
+/// Puts configuration and, for `OpenID` providers, metadata together.
+pub async fn of(
+    env: &Env,
+    config: &Config,
+    connection: &Connection,
+    now: UnixSeconds,
+) -> Result<Provider, NoProvider> {
+    let Some(issuer) = Provider::discovered_from(connection) else {
+        return Ok(Provider::new(connection, None)?);
+    };
+    let documents = issuers::documents(env, config, issuer, None, None, now)
+        .await
+        .ok_or(NoProvider::Unavailable)?;
+    Ok(Provider::new(connection, documents.metadata.as_ref())?)
+}

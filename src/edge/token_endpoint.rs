@@ -1,0 +1,172 @@
+//! `POST /oauth/token`.
+
+use worker::{Env, Response};
+
+use super::http::{self, Incoming};
+use super::objects::{self, NoAnswer};
+use super::{clock, crypto, key_check, log, tokens};
+use crate::config::{Client, Config, GrantType, ScopePolicy};
+use crate::error::{Event, OAuthError};
+use crate::exchange::answer;
+use crate::exchange::client_auth::{self, Proof};
+use crate::exchange::policy::{self, Forbidden};
+use crate::exchange::request::{self, MAX_BODY, TokenRequest};
+use crate::jwt::access_token::AccessToken;
+use crate::jwt::compact::Compact;
+use crate::jwt::{Refusal, assertion};
+use crate::message::vault::{Act, Answer, Ask};
+use crate::secret::Secret;
+use crate::time::UnixSeconds;
+
+/// Answers a token request.
+pub async fn exchange(
+    mut incoming: Incoming,
+    env: &Env,
+    config: &Config,
+) -> worker::Result<Response> {
+    let content_type = incoming.header("content-type");
+    let authorization = incoming.header("authorization").map(Secret::new);
+    let Some(body) = incoming.body(MAX_BODY).await else {
+        let error = OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB");
+        return http::oauth_error(&error);
+    };
+    let authorization = authorization.as_ref().map(Secret::expose);
+    let request = match request::read(content_type.as_deref(), authorization, &body) {
+        Ok(request) => request,
+        Err(error) => return http::oauth_error(&error),
+    };
+    let grant = request.grant;
+    match answer_to(&request, env, config).await {
+        Ok(answer) => http::json(200, &answer),
+        Err(refused) => {
+            log::event(&Event {
+                client_id: refused.client_id,
+                connection: config
+                    .connections
+                    .contains_key(&request.connection)
+                    .then(|| request.connection.clone()),
+                ..Event::new("exchange_refused", refused.reason)
+            });
+            http::oauth_error(&refused.error.for_grant(grant))
+        }
+    }
+}
+
+/// What leaves, what is logged, and of whom.
+struct Refused {
+    error: OAuthError,
+    reason: String,
+    client_id: Option<String>,
+}
+
+impl Refused {
+    fn new(error: OAuthError) -> Self {
+        let reason = error.code.to_owned();
+        Self { error, reason, client_id: None }
+    }
+
+    fn forbidden(forbidden: Forbidden, grant: GrantType) -> Self {
+        let error = forbidden.answer(grant);
+        Self { reason: format!("{}: {}", error.code, forbidden.reason()), ..Self::new(error) }
+    }
+
+    fn subject(refusal: Refusal, grant: GrantType) -> Self {
+        if refusal == Refusal::KeysUnavailable {
+            let error = OAuthError::unavailable("the issuer's keys cannot be had now", 5);
+            return Self { reason: refusal.reason().to_owned(), ..Self::new(error) };
+        }
+        Self::forbidden(Forbidden::SubjectToken(refusal), grant)
+    }
+}
+
+async fn answer_to(
+    request: &TokenRequest,
+    env: &Env,
+    config: &Config,
+) -> Result<serde_json::Value, Refused> {
+    let now = clock::now();
+    let grant = request.grant;
+    let verify = || tokens::verify_access_token(env, config, &request.subject_token, now);
+    // A secret without a client id belongs to the client the token was issued to.
+    let early = if request.credentials.needs_subject() {
+        Some(verify().await.map_err(|_| Refused::new(request.credentials.refused()))?)
+    } else {
+        None
+    };
+    let (client_id, client) = authenticate(request, config, early.as_ref(), now).await?;
+    let known = |refused: Refused| Refused { client_id: Some(client_id.clone()), ..refused };
+    let forbidden = |reason| known(Refused::forbidden(reason, grant));
+    policy::check_grant(client, grant).map_err(forbidden)?;
+    let token = match early {
+        Some(token) => token,
+        None => verify().await.map_err(|refusal| known(Refused::subject(refusal, grant)))?,
+    };
+    let issuer = policy::issuer_of(config, &token).map_err(forbidden)?;
+    policy::check(client, issuer, &token, &request.connection).map_err(forbidden)?;
+    release(request, client, &token, env, config).await.map_err(known)
+}
+
+async fn authenticate<'a>(
+    request: &TokenRequest,
+    config: &'a Config,
+    subject: Option<&AccessToken>,
+    now: UnixSeconds,
+) -> Result<(String, &'a Client), Refused> {
+    let credentials = &request.credentials;
+    let client_id = credentials.client_id(subject).map_err(Refused::new)?;
+    let refused = |reason: &str| Refused {
+        reason: format!("invalid_client: {reason}"),
+        ..Refused::new(credentials.refused())
+    };
+    let client = config.clients.get(&client_id).ok_or_else(|| refused("unknown"))?;
+    let Proof::Assertion(jwt) = &credentials.proof else {
+        credentials.check_secret(client).map_err(|_| refused("secret"))?;
+        return Ok((client_id, client));
+    };
+    let because = |refusal: Refusal| refused(refusal.reason());
+    let token = Compact::parse(jwt.expose()).map_err(because)?;
+    let check = client_auth::assertion_check(&token, client).map_err(because)?;
+    if !crypto::verify(&check).await {
+        return Err(because(Refusal::Signature));
+    }
+    assertion::check(&token, &client_id, &config.public_url.identifier(), now).map_err(because)?;
+    Ok((client_id, client))
+}
+
+async fn release(
+    request: &TokenRequest,
+    client: &Client,
+    token: &AccessToken,
+    env: &Env,
+    config: &Config,
+) -> Result<serde_json::Value, Refused> {
+    let no_answer = |error| {
+        Refused::new(match error {
+            NoAnswer::KeyUnavailable => answer::key_unavailable(),
+            NoAnswer::Misconfigured => OAuthError::unavailable("configuration error", 60),
+            NoAnswer::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
+        })
+    };
+    key_check::compare(env, config).await.map_err(no_answer)?;
+    let ask = Ask {
+        user: token.user.clone(),
+        connection: request.connection.clone(),
+        act: Act::Exchange {
+            login_hint: request.login_hint.clone(),
+            scopes: request.scopes.clone(),
+            exact: client.scope_policy == ScopePolicy::Exact,
+        },
+    };
+    let vault = config.names.vault(&token.user, &request.connection);
+    match objects::ask(env, &vault, &ask).await.map_err(no_answer)? {
+        Answer::Token { access_token, scopes, expires_in } => {
+            Ok(answer::success(request.grant, &access_token, &scopes, expires_in))
+        }
+        Answer::Problem(problem) => {
+            let error = answer::problem(request.grant, &problem);
+            let state = error.connection_state.as_ref().map_or("", |state| state.state);
+            Err(Refused { reason: format!("{}: {state}", error.code), ..Refused::new(error) })
+        }
+        _ => Err(no_answer(NoAnswer::Unavailable)),
+    }
+}

@@ -1,0 +1,118 @@
+//! Byte encodings and the few primitives everything shares.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// Base64url without padding (RFC 7515 §2).
+pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Reads canonical base64url: no padding, no bits left over, URL-safe alphabet only.
+pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// Reads exactly `N` bytes of canonical base64url.
+pub fn from_base64url_array<const N: usize>(text: &str) -> Option<[u8; N]> {
+    from_base64url(text)?.try_into().ok()
+}
+
+/// Lower-case hex.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(out, "{byte:02x}");
+        out
+    })
+}
+
+/// Reads `N` bytes of hex, in either case.
+pub fn from_hex_array<const N: usize>(text: &str) -> Option<[u8; N]> {
+    // `from_str_radix` alone would take a leading `+`.
+    if text.len() != N * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut out = [0; N];
+    for (index, byte) in out.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(out)
+}
+
+/// SHA-256.
+pub fn sha256(bytes: impl AsRef<[u8]>) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Compares without telling, by time, where the first difference is.
+pub fn equal(left: &[u8], right: &[u8]) -> bool {
+    left.ct_eq(right).into()
+}
+
+/// Joins parts so that no two lists of parts give the same bytes: each is preceded by its length
+/// (32 bits, big endian). `["a|b", "c"]` and `["a", "b|c"]` differ.
+pub fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
+    for part in parts {
+        // Nothing that is named or sealed comes near 4 GiB; saturating keeps this free of panics.
+        let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// The runtime had no randomness to give. Nothing may go on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoRandomness;
+
+impl std::fmt::Display for NoRandomness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the runtime gave no random bytes")
+    }
+}
+
+impl std::error::Error for NoRandomness {}
+
+/// `N` bytes from the runtime's cryptographic source.
+///
+/// # Errors
+/// [`NoRandomness`] if that source fails.
+pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64url_is_read_only_in_its_canonical_form() {
+        assert_eq!(from_base64url("AA"), Some(vec![0]));
+        for refused in ["AB", "AA==", "A", "+/8", "AA\n", " AA"] {
+            assert_eq!(from_base64url(refused), None, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn length_prefixes_keep_lists_of_parts_apart() {
+        assert_ne!(length_prefixed(&[b"a|b", b"c"]), length_prefixed(&[b"a", b"b|c"]));
+        assert_ne!(length_prefixed(&[b"", b"a"]), length_prefixed(&[b"a", b""]));
+        assert_eq!(length_prefixed(&[b"ab"]), [0, 0, 0, 2, b'a', b'b']);
+    }
+
+    #[test]
+    fn hex_goes_both_ways() {
+        assert_eq!(hex(&[0, 0xab, 0xff]), "00abff");
+        assert_eq!(from_hex_array::<3>("00ABff"), Some([0, 0xab, 0xff]));
+        for refused in ["00abf", "00abfg", "00abff00", "+0abff", "éé00"] {
+            assert_eq!(from_hex_array::<3>(refused), None, "{refused:?}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What the token endpoint answers (RFC 6749 §5, RFC 8693 §2.2; Auth0's codes for Auth0's grant).
+
+use serde_json::{Value, json};
+
+use super::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN};
+use crate::config::GrantType;
+use crate::error::{ConnectionState, OAuthError};
+use crate::secret::Secret;
+use crate::vault::release::Problem;
+
+/// The body of a success. Clients break on a missing or null `expires_in`, on a `token_type` other
+/// than `Bearer` and on `scope` as a list.
+pub fn success(grant: GrantType, token: &Secret, scopes: &[String], expires_in: i64) -> Value {
+    let issued_token_type = match grant {
+        GrantType::TokenExchange => ACCESS_TOKEN,
+        GrantType::FederatedConnection => FEDERATED_ACCESS_TOKEN,
+    };
+    json!({
+        "access_token": token.expose(),
+        "issued_token_type": issued_token_type,
+        "token_type": "Bearer",
+        "expires_in": expires_in,
+        "scope": scopes.join(" "),
+    })
+}
+
+/// The error for a connection that gives no token.
+pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
+    let auth0 = grant == GrantType::FederatedConnection;
+    let state = state(problem);
+    let (status, code, description) = match problem {
+        Problem::NotConnected | Problem::NoSuchAccount | Problem::AmbiguousAccount => {
+            let (status, code) = if auth0 {
+                (401, "federated_connection_refresh_token_not_found")
+            } else {
+                (400, "invalid_target")
+            };
+            (status, code, not_found(problem))
+        }
+        Problem::ReconnectRequired { .. } => {
+            let (status, code) = if auth0 {
+                (401, "federated_connection_refresh_token_flow_failed")
+            } else {
+                (400, "invalid_target")
+            };
+            (status, code, "The account's grant is over; the user must connect it again.".into())
+        }
+        Problem::MissingScopes { missing } => {
+            let description = format!(
+                "The account did not grant: {}. Connect it again with these scopes.",
+                missing.join(" ")
+            );
+            (400, "invalid_scope", description)
+        }
+        Problem::CannotNarrow => (
+            400,
+            "invalid_scope",
+            "The account granted more than these scopes, and its tokens cannot be narrowed.".into(),
+        ),
+        Problem::Unavailable { .. } => (
+            503,
+            "temporarily_unavailable",
+            "The provider cannot renew the token at the moment. The account stays connected."
+                .into(),
+        ),
+        Problem::Misconfigured { .. } => (
+            503,
+            "temporarily_unavailable",
+            "The provider does not accept this vault's registration. Its operator must act; the \
+             account stays connected."
+                .into(),
+        ),
+    };
+    OAuthError {
+        retry_after: state.retry_after,
+        connection_state: Some(state),
+        ..OAuthError::new(status, code, &description)
+    }
+}
+
+fn not_found(problem: &Problem) -> String {
+    match problem {
+        Problem::NoSuchAccount => {
+            "login_hint matches none of the user's connected accounts (by provider user id, \
+             e-mail or name)."
+        }
+        Problem::AmbiguousAccount => {
+            "login_hint matches two of the user's connected accounts; use the provider user id."
+        }
+        _ => "The user has not connected an account.",
+    }
+    .into()
+}
+
+fn state(problem: &Problem) -> ConnectionState {
+    let plain = |state| ConnectionState { state, ..ConnectionState::default() };
+    match problem {
+        Problem::NotConnected => plain("not_connected"),
+        Problem::NoSuchAccount => {
+            ConnectionState { reason: Some("login_hint_unknown"), ..plain("not_connected") }
+        }
+        Problem::AmbiguousAccount => {
+            ConnectionState { reason: Some("login_hint_ambiguous"), ..plain("not_connected") }
+        }
+        Problem::ReconnectRequired { reason } => {
+            ConnectionState { reason: Some(reason.name()), ..plain("reconnect_required") }
+        }
+        Problem::MissingScopes { missing } => {
+            ConnectionState { missing_scopes: Some(missing.clone()), ..plain("missing_scopes") }
+        }
+        Problem::CannotNarrow => {
+            ConnectionState { reason: Some("cannot_narrow"), ..plain("misconfigured") }
+        }
+        Problem::Unavailable { retry_after } => {
+            ConnectionState { retry_after: Some(*retry_after), ..plain("unavailable") }
+        }
+        Problem::Misconfigured { retry_after } => ConnectionState {
+            reason: Some("provider_refused_client"),
+            retry_after: Some(*retry_after),
+            ..plain("misconfigured")
+        },
+    }
+}
+
+/// A stored value needs a sealing key that is not there: the operator's to mend.
+pub fn key_unavailable() -> OAuthError {
+    OAuthError {
+        retry_after: Some(60),
+        ..OAuthError::new(
+            503,
+            "key_unavailable",
+            "The vault cannot open what it stored. Its operator must act; nothing is lost.",
+        )
+    }
+}

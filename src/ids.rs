@@ -1,0 +1,168 @@
+//! Who and what: users, accounts, and the only derivation of object names.
+
+use std::fmt;
+
+use hmac::digest::KeyInit;
+use hmac::{Hmac, Mac as _};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::encoding::{self, NoRandomness};
+
+/// A user: the subject of a trusted issuer. The pair is the identity; neither part alone is.
+/// Both are compared byte by byte, case kept, Unicode not normalised.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct UserId {
+    /// `iss` of the user's tokens.
+    pub issuer: String,
+    /// `sub` of the user's tokens.
+    pub subject: String,
+}
+
+/// A connected account's public id: `cac_` and 22 letters or digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// A new id with 128 random bits.
+    ///
+    /// # Errors
+    /// [`NoRandomness`].
+    pub fn random() -> Result<Self, NoRandomness> {
+        Ok(Self(format!("cac_{}", alphanumeric(u128::from_be_bytes(encoding::random()?)))))
+    }
+
+    /// Reads an id of the published form, `^cac_[A-Za-z0-9]+$` of at most 64 characters.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("cac_")?;
+        let fits = (1..=60).contains(&rest.len());
+        (fits && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+            .then(|| Self(text.to_owned()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// 22 base-62 digits, enough for 128 bits.
+fn alphanumeric(mut number: u128) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut out = String::with_capacity(22);
+    for _ in 0..22 {
+        let digit = usize::try_from(number % 62).unwrap_or(0);
+        out.push(DIGITS.get(digit).copied().map_or('0', char::from));
+        number /= 62;
+    }
+    out
+}
+
+/// How many [`ObjectNames::registry`] shards there are. Changing it would lose users.
+pub const REGISTRY_SHARDS: u8 = 64;
+
+/// Derives the names of Durable Objects: hex HMAC-SHA-256 under `OBJECT_NAME_KEY` over
+/// length-prefixed parts, so that a name tells nothing and nobody can make one.
+#[derive(Clone)]
+pub struct ObjectNames(Zeroizing<[u8; 32]>);
+
+impl ObjectNames {
+    /// With the key of this deployment, which never rotates: other names would be other objects.
+    pub fn new(key: [u8; 32]) -> Self {
+        Self(Zeroizing::new(key))
+    }
+
+    /// The `Vault` of one user and connection.
+    pub fn vault(&self, user: &UserId, connection: &str) -> String {
+        self.name(&["vault", &user.issuer, &user.subject, connection])
+    }
+
+    /// The `Directory` of one user.
+    pub fn directory(&self, user: &UserId) -> String {
+        self.name(&["directory", &user.issuer, &user.subject])
+    }
+
+    /// The `Registry` shard that lists this user.
+    pub fn registry(&self, user: &UserId) -> String {
+        let shard = self.mac(&["registry-shard", &user.issuer, &user.subject]);
+        let shard = shard.first().copied().unwrap_or(0) % REGISTRY_SHARDS;
+        self.registry_shard(shard)
+    }
+
+    /// The `Registry` shard with this number, below [`REGISTRY_SHARDS`].
+    pub fn registry_shard(&self, shard: u8) -> String {
+        self.name(&["registry", &shard.to_string()])
+    }
+
+    /// The `ConnectSession` of one connect in flight.
+    pub fn connect_session(&self, session: &str) -> String {
+        self.name(&["connect-session", session])
+    }
+
+    /// The `IssuerKeys` of one issuer.
+    pub fn issuer_keys(&self, issuer: &str) -> String {
+        self.name(&["issuer-keys", issuer])
+    }
+
+    /// What the object [`KEY_CHECK`] remembers, to notice that a deployment came up with another
+    /// key and would see an empty vault.
+    pub fn check_value(&self) -> String {
+        self.name(&["check"])
+    }
+
+    fn name(&self, parts: &[&str]) -> String {
+        encoding::hex(&self.mac(parts))
+    }
+
+    fn mac(&self, parts: &[&str]) -> [u8; 32] {
+        let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
+        // HMAC pads a short key with zeros to the hash's block (RFC 2104 §2). Doing it here takes
+        // the constructor that cannot fail.
+        let mut block = Zeroizing::new([0; 64]);
+        block.split_at_mut(32).0.copy_from_slice(self.0.as_slice());
+        let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
+        mac.update(&encoding::length_prefixed(&parts));
+        mac.finalize().into_bytes().into()
+    }
+}
+
+/// Name of the one `Registry` object whose name does not depend on the key. It remembers
+/// [`ObjectNames::check_value`], and a check value of each sealing key.
+pub const KEY_CHECK: &str = "object-name-key-check";
+
+impl fmt::Debug for ObjectNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ObjectNames([secret])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_id_has_the_published_form() {
+        let id = AccountId::random().unwrap();
+        assert_eq!(id.as_str().len(), 26);
+        assert_eq!(AccountId::parse(id.as_str()), Some(id));
+        for refused in
+            ["", "cac_", "cac_a-b", "acc_abc", "cac_a b", &format!("cac_{}", "a".repeat(61))]
+        {
+            assert_eq!(AccountId::parse(refused), None, "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn the_biggest_number_fits_22_digits() {
+        assert_eq!(alphanumeric(u128::MAX).len(), 22);
+        assert!(62_f64.powi(22) > 2_f64.powi(128));
+    }
+}

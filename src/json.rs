@@ -1,0 +1,155 @@
+//! A strict reading of JSON that comes from strangers.
+//!
+//! `serde_json` keeps the last of two members with the same name where a map is read, and a typed
+//! struct says nothing about members it does not know. Two readers that keep different ones is how
+//! a token means one thing to a gateway and another to us (RFC 7515 §4, RFC 8725bis), so
+//! documents are walked once before they are read.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// How deep honest tokens, metadata and requests nest, with room to spare.
+pub const MAX_DEPTH: usize = 16;
+
+/// Why a document was refused. Carries no content of the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotStrict;
+
+impl fmt::Display for NotStrict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not one JSON value without repeated members, nested at most 16 deep")
+    }
+}
+
+impl std::error::Error for NotStrict {}
+
+/// Checks that `bytes` are one UTF-8 JSON value, no byte-order mark, nothing after it, no member
+/// name twice in an object (escapes resolved first), and at most [`MAX_DEPTH`] levels.
+///
+/// # Errors
+/// [`NotStrict`] otherwise.
+pub fn check(bytes: &[u8]) -> Result<(), NotStrict> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|_| NotStrict)?;
+    deserializer.end().map_err(|_| NotStrict)
+}
+
+/// Checks as [`check`] does, then reads a `T`.
+///
+/// # Errors
+/// [`NotStrict`] if the document is not strict or not a `T`.
+pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotStrict> {
+    check(bytes)?;
+    serde_json::from_slice(bytes).map_err(|_| NotStrict)
+}
+
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl Strict {
+    fn deeper<E: Error>(self) -> Result<Self, E> {
+        if self.depth == MAX_DEPTH {
+            return Err(E::custom("too deep"));
+        }
+        Ok(Self { depth: self.depth + 1 })
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let deeper = self.deeper()?;
+        while seq.next_element_seed(deeper)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let deeper = self.deeper()?;
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if !names.insert(name) {
+                return Err(A::Error::custom("repeated member"));
+            }
+            map.next_value_seed(deeper)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn honest_documents_pass() {
+        for text in [
+            r#"{"a":1,"b":{"a":[1,2.5,null,true,"x"]}}"#,
+            "[]",
+            " 1 ",
+            r#"{"a":{"b":1},"c":{"b":1}}"#,
+        ] {
+            assert_eq!(check(text.as_bytes()), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn repeated_members_are_refused_even_when_escaped_or_nested() {
+        for text in
+            [r#"{"sub":1,"sub":1}"#, r#"{"sub":1,"s\u0075b":2}"#, r#"[{"a":{"b":1,"b":2}}]"#]
+        {
+            assert_eq!(check(text.as_bytes()), Err(NotStrict), "{text}");
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_marks_bad_utf8_and_depth_are_refused() {
+        assert_eq!(check(b"{} {}"), Err(NotStrict));
+        assert_eq!(check(b"\xef\xbb\xbf{}"), Err(NotStrict));
+        assert_eq!(check(b"\"\xff\""), Err(NotStrict));
+        assert_eq!(check(b""), Err(NotStrict));
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert_eq!(check(nested(MAX_DEPTH).as_bytes()), Ok(()));
+        assert_eq!(check(nested(MAX_DEPTH + 1).as_bytes()), Err(NotStrict));
+    }
+}

@@ -1,0 +1,109 @@
+//! The ID token a provider returns with its tokens (OpenID Connect Core §3.1.3.7).
+
+use serde::Deserialize;
+
+use super::Refusal;
+use super::algorithm::Algorithm;
+use super::claims::{self, Audience};
+use super::compact::Compact;
+use crate::encoding;
+use crate::time::UnixSeconds;
+
+/// Longest life we take for sane: a day.
+const MAX_LIFETIME: i64 = 24 * 3600;
+
+/// Who the provider says its user is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Identity {
+    /// The provider's own id of the user; `None` where a provider tells none.
+    pub id: Option<String>,
+    /// E-mail address, if told.
+    pub email: Option<String>,
+    /// A name to show: `preferred_username` or `name` in `OpenID` Connect.
+    pub name: Option<String>,
+}
+
+/// What the token must match.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The provider's issuer identifier.
+    pub issuer: &'a str,
+    /// Our client id there.
+    pub client_id: &'a str,
+    /// The nonce of this session.
+    pub nonce: &'a str,
+    /// The access token that came along, for `at_hash`.
+    pub access_token: &'a str,
+}
+
+#[derive(Deserialize)]
+struct RawClaims {
+    iss: Option<String>,
+    sub: Option<String>,
+    #[serde(default)]
+    aud: Audience,
+    azp: Option<String>,
+    nonce: Option<String>,
+    at_hash: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+    preferred_username: Option<String>,
+}
+
+/// Reads the identity from an ID token whose signature was checked with the provider's keys.
+///
+/// # Errors
+/// The [`Refusal`] for the operator's log.
+pub fn read(
+    token: &Compact<'_>,
+    expected: &Expected<'_>,
+    now: UnixSeconds,
+) -> Result<Identity, Refusal> {
+    let claims = token.claims::<RawClaims>()?;
+    claims::check_time(&claims, now, MAX_LIFETIME)?;
+    if claims.issued_at.is_none() {
+        return Err(Refusal::Time);
+    }
+    let raw = claims.custom;
+    if raw.iss.as_deref() != Some(expected.issuer) {
+        return Err(Refusal::Issuer);
+    }
+    // We trust no other audience, so ours must be the only one.
+    if raw.aud.into_vec() != [expected.client_id] {
+        return Err(Refusal::Audience);
+    }
+    if raw.azp.is_some_and(|party| party != expected.client_id) {
+        return Err(Refusal::Client);
+    }
+    let nonce = raw.nonce.unwrap_or_default();
+    if !encoding::equal(nonce.as_bytes(), expected.nonce.as_bytes()) {
+        return Err(Refusal::Binding);
+    }
+    let bound = |hash: String| hash == access_token_hash(expected.access_token);
+    if token.algorithm() != Algorithm::EdDsa && !raw.at_hash.is_none_or(bound) {
+        return Err(Refusal::Binding);
+    }
+    Ok(Identity {
+        id: Some(claims::check_subject(raw.sub)?),
+        email: raw.email,
+        name: raw.preferred_username.or(raw.name),
+    })
+}
+
+/// `iss` and `sub` of an ID token in a refresh answer, to notice another user (Core §12.2). It
+/// came from the provider's own token endpoint; no signature is needed to refuse it.
+///
+/// # Errors
+/// [`Refusal`] if it cannot be read.
+pub fn claimed_user(token: &str) -> Result<(String, String), Refusal> {
+    let compact = Compact::parse(token)?;
+    let raw = compact.claims::<RawClaims>()?.custom;
+    Ok((raw.iss.ok_or(Refusal::Issuer)?, claims::check_subject(raw.sub)?))
+}
+
+/// Left half of SHA-256 of the token (Core §3.1.3.6), the hash of all our algorithms but Ed25519:
+/// there it is SHA-512's, and the claim, which the code flow may leave out, is not compared.
+fn access_token_hash(token: &str) -> String {
+    let digest = encoding::sha256(token);
+    encoding::base64url(digest.split_at(16).0)
+}

@@ -1,0 +1,60 @@
+//! What the platform is asked: is this a signature of that key over these bytes?
+
+use super::Refusal;
+use super::algorithm::Algorithm;
+use super::compact::Compact;
+use super::jwk::{Jwk, JwkSet};
+
+/// One signature to check. The answer must be `true` only for a valid signature of `key` under
+/// `algorithm`; anything that goes wrong is `false`.
+#[derive(Debug, Clone, Copy)]
+pub struct SignatureCheck<'a> {
+    /// Which algorithm; it fits the key.
+    pub algorithm: Algorithm,
+    /// The public key.
+    pub key: &'a Jwk,
+    /// The signed bytes.
+    pub message: &'a [u8],
+    /// The signature, of the algorithm's length where that is fixed.
+    pub signature: &'a [u8],
+}
+
+impl<'a> SignatureCheck<'a> {
+    /// Picks the key for a token and says what to check.
+    ///
+    /// # Errors
+    /// [`Refusal::Algorithm`] if `allowed` lacks the token's algorithm, [`Refusal::Key`] if no key
+    /// fits, [`Refusal::Signature`] if the signature cannot be one.
+    pub fn of(
+        token: &'a Compact<'_>,
+        keys: &'a JwkSet,
+        allowed: &[Algorithm],
+    ) -> Result<Self, Refusal> {
+        let algorithm = token.algorithm();
+        if !allowed.contains(&algorithm) {
+            return Err(Refusal::Algorithm);
+        }
+        let key = keys.key_for(token)?;
+        Self::new(algorithm, key, token.signed().as_bytes(), token.signature())
+    }
+
+    /// A check of raw bytes.
+    ///
+    /// # Errors
+    /// [`Refusal::Key`] if the key is not one of this algorithm, [`Refusal::Signature`] if the
+    /// signature cannot be one.
+    pub fn new(
+        algorithm: Algorithm,
+        key: &'a Jwk,
+        message: &'a [u8],
+        signature: &'a [u8],
+    ) -> Result<Self, Refusal> {
+        if !key.fits(algorithm) {
+            return Err(Refusal::Key);
+        }
+        if algorithm.signature_length().is_some_and(|length| length != signature.len()) {
+            return Err(Refusal::Signature);
+        }
+        Ok(Self { algorithm, key, message, signature })
+    }
+}

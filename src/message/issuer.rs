@@ -1,0 +1,48 @@
+//! Messages to an `IssuerKeys` object.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Class, Question};
+use crate::provider::endpoints::Metadata;
+use crate::time::UnixSeconds;
+
+/// Asks for what an issuer publishes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ask {
+    /// Issuer identifier.
+    pub issuer: String,
+    /// Where its keys are, if not found by discovery: then there is no metadata.
+    pub jwks_uri: Option<String>,
+    /// The asker holds a copy fetched at this time, and it lacks a key.
+    #[serde(default)]
+    pub renew: bool,
+}
+
+/// What an issuer publishes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// Its metadata, unless keys are found without.
+    pub metadata: Option<Metadata>,
+    /// Its key set, as fetched.
+    pub jwks: String,
+    /// When both were fetched.
+    pub fetched_at: UnixSeconds,
+}
+
+/// What it answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The last good documents.
+    Published(Published),
+    /// There are none, and the issuer cannot be had now.
+    Unavailable,
+}
+
+impl Question for Ask {
+    const CLASS: Class = Class::IssuerKeys;
+    type Answer = Answer;
+}
+
+/// The one table: the last good documents, and when a fetch was last tried.
+pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS issuer (id INTEGER PRIMARY KEY CHECK (id = 1), published TEXT, tried_at INTEGER NOT NULL)";

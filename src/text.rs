@@ -1,0 +1,75 @@
+//! Small rules about text that several protocols share.
+
+/// Whether `text` is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
+pub fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
+}
+
+/// Splits a space-separated scope value, dropping repeats and keeping order.
+pub fn scopes(value: &str) -> Vec<String> {
+    unique(value.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned))
+}
+
+/// Drops repeats, keeping the first of each.
+pub fn unique(items: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut out: Vec<String> = Vec::new();
+    for item in items {
+        if !out.contains(&item) {
+            out.push(item);
+        }
+    }
+    out
+}
+
+/// Text that may stand in `error_description`: `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2).
+/// Anything else becomes `?`; at most 300 characters are kept.
+pub fn description(text: &str) -> String {
+    text.chars()
+        .take(300)
+        .map(|c| match c {
+            ' ' | '!' | '#'..='[' | ']'..='~' => c,
+            '"' => '\'',
+            _ => '?',
+        })
+        .collect()
+}
+
+/// Escapes text for HTML content and quoted attributes.
+pub fn html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_printable_ascii_without_quote_backslash_and_space() {
+        assert!(is_scope("https://www.googleapis.com/auth/drive.readonly"));
+        for refused in ["", "a b", "a\"b", "a\\b", "é", "a\n"] {
+            assert!(!is_scope(refused), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_description_keeps_only_what_the_rfc_allows() {
+        assert_eq!(description("a \"b\" \\ é\n<"), "a 'b' ? ??<");
+        assert_eq!(description(&"x".repeat(500)).len(), 300);
+    }
+
+    #[test]
+    fn html_is_inert_after_escaping() {
+        assert_eq!(html("<script>'\"&"), "&lt;script&gt;&#39;&quot;&amp;");
+    }
+}

@@ -1,0 +1,8 @@
+//! The vault of one user and connection: what is stored, which token is released, and how a grant
+//! is renewed without being lost.
+
+pub mod jobs;
+pub mod record;
+pub mod refresh;
+pub mod release;
+pub mod schema;

@@ -1,0 +1,163 @@
+//! Renewing a grant so that it survives lost answers, crashes and races.
+//!
+//! Before the provider is asked, an [`Intent`] is written. Its answer is settled against the grant
+//! as it is then: a grant that moved on or went away in the meantime is left as it is.
+
+use super::record::{AccountState, Grant, Intent, Reason};
+use crate::encoding;
+use crate::jwt::id_token;
+use crate::provider::answer::{Failure, Tokens};
+use crate::secret::Secret;
+use crate::time::UnixSeconds;
+
+/// First cool-down after a failure, in seconds; it doubles with each further one.
+const FIRST_COOL_DOWN: i64 = 5;
+/// Longest cool-down we choose ourselves, in seconds.
+const LONGEST_COOL_DOWN: i64 = 300;
+
+/// The intent to write before asking. One that is already there for the same token was never
+/// settled: its answer is lost.
+pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
+    let token_sha256 = encoding::hex(&token.sha256());
+    let earlier = grant.intent.as_ref().filter(|intent| {
+        intent.generation == grant.generation && intent.token_sha256 == token_sha256
+    });
+    Intent {
+        generation: grant.generation,
+        token_sha256,
+        attempt: earlier.map_or(1, |intent| intent.attempt.saturating_add(1)),
+        at: now,
+    }
+}
+
+/// What to write after the provider's answer.
+#[derive(Debug)]
+pub enum Settlement {
+    /// Store the new tokens under the next generation.
+    Renewed(Box<Renewal>),
+    /// Keep the refresh token, and do not ask again before `retry_at`.
+    Kept {
+        /// The grant as it must be stored.
+        grant: Grant,
+    },
+    /// The grant is over.
+    Ended {
+        /// The account's new state.
+        state: AccountState,
+        /// The grant as it must be stored.
+        grant: Grant,
+    },
+}
+
+/// A renewed grant and its tokens, to be sealed.
+#[derive(Debug)]
+pub struct Renewal {
+    /// The grant as it must be stored.
+    pub grant: Grant,
+    /// The access token.
+    pub access_token: Secret,
+    /// Its true scopes.
+    pub scopes: Vec<String>,
+    /// When it ends, if known.
+    pub expires_at: Option<UnixSeconds>,
+    /// The refresh token from now on: the new one, or the old one if there is no new one.
+    pub refresh_token: Secret,
+}
+
+/// What was sent to the provider.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The refresh token.
+    pub refresh_token: &'a Secret,
+    /// Scopes the access token was narrowed to, if it was.
+    pub narrowed: Option<&'a [String]>,
+    /// The account's id at the provider, and the provider's issuer identifier, where known.
+    pub user: Option<&'a str>,
+    /// Issuer identifier of an `OpenID` provider.
+    pub issuer: Option<&'a str>,
+    /// Life of a token whose answer tells none.
+    pub default_expires_in: Option<i64>,
+}
+
+/// Settles an answer to the refresh that `grant.intent` announced.
+pub fn settle(
+    grant: &Grant,
+    asked: &Asked<'_>,
+    answer: Result<Tokens, Failure>,
+    now: UnixSeconds,
+) -> Settlement {
+    match answer {
+        Ok(tokens) if is_other_user(asked, &tokens) => ended(grant, Reason::IdentityChanged),
+        Ok(tokens) => Settlement::Renewed(Box::new(renewal(grant, asked, tokens, now))),
+        Err(Failure::Refused) => {
+            let lost = grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
+            ended(grant, if lost { Reason::RotationLost } else { Reason::RefreshRefused })
+        }
+        Err(Failure::Misconfigured(code)) => {
+            // The provider did not get as far as the grant, so the intent is settled.
+            let kept = kept(grant, None, now);
+            Settlement::Kept { grant: Grant { fault: Some(code), intent: None, ..kept } }
+        }
+        Err(Failure::Unavailable { retry_after }) => {
+            let kept = kept(grant, retry_after, now);
+            Settlement::Kept { grant: Grant { fault: None, intent: None, ..kept } }
+        }
+        // The intent stays: should the provider refuse next time, its rotation was lost.
+        Err(Failure::Ambiguous) => {
+            Settlement::Kept { grant: Grant { fault: None, ..kept(grant, None, now) } }
+        }
+    }
+}
+
+/// Whether a settlement may still be written: the grant is the one that was asked about. A grant
+/// that is gone (`None`: the account was deleted) or was replaced in the meantime is not touched.
+pub fn may_commit(asked: &Grant, stored: Option<&Grant>) -> bool {
+    stored.is_some_and(|stored| stored.generation == asked.generation)
+}
+
+fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -> Renewal {
+    let told = tokens.scopes;
+    let (granted, scopes) = match asked.narrowed {
+        // A narrowed token says nothing about the grant.
+        Some(narrowed) => (grant.scopes.clone(), told.unwrap_or_else(|| narrowed.to_vec())),
+        None => {
+            let scopes = told.unwrap_or_else(|| grant.scopes.clone());
+            (scopes.clone(), scopes)
+        }
+    };
+    let expires_in = tokens.expires_in.or(asked.default_expires_in);
+    Renewal {
+        grant: Grant::new(grant.generation + 1, true, granted),
+        access_token: tokens.access_token,
+        scopes,
+        expires_at: expires_in.map(|seconds| now.saturating_add(seconds)),
+        refresh_token: tokens.refresh_token.unwrap_or_else(|| asked.refresh_token.clone()),
+    }
+}
+
+/// OpenID Connect Core §12.2: an ID token in a refresh answer is about the same user.
+fn is_other_user(asked: &Asked<'_>, tokens: &Tokens) -> bool {
+    let (Some(user), Some(issuer), Some(token)) = (asked.user, asked.issuer, &tokens.id_token)
+    else {
+        return false;
+    };
+    id_token::claimed_user(token.expose())
+        .is_ok_and(|(claimed_issuer, subject)| claimed_issuer != issuer || subject != user)
+}
+
+fn kept(grant: &Grant, retry_after: Option<i64>, now: UnixSeconds) -> Grant {
+    let doubled = FIRST_COOL_DOWN.saturating_mul(1 << grant.failures.min(10));
+    let wait = retry_after.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN));
+    Grant {
+        retry_at: Some(now.saturating_add(wait)),
+        failures: grant.failures.saturating_add(1),
+        ..grant.clone()
+    }
+}
+
+fn ended(grant: &Grant, reason: Reason) -> Settlement {
+    Settlement::Ended {
+        state: AccountState::ReconnectRequired(reason),
+        grant: Grant { intent: None, retry_at: None, fault: None, ..grant.clone() },
+    }
+}

@@ -1,0 +1,166 @@
+//! Which token is released, if any.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
+use crate::time::UnixSeconds;
+
+/// `expires_in` of a token whose end the provider does not tell: clients need a number, and come
+/// back for the same token after it.
+pub const UNKNOWN_EXPIRES_IN: i64 = 600;
+
+/// A token that lives this long or longer is released without a refresh; one of a short life, from
+/// half of that life on.
+const MARGIN: i64 = 60;
+
+/// What a caller wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Picks among several accounts: provider user id, e-mail or name.
+    pub login_hint: Option<String>,
+    /// Scopes needed.
+    pub scopes: Vec<String>,
+    /// Those and no others.
+    pub exact: bool,
+}
+
+/// Why no token is released. Reaches the caller as `connection_state`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Problem {
+    /// The user has no account here.
+    NotConnected,
+    /// `login_hint` matches none of the user's accounts.
+    NoSuchAccount,
+    /// `login_hint` matches more than one.
+    AmbiguousAccount,
+    /// The user must connect again.
+    ReconnectRequired {
+        /// Why.
+        reason: Reason,
+    },
+    /// The account did not grant these scopes.
+    MissingScopes {
+        /// Which.
+        missing: Vec<String>,
+    },
+    /// The token would have more scopes than asked for, and cannot be narrowed.
+    CannotNarrow,
+    /// The provider cannot be had now.
+    Unavailable {
+        /// Seconds to wait.
+        retry_after: i64,
+    },
+    /// The provider does not accept our registration; the operator must act.
+    Misconfigured {
+        /// Seconds until the provider is asked again.
+        retry_after: i64,
+    },
+}
+
+/// What to do for a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Release the stored token.
+    Serve {
+        /// Its remaining life in seconds, at least 0.
+        expires_in: i64,
+    },
+    /// Renew the grant, then decide again.
+    Refresh,
+    /// Tell why not.
+    Stop(Problem),
+}
+
+/// Picks the account. `accounts` are in order of connection, the oldest first: that is the default,
+/// so that a second account never changes what an application already does.
+///
+/// # Errors
+/// The [`Problem`] to tell.
+pub fn pick<'a>(accounts: &'a [Account], hint: Option<&str>) -> Result<&'a Account, Problem> {
+    let Some(hint) = hint else {
+        return accounts.first().ok_or(Problem::NotConnected);
+    };
+    if accounts.is_empty() {
+        return Err(Problem::NotConnected);
+    }
+    let by_id = |account: &&Account| account.identity.id.as_deref() == Some(hint);
+    if let Some(account) = accounts.iter().find(by_id) {
+        return Ok(account);
+    }
+    let mut matching = accounts.iter().filter(|account| {
+        let email = account.identity.email.as_deref();
+        // People write addresses in any case; names and ids are the provider's business.
+        email.is_some_and(|email| email.eq_ignore_ascii_case(hint))
+            || account.identity.name.as_deref() == Some(hint)
+    });
+    match (matching.next(), matching.next()) {
+        (Some(account), None) => Ok(account),
+        (None, _) => Err(Problem::NoSuchAccount),
+        (Some(_), Some(_)) => Err(Problem::AmbiguousAccount),
+    }
+}
+
+/// Which of the account's tokens the caller needs.
+///
+/// # Errors
+/// [`Problem::MissingScopes`], [`Problem::CannotNarrow`].
+pub fn select(granted: &[String], want: &Want, can_narrow: bool) -> Result<Selector, Problem> {
+    let missing: Vec<String> =
+        want.scopes.iter().filter(|scope| !granted.contains(scope)).cloned().collect();
+    if !missing.is_empty() {
+        return Err(Problem::MissingScopes { missing });
+    }
+    let wider = granted.iter().any(|scope| !want.scopes.contains(scope));
+    if !want.exact || want.scopes.is_empty() || !wider {
+        return Ok(Selector::default());
+    }
+    if can_narrow { Ok(Selector::narrowed(&want.scopes)) } else { Err(Problem::CannotNarrow) }
+}
+
+/// Decides over one account, its grant and the selected token.
+pub fn decide(
+    account: &Account,
+    grant: &Grant,
+    token: Option<&AccessTokenRecord>,
+    now: UnixSeconds,
+) -> Step {
+    let alive = token.and_then(|token| remaining(token, now));
+    if let (Some(token), Some(expires_in)) = (token, alive)
+        && expires_in >= margin(token)
+    {
+        return Step::Serve { expires_in };
+    }
+    // From here on a refresh is due. Where there can be none, what is left of the token serves.
+    let stop = |problem| match alive {
+        Some(expires_in) => Step::Serve { expires_in },
+        None => Step::Stop(problem),
+    };
+    if let AccountState::ReconnectRequired(reason) = account.state {
+        return stop(Problem::ReconnectRequired { reason });
+    }
+    if !grant.has_refresh_token {
+        return stop(Problem::ReconnectRequired { reason: Reason::NoRefreshToken });
+    }
+    match grant.retry_at {
+        Some(at) if at > now && grant.fault.is_some() => {
+            stop(Problem::Misconfigured { retry_after: at - now })
+        }
+        Some(at) if at > now => stop(Problem::Unavailable { retry_after: at - now }),
+        _ => Step::Refresh,
+    }
+}
+
+/// Seconds of life left; `None` if it is over.
+fn remaining(token: &AccessTokenRecord, now: UnixSeconds) -> Option<i64> {
+    match token.expires_at {
+        None => Some(UNKNOWN_EXPIRES_IN),
+        Some(at) if at > now => Some(at - now),
+        Some(_) => None,
+    }
+}
+
+fn margin(token: &AccessTokenRecord) -> i64 {
+    let life = token.expires_at.map_or(i64::MAX, |at| at.saturating_sub(token.issued_at));
+    MARGIN.min(life / 2)
+}
