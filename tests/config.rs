@@ -1,0 +1,343 @@
+//! Configuration: what a good one means, and that every bad one is refused with its place and mend.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "support/config.rs"]
+mod config_support;
+
+use config_support::{BACKEND_SECRET, config, load};
+use edge_token_vault::config::{
+    Authentication, ClientAuthentication, Config, GrantType, Protocol, PublicUrl, ScopePolicy,
+};
+use edge_token_vault::encoding;
+use edge_token_vault::jwt::algorithm::Algorithm;
+use serde_json::{Value, json};
+
+/// The change of the good configuration must be refused at `place`, such as
+/// `CLIENTS.spa.origins[0]`, with a `mend` that says this.
+fn refused(change: &Value, place: &str, mend: &str) {
+    let Err(error) = load(change) else { panic!("accepted: {change}") };
+    let (variable, field) = place.split_once('.').unwrap_or((place, ""));
+    assert_eq!((error.variable.as_str(), error.field.as_str()), (variable, field), "{change}");
+    assert!(error.mend.contains(mend), "{change}: {}", error.mend);
+    assert_eq!(error.to_string(), format!("{place}: {}", error.mend));
+}
+
+/// The change that gives the field at `place` this value; a list's index in `place` is passed over.
+fn set(place: &str, value: &Value) -> Value {
+    let path = place.split('[').next().unwrap_or_default();
+    path.rsplit('.').fold(value.clone(), |inner, name| json!({ name: inner }))
+}
+
+/// Each row: a place, a value that is wrong there, and what the mend must say.
+fn refused_in_place(rows: &[(&str, Value, &str)]) {
+    for (place, value, mend) in rows {
+        refused(&set(place, value), place, mend);
+    }
+}
+
+#[test]
+fn a_good_configuration_is_read_whole() {
+    let Config { public_url, issuers, connections, clients, .. } = config();
+    assert_eq!(public_url.identifier(), "https://vault.example.com/");
+    assert_eq!(public_url.me(), "https://vault.example.com/me/");
+    assert_eq!(public_url.callback("code"), "https://vault.example.com/callback/code");
+    assert!(!public_url.is_local());
+
+    let issuer = &issuers["https://login.example.com/"];
+    assert_eq!(issuer.audiences, ["https://vault.example.com/", "https://api.example.com/"]);
+    assert_eq!(issuer.algorithms, [Algorithm::Rs256, Algorithm::EdDsa]);
+    assert!(issuer.accepts_type(Some("at+jwt")) && !issuer.accepts_type(Some("jwt")));
+    assert!(!issuer.accepts_type(None));
+
+    let calendar = &connections["calendar"];
+    assert!(matches!(&calendar.protocol, Protocol::OpenId { .. }));
+    assert_eq!(calendar.required_scopes, ["openid", "offline_access"]);
+    assert_eq!(calendar.client_authentication, ClientAuthentication::ClientSecretBasic);
+    assert_eq!(calendar.client_secret.as_ref().unwrap().expose(), "calendar: secret+1%");
+    assert!(calendar.pkce && !calendar.down_scoping);
+
+    let code = &connections["code"];
+    let Protocol::OAuth2(endpoints) = &code.protocol else { panic!("{:?}", code.protocol) };
+    let (userinfo, identity) = endpoints.userinfo.as_ref().unwrap();
+    assert_eq!(userinfo, "https://api.code.example/user");
+    assert_eq!((identity.id.as_str(), identity.email.as_str()), ("id", "email"));
+    assert_eq!((code.scope_separator.as_str(), code.default_expires_in), (",", Some(28800)));
+    assert!(!code.pkce && code.down_scoping);
+
+    let backend = &clients["backend"];
+    let Authentication::Secret(hashes) = &backend.authentication else { panic!("{backend:?}") };
+    assert_eq!(hashes[1], encoding::sha256(BACKEND_SECRET));
+    assert_eq!(backend.grants, GrantType::ALL);
+    assert_eq!(backend.scope_policy, ScopePolicy::Exact);
+}
+
+#[test]
+fn defaults_are_the_narrow_ones() {
+    let bare = json!({ "ISSUERS": { "main": { "audiences": null, "algorithms": null } } });
+    let config = load(&bare).unwrap();
+    let issuer = &config.issuers["https://login.example.com/"];
+    assert_eq!(issuer.audiences, ["https://vault.example.com/"]);
+    assert_eq!(issuer.algorithms, Algorithm::ALL);
+    let agent = &config.clients["agent"];
+    assert_eq!(agent.audiences, ["https://vault.example.com/"]);
+    assert_eq!(agent.accepts_from, ["agent"]);
+    assert_eq!(agent.scope_policy, ScopePolicy::AtLeast);
+    assert!(agent.connections.is_empty() && agent.origins.is_empty());
+    let chat = &config.connections["chat"];
+    assert!(chat.pkce && chat.client_secret.is_none() && chat.required_scopes.is_empty());
+    assert_eq!((chat.scope_separator.as_str(), chat.default_expires_in), (" ", None));
+}
+
+#[test]
+fn a_table_may_be_a_string_that_holds_it() {
+    let text = r#"{"eu":{"issuer":"https://eu.example.com","typ":["JWT","application/at+jwt"]}}"#;
+    let config = load(&json!({ "ISSUERS_EU": text, "CLIENTS_2": "  " })).unwrap();
+    assert_eq!(config.issuers.len(), 2);
+    let eu = &config.issuers["https://eu.example.com"];
+    assert!(eu.accepts_type(Some("jwt")) && eu.accepts_type(Some("at+jwt")));
+    let ring = json!({ "write": "k", "keys": { "k": encoding::base64url([7; 32]) } });
+    assert!(load(&json!({ "KEY_RING": ring, "JURISDICTION": "" })).is_ok());
+}
+
+#[test]
+fn a_name_may_stand_in_one_variable_only_and_once() {
+    let chat = json!({ "client_id": "a", "issuer": "https://a.example" });
+    refused_in_place(&[
+        ("CONNECTIONS_3.chat", chat, "also in CONNECTIONS_2"),
+        ("PROVIDER_SECRETS_2.code", json!("x"), "also in PROVIDER_SECRETS"),
+        ("ISSUERS_2", json!(r#"{"a":{"issuer":"x"},"a":{"issuer":"x"}}"#), "no name twice"),
+        ("CLIENTS_2", json!(r#"{"a":{"grants":[],"gr\u0061nts":[]}}"#), "no name twice"),
+        ("CLIENTS_2", json!("[clients"), "must be a table"),
+        ("CLIENTS_2", json!([]), "expected a map"),
+    ]);
+    let same_issuer = set("ISSUERS.second.issuer", &json!("https://login.example.com/"));
+    refused(&same_issuer, "ISSUERS.second.issuer", "keep one");
+}
+
+#[test]
+fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
+    refused_in_place(&[
+        ("CONNECTIONS.calendar.colour", json!(1), "unknown field `colour`"),
+        ("CONNECTIONS_2.chat.colour", json!(1), "unknown field `colour`"),
+        ("CONNECTIONS.code.identity.mail", json!("m"), "unknown field `mail`"),
+        ("CONNECTIONS.calendar.scopes", json!("a b"), "expected a sequence"),
+        ("CONNECTIONS.calendar.client_authentication", json!("jwt"), "unknown variant"),
+        ("ISSUERS.main.aud", json!([]), "unknown field `aud`"),
+        ("ISSUERS.main.typ", json!(7), "a string or a list of strings"),
+        ("ISSUERS.main.typ", json!([]), "must name the `typ`"),
+        ("CLIENTS.spa.origin", json!("x"), "unknown field `origin`"),
+        ("CLIENTS.backend.grants[0]", json!(["password"]), "unknown variant `password`"),
+        ("CLIENTS.backend.scope_policy", json!("all"), "unknown variant"),
+    ]);
+    for (entry, field) in [
+        ("ISSUERS.main", "issuer"),
+        ("CONNECTIONS.calendar", "client_id"),
+        ("CLIENTS.spa", "authentication"),
+    ] {
+        let change = set(&format!("{entry}.{field}"), &Value::Null);
+        refused(&change, entry, &format!("missing field `{field}`"));
+    }
+}
+
+#[test]
+fn public_url_is_an_origin_and_https_unless_loopback() {
+    let origin_alone = "alone, such as https://vault.example.com";
+    refused_in_place(&[
+        ("PUBLIC_URL", json!(null), "is missing; set it"),
+        ("PUBLIC_URL", json!(""), "is missing; set it"),
+        ("PUBLIC_URL", json!(7), "must be text"),
+        ("PUBLIC_URL", json!("vault.example.com"), "must be a URL such as"),
+        ("PUBLIC_URL", json!("https://vault.example.com/"), origin_alone),
+        ("PUBLIC_URL", json!("https://vault.example.com/vault"), origin_alone),
+        ("PUBLIC_URL", json!("https://vault.example.com:443"), origin_alone),
+        ("PUBLIC_URL", json!("https://VAULT.example.com"), origin_alone),
+        ("PUBLIC_URL", json!("https://vault.example.com?x"), origin_alone),
+        ("PUBLIC_URL", json!("https://u@vault.example.com"), origin_alone),
+        ("PUBLIC_URL", json!("http://vault.example.com"), "must be https"),
+        ("PUBLIC_URL", json!("http://10.0.0.1:8787"), "must be https"),
+        ("PUBLIC_URL", json!("http://localhost.example.com"), "must be https"),
+    ]);
+    for local in ["http://127.0.0.1:8787", "http://localhost:8787", "http://[::1]:8787"] {
+        assert!(PublicUrl::parse(local).is_ok_and(|url| url.is_local()), "{local}");
+    }
+}
+
+#[test]
+fn addresses_of_others_are_https_with_a_public_host_and_nothing_else() {
+    let host = "must have a public host name";
+    for (url, mend) in [
+        ("login", "absolute URL"),
+        ("http://login.example/x", "must be https"),
+        ("http://127.0.0.1:9000/x", "only while PUBLIC_URL is http on loopback"),
+        ("https://10.0.0.1/x", host),
+        ("https://2130706433/x", host),
+        ("https://[2001:db8::1]/x", host),
+        ("https://localhost/x", host),
+        ("https://intranet/x", host),
+        ("https://PRINTER.local./x", host),
+        ("https://user@login.example/x", "user info"),
+        ("https://:secret@login.example/x", "user info"),
+        ("https://login.example/x#", "fragment"),
+    ] {
+        refused_in_place(&[
+            ("ISSUERS.main.issuer", json!(url), mend),
+            ("ISSUERS.main.jwks_uri", json!(url), mend),
+            ("CONNECTIONS.calendar.issuer", json!(url), mend),
+            ("CONNECTIONS.code.authorization_endpoint", json!(url), mend),
+            ("CONNECTIONS.code.token_endpoint", json!(url), mend),
+            ("CONNECTIONS.code.userinfo_endpoint", json!(url), mend),
+            ("CONNECTIONS.code.revocation_endpoint", json!(url), mend),
+        ]);
+    }
+    // RFC 8414 §2: an issuer identifier has no query.
+    refused_in_place(&[
+        ("ISSUERS.main.issuer", json!("https://login.example.com/?"), "must not have a query"),
+        ("CONNECTIONS.calendar.issuer", json!("https://a.example?b"), "must not have a query"),
+    ]);
+}
+
+#[test]
+fn a_development_vault_may_speak_http_to_loopback_and_to_nothing_else() {
+    let local = |endpoint: &str| {
+        let mut change = set("CONNECTIONS.code.token_endpoint", &json!(endpoint));
+        change["PUBLIC_URL"] = json!("http://127.0.0.1:8787");
+        change
+    };
+    for good in ["http://127.0.0.1:9000/t", "http://[::1]:9/t", "https://localhost/t"] {
+        assert!(load(&local(good)).is_ok(), "{good}");
+    }
+    for bad in ["http://code.example/t", "http://10.0.0.1/t", "https://10.0.0.1/t"] {
+        refused(&local(bad), "CONNECTIONS.code.token_endpoint", "must");
+    }
+}
+
+#[test]
+fn endpoints_come_from_discovery_or_from_configuration_not_both_not_neither() {
+    let issuer = set("CONNECTIONS.code.issuer", &json!("https://code.example"));
+    refused(&issuer, "CONNECTIONS.code.authorization_endpoint", "not both");
+    let neither = set("CONNECTIONS.calendar.issuer", &Value::Null);
+    refused(&neither, "CONNECTIONS.calendar.authorization_endpoint", "is missing; give `issuer`");
+    let extra = json!("https://a.example/revoke");
+    refused_in_place(&[
+        ("CONNECTIONS.calendar.revocation_endpoint", extra, "not both"),
+        ("CONNECTIONS.code.token_endpoint", Value::Null, "is missing; give `issuer`"),
+    ]);
+}
+
+#[test]
+fn a_secret_at_a_provider_stands_exactly_where_one_is_used() {
+    let code = "CONNECTIONS.code.client_authentication";
+    let chat = "CONNECTIONS_2.chat.client_authentication";
+    refused(&set("PROVIDER_SECRETS", &json!({ "calendar": "x" })), code, "PROVIDER_SECRETS");
+    refused(&set("PROVIDER_SECRETS_2.chat", &json!("x")), chat, "remove one of the two");
+    let typo = set("PROVIDER_SECRETS_2.chatt", &json!("x"));
+    refused(&typo, "PROVIDER_SECRETS.chatt", "no connection of this name");
+}
+
+#[test]
+fn what_a_connection_sends_is_checked() {
+    let not_a_scope = "not one scope";
+    refused_in_place(&[
+        // RFC 9700 §2.1.1: a public client must use PKCE; RFC 7636 §7.2: never `plain`.
+        ("CONNECTIONS_2.chat.pkce", json!("none"), "must use PKCE"),
+        ("CONNECTIONS_2.chat.pkce", json!("plain"), "unknown variant"),
+        ("CONNECTIONS.code.scopes[1]", json!(["repo", "repo user"]), not_a_scope),
+        ("CONNECTIONS.code.required_scopes[0]", json!(["\u{e9}"]), not_a_scope),
+        ("CONNECTIONS.code.scopes[0]", json!([""]), not_a_scope),
+        ("CONNECTIONS.code.scope_separator", json!(";"), "a space or a comma"),
+        ("CONNECTIONS.code.default_expires_in", json!(0), "must be 1 to"),
+        ("CONNECTIONS.a b", json!({ "client_id": "x" }), "1 to 128 letters, digits"),
+        ("CONNECTIONS.a/b", json!({ "client_id": "x" }), "1 to 128 letters, digits"),
+        ("CONNECTIONS_2.-_", json!({ "client_id": "x" }), "1 to 128 letters, digits"),
+    ]);
+    let own = "client_id code code_challenge code_challenge_method code_verifier grant_type nonce \
+               redirect_uri response_type scope state";
+    for own in own.split(' ') {
+        for field in ["authorization_params", "token_params"] {
+            let place = format!("CONNECTIONS.code.{field}.{own}");
+            refused_in_place(&[(&place, json!("x"), "is set by the vault; remove it")]);
+        }
+    }
+}
+
+#[test]
+fn what_a_client_may_do_is_checked() {
+    let (fragment, loopback) = ("must not have a fragment", "http is for loopback only");
+    let symmetric = json!({ "keys": [{ "kty": "oct", "k": "c2VjcmV0" }] });
+    let grants = json!(["urn:ietf:params:oauth:grant-type:token-exchange"]);
+    let own_audience = json!(["https://api.example.com/", "https://vault.example.com/me/"]);
+    let alone = "scheme, host and port alone";
+    refused_in_place(&[
+        ("CLIENTS.spa.grants", grants, "cannot exchange; remove its grants"),
+        ("CLIENTS.spa.connections[1]", json!(["chat", "chatt"]), "`chatt` is not among"),
+        ("CLIENTS.backend.secret_sha256[0]", json!(["0".repeat(63)]), "64 hex digits"),
+        ("CLIENTS.backend.secret_sha256[0]", json!([BACKEND_SECRET]), "64 hex digits"),
+        ("CLIENTS.backend.secret_sha256", Value::Null, "is missing"),
+        ("CLIENTS.agent.jwks", Value::Null, "is missing"),
+        ("CLIENTS.agent.jwks", json!({ "keys": [] }), "at least one public signature key"),
+        ("CLIENTS.agent.jwks", symmetric, "at least one public signature key"),
+        ("CLIENTS.backend.audiences", json!([]), "at least one audience"),
+        // A token for the API must buy nothing at the token endpoint.
+        ("CLIENTS.backend.audiences", own_audience.clone(), "must not contain https://vault"),
+        ("ISSUERS.main.audiences", own_audience, "must not contain https://vault"),
+        ("ISSUERS.main.audiences", json!([""]), "at least one audience"),
+        ("ISSUERS.main.algorithms", json!([]), "at least one algorithm"),
+        // RFC 8725 §3.1: `none` and HMAC cannot be configured.
+        ("ISSUERS.main.algorithms[0]", json!(["HS256"]), "unknown variant `HS256`"),
+        ("ISSUERS.main.algorithms[1]", json!(["RS256", "none"]), "unknown variant `none`"),
+        ("CLIENTS.spa.redirect_uris[0]", json!(["/connected"]), "absolute URI"),
+        ("CLIENTS.spa.redirect_uris[0]", json!(["https://app.example.com/#"]), fragment),
+        ("CLIENTS.spa.redirect_uris[0]", json!(["http://app.example.com/"]), loopback),
+        ("CLIENTS.spa.redirect_uris[0]", json!(["javascript:alert(1)"]), "private-use scheme"),
+        ("CLIENTS.spa.origins[0]", json!(["null"]), "must be an origin"),
+        ("CLIENTS.spa.origins[0]", json!(["https://app.example.com/"]), alone),
+        ("CLIENTS.spa.origins[0]", json!(["app.example:x"]), alone),
+    ]);
+    for (place, value) in [
+        ("CLIENTS.spa.secret_sha256", json!(["00".repeat(32)])),
+        ("CLIENTS.backend.jwks", json!({ "keys": [] })),
+    ] {
+        let entry = place.rsplit_once('.').unwrap().0;
+        refused(&set(place, &value), &format!("{entry}.authentication"), "neither for none");
+    }
+    let native = ["com.example.app:/connected", "http://127.0.0.1/", "http://[::1]:7000/done"];
+    assert!(load(&set("CLIENTS.spa.redirect_uris", &json!(native))).is_ok());
+}
+
+#[test]
+fn keys_are_checked_and_no_error_shows_a_secret() {
+    let secret = "c2VjcmV0LWNhbmFyeS1zZWNyZXQtY2FuYXJ5IQ";
+    let ring = |write: &str, id: &str, key: &str| {
+        json!(json!({ "write": write, "keys": { id: key } }).to_string())
+    };
+    let good = encoding::base64url([1; 32]);
+    let rows = [
+        ("KEY_RING", Value::Null, "is missing"),
+        ("KEY_RING", json!(secret), "must be JSON of the form"),
+        ("KEY_RING", json!({ "k1": secret }), "must be JSON of the form"),
+        ("KEY_RING", json!({ "write": "k", "keys": {}, "k": secret }), "must be JSON of the form"),
+        ("KEY_RING", json!({ "write": "k", "keys": { "k": [secret] } }), "must be JSON"),
+        ("KEY_RING", ring("k1", "k1", secret), "key `k1` must be 32 bytes in base64url"),
+        ("KEY_RING", ring("k1", "k1", &format!("{good}=")), "key `k1` must be 32 bytes"),
+        ("KEY_RING", ring("k/1", "k/1", &good), "1 to 32 letters"),
+        ("KEY_RING", ring("k2", "k1", &good), "`k2`, which is not among `keys`"),
+        ("OBJECT_NAME_KEY", Value::Null, "is missing"),
+        ("OBJECT_NAME_KEY", json!(secret), "must be 32 bytes in base64url"),
+        ("OBJECT_NAME_KEY", json!(format!("{good}=")), "without padding"),
+        ("PROVIDER_SECRETS", json!(secret), "must be a table"),
+        ("PROVIDER_SECRETS", json!([secret]), "connection name to client secret"),
+        ("PROVIDER_SECRETS.code", json!([secret]), "connection name to client secret"),
+        ("PROVIDER_SECRETS_2.chat", json!({ "secret": secret }), "must be text"),
+        ("JURISDICTION", json!("eu"), "is reserved; remove it"),
+    ];
+    for (place, value, _) in &rows {
+        let shown = load(&set(place, value)).unwrap_err().to_string();
+        assert!(!shown.contains(secret), "{shown}");
+    }
+    refused_in_place(&rows);
+    let shown = format!("{:?}", config());
+    for hidden in ["calendar: secret+1%", "code-secret", &good] {
+        assert!(!shown.contains(hidden), "{shown}");
+    }
+}

@@ -1,0 +1,338 @@
+//! The connect session's state machine: each handle once, in time, by the same browser and user.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use edge_token_vault::connect::handle::{self, Handle};
+use edge_token_vault::connect::record::{
+    Begin, CODE_LIFETIME, Denied, Phase, STATE_LIFETIME, STORE_LIFETIME, Session, TICKET_LIFETIME,
+};
+use edge_token_vault::connect::session::{Completion, Fault};
+use edge_token_vault::encoding::{base64url, sha256};
+use edge_token_vault::ids::{AccountId, UserId};
+use edge_token_vault::message::connect::{Complete, Return};
+use edge_token_vault::message::vault::Store;
+use edge_token_vault::seal::{KeyRing, Sealer};
+use edge_token_vault::secret::Secret;
+use serde_json::json;
+use url::Url;
+
+const NOW: i64 = 1_795_492_800;
+const VERIFIER: &str = "0123456789012345678901234567890123456789012";
+
+/// A session on its way, with everything its parties hold.
+struct Journey {
+    session: Session,
+    ring: KeyRing,
+    ticket: Secret,
+    auth_session: Secret,
+    state: Secret,
+    cookie: Secret,
+    connect_code: Secret,
+}
+
+fn user(subject: &str) -> UserId {
+    UserId { issuer: "https://idp.example/".into(), subject: subject.into() }
+}
+
+impl Journey {
+    fn started() -> Self {
+        let (ticket, auth_session) = (Secret::new("T1cket5ecret"), Secret::new("A5ession5ecret"));
+        let begin = Begin {
+            session: handle::random().unwrap(),
+            user: user("alice"),
+            client_id: "spa".into(),
+            connection: "demo".into(),
+            redirect_uri: "https://app.example/back?tab=1".into(),
+            state: Some("a b&c=#ü".into()),
+            code_challenge: Some(base64url(sha256(VERIFIER))),
+            scopes: vec!["openid".into()],
+            params: vec![],
+            ticket: handle::hash(&ticket),
+            auth_session: handle::hash(&auth_session),
+        };
+        let ring = json!({"write": "k1", "keys": {"k1": base64url([7; 32])}}).to_string();
+        let nothing = || Secret::new("");
+        Self {
+            session: Session::new(begin, NOW),
+            ring: KeyRing::parse(&ring).unwrap(),
+            ticket,
+            auth_session,
+            state: nothing(),
+            cookie: nothing(),
+            connect_code: nothing(),
+        }
+    }
+
+    fn at_provider() -> Self {
+        let mut journey = Self::started();
+        let ticket = journey.ticket.clone();
+        let opened = journey.step(|session, sealer| session.open(&ticket, sealer, NOW)).unwrap();
+        let state = Handle::parse(opened.state.expose()).unwrap();
+        assert_eq!(state.session, journey.session.begin.session);
+        (journey.state, journey.cookie) = (state.secret, opened.cookie);
+        journey
+    }
+
+    fn returned() -> Self {
+        let mut journey = Self::at_provider();
+        let location = journey.come_back(&journey.back(), true, NOW).unwrap();
+        let code = parameter(&location, "connect_code").unwrap();
+        journey.connect_code = Handle::parse(&code).unwrap().secret;
+        journey
+    }
+
+    fn step<T>(
+        &mut self,
+        step: impl FnOnce(&mut Session, &Sealer<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Denied> {
+        step(&mut self.session, &Sealer::new(&self.ring, "object")).map_err(|fault| match fault {
+            Fault::Denied(denied) => denied,
+            Fault::Seal(error) => panic!("{error}"),
+        })
+    }
+
+    fn back(&self) -> Return {
+        Return {
+            state: self.state.clone(),
+            cookie: Some(self.cookie.clone()),
+            connection: "demo".into(),
+            iss: None,
+            code: Some(Secret::new("provider code")),
+            error: None,
+        }
+    }
+
+    fn come_back(&mut self, back: &Return, ours: bool, now: i64) -> Result<Secret, Denied> {
+        self.step(|session, sealer| session.returned(back, ours, sealer, now))
+    }
+
+    fn ask(&self) -> Complete {
+        Complete {
+            user: user("alice"),
+            client_id: "spa".into(),
+            auth_session: self.auth_session.clone(),
+            connect_code: self.connect_code.clone(),
+            redirect_uri: "https://app.example/back?tab=1".into(),
+            code_verifier: Some(Secret::new(VERIFIER)),
+        }
+    }
+
+    fn complete(&mut self, ask: &Complete, now: i64) -> Result<Completion, Denied> {
+        self.step(|session, sealer| session.complete(ask, sealer, now))
+    }
+}
+
+fn parameter(location: &Secret, name: &str) -> Option<String> {
+    let url = Url::parse(location.expose()).unwrap();
+    url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+fn store() -> Store {
+    Store {
+        account: AccountId::random().unwrap(),
+        provider_user: Some("1".into()),
+        email: None,
+        name: None,
+        access_token: Secret::new("access"),
+        refresh_token: Some(Secret::new("refresh")),
+        scopes: vec![],
+        issued_at: NOW,
+        expires_at: None,
+    }
+}
+
+#[test]
+fn the_whole_way_gives_the_providers_code_back_to_who_began() {
+    let mut journey = Journey::returned();
+    let ask = journey.ask();
+    let Ok(Completion::Redeem { code, secrets }) = journey.complete(&ask, NOW) else {
+        panic!("not redeemed");
+    };
+    assert_eq!(code.expose(), "provider code");
+    // RFC 7636 §4.1 and §7.1: 43 characters of 256 random bits.
+    assert_eq!(secrets.verifier.expose().len(), 43);
+    assert!(matches!(journey.session.phase, Phase::Completing { .. }));
+}
+
+#[test]
+fn the_applications_redirect_keeps_its_query_and_gets_its_state_back_unchanged() {
+    let mut journey = Journey::at_provider();
+    let back = journey.back();
+    let location = journey.come_back(&back, true, NOW).unwrap();
+    assert!(location.expose().starts_with("https://app.example/back?tab=1&connect_code="));
+    assert_eq!(parameter(&location, "state").unwrap(), "a b&c=#ü");
+    assert!(parameter(&location, "connect_code").unwrap().len() <= 46);
+}
+
+#[test]
+fn nothing_secret_is_stored_in_the_clear() {
+    let journey = Journey::returned();
+    let stored = serde_json::to_string(&journey.session).unwrap();
+    let held = [&journey.ticket, &journey.auth_session, &journey.connect_code];
+    for secret in held.map(Secret::expose).into_iter().chain(["provider code", VERIFIER]) {
+        assert!(!stored.contains(secret), "{stored}");
+    }
+}
+
+#[test]
+fn a_ticket_opens_once_in_time_and_only_if_it_is_the_right_one() {
+    let mut journey = Journey::started();
+    let ticket = journey.ticket.clone();
+    let mut open = |ticket: &Secret, now| {
+        journey.step(|session, sealer| session.open(ticket, sealer, now)).map(drop)
+    };
+    assert_eq!(open(&Secret::new("guess"), NOW).unwrap_err(), Denied::Unknown);
+    assert_eq!(open(&ticket, NOW + TICKET_LIFETIME).unwrap_err(), Denied::Expired);
+    assert_eq!(open(&ticket, NOW + TICKET_LIFETIME - 1), Ok(()));
+    assert_eq!(open(&ticket, NOW).unwrap_err(), Denied::Used);
+}
+
+#[test]
+fn an_answer_that_is_not_this_browsers_changes_nothing() {
+    let fresh = Journey::at_provider();
+    let refused = [
+        (Return { state: Secret::new("guess"), ..fresh.back() }, NOW, Denied::Unknown),
+        (Return { cookie: None, ..fresh.back() }, NOW, Denied::OtherBrowser),
+        (Return { cookie: Some(Secret::new("x")), ..fresh.back() }, NOW, Denied::OtherBrowser),
+        (fresh.back(), NOW + STATE_LIFETIME, Denied::Expired),
+    ];
+    let mut journey = fresh;
+    let before = journey.session.clone();
+    for (back, now, denied) in refused {
+        assert_eq!(journey.come_back(&back, true, now).unwrap_err(), denied);
+        assert_eq!(journey.session, before);
+    }
+    let back = journey.back();
+    assert!(journey.come_back(&back, true, NOW).is_ok());
+    assert_eq!(journey.come_back(&back, true, NOW).unwrap_err(), Denied::Used);
+}
+
+#[test]
+fn an_answer_of_another_provider_ends_the_session_before_any_code_is_redeemed() {
+    for (connection, ours) in [("other", true), ("demo", false)] {
+        let mut journey = Journey::at_provider();
+        let back = Return { connection: connection.into(), ..journey.back() };
+        assert_eq!(journey.come_back(&back, ours, NOW).unwrap_err(), Denied::OtherProvider);
+        assert_eq!(journey.session.phase, Phase::Failed);
+    }
+}
+
+#[test]
+fn a_refusal_at_the_provider_reaches_the_application_in_our_words() {
+    for (error, expected) in [
+        ("access_denied", "access_denied"),
+        ("login_required", "interaction_required"),
+        ("<script>alert(1)</script>", "server_error"),
+    ] {
+        let mut journey = Journey::at_provider();
+        let back = Return { code: None, error: Some(error.into()), ..journey.back() };
+        let location = journey.come_back(&back, true, NOW).unwrap();
+        assert_eq!(parameter(&location, "error").unwrap(), expected);
+        assert_eq!(parameter(&location, "state").unwrap(), "a b&c=#ü");
+        assert_eq!(parameter(&location, "connect_code"), None);
+        assert!(!location.expose().contains("alert"));
+        assert_eq!(journey.session.phase, Phase::Failed);
+    }
+}
+
+#[test]
+fn another_user_or_client_ends_the_session_and_never_gets_the_code() {
+    for thief in [
+        Complete { user: user("mallory"), ..Journey::returned().ask() },
+        Complete {
+            user: UserId { issuer: "https://other.example/".into(), ..user("alice") },
+            ..Journey::returned().ask()
+        },
+        Complete { client_id: "other".into(), ..Journey::returned().ask() },
+    ] {
+        let mut journey = Journey::returned();
+        // The victim's browser was led through the attacker's connect; the victim's application
+        // completes with what it got.
+        let thief = Complete {
+            auth_session: journey.auth_session.clone(),
+            connect_code: journey.connect_code.clone(),
+            ..thief
+        };
+        assert_eq!(journey.complete(&thief, NOW).unwrap_err(), Denied::OtherUser);
+        assert_eq!(journey.session.phase, Phase::Failed);
+        let own = journey.ask();
+        assert_eq!(journey.complete(&own, NOW).unwrap_err(), Denied::Used);
+    }
+}
+
+#[test]
+fn the_right_code_with_a_wrong_proof_ends_the_session() {
+    let wrong: [(fn(Complete) -> Complete, Denied); 3] = [
+        (
+            |ask| Complete { redirect_uri: "https://app.example/".into(), ..ask },
+            Denied::OtherRedirect,
+        ),
+        (|ask| Complete { code_verifier: None, ..ask }, Denied::Verifier),
+        (
+            |ask| Complete { code_verifier: Some(Secret::new("x".repeat(43))), ..ask },
+            Denied::Verifier,
+        ),
+    ];
+    for (change, denied) in wrong {
+        let mut journey = Journey::returned();
+        let ask = change(journey.ask());
+        assert_eq!(journey.complete(&ask, NOW).unwrap_err(), denied);
+        assert_eq!(journey.session.phase, Phase::Failed);
+    }
+}
+
+#[test]
+fn a_verifier_without_a_challenge_is_refused_and_neither_is_fine() {
+    for (verifier, expected) in [(Some(Secret::new(VERIFIER)), false), (None, true)] {
+        let mut journey = Journey::returned();
+        journey.session.begin.code_challenge = None;
+        let ask = Complete { code_verifier: verifier, ..journey.ask() };
+        assert_eq!(journey.complete(&ask, NOW).is_ok(), expected);
+    }
+}
+
+#[test]
+fn a_guess_changes_nothing() {
+    let mut journey = Journey::returned();
+    let before = journey.session.clone();
+    for ask in [
+        Complete { auth_session: Secret::new("guess"), ..journey.ask() },
+        Complete { connect_code: Secret::new("guess"), ..journey.ask() },
+    ] {
+        assert_eq!(journey.complete(&ask, NOW).unwrap_err(), Denied::Unknown);
+        assert_eq!(journey.session, before);
+    }
+    for mut early in [Journey::started(), Journey::at_provider()] {
+        let ask = early.ask();
+        assert_eq!(early.complete(&ask, NOW).unwrap_err(), Denied::Unknown);
+    }
+}
+
+#[test]
+fn a_connect_code_works_once_and_for_a_minute() {
+    let mut late = Journey::returned();
+    let ask = late.ask();
+    assert_eq!(late.complete(&ask, NOW + CODE_LIFETIME).unwrap_err(), Denied::Expired);
+    let mut journey = Journey::returned();
+    let ask = journey.ask();
+    assert!(journey.complete(&ask, NOW + CODE_LIFETIME - 1).is_ok());
+    // The provider's answer may be lost: its code is not sent twice (RFC 6749 §4.1.2).
+    assert_eq!(journey.complete(&ask, NOW).unwrap_err(), Denied::Used);
+}
+
+#[test]
+fn redeemed_tokens_wait_for_the_vault_and_can_be_stored_again() {
+    let mut journey = Journey::returned();
+    let ask = journey.ask();
+    assert!(journey.complete(&ask, NOW).is_ok());
+    journey.step(|session, sealer| Ok(session.redeemed(&store(), sealer, NOW)?)).unwrap();
+    let stored = serde_json::to_string(&journey.session).unwrap();
+    assert!(!stored.contains("\"refresh\"") && !stored.contains("\"access\""), "{stored}");
+    for _ in 0..2 {
+        let Ok(Completion::Store(waiting)) = journey.complete(&ask, NOW + 30) else {
+            panic!("the tokens are gone");
+        };
+        assert_eq!(waiting.refresh_token.unwrap().expose(), "refresh");
+    }
+    assert_eq!(journey.complete(&ask, NOW + STORE_LIFETIME).unwrap_err(), Denied::Expired);
+}

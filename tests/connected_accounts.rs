@@ -1,0 +1,349 @@
+//! The connected-accounts API and the browser's hops in the core: bodies, callers, lists, cookies.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "support/config.rs"]
+mod config_support;
+
+use std::collections::HashSet;
+
+use config_support::{
+    CHALLENGE, FORM, JSON, REDIRECT, SESSION, VERIFIER, accounts, complete, config, connect,
+    fields, new_handle, user_token,
+};
+use edge_token_vault::config::PublicUrl;
+use edge_token_vault::connect::handle::{self, Handle};
+use edge_token_vault::connect::listing::Page;
+use edge_token_vault::connect::policy::{self, CREATE, DELETE, READ};
+use edge_token_vault::connect::request::{self, ConnectBody, NewSession};
+use edge_token_vault::connect::{browser, record::Denied};
+use edge_token_vault::error::Problem;
+use edge_token_vault::secret::Secret;
+use serde_json::json;
+
+#[test]
+fn a_connect_request_becomes_a_session_with_its_own_handles() {
+    let mut asked = json!({ "code_challenge": CHALLENGE, "code_challenge_method": "S256" });
+    asked["state"] = json!("a b&c");
+    let NewSession { begin, ticket, auth_session } = connect(&asked).unwrap();
+    assert_eq!((begin.user, begin.client_id.as_str()), (user_token().user, "spa"));
+    assert_eq!([begin.connection, begin.redirect_uri], ["calendar", REDIRECT]);
+    assert_eq!([begin.state.unwrap(), begin.code_challenge.unwrap()], ["a b&c", CHALLENGE]);
+    // My Account API: auth_session has at most 64 characters, connect_code at most 46.
+    for (text, stored) in [(&ticket, &begin.ticket), (&auth_session, &begin.auth_session)] {
+        assert_eq!(text.expose().len(), 45);
+        let handle = Handle::parse(text.expose()).unwrap();
+        assert_eq!(handle.session, begin.session);
+        assert!(handle::matches(&handle.secret, stored));
+        assert!(!stored.contains(handle.secret.expose()));
+    }
+    assert_ne!(begin.ticket, begin.auth_session);
+    assert_ne!(connect(&asked).unwrap().begin.session, begin.session);
+    assert_eq!(new_handle(&begin.session).len(), 45);
+}
+
+#[test]
+fn a_connect_request_names_every_wrong_field() {
+    let long = "x".repeat(4097);
+    let s256 = |text: &str| json!({ "code_challenge": text, "code_challenge_method": "S256" });
+    // RFC 7636 §7.2, B01: never `plain`.
+    let plain = json!({ "code_challenge": VERIFIER, "code_challenge_method": "plain" });
+    for (expected, change) in [
+        ("connection", json!({ "connection": null })),
+        ("connection", json!({ "connection": "code" })),
+        ("connection redirect_uri", json!({ "connection": "", "redirect_uri": null })),
+        ("redirect_uri", json!({ "redirect_uri": "https://app.example.com/connected" })),
+        ("state", json!({ "state": "" })),
+        ("state", json!({ "state": long })),
+        ("code_challenge_method", plain),
+        ("code_challenge_method", json!({ "code_challenge": CHALLENGE })),
+        ("code_challenge", json!({ "code_challenge_method": "S256" })),
+        ("code_challenge", s256(&CHALLENGE[1..])),
+        ("scopes", json!({ "scopes": ["a", "a b"] })),
+        ("scopes", json!({ "scopes": vec!["a"; 101] })),
+        ("authorization_params", json!({ "authorization_params": { "prompt": [""] } })),
+        ("authorization_params", json!({ "authorization_params": { "login_hint": long } })),
+    ] {
+        assert_eq!(fields(connect(&change)), expected, "{change}");
+    }
+}
+
+#[test]
+fn scopes_asked_for_replace_the_defaults_and_never_the_required_ones() {
+    // Auth0's guides for GitHub, Box and Salesforce send [].
+    let defaults = ["openid", "offline_access", "events.read"];
+    for none in [json!({}), json!({ "scopes": null }), json!({ "scopes": [] })] {
+        assert_eq!(connect(&none).unwrap().begin.scopes, defaults, "{none}");
+    }
+    let asked = json!({ "scopes": ["mail", "openid", "mail"] });
+    assert_eq!(connect(&asked).unwrap().begin.scopes, ["openid", "offline_access", "mail"]);
+    let hundred: Vec<String> = (0..100).map(|index| format!("scope:{index}")).collect();
+    assert_eq!(connect(&json!({ "scopes": hundred })).unwrap().begin.scopes.len(), 102);
+}
+
+#[test]
+fn only_documented_parameters_are_passed_on_and_unknown_members_are_ignored() {
+    let params = json!({
+        "login_hint": "me@example.com", "max_age": 60, "client_id": "evil", "request_uri": "x",
+        "redirect_uri": "https://evil.example", "scope": "all", "nested": { "a": [1] },
+    });
+    let body = json!({ "authorization_params": params, "unknown": [null], "scope": "all" });
+    let sent = json!(connect(&body).unwrap().begin.params);
+    assert_eq!(sent, json!([["login_hint", "me@example.com"], ["max_age", "60"]]));
+}
+
+#[test]
+fn bodies_are_json_objects() {
+    let read = |media_type, body: &str| {
+        request::read::<ConnectBody>(media_type, body.as_bytes()).map_err(|problem| problem.status)
+    };
+    let good = r#"{"connection":"calendar"}"#;
+    for media_type in [JSON, "Application/JSON", "application/json; charset=utf-8"] {
+        assert!(read(Some(media_type), good).is_ok(), "{media_type}");
+    }
+    for other in [None, Some(""), Some("text/plain"), Some(FORM)] {
+        assert_eq!(read(other, good).unwrap_err(), 415, "{other:?}");
+    }
+    for bad in ["", "[]", "null", "{", "{} {}", r#"{"state":1}"#, r#"{"state":"","state":""}"#] {
+        assert_eq!(read(Some(JSON), bad).unwrap_err(), 400, "{bad}");
+    }
+}
+
+#[test]
+fn a_complete_request_names_every_wrong_field() {
+    let (session, ask) = complete(&json!({ "code_verifier": VERIFIER, "unknown": 1 })).unwrap();
+    assert_eq!([&session, &ask.client_id, &ask.redirect_uri], [SESSION, "spa", REDIRECT]);
+    assert_eq!(ask.code_verifier.as_ref().map(Secret::expose), Some(VERIFIER));
+    assert!(!format!("{ask:?}").contains(VERIFIER));
+    assert!(complete(&json!({})).unwrap().1.code_verifier.is_none());
+    let other = new_handle("BBBBBBBBBBBBBBBBBBBBBA");
+    for (expected, change) in [
+        // nextjs posts null after a failed connect.
+        ("connect_code", json!({ "connect_code": null })),
+        ("connect_code", json!({ "connect_code": other })),
+        ("auth_session", json!({ "auth_session": null })),
+        ("auth_session redirect_uri", json!({ "auth_session": "x.y", "redirect_uri": null })),
+        // RFC 7636 §4.1: 43 to 128 unreserved characters.
+        ("code_verifier", json!({ "code_verifier": &VERIFIER[1..] })),
+        ("code_verifier", json!({ "code_verifier": "x".repeat(129) })),
+        ("code_verifier", json!({ "code_verifier": "+".repeat(43) })),
+    ] {
+        assert_eq!(fields(complete(&change)), expected, "{change}");
+    }
+}
+
+#[test]
+fn a_problem_has_the_published_form() {
+    // My Account API, ErrorResponse: these members and no others.
+    let problem = complete(&json!({ "connect_code": null })).unwrap_err();
+    let why = problem.validation_errors[0].detail;
+    let expected = json!({
+        "type": "about:blank",
+        "title": "Bad Request",
+        "status": 400,
+        "detail": format!("connect_code: {why}"),
+        "validation_errors": [{ "field": "connect_code", "detail": why }],
+    });
+    assert_eq!(problem.body(), expected);
+    for (status, title) in [(401, "Unauthorized"), (409, "Conflict"), (502, "Bad Gateway")] {
+        let mut expected = json!({ "type": "about:blank", "title": title, "status": status });
+        expected["detail"] = json!("d");
+        assert_eq!(Problem::new(status, "d").body(), expected);
+    }
+}
+
+#[test]
+fn a_refused_completion_says_whose_turn_it_is() {
+    use Denied::{CodeRefused, Expired, OtherRedirect, OtherUser, Unknown, Used, Verifier};
+    use Denied::{Identity, NotStored, ProviderMisconfigured, ProviderUnavailable};
+    for (status, reasons) in [
+        (400, vec![Unknown, Expired, OtherRedirect, Verifier, CodeRefused]),
+        (403, vec![OtherUser]),
+        (409, vec![Used]),
+        (502, vec![ProviderUnavailable, ProviderMisconfigured, Identity]),
+        (503, vec![NotStored]),
+    ] {
+        for problem in reasons.into_iter().map(policy::completion_denied) {
+            assert_eq!((problem.status, problem.retry_after.is_some()), (status, status == 503));
+        }
+    }
+}
+
+#[test]
+fn a_bearer_token_comes_in_the_header_in_any_case_of_the_scheme() {
+    // A60, RFC 6750 §2.1.
+    for header in ["Bearer t.o.k", "bearer t.o.k", "BEARER  t.o.k "] {
+        assert_eq!(policy::bearer(Some(header)).unwrap(), "t.o.k");
+    }
+    for header in [None, Some(""), Some("Bearer"), Some("Bearer "), Some("Basic t"), Some("t")] {
+        assert_eq!(policy::bearer(header).unwrap_err().status, 401, "{header:?}");
+    }
+}
+
+#[test]
+fn a_caller_needs_the_apis_audience_a_known_client_and_the_scope() {
+    let config = config();
+    let check = |audience: &str, client: &str, granted: &str| {
+        let mut token = user_token();
+        token.audiences.push(audience.into());
+        token.client_id = client.into();
+        token.scopes = vec!["openid".into(), granted.into()];
+        policy::check(&config, &token, CREATE).map_or_else(|problem| problem.status, |_| 200)
+    };
+    let me = "https://vault.example.com/me/";
+    assert_eq!(check(me, "spa", CREATE), 200);
+    assert_eq!(check(me, "Spa", CREATE), 401);
+    for audience in ["https://vault.example.com/", "https://vault.example.com/me", ""] {
+        assert_eq!(check(audience, "spa", CREATE), 401, "{audience}");
+    }
+    for scope in [READ, DELETE, "create:me", "create:me:connected_accounts:x"] {
+        assert_eq!(check(me, "spa", scope), 403, "{scope}");
+    }
+}
+
+#[test]
+fn origins_are_compared_whole_and_per_client() {
+    // A71.
+    let config = config();
+    let own = "https://app.example.com";
+    let status = |client: &str, origin| {
+        let checked = policy::check_origin(&config.clients[client], origin);
+        checked.map_or_else(|problem| problem.status, |()| 200)
+    };
+    assert!(policy::preflight_allowed(&config, own));
+    assert_eq!((status("spa", Some(own)), status("spa", None)), (200, 200));
+    assert_eq!((status("backend", Some(own)), status("backend", None)), (403, 200));
+    let others = "null * http://app.example.com https://app.example.com:8443 https://example.com \
+                  https://app.example.com/ https://app.example.com.evil.example \
+                  https://evil-app.example.com https://x@app.example.com https://APP.example.com";
+    for other in others.split(' ').chain([""]) {
+        assert!(!policy::preflight_allowed(&config, other), "{other}");
+        assert_eq!(status("spa", Some(other)), 403, "{other}");
+    }
+}
+
+#[test]
+fn paging_visits_each_account_once_oldest_first() {
+    for (take, cursor) in [("", "from"), ("take=1&", "next"), ("take=7&", "from")] {
+        let (mut query, mut seen, mut dates) = (take.to_owned(), HashSet::new(), Vec::new());
+        loop {
+            let answer = Page::read(&query).unwrap().accounts(&accounts());
+            for item in answer["accounts"].as_array().unwrap() {
+                assert!(seen.insert(item["id"].to_string()), "{query}: {item}");
+                dates.push(item["created_at"].to_string());
+            }
+            let Some(next) = answer.get("next") else { break };
+            query = format!("{take}{cursor}={}", next.as_str().unwrap());
+        }
+        assert!(seen.len() == 25 && dates.is_sorted(), "{take}");
+    }
+    let first = Page::read("take=1").unwrap().accounts(&accounts());
+    let expected = json!({
+        "id": "cac_00", "connection": "calendar", "access_type": "offline", "scopes": ["a"],
+        "created_at": "2026-11-24T04:00:00Z",
+    });
+    assert_eq!(first["accounts"], json!([expected]));
+}
+
+#[test]
+fn a_list_can_be_filtered_by_up_to_20_connections_and_take_is_bounded() {
+    let list = |query: &str| {
+        let answer = Page::read(query).unwrap().accounts(&accounts());
+        answer["accounts"].as_array().unwrap().len()
+    };
+    assert_eq!((list(""), list("take=20"), list("take=1&unknown=1")), (10, 20, 1));
+    assert_eq!((list("connection=chat"), list("connection=none")), (4, 0));
+    assert_eq!(list("take=20&connection=chat&connection=calendar"), 20);
+    assert!(Page::read(&"connection=a&".repeat(20)).is_ok());
+    assert_eq!(fields(Page::read(&"connection=a&".repeat(21))), "connection");
+    for take in ["0", "21", "-1", "1.5", "ten", ""] {
+        assert_eq!(fields(Page::read(&format!("take={take}"))), "take", "{take}");
+    }
+    for cursor in ["from=%2B", "next=AB", "from=_w"] {
+        assert_eq!(fields(Page::read(cursor)), "from", "{cursor}");
+    }
+}
+
+#[test]
+fn connections_are_those_of_the_client_by_name() {
+    let config = config();
+    let spa = &config.clients["spa"];
+    let list = |query: &str| Page::read(query).unwrap().connections(&config, spa);
+    let scopes = ["openid", "offline_access", "events.read"];
+    let calendar = json!({ "name": "calendar", "strategy": "oidc", "scopes": scopes });
+    let chat = json!({ "name": "chat", "strategy": "oauth2", "scopes": [] });
+    assert_eq!(list(""), json!({ "connections": [calendar, chat] }));
+    let first = list("take=1");
+    assert_eq!(first["connections"], json!([calendar]));
+    let next = first["next"].as_str().unwrap();
+    assert_eq!(list(&format!("take=1&from={next}")), json!({ "connections": [chat] }));
+    assert_eq!(list("connection=code"), json!({ "connections": [] }));
+}
+
+#[test]
+fn a_callback_has_each_parameter_once() {
+    // B10, B11.
+    let vault = PublicUrl::parse("https://vault.example.com").unwrap();
+    let state = format!("state={}", new_handle(SESSION));
+    let fill = |query: &str| query.replace("STATE", &state);
+    let read = |query: &str| browser::callback(&fill(query), "calendar", None, &vault);
+    let (session, back) = read("code=c%2B1&STATE&iss=https%3A%2F%2Fa.example&x=1").unwrap();
+    assert_eq!([session, back.connection], [SESSION, "calendar"]);
+    assert_eq!(back.code.as_ref().map(Secret::expose), Some("c+1"));
+    assert_eq!((back.iss.as_deref(), back.error), (Some("https://a.example"), None));
+    let (_, declined) = read("error=access_denied&iss=&STATE").unwrap();
+    assert_eq!((declined.error.as_deref(), declined.iss), (Some("access_denied"), None));
+    let refused = " STATE code=a code=a&state= code=a&state=x code=&error=&STATE access_token=t&STATE \
+                   code=a&code=a&STATE code=a&code=&STATE code=a&STATE&STATE \
+                   code=a&STATE&iss=a&iss=a error=a&error=b&STATE";
+    for refused in refused.split(' ') {
+        assert_eq!(read(refused).unwrap_err(), Denied::Unknown, "{refused}");
+    }
+    let ticket = format!("ticket={}", new_handle(SESSION));
+    assert_eq!(browser::ticket(&ticket).unwrap().session, SESSION);
+    for refused in ["", "ticket=", "ticket=x", &format!("{ticket}&{ticket}")] {
+        assert_eq!(browser::ticket(refused).unwrap_err(), Denied::Unknown, "{refused}");
+    }
+}
+
+#[test]
+fn a_cookie_binds_the_browser_to_one_session() {
+    // A75, RFC 6265bis §4.1.3.2.
+    for (url, prefix, secure) in
+        [("https://vault.example.com", "__Host-", "; Secure"), ("http://127.0.0.1:8787", "", "")]
+    {
+        let vault = PublicUrl::parse(url).unwrap();
+        let name = format!("{prefix}etv-{SESSION}");
+        let attributes = |age| format!("; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
+        let set = browser::set_cookie(SESSION, &Secret::new("v"), &vault);
+        assert_eq!(set.expose(), format!("{name}=v{}", attributes(600)));
+        assert_eq!(browser::clear_cookie(SESSION, &vault), format!("{name}={}", attributes(0)));
+        let query = format!("code=a&state={}", new_handle(SESSION));
+        let read = |header: &str| {
+            let header = header.replace("NAME", &name).replace("OTHER", &name.replace("AA", "BA"));
+            let (_, back) = browser::callback(&query, "calendar", Some(&header), &vault).unwrap();
+            back.cookie.map(|cookie| cookie.expose().to_owned())
+        };
+        assert_eq!(read("a=b; OTHER=w; NAME=v;c"), Some("v".into()));
+        for none in ["", "OTHER=w", "NAME=v; NAME=v", "NAME=v; NAME=w", "xNAME=v", "NAME"] {
+            assert_eq!(read(none), None, "{none}");
+        }
+        // Anybody on a neighbouring host can set a cookie without the prefix.
+        assert_eq!(read(&format!("etv-{SESSION}=v")).is_some(), secure.is_empty());
+    }
+}
+
+#[test]
+fn an_error_page_shows_text_and_runs_nothing() {
+    // A73, A77.
+    use Denied::{Expired, NotStored, OtherBrowser, OtherProvider, ProviderUnavailable, Unknown};
+    let page = browser::document("<script>alert(1)</script>\"'&");
+    assert!(page.contains("<p>&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;</p>"));
+    for denied in [Expired, OtherBrowser, OtherProvider, Unknown, NotStored, ProviderUnavailable] {
+        let (status, page) = browser::page(denied);
+        assert_eq!(status == 503, matches!(denied, NotStored | ProviderUnavailable), "{denied:?}");
+        for active in ["<script", "<img", "<link", "<form", "<a", "style", "http-equiv", "href"] {
+            assert!(!page.contains(active), "{active}: {page}");
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Requests to providers: authorization, redeem, refresh, revoke, userinfo; metadata and `iss`.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "support/config.rs"]
+mod config_support;
+
+use std::collections::BTreeMap;
+
+use config_support::{config, load};
+use edge_token_vault::config::{Config, Connection, IdentityFields, PublicUrl};
+use edge_token_vault::encoding::{base64url, sha256};
+use edge_token_vault::provider::authorize::{self, Ask};
+use edge_token_vault::provider::endpoints::{BadMetadata, Metadata, NoEndpoint, Provider};
+use edge_token_vault::provider::request::{self, ProviderRequest, TokenKind};
+use edge_token_vault::secret::Secret;
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+
+const ISSUER: &str = "https://accounts.calendar.example";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CALLBACK: &str = "https://vault.example.com/callback/calendar";
+/// What `code` sends in the body of every token request.
+const CODE: [(&str, &str); 3] = [
+    ("client_id", "vault-code"),
+    ("client_secret", "code-secret"),
+    ("resource", "https://api.code.example"),
+];
+
+/// Reads a good document after this change; `null` removes.
+fn metadata(change: &Value) -> Result<Metadata, BadMetadata> {
+    let mut document = json!({
+        "issuer": ISSUER,
+        "jwks_uri": "https://keys.calendar.example/jwks",
+        "authorization_endpoint": "https://accounts.calendar.example/authorize",
+        "token_endpoint": "https://accounts.calendar.example/token",
+        "userinfo_endpoint": "https://accounts.calendar.example/userinfo",
+        "revocation_endpoint": "https://accounts.calendar.example/revoke",
+        "scopes_supported": ["openid"],
+    });
+    for (name, value) in change.as_object().unwrap() {
+        document[name] = value.clone();
+    }
+    document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    let vault = PublicUrl::parse("https://vault.example.com").unwrap();
+    Metadata::parse(document.to_string().as_bytes(), ISSUER, &vault)
+}
+
+/// A connection and its provider.
+fn known(config: &Config, name: &str) -> (Connection, Provider) {
+    let connection = config.connections[name].clone();
+    let metadata = metadata(&json!({})).unwrap();
+    let provider = Provider::new(&connection, Some(&metadata)).unwrap();
+    (connection, provider)
+}
+
+/// Where the browser is sent with these scopes and parameters of the application.
+fn authorization(config: &Config, name: &str, scopes: &[&str], params: &[(&str, &str)]) -> Url {
+    let (connection, provider) = known(config, name);
+    let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    let params: Vec<(String, String)> = map(params).into_iter().collect();
+    let ask = Ask {
+        callback: CALLBACK,
+        state: "session.state",
+        nonce: "the-nonce",
+        verifier: VERIFIER,
+        scopes: &scopes,
+        params: &params,
+    };
+    authorize::url(&connection, &provider, &ask).unwrap()
+}
+
+/// The parameters of a query or form, of which none may stand twice (RFC 6749 §3.1, §3.2).
+fn parameters(text: &str) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
+        assert_eq!(all.insert(name.to_string(), value.into_owned()), None, "{name}: {text}");
+    }
+    all
+}
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect()
+}
+
+fn sent(request: &ProviderRequest) -> BTreeMap<String, String> {
+    parameters(request.form.as_ref().unwrap().expose())
+}
+
+fn authorization_header(request: &ProviderRequest) -> Option<&str> {
+    request.authorization.as_ref().map(Secret::expose)
+}
+
+#[test]
+fn an_openid_request_carries_state_nonce_and_an_s256_challenge() {
+    // B01, B02, B03; RFC 7636 §4.2 (appendix B's verifier and challenge).
+    let url = authorization(&config(), "calendar", &["openid", "events.read"], &[]);
+    assert!(url.as_str().starts_with("https://accounts.calendar.example/authorize?"));
+    let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+    assert_eq!(challenge, base64url(sha256(VERIFIER)));
+    let expected = [
+        ("access_type", "offline"),
+        ("client_id", "vault:calendar"),
+        ("code_challenge", challenge),
+        ("code_challenge_method", "S256"),
+        ("nonce", "the-nonce"),
+        ("prompt", "consent"),
+        ("redirect_uri", CALLBACK),
+        ("response_type", "code"),
+        ("scope", "openid events.read"),
+        ("state", "session.state"),
+    ];
+    assert_eq!(parameters(url.query().unwrap()), map(&expected));
+    assert!(!url.as_str().contains(VERIFIER));
+}
+
+#[test]
+fn a_plain_oauth_request_keeps_the_query_and_has_neither_nonce_nor_unwanted_pkce() {
+    // B07.
+    let url = authorization(&config(), "code", &["repo", "user"], &[]);
+    let expected = [
+        ("client_id", "vault-code"),
+        ("redirect_uri", CALLBACK),
+        ("response_type", "code"),
+        ("scope", "repo,user"),
+        ("state", "session.state"),
+        ("tenant", "7"),
+    ];
+    assert_eq!(parameters(url.query().unwrap()), map(&expected));
+    // A public client always uses PKCE; without scopes there is no `scope`.
+    let chat = parameters(authorization(&config(), "chat", &[], &[]).query().unwrap());
+    assert_eq!(chat["code_challenge_method"], "S256");
+    assert!(!chat.contains_key("scope") && !chat.contains_key("nonce"));
+}
+
+#[test]
+fn the_application_fills_in_what_the_operator_left_open() {
+    let asked = [("prompt", "none"), ("login_hint", "a&b=c#d"), ("audience", "x")];
+    let url = authorization(&config(), "calendar", &[], &asked);
+    let sent = parameters(url.query().unwrap());
+    assert_eq!(sent["prompt"], "consent");
+    assert_eq!([&sent["login_hint"], &sent["audience"]], ["a&b=c#d", "x"]);
+    assert_eq!(url.fragment(), None);
+}
+
+#[test]
+fn only_harmless_parameters_are_the_applications_to_set() {
+    let some = "acr_values audience display id_token_hint login_hint max_age prompt resource \
+                ui_locales";
+    assert!(some.split(' ').all(authorize::allowed));
+    let others = "access_type client_id code_challenge nonce Prompt redirect_uri request request_uri \
+                  response_mode response_type scope state";
+    assert!(!others.split(' ').any(authorize::allowed) && !authorize::allowed(""));
+}
+
+#[test]
+fn required_scopes_come_first_and_defaults_stand_in_for_none() {
+    let config = config();
+    let calendar = &config.connections["calendar"];
+    let asked = ["mail".to_owned(), "openid".to_owned()];
+    assert_eq!(authorize::scopes(calendar, &[]), ["openid", "offline_access", "events.read"]);
+    assert_eq!(authorize::scopes(calendar, &asked), ["openid", "offline_access", "mail"]);
+    assert_eq!(authorize::scopes(&config.connections["code"], &[]), ["repo", "user"]);
+}
+
+#[test]
+fn a_code_is_redeemed_with_one_authentication_and_the_same_redirect_uri() {
+    // B20, B21; RFC 6749 §2.3.1: Basic is form-encoded first; §4.1.3.
+    let config = config();
+    let redeem = |name: &str| {
+        let (connection, provider) = known(&config, name);
+        let (code, verifier) = (Secret::new("the code+"), Secret::new(VERIFIER));
+        request::redeem(&connection, &provider, CALLBACK, &code, &verifier).unwrap()
+    };
+    let common =
+        [("code", "the code+"), ("grant_type", "authorization_code"), ("redirect_uri", CALLBACK)];
+    let with = |more: &[(&str, &str)]| map(&[common.as_slice(), more].concat());
+    let calendar = redeem("calendar");
+    assert_eq!(calendar.url.as_str(), "https://accounts.calendar.example/token");
+    let encoded = "Basic dmF1bHQlM0FjYWxlbmRhcjpjYWxlbmRhciUzQStzZWNyZXQlMkIxJTI1";
+    assert_eq!(authorization_header(&calendar), Some(encoded));
+    assert_eq!(sent(&calendar), with(&[("code_verifier", VERIFIER)]));
+    let code = redeem("code");
+    assert_eq!(code.url.as_str(), "https://code.example/token");
+    assert_eq!(authorization_header(&code), None);
+    assert_eq!(sent(&code), with(&CODE));
+    let chat = redeem("chat");
+    assert_eq!(authorization_header(&chat), None);
+    assert_eq!(sent(&chat), with(&[("client_id", "vault-chat"), ("code_verifier", VERIFIER)]));
+}
+
+#[test]
+fn a_refresh_asks_for_scopes_only_to_narrow() {
+    // B27, RFC 6749 §6.
+    let config = config();
+    let refresh = |name: &str, scopes: Option<&[String]>| {
+        let (connection, provider) = known(&config, name);
+        request::refresh(&connection, &provider, &Secret::new("r/t"), scopes).unwrap()
+    };
+    let common = [("grant_type", "refresh_token"), ("refresh_token", "r/t")];
+    let calendar = refresh("calendar", None);
+    assert_eq!(sent(&calendar), map(&common));
+    assert!(authorization_header(&calendar).is_some_and(|value| value.starts_with("Basic ")));
+    assert_eq!(sent(&refresh("code", None)), map(&[common.as_slice(), &CODE].concat()));
+    let narrow = ["user".to_owned(), "repo".to_owned()];
+    assert_eq!(sent(&refresh("code", Some(&narrow)))["scope"], "user,repo");
+    assert_eq!(sent(&refresh("calendar", Some(&narrow)))["scope"], "user repo");
+    let chat = [("client_id", "vault-chat")];
+    assert_eq!(sent(&refresh("chat", None)), map(&[common.as_slice(), &chat].concat()));
+}
+
+#[test]
+fn a_revocation_says_which_kind_of_token_it_is_about() {
+    // RFC 7009 §2.1.
+    use TokenKind::{Access, Refresh};
+    let config = config();
+    let revoke = |name: &str, kind| {
+        let (connection, provider) = known(&config, name);
+        request::revoke(&connection, &provider, &Secret::new("t"), kind)
+    };
+    for (kind, hint) in [(Refresh, "refresh_token"), (Access, "access_token")] {
+        let calendar = revoke("calendar", kind).unwrap();
+        assert_eq!(calendar.url.as_str(), "https://accounts.calendar.example/revoke");
+        assert_eq!(sent(&calendar), map(&[("token", "t"), ("token_type_hint", hint)]));
+        assert!(authorization_header(&calendar).is_some());
+        let code = sent(&revoke("code", kind).unwrap());
+        assert_eq!([&code["token_type_hint"], &code["client_secret"]], [hint, "code-secret"]);
+        assert!(revoke("chat", kind).is_none());
+    }
+}
+
+#[test]
+fn a_development_vault_revokes_at_the_very_endpoint_it_was_given() {
+    let change = json!({
+        "PUBLIC_URL": "http://127.0.0.1:8787",
+        "CONNECTIONS": { "code": { "revocation_endpoint": "http://127.0.0.1:9000/revoke?x=1" } },
+    });
+    let config = load(&change).unwrap();
+    let (connection, provider) = known(&config, "code");
+    let token = Secret::new("t");
+    let request = request::revoke(&connection, &provider, &token, TokenKind::Refresh).unwrap();
+    assert_eq!(request.url.as_str(), "http://127.0.0.1:9000/revoke?x=1");
+    assert_eq!(sent(&request)["token"], "t");
+}
+
+#[test]
+fn no_request_prints_a_secret() {
+    // D06.
+    let config = config();
+    let secret = Secret::new("canary");
+    let userinfo = ProviderRequest::userinfo(&Url::parse(CALLBACK).unwrap(), &secret);
+    for name in ["calendar", "code", "chat"] {
+        let (connection, provider) = known(&config, name);
+        let requests = [
+            request::redeem(&connection, &provider, CALLBACK, &secret, &secret),
+            request::refresh(&connection, &provider, &secret, None),
+            request::revoke(&connection, &provider, &secret, TokenKind::Access),
+            Some(userinfo.clone()),
+        ];
+        let shown = format!("{connection:?} {requests:?}");
+        for hidden in ["canary", "code-secret", "calendar: secret", "dmF1bHQlM0FjYWxlbmRhc"] {
+            assert!(!shown.contains(hidden), "{hidden}");
+        }
+    }
+    assert_eq!(authorization_header(&userinfo), Some("Bearer canary"));
+    assert!(userinfo.form.is_none() && userinfo.url.query().is_none());
+}
+
+#[test]
+fn metadata_is_taken_whole_or_not_at_all() {
+    // B40, B41; RFC 8414 §3.3.
+    assert!(metadata(&json!({})).is_ok());
+    for (change, expected) in [
+        (json!({ "issuer": "https://accounts.calendar.example/" }), BadMetadata::OtherIssuer),
+        (json!({ "issuer": null }), BadMetadata::Malformed),
+        (json!({ "jwks_uri": null }), BadMetadata::Malformed),
+        (json!({ "token_endpoint": 7 }), BadMetadata::Malformed),
+        (json!({ "jwks_uri": "http://keys.calendar.example/jwks" }), BadMetadata::Endpoint),
+        (json!({ "authorization_endpoint": "http://a.example/" }), BadMetadata::Endpoint),
+        (json!({ "token_endpoint": "https://10.0.0.1/token" }), BadMetadata::Endpoint),
+        (json!({ "userinfo_endpoint": "https://metadata.local/" }), BadMetadata::Endpoint),
+        (json!({ "revocation_endpoint": "https://u:p@a.example/" }), BadMetadata::Endpoint),
+        (json!({ "revocation_endpoint": "/revoke" }), BadMetadata::Endpoint),
+    ] {
+        assert_eq!(metadata(&change).unwrap_err(), expected, "{change}");
+    }
+    let vault = PublicUrl::parse("https://vault.example.com").unwrap();
+    let twice = format!(r#"{{"issuer":"{ISSUER}","issuer":"{ISSUER}","jwks_uri":""}}"#);
+    for body in ["", "[]", "<html>", &twice] {
+        let refused = Metadata::parse(body.as_bytes(), ISSUER, &vault);
+        assert_eq!(refused.unwrap_err(), BadMetadata::Malformed, "{body}");
+    }
+}
+
+#[test]
+fn an_openid_provider_needs_both_endpoints_and_uses_the_standard_claims() {
+    let config = config();
+    let calendar = &config.connections["calendar"];
+    assert_eq!(Provider::discovered_from(calendar), Some(ISSUER));
+    assert_eq!(Provider::discovered_from(&config.connections["code"]), None);
+    assert_eq!(Provider::new(calendar, None).unwrap_err(), NoEndpoint);
+    for missing in ["authorization_endpoint", "token_endpoint"] {
+        let metadata = metadata(&json!({ missing: null })).unwrap();
+        assert_eq!(Provider::new(calendar, Some(&metadata)).unwrap_err(), NoEndpoint, "{missing}");
+    }
+    let (_, provider) = known(&config, "calendar");
+    assert_eq!(provider.open_id.as_deref(), Some(ISSUER));
+    assert_eq!(provider.userinfo.unwrap().1, IdentityFields::open_id());
+    assert!(known(&config, "chat").1.userinfo.is_none());
+}
+
+#[test]
+fn metadata_is_below_the_issuer_with_one_slash() {
+    // OpenID Connect Discovery §4.1.
+    for issuer in ["https://a.example", "https://a.example/t/1"] {
+        let address = format!("{issuer}/.well-known/openid-configuration");
+        assert_eq!(Metadata::address(issuer), address);
+        assert_eq!(Metadata::address(&format!("{issuer}/")), address);
+    }
+}
+
+#[test]
+fn an_authorization_response_comes_from_the_right_issuer() {
+    // B10, RFC 9207 §2.4: plain string comparison.
+    let config = config();
+    let calendar = &config.connections["calendar"];
+    let promised = json!({ "authorization_response_iss_parameter_supported": true });
+    let promised = Provider::new(calendar, Some(&metadata(&promised).unwrap())).unwrap();
+    let (_, silent) = known(&config, "calendar");
+    let (_, code) = known(&config, "code");
+    let (_, chat) = known(&config, "chat");
+    let slash = "https://accounts.calendar.example/";
+    for (row, provider, iss, accepted) in [
+        ("promised and right", &promised, Some(ISSUER), true),
+        ("promised and missing", &promised, None, false),
+        ("promised and another", &promised, Some("https://evil.example"), false),
+        ("promised and nearly right", &promised, Some(slash), false),
+        ("not promised and missing", &silent, None, true),
+        ("not promised and right", &silent, Some(ISSUER), true),
+        ("not promised and another", &silent, Some(slash), false),
+        ("configured and right", &code, Some("https://code.example"), true),
+        ("configured and missing", &code, None, false),
+        ("configured and another", &code, Some(ISSUER), false),
+        ("nothing known and missing", &chat, None, true),
+        ("nothing known and some", &chat, Some(ISSUER), true),
+    ] {
+        assert_eq!(provider.accepts_response_from(iss), accepted, "{row}");
+    }
+}

@@ -1,0 +1,275 @@
+//! What is released, when a grant is renewed, and that no answer loses one that could be kept.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use edge_token_vault::encoding::base64url;
+use edge_token_vault::ids::AccountId;
+use edge_token_vault::jwt::id_token::Identity;
+use edge_token_vault::provider::answer::{Failure, Tokens};
+use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::record::{
+    AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
+};
+use edge_token_vault::vault::refresh::{self, Asked, Settlement};
+use edge_token_vault::vault::release::{
+    Problem, Step, UNKNOWN_EXPIRES_IN, Want, decide, pick, select,
+};
+
+const NOW: i64 = 1_795_492_800;
+
+fn account(id: &str, email: &str, name: &str) -> Account {
+    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    Account {
+        id: AccountId::random().unwrap(),
+        identity: Identity { id: some(id), email: some(email), name: some(name) },
+        state: AccountState::Active,
+        created_at: NOW,
+    }
+}
+
+fn grant() -> Grant {
+    Grant::new(4, true, vec!["read".into(), "write".into()])
+}
+
+fn token(issued_ago: i64, expires_in: Option<i64>) -> AccessTokenRecord {
+    AccessTokenRecord {
+        generation: 4,
+        scopes: vec!["read".into(), "write".into()],
+        issued_at: NOW - issued_ago,
+        expires_at: expires_in.map(|seconds| NOW + seconds),
+    }
+}
+
+fn step(grant: &Grant, token: Option<AccessTokenRecord>) -> Step {
+    decide(&account("1", "", ""), grant, token.as_ref(), NOW)
+}
+
+#[test]
+fn a_token_is_served_until_its_last_minute_or_its_second_half() {
+    assert_eq!(step(&grant(), Some(token(0, Some(3600)))), Step::Serve { expires_in: 3600 });
+    assert_eq!(step(&grant(), Some(token(3540, Some(60)))), Step::Serve { expires_in: 60 });
+    assert_eq!(step(&grant(), Some(token(3541, Some(59)))), Step::Refresh);
+    // A token that lives 30 s is not renewed at each call.
+    assert_eq!(step(&grant(), Some(token(15, Some(15)))), Step::Serve { expires_in: 15 });
+    assert_eq!(step(&grant(), Some(token(16, Some(14)))), Step::Refresh);
+    assert_eq!(step(&grant(), Some(token(3600, Some(0)))), Step::Refresh);
+    assert_eq!(step(&grant(), None), Step::Refresh);
+}
+
+#[test]
+fn a_token_without_an_end_is_served_with_a_number() {
+    let expected = Step::Serve { expires_in: UNKNOWN_EXPIRES_IN };
+    assert_eq!(step(&grant(), Some(token(1_000_000, None))), expected);
+}
+
+#[test]
+fn where_no_refresh_is_possible_what_is_left_of_the_token_serves() {
+    let cooling = Grant { retry_at: Some(NOW + 30), failures: 1, ..grant() };
+    let broken = Grant { fault: Some("invalid_client".into()), ..cooling.clone() };
+    let bare = Grant::new(1, false, vec![]);
+    for grant in [&cooling, &broken, &bare] {
+        let left = step(grant, Some(token(3599, Some(1))));
+        assert_eq!(left, Step::Serve { expires_in: 1 });
+    }
+    let stop = |grant: &Grant| step(grant, Some(token(3600, Some(0))));
+    assert_eq!(stop(&cooling), Step::Stop(Problem::Unavailable { retry_after: 30 }));
+    assert_eq!(stop(&broken), Step::Stop(Problem::Misconfigured { retry_after: 30 }));
+    let reason = Reason::NoRefreshToken;
+    assert_eq!(stop(&bare), Step::Stop(Problem::ReconnectRequired { reason }));
+    assert_eq!(step(&Grant { retry_at: Some(NOW), ..cooling }, None), Step::Refresh);
+}
+
+#[test]
+fn a_grant_that_is_over_is_not_tried_again() {
+    let reason = Reason::RefreshRefused;
+    let over = Account { state: AccountState::ReconnectRequired(reason), ..account("1", "", "") };
+    let stop = decide(&over, &grant(), None, NOW);
+    assert_eq!(stop, Step::Stop(Problem::ReconnectRequired { reason }));
+    let left = decide(&over, &grant(), Some(&token(3500, Some(50))), NOW);
+    assert_eq!(left, Step::Serve { expires_in: 50 });
+}
+
+#[test]
+fn without_a_hint_the_oldest_account_is_meant() {
+    let accounts = [account("1", "a@x.example", "a"), account("2", "b@x.example", "b")];
+    assert_eq!(pick(&accounts, None).unwrap().id, accounts[0].id);
+    assert_eq!(pick(&[], None).unwrap_err(), Problem::NotConnected);
+    assert_eq!(pick(&[], Some("a")).unwrap_err(), Problem::NotConnected);
+}
+
+#[test]
+fn a_hint_matches_id_email_or_name_and_must_match_one() {
+    let accounts = [
+        account("1", "a@x.example", "same"),
+        account("2", "b@x.example", "same"),
+        account("3", "", "2"),
+    ];
+    let picked = |hint| pick(&accounts, Some(hint)).map(|account| account.identity.id.clone());
+    assert_eq!(picked("1").unwrap().unwrap(), "1");
+    assert_eq!(picked("B@x.example").unwrap().unwrap(), "2");
+    // An id goes before a name that looks like it.
+    assert_eq!(picked("2").unwrap().unwrap(), "2");
+    assert_eq!(picked("same").unwrap_err(), Problem::AmbiguousAccount);
+    assert_eq!(picked("nobody").unwrap_err(), Problem::NoSuchAccount);
+}
+
+#[test]
+fn scopes_are_at_least_these_or_exactly_these() {
+    let granted = ["read".to_owned(), "write".to_owned()];
+    let want = |scopes: &[&str], exact| Want {
+        login_hint: None,
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        exact,
+    };
+    let default = Ok(Selector::default());
+    assert_eq!(select(&granted, &want(&[], false), false), default);
+    assert_eq!(select(&granted, &want(&["read"], false), true), default);
+    let missing = Problem::MissingScopes { missing: vec!["admin".into()] };
+    assert_eq!(select(&granted, &want(&["read", "admin"], false), true).unwrap_err(), missing);
+    assert_eq!(select(&granted, &want(&["write", "read"], true), false), default);
+    let narrow = select(&granted, &want(&["read"], true), true).unwrap();
+    assert_eq!(narrow.scopes().unwrap(), ["read"]);
+    assert_eq!(select(&granted, &want(&["read"], true), false).unwrap_err(), Problem::CannotNarrow);
+}
+
+fn tokens() -> Tokens {
+    Tokens {
+        access_token: Secret::new("new access"),
+        refresh_token: Some(Secret::new("new refresh")),
+        expires_in: Some(3600),
+        scopes: None,
+        id_token: None,
+    }
+}
+
+fn settle(grant: &Grant, answer: Result<Tokens, Failure>) -> Settlement {
+    let old = Secret::new("old refresh");
+    let asked = Asked {
+        refresh_token: &old,
+        narrowed: None,
+        user: Some("1"),
+        issuer: Some("https://p.example"),
+        default_expires_in: None,
+    };
+    refresh::settle(grant, &asked, answer, NOW)
+}
+
+#[test]
+fn a_renewal_moves_to_the_next_generation_with_the_new_refresh_token() {
+    let begun = Grant { failures: 3, intent: Some(intent(1)), ..grant() };
+    let Settlement::Renewed(renewal) = settle(&begun, Ok(tokens())) else { panic!() };
+    assert_eq!(renewal.grant, Grant::new(5, true, grant().scopes));
+    assert_eq!(renewal.refresh_token.expose(), "new refresh");
+    assert_eq!(renewal.expires_at, Some(NOW + 3600));
+}
+
+#[test]
+fn an_answer_without_a_refresh_token_keeps_the_old_one() {
+    let answer = Tokens { refresh_token: None, ..tokens() };
+    let Settlement::Renewed(renewal) = settle(&grant(), Ok(answer)) else { panic!() };
+    assert_eq!(renewal.refresh_token.expose(), "old refresh");
+}
+
+#[test]
+fn a_narrower_scope_narrows_what_is_recorded_unless_it_was_asked_for() {
+    let answer = Tokens { scopes: Some(vec!["read".into()]), ..tokens() };
+    let Settlement::Renewed(renewal) = settle(&grant(), Ok(answer.clone())) else { panic!() };
+    assert_eq!(renewal.grant.scopes, ["read"]);
+    let (old, narrowed) = (Secret::new("old"), ["read".to_owned()]);
+    let asked = Asked {
+        refresh_token: &old,
+        narrowed: Some(&narrowed),
+        user: None,
+        issuer: None,
+        default_expires_in: Some(60),
+    };
+    let answer = Tokens { expires_in: None, ..answer };
+    let Settlement::Renewed(renewal) = refresh::settle(&grant(), &asked, Ok(answer), NOW) else {
+        panic!()
+    };
+    assert_eq!(renewal.grant.scopes, ["read", "write"]);
+    assert_eq!(renewal.scopes, ["read"]);
+    assert_eq!(renewal.expires_at, Some(NOW + 60));
+}
+
+#[test]
+fn an_answer_about_another_user_is_not_taken_over() {
+    let id_token = |subject: &str| {
+        let claims = format!(r#"{{"iss":"https://p.example","sub":"{subject}"}}"#);
+        let header = base64url(r#"{"alg":"RS256"}"#);
+        Some(Secret::new(format!("{header}.{}.c2ln", base64url(claims))))
+    };
+    let same = Tokens { id_token: id_token("1"), ..tokens() };
+    assert!(matches!(settle(&grant(), Ok(same)), Settlement::Renewed(_)));
+    let other = Tokens { id_token: id_token("2"), ..tokens() };
+    let Settlement::Ended { state, .. } = settle(&grant(), Ok(other)) else { panic!() };
+    assert_eq!(state, AccountState::ReconnectRequired(Reason::IdentityChanged));
+}
+
+fn intent(attempt: u32) -> Intent {
+    Intent { generation: 4, token_sha256: String::new(), attempt, at: NOW }
+}
+
+#[test]
+fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost() {
+    for (attempt, reason) in [(1, Reason::RefreshRefused), (2, Reason::RotationLost)] {
+        let begun = Grant { intent: Some(intent(attempt)), ..grant() };
+        let Settlement::Ended { state, grant } = settle(&begun, Err(Failure::Refused)) else {
+            panic!()
+        };
+        assert_eq!(state, AccountState::ReconnectRequired(reason));
+        assert_eq!((grant.intent, grant.has_refresh_token), (None, true));
+    }
+    for failure in [
+        Failure::Misconfigured("invalid_client".into()),
+        Failure::Unavailable { retry_after: Some(120) },
+        Failure::Ambiguous,
+    ] {
+        assert!(matches!(settle(&grant(), Err(failure)), Settlement::Kept { .. }));
+    }
+}
+
+#[test]
+fn a_lost_answer_keeps_its_intent_and_the_next_attempt_counts_on() {
+    let secret = Secret::new("old refresh");
+    let first = refresh::begin(&grant(), &secret, NOW);
+    assert_eq!((first.attempt, first.generation), (1, 4));
+    let begun = Grant { intent: Some(first.clone()), ..grant() };
+    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::Ambiguous)) else {
+        panic!()
+    };
+    assert_eq!(kept.intent, Some(first));
+    let second = refresh::begin(&kept, &secret, NOW + 5);
+    assert_eq!(second.attempt, 2);
+    // A refresh token that was stored since is a new beginning.
+    assert_eq!(refresh::begin(&kept, &Secret::new("another"), NOW).attempt, 1);
+    assert_eq!(refresh::begin(&Grant { generation: 5, ..kept }, &secret, NOW).attempt, 1);
+}
+
+#[test]
+fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
+    let wait = |grant: &Grant, failure| match settle(grant, Err(failure)) {
+        Settlement::Kept { grant } => (grant.retry_at.unwrap() - NOW, grant),
+        other => panic!("{other:?}"),
+    };
+    let (told, _) = wait(&grant(), Failure::Unavailable { retry_after: Some(120) });
+    assert_eq!(told, 120);
+    let mut grant = grant();
+    let mut waits = Vec::new();
+    for _ in 0..9 {
+        let (seconds, next) = wait(&grant, Failure::Ambiguous);
+        waits.push(seconds);
+        grant = next;
+    }
+    assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
+    let (_, faulty) = wait(&grant, Failure::Misconfigured("invalid_client".into()));
+    assert_eq!((faulty.fault.as_deref(), faulty.intent), (Some("invalid_client"), None));
+}
+
+#[test]
+fn a_grant_that_moved_on_or_went_away_is_not_overwritten() {
+    let asked = grant();
+    assert!(refresh::may_commit(&asked, Some(&grant())));
+    assert!(!refresh::may_commit(&asked, Some(&Grant { generation: 5, ..grant() })));
+    assert!(!refresh::may_commit(&asked, None));
+}

@@ -1,0 +1,288 @@
+//! What is stored and what travels between Worker and objects is pinned here: changing it would
+//! lose data, or break a rollout in which old code talks to new.
+//!
+//! A test that fails here wants a new version beside the old one, not a new expectation.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
+use edge_token_vault::ids::{AccountId, ObjectNames, UserId};
+use edge_token_vault::message::{self, Class, Reply, connect, directory, issuer, registry, vault};
+use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::jobs::Job;
+use edge_token_vault::vault::record::{AccountState, AccountView, Intent, Reason, Selector};
+use edge_token_vault::vault::release::Problem;
+use edge_token_vault::vault::schema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fn user() -> UserId {
+    UserId { issuer: "https://idp.example/".into(), subject: "alice".into() }
+}
+
+fn account() -> AccountId {
+    AccountId::parse("cac_0123456789ABCDEFGHIJKL").unwrap()
+}
+
+/// The message has these bytes, and these bytes are the message.
+fn pinned<T: Serialize + DeserializeOwned>(value: &T, body: &str) {
+    let wire = format!(r#"{{"v":1,"body":{body}}}"#);
+    assert_eq!(message::write(value).unwrap(), wire);
+    let read: T = message::read(wire.as_bytes()).unwrap();
+    assert_eq!(message::write(&read).unwrap(), wire);
+}
+
+#[test]
+fn object_names_are_pinned() {
+    let names = ObjectNames::new([5; 32]);
+    let pinned = [
+        names.vault(&user(), "demo"),
+        names.directory(&user()),
+        names.registry(&user()),
+        names.registry_shard(63),
+        names.connect_session("sid"),
+        names.issuer_keys("https://idp.example/"),
+        names.check_value(),
+    ];
+    assert_eq!(pinned.join("\n"), include_str!("golden/object-names.txt").trim());
+}
+
+#[test]
+fn names_tell_users_connections_and_classes_apart() {
+    let names = ObjectNames::new([5; 32]);
+    let of = |issuer: &str, subject: &str, connection: &str| {
+        names.vault(&UserId { issuer: issuer.into(), subject: subject.into() }, connection)
+    };
+    assert_ne!(of("a|b", "c", "d"), of("a", "b|c", "d"));
+    assert_ne!(of("a", "b", "cd"), of("a", "bc", "d"));
+    assert_ne!(names.directory(&user()), names.registry(&user()));
+    assert_ne!(names.check_value(), ObjectNames::new([6; 32]).check_value());
+}
+
+#[test]
+fn the_tables_of_version_1_are_pinned() {
+    assert_eq!(schema::VERSION, 1);
+    let tables = [
+        schema::CREATE.join("\n"),
+        directory::CREATE.to_owned(),
+        registry::CREATE.join("\n"),
+        issuer::CREATE.to_owned(),
+        connect::CREATE.to_owned(),
+    ];
+    assert_eq!(tables.join("\n"), include_str!("golden/schema-v1.sql").trim());
+}
+
+#[test]
+fn columns_are_pinned() {
+    let states = [
+        (AccountState::Active, "active"),
+        (AccountState::ReconnectRequired(Reason::RefreshRefused), "refresh_refused"),
+        (AccountState::ReconnectRequired(Reason::RotationLost), "rotation_lost"),
+        (AccountState::ReconnectRequired(Reason::NoRefreshToken), "no_refresh_token"),
+        (AccountState::ReconnectRequired(Reason::IdentityChanged), "identity_changed"),
+        (AccountState::ReconnectRequired(Reason::Corrupt), "corrupt"),
+    ];
+    for (state, column) in states {
+        assert_eq!((state.column(), AccountState::from_column(column)), (column, state));
+    }
+    let later = AccountState::from_column("a reason of a later version");
+    assert!(matches!(later, AccountState::ReconnectRequired(_)));
+    assert_eq!(Selector::default().column(), r#"["","",""]"#);
+    let narrowed = Selector::narrowed(&["b".into(), "a".into(), "b".into()]);
+    assert_eq!(narrowed.column(), r#"["a b","",""]"#);
+    let intent = Intent { generation: 4, token_sha256: "00ff".into(), attempt: 2, at: 7 };
+    let json = r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7}"#;
+    assert_eq!(serde_json::to_string(&intent).unwrap(), json);
+    assert_eq!(serde_json::from_str::<Intent>(json).unwrap(), intent);
+}
+
+#[test]
+fn jobs_are_pinned() {
+    let jobs = [
+        (
+            Job::Recover { account: account(), generation: 4 },
+            r#"{"kind":"recover","account":"cac_0123456789ABCDEFGHIJKL","generation":4}"#,
+        ),
+        (
+            Job::Revoke {
+                account: account(),
+                field: "refresh_token".into(),
+                generation: 4,
+                envelope: "AQ".into(),
+                attempt: 0,
+            },
+            r#"{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0}"#,
+        ),
+    ];
+    for (job, json) in jobs {
+        assert_eq!(serde_json::to_string(&job).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Job>(json).unwrap(), job);
+    }
+}
+
+#[test]
+fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_once() {
+    let mut job = Job::Revoke {
+        account: account(),
+        field: "refresh_token".into(),
+        generation: 4,
+        envelope: "AQ".into(),
+        attempt: 0,
+    };
+    let mut now = 0;
+    let mut attempts = 1;
+    while let Some((next, due)) = job.again(now) {
+        (job, now) = (next, due);
+        attempts += 1;
+    }
+    assert_eq!(attempts, 8);
+    assert!((24 * 3600..=72 * 3600).contains(&now), "{now}");
+    assert_eq!(Job::Recover { account: account(), generation: 4 }.again(0), None);
+}
+
+#[test]
+fn a_session_is_stored_as_pinned() {
+    let session = Session {
+        begin: Begin {
+            session: "sid".into(),
+            user: user(),
+            client_id: "spa".into(),
+            connection: "demo".into(),
+            redirect_uri: "https://app.example/".into(),
+            state: Some("s".into()),
+            code_challenge: None,
+            scopes: vec!["openid".into()],
+            params: vec![("prompt".into(), "login".into())],
+            ticket: "t".into(),
+            auth_session: "a".into(),
+        },
+        created_at: 7,
+        flow: Flow::Connect,
+        phase: Phase::Returned {
+            connect_code: "c".into(),
+            until: 8,
+            secrets: "s".into(),
+            code: "p".into(),
+        },
+    };
+    let json = include_str!("golden/session-v1.json").trim();
+    assert_eq!(serde_json::to_string(&session).unwrap(), json);
+    assert_eq!(serde_json::from_str::<Session>(json).unwrap(), session);
+}
+
+#[test]
+fn questions_to_a_vault_are_pinned() {
+    let ask = |act| vault::Ask { user: user(), connection: "demo".into(), act };
+    let asked = |act: &str| {
+        format!(
+            r#"{{"user":{{"issuer":"https://idp.example/","subject":"alice"}},"connection":"demo","act":{act}}}"#
+        )
+    };
+    pinned(
+        &ask(vault::Act::Exchange { login_hint: None, scopes: vec!["read".into()], exact: false }),
+        &asked(r#"{"exchange":{"login_hint":null,"scopes":["read"],"exact":false}}"#),
+    );
+    pinned(&ask(vault::Act::Accounts), &asked(r#""accounts""#));
+    pinned(
+        &ask(vault::Act::Delete { account: account() }),
+        &asked(r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL"}}"#),
+    );
+    pinned(
+        &ask(vault::Act::Store(vault::Store {
+            account: account(),
+            provider_user: Some("1".into()),
+            email: None,
+            name: None,
+            access_token: Secret::new("at"),
+            refresh_token: Some(Secret::new("rt")),
+            scopes: vec![],
+            issued_at: 7,
+            expires_at: None,
+        })),
+        &asked(
+            r#"{"store":{"account":"cac_0123456789ABCDEFGHIJKL","provider_user":"1","email":null,"name":null,"access_token":"at","refresh_token":"rt","scopes":[],"issued_at":7,"expires_at":null}}"#,
+        ),
+    );
+}
+
+#[test]
+fn a_vaults_answers_are_pinned() {
+    let view = AccountView { id: account(), scopes: vec![], created_at: 7 };
+    let shown = r#"{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7}"#;
+    let answers = [
+        (
+            vault::Answer::Token { access_token: Secret::new("at"), scopes: vec![], expires_in: 9 },
+            r#"{"token":{"access_token":"at","scopes":[],"expires_in":9}}"#.to_owned(),
+        ),
+        (vault::Answer::Problem(Problem::NotConnected), r#"{"problem":"not_connected"}"#.into()),
+        (
+            vault::Answer::Problem(Problem::ReconnectRequired { reason: Reason::RotationLost }),
+            r#"{"problem":{"reconnect_required":{"reason":"rotation_lost"}}}"#.into(),
+        ),
+        (vault::Answer::Stored(view.clone()), format!(r#"{{"stored":{shown}}}"#)),
+        (vault::Answer::Accounts(vec![view]), format!(r#"{{"accounts":[{shown}]}}"#)),
+        (vault::Answer::Deleted(true), r#"{"deleted":true}"#.into()),
+    ];
+    for (answer, json) in answers {
+        pinned(&Reply::Answer(answer), &format!(r#"{{"answer":{json}}}"#));
+    }
+    pinned(&Reply::<vault::Answer>::KeyUnavailable, r#""key_unavailable""#);
+    pinned(&Reply::<vault::Answer>::Misconfigured, r#""misconfigured""#);
+    pinned(&Reply::<vault::Answer>::Failed, r#""failed""#);
+    pinned(&Reply::<vault::Answer>::Unsupported, r#""unsupported""#);
+}
+
+#[test]
+fn messages_of_the_small_objects_are_pinned() {
+    pinned(&directory::Ask::Add { connection: "demo".into() }, r#"{"add":{"connection":"demo"}}"#);
+    pinned(&directory::Ask::List, r#""list""#);
+    pinned(&directory::Answer::Connections(vec!["demo".into()]), r#"{"connections":["demo"]}"#);
+    pinned(
+        &registry::Ask::Check {
+            values: [("k".into(), "v".into())].into(),
+            remember: vec!["k".into()],
+        },
+        r#"{"check":{"values":{"k":"v"},"remember":["k"]}}"#,
+    );
+    pinned(
+        &registry::Answer::Checked { changed: vec!["k".into()], known: false },
+        r#"{"checked":{"changed":["k"],"known":false}}"#,
+    );
+    pinned(
+        &issuer::Ask { issuer: "i".into(), jwks_uri: None, renew: false },
+        r#"{"issuer":"i","jwks_uri":null,"renew":false}"#,
+    );
+    pinned(&connect::Ask::Open { ticket: Secret::new("t") }, r#"{"open":{"ticket":"t"}}"#);
+    pinned(&connect::Answer::Denied(Denied::OtherUser), r#"{"denied":"other_user"}"#);
+}
+
+#[test]
+fn a_member_of_a_later_version_is_passed_over_and_an_unknown_question_is_not_guessed_at() {
+    let later = r#"{"v":2,"body":{"add":{"connection":"demo","since":7}},"more":1}"#;
+    assert!(message::read::<directory::Ask>(later.as_bytes()).is_some());
+    let unknown = br#"{"v":2,"body":{"rename":{"connection":"demo"}}}"#;
+    assert!(message::read::<directory::Ask>(unknown).is_none());
+}
+
+#[test]
+fn a_key_that_changed_under_its_name_is_noticed_and_a_new_one_is_no_change() {
+    let values = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let remembered = values(&[("name", "1"), ("k1", "2")]);
+    let changed = |now: &[(&str, &str)]| registry::changed(&values(now), &remembered);
+    assert_eq!(changed(&[("name", "1"), ("k1", "2")]), [""; 0]);
+    assert_eq!(changed(&[("name", "1"), ("k2", "3")]), [""; 0]);
+    assert_eq!(changed(&[("name", "9"), ("k1", "2")]), ["name"]);
+}
+
+#[test]
+fn bindings_are_those_of_the_deployment() {
+    let file = include_str!("../wrangler.toml");
+    for class in
+        [Class::Vault, Class::Directory, Class::Registry, Class::ConnectSession, Class::IssuerKeys]
+    {
+        assert!(file.contains(&format!("name = \"{}\"", class.binding())), "{class:?}");
+        assert!(file.contains(&format!("\"{class:?}\"")), "{class:?}");
+    }
+}

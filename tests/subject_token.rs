@@ -1,0 +1,384 @@
+//! Subject tokens: rules C01 to C15 of what is refused, each violated alone.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+
+use edge_token_vault::config::{Config, Issuer, Variables};
+use edge_token_vault::encoding::base64url;
+use edge_token_vault::jwt::Refusal;
+use edge_token_vault::jwt::access_token::{AccessToken, MAX_LIFETIME, claimed_issuer};
+use edge_token_vault::jwt::algorithm::Algorithm;
+use edge_token_vault::jwt::compact::{Compact, MAX_LENGTH};
+use edge_token_vault::jwt::jwk::JwkSet;
+use edge_token_vault::jwt::signature::SignatureCheck;
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_795_492_800;
+const ISSUER: &str = "https://idp.example.com/";
+
+fn issuer(typ: &str) -> Issuer {
+    let variables: Variables = [
+        ("PUBLIC_URL", json!("https://vault.example.com")),
+        ("OBJECT_NAME_KEY", json!(base64url([1; 32]))),
+        ("KEY_RING", json!({"write": "k1", "keys": {"k1": base64url([2; 32])}}).to_string().into()),
+        ("ISSUERS", json!({"main": {"issuer": ISSUER, "algorithms": ["RS256"], "typ": typ}})),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect();
+    Config::load(&variables).unwrap().issuers[ISSUER].clone()
+}
+
+fn header() -> Value {
+    json!({"alg": "RS256", "typ": "at+jwt", "kid": "1"})
+}
+
+fn claims() -> Value {
+    json!({
+        "iss": ISSUER, "sub": "alice", "aud": "https://vault.example.com/", "client_id": "spa",
+        "scope": "read write", "iat": NOW, "exp": NOW + 3600,
+    })
+}
+
+fn compact(header: &str, claims: &str) -> String {
+    format!("{}.{}.c2lnbmF0dXJl", base64url(header), base64url(claims))
+}
+
+fn read(header: &Value, claims: &Value) -> Result<AccessToken, Refusal> {
+    read_as("at+jwt", header, claims)
+}
+
+fn read_as(typ: &str, header: &Value, claims: &Value) -> Result<AccessToken, Refusal> {
+    let text = compact(&header.to_string(), &claims.to_string());
+    AccessToken::read(&Compact::parse(&text)?, &issuer(typ), NOW)
+}
+
+fn with(change: &[(&str, Value)]) -> Value {
+    let mut claims = claims();
+    for (name, value) in change {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(*name);
+        } else {
+            claims[name] = value.clone();
+        }
+    }
+    claims
+}
+
+#[test]
+fn an_honest_token_is_read() {
+    let token = read(&header(), &claims()).unwrap();
+    assert_eq!((token.user.issuer.as_str(), token.user.subject.as_str()), (ISSUER, "alice"));
+    assert_eq!(token.client_id, "spa");
+    assert_eq!(token.audiences, ["https://vault.example.com/"]);
+    assert_eq!(token.scopes, ["read", "write"]);
+    assert_eq!(token.expires_at, NOW + 3600);
+}
+
+#[test]
+fn c01_only_three_base64url_segments_pass() {
+    let good = compact(&header().to_string(), &claims().to_string());
+    assert!(Compact::parse(&good).is_ok());
+    for bad in [
+        String::new(),
+        good.replace('.', ""),
+        format!("{good}.c2ln"),
+        format!("{good}."),
+        format!(" {good}"),
+        format!("{good}\n"),
+        format!("{good}="),
+        good.replacen("eyJ", "{yJ", 1),
+        good.replacen('.', "+/.", 1),
+        good.rsplit_once('.').unwrap().0.to_owned(),
+        format!("{}.", good.rsplit_once('.').unwrap().0),
+        json!({"payload": good}).to_string(),
+        format!("{good}é"),
+    ] {
+        assert_eq!(Compact::parse(&bad).unwrap_err(), Refusal::Format, "{bad:?}");
+    }
+}
+
+#[test]
+fn c02_long_and_deep_tokens_are_refused() {
+    let long = "a".repeat(MAX_LENGTH + 1);
+    assert_eq!(Compact::parse(&long).unwrap_err(), Refusal::Format);
+    let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
+    let text = compact(&header().to_string(), &deep);
+    assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Json);
+}
+
+#[test]
+fn c03_base64url_is_canonical_in_every_segment() {
+    // "AB" and "AA" decode alike where left-over bits are ignored.
+    let good = compact(&header().to_string(), &claims().to_string());
+    let parts: Vec<&str> = good.split('.').collect();
+    for bad in [
+        format!("{}.{}.AB", parts[0], parts[1]),
+        format!("{}.e31.{}", parts[0], "AB"),
+        format!("{}.{}B.{}", base64url("{}"), "e3", parts[2]),
+    ] {
+        assert_eq!(Compact::parse(&bad).unwrap_err(), Refusal::Format, "{bad}");
+    }
+}
+
+#[test]
+fn c04_header_and_claims_are_strict_json_objects() {
+    let (head, body) = (header().to_string(), claims().to_string());
+    for (header, claims) in [
+        (head.as_str(), "[]"),
+        ("\"x\"", body.as_str()),
+        (head.as_str(), "\u{feff}{}"),
+        (head.as_str(), r#"{"sub":"a","sub":"b"}"#),
+        (head.as_str(), r#"{"sub":"a","s\u0075b":"b"}"#),
+        (head.as_str(), "{} {}"),
+        (r#"{"alg":"RS256","alg":"none"}"#, body.as_str()),
+        (r#"{"alg":"RS256","a\u006cg":"none"}"#, body.as_str()),
+        (head.as_str(), "{"),
+        (head.as_str(), ""),
+        ("", ""),
+    ] {
+        let text = compact(header, claims);
+        assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Json, "{header} {claims}");
+    }
+}
+
+#[test]
+fn c05_algorithms_are_exact_and_from_the_issuers_list() {
+    for name in ["none", "None", "nOnE", "HS256", "HS512", "rs256", "RS384", "ES384", "", "RS256 "]
+    {
+        let text = compact(&json!({"alg": name}).to_string(), &claims().to_string());
+        assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Algorithm, "{name}");
+    }
+    let text = compact(&json!({"alg": "ES256", "kid": "1"}).to_string(), &claims().to_string());
+    let token = Compact::parse(&text).unwrap();
+    let check = SignatureCheck::of(&token, &keys(&[("1", None)]), &[Algorithm::Rs256]).map(drop);
+    assert_eq!(check.unwrap_err(), Refusal::Algorithm);
+}
+
+const MODULUS: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+
+fn keys(entries: &[(&str, Option<&str>)]) -> JwkSet {
+    let keys: Vec<Value> = entries
+        .iter()
+        .map(|(kid, alg)| {
+            let mut key = json!({"kty": "RSA", "n": MODULUS, "e": "AQAB", "kid": kid});
+            if let Some(alg) = alg {
+                key["alg"] = json!(alg);
+            }
+            key
+        })
+        .collect();
+    JwkSet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap()
+}
+
+#[test]
+fn c05_one_key_has_one_algorithm() {
+    let text = compact(&json!({"alg": "PS256", "kid": "1"}).to_string(), "{}");
+    let token = Compact::parse(&text).unwrap();
+    let refused = |alg| keys(&[("1", alg)]).key_for(&token).map(drop).is_err();
+    assert!(refused(Some("RS256")));
+    assert!(!refused(Some("PS256")));
+    assert!(!refused(None));
+}
+
+#[test]
+fn c06_extensions_are_refused_because_none_is_understood() {
+    for extra in [
+        json!({"crit": ["exp"]}),
+        json!({"crit": []}),
+        json!({"crit": ["b64"], "b64": false}),
+        json!({"b64": false}),
+        json!({"zip": "DEF"}),
+    ] {
+        let mut header = header();
+        header.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        let text = compact(&header.to_string(), &claims().to_string());
+        assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Critical, "{extra}");
+    }
+    let encrypted = format!("{0}.{0}.{0}.{0}.{0}", base64url("{}"));
+    assert_eq!(Compact::parse(&encrypted).unwrap_err(), Refusal::Format);
+}
+
+#[test]
+fn c07_typ_is_the_issuers_in_any_case_and_with_or_without_its_prefix() {
+    for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"] {
+        let mut header = header();
+        header["typ"] = json!(typ);
+        assert!(read(&header, &claims()).is_ok(), "{typ}");
+    }
+    for typ in [json!("JWT"), json!("jwt"), json!("dpop+jwt"), json!(""), Value::Null] {
+        let mut header = header();
+        if typ.is_null() {
+            header.as_object_mut().unwrap().remove("typ");
+        } else {
+            header["typ"] = typ.clone();
+        }
+        assert_eq!(read(&header, &claims()).unwrap_err(), Refusal::Type, "{typ}");
+    }
+}
+
+#[test]
+fn c07_an_id_token_is_refused_where_access_tokens_have_the_same_typ() {
+    let jwt = json!({"alg": "RS256", "typ": "JWT"});
+    assert!(read_as("JWT", &jwt, &claims()).is_ok());
+    for (name, value) in [("nonce", "n"), ("at_hash", "h"), ("c_hash", "h")] {
+        let refusal = read_as("JWT", &jwt, &with(&[(name, json!(value))])).unwrap_err();
+        assert_eq!(refusal, Refusal::IdToken, "{name}");
+    }
+}
+
+#[test]
+fn c08_iss_is_compared_byte_by_byte() {
+    for iss in ["https://idp.example.com", "https://IDP.example.com/", "https://idp.example.com//"]
+    {
+        assert_eq!(read(&header(), &with(&[("iss", json!(iss))])).unwrap_err(), Refusal::Issuer);
+    }
+    let text = compact(&header().to_string(), &with(&[("iss", Value::Null)]).to_string());
+    assert_eq!(claimed_issuer(&Compact::parse(&text).unwrap()).unwrap_err(), Refusal::Issuer);
+}
+
+#[test]
+fn c09_audience_and_party_are_read_and_must_not_contradict() {
+    let several = with(&[("aud", json!(["a", "b"]))]);
+    assert_eq!(read(&header(), &several).unwrap().audiences, ["a", "b"]);
+    assert!(read(&header(), &with(&[("aud", Value::Null)])).unwrap().audiences.is_empty());
+    let party = with(&[("client_id", Value::Null), ("azp", json!("web"))]);
+    assert_eq!(read(&header(), &party).unwrap().client_id, "web");
+    let none = with(&[("client_id", Value::Null)]);
+    assert_eq!(read(&header(), &none).unwrap_err(), Refusal::Client);
+    let two = with(&[("azp", json!("web"))]);
+    assert_eq!(read(&header(), &two).unwrap_err(), Refusal::Client);
+    let wrong_type = with(&[("aud", json!(7))]);
+    assert_eq!(read(&header(), &wrong_type).unwrap_err(), Refusal::Json);
+}
+
+#[test]
+fn c10_times_are_numbers_within_a_minute_of_skew() {
+    let good = [
+        json!({"exp": NOW - 59}),
+        json!({"exp": (NOW + 60) as f64 + 0.5}),
+        json!({"iat": NOW + 59}),
+        json!({"nbf": NOW + 59}),
+        json!({"iat": NOW, "exp": NOW + MAX_LIFETIME}),
+        json!({"iat": null, "exp": NOW + MAX_LIFETIME}),
+    ];
+    for change in good {
+        assert!(read(&header(), &changed(&change)).is_ok(), "{change}");
+    }
+    let late = [
+        json!({"exp": null}),
+        json!({"exp": NOW - 61}),
+        json!({"exp": 0}),
+        json!({"iat": NOW + 61}),
+        json!({"nbf": NOW + 61}),
+        json!({"nbf": -8_000_000_000_000_i64}),
+        json!({"iat": NOW, "exp": NOW + MAX_LIFETIME + 1}),
+        json!({"iat": NOW - 3600, "exp": NOW + MAX_LIFETIME}),
+        json!({"iat": null, "exp": NOW + MAX_LIFETIME + 61}),
+    ];
+    for change in late {
+        assert_eq!(read(&header(), &changed(&change)).unwrap_err(), Refusal::Time, "{change}");
+    }
+    for exp in [json!("1795496400"), json!(1e308), json!(u64::MAX), json!([1]), json!(true)] {
+        let refusal = read(&header(), &with(&[("exp", exp.clone())])).unwrap_err();
+        assert_eq!(refusal, Refusal::Json, "{exp}");
+    }
+}
+
+fn changed(change: &Value) -> Value {
+    let change: Vec<(&str, Value)> =
+        change.as_object().unwrap().iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
+    with(&change)
+}
+
+#[test]
+fn c11_the_subject_is_text_of_sane_length_kept_as_it_is() {
+    for subject in ["auth0|x", " a ", "Ä", "a\u{0308}"] {
+        let token = read(&header(), &with(&[("sub", json!(subject))])).unwrap();
+        assert_eq!(token.user.subject, subject);
+    }
+    for subject in [Value::Null, json!(""), json!("a".repeat(1025))] {
+        let refusal = read(&header(), &with(&[("sub", subject)])).unwrap_err();
+        assert_eq!(refusal, Refusal::Subject);
+    }
+    assert_eq!(read(&header(), &with(&[("sub", json!(7))])).unwrap_err(), Refusal::Json);
+}
+
+#[test]
+fn c12_kid_is_only_compared() {
+    for kid in ["../../etc/passwd", "' OR 1=1", "https://evil.example/jwks", ""] {
+        let text = compact(&json!({"alg": "RS256", "kid": kid}).to_string(), "{}");
+        let token = Compact::parse(&text).unwrap();
+        assert_eq!(keys(&[("1", None)]).key_for(&token).map(drop).unwrap_err(), Refusal::Key);
+    }
+    let long = compact(&json!({"alg": "RS256", "kid": "k".repeat(257)}).to_string(), "{}");
+    assert_eq!(Compact::parse(&long).unwrap_err(), Refusal::Key);
+    let number = compact(r#"{"alg":"RS256","kid":1}"#, "{}");
+    assert_eq!(Compact::parse(&number).unwrap_err(), Refusal::Json);
+}
+
+#[test]
+fn c12_two_keys_that_fit_are_ambiguous_and_a_lone_one_needs_no_kid() {
+    let named = compact(&json!({"alg": "RS256", "kid": "1"}).to_string(), "{}");
+    let named = Compact::parse(&named).unwrap();
+    let nameless = compact(&json!({"alg": "RS256"}).to_string(), "{}");
+    let nameless = Compact::parse(&nameless).unwrap();
+    assert!(keys(&[("1", None), ("2", None)]).key_for(&named).is_ok());
+    assert!(keys(&[("1", None), ("1", None)]).key_for(&named).is_err());
+    assert!(keys(&[("1", Some("RS256")), ("1", Some("PS256"))]).key_for(&named).is_ok());
+    assert!(keys(&[("1", None)]).key_for(&nameless).is_ok());
+    assert!(keys(&[("1", None), ("2", None)]).key_for(&nameless).is_err());
+}
+
+#[test]
+fn c13_signatures_have_their_algorithms_length() {
+    let set = json!({"keys": [{"kty": "EC", "crv": "P-256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+        "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]});
+    let set = JwkSet::parse(set.to_string().as_bytes()).unwrap();
+    for (length, fits) in [(64, true), (63, false), (65, false), (70, false), (72, false)] {
+        let text = format!(
+            "{}.{}.{}",
+            base64url(r#"{"alg":"ES256"}"#),
+            base64url("{}"),
+            base64url(vec![1; length])
+        );
+        let token = Compact::parse(&text).unwrap();
+        let check = SignatureCheck::of(&token, &set, &Algorithm::ALL).map(drop);
+        assert_eq!(check, if fits { Ok(()) } else { Err(Refusal::Signature) }, "{length}");
+    }
+}
+
+#[test]
+fn c15_a_token_bound_to_a_key_is_refused_without_its_proof() {
+    for cnf in [json!({"jkt": "x"}), json!({"x5t#S256": "x"}), json!({})] {
+        assert_eq!(read(&header(), &with(&[("cnf", cnf)])).unwrap_err(), Refusal::Bound);
+    }
+}
+
+#[test]
+fn keys_that_are_no_good_are_left_out_one_by_one() {
+    let good = json!({"kty": "RSA", "n": MODULUS, "e": "AQAB", "kid": "good"});
+    let short = base64url([0xc1; 128]);
+    let bad = [
+        json!({"kty": "RSA", "n": MODULUS, "e": "AQAB", "use": "enc"}),
+        json!({"kty": "RSA", "n": MODULUS, "e": "AQAB", "key_ops": ["sign"]}),
+        json!({"kty": "RSA", "n": MODULUS, "e": "AQAB", "d": "AQAB"}),
+        json!({"kty": "RSA", "n": MODULUS, "e": "AQ"}),
+        json!({"kty": "RSA", "n": MODULUS, "e": "Ag"}),
+        json!({"kty": "RSA", "n": short, "e": "AQAB"}),
+        json!({"kty": "RSA", "n": MODULUS, "e": "AQAB", "alg": "HS256"}),
+        json!({"kty": "oct", "k": "c2VjcmV0"}),
+        json!({"kty": "EC", "crv": "P-384", "x": "AA", "y": "AA"}),
+        json!({"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}),
+        json!({"kty": "unknown"}),
+        json!("no key"),
+    ];
+    for key in &bad {
+        let only = json!({ "keys": [key] }).to_string();
+        assert!(JwkSet::parse(only.as_bytes()).is_err(), "{key}");
+        let both = json!({ "keys": [key, good] }).to_string();
+        assert_eq!(JwkSet::parse(both.as_bytes()).unwrap().keys().len(), 1, "{key}");
+    }
+    assert!(JwkSet::parse(br#"{"keys":[]}"#).is_err());
+    assert!(JwkSet::parse(b"<html>").is_err());
+}

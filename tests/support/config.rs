@@ -1,0 +1,277 @@
+//! A complete, good configuration as the platform hands it over, and good requests that fit it, to
+//! be changed by each test.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use edge_token_vault::config::{Config, ConfigError, GrantType, Variables};
+use edge_token_vault::connect::handle::{self, Handle};
+use edge_token_vault::connect::request::{self as api, CompleteBody, ConnectBody, NewSession};
+use edge_token_vault::encoding;
+use edge_token_vault::error::{OAuthError, Problem};
+use edge_token_vault::exchange::request::{
+    self, ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN, TokenRequest,
+};
+use edge_token_vault::ids::{AccountId, UserId};
+use edge_token_vault::jwt::access_token::AccessToken;
+use edge_token_vault::message::connect::Complete;
+use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::record::AccountView;
+use serde_json::{Value, json};
+use url::form_urlencoded::{Serializer, byte_serialize};
+
+/// Secret of the client `backend`; the configuration has only its SHA-256.
+pub const BACKEND_SECRET: &str = "p%+ q";
+
+/// The media type of token requests.
+pub const FORM: &str = "application/x-www-form-urlencoded";
+/// The media type of Auth0's other token requests, and of the API.
+pub const JSON: &str = "application/json";
+
+/// What reading a token request gives.
+pub type Read = Result<TokenRequest, Box<OAuthError>>;
+
+/// Loads [`variables`] as they are.
+pub fn config() -> Config {
+    load(&json!({})).unwrap()
+}
+
+/// Loads [`variables`] after `change`, a merge patch (RFC 7396): members replace, `null` removes.
+pub fn load(change: &Value) -> Result<Config, ConfigError> {
+    let mut variables = variables();
+    merge(&mut variables, change);
+    let variables = variables.as_object().unwrap().clone();
+    Config::load(&Variables::from_iter(variables))
+}
+
+/// The parameters of a good token request, without client authentication.
+pub fn exchange(grant: GrantType) -> Vec<(&'static str, &'static str)> {
+    let (target, requested) = match grant {
+        GrantType::TokenExchange => ("audience", ACCESS_TOKEN),
+        GrantType::FederatedConnection => ("connection", FEDERATED_ACCESS_TOKEN),
+    };
+    vec![
+        ("grant_type", grant.name()),
+        ("subject_token", "canary-subject"),
+        ("subject_token_type", ACCESS_TOKEN),
+        (target, "calendar"),
+        ("requested_token_type", requested),
+    ]
+}
+
+/// A form body.
+pub fn form(parameters: &[(&str, &str)]) -> Vec<u8> {
+    Serializer::new(String::new()).extend_pairs(parameters).finish().into_bytes()
+}
+
+/// An `Authorization` header, made as RFC 6749 §2.3.1 says.
+pub fn basic(id: &str, secret: &str) -> String {
+    let encode = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(id), encode(secret))))
+}
+
+/// Reads a request.
+pub fn read(media_type: &str, authorization: Option<&str>, body: &[u8]) -> Read {
+    request::read(Some(media_type), authorization, body).map_err(Box::new)
+}
+
+/// Reads a good form of this grant with these parameters in place of those of the same name. The
+/// value `-` takes one out.
+pub fn read_with(grant: GrantType, authorization: Option<&str>, changes: &[(&str, &str)]) -> Read {
+    let mut all = exchange(grant);
+    all.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    all.extend(changes.iter().filter(|(_, value)| *value != "-"));
+    read(FORM, authorization, &form(&all))
+}
+
+/// Reads the same in JSON, with one member changed.
+pub fn read_json(grant: GrantType, name: &str, value: Value) -> Read {
+    let mut body = json!(BTreeMap::from_iter(exchange(grant)));
+    body[name] = value;
+    read(JSON, None, body.to_string().as_bytes())
+}
+
+/// `error` of a refusal, whose status must be 400, or 401 for `invalid_client`.
+pub fn code(read: Read) -> &'static str {
+    let error = read.unwrap_err();
+    assert_eq!(error.status, if error.code == "invalid_client" { 401 } else { 400 });
+    error.code
+}
+
+/// A06: `error_description` has only `%x20-21 / %x23-5B / %x5D-7E`, and no canary is in the body.
+pub fn assert_allowed(error: &OAuthError) {
+    let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+    assert!(!error.description.is_empty() && error.description.bytes().all(allowed), "{error:?}");
+    assert!(!error.body().to_string().contains("canary"), "{error:?}");
+}
+
+/// A user's token that `backend` may exchange, issued to `spa`.
+pub fn user_token() -> AccessToken {
+    AccessToken {
+        user: UserId { issuer: "https://login.example.com/".into(), subject: "alice".into() },
+        client_id: "spa".into(),
+        audiences: vec!["https://unrelated.example/".into(), "https://api.example.com/".into()],
+        scopes: Vec::new(),
+        expires_at: 0,
+    }
+}
+
+/// A session's id.
+pub const SESSION: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+/// The redirect URI of `spa`.
+pub const REDIRECT: &str = "https://app.example.com/connected?from=vault";
+/// The code verifier of RFC 7636, appendix B, and its challenge.
+pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+
+/// What `spa` gets for a good connect body after this change, whose members replace.
+pub fn connect(change: &Value) -> Result<NewSession, Problem> {
+    let good = json!({ "connection": "calendar", "redirect_uri": REDIRECT });
+    let body: ConnectBody = api::read(Some(JSON), &changed(good, change))?;
+    let config = config();
+    let find = |name: &str| config.connections.get(name).cloned();
+    body.begin(&user_token().user, "spa", &config.clients["spa"], find)
+}
+
+/// A new handle of this session.
+pub fn new_handle(session: &str) -> String {
+    let secret = Secret::new(handle::random().unwrap());
+    Handle { session: session.to_owned(), secret }.text().expose().to_owned()
+}
+
+/// The session and message of a good complete body after this change, whose members replace.
+pub fn complete(change: &Value) -> Result<(String, Complete), Problem> {
+    let good = json!({
+        "auth_session": new_handle(SESSION),
+        "connect_code": new_handle(SESSION),
+        "redirect_uri": REDIRECT,
+    });
+    let body: CompleteBody = api::read(Some(JSON), &changed(good, change))?;
+    body.complete(&user_token().user, "spa")
+}
+
+fn changed(mut body: Value, change: &Value) -> Vec<u8> {
+    for (name, value) in change.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body.to_string().into_bytes()
+}
+
+/// The fields a 400 of the API names, one after the other.
+pub fn fields<T: std::fmt::Debug>(refused: Result<T, Problem>) -> String {
+    let problem = refused.unwrap_err();
+    assert_eq!(problem.status, 400);
+    let fields: Vec<&str> = problem.validation_errors.iter().map(|error| error.field).collect();
+    fields.join(" ")
+}
+
+/// 25 accounts at two connections, in no order, five connected in each second.
+pub fn accounts() -> Vec<(String, AccountView)> {
+    let account = |index: i64| AccountView {
+        id: AccountId::parse(&format!("cac_{:02}", index * 7 % 25)).unwrap(),
+        scopes: vec!["a".into()],
+        created_at: 1_795_492_800 + index % 5,
+    };
+    let connection = |index| if index > 20 { "chat" } else { "calendar" };
+    (0..25).map(|index| (connection(index).into(), account(index))).collect()
+}
+
+fn merge(target: &mut Value, change: &Value) {
+    let (Value::Object(members), Value::Object(changes)) = (&mut *target, change) else {
+        *target = change.clone();
+        return;
+    };
+    for (name, change) in changes {
+        if change.is_null() {
+            members.remove(name);
+        } else {
+            merge(members.entry(name).or_insert(Value::Null), change);
+        }
+    }
+}
+
+/// Three providers: `calendar` speaks `OpenID` Connect, `code` is plain OAuth with everything set,
+/// `chat` (in a second variable) knows us as a public client. Three clients: `backend` and `agent`
+/// exchange, the browser application `spa` connects.
+fn variables() -> Value {
+    json!({
+        "PUBLIC_URL": "https://vault.example.com",
+        "KEY_RING":
+            json!({ "write": "k1", "keys": { "k1": encoding::base64url([1; 32]) } }).to_string(),
+        "OBJECT_NAME_KEY": encoding::base64url([2; 32]),
+        "PROVIDER_SECRETS": r#"{"calendar":"calendar: secret+1%","code":"code-secret"}"#,
+        "ISSUERS": {
+            "main": {
+                "issuer": "https://login.example.com/",
+                "audiences": ["https://vault.example.com/", "https://api.example.com/"],
+                "algorithms": ["RS256", "EdDSA"],
+            },
+        },
+        "CONNECTIONS": {
+            "calendar": {
+                "issuer": "https://accounts.calendar.example",
+                "client_id": "vault:calendar",
+                "scopes": ["events.read"],
+                "required_scopes": ["offline_access"],
+                "authorization_params": { "access_type": "offline", "prompt": "consent" },
+            },
+            "code": {
+                "authorization_endpoint": "https://code.example/authorize?tenant=7",
+                "token_endpoint": "https://code.example/token",
+                "userinfo_endpoint": "https://api.code.example/user",
+                "identity": { "id": "id", "name": "login" },
+                "revocation_endpoint": "https://code.example/revoke",
+                "authorization_response_iss": "https://code.example",
+                "client_id": "vault-code",
+                "client_authentication": "client_secret_post",
+                "scopes": ["repo", "user"],
+                "scope_separator": ",",
+                "token_params": { "resource": "https://api.code.example" },
+                "pkce": "none",
+                "down_scoping": true,
+                "default_expires_in": 28800,
+            },
+        },
+        "CONNECTIONS_2": {
+            "chat": {
+                "authorization_endpoint": "https://chat.example/authorize",
+                "token_endpoint": "https://chat.example/token",
+                "client_id": "vault-chat",
+                "client_authentication": "none",
+            },
+        },
+        "CLIENTS": {
+            "backend": {
+                "authentication": "client_secret",
+                "secret_sha256": [
+                    "00".repeat(32), encoding::hex(&encoding::sha256(BACKEND_SECRET)),
+                ],
+                "grants": [
+                    "urn:ietf:params:oauth:grant-type:token-exchange",
+                    "urn:auth0:params:oauth:grant-type:token-exchange:\
+                     federated-connection-access-token",
+                ],
+                "audiences": ["https://api.example.com/", "https://other.example.com/"],
+                "accepts_from": ["spa"],
+                "connections": ["calendar", "code"],
+                "scope_policy": "exact",
+            },
+            "agent": {
+                "authentication": "private_key_jwt",
+                "jwks": { "keys": [
+                    { "kty": "OKP", "crv": "Ed25519", "x": encoding::base64url([3; 32]) },
+                ] },
+                "grants": ["urn:ietf:params:oauth:grant-type:token-exchange"],
+            },
+            "spa": {
+                "authentication": "none",
+                "connections": ["calendar", "chat"],
+                "redirect_uris": ["https://app.example.com/connected?from=vault"],
+                "origins": ["https://app.example.com"],
+            },
+        },
+    })
+}

@@ -1,0 +1,350 @@
+//! The token endpoint in the core: reading requests, client authentication, policy, answers.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/config.rs"]
+mod config_support;
+
+use config_support::{
+    BACKEND_SECRET, FORM, JSON, assert_allowed, basic, code, config, exchange, form, read,
+    read_json, read_with, user_token,
+};
+use edge_token_vault::config::GrantType::{self, FederatedConnection, TokenExchange};
+use edge_token_vault::encoding::base64url;
+use edge_token_vault::exchange::client_auth::JWT_BEARER;
+use edge_token_vault::exchange::policy::{self, Forbidden};
+use edge_token_vault::exchange::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN as FEDERATED};
+use edge_token_vault::exchange::{answer, request};
+use edge_token_vault::jwt::Refusal;
+use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::record::Reason;
+use edge_token_vault::vault::release::Problem;
+use serde_json::{Value, json};
+
+#[test]
+fn both_grants_read_as_forms_and_auth0s_also_as_json() {
+    for grant in GrantType::ALL {
+        let extra = [("scope", "a b a"), ("login_hint", "me@example.com")];
+        let read = read_with(grant, None, &extra).unwrap();
+        assert_eq!((read.grant, read.connection.as_str()), (grant, "calendar"));
+        assert_eq!(read.scopes, ["a", "b"]);
+        assert_eq!(read.login_hint.as_deref(), Some("me@example.com"));
+        assert_eq!(read.subject_token.expose(), "canary-subject");
+    }
+    let json = |grant| read_json(grant, "scope", json!("a b"));
+    assert!(json(FederatedConnection).is_ok_and(|read| read.scopes == ["a", "b"]));
+    // A02: JSON is an extension that belongs to Auth0's grant.
+    assert_eq!(code(json(TokenExchange)), "invalid_request");
+}
+
+#[test]
+fn other_media_types_and_unreadable_bodies_are_refused() {
+    // A02.
+    let good = form(&exchange(FederatedConnection));
+    assert!(read("Application/X-WWW-Form-Urlencoded; charset=utf-8", None, &good).is_ok());
+    assert!(request::read(None, None, &good).is_err_and(|error| error.status == 400));
+    for media_type in ["", "text/plain", "multipart/form-data", JSON] {
+        assert_eq!(code(read(media_type, None, &good)), "invalid_request");
+    }
+    for body in ["", "[]", "null", "{", "grant_type=x", r#"{"scope":"a","scope":"b"}"#] {
+        assert_eq!(code(read(JSON, None, body.as_bytes())), "invalid_request");
+    }
+}
+
+#[test]
+fn a_parameter_we_read_stands_once_and_others_may_repeat() {
+    // A03; auth-js repeats an application's extra parameters up to 20 times.
+    for grant in GrantType::ALL {
+        let good = exchange(grant);
+        for (name, value) in &good {
+            let twice = [good.as_slice(), &[(*name, *value)]].concat();
+            let expected = if *name == "audience" { "invalid_target" } else { "invalid_request" };
+            assert_eq!(code(read(FORM, None, &form(&twice))), expected, "{name}");
+        }
+        assert!(read_with(grant, None, &[("foo", "1"); 20]).is_ok());
+        assert_eq!(code(read_with(grant, None, &[("client_secret", "a"); 2])), "invalid_request");
+    }
+}
+
+#[test]
+fn an_empty_parameter_counts_as_left_out() {
+    // A04, and A20 for what is required.
+    for optional in ["scope", "actor_token", "resource", "requested_token_type", "client_id"] {
+        assert!(read_with(TokenExchange, None, &[(optional, "")]).is_ok(), "{optional}");
+    }
+    for required in ["grant_type", "subject_token", "subject_token_type", "audience"] {
+        for missing in ["", "-"] {
+            let refused = read_with(TokenExchange, None, &[(required, missing)]);
+            assert_eq!(code(refused), "invalid_request", "{required}");
+        }
+    }
+}
+
+#[test]
+fn a_json_null_is_left_out_and_other_types_are_refused() {
+    // One SDK sends `connection: null` for an omitted one.
+    let read = |name, value| read_json(FederatedConnection, name, value);
+    let error = read("connection", Value::Null).unwrap_err();
+    assert_eq!((error.status, error.code), (400, "invalid_request"));
+    assert!(error.description.contains("connection is missing"), "{}", error.description);
+    assert!(read("scope", Value::Null).is_ok());
+    for value in [json!(1), json!(true), json!(["a"]), json!({ "a": 1 })] {
+        assert_eq!(code(read("scope", value.clone())), "invalid_request");
+        assert!(read("unknown", value).is_ok());
+    }
+}
+
+#[test]
+fn types_targets_and_scopes_are_checked() {
+    let refresh = "urn:ietf:params:oauth:token-type:refresh_token";
+    let id_token = "urn:ietf:params:oauth:token-type:id_token";
+    for (rule, name, value, expected) in [
+        ("A09", "grant_type", "authorization_code", "unsupported_grant_type"),
+        ("A21", "actor_token", "x", "invalid_request"),
+        ("A21", "actor_token_type", ACCESS_TOKEN, "invalid_request"),
+        ("A24", "resource", "https://api.example.com", "invalid_target"),
+        ("A24", "resource", "not absolute", "invalid_target"),
+        ("A25", "requested_token_type", refresh, "invalid_request"),
+        ("A26", "subject_token_type", refresh, "invalid_request"),
+        ("A26", "subject_token_type", id_token, "invalid_request"),
+        ("RFC 6749 3.3", "scope", "a \"b\"", "invalid_scope"),
+        ("RFC 6749 3.3", "scope", "caf\u{e9}", "invalid_scope"),
+    ] {
+        for grant in GrantType::ALL {
+            assert_eq!(code(read_with(grant, None, &[(name, value)])), expected, "{rule} {value}");
+        }
+    }
+    let both = |other| read_with(TokenExchange, None, &[("connection", other)]);
+    assert_eq!(both("calendar").unwrap().connection, "calendar");
+    assert_eq!(code(both("code")), "invalid_request");
+    let swapped = [("requested_token_type", ACCESS_TOKEN)];
+    assert_eq!(code(read_with(FederatedConnection, None, &swapped)), "invalid_request");
+}
+
+#[test]
+fn basic_credentials_are_form_decoded_after_base64() {
+    // A08, RFC 6749 §2.3.1.
+    let header = basic("a:b", BACKEND_SECRET);
+    let read = read_with(TokenExchange, Some(&header), &[("client_id", "a:b")]).unwrap();
+    assert_eq!(read.credentials.client_id(None).unwrap(), "a:b");
+    let config = config();
+    for (client, known) in [("backend", true), ("agent", false), ("spa", false)] {
+        assert_eq!(read.credentials.check_secret(&config.clients[client]).is_ok(), known);
+    }
+    assert!(!format!("{read:?}").contains(BACKEND_SECRET));
+
+    let other = read_with(TokenExchange, Some(&header), &[("client_id", "a")]);
+    assert_eq!(code(other), "invalid_request");
+    for unreadable in ["Basic", "Basic !", "Basic Og==", "Basic YWJj", "Bearer YTpi", "YTpi"] {
+        assert_eq!(code(read_with(TokenExchange, Some(unreadable), &[])), "invalid_client");
+    }
+}
+
+#[test]
+fn a_challenge_goes_only_to_rfc_8693_with_basic() {
+    // A07; Auth0's clients lose the error's code where they see a challenge.
+    for (grant, challenged) in [(TokenExchange, true), (FederatedConnection, false)] {
+        let error = read_with(grant, Some("Basic !"), &[]).unwrap_err();
+        assert_eq!((error.status, error.challenge.is_some()), (401, challenged), "{grant:?}");
+        for (header, body) in [
+            (Some(basic("backend", "wrong")), vec![]),
+            (None, vec![("client_id", "backend"), ("client_secret", "wrong")]),
+        ] {
+            let read = read_with(grant, header.as_deref(), &body).unwrap();
+            let refused = read.credentials.check_secret(&config().clients["backend"]).unwrap_err();
+            assert_eq!((refused.status, refused.code), (401, "invalid_client"));
+            let challenge = refused.for_grant(grant).challenge;
+            assert_eq!(challenge.is_some(), challenged && header.is_some(), "{grant:?}");
+        }
+    }
+}
+
+#[test]
+fn one_way_of_client_authentication_and_no_half_of_one() {
+    // A07, RFC 6749 §2.3; RFC 7521 §4.2.
+    let header = Some("Basic YTpi");
+    let (secret, assertion) = (("client_secret", "s"), ("client_assertion", "a.b.c"));
+    let [bearer, other] = [JWT_BEARER, "jwt"].map(|kind| ("client_assertion_type", kind));
+    for (header, body) in [
+        (header, vec![secret]),
+        (header, vec![assertion, bearer]),
+        (None, vec![secret, assertion, bearer]),
+        (None, vec![assertion]),
+        (None, vec![bearer]),
+        (None, vec![assertion, other]),
+    ] {
+        for grant in GrantType::ALL {
+            assert_eq!(code(read_with(grant, header, &body)), "invalid_request", "{body:?}");
+        }
+    }
+}
+
+#[test]
+fn an_assertion_names_the_client_and_is_no_secret() {
+    let jwt = |claims: Value| {
+        let header = json!({ "alg": "EdDSA" }).to_string();
+        [base64url(header), base64url(claims.to_string()), base64url([0; 64])].join(".")
+    };
+    let client = |assertion: &str, id: &str| {
+        let proof = [("client_assertion", assertion), ("client_assertion_type", JWT_BEARER)];
+        let body = [proof.as_slice(), &[("client_id", id)]].concat();
+        let credentials = read_with(FederatedConnection, None, &body).unwrap().credentials;
+        assert!(!credentials.needs_subject());
+        assert!(credentials.check_secret(&config().clients["backend"]).is_err());
+        credentials.client_id(Some(&user_token())).map_err(|error| error.code)
+    };
+    let good = jwt(json!({ "iss": "agent", "sub": "agent" }));
+    assert_eq!(client(&good, "-"), Ok("agent".into()));
+    assert_eq!(client(&good, "agent"), Ok("agent".into()));
+    assert_eq!(client(&good, "backend"), Err("invalid_client"));
+    let other = jwt(json!({ "iss": "backend", "sub": "agent" }));
+    for bad in [other.as_str(), &jwt(json!({ "iss": "agent" })), "a.b.c", "opaque"] {
+        assert_eq!(client(bad, "agent"), Err("invalid_client"), "{bad}");
+    }
+}
+
+#[test]
+fn a_secret_without_client_id_belongs_to_the_client_of_the_subject_token() {
+    // node-auth0's tokenForConnection.
+    let read = read_with(FederatedConnection, None, &[("client_secret", "s")]).unwrap();
+    assert!(read.credentials.needs_subject());
+    assert_eq!(read.credentials.client_id(Some(&user_token())).unwrap(), "spa");
+    assert_eq!(read.credentials.client_id(None).unwrap_err().code, "invalid_client");
+    // Nothing at all is nobody, and an id alone proves nothing.
+    let nothing = read_with(FederatedConnection, None, &[]).unwrap().credentials;
+    assert!(!nothing.needs_subject() && nothing.client_id(Some(&user_token())).is_err());
+    let public = read_with(FederatedConnection, None, &[("client_id", "spa")]).unwrap();
+    assert!(public.credentials.check_secret(&config().clients["spa"]).is_err());
+}
+
+#[test]
+fn policy_lets_through_only_what_fits_in_every_respect() {
+    // design.md, "Who may exchange whose token"; C09: audience and client are both checked.
+    let config = config();
+    let check = |audience: &str, from: &str, connection: &str| {
+        let mut token = user_token();
+        token.audiences[1] = audience.into();
+        token.client_id = from.into();
+        let issuer = policy::issuer_of(&config, &token)?;
+        policy::check(&config.clients["backend"], issuer, &token, connection)
+    };
+    let audience = |name| format!("https://{name}.example.com/");
+    let [both, own, issuers] = ["api", "other", "vault"].map(audience);
+    let refused = |refusal| Err(Forbidden::SubjectToken(refusal));
+    assert_eq!(check(&both, "spa", "calendar"), Ok(()));
+    for audience in [&own, &issuers, both.trim_end_matches('/')] {
+        assert_eq!(check(audience, "spa", "calendar"), refused(Refusal::Audience), "{audience}");
+    }
+    // `backend` accepts tokens of `spa` only, not even its own. A bad token learns nothing of
+    // connections.
+    for (from, connection) in [("agent", "calendar"), ("backend", "calendar"), ("agent", "no")] {
+        assert_eq!(check(&both, from, connection), refused(Refusal::Client), "{from}");
+    }
+    for connection in ["chat", "Calendar", ""] {
+        assert_eq!(check(&both, "spa", connection), Err(Forbidden::Connection), "{connection}");
+    }
+    let mut token = user_token();
+    token.user.issuer.pop();
+    assert!(policy::issuer_of(&config, &token).is_err());
+    let granted = |client, grant| policy::check_grant(&config.clients[client], grant).is_ok();
+    assert!(granted("backend", FederatedConnection) && granted("agent", TokenExchange));
+    assert!(!granted("agent", FederatedConnection) && !granted("spa", TokenExchange));
+}
+
+#[test]
+fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
+    // A22, C14: the log has the reason, the caller the list of what to check.
+    use Refusal::{Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time};
+    let refusals = [Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time];
+    for grant in GrantType::ALL {
+        let expected = policy::subject_token_refused(grant);
+        for refusal in refusals {
+            assert_eq!(Forbidden::SubjectToken(refusal).answer(grant), expected, "{refusal}");
+        }
+    }
+    let token = Forbidden::SubjectToken(Refusal::Time);
+    for (forbidden, grant, status, code) in [
+        (token, TokenExchange, 400, "invalid_request"),
+        (token, FederatedConnection, 403, "invalid_grant"),
+        (Forbidden::Grant, TokenExchange, 400, "unauthorized_client"),
+        (Forbidden::Grant, FederatedConnection, 403, "unauthorized_client"),
+        (Forbidden::Connection, TokenExchange, 400, "invalid_target"),
+        (Forbidden::Connection, FederatedConnection, 403, "unauthorized_client"),
+    ] {
+        let error = forbidden.answer(grant);
+        assert_eq!((error.status, error.code), (status, code));
+    }
+}
+
+#[test]
+fn a_connection_without_a_token_tells_its_state() {
+    // A23, A27; design.md, "Answers".
+    let target = [(400, "invalid_target"), (401, "federated_connection_refresh_token_not_found")];
+    let failed = [(400, "invalid_target"), (401, "federated_connection_refresh_token_flow_failed")];
+    let scope = [(400, "invalid_scope"); 2];
+    let later = [(503, "temporarily_unavailable"); 2];
+    let because = |state: &str, reason: &str| json!({ "state": state, "reason": reason });
+    let reason = Reason::RotationLost;
+    let reconnect = because("reconnect_required", "rotation_lost");
+    let missing = vec!["repo".to_owned(), "user".to_owned()];
+    let scopes = json!({ "state": "missing_scopes", "missing_scopes": ["repo", "user"] });
+    let wait = json!({ "state": "unavailable", "retry_after": 30 });
+    let mut refused = because("misconfigured", "provider_refused_client");
+    refused["retry_after"] = json!(60);
+    for (problem, answers, state) in [
+        (Problem::NotConnected, target, json!({ "state": "not_connected" })),
+        (Problem::NoSuchAccount, target, because("not_connected", "login_hint_unknown")),
+        (Problem::AmbiguousAccount, target, because("not_connected", "login_hint_ambiguous")),
+        (Problem::ReconnectRequired { reason }, failed, reconnect),
+        (Problem::MissingScopes { missing }, scope, scopes),
+        (Problem::CannotNarrow, scope, because("misconfigured", "cannot_narrow")),
+        (Problem::Unavailable { retry_after: 30 }, later, wait),
+        (Problem::Misconfigured { retry_after: 60 }, later, refused),
+    ] {
+        for (grant, answer) in GrantType::ALL.into_iter().zip(answers) {
+            let error = answer::problem(grant, &problem);
+            assert_eq!((error.status, error.code), answer, "{problem:?}");
+            assert_eq!(error.body()["connection_state"], state);
+            assert_eq!((error.retry_after, error.challenge), (state["retry_after"].as_i64(), None));
+            let named = error.description.contains("repo user");
+            assert_eq!(named, state["state"] == "missing_scopes", "{}", error.description);
+            assert_allowed(&error);
+        }
+    }
+}
+
+#[test]
+fn a_success_has_the_members_that_clients_need_and_no_others() {
+    // A10, A25, A28; RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
+    for (grant, kind) in [(TokenExchange, ACCESS_TOKEN), (FederatedConnection, FEDERATED)] {
+        let scopes = ["repo".to_owned(), "user".to_owned()];
+        let body = answer::success(grant, &Secret::new("provider-token"), &scopes, 1377);
+        let expected = json!({
+            "access_token": "provider-token", "issued_token_type": kind, "token_type": "Bearer",
+            "expires_in": 1377, "scope": "repo user",
+        });
+        assert_eq!(body, expected);
+        assert_eq!(answer::success(grant, &Secret::new("t"), &[], 0)["scope"], "");
+    }
+}
+
+#[test]
+fn no_error_echoes_what_was_sent() {
+    // A06, D06: each parameter in turn holds text that is wrong there.
+    let canary = "canary-\"\\\u{7f}\n\u{e9}";
+    let names = "actor_token actor_token_type audience client_assertion client_assertion_type \
+                 client_id client_secret connection grant_type login_hint requested_token_type \
+                 resource scope subject_token subject_token_type";
+    let good = basic("canary", "canary");
+    let mut refused = Vec::new();
+    for (name, grant) in names.split(' ').flat_map(|name| GrantType::ALL.map(|g| (name, g))) {
+        refused.push(read_json(grant, name, json!(["canary"])));
+        for header in [None, Some("Basic canary"), Some("Bearer canary"), Some(&good)] {
+            refused.push(read_with(grant, header, &[(name, canary)]));
+            refused.push(read_with(grant, header, &[(name, canary); 2]));
+        }
+    }
+    let errors = refused.into_iter().filter_map(Result::err);
+    let count = errors.inspect(|error| assert_allowed(error)).count();
+    assert!(count > 200, "{count}");
+}

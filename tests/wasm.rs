@@ -1,0 +1,70 @@
+//! The same vectors as the native tests, against the runtime's `WebCrypto`: it is other code.
+
+#![cfg(target_arch = "wasm32")]
+
+#[path = "support/vectors.rs"]
+mod vectors;
+
+use edge_token_vault::edge::crypto;
+use edge_token_vault::jwt::compact::Compact;
+use edge_token_vault::jwt::signature::SignatureCheck;
+use vectors::Message;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_test::{console_log, wasm_bindgen_test};
+
+#[wasm_bindgen(module = "node:fs")]
+extern "C" {
+    #[wasm_bindgen(js_name = existsSync)]
+    fn exists(path: &str) -> bool;
+    #[wasm_bindgen(js_name = readFileSync)]
+    fn read_file(path: &str, encoding: &str) -> String;
+}
+
+async fn wrong(messages: &[Message]) -> Vec<&str> {
+    let mut wrong = Vec::new();
+    for message in messages {
+        let (set, parsed) = (message.set(), Compact::parse_message(&message.text));
+        let accepted = match Message::check(&set, &parsed) {
+            Ok(check) => crypto::verify(&check).await,
+            Err(_) => false,
+        };
+        if accepted != message.valid {
+            wrong.push(message.name.as_str());
+        }
+    }
+    wrong
+}
+
+#[wasm_bindgen_test]
+async fn the_rfcs_examples_verify_and_their_forgeries_do_not() {
+    assert_eq!(wrong(&vectors::rfc()).await, [""; 0]);
+}
+
+#[wasm_bindgen_test]
+async fn wycheproofs_messages_and_key_sets_are_judged_as_labelled() {
+    for name in ["json_web_signature_test.json", "json_web_key_test.json"] {
+        let path = format!("{}/../shared/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
+        if !exists(&path) {
+            console_log!("{name} is not at ../shared/vectors: left out");
+            continue;
+        }
+        let messages = vectors::wycheproof_messages(&read_file(&path, "utf8"));
+        assert_eq!(wrong(&messages).await, [""; 0], "{name}");
+    }
+}
+
+#[wasm_bindgen_test]
+async fn wycheproofs_bare_signatures_of_our_four_algorithms_are_judged_as_labelled() {
+    for signature in vectors::wycheproof_signatures() {
+        let key = signature.key();
+        let check = key.as_ref().and_then(|key| {
+            SignatureCheck::new(signature.algorithm, key, &signature.message, &signature.signature)
+                .ok()
+        });
+        let accepted = match &check {
+            Some(check) => crypto::verify(check).await,
+            None => false,
+        };
+        assert_eq!(accepted, signature.valid, "{}", signature.name);
+    }
+}
