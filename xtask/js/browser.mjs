@@ -1,0 +1,233 @@
+// A headless user agent for scripts: cookies, redirects one at a time, and the two forms of the
+// development provider. It exists so that the main job runs through the same front door as people.
+import { createHash, randomBytes } from 'node:crypto';
+
+const MAX_STEPS = 20;
+
+/**
+ * The cookies of one browser. Cookies belong to a host name and not to a port (RFC 6265 §8.5): on
+ * the loopback address provider and vault see each other's, as they do in a real browser.
+ */
+export class CookieJar {
+  #cookies = new Map();
+
+  header(url) {
+    const { hostname, pathname } = new URL(url);
+    return [...this.#cookies.values()]
+      .filter((one) => one.host === hostname && pathMatches(pathname, one.path))
+      .map((one) => `${one.name}=${one.value}`)
+      .join('; ');
+  }
+
+  keep(url, response) {
+    const { hostname, pathname } = new URL(url);
+    for (const line of response.headers.getSetCookie()) {
+      const [pair, ...attributes] = line.split(';').map((part) => part.trim());
+      const name = pair.slice(0, pair.indexOf('='));
+      const given = Object.fromEntries(attributes.map((part) => {
+        const [key, value = ''] = part.split('=');
+        return [key.toLowerCase(), value];
+      }));
+      const path = given.path?.startsWith('/') ? given.path : pathname.replace(/\/[^/]*$/, '') || '/';
+      const key = `${hostname} ${path} ${name}`;
+      const gone = given['max-age'] !== undefined
+        ? Number(given['max-age']) <= 0
+        : given.expires !== undefined && Date.parse(given.expires) <= Date.now();
+      if (gone) this.#cookies.delete(key);
+      else this.#cookies.set(key, { host: hostname, path, name, value: pair.slice(name.length + 1) });
+    }
+  }
+}
+
+function pathMatches(pathname, path) {
+  return pathname === path || pathname.startsWith(path.endsWith('/') ? path : `${path}/`);
+}
+
+/**
+ * Follows a link as a person would: redirects, signing in as `login`, consenting, or giving up at
+ * the consent page when `cancel` is set.
+ *
+ * @param {string} url
+ * @param {object} options
+ * @param {string} options.login           what is typed as user name
+ * @param {CookieJar} [options.jar]        default: a browser that was never used before
+ * @param {boolean} [options.cancel]
+ * @param {(url: string) => boolean} options.stop  redirects to such a URL are not followed
+ * @returns {Promise<{url: string} | {url: string, page: {status: number, headers: Headers, text: string}}>}
+ *   where it stopped, or the page that needs no further answer (an error page, say)
+ */
+export async function browse(url, { login, jar = new CookieJar(), cancel = false, stop }) {
+  let request = { url: String(url), method: 'GET' };
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    if (stop(request.url)) return { url: request.url };
+    const response = await send(request, jar);
+    const location = response.headers.get('location');
+    if (response.status >= 300 && response.status < 400 && location) {
+      await response.body?.cancel();
+      request = { url: new URL(location, request.url).href, method: 'GET' };
+      continue;
+    }
+    const page = { status: response.status, headers: response.headers, text: await response.text() };
+    const next = answerPage(page, request.url, { login, cancel });
+    if (!next) return { url: request.url, page };
+    request = next;
+  }
+  throw new Error(`still not at the end after ${MAX_STEPS} steps: ${withoutQuery(request.url)}`);
+}
+
+/**
+ * Walks from `connect_uri?ticket=…` through the provider and the vault's callback to the
+ * application's redirect URI, and returns that URL without requesting it.
+ *
+ * @param {string} url
+ * @param {{login: string, redirectUri: string, jar?: CookieJar, cancel?: boolean}} options
+ */
+export async function authorize(url, { login, redirectUri, jar, cancel }) {
+  const end = await browse(url, { login, jar, cancel, stop: startsAt(redirectUri) });
+  if (end.page) {
+    throw new Error(`${withoutQuery(end.url)} answered ${end.page.status} instead of returning to the application: ${plain(end.page.text)}`);
+  }
+  return new URL(end.url);
+}
+
+/** True for the URL itself with any query, and for nothing that merely begins with it. */
+export function startsAt(prefix) {
+  return (url) => withoutQuery(url) === prefix;
+}
+
+/**
+ * Signs a user in at the identity provider: code flow with PKCE, one login for both audiences.
+ *
+ * @param {object} options
+ * @param {string} options.issuer
+ * @param {string} options.clientId
+ * @param {string} [options.clientSecret]  for a confidential client
+ * @param {string} options.redirectUri
+ * @param {string} options.login
+ * @param {string} options.audience        of the token for the exchange, `<vault>/`
+ * @param {string} options.meAudience      of the token for the user's own calls, `<vault>/me/`
+ * @param {string[]} options.scopes
+ * @param {CookieJar} [options.jar]
+ * @returns {Promise<{sub: string, access_token: string, me_token: string, id_token: string,
+ *   refresh_token: string, expires_at: number}>} `expires_at` in seconds, of the first to expire
+ */
+export async function signIn(options) {
+  const { issuer, clientId, redirectUri, login, jar, audience, meAudience, scopes } = options;
+  const verifier = randomBytes(32).toString('base64url');
+  const state = randomBytes(16).toString('base64url');
+  const url = new URL(`${issuer}/auth`);
+  url.search = new URLSearchParams([
+    ['client_id', clientId],
+    ['response_type', 'code'],
+    ['redirect_uri', redirectUri],
+    ['scope', ['openid', 'profile', 'email', 'offline_access', ...scopes].join(' ')],
+    // Two audiences, one login: the code is exchanged for a token of the first, the refresh token
+    // for one of the second.
+    ['resource', audience],
+    ['resource', meAudience],
+    ['prompt', 'consent'], // without it the provider drops offline_access (OIDC Core §11)
+    ['state', state],
+    ['code_challenge', s256(verifier)],
+    ['code_challenge_method', 'S256'],
+  ]);
+  const back = await authorize(url, { login, redirectUri, jar });
+  if (back.searchParams.get('state') !== state) throw new Error('the provider returned another state');
+  const code = back.searchParams.get('code');
+  if (!code) throw new Error(`sign-in failed: ${back.searchParams.get('error_description')}`);
+  const first = await tokenRequest(options, {
+    grant_type: 'authorization_code',
+    code,
+    redirect_uri: redirectUri,
+    code_verifier: verifier,
+    resource: audience,
+  });
+  const second = await refresh(options, first.refresh_token, meAudience);
+  return userTokens(first, second);
+}
+
+/** New tokens for a user who signed in before. @see signIn */
+export async function renew(options, { refresh_token }) {
+  const first = await refresh(options, refresh_token, options.audience);
+  const second = await refresh(options, first.refresh_token, options.meAudience);
+  return userTokens(first, second);
+}
+
+export function s256(verifier) {
+  return createHash('sha256').update(verifier).digest('base64url');
+}
+
+/** The claims of a JWT, unverified: only for looking, never for deciding. */
+export function claimsOf(jwt) {
+  return JSON.parse(Buffer.from(jwt.split('.')[1], 'base64url').toString());
+}
+
+function userTokens(first, second) {
+  const claims = [first, second].map((answer) => claimsOf(answer.access_token));
+  return {
+    sub: claims[0].sub,
+    access_token: first.access_token,
+    me_token: second.access_token,
+    id_token: second.id_token,
+    refresh_token: second.refresh_token,
+    expires_at: Math.min(...claims.map((one) => one.exp)),
+  };
+}
+
+function refresh(options, refreshToken, resource) {
+  return tokenRequest(options, { grant_type: 'refresh_token', refresh_token: refreshToken, resource });
+}
+
+async function tokenRequest({ issuer, clientId, clientSecret }, params) {
+  const body = new URLSearchParams(params);
+  const headers = {};
+  if (clientSecret) headers.authorization = basicAuth(clientId, clientSecret);
+  else body.set('client_id', clientId);
+  const response = await fetch(`${issuer}/token`, { method: 'POST', headers, body });
+  const answer = await response.json();
+  if (!response.ok) {
+    throw new Error(`the identity provider refused ${params.grant_type}: ${answer.error}: ${answer.error_description}`);
+  }
+  return answer;
+}
+
+/** RFC 6749 §2.3.1: both halves are form-encoded before they are joined. */
+export function basicAuth(clientId, clientSecret) {
+  const encode = (text) => new URLSearchParams({ '': text }).toString().slice(1);
+  return `Basic ${Buffer.from(`${encode(clientId)}:${encode(clientSecret)}`).toString('base64')}`;
+}
+
+async function send({ url, method, body }, jar) {
+  const cookie = jar.header(url);
+  const response = await fetch(url, {
+    method,
+    body,
+    redirect: 'manual',
+    headers: { accept: 'text/html', ...(cookie && { cookie }) },
+  });
+  jar.keep(url, response);
+  return response;
+}
+
+/** What a person does with the provider's page; nothing when it is not one of its two forms. */
+function answerPage(page, url, { login, cancel }) {
+  const action = attribute(page.text, /<form[^>]*\baction="([^"]*)"/);
+  const prompt = attribute(page.text, /name="prompt" value="([^"]*)"/);
+  if (page.status !== 200 || !action || !prompt) return undefined;
+  if (prompt === 'consent' && cancel) {
+    return { url: new URL(attribute(page.text, /href="([^"]*\/abort)"/), url).href, method: 'GET' };
+  }
+  const fields = prompt === 'login' ? { prompt, login, password: 'any' } : { prompt };
+  return { url: new URL(action, url).href, method: 'POST', body: new URLSearchParams(fields) };
+}
+
+function attribute(html, pattern) {
+  return pattern.exec(html)?.[1].replaceAll('&#39;', "'").replaceAll('&quot;', '"').replaceAll('&amp;', '&');
+}
+
+function withoutQuery(url) {
+  return String(url).split(/[?#]/)[0];
+}
+
+function plain(html) {
+  return html.replace(/<(style|script)[\s\S]*?<\/\1>/g, ' ').replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ').trim().slice(0, 300);
+}

@@ -1,0 +1,131 @@
+// Development loop: starts the provider, shows the main job once, keeps the user's tokens fresh in
+// a file for curl and tests, and stays up until it is interrupted.
+//
+//   node xtask/js/dev.mjs <run.json> [--once]
+//
+// run.json: { vault, issuer, provider_port, audience, me_audience, keys_file, dev_json,
+//   clients: { backend: { client_id, client_secret }, spa: { client_id, redirect_uris } },
+//   connections: [name], provider_client: { client_id, client_secret, redirect_uris } }
+import { readFileSync } from 'node:fs';
+import { relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { renew, signIn } from './browser.mjs';
+import { writePrivate } from './keys.mjs';
+import { mainJob, signInOptions } from './main-job.mjs';
+import { startProvider } from './provider.mjs';
+
+const LOGIN = 'alice';
+const RENEW_BEFORE_END = 10 * 60;
+const RETRY_AFTER = 30;
+const VAULT_START_SECONDS = 60;
+
+async function main() {
+  const [file, ...flags] = process.argv.slice(2);
+  if (!file || flags.some((flag) => flag !== '--once')) {
+    console.error('usage: node xtask/js/dev.mjs <run.json> [--once]');
+    return 2;
+  }
+  const run = JSON.parse(readFileSync(file, 'utf8'));
+  const provider = await startProvider({
+    port: run.provider_port,
+    issuer: run.issuer,
+    keysFile: run.keys_file,
+    vault: run.vault,
+    clients: [run.clients.spa, run.provider_client],
+    app: { client_id: run.clients.spa.client_id, connections: run.connections },
+  });
+  const interrupted = new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => resolve(0));
+  });
+  try {
+    return await Promise.race([interrupted, develop(run, flags.includes('--once'))]);
+  } catch (error) {
+    console.error(`\nstopped: ${error.message}`);
+    return 1;
+  } finally {
+    await provider.close();
+  }
+}
+
+async function develop(run, once) {
+  await vaultIsUp(run.vault);
+  const user = await mainJob(run, LOGIN, console.log);
+  writeDevFile(run, user);
+  if (once) return 0;
+  printInvitation(run);
+  return keepFresh(run, user);
+}
+
+async function vaultIsUp(vault) {
+  for (let second = 0; second < VAULT_START_SECONDS; second += 1) {
+    try {
+      const response = await fetch(`${vault}/health`);
+      const text = await response.text();
+      if (response.ok) return;
+      throw new Error(`${vault}/health answers ${response.status}: ${text.slice(0, 300)}`);
+    } catch (error) {
+      // Only "not listening yet" is worth waiting for; fetch wraps it in a TypeError.
+      if (!(error instanceof TypeError)) throw error;
+      await sleep(1000);
+    }
+  }
+  throw new Error(`nothing answers at ${vault}`);
+}
+
+function writeDevFile(run, user) {
+  const { backend, spa } = run.clients;
+  writePrivate(run.dev_json, JSON.stringify({
+    vault: run.vault,
+    issuer: run.issuer,
+    audience: run.audience,
+    clients: {
+      backend: { client_id: backend.client_id, client_secret: backend.client_secret },
+      spa: { client_id: spa.client_id, redirect_uris: spa.redirect_uris },
+    },
+    connections: run.connections,
+    user: { sub: user.sub, access_token: user.access_token, me_token: user.me_token },
+  }, null, 2));
+}
+
+/** Renews the user's tokens shortly before they end, by refresh or else by a new sign-in; for ever. */
+async function keepFresh(run, first) {
+  const options = signInOptions(run, LOGIN);
+  for (let user = first; ;) {
+    const left = user.expires_at - RENEW_BEFORE_END - Date.now() / 1000;
+    await sleep(Math.max(left, RETRY_AFTER) * 1000);
+    try {
+      user = await renew(options, user).catch(() => signIn(options));
+      writeDevFile(run, user);
+    } catch (error) {
+      console.error(`could not renew the tokens of ${LOGIN}: ${error.message}`);
+    }
+  }
+}
+
+function printInvitation(run) {
+  const file = relative(process.cwd(), run.dev_json) || run.dev_json;
+  const read = (path) => `$(node -p 'JSON.parse(fs.readFileSync("${file}")).${path}')`;
+  console.log(`
+The vault is at ${run.vault}, the provider at ${run.issuer}.
+Open ${run.clients.spa.redirect_uris[0]} to do the same by hand (any user name and password).
+
+Exchange ${LOGIN}'s token:
+
+  curl -sS ${run.vault}/oauth/token \\
+    -u "${read('clients.backend.client_id')}:${read('clients.backend.client_secret')}" \\
+    --data-urlencode grant_type=urn:ietf:params:oauth:grant-type:token-exchange \\
+    --data-urlencode subject_token_type=urn:ietf:params:oauth:token-type:access_token \\
+    --data-urlencode requested_token_type=urn:ietf:params:oauth:token-type:access_token \\
+    --data-urlencode "audience=${run.connections[0]}" \\
+    --data-urlencode "subject_token=${read('user.access_token')}"
+
+List ${LOGIN}'s accounts:
+
+  curl -sS ${run.vault}/me/v1/connected-accounts/accounts \\
+    -H "Authorization: Bearer ${read('user.me_token')}"
+
+Stop with Ctrl-C.`);
+}
+
+// The renewal never ends by itself, and must not keep a finished run alive.
+process.exit(await main());

@@ -1,0 +1,74 @@
+// Prints HTTP calls for people: what was sent and what came back, with every secret shortened.
+const SHORTENED = new Set([
+  'access_token', 'refresh_token', 'id_token', 'subject_token', 'client_assertion',
+  'ticket', 'auth_session', 'connect_code', 'code', 'code_verifier', 'state', 'nonce',
+]);
+const HIDDEN = new Set(['client_secret', 'password', 'cookie']);
+const HEADERS = ['content-type', 'www-authenticate', 'retry-after'];
+
+/** Raised when an answer is not the expected one; the caller prints it and stops. */
+export class UnexpectedAnswer extends Error {}
+
+/**
+ * Prints one step and checks the status of its answer.
+ *
+ * @param {(line: string) => void} print
+ * @param {string} title
+ * @param {number} expected
+ * @param {Awaited<ReturnType<import('./vault-api.mjs').call>>} answer
+ */
+export function step(print, title, expected, answer) {
+  print(`\n${title}`);
+  for (const line of describeRequest(answer.request)) print(`  > ${line}`);
+  print(`  < ${answer.status}${describeHeaders(answer.headers)}`);
+  for (const line of describeBody(answer.body)) print(`  < ${line}`);
+  if (answer.status !== expected) {
+    throw new UnexpectedAnswer(`${title}: expected ${expected}, got ${answer.status}`);
+  }
+}
+
+/** A token, as far as a screen or a log may show it. */
+export function short(secret) {
+  const text = String(secret);
+  return text.length > 8 ? `${text.slice(0, 8)}…` : '…';
+}
+
+/** A URL with its one-time values shortened. */
+export function shortUrl(url) {
+  const { origin, pathname, searchParams } = new URL(url);
+  const query = [...searchParams].map(([name, value]) => `${name}=${shown(name, value)}`);
+  return `${origin}${pathname}${query.length ? `?${query.join('&')}` : ''}`;
+}
+
+function describeRequest({ method, url, headers = {}, json, form }) {
+  const lines = [`${method} ${shortUrl(url)}`];
+  for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${shownHeader(name, value)}`);
+  if (form) lines.push(...Object.entries(form).map(([name, value]) => `${name}=${shown(name, value)}`));
+  if (json !== undefined) lines.push(...describeBody(json));
+  return lines;
+}
+
+function describeHeaders(headers) {
+  const kept = HEADERS.filter((name) => headers.has(name)).map((name) => `${name}: ${headers.get(name)}`);
+  return kept.length ? `  (${kept.join(', ')})` : '';
+}
+
+function describeBody(body) {
+  if (body === '' || body === undefined) return [];
+  if (typeof body === 'string') return body.slice(0, 500).split('\n');
+  return JSON.stringify(body, (name, value) => shown(name, value), 2).split('\n');
+}
+
+function shown(name, value) {
+  if (HIDDEN.has(name)) return '(hidden)';
+  if (SHORTENED.has(name) && typeof value === 'string') return short(value);
+  return value;
+}
+
+function shownHeader(name, value) {
+  if (HIDDEN.has(name.toLowerCase())) return '(hidden)';
+  if (name.toLowerCase() !== 'authorization') return value;
+  const [scheme, credentials] = value.split(' ');
+  if (scheme !== 'Basic') return `${scheme} ${short(credentials)}`;
+  return `Basic ${Buffer.from(credentials, 'base64').toString().split(':')[0]}:(hidden)`;
+}

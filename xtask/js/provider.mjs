@@ -1,0 +1,197 @@
+// An OpenID provider on the loopback address, for development and for the end-to-end tests.
+//
+// One server plays two parts. It is the identity provider that signs the vault's users in (public
+// client `spa`, access tokens as JWTs for the vault's two audiences), and it is the external
+// provider behind the connection `demo` (confidential client, opaque access tokens that only work
+// at its userinfo endpoint, refresh tokens that rotate on every use).
+import { createServer } from 'node:http';
+import { randomBytes } from 'node:crypto';
+import Provider from 'oidc-provider';
+import { loadKeys } from './keys.mjs';
+import { serveApp } from './app.mjs';
+import { Traffic, readBody } from './traffic.mjs';
+
+export const ME_SCOPES = [
+  'create:me:connected_accounts',
+  'read:me:connected_accounts',
+  'delete:me:connected_accounts',
+];
+
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+
+/**
+ * Starts the provider and answers once it listens.
+ *
+ * @param {object} options
+ * @param {number} options.port            port on 127.0.0.1; 0 picks a free one
+ * @param {string} [options.issuer]        default `http://127.0.0.1:<port>`
+ * @param {string} [options.keysFile]      private signing keys, made when missing
+ * @param {{keys: object[]}} [options.jwks] signing keys given directly, instead of a file
+ * @param {{client_id: string, client_secret?: string, redirect_uris: string[]}[]} options.clients
+ * @param {string} options.vault           the vault's PUBLIC_URL, without trailing slash
+ * @param {number} [options.accessTokenTtl] seconds an opaque (`demo`) access token lives
+ * @param {number} [options.userTokenTtl]   seconds a user's JWT access token lives
+ * @param {number} [options.idTokenTtl]     seconds an id_token lives
+ * @param {(request: {client: string, grant: string, params: URLSearchParams}) => any}
+ *   [options.onTokenRequest] is asked, and awaited, before each token request. It returns nothing,
+ *   or `{status, headers?, body?}` to be sent instead of the provider's answer, or `{lose: true}`:
+ *   the provider does its work and the connection breaks before the answer
+ * @param {{client_id: string, connections: string[]}} [options.app] serves the page at /app
+ * @returns {Promise<{issuer: string, close(): Promise<void>, stats: Traffic}>}
+ */
+export async function startProvider(options) {
+  const server = createServer();
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, '127.0.0.1', resolve);
+  });
+  const issuer = options.issuer ?? `http://127.0.0.1:${server.address().port}`;
+
+  const provider = quietly(() => new Provider(issuer, configuration(options)));
+  provider.use(withoutWebFonts);
+
+  const stats = new Traffic();
+  const app = options.app && serveApp({ ...options.app, vault: options.vault, issuer });
+  const serve = quietly(() => provider.callback());
+
+  server.on('request', async (request, response) => {
+    try {
+      if (app?.(request, response)) return;
+      const record = stats.watch(request, response);
+      if (record.path === '/token' && request.method === 'POST') {
+        // oidc-provider takes a body that somebody else has read from `request.body`.
+        request.body = await readBody(request);
+        const params = stats.describe(record, request, request.body);
+        const answer = await options.onTokenRequest?.({ ...record, params });
+        if (answer?.lose) response.end = () => response.destroy();
+        else if (answer) return send(response, answer);
+      }
+      serve(request, response);
+    } catch (error) {
+      console.error(`provider: ${error.message}`);
+      response.destroy();
+    }
+  });
+
+  return {
+    issuer,
+    stats,
+    close: () => new Promise((resolve) => {
+      server.close(resolve);
+      server.closeAllConnections();
+    }),
+  };
+}
+
+function configuration({ vault, clients, keysFile, jwks, accessTokenTtl, userTokenTtl, idTokenTtl }) {
+  const resources = new Map([
+    [`${vault}/`, ''],
+    [`${vault}/me/`, ME_SCOPES.join(' ')],
+  ]);
+  return {
+    jwks: jwks ?? loadKeys(keysFile),
+    clients: clients.map(clientMetadata),
+    cookies: { keys: [randomBytes(32).toString('base64url')] },
+    scopes: ['openid', 'offline_access'],
+    claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
+    // The id_token names the account too, so that no client depends on userinfo to label it.
+    conformIdTokenClaims: false,
+    findAccount: (_ctx, login) => ({
+      accountId: login,
+      claims: () => ({
+        sub: login,
+        name: login.charAt(0).toUpperCase() + login.slice(1),
+        email: `${login}@example.com`,
+        email_verified: true,
+      }),
+    }),
+    pkce: { required: () => true },
+    // A vault whose clock is off must notice here, not at the first stricter provider.
+    clockTolerance: 0,
+    // The default rotates a confidential client's token only late in its life; rotation at every
+    // use is what punishes a vault that refreshes twice.
+    rotateRefreshToken: true,
+    issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
+    expiresWithSession: () => false,
+    features: {
+      devInteractions: { enabled: true },
+      userinfo: { enabled: true },
+      revocation: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo: (_ctx, resource) => {
+          if (!resources.has(resource)) throw invalidTarget();
+          return {
+            audience: resource,
+            scope: resources.get(resource),
+            accessTokenFormat: 'jwt',
+            jwt: { sign: { alg: 'RS256' } },
+          };
+        },
+      },
+    },
+    ttl: {
+      AccessToken: (_ctx, token) => (
+        token.resourceServer ? userTokenTtl ?? HOUR : accessTokenTtl ?? HOUR
+      ),
+      AuthorizationCode: 60,
+      Grant: 14 * DAY,
+      IdToken: idTokenTtl ?? HOUR,
+      Interaction: HOUR,
+      RefreshToken: 14 * DAY,
+      Session: 14 * DAY,
+    },
+  };
+}
+
+function clientMetadata({ client_id, client_secret, redirect_uris }) {
+  return {
+    client_id,
+    client_secret,
+    redirect_uris,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+    token_endpoint_auth_method: client_secret ? 'client_secret_basic' : 'none',
+  };
+}
+
+function invalidTarget() {
+  const error = new Error('invalid_target');
+  return Object.assign(error, {
+    status: 400,
+    statusCode: 400,
+    expose: true,
+    error: 'invalid_target',
+    error_description: 'this provider issues tokens for the vault only',
+  });
+}
+
+/** The development pages import a web font; nothing here may leave the machine. */
+async function withoutWebFonts(ctx, next) {
+  await next();
+  if (ctx.type === 'text/html' && typeof ctx.body === 'string') {
+    ctx.body = ctx.body.replace(/@import url\([^)]*\);/g, '');
+  }
+}
+
+function send(response, { status, headers = {}, body = {} }) {
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(typeof body === 'string' ? body : JSON.stringify(body));
+}
+
+/**
+ * oidc-provider warns on the console about the memory store, the development pages and a body read
+ * before it: all chosen here on purpose, and in the way of the job's own output.
+ */
+function quietly(make) {
+  for (const level of ['warn', 'info']) {
+    const print = console[level];
+    if (print.quiet) continue;
+    const filter = (...words) => {
+      if (!String(words[0]).includes('oidc-provider ')) print(...words);
+    };
+    console[level] = Object.assign(filter, { quiet: true });
+  }
+  return make();
+}

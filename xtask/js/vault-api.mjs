@@ -1,0 +1,140 @@
+// The vault's own HTTP interface, as its clients call it. Nothing is checked here: every call
+// returns what was sent and what came back, and the caller decides what it expected.
+import { randomBytes } from 'node:crypto';
+import { basicAuth, s256 } from './browser.mjs';
+
+export const GRANT = {
+  rfc8693: 'urn:ietf:params:oauth:grant-type:token-exchange',
+  auth0: 'urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token',
+};
+
+export const TOKEN_TYPE = {
+  access: 'urn:ietf:params:oauth:token-type:access_token',
+  auth0: 'http://auth0.com/oauth/token-type/federated-connection-access-token',
+};
+
+/**
+ * One HTTP call.
+ *
+ * @param {{method?: string, url: string, headers?: object, json?: any, form?: object,
+ *   signal?: AbortSignal}} request
+ * @returns {Promise<{request: object, status: number, headers: Headers, body: any}>} `body` is
+ *   parsed when it is JSON, else text
+ */
+export async function call(request) {
+  const { method = 'GET', url, headers = {}, json, form, signal } = request;
+  const response = await fetch(url, {
+    method,
+    signal,
+    redirect: 'manual',
+    headers: { ...headers, ...(json !== undefined && { 'content-type': 'application/json' }) },
+    body: json !== undefined ? JSON.stringify(json) : form && new URLSearchParams(form),
+  });
+  const text = await response.text();
+  return { request: { ...request, method }, status: response.status, headers: response.headers, body: parsed(text) };
+}
+
+export class VaultApi {
+  /** @param {string} vault PUBLIC_URL, without trailing slash */
+  constructor(vault) {
+    this.vault = vault;
+  }
+
+  /** Any path of the vault; `token` is sent as bearer token. */
+  call(method, path, { token, headers, ...rest } = {}) {
+    const authorization = token && { authorization: `Bearer ${token}` };
+    return call({ method, url: this.vault + path, headers: { ...authorization, ...headers }, ...rest });
+  }
+
+  /** Starts a connect. The answer also carries what has to be kept for `complete`. */
+  async connect(token, { connection, redirectUri, ...more }) {
+    const verifier = randomBytes(32).toString('base64url');
+    const state = randomBytes(16).toString('base64url');
+    const answer = await this.call('POST', '/me/v1/connected-accounts/connect', {
+      token,
+      json: {
+        connection,
+        redirect_uri: redirectUri,
+        state,
+        code_challenge: s256(verifier),
+        code_challenge_method: 'S256',
+        scopes: [],
+        ...more,
+      },
+    });
+    return { ...answer, verifier, state, redirectUri };
+  }
+
+  /** Where the browser goes after `connect`. */
+  connectLink(started) {
+    return `${started.body.connect_uri}?ticket=${encodeURIComponent(started.body.connect_params.ticket)}`;
+  }
+
+  /** Completes a connect; `more` overrides single members of the body. */
+  complete(token, started, connectCode, more = {}) {
+    return this.call('POST', '/me/v1/connected-accounts/complete', {
+      token,
+      json: {
+        auth_session: started.body.auth_session,
+        connect_code: connectCode,
+        redirect_uri: started.redirectUri,
+        code_verifier: started.verifier,
+        ...more,
+      },
+    });
+  }
+
+  accounts(token, query = '') {
+    return this.call('GET', `/me/v1/connected-accounts/accounts${query}`, { token });
+  }
+
+  connections(token) {
+    return this.call('GET', '/me/v1/connected-accounts/connections', { token });
+  }
+
+  remove(token, id) {
+    return this.call('DELETE', `/me/v1/connected-accounts/accounts/${encodeURIComponent(id)}`, { token });
+  }
+
+  /** Exchange with the RFC 8693 grant: form body, HTTP Basic unless `auth` says otherwise. */
+  exchange(client, subjectToken, connection, { auth = 'basic', signal, ...more } = {}) {
+    return this.#token(client, auth, 'form', signal, {
+      grant_type: GRANT.rfc8693,
+      subject_token: subjectToken,
+      subject_token_type: TOKEN_TYPE.access,
+      requested_token_type: TOKEN_TYPE.access,
+      audience: connection,
+      ...more,
+    });
+  }
+
+  /** Exchange with Auth0's grant; `body` is `form` or `json`. */
+  exchangeAuth0(client, subjectToken, connection, { auth = 'post', body = 'form', signal, ...more } = {}) {
+    return this.#token(client, auth, body, signal, {
+      grant_type: GRANT.auth0,
+      subject_token: subjectToken,
+      subject_token_type: TOKEN_TYPE.access,
+      requested_token_type: TOKEN_TYPE.auth0,
+      connection,
+      ...more,
+    });
+  }
+
+  /** `auth`: `basic`, `post`, `secret_only` (a secret without its client_id) or `none`. */
+  #token({ client_id, client_secret }, auth, body, signal, params) {
+    const headers = auth === 'basic' ? { authorization: basicAuth(client_id, client_secret) } : {};
+    const credentials = {
+      post: { client_id, client_secret },
+      secret_only: { client_secret },
+    }[auth];
+    return this.call('POST', '/oauth/token', { headers, signal, [body]: { ...params, ...credentials } });
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

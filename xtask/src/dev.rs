@@ -1,0 +1,112 @@
+//! `cargo xtask dev`: the Worker and an OpenID provider on this machine.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::dev_config::DevConfig;
+use crate::dev_files::{Secrets, lock, write_private};
+use crate::process::{spawn_group, step};
+use crate::tools::Tools;
+use crate::wrangler::Wrangler;
+
+pub(crate) struct DevOptions {
+    /// End after the main job.
+    pub(crate) once: bool,
+    pub(crate) port: u16,
+    pub(crate) provider_port: u16,
+    pub(crate) with: Option<PathBuf>,
+}
+
+pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode> {
+    let directory = root.join(".dev");
+    fs::create_dir_all(&directory).context("cannot make .dev")?;
+    let _lock = lock(&directory)?;
+    check_ports(options)?;
+    let interrupted = catch_signals()?;
+
+    let run_file = write_files(root, &directory, options)?;
+    let tools = Tools::ensure(root)?;
+    let mut wrangler = step("starting the Worker (the first build takes minutes)", || {
+        let mut wrangler =
+            Wrangler::start(root, &tools, options.port, directory.join("wrangler.log"))?;
+        wrangler.wait_until_healthy(&interrupted)?;
+        Ok(wrangler)
+    })?;
+
+    let mut script = Command::new(tools.node());
+    script
+        .arg("xtask/js/dev.mjs")
+        .arg(&run_file)
+        .current_dir(root)
+        .env("PATH", tools.path()?)
+        .stdin(Stdio::null());
+    if options.once {
+        script.arg("--once");
+    }
+    let mut script = spawn_group(&mut script, "Node comes with the npm packages: run `npm ci`.")?;
+    loop {
+        if let Some(status) = script.ended()? {
+            if !status.success() {
+                bail!(
+                    "the main job failed ({status}); the Worker's log is {}",
+                    directory.join("wrangler.log").display()
+                );
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            println!("\n==> ending the Worker and the provider");
+            return Ok(if options.once { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
+        wrangler.check()?;
+        sleep(Duration::from_millis(100));
+    }
+}
+
+/// Writes what the Worker (`.dev.vars`) and the scripts (`run.json`) read; returns the latter's path.
+fn write_files(root: &Path, directory: &Path, options: &DevOptions) -> Result<PathBuf> {
+    let secrets =
+        Secrets::load_or_make(&directory.join("secrets.json"), &root.join(".wrangler/state"))?;
+    let mut config = DevConfig::new(options.port, options.provider_port, &secrets);
+    if let Some(file) = &options.with {
+        config.merge_file(file)?;
+    }
+    write_private(&root.join(".dev.vars"), config.dev_vars(&secrets)?.as_bytes())?;
+    let (keys, dev) = (directory.join("provider-keys.json"), directory.join("dev.json"));
+    let files = (keys.to_string_lossy(), dev.to_string_lossy());
+    let run = config.run_file(options.provider_port, &secrets, (&files.0, &files.1));
+    let run_file = directory.join("run.json");
+    write_private(&run_file, &serde_json::to_vec_pretty(&run)?)?;
+    Ok(run_file)
+}
+
+fn check_ports(options: &DevOptions) -> Result<()> {
+    if options.port == options.provider_port {
+        bail!("--port and --provider-port are the same: {}", options.port);
+    }
+    for (port, flag) in [(options.port, "--port"), (options.provider_port, "--provider-port")] {
+        if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            bail!("port {port} cannot be used ({error}); choose another with {flag}");
+        }
+    }
+    Ok(())
+}
+
+/// From here on a signal sets a flag, so that children are ended before we are.
+fn catch_signals() -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))
+            .context("cannot handle signals")?;
+    }
+    Ok(interrupted)
+}

@@ -1,0 +1,186 @@
+//! The configuration of a Worker that runs on this machine. No I/O.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::dev_files::Secrets;
+use crate::tools::hex;
+
+/// The client that the vault is at the provider.
+const PROVIDER_CLIENT: &str = "edge-token-vault";
+
+pub(crate) type Table = Map<String, Value>;
+
+pub(crate) struct DevConfig {
+    pub(crate) vault: String,
+    pub(crate) issuer: String,
+    pub(crate) issuers: Table,
+    pub(crate) connections: Table,
+    pub(crate) clients: Table,
+    pub(crate) provider_secrets: Table,
+}
+
+impl DevConfig {
+    /// One issuer, one connection, a backend and a browser application.
+    pub(crate) fn new(port: u16, provider_port: u16, secrets: &Secrets) -> Self {
+        let vault = format!("http://127.0.0.1:{port}");
+        let issuer = format!("http://127.0.0.1:{provider_port}");
+        let audience = format!("{vault}/");
+        let issuers = json!({
+            "dev": {"issuer": issuer, "audiences": [audience], "algorithms": ["RS256"], "typ": "at+jwt"},
+        });
+        let connections = json!({
+            "demo": {
+                "issuer": issuer,
+                "client_id": PROVIDER_CLIENT,
+                "client_authentication": "client_secret_basic",
+                "scopes": ["openid", "email", "profile", "offline_access"],
+                "authorization_params": {"prompt": "consent"},
+            },
+        });
+        let clients = json!({
+            "backend": {
+                "authentication": "client_secret",
+                "secret_sha256": [hex(&Sha256::digest(&secrets.backend_client))],
+                "grants": [
+                    "urn:ietf:params:oauth:grant-type:token-exchange",
+                    "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token",
+                ],
+                "audiences": [audience],
+                "accepts_from": ["spa"],
+                "connections": ["demo"],
+            },
+            "spa": {
+                "authentication": "none",
+                "connections": ["demo"],
+                "redirect_uris": [format!("{issuer}/app")],
+                "origins": [issuer],
+            },
+        });
+        Self {
+            vault,
+            issuer,
+            issuers: table(issuers),
+            connections: table(connections),
+            clients: table(clients),
+            provider_secrets: table(json!({"demo": secrets.provider_client})),
+        }
+    }
+
+    /// The Worker's variables and secrets, in the format of `.dev.vars`.
+    pub(crate) fn dev_vars(&self, secrets: &Secrets) -> Result<String> {
+        let key_ring = json!({"write": "k1", "keys": {"k1": secrets.sealing_key}});
+        let variables = [
+            ("PUBLIC_URL", self.vault.clone()),
+            ("ISSUERS", serde_json::to_string(&self.issuers)?),
+            ("CONNECTIONS", serde_json::to_string(&self.connections)?),
+            ("CLIENTS", serde_json::to_string(&self.clients)?),
+            ("KEY_RING", key_ring.to_string()),
+            ("OBJECT_NAME_KEY", secrets.object_name_key.clone()),
+            ("PROVIDER_SECRETS", serde_json::to_string(&self.provider_secrets)?),
+        ];
+        Ok(variables.iter().map(|(name, value)| dotenv_line(name, value)).collect())
+    }
+
+    /// What the scripts need to know: `run.json`.
+    pub(crate) fn run_file(
+        &self,
+        provider_port: u16,
+        secrets: &Secrets,
+        files: (&str, &str),
+    ) -> Value {
+        let names: Vec<&String> = self.connections.keys().collect();
+        let spa_redirects = self.clients.get("spa").and_then(|spa| spa.get("redirect_uris"));
+        json!({
+            "vault": self.vault,
+            "issuer": self.issuer,
+            "provider_port": provider_port,
+            "audience": format!("{}/", self.vault),
+            "me_audience": format!("{}/me/", self.vault),
+            "clients": {
+                "backend": {"client_id": "backend", "client_secret": secrets.backend_client},
+                "spa": {"client_id": "spa", "redirect_uris": spa_redirects},
+            },
+            "connections": names,
+            "provider_client": {
+                "client_id": PROVIDER_CLIENT,
+                "client_secret": secrets.provider_client,
+                "redirect_uris": self.callbacks_at_our_provider(),
+            },
+            "keys_file": files.0,
+            "dev_json": files.1,
+        })
+    }
+
+    fn callbacks_at_our_provider(&self) -> Vec<String> {
+        let ours = |(_, connection): &(&String, &Value)| {
+            connection.get("issuer") == Some(&json!(self.issuer))
+        };
+        self.connections
+            .iter()
+            .filter(ours)
+            .map(|(name, _)| format!("{}/callback/{name}", self.vault))
+            .collect()
+    }
+}
+
+/// A single-quoted dotenv value knows no escapes, so an apostrophe becomes JSON's way to write it.
+fn dotenv_line(name: &str, value: &str) -> String {
+    format!("{name}='{}'\n", value.replace('\'', r"\u0027"))
+}
+
+fn table(value: Value) -> Table {
+    match value {
+        Value::Object(table) => table,
+        _ => Table::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        Secrets {
+            sealing_key: "seal".into(),
+            object_name_key: "names".into(),
+            backend_client: "backend-secret".into(),
+            provider_client: "provider-secret".into(),
+        }
+    }
+
+    fn config() -> DevConfig {
+        DevConfig::new(8787, 8788, &secrets())
+    }
+
+    #[test]
+    fn an_apostrophe_survives_single_quotes() {
+        let line = dotenv_line("X", r#"{"a":"it's"}"#);
+        assert_eq!(line, "X='{\"a\":\"it\\u0027s\"}'\n");
+        let json = line.trim_start_matches("X='").trim_end_matches("'\n");
+        assert_eq!(serde_json::from_str::<Value>(json).unwrap()["a"], "it's");
+    }
+
+    #[test]
+    fn the_variables_hold_the_digest_of_a_client_secret_and_never_itself() {
+        let text = config().dev_vars(&secrets()).unwrap();
+        assert!(!text.contains("backend-secret"));
+        assert!(text.contains(&hex(&Sha256::digest("backend-secret"))));
+        assert!(text.contains(r#"KEY_RING='{"keys":{"k1":"seal"},"write":"k1"}'"#));
+        assert_eq!(text.lines().count(), 7);
+    }
+
+    #[test]
+    fn the_provider_knows_the_callbacks_of_its_own_connections_only() {
+        let text = "[connections.github]\nprovider = \"github\"\n[connections.twin]\nissuer = \"http://127.0.0.1:8788\"";
+        let mut config = config();
+        config.merge(text).unwrap();
+        let run = config.run_file(8788, &secrets(), ("keys", "dev"));
+        let callbacks =
+            json!(["http://127.0.0.1:8787/callback/demo", "http://127.0.0.1:8787/callback/twin"]);
+        assert_eq!(run["provider_client"]["redirect_uris"], callbacks);
+        assert_eq!(run["connections"], json!(["demo", "github", "twin"]));
+        assert_eq!(run["clients"]["spa"]["redirect_uris"], json!(["http://127.0.0.1:8788/app"]));
+    }
+}

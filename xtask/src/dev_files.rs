@@ -1,0 +1,146 @@
+//! Development secrets, and files that only their owner can read.
+
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::tools::remove_dir;
+
+const OWNER_ONLY: u32 = 0o600;
+
+/// Made once per checkout; every value is 32 random bytes in base64url.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Secrets {
+    pub(crate) sealing_key: String,
+    pub(crate) object_name_key: String,
+    pub(crate) backend_client: String,
+    pub(crate) provider_client: String,
+}
+
+impl Secrets {
+    /// Reads the secrets of this checkout, or makes them and removes the state that older ones sealed.
+    pub(crate) fn load_or_make(file: &Path, state: &Path) -> Result<Self> {
+        match fs::read(file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
+                anyhow!(
+                    "{} is damaged; delete it, and new secrets are made at the next start",
+                    file.display()
+                )
+            }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                if state.exists() {
+                    println!(
+                        "==> no development secrets here: removing {}, which nobody can read any more",
+                        state.display()
+                    );
+                    remove_dir(state)?;
+                }
+                let secrets = Self::random()?;
+                write_private(file, &serde_json::to_vec_pretty(&secrets)?)?;
+                println!("==> made development secrets in {}", file.display());
+                Ok(secrets)
+            }
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+        }
+    }
+
+    fn random() -> Result<Self> {
+        Ok(Self {
+            sealing_key: random_key()?,
+            object_name_key: random_key()?,
+            backend_client: random_key()?,
+            provider_client: random_key()?,
+        })
+    }
+}
+
+fn random_key() -> Result<String> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Writes a file that only its owner may read, whatever its mode was before.
+pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
+    let write = || {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(OWNER_ONLY)
+            .open(path)?;
+        file.set_permissions(Permissions::from_mode(OWNER_ONLY))?;
+        file.write_all(content)
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// One development run per checkout: two would overwrite each other's files. Held until dropped.
+pub(crate) fn lock(directory: &Path) -> Result<File> {
+    let file = File::create(directory.join("lock"))
+        .with_context(|| format!("cannot write to {}", directory.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("`cargo xtask dev` already runs in this checkout; end it first")
+        }
+        Err(TryLockError::Error(error)) => Err(error).context("cannot lock .dev"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let directory = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
+        remove_dir(&directory).unwrap();
+        fs::create_dir_all(directory.join("state")).unwrap();
+        directory
+    }
+
+    #[test]
+    fn secrets_are_made_once_and_new_ones_drop_the_old_state() {
+        let directory = scratch("secrets");
+        let (file, state) = (directory.join("secrets.json"), directory.join("state"));
+        let made = Secrets::load_or_make(&file, &state).unwrap();
+        assert!(!state.exists());
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
+        assert_eq!(URL_SAFE_NO_PAD.decode(&made.sealing_key).unwrap().len(), 32);
+
+        fs::create_dir(&state).unwrap();
+        let read = Secrets::load_or_make(&file, &state).unwrap();
+        assert!(state.exists());
+        assert!(read.sealing_key == made.sealing_key);
+        remove_dir(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_file_others_could_read_is_closed_to_them() {
+        let directory = scratch("private");
+        let file = directory.join("vars");
+        fs::write(&file, "old and longer").unwrap();
+        fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        write_private(&file, b"new").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+        remove_dir(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_second_run_in_the_same_checkout_is_refused() {
+        let directory = scratch("lock");
+        let held = lock(&directory).unwrap();
+        assert!(lock(&directory).unwrap_err().to_string().contains("already runs"));
+        drop(held);
+        assert!(lock(&directory).is_ok());
+        remove_dir(&directory).unwrap();
+    }
+}

@@ -1,0 +1,115 @@
+//! Builds, runs and tests the Worker. Runs natively only.
+#![allow(clippy::disallowed_methods, reason = "the std clocks work here; xtask never becomes wasm")]
+
+mod count;
+mod dev;
+mod dev_config;
+mod dev_files;
+mod process;
+mod tests;
+mod tools;
+mod with_file;
+mod worker;
+mod wrangler;
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::{Long, Short, Value, ValueExt};
+
+const USAGE: &str = "\
+Usage: cargo xtask <command>
+
+  build [--dev|--release] [--test-clock] [--out-dir DIR]
+      Builds the Worker into build/ (or DIR). Release, unless `wrangler dev` asks.
+      --test-clock  lets tests move the clock; never into build/
+  dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml]
+      Runs the Worker and an OpenID provider on this machine and does the main job once.
+      --once        ends then; exit code 0 only if the job worked
+      --with        adds issuers, connections, clients and secrets of your own
+  test [native|wasm|e2e]...
+      Runs the tests; all suites unless some are named.
+";
+
+fn main() -> ExitCode {
+    match dispatch() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch() -> Result<ExitCode> {
+    let root = project_root();
+    let mut args = lexopt::Parser::from_env();
+    match args.next()? {
+        Some(Value(command)) => match command.string()?.as_str() {
+            "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
+            "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
+            "test" => tests::test_command(&root, &test_suites(&mut args)?),
+            other => bail!("unknown command {other:?}\n\n{USAGE}"),
+        },
+        Some(Long("help") | Short('h')) => {
+            print!("{USAGE}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(other) => Err(other.unexpected().into()),
+        None => bail!("no command\n\n{USAGE}"),
+    }
+}
+
+fn build_options(root: &Path, args: &mut lexopt::Parser) -> Result<worker::BuildOptions> {
+    let (mut profile, mut test_clock, mut out_dir) = (None, false, PathBuf::from("build"));
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("dev") => profile = Some(worker::Profile::Dev),
+            Long("release") => profile = Some(worker::Profile::Release),
+            Long("test-clock") => test_clock = true,
+            Long("out-dir") => out_dir = args.value()?.into(),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let profile = profile.unwrap_or_else(|| {
+        worker::Profile::for_caller(env::var("WRANGLER_COMMAND").ok().as_deref())
+    });
+    Ok(worker::BuildOptions { profile, test_clock, out_dir: root.join(out_dir) })
+}
+
+fn dev_options(args: &mut lexopt::Parser) -> Result<dev::DevOptions> {
+    let mut options = dev::DevOptions { once: false, port: 8787, provider_port: 8788, with: None };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("once") => options.once = true,
+            Long("port") => options.port = args.value()?.parse()?,
+            Long("provider-port") => options.provider_port = args.value()?.parse()?,
+            Long("with") => options.with = Some(args.value()?.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn test_suites(args: &mut lexopt::Parser) -> Result<Vec<tests::Suite>> {
+    let mut suites = Vec::new();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Value(name) => suites.push(tests::Suite::named(&name.string()?)?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if suites.is_empty() {
+        suites.extend(tests::Suite::ALL);
+    }
+    Ok(suites)
+}
+
+/// `cargo run` tells at run time where the package is; a moved checkout stays usable.
+fn project_root() -> PathBuf {
+    let package = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().map_or_else(|| package.clone(), Path::to_path_buf)
+}

@@ -1,0 +1,181 @@
+//! `cargo xtask test`: runs the suites one after another and counts.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::count::Count;
+use crate::process::{line_of, not_started, step};
+use crate::tools::Tools;
+use crate::worker::{BuildOptions, Profile, build};
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Suite {
+    /// The core and this tool, on the machine's own target.
+    Native,
+    /// What needs WebCrypto: wasm under Node.
+    Wasm,
+    /// The built Worker in workerd, and `cargo xtask dev --once`.
+    EndToEnd,
+}
+
+impl Suite {
+    pub(crate) const ALL: [Self; 3] = [Self::Native, Self::Wasm, Self::EndToEnd];
+
+    pub(crate) fn named(name: &str) -> Result<Self> {
+        match Self::ALL.into_iter().find(|suite| suite.name() == name) {
+            Some(suite) => Ok(suite),
+            None => bail!("unknown suite {name:?}; there are native, wasm and e2e"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Wasm => "wasm",
+            Self::EndToEnd => "e2e",
+        }
+    }
+
+    fn run(self, root: &Path) -> Result<Count> {
+        match self {
+            Self::Native => native(root),
+            Self::Wasm => wasm(root),
+            Self::EndToEnd => end_to_end(root),
+        }
+    }
+}
+
+pub(crate) fn test_command(root: &Path, suites: &[Suite]) -> Result<ExitCode> {
+    let mut total = Count::default();
+    for suite in suites {
+        let name = suite.name();
+        let counted = step(&format!("{name} tests"), || Ok(suite.run(root)))?;
+        let count = counted.unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            Count { passed: 0, failed: 1 }
+        });
+        println!("    {name}: {count}");
+        total.add(count);
+    }
+    println!("{total}");
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn native(root: &Path) -> Result<Count> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root);
+    counted(&mut cargo, Count::read_cargo)
+}
+
+fn wasm(root: &Path) -> Result<Count> {
+    let tools = Tools::ensure(root)?;
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args([
+            "test",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--package",
+            "edge-token-vault",
+            "--test",
+            "wasm",
+        ])
+        .current_dir(root)
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", tools.wasm_test_runner())
+        .env("PATH", tools.path()?);
+    counted(&mut cargo, Count::read_cargo)
+}
+
+fn end_to_end(root: &Path) -> Result<Count> {
+    let tools = Tools::ensure(root)?;
+    let out_dir = root.join("target/e2e/build");
+    build(
+        root,
+        &tools,
+        &BuildOptions { profile: Profile::Dev, test_clock: true, out_dir: out_dir.clone() },
+    )?;
+    let mut node = Command::new(tools.node());
+    node.args(["--test", "--test-reporter=tap"])
+        .args(test_files(&root.join("tests/e2e"))?)
+        .current_dir(root)
+        .env("PATH", tools.path()?)
+        .env("E2E_BUILD", &out_dir);
+    let mut count = counted(&mut node, Count::read_tap)?;
+    count.add(development_run(root)?);
+    Ok(count)
+}
+
+/// The first thing a new user does, as one test.
+fn development_run(root: &Path) -> Result<Count> {
+    let (port, provider_port) = free_ports()?;
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args([
+            "xtask",
+            "dev",
+            "--once",
+            "--port",
+            &port.to_string(),
+            "--provider-port",
+            &provider_port.to_string(),
+        ])
+        .current_dir(root);
+    let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;
+    let passed = status.success();
+    println!("{} - {}", if passed { "ok" } else { "not ok" }, line_of(&cargo));
+    Ok(Count { passed: u64::from(passed), failed: u64::from(!passed) })
+}
+
+fn test_files(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries =
+        fs::read_dir(directory).with_context(|| format!("cannot read {}", directory.display()))?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    files.retain(|file| file.to_string_lossy().ends_with(".test.mjs"));
+    files.sort();
+    if files.is_empty() {
+        bail!("no *.test.mjs in {}", directory.display());
+    }
+    Ok(files)
+}
+
+fn free_ports() -> Result<(u16, u16)> {
+    let listen = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port");
+    let (first, second) = (listen()?, listen()?);
+    Ok((first.local_addr()?.port(), second.local_addr()?.port()))
+}
+
+/// Shows the output of `command` and counts the tests in it.
+fn counted(command: &mut Command, mut read: impl FnMut(&mut Count, &str)) -> Result<Count> {
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error, ""))?;
+    let mut count = Count::default();
+    let mut terminal = std::io::stdout();
+    for line in BufReader::new(child.stdout.take().context("no output")?).split(b'\n') {
+        let line = line?;
+        let _ = terminal.write_all(&line).and_then(|()| terminal.write_all(b"\n"));
+        read(&mut count, &String::from_utf8_lossy(&line));
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        println!("    failed ({status}): {}", line_of(command));
+    }
+    Ok(count.judged(status.success()))
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    #[test]
+    fn suites_have_the_names_that_people_type() {
+        for suite in Suite::ALL {
+            assert_eq!(Suite::named(suite.name()).unwrap(), suite);
+        }
+        assert!(Suite::named("all").is_err());
+    }
+}

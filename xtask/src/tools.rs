@@ -1,0 +1,187 @@
+//! The tools of the build: found, or installed at a pinned version.
+//!
+//! Rust tools lie in a cache of the user, one directory per version, so that `cargo clean` and other checkouts keep
+//! them. npm packages, a Node 22 among them, lie in `node_modules`.
+
+use std::env;
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::process::{run, step};
+
+/// worker-build writes the shim around the exports of exactly this `worker`.
+const WORKER_BUILD: CargoTool = CargoTool { name: "worker-build", version: "0.8.7" };
+/// Must equal the `wasm-bindgen` of `Cargo.lock`.
+const WASM_BINDGEN: CargoTool = CargoTool { name: "wasm-bindgen-cli", version: "0.2.129" };
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+const NETWORK: &str =
+    "Is the package registry reachable? The same command continues where this one stopped.";
+
+struct CargoTool {
+    name: &'static str,
+    version: &'static str,
+}
+
+/// Where everything is.
+pub(crate) struct Tools {
+    cache: PathBuf,
+    packages: PathBuf,
+}
+
+impl Tools {
+    /// Finds all tools and installs the missing ones.
+    pub(crate) fn ensure(root: &Path) -> Result<Self> {
+        ensure_wasm_target()?;
+        let cache = cache_dir()?;
+        ensure_cargo_tools(&cache)?;
+        ensure_packages(root)?;
+        Ok(Self { cache, packages: root.join("node_modules") })
+    }
+
+    pub(crate) fn worker_build(&self) -> PathBuf {
+        self.cargo_tool(&WORKER_BUILD, "worker-build")
+    }
+
+    pub(crate) fn wasm_bindgen(&self) -> PathBuf {
+        self.cargo_tool(&WASM_BINDGEN, "wasm-bindgen")
+    }
+
+    pub(crate) fn wasm_test_runner(&self) -> PathBuf {
+        self.cargo_tool(&WASM_BINDGEN, "wasm-bindgen-test-runner")
+    }
+
+    /// A program of the npm packages.
+    pub(crate) fn package_bin(&self, name: &str) -> PathBuf {
+        self.packages.join(".bin").join(name)
+    }
+
+    /// The Node that all scripts run under: the one among the packages, else the system's.
+    pub(crate) fn node(&self) -> PathBuf {
+        let packaged = self.package_bin("node");
+        fs::canonicalize(packaged).unwrap_or_else(|_| PathBuf::from("node"))
+    }
+
+    /// `PATH` with that Node first, for programs that look for `node` themselves.
+    pub(crate) fn path(&self) -> Result<std::ffi::OsString> {
+        let system = env::var_os("PATH").unwrap_or_default();
+        let ours =
+            self.node().parent().map(Path::to_path_buf).filter(|directory| directory.is_absolute());
+        env::join_paths(ours.into_iter().chain(env::split_paths(&system)))
+            .context("PATH cannot be extended")
+    }
+
+    fn cargo_tool(&self, tool: &CargoTool, bin: &str) -> PathBuf {
+        tool.directory(&self.cache).join("bin").join(bin)
+    }
+}
+
+impl CargoTool {
+    fn directory(&self, cache: &Path) -> PathBuf {
+        cache.join(format!("{}-{}", self.name, self.version))
+    }
+
+    fn install(&self, cache: &Path, target_dir: &Path) -> Result<()> {
+        let title = format!(
+            "installing {} {} (once for this machine; takes minutes)",
+            self.name, self.version
+        );
+        step(&title, || {
+            let unfinished = cache.join(format!("unfinished-{}", self.name));
+            remove_dir(&unfinished)?;
+            let mut cargo = Command::new("cargo");
+            cargo
+                .args(["install", "--debug", "--locked", "--no-track", "--root"])
+                .arg(&unfinished)
+                .arg(format!("{}@{}", self.name, self.version))
+                .env("CARGO_TARGET_DIR", target_dir)
+                .current_dir(cache);
+            run(&mut cargo, NETWORK)?;
+            fs::rename(&unfinished, self.directory(cache))
+                .context("cannot move the tool into the cache")
+        })
+    }
+}
+
+fn cache_dir() -> Result<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let directory = set("EDGE_TOKEN_VAULT_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("edge-token-vault")))
+        .or_else(|| set("HOME").map(|home| home.join(".cache/edge-token-vault")))
+        .context("no place for the tools: set EDGE_TOKEN_VAULT_CACHE to a directory")?;
+    fs::create_dir_all(&directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    fs::canonicalize(&directory).with_context(|| format!("cannot use {}", directory.display()))
+}
+
+fn ensure_cargo_tools(cache: &Path) -> Result<()> {
+    let tools = [WORKER_BUILD, WASM_BINDGEN];
+    if tools.iter().all(|tool| tool.directory(cache).is_dir()) {
+        return Ok(());
+    }
+    // Two checkouts may start at the same time.
+    let lock = File::create(cache.join("lock")).context("cannot write to the tool cache")?;
+    lock.lock().context("cannot lock the tool cache")?;
+    let target_dir = cache.join("unfinished-target");
+    for tool in tools.iter().filter(|tool| !tool.directory(cache).is_dir()) {
+        tool.install(cache, &target_dir)?;
+    }
+    remove_dir(&target_dir)
+}
+
+fn ensure_wasm_target() -> Result<()> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", WASM_TARGET]).stderr(Stdio::null());
+    let output = rustc.output().context("cannot start rustc; install Rust with rustup")?;
+    if output.status.success() && Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+    {
+        return Ok(());
+    }
+    step(&format!("adding the target {WASM_TARGET}"), || {
+        let next =
+            "Add this target to your Rust toolchain by hand, then run the same command again.";
+        run(Command::new("rustup").args(["target", "add", WASM_TARGET]), next)
+    })
+}
+
+/// Runs `npm ci` unless the packages are those of `package-lock.json`.
+fn ensure_packages(root: &Path) -> Result<()> {
+    let lock = fs::read(root.join("package-lock.json")).context("cannot read package-lock.json")?;
+    let wanted = hex(&Sha256::digest(lock));
+    let stamp = root.join("node_modules/.installed-lock");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    step("installing npm packages", || {
+        let mut npm = Command::new("npm");
+        npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(root);
+        run(&mut npm, "npm comes with Node 20 or later. Is the package registry reachable?")?;
+        if !root.join("node_modules/.bin/wrangler").exists() {
+            bail!(
+                "npm ci left no wrangler behind; run `npm ci` by hand, with development dependencies"
+            );
+        }
+        fs::write(&stamp, wanted).context("cannot write into node_modules")
+    })
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+pub(crate) fn remove_dir(directory: &Path) -> Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,138 @@
+//! Builds the Worker with `worker-build`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{run, step};
+use crate::tools::Tools;
+
+/// Cloudflare refuses a variable above 5 KB, but only at the deployment.
+const VARIABLE_LIMIT: usize = 5_000;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Profile {
+    Dev,
+    Release,
+}
+
+impl Profile {
+    /// `wrangler` names its subcommand to custom builds.
+    pub(crate) fn for_caller(wrangler_command: Option<&str>) -> Self {
+        if wrangler_command == Some("dev") { Self::Dev } else { Self::Release }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Dev => "dev",
+            Self::Release => "release",
+        }
+    }
+}
+
+pub(crate) struct BuildOptions {
+    pub(crate) profile: Profile,
+    /// Compiles in the clock that tests can move.
+    pub(crate) test_clock: bool,
+    /// Absolute.
+    pub(crate) out_dir: PathBuf,
+}
+
+pub(crate) fn build_command(root: &Path, options: &BuildOptions) -> Result<ExitCode> {
+    build(root, &Tools::ensure(root)?, options)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Result<()> {
+    if options.test_clock && options.out_dir == root.join("build") {
+        bail!("--test-clock needs an --out-dir of its own: build/ is what gets deployed");
+    }
+    let configuration =
+        fs::read_to_string(root.join("wrangler.toml")).context("cannot read wrangler.toml")?;
+    check_variables(&configuration)?;
+    step(&format!("building the Worker ({} profile)", options.profile.name()), || {
+        let mut worker_build = Command::new(tools.worker_build());
+        worker_build
+            .arg(format!("--{}", options.profile.name()))
+            .arg("--out-dir")
+            .arg(&options.out_dir)
+            .current_dir(root)
+            .env("WASM_BINDGEN_BIN", tools.wasm_bindgen())
+            .env("WASM_OPT_BIN", tools.package_bin("wasm-opt"))
+            .env("ESBUILD_BIN", tools.package_bin("esbuild"))
+            .env("PATH", tools.path()?)
+            // Its own backtrace would bury the compiler's message.
+            .env_remove("RUST_BACKTRACE");
+        if options.test_clock {
+            worker_build.args(["--features", "test-clock"]);
+        }
+        run(&mut worker_build, "The reason stands above.")
+    })
+}
+
+/// Refuses variables that Cloudflare would refuse.
+fn check_variables(wrangler_toml: &str) -> Result<()> {
+    let configuration: toml::Table = toml::from_str(wrangler_toml).context("wrangler.toml")?;
+    check_table("vars", configuration.get("vars"))?;
+    let environments = configuration.get("env").and_then(toml::Value::as_table);
+    for (name, environment) in environments.into_iter().flatten() {
+        check_table(&format!("env.{name}.vars"), environment.get("vars"))?;
+    }
+    Ok(())
+}
+
+fn check_table(place: &str, variables: Option<&toml::Value>) -> Result<()> {
+    for (name, value) in variables.and_then(toml::Value::as_table).into_iter().flatten() {
+        let size = match value {
+            toml::Value::String(text) => text.len(),
+            other => serde_json::to_string(other)?.len(),
+        };
+        if size > VARIABLE_LIMIT {
+            bail!(
+                "wrangler.toml [{place}]: {name} has {size} bytes as JSON; Cloudflare takes {VARIABLE_LIMIT}. \
+                 Move some of its entries to {name}_2: variables of that prefix are read as one."
+            );
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrangler_dev_gets_a_dev_build_and_everybody_else_a_release() {
+        assert_eq!(Profile::for_caller(Some("dev")), Profile::Dev);
+        assert_eq!(Profile::for_caller(Some("deploy")), Profile::Release);
+        assert_eq!(Profile::for_caller(None), Profile::Release);
+    }
+
+    #[test]
+    fn a_variable_of_5000_bytes_passes_and_one_more_is_refused_by_name_and_size() {
+        let with = |size: usize| format!("[vars]\nPUBLIC_URL = \"{}\"", "x".repeat(size));
+        assert!(check_variables(&with(5_000)).is_ok());
+        let message = check_variables(&with(5_001)).unwrap_err().to_string();
+        assert!(message.contains("PUBLIC_URL has 5001 bytes"), "{message}");
+    }
+
+    #[test]
+    fn a_table_counts_as_its_json() {
+        let with = |size: usize| format!("[vars.CONNECTIONS.a]\nissuer = \"{}\"", "x".repeat(size));
+        let frame = r#"{"a":{"issuer":""}}"#.len();
+        assert!(check_variables(&with(5_000 - frame)).is_ok());
+        let message = check_variables(&with(5_001 - frame)).unwrap_err().to_string();
+        assert!(
+            message.contains("CONNECTIONS has 5001 bytes") && message.contains("CONNECTIONS_2"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn variables_of_an_environment_are_checked_too() {
+        let text = format!("[env.staging.vars]\nX = \"{}\"", "x".repeat(5_001));
+        assert!(check_variables(&text).unwrap_err().to_string().contains("[env.staging.vars]"));
+    }
+}
