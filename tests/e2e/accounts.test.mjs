@@ -1,0 +1,124 @@
+// Several accounts of one user at one connection, and deleting them.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
+
+describe('accounts', { timeout: 120_000 }, () => {
+  let world;
+
+  before(async () => { world = await World.start(); });
+  after(() => world?.close());
+
+  /** A user with two accounts: the provider's users `<name>-one` and `<name>-two`, in this order. */
+  async function withTwo(name) {
+    const user = await world.signIn(name);
+    const one = await world.connect(user, `${name}-one`);
+    // The oldest is the default; creation times are whole seconds in some stores.
+    await world.advance(2);
+    const two = await world.connect(user, `${name}-two`);
+    return { user, one, two };
+  }
+
+  const ownerOf = async (user, more) => world.owner((await world.exchange(user, more)).access_token);
+
+  test('a second account does not change what an application already gets', async () => {
+    const { user, one, two } = await withTwo('anna');
+    assert.notEqual(one.id, two.id);
+    const ids = (await world.accounts(user)).map((account) => account.id);
+    assert.deepEqual(ids.toSorted(), [one.id, two.id].toSorted());
+    assert.equal(await ownerOf(user), 'anna-one');
+  });
+
+  test('login_hint selects by id, by e-mail and by name at the provider', async () => {
+    const { user } = await withTwo('berta');
+    for (const hint of ['berta-two', 'berta-two@example.com', 'Berta-two']) {
+      assert.equal(await ownerOf(user, { login_hint: hint }), 'berta-two', hint);
+    }
+    assert.equal(await ownerOf(user, { login_hint: 'berta-one' }), 'berta-one');
+    const auth0 = await world.api.exchangeAuth0(world.clients.backend, user.access_token, 'demo', {
+      body: 'json',
+      login_hint: 'berta-two@example.com',
+    });
+    assert.equal(await world.owner(auth0.body.access_token), 'berta-two', show(auth0));
+  });
+
+  test('a login_hint that matches nothing is an error, even if there is only one account', async () => {
+    const user = await world.signIn('carla');
+    await world.connect(user);
+    const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo', { login_hint: 'nobody' });
+    assert.ok(answer.status >= 400 && answer.status < 500, show(answer));
+    assert.equal(answer.body.access_token, undefined);
+    assert.equal(typeof answer.body.error, 'string');
+  });
+
+  test('when the default account goes, the next oldest takes its place', async () => {
+    const { user, one, two } = await withTwo('dora');
+    assert.equal((await world.api.remove(user.me_token, one.id)).status, 204);
+    assert.deepEqual((await world.accounts(user)).map((account) => account.id), [two.id]);
+    assert.equal(await ownerOf(user), 'dora-two');
+  });
+
+  test('when another account goes, the default stays', async () => {
+    const { user, one, two } = await withTwo('elsa');
+    assert.equal((await world.api.remove(user.me_token, two.id)).status, 204);
+    assert.deepEqual((await world.accounts(user)).map((account) => account.id), [one.id]);
+    assert.equal(await ownerOf(user), 'elsa-one');
+  });
+
+  test('a deleted account is gone at the vault at once and at the provider soon', async () => {
+    const user = await world.signIn('frida');
+    const account = await world.connect(user);
+    const { access_token: token } = await world.exchange(user);
+    assert.equal(await world.owner(token), 'frida');
+
+    const removed = await world.api.remove(user.me_token, account.id);
+    assert.equal(removed.status, 204, show(removed));
+    assert.deepEqual(await world.accounts(user), []);
+
+    const rfc8693 = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+    assertRefused(rfc8693, 400, 'invalid_target');
+    assert.equal(rfc8693.body.connection_state.state, 'not_connected');
+    const auth0 = await world.api.exchangeAuth0(world.clients.backend, user.access_token, 'demo');
+    assertRefused(auth0, 401, 'federated_connection_refresh_token_not_found');
+    assert.equal(auth0.body.connection_state.state, 'not_connected');
+
+    await eventually('the provider refuses the old token', async () => await world.owner(token) === undefined);
+    assert.ok(world.provider.stats.count({ path: '/token/revocation', method: 'POST' }) > 0);
+  });
+
+  test('a deleted account can be connected again', async () => {
+    const user = await world.signIn('gerda');
+    const first = await world.connect(user);
+    await world.api.remove(user.me_token, first.id);
+    const second = await world.connect(user);
+    assert.deepEqual((await world.accounts(user)).map((account) => account.id), [second.id]);
+    assert.equal(await ownerOf(user), 'gerda');
+  });
+
+  test('nobody deletes the account of another user, or one that does not exist', async () => {
+    const owner = await world.signIn('heidi');
+    const account = await world.connect(owner);
+    const other = await world.signIn('ivan');
+    await world.api.remove(other.me_token, account.id);
+    assert.deepEqual((await world.accounts(owner)).map((one) => one.id), [account.id]);
+    assertProblem(await world.api.remove(owner.me_token, 'not-an-id'), 400, 404);
+  });
+
+  test('lists come in pages', async () => {
+    const { user, one, two } = await withTwo('judith');
+    const first = await world.api.accounts(user.me_token, '?take=1');
+    assert.equal(first.body.accounts.length, 1, show(first));
+    assert.equal(typeof first.body.next, 'string');
+    const from = encodeURIComponent(first.body.next);
+    for (const name of ['from', 'next']) { // one published SDK sends the cursor under its own name
+      const second = await world.api.accounts(user.me_token, `?take=1&${name}=${from}`);
+      const ids = [...first.body.accounts, ...second.body.accounts].map((account) => account.id);
+      assert.deepEqual(ids.toSorted(), [one.id, two.id].toSorted(), name);
+    }
+    for (const query of ['?take=0', '?take=21', '?take=x']) {
+      assertProblem(await world.api.accounts(user.me_token, query), 400);
+    }
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});

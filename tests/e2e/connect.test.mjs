@@ -1,0 +1,213 @@
+// Connecting: who may finish what somebody began, what a browser must bring, and what is left when
+// it goes wrong.
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
+import { call } from '../../xtask/js/vault-api.mjs';
+import { APP, APP_ORIGIN, World, assertProblem, assertRefused, describe as show } from './harness.mjs';
+
+describe('connect', { timeout: 120_000 }, () => {
+  let world;
+  let redeemed;
+
+  before(async () => { world = await World.start(); });
+  beforeEach(() => { redeemed = world.tokenRequests('authorization_code'); });
+  after(() => world?.close());
+
+  const codeOf = (back) => back.searchParams.get('connect_code');
+
+  async function assertNothingStored(...users) {
+    assert.equal(world.tokenRequests('authorization_code'), redeemed, 'a code was redeemed at the provider');
+    for (const user of users) assert.deepEqual(await world.accounts(user), []);
+  }
+
+  /** A page for people: not a redirect, not cached, not framed. */
+  function assertErrorPage({ page, url }) {
+    assert.ok(page, `went on to ${url}`);
+    assert.ok(page.status >= 400 && page.status < 500, `${page.status} at ${url}`);
+    assert.equal(page.headers.get('location'), null);
+    assert.match(page.headers.get('content-type'), /^text\/html/);
+    assert.match(page.headers.get('cache-control'), /no-store/);
+    assert.match(page.headers.get('content-security-policy'), /frame-ancestors 'none'/);
+    assert.equal(page.headers.get('referrer-policy'), 'no-referrer');
+  }
+
+  test("a victim who follows an attacker's link cannot complete it, and neither can the attacker then", async () => {
+    const attacker = await world.signIn('mallory');
+    const victim = await world.signIn('victor');
+    const started = await world.startConnect(attacker);
+    const back = await world.visit(started, { login: 'victor' });
+
+    assertProblem(await world.api.complete(victim.me_token, started, codeOf(back)), 400, 403, 404);
+    assertProblem(await world.api.complete(attacker.me_token, started, codeOf(back)), 409);
+    await assertNothingStored(attacker, victim);
+  });
+
+  test("a victim who is sent straight to the provider comes back without the attacker's cookie", async () => {
+    const attacker = await world.signIn('mallory2');
+    const victim = await world.signIn('victor2');
+    const started = await world.startConnect(attacker);
+    const atProvider = startsAt(`${world.issuer}/auth`);
+    const hop = await browse(world.api.connectLink(started), { login: 'mallory2', jar: new CookieJar(), stop: atProvider });
+    assert.ok(atProvider(hop.url), hop.url);
+
+    assertErrorPage(await browse(hop.url, { login: 'victor2', jar: new CookieJar(), stop: startsAt(APP) }));
+    await assertNothingStored(attacker, victim);
+  });
+
+  test("an attacker who keeps the browser's answer cannot have the victim complete a session of the victim's own", async () => {
+    const attacker = await world.signIn('mallory3');
+    const victim = await world.signIn('victor3');
+    const [theirs, own] = [await world.startConnect(attacker), await world.startConnect(victim)];
+    const back = await world.visit(theirs, { login: 'mallory3' });
+
+    assertProblem(await world.api.complete(victim.me_token, own, codeOf(back)), 400, 403, 404);
+    await assertNothingStored(attacker, victim);
+  });
+
+  test('a state nobody gave out ends on an error page', async () => {
+    const url = `${world.vault}/callback/demo?code=x&state=${'A'.repeat(22)}.${'B'.repeat(22)}&iss=${encodeURIComponent(world.issuer)}`;
+    assertErrorPage(await browse(url, { login: 'x', stop: startsAt(APP) }));
+    await assertNothingStored();
+  });
+
+  test('a callback cannot be replayed', async () => {
+    const user = await world.signIn('replay');
+    const started = await world.startConnect(user);
+    const jar = new CookieJar();
+    const atCallback = startsAt(`${world.vault}/callback/demo`);
+    const callback = await browse(world.api.connectLink(started), { login: 'replay', jar, stop: atCallback });
+    const first = await browse(callback.url, { login: 'replay', jar, stop: startsAt(APP) });
+    assert.ok(codeOf(new URL(first.url)), first.url);
+    assertErrorPage(await browse(callback.url, { login: 'replay', jar, stop: startsAt(APP) }));
+  });
+
+  test('a ticket works once', async () => {
+    const started = await world.startConnect(await world.signIn('ticket'));
+    const atProvider = startsAt(`${world.issuer}/auth`);
+    const first = await browse(world.api.connectLink(started), { login: 'ticket', stop: atProvider });
+    assert.ok(atProvider(first.url), first.url);
+    assertErrorPage(await browse(world.api.connectLink(started), { login: 'ticket', stop: atProvider }));
+  });
+
+  test('a ticket ends after five minutes, and a connect_code after one', async () => {
+    const user = await world.signIn('slow');
+    const late = await world.startConnect(user);
+    await world.advance(305);
+    assertErrorPage(await browse(world.api.connectLink(late), { login: 'slow', stop: startsAt(`${world.issuer}/auth`) }));
+
+    const started = await world.startConnect(user);
+    const back = await world.visit(started, { login: 'slow' });
+    await world.advance(65);
+    assertProblem(await world.api.complete(user.me_token, started, codeOf(back)), 400, 403, 404);
+    await assertNothingStored(user);
+  });
+
+  test('the provider is asked with PKCE, a state and the callback of this connection', async () => {
+    const started = await world.startConnect(await world.signIn('asked'));
+    const hop = await browse(world.api.connectLink(started), { login: 'asked', stop: startsAt(`${world.issuer}/auth`) });
+    const query = new URL(hop.url).searchParams;
+    assert.equal(query.get('redirect_uri'), `${world.vault}/callback/demo`);
+    assert.equal(query.get('code_challenge_method'), 'S256');
+    assert.match(query.get('code_challenge'), /^[\w-]{43}$/);
+    assert.ok(query.get('state').length >= 22);
+    assert.ok(query.get('nonce').length >= 16);
+    assert.notEqual(query.get('state'), started.state, "the application's state goes to the application only");
+  });
+
+  for (const [what, more] of Object.entries({
+    'another code_verifier': { code_verifier: 'v'.repeat(43) },
+    'no code_verifier': { code_verifier: undefined },
+    'another redirect_uri': { redirect_uri: `${APP}2` },
+    'another connect_code': { connect_code: `${'A'.repeat(22)}.${'B'.repeat(22)}` },
+  })) {
+    test(`completing with ${what} is refused`, async () => {
+      const user = await world.signIn(`flawed-${what.replaceAll(' ', '-')}`);
+      const started = await world.startConnect(user);
+      const back = await world.visit(started, { login: user.login });
+      assertProblem(await world.api.complete(user.me_token, started, codeOf(back), more), 400, 403, 404);
+      await assertNothingStored(user);
+    });
+  }
+
+  test('completing twice is refused and changes nothing', async () => {
+    const user = await world.signIn('twice');
+    const started = await world.startConnect(user);
+    const back = await world.visit(started, { login: 'twice' });
+    assert.equal((await world.api.complete(user.me_token, started, codeOf(back))).status, 201);
+    assertProblem(await world.api.complete(user.me_token, started, codeOf(back)), 409);
+    assert.equal((await world.accounts(user)).length, 1);
+    assert.equal(world.tokenRequests('authorization_code'), redeemed + 1);
+  });
+
+  test('a connect_code that is null is a clean error', async () => {
+    const user = await world.signIn('null');
+    const started = await world.startConnect(user);
+    assertProblem(await world.api.complete(user.me_token, started, null), 400);
+  });
+
+  test('somebody who cancels a re-connect keeps the account', async () => {
+    const user = await world.signIn('undecided');
+    const account = await world.connect(user);
+    const started = await world.startConnect(user);
+    const back = await world.visit(started, { login: 'undecided', cancel: true });
+    assert.equal(back.searchParams.get('error'), 'access_denied');
+    assert.equal(back.searchParams.get('state'), started.state);
+    assert.equal(codeOf(back), null);
+
+    assert.deepEqual((await world.accounts(user)).map((one) => one.id), [account.id]);
+    assert.equal(await world.owner((await world.exchange(user)).access_token), 'undecided');
+  });
+
+  test('connecting the same account again replaces it', async () => {
+    const user = await world.signIn('again');
+    const first = await world.connect(user);
+    const second = await world.connect(user);
+    assert.equal(second.connection, first.connection);
+    assert.deepEqual((await world.accounts(user)).map((one) => one.id), [second.id]);
+    assert.equal(await world.owner((await world.exchange(user)).access_token), 'again');
+  });
+
+  test('pages of the browser flow give other origins nothing', async () => {
+    const started = await world.startConnect(await world.signIn('cors'));
+    for (const url of [world.api.connectLink(started), `${world.vault}/callback/demo?state=x`]) {
+      const answer = await call({ url, headers: { origin: APP_ORIGIN } });
+      assert.equal(answer.headers.get('access-control-allow-origin'), null, url);
+    }
+  });
+
+  test('a browser of a registered origin may call the user API, another may not', async () => {
+    const path = '/me/v1/connected-accounts/connect';
+    const preflight = (origin) => world.api.call('OPTIONS', path, {
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type',
+      },
+    });
+    const allowed = await preflight(APP_ORIGIN);
+    assert.ok([200, 204].includes(allowed.status), show(allowed));
+    assert.equal(allowed.headers.get('access-control-allow-origin'), APP_ORIGIN);
+    assert.match(allowed.headers.get('access-control-allow-methods'), /\bPOST\b/);
+    assert.match(allowed.headers.get('access-control-allow-headers'), /authorization/i);
+    assert.match(allowed.headers.get('access-control-allow-headers'), /content-type/i);
+    assert.match(allowed.headers.get('vary'), /origin/i);
+    for (const origin of ['http://127.0.0.1:3001', 'https://127.0.0.1:3000', `${APP_ORIGIN}.example.com`, 'null']) {
+      assert.equal((await preflight(origin)).headers.get('access-control-allow-origin'), null, origin);
+    }
+
+    const user = await world.signIn('browser');
+    const list = (origin) => world.api.call('GET', '/me/v1/connected-accounts/accounts', { token: user.me_token, headers: { origin } });
+    assert.equal((await list(APP_ORIGIN)).headers.get('access-control-allow-origin'), APP_ORIGIN);
+    assert.equal((await list('https://example.com')).headers.get('access-control-allow-origin'), null);
+  });
+
+  test('a connection that does not exist cannot be connected', async () => {
+    const user = await world.signIn('lost');
+    assertProblem(await world.api.connect(user.me_token, { connection: 'nowhere', redirectUri: APP }), 400, 403, 404);
+    const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+    assertRefused(answer, 400, 'invalid_target');
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});

@@ -1,0 +1,289 @@
+// One vault on workerd, one provider, and the configuration that joins them. Each test file makes
+// its own world, so that files neither share state nor need an order.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { authorize, signIn } from '../../xtask/js/browser.mjs';
+import { newKeys } from '../../xtask/js/keys.mjs';
+import { ME_SCOPES, startProvider } from '../../xtask/js/provider.mjs';
+import { GRANT, VaultApi, call } from '../../xtask/js/vault-api.mjs';
+import { newSigningKey, publicKey } from './tokens.mjs';
+import { Workerd, freePort } from './workerd.mjs';
+
+/** The application. Nobody listens there: user agents stop before they would go. */
+export const APP_ORIGIN = 'http://127.0.0.1:3000';
+export const APP = `${APP_ORIGIN}/app`;
+
+/** How long an access token of the connection lives; tests move the clock past it. */
+export const PROVIDER_TOKEN_SECONDS = 600;
+
+// Longer than every clock move of a test, shorter than the day at which the vault refuses.
+const USER_TOKEN_SECONDS = 23 * 3600;
+
+const secret = () => randomBytes(32).toString('base64url');
+
+export class World {
+  /** Strings that must appear in no log. */
+  secrets = new Set();
+
+  #clock = 0;
+
+  #intercept;
+
+  /** Starts a provider and a vault. End it with `close`, also when a test failed. */
+  static async start() {
+    const world = new World();
+    try {
+      await world.#begin();
+      return world;
+    } catch (error) {
+      await world.close();
+      throw error;
+    }
+  }
+
+  async #begin() {
+    const build = process.env.E2E_BUILD;
+    if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
+    const port = await freePort();
+    this.vault = `http://127.0.0.1:${port}`;
+    this.api = new VaultApi(this.vault);
+    this.idp = {
+      spa: { client_id: 'spa', redirect_uris: [APP] },
+      // A second public client, which no client of the vault accepts tokens from.
+      stranger: { client_id: 'stranger', redirect_uris: [APP] },
+      webapp: { client_id: 'webapp', client_secret: secret(), redirect_uris: [APP] },
+    };
+    this.jwks = newKeys();
+    const upstream = { client_id: 'edge-token-vault', client_secret: secret() };
+    this.provider = await startProvider({
+      port: 0,
+      jwks: this.jwks,
+      vault: this.vault,
+      clients: [
+        ...Object.values(this.idp),
+        { ...upstream, redirect_uris: [`${this.vault}/callback/demo`] },
+      ],
+      accessTokenTtl: PROVIDER_TOKEN_SECONDS,
+      userTokenTtl: USER_TOKEN_SECONDS,
+      idTokenTtl: USER_TOKEN_SECONDS,
+      onTokenRequest: (request) => this.#intercept?.(request),
+    });
+    this.issuer = this.provider.issuer;
+    this.clients = {
+      backend: { client_id: 'backend', client_secret: secret() },
+      webapp: { client_id: 'webapp', client_secret: secret() },
+      agent: { client_id: 'agent', keys: ['RS256', 'ES256'].map(newSigningKey) },
+    };
+    this.bindings = this.#configuration(upstream);
+    this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
+    this.workerd = new Workerd({ build, directory: this.directory, port });
+    for (const value of [
+      upstream.client_secret,
+      this.idp.webapp.client_secret,
+      this.clients.backend.client_secret,
+      this.clients.webapp.client_secret,
+      this.bindings.text.OBJECT_NAME_KEY,
+      this.keyRing.keys.k1,
+    ]) this.secrets.add(value);
+    await this.startVault();
+  }
+
+  #configuration(upstream) {
+    const may = {
+      grants: Object.values(GRANT),
+      audiences: [`${this.vault}/`],
+      connections: ['demo'],
+    };
+    const withSecret = ({ client_secret }) => ({
+      authentication: 'client_secret',
+      secret_sha256: [createHash('sha256').update(client_secret).digest('hex')],
+    });
+    this.keyRing = { write: 'k1', keys: { k1: secret() } };
+    return {
+      json: {
+        ISSUERS: {
+          dev: { issuer: this.issuer, audiences: [`${this.vault}/`], algorithms: ['RS256'], typ: 'at+jwt' },
+        },
+        CONNECTIONS: {
+          demo: {
+            issuer: this.issuer,
+            client_id: upstream.client_id,
+            client_authentication: 'client_secret_basic',
+            scopes: ['openid', 'email', 'profile', 'offline_access'],
+            authorization_params: { prompt: 'consent' },
+          },
+        },
+        CLIENTS: {
+          backend: { ...withSecret(this.clients.backend), ...may, accepts_from: ['spa'] },
+          agent: {
+            authentication: 'private_key_jwt',
+            jwks: { keys: this.clients.agent.keys.map(publicKey) },
+            ...may,
+            accepts_from: ['spa'],
+          },
+          // No accepts_from: only for tokens that were issued to itself.
+          webapp: { ...withSecret(this.clients.webapp), ...may },
+          spa: { authentication: 'none', connections: ['demo'], redirect_uris: [APP], origins: [APP_ORIGIN] },
+        },
+      },
+      text: {
+        PUBLIC_URL: this.vault,
+        KEY_RING: JSON.stringify(this.keyRing),
+        OBJECT_NAME_KEY: secret(),
+        PROVIDER_SECRETS: JSON.stringify({ demo: upstream.client_secret }),
+      },
+    };
+  }
+
+  /** Starts the vault; `text` replaces single text bindings for this start only. */
+  async startVault(text = {}) {
+    await this.workerd.start({ ...this.bindings, text: { ...this.bindings.text, ...text } });
+    if (this.#clock) await this.#setClock();
+  }
+
+  stopVault() {
+    return this.workerd.stop();
+  }
+
+  /** Moves the vault's clock, and only that; providers stay in the present. */
+  async advance(seconds) {
+    this.#clock += seconds;
+    await this.#setClock();
+  }
+
+  async #setClock() {
+    const answer = await call({ method: 'POST', url: `${this.vault}/test-clock`, json: { offset_seconds: this.#clock } });
+    assert.equal(answer.status, 204, 'the build under test has no test clock');
+  }
+
+  /**
+   * Lets `handler` answer the vault's token requests instead of the provider, until it is called
+   * again without one. The provider still counts them.
+   */
+  intercept(handler) {
+    this.#intercept = handler && ((request) => (request.client === 'edge-token-vault' ? handler(request) : undefined));
+  }
+
+  /** Signs a user in through a client of the identity provider. */
+  async signIn(login, { client = 'spa', jar } = {}) {
+    const { client_id: clientId, client_secret: clientSecret } = this.idp[client];
+    const user = await signIn({
+      issuer: this.issuer,
+      clientId,
+      clientSecret,
+      redirectUri: APP,
+      login,
+      jar,
+      audience: `${this.vault}/`,
+      meAudience: `${this.vault}/me/`,
+      scopes: ME_SCOPES,
+    });
+    return { ...user, login };
+  }
+
+  /** Starts a connect for a user; the answer's secrets are remembered. */
+  async startConnect(user, more = {}) {
+    const started = await this.api.connect(user.me_token, { connection: 'demo', redirectUri: APP, ...more });
+    assert.equal(started.status, 201, describe(started));
+    this.secrets.add(started.body.auth_session).add(started.body.connect_params.ticket).add(started.verifier);
+    return started;
+  }
+
+  /** The browser's part of a connect: the URL at which the application gets the browser back. */
+  async visit(started, { login, jar, cancel } = {}) {
+    const back = await authorize(this.api.connectLink(started), { login, jar, cancel, redirectUri: APP });
+    const code = back.searchParams.get('connect_code');
+    if (code) this.secrets.add(code);
+    return back;
+  }
+
+  /** A whole connect, as `login` at the provider; returns the account. */
+  async connect(user, login = user.login) {
+    const started = await this.startConnect(user);
+    const back = await this.visit(started, { login });
+    const done = await this.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    assert.equal(done.status, 201, describe(done));
+    return done.body;
+  }
+
+  /** Exchange by `backend` that must work; returns the body. */
+  async exchange(user, more = {}) {
+    const answer = await this.api.exchange(this.clients.backend, user.access_token, 'demo', more);
+    assert.equal(answer.status, 200, describe(answer));
+    return answer.body;
+  }
+
+  /** Whose token it is, or undefined when the provider refuses it. */
+  async owner(accessToken) {
+    const answer = await call({ url: `${this.issuer}/me`, headers: { authorization: `Bearer ${accessToken}` } });
+    if (answer.status === 401) return undefined;
+    assert.equal(answer.status, 200, describe(answer));
+    return answer.body.sub;
+  }
+
+  async accounts(user) {
+    const answer = await this.api.accounts(user.me_token);
+    assert.equal(answer.status, 200, describe(answer));
+    return answer.body.accounts;
+  }
+
+  /** Token requests of the vault that reached the provider, by grant type. */
+  tokenRequests(grant) {
+    return this.provider.stats.count({ path: '/token', client: 'edge-token-vault', grant });
+  }
+
+  /** Fails when a token, a secret or a key stands in what the vault printed. */
+  assertNothingLogged() {
+    const leaked = [...this.secrets, ...this.provider.stats.issued].filter((one) => this.workerd.log.includes(one));
+    assert.equal(leaked.length, 0, `${leaked.length} secrets stand in the log`);
+  }
+
+  /** Every byte the vault keeps on disk. */
+  storedBytes() {
+    return readdirSync(this.workerd.state, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
+  }
+
+  async close() {
+    await this.workerd?.stop();
+    await this.provider?.close();
+    if (this.directory) rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Waits until `check` answers something true; fails after `seconds`. */
+export async function eventually(what, check, seconds = 10) {
+  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline;) {
+    const result = await check();
+    if (result) return result;
+    await sleep(100);
+  }
+  return assert.fail(`${what}: not within ${seconds} s`);
+}
+
+/** An answer in one line, for messages of failed assertions. */
+export function describe({ status, body }) {
+  return `${status} ${JSON.stringify(body)}`.slice(0, 600);
+}
+
+/** A problem document of the user's API, with one of the given statuses. */
+export function assertProblem(answer, ...statuses) {
+  assert.ok(statuses.includes(answer.status), describe(answer));
+  for (const member of ['type', 'title', 'detail']) assert.equal(typeof answer.body[member], 'string', describe(answer));
+  assert.equal(answer.body.status, answer.status);
+}
+
+/** A failed exchange: no token, and the code that the grant prescribes. */
+export function assertRefused(answer, status, error, { challenge = null } = {}) {
+  assert.equal(answer.status, status, describe(answer));
+  assert.equal(answer.body.error, error, describe(answer));
+  assert.equal(answer.body.access_token, undefined);
+  // Client libraries read the error only so (a charset or a challenge makes them lose it).
+  assert.equal(answer.headers.get('content-type'), 'application/json');
+  assert.equal(answer.headers.get('www-authenticate')?.split(' ')[0] ?? null, challenge);
+}

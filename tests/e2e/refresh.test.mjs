@@ -1,0 +1,163 @@
+// Refreshing: once per expiry whatever happens around it, because the provider rotates its refresh
+// tokens and takes a second use of one for theft.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PROVIDER_TOKEN_SECONDS, World, assertRefused, describe as show, eventually } from './harness.mjs';
+
+const PAST_EXPIRY = PROVIDER_TOKEN_SECONDS + 60;
+
+describe('refresh', { timeout: 120_000 }, () => {
+  let world;
+
+  before(async () => { world = await World.start(); });
+  afterEach(() => world?.intercept());
+  after(() => world?.close());
+
+  /** A user with a connected account and an access token that has just expired. */
+  async function expired(login) {
+    const user = await world.signIn(login);
+    await world.connect(user);
+    const first = await world.exchange(user);
+    await world.advance(PAST_EXPIRY);
+    return { user, first, before: world.tokenRequests('refresh_token') };
+  }
+
+  const refreshes = (since) => world.tokenRequests('refresh_token') - since;
+
+  test('an expired token is replaced by one refresh, again and again', async () => {
+    const { user, first, before: start } = await expired('alice');
+    const seen = new Set([first.access_token]);
+    for (let round = 1; round <= 3; round += 1) {
+      const { access_token: token, expires_in: life } = await world.exchange(user);
+      assert.ok(!seen.has(token), `round ${round} returned an old token`);
+      assert.ok(life > 0 && life <= PROVIDER_TOKEN_SECONDS, `round ${round}: expires_in ${life}`);
+      assert.equal(await world.owner(token), 'alice');
+      assert.equal((await world.exchange(user)).access_token, token);
+      assert.equal(refreshes(start), round);
+      seen.add(token);
+      await world.advance(PAST_EXPIRY);
+    }
+  });
+
+  test('fifty exchanges at once make one refresh and get the same token', async () => {
+    const { user, before: start } = await expired('crowd');
+    world.intercept(() => sleep(200)); // long enough that all of them wait for it
+    const answers = await Promise.all(Array.from({ length: 50 }, () => (
+      world.api.exchange(world.clients.backend, user.access_token, 'demo')
+    )));
+    for (const answer of answers) assert.equal(answer.status, 200, show(answer));
+    const tokens = new Set(answers.map((answer) => answer.body.access_token));
+    assert.equal(tokens.size, 1);
+    assert.equal(refreshes(start), 1);
+    assert.equal(await world.owner([...tokens][0]), 'crowd');
+
+    world.intercept();
+    await world.advance(PAST_EXPIRY);
+    const next = await world.exchange(user);
+    assert.equal(await world.owner(next.access_token), 'crowd');
+    assert.equal(refreshes(start), 2);
+  });
+
+  test('a caller that goes away does not stop the refresh', async () => {
+    const { user, before: start } = await expired('leaver');
+    world.intercept(() => sleep(500));
+    const leaving = new AbortController();
+    const left = assert.rejects(world.api.exchange(world.clients.backend, user.access_token, 'demo', { signal: leaving.signal }));
+    await eventually('the refresh reaches the provider', () => refreshes(start) === 1);
+    leaving.abort();
+    await left;
+
+    const answer = await world.exchange(user);
+    assert.equal(await world.owner(answer.access_token), 'leaver');
+    assert.equal(refreshes(start), 1);
+  });
+
+  test('an unavailable provider is left alone until the time it named, and the account survives', async () => {
+    const { user, before: start } = await expired('patient');
+    world.intercept(() => ({ status: 503, headers: { 'retry-after': '40' }, body: { error: 'temporarily_unavailable' } }));
+    for (let count = 0; count < 3; count += 1) {
+      const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+      assert.equal(answer.status, 503, show(answer));
+      const wait = Number(answer.headers.get('retry-after'));
+      assert.ok(wait > 0 && wait <= 40, `Retry-After ${answer.headers.get('retry-after')}`);
+      assert.equal(answer.body.access_token, undefined);
+    }
+    assert.equal(refreshes(start), 1);
+
+    world.intercept();
+    await world.advance(45);
+    const recovered = await world.exchange(user);
+    assert.equal(await world.owner(recovered.access_token), 'patient');
+    assert.equal(refreshes(start), 2);
+  });
+
+  test('an answer without a refresh token keeps the old one', async () => {
+    const { user, before: start } = await expired('keeper');
+    // The provider never sees this request, so the token it knows stays unused and valid.
+    world.intercept(() => ({
+      status: 200,
+      headers: { 'cache-control': 'no-store' },
+      body: { access_token: 'short-lived-and-made-up', token_type: 'bearer', expires_in: 300 },
+    }));
+    world.secrets.add('short-lived-and-made-up');
+    assert.equal((await world.exchange(user)).access_token, 'short-lived-and-made-up');
+
+    world.intercept();
+    await world.advance(360);
+    assert.equal(await world.owner((await world.exchange(user)).access_token), 'keeper');
+    assert.equal(refreshes(start), 2);
+  });
+
+  for (const [what, body] of Object.entries({
+    'is not JSON': 'oops',
+    'has no access token': { token_type: 'Bearer', expires_in: 600 },
+  })) {
+    test(`an answer that ${what} loses nothing that was stored`, async () => {
+      const { user } = await expired(what.replaceAll(' ', '-'));
+      world.intercept(() => ({ status: 200, body }));
+      const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+      assert.ok(answer.status >= 400, show(answer));
+      assert.notEqual(answer.body.connection_state?.state, 'not_connected');
+      assert.equal((await world.accounts(user)).length, 1);
+    });
+  }
+
+  test('when the answer to a refresh is lost, the user is asked to connect again and told why', async () => {
+    const { user, before: start } = await expired('unlucky');
+    world.intercept(() => ({ lose: true }));
+    const lost = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+    assert.equal(lost.status, 503, show(lost));
+
+    // The provider has rotated, so it takes the second use of the old token for theft.
+    world.intercept();
+    await world.advance(60);
+    const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+    assertRefused(answer, 400, 'invalid_target');
+    assert.equal(answer.body.connection_state.state, 'reconnect_required');
+    assert.equal(answer.body.connection_state.reason, 'rotation_lost');
+    assert.equal(refreshes(start), 2);
+  });
+
+  test('a refused refresh asks for a new connect and is never tried again', async () => {
+    const { user, before: start } = await expired('revoked');
+    world.intercept(() => ({ status: 400, body: { error: 'invalid_grant', error_description: 'gone' } }));
+    const auth0 = await world.api.exchangeAuth0(world.clients.backend, user.access_token, 'demo');
+    assertRefused(auth0, 401, 'federated_connection_refresh_token_flow_failed');
+    assert.equal(auth0.body.connection_state.state, 'reconnect_required');
+
+    world.intercept();
+    for (const seconds of [0, 60, 3600]) {
+      await world.advance(seconds);
+      const rfc8693 = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+      assertRefused(rfc8693, 400, 'invalid_target');
+      assert.equal(rfc8693.body.connection_state.state, 'reconnect_required');
+    }
+    assert.equal(refreshes(start), 1);
+
+    await world.connect(user);
+    assert.equal(await world.owner((await world.exchange(user)).access_token), 'revoked');
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});

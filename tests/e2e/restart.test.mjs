@@ -1,0 +1,117 @@
+// What is on disk: it outlives the process, is unreadable without the keys, and a missing or wrong
+// key is an outage and never an empty vault.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { PROVIDER_TOKEN_SECONDS, World, describe as show } from './harness.mjs';
+
+const newKey = () => randomBytes(32).toString('base64url');
+
+describe('restart', { timeout: 120_000 }, () => {
+  let world;
+  let alice;
+
+  before(async () => {
+    world = await World.start();
+    alice = await world.signIn('alice');
+    await world.connect(alice);
+  });
+  after(() => world?.close());
+
+  async function restart(text) {
+    await world.stopVault();
+    await world.startVault(text);
+  }
+
+  /** The exchange fails as an outage, for both grants, and says nothing about the account. */
+  async function assertOutage(code) {
+    for (const grant of ['exchange', 'exchangeAuth0']) {
+      const answer = await world.api[grant](world.clients.backend, alice.access_token, 'demo');
+      assert.equal(answer.status, 503, show(answer));
+      assert.notEqual(answer.body.connection_state?.state, 'not_connected');
+      assert.notEqual(answer.body.connection_state?.state, 'reconnect_required');
+      if (code) assert.match(JSON.stringify(answer.body), new RegExp(code));
+    }
+  }
+
+  test('accounts and tokens survive a restart, and the refresh goes on', async () => {
+    const accounts = await world.accounts(alice);
+    const token = (await world.exchange(alice)).access_token;
+
+    await restart();
+    assert.deepEqual(await world.accounts(alice), accounts);
+    assert.equal((await world.exchange(alice)).access_token, token);
+    assert.equal(world.tokenRequests('refresh_token'), 0);
+
+    await world.advance(PROVIDER_TOKEN_SECONDS + 60);
+    const refreshed = (await world.exchange(alice)).access_token;
+    assert.notEqual(refreshed, token);
+    assert.equal(await world.owner(refreshed), 'alice');
+
+    await restart();
+    assert.equal((await world.exchange(alice)).access_token, refreshed);
+    assert.equal(world.tokenRequests('refresh_token'), 1);
+  });
+
+  test('no token and no key lies readable on disk', async () => {
+    await world.stopVault();
+    const files = world.storedBytes();
+    assert.ok(files.length > 0, 'nothing is stored');
+    const { stats } = world.provider;
+    const tokens = ['access_token', 'refresh_token'].flatMap((kind) => stats.tokens('edge-token-vault', kind));
+    assert.ok(tokens.length >= 2, 'the provider issued nothing to look for');
+    for (const text of [...tokens, ...stats.issued, ...world.secrets]) {
+      const found = files.filter((bytes) => bytes.includes(text));
+      assert.equal(found.length, 0, `${text.slice(0, 8)}… lies on disk`);
+    }
+    await world.startVault();
+  });
+
+  test('another OBJECT_NAME_KEY is an outage, not an empty vault', async () => {
+    await restart({ OBJECT_NAME_KEY: newKey() });
+    await assertOutage();
+    const list = await world.api.accounts(alice.me_token);
+    assert.equal(list.status, 503, show(list));
+
+    await restart();
+    assert.equal((await world.accounts(alice)).length, 1);
+    await world.exchange(alice);
+  });
+
+  test('a key that is missing from the ring is an outage until it is back', async () => {
+    await restart({ KEY_RING: JSON.stringify({ write: 'k2', keys: { k2: newKey() } }) });
+    await assertOutage('key_unavailable');
+
+    await restart();
+    await world.exchange(alice);
+  });
+
+  test('a key with the right name and other bytes is an outage, and overwrites nothing', async () => {
+    await restart({ KEY_RING: JSON.stringify({ write: 'k1', keys: { k1: newKey() } }) });
+    await assertOutage();
+    // An expired access token must not tempt it into a refresh it cannot store.
+    const before = world.tokenRequests('refresh_token');
+    await world.advance(PROVIDER_TOKEN_SECONDS + 60);
+    await assertOutage();
+    assert.equal(world.tokenRequests('refresh_token'), before);
+
+    await restart();
+    const { access_token: token } = await world.exchange(alice);
+    assert.equal(await world.owner(token), 'alice');
+  });
+
+  test('a second key becomes the writing key while the first still opens', async () => {
+    const { keys } = world.keyRing;
+    const ring = JSON.stringify({ write: 'k2', keys: { ...keys, k2: newKey() } });
+    await restart({ KEY_RING: ring });
+    const old = (await world.exchange(alice)).access_token;
+    await world.advance(PROVIDER_TOKEN_SECONDS + 60);
+    const renewed = (await world.exchange(alice)).access_token;
+    assert.notEqual(renewed, old);
+
+    await restart({ KEY_RING: ring });
+    assert.equal((await world.exchange(alice)).access_token, renewed);
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});

@@ -1,0 +1,146 @@
+// Runs the built Worker on plain workerd: the runtime alone, without a development proxy before it.
+import { spawn } from 'node:child_process';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const ENTRY = 'index.js';
+const START_SECONDS = 20;
+
+/** Durable Object classes of the Worker, by binding. */
+const OBJECTS = {
+  VAULT: 'Vault',
+  DIRECTORY: 'Directory',
+  REGISTRY: 'Registry',
+  CONNECT_SESSION: 'ConnectSession',
+  ISSUER_KEYS: 'IssuerKeys',
+};
+
+/** A port nobody listens on right now. */
+export async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const { port } = server.address();
+  await new Promise((resolve) => { server.close(resolve); });
+  return port;
+}
+
+export class Workerd {
+  /** Everything the runtime and the Worker printed, over all starts. */
+  log = '';
+
+  #child;
+
+  /**
+   * @param {object} options
+   * @param {string} options.build      output directory of worker-build
+   * @param {string} options.directory  a directory of its own; `state` in it outlives restarts
+   * @param {number} options.port
+   */
+  constructor({ build, directory, port }) {
+    Object.assign(this, { directory, port, state: join(directory, 'state') });
+    mkdirSync(this.state, { recursive: true });
+    // workerd embeds files relative to its configuration; a copy also survives a rebuild meanwhile.
+    this.modules = copyModules(build, join(directory, 'modules'));
+  }
+
+  /**
+   * Starts the Worker and waits until it answers, with whatever status.
+   *
+   * @param {{json: object, text: object}} bindings
+   */
+  async start(bindings) {
+    const file = join(this.directory, 'config.capnp');
+    writeFileSync(file, configuration({ ...this, bindings }), { mode: 0o600 });
+    const child = spawn(binary(), ['serve', '--verbose', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    process.once('exit', () => child.kill('SIGKILL'));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => { this.log += text; });
+    }
+    child.on('error', (error) => { this.log += `\n${error.message}\n`; });
+
+    for (const deadline = Date.now() + START_SECONDS * 1000; Date.now() < deadline;) {
+      if (child.exitCode !== null) throw new Error(`workerd ended at once:\n${this.log}`);
+      const up = await fetch(`http://127.0.0.1:${this.port}/health`).then(
+        async (response) => { await response.body?.cancel(); return true; },
+        () => false,
+      );
+      if (up) return;
+      await sleep(50);
+    }
+    await this.stop();
+    throw new Error(`workerd did not answer within ${START_SECONDS} s:\n${this.log}`);
+  }
+
+  /** Ends the runtime; what it wrote stays on disk. */
+  async stop() {
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = new Promise((resolve) => { child.once('exit', resolve); });
+    child.kill('SIGTERM');
+    const kill = setTimeout(() => child.kill('SIGKILL'), 5000);
+    await ended;
+    clearTimeout(kill);
+  }
+}
+
+function copyModules(build, target) {
+  mkdirSync(target, { recursive: true });
+  const names = readdirSync(build).filter((name) => /\.(js|wasm)$/.test(name));
+  if (!names.includes(ENTRY)) throw new Error(`no ${ENTRY} in ${build}: build the Worker first`);
+  for (const name of names) copyFileSync(join(build, name), join(target, name));
+  // The first module is the entry.
+  return [ENTRY, ...names.filter((name) => name !== ENTRY)];
+}
+
+function configuration({ modules, state, bindings, port }) {
+  const text = (value) => JSON.stringify(value);
+  const list = (items) => `[\n    ${items.join(',\n    ')},\n  ]`;
+  const objects = Object.entries(OBJECTS);
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "vault", worker = .vault),
+    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    (name = "state", disk = (path = ${text(state)}, writable = true)),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "vault")],
+);
+
+const vault :Workerd.Worker = (
+  ${compatibility()},
+  modules = ${list(modules.map((name) => `(name = ${text(name)}, ${name.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed ${text(`modules/${name}`)})`))},
+  bindings = ${list([
+    ...Object.entries(bindings.json).map(([name, value]) => `(name = ${text(name)}, json = ${text(JSON.stringify(value))})`),
+    ...Object.entries(bindings.text).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
+    ...objects.map(([binding, name]) => `(name = ${text(binding)}, durableObjectNamespace = ${text(name)})`),
+  ])},
+  durableObjectNamespaces = ${list(objects.map(([binding, name]) => `(className = ${text(name)}, uniqueKey = ${text(`e2e-${binding}`)}, enableSql = true)`))},
+  durableObjectStorage = (localDisk = "state"),
+);
+`;
+}
+
+/** How the Worker is deployed, so that tests see the behaviour that users get. */
+function compatibility() {
+  const file = readFileSync(new URL('../../wrangler.toml', import.meta.url), 'utf8');
+  const date = /^compatibility_date\s*=\s*("[^"]+")/m.exec(file)?.[1];
+  const flags = /^compatibility_flags\s*=\s*(\[[^\]]*\])/m.exec(file)?.[1];
+  if (!date || !flags) throw new Error('wrangler.toml lacks compatibility_date or compatibility_flags');
+  return `compatibilityDate = ${date},\n  compatibilityFlags = ${flags}`;
+}
+
+/**
+ * The runtime itself. `bin/workerd` of the npm package may be a script that starts it, and a signal
+ * to such a script would leave the runtime behind.
+ */
+function binary() {
+  const require = createRequire(createRequire(import.meta.url).resolve('workerd'));
+  const platform = `${process.platform}-${process.arch === 'x64' ? '64' : process.arch}`;
+  return require.resolve(`@cloudflare/workerd-${platform}/bin/workerd`);
+}
