@@ -36,7 +36,7 @@ pub struct OAuthError {
     /// `error_description`: what to mend.
     pub description: String,
     /// `connection_state`, for errors about a connection.
-    pub connection_state: Option<ConnectionState>,
+    pub connection_state: Option<Box<ConnectionState>>,
     /// Header `Retry-After`, seconds.
     pub retry_after: Option<i64>,
     /// Header `WWW-Authenticate`: only where the RFC demands it and no client is known to lose the

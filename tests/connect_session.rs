@@ -262,7 +262,8 @@ fn another_user_or_client_ends_the_session_and_never_gets_the_code() {
 
 #[test]
 fn the_right_code_with_a_wrong_proof_ends_the_session() {
-    let wrong: [(fn(Complete) -> Complete, Denied); 3] = [
+    type Change = fn(Complete) -> Complete;
+    let wrong: [(Change, Denied); 3] = [
         (
             |ask| Complete { redirect_uri: "https://app.example/".into(), ..ask },
             Denied::OtherRedirect,

@@ -48,7 +48,7 @@ fn wycheproofs_bare_signatures_of_our_four_algorithms_are_judged_as_labelled() {
     for signature in &signatures {
         let key = signature.key();
         let accepted = key.as_ref().is_some_and(|key| {
-            SignatureCheck::new(signature.algorithm, key, &signature.message, &signature.signature)
+            SignatureCheck::new(signature.algorithm, key, &signature.message, &signature.bytes)
                 .is_ok_and(|check| native::verify(&check))
         });
         assert_eq!(accepted, signature.valid, "{}", signature.name);

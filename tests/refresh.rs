@@ -40,26 +40,26 @@ fn token(issued_ago: i64, expires_in: Option<i64>) -> AccessTokenRecord {
     }
 }
 
-fn step(grant: &Grant, token: Option<AccessTokenRecord>) -> Step {
-    decide(&account("1", "", ""), grant, token.as_ref(), NOW)
+fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> Step {
+    decide(&account("1", "", ""), grant, token, NOW)
 }
 
 #[test]
 fn a_token_is_served_until_its_last_minute_or_its_second_half() {
-    assert_eq!(step(&grant(), Some(token(0, Some(3600)))), Step::Serve { expires_in: 3600 });
-    assert_eq!(step(&grant(), Some(token(3540, Some(60)))), Step::Serve { expires_in: 60 });
-    assert_eq!(step(&grant(), Some(token(3541, Some(59)))), Step::Refresh);
+    assert_eq!(step(&grant(), Some(&token(0, Some(3600)))), Step::Serve { expires_in: 3600 });
+    assert_eq!(step(&grant(), Some(&token(3540, Some(60)))), Step::Serve { expires_in: 60 });
+    assert_eq!(step(&grant(), Some(&token(3541, Some(59)))), Step::Refresh);
     // A token that lives 30 s is not renewed at each call.
-    assert_eq!(step(&grant(), Some(token(15, Some(15)))), Step::Serve { expires_in: 15 });
-    assert_eq!(step(&grant(), Some(token(16, Some(14)))), Step::Refresh);
-    assert_eq!(step(&grant(), Some(token(3600, Some(0)))), Step::Refresh);
+    assert_eq!(step(&grant(), Some(&token(15, Some(15)))), Step::Serve { expires_in: 15 });
+    assert_eq!(step(&grant(), Some(&token(16, Some(14)))), Step::Refresh);
+    assert_eq!(step(&grant(), Some(&token(3600, Some(0)))), Step::Refresh);
     assert_eq!(step(&grant(), None), Step::Refresh);
 }
 
 #[test]
 fn a_token_without_an_end_is_served_with_a_number() {
     let expected = Step::Serve { expires_in: UNKNOWN_EXPIRES_IN };
-    assert_eq!(step(&grant(), Some(token(1_000_000, None))), expected);
+    assert_eq!(step(&grant(), Some(&token(1_000_000, None))), expected);
 }
 
 #[test]
@@ -68,10 +68,10 @@ fn where_no_refresh_is_possible_what_is_left_of_the_token_serves() {
     let broken = Grant { fault: Some("invalid_client".into()), ..cooling.clone() };
     let bare = Grant::new(1, false, vec![]);
     for grant in [&cooling, &broken, &bare] {
-        let left = step(grant, Some(token(3599, Some(1))));
+        let left = step(grant, Some(&token(3599, Some(1))));
         assert_eq!(left, Step::Serve { expires_in: 1 });
     }
-    let stop = |grant: &Grant| step(grant, Some(token(3600, Some(0))));
+    let stop = |grant: &Grant| step(grant, Some(&token(3600, Some(0))));
     assert_eq!(stop(&cooling), Step::Stop(Problem::Unavailable { retry_after: 30 }));
     assert_eq!(stop(&broken), Step::Stop(Problem::Misconfigured { retry_after: 30 }));
     let reason = Reason::NoRefreshToken;

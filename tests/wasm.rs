@@ -58,8 +58,7 @@ async fn wycheproofs_bare_signatures_of_our_four_algorithms_are_judged_as_labell
     for signature in vectors::wycheproof_signatures() {
         let key = signature.key();
         let check = key.as_ref().and_then(|key| {
-            SignatureCheck::new(signature.algorithm, key, &signature.message, &signature.signature)
-                .ok()
+            SignatureCheck::new(signature.algorithm, key, &signature.message, &signature.bytes).ok()
         });
         let accepted = match &check {
             Some(check) => crypto::verify(check).await,

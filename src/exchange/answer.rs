@@ -73,7 +73,7 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
     };
     OAuthError {
         retry_after: state.retry_after,
-        connection_state: Some(state),
+        connection_state: Some(Box::new(state)),
         ..OAuthError::new(status, code, &description)
     }
 }

@@ -18,13 +18,13 @@ pub struct Message {
     pub valid: bool,
 }
 
-/// A bare signature.
+/// A signature without a token around it.
 pub struct Signature {
     pub name: String,
     pub algorithm: Algorithm,
     pub key: Value,
     pub message: Vec<u8>,
-    pub signature: Vec<u8>,
+    pub bytes: Vec<u8>,
     pub valid: bool,
 }
 
@@ -164,7 +164,7 @@ fn bare(algorithm: Algorithm, file: &str) -> Vec<Signature> {
                 algorithm,
                 key: key.clone(),
                 message: bytes(&test["msg"]),
-                signature: bytes(&test["sig"]),
+                bytes: bytes(&test["sig"]),
                 valid: test["result"] == "valid",
             });
         }
