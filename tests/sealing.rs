@@ -142,7 +142,10 @@ fn a_ring_says_what_to_mend_and_shows_no_key() {
             format!(r#"{{"write":"k1","write":"k1","keys":{{"k1":"{key}"}}}}"#),
             KeyRingError::Malformed,
         ),
-        (json!({"write": "k1", "keys": {"": key}}).to_string(), KeyRingError::BadKeyId(String::new())),
+        (
+            json!({"write": "k1", "keys": {"": key}}).to_string(),
+            KeyRingError::BadKeyId(String::new()),
+        ),
         (
             json!({"write": "k 1", "keys": {"k 1": key}}).to_string(),
             KeyRingError::BadKeyId("k 1".into()),

@@ -16,7 +16,7 @@ use crate::dev_config::DevConfig;
 use crate::dev_files::{Secrets, lock, write_private};
 use crate::process::{spawn_group, step};
 use crate::tools::Tools;
-use crate::wrangler::Wrangler;
+use crate::wrangler::{Start, Wrangler};
 
 pub(crate) struct DevOptions {
     /// End after the main job.
@@ -24,20 +24,60 @@ pub(crate) struct DevOptions {
     pub(crate) port: u16,
     pub(crate) provider_port: u16,
     pub(crate) with: Option<PathBuf>,
+    /// Where files and data are kept, if not where `wrangler dev` looks for them by itself.
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// Where a development run keeps what it writes.
+struct Places {
+    /// Secrets, `dev.json`, the log.
+    directory: PathBuf,
+    /// The Worker's variables.
+    variables: PathBuf,
+    /// What the Worker stores.
+    data: PathBuf,
+}
+
+impl Places {
+    fn new(root: &Path, state: Option<&Path>) -> Self {
+        match state {
+            None => Self {
+                directory: root.join(".dev"),
+                variables: root.join(".dev.vars"),
+                data: root.join(".wrangler/state"),
+            },
+            Some(state) => {
+                let directory = root.join(state);
+                Self {
+                    variables: directory.join("worker.vars"),
+                    data: directory.join("data"),
+                    directory,
+                }
+            }
+        }
+    }
 }
 
 pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode> {
-    let directory = root.join(".dev");
-    fs::create_dir_all(&directory).context("cannot make .dev")?;
-    let _lock = lock(&directory)?;
+    let places = Places::new(root, options.state.as_deref());
+    let directory = &places.directory;
+    fs::create_dir_all(directory)
+        .with_context(|| format!("cannot make {}", directory.display()))?;
+    let _lock = lock(directory)?;
     check_ports(options)?;
     let interrupted = catch_signals()?;
 
-    let run_file = write_files(root, &directory, options)?;
+    let run_file = write_files(&places, options)?;
     let tools = Tools::ensure(root)?;
     let mut wrangler = step("starting the Worker (the first build takes minutes)", || {
-        let mut wrangler =
-            Wrangler::start(root, &tools, options.port, directory.join("wrangler.log"))?;
+        let mut wrangler = Wrangler::start(&Start {
+            root,
+            tools: &tools,
+            port: options.port,
+            variables: options.state.is_some().then_some(&places.variables),
+            data: &places.data,
+            log: directory.join("wrangler.log"),
+        })?;
         wrangler.wait_until_healthy(&interrupted)?;
         Ok(wrangler)
     })?;
@@ -72,15 +112,15 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
     }
 }
 
-/// Writes what the Worker (`.dev.vars`) and the scripts (`run.json`) read; returns the latter's path.
-fn write_files(root: &Path, directory: &Path, options: &DevOptions) -> Result<PathBuf> {
-    let secrets =
-        Secrets::load_or_make(&directory.join("secrets.json"), &root.join(".wrangler/state"))?;
+/// Writes what the Worker and the scripts (`run.json`) read; returns the latter's path.
+fn write_files(places: &Places, options: &DevOptions) -> Result<PathBuf> {
+    let directory = &places.directory;
+    let secrets = Secrets::load_or_make(&directory.join("secrets.json"), &places.data)?;
     let mut config = DevConfig::new(options.port, options.provider_port, &secrets);
     if let Some(file) = &options.with {
         config.merge_file(file)?;
     }
-    write_private(&root.join(".dev.vars"), config.dev_vars(&secrets)?.as_bytes())?;
+    write_private(&places.variables, config.dev_vars(&secrets)?.as_bytes())?;
     let (keys, dev) = (directory.join("provider-keys.json"), directory.join("dev.json"));
     let files = (keys.to_string_lossy(), dev.to_string_lossy());
     let run = config.run_file(options.provider_port, &secrets, (&files.0, &files.1));

@@ -125,9 +125,10 @@ impl DevConfig {
     }
 }
 
-/// A single-quoted dotenv value knows no escapes, so an apostrophe becomes JSON's way to write it.
+/// A single-quoted dotenv value knows no escapes, and a dollar begins the name of a variable even
+/// there; so both become JSON's way to write them.
 fn dotenv_line(name: &str, value: &str) -> String {
-    format!("{name}='{}'\n", value.replace('\'', r"\u0027"))
+    format!("{name}='{}'\n", value.replace('\'', r"\u0027").replace('$', r"\u0024"))
 }
 
 fn table(value: Value) -> Table {
@@ -155,11 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn an_apostrophe_survives_single_quotes() {
-        let line = dotenv_line("X", r#"{"a":"it's"}"#);
-        assert_eq!(line, "X='{\"a\":\"it\\u0027s\"}'\n");
+    fn apostrophes_and_dollars_survive_single_quotes() {
+        let line = dotenv_line("X", r#"{"a":"it's $5"}"#);
+        assert_eq!(line, "X='{\"a\":\"it\\u0027s \\u00245\"}'\n");
         let json = line.trim_start_matches("X='").trim_end_matches("'\n");
-        assert_eq!(serde_json::from_str::<Value>(json).unwrap()["a"], "it's");
+        assert_eq!(serde_json::from_str::<Value>(json).unwrap()["a"], "it's $5");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use lexopt::prelude::{Long, Short, Value, ValueExt};
+use lexopt::prelude::{Long, Value, ValueExt};
 
 const USAGE: &str = "\
 Usage: cargo xtask <command>
@@ -25,10 +25,11 @@ Usage: cargo xtask <command>
   build [--dev|--release] [--test-clock] [--out-dir DIR]
       Builds the Worker into build/ (or DIR). Release, unless `wrangler dev` asks.
       --test-clock  lets tests move the clock; never into build/
-  dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml]
+  dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml] [--state DIR]
       Runs the Worker and an OpenID provider on this machine and does the main job once.
       --once        ends then; exit code 0 only if the job worked
       --with        adds issuers, connections, clients and secrets of your own
+      --state       keeps its files and data in DIR, and not in .dev, .dev.vars and .wrangler
   test [native|wasm|e2e]...
       Runs the tests; all suites unless some are named.
 ";
@@ -44,6 +45,10 @@ fn main() -> ExitCode {
 }
 
 fn dispatch() -> Result<ExitCode> {
+    if env::args().skip(1).any(|arg| arg == "--help" || arg == "-h") {
+        print!("{USAGE}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let root = project_root();
     let mut args = lexopt::Parser::from_env();
     match args.next()? {
@@ -53,10 +58,6 @@ fn dispatch() -> Result<ExitCode> {
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
         },
-        Some(Long("help") | Short('h')) => {
-            print!("{USAGE}");
-            Ok(ExitCode::SUCCESS)
-        }
         Some(other) => Err(other.unexpected().into()),
         None => bail!("no command\n\n{USAGE}"),
     }
@@ -80,13 +81,15 @@ fn build_options(root: &Path, args: &mut lexopt::Parser) -> Result<worker::Build
 }
 
 fn dev_options(args: &mut lexopt::Parser) -> Result<dev::DevOptions> {
-    let mut options = dev::DevOptions { once: false, port: 8787, provider_port: 8788, with: None };
+    let mut options =
+        dev::DevOptions { once: false, port: 8787, provider_port: 8788, with: None, state: None };
     while let Some(arg) = args.next()? {
         match arg {
             Long("once") => options.once = true,
             Long("port") => options.port = args.value()?.parse()?,
             Long("provider-port") => options.provider_port = args.value()?.parse()?,
             Long("with") => options.with = Some(args.value()?.into()),
+            Long("state") => options.state = Some(args.value()?.into()),
             other => return Err(other.unexpected().into()),
         }
     }

@@ -123,6 +123,9 @@ fn development_run(root: &Path) -> Result<Count> {
             &port.to_string(),
             "--provider-port",
             &provider_port.to_string(),
+            // A development run of this checkout goes on beside the tests.
+            "--state",
+            "target/e2e/dev",
         ])
         .current_dir(root);
     let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;

@@ -20,6 +20,18 @@ const READY_WITHIN: Duration = Duration::from_mins(15);
 const HEALTHY_WITHIN: Duration = Duration::from_secs(10);
 const BUILD_MARK: &str = "[custom build]";
 
+/// What to start and where.
+pub(crate) struct Start<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) tools: &'a Tools,
+    pub(crate) port: u16,
+    /// The Worker's variables; `.dev.vars` if none are given.
+    pub(crate) variables: Option<&'a PathBuf>,
+    /// What the Worker stores.
+    pub(crate) data: &'a Path,
+    pub(crate) log: PathBuf,
+}
+
 pub(crate) struct Wrangler {
     group: Group,
     port: u16,
@@ -27,13 +39,16 @@ pub(crate) struct Wrangler {
 }
 
 impl Wrangler {
-    pub(crate) fn start(root: &Path, tools: &Tools, port: u16, log: PathBuf) -> Result<Self> {
-        let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    pub(crate) fn start(start: &Start<'_>) -> Result<Self> {
+        let Start { root, tools, port, variables, data, log } = start;
+        let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(tools.node());
         command
             .arg(root.join("node_modules/wrangler/bin/wrangler.js"))
             .args(["dev", "--ip", "127.0.0.1", "--show-interactive-dev-session=false", "--port"])
             .arg(port.to_string())
+            .arg("--persist-to")
+            .arg(data)
             .current_dir(root)
             .env("PATH", tools.path()?)
             // It would keep every URL with its query, and with it codes, in .wrangler/state.
@@ -44,6 +59,9 @@ impl Wrangler {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(variables) = variables {
+            command.arg("--env-file").arg(variables);
+        }
         let mut group = spawn_group(&mut command, "Run `npm ci`, then try again.")?;
         if let Some(output) = group.child().stdout.take() {
             follow(output, file.try_clone()?);
@@ -51,7 +69,7 @@ impl Wrangler {
         if let Some(output) = group.child().stderr.take() {
             follow(output, file);
         }
-        Ok(Self { group, port, log })
+        Ok(Self { group, port: *port, log: log.clone() })
     }
 
     /// Waits until the Worker says that it is well.
