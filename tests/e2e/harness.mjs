@@ -33,11 +33,20 @@ export class World {
 
   #intercept;
 
-  /** Starts a provider and a vault. End it with `close`, also when a test failed. */
-  static async start() {
+  /** The vault's client ids at the provider. */
+  #upstream = new Set();
+
+  /**
+   * Starts a provider and a vault. End it with `close`, also when a test failed.
+   *
+   * @param {object} [more]
+   * @param {object[]} [more.upstream]  further clients that the vault has at the provider
+   * @param {(world: World) => object} [more.connections]  further connections, by name
+   */
+  static async start(more = {}) {
     const world = new World();
     try {
-      await world.#begin();
+      await world.#begin(more);
       return world;
     } catch (error) {
       await world.close();
@@ -45,7 +54,7 @@ export class World {
     }
   }
 
-  async #begin() {
+  async #begin({ upstream: further = [], connections = () => ({}) }) {
     const build = process.env.E2E_BUILD;
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
@@ -66,6 +75,9 @@ export class World {
       clients: [
         ...Object.values(this.idp),
         { ...upstream, redirect_uris: [`${this.vault}/callback/demo`] },
+        ...further.map(({ connection, ...client }) => (
+          { ...client, redirect_uris: [`${this.vault}/callback/${connection}`] }
+        )),
       ],
       accessTokenTtl: PROVIDER_TOKEN_SECONDS,
       userTokenTtl: USER_TOKEN_SECONDS,
@@ -78,7 +90,11 @@ export class World {
       webapp: { client_id: 'webapp', client_secret: secret() },
       agent: { client_id: 'agent', keys: ['RS256', 'ES256'].map(newSigningKey) },
     };
-    this.bindings = this.#configuration(upstream);
+    this.bindings = this.#configuration(upstream, connections(this));
+    for (const { connection, client_secret: text } of further) {
+      if (text) this.#addSecret(connection, text);
+    }
+    this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
     this.workerd = new Workerd({ build, directory: this.directory, port });
     for (const value of [
@@ -92,11 +108,19 @@ export class World {
     await this.startVault();
   }
 
-  #configuration(upstream) {
+  #addSecret(connection, text) {
+    const { text: bindings } = this.bindings;
+    const secrets = { ...JSON.parse(bindings.PROVIDER_SECRETS), [connection]: text };
+    bindings.PROVIDER_SECRETS = JSON.stringify(secrets);
+    this.secrets.add(text);
+  }
+
+  #configuration(upstream, further) {
+    const connections = ['demo', ...Object.keys(further)];
     const may = {
       grants: Object.values(GRANT),
       audiences: [`${this.vault}/`],
-      connections: ['demo'],
+      connections,
     };
     const withSecret = ({ client_secret }) => ({
       authentication: 'client_secret',
@@ -116,6 +140,7 @@ export class World {
             scopes: ['openid', 'email', 'profile', 'offline_access'],
             authorization_params: { prompt: 'consent' },
           },
+          ...further,
         },
         CLIENTS: {
           backend: { ...withSecret(this.clients.backend), ...may, accepts_from: ['spa'] },
@@ -127,7 +152,7 @@ export class World {
           },
           // No accepts_from: only for tokens that were issued to itself.
           webapp: { ...withSecret(this.clients.webapp), ...may },
-          spa: { authentication: 'none', connections: ['demo'], redirect_uris: [APP], origins: [APP_ORIGIN] },
+          spa: { authentication: 'none', connections, redirect_uris: [APP], origins: [APP_ORIGIN] },
         },
       },
       text: {
@@ -165,7 +190,7 @@ export class World {
    * again without one. The provider still counts them.
    */
   intercept(handler) {
-    this.#intercept = handler && ((request) => (request.client === 'edge-token-vault' ? handler(request) : undefined));
+    this.#intercept = handler && ((request) => (this.#upstream.has(request.client) ? handler(request) : undefined));
   }
 
   /** Signs a user in through a client of the identity provider. */
@@ -202,8 +227,8 @@ export class World {
   }
 
   /** A whole connect, as `login` at the provider; returns the account. */
-  async connect(user, login = user.login) {
-    const started = await this.startConnect(user);
+  async connect(user, login = user.login, more = {}) {
+    const started = await this.startConnect(user, more);
     const back = await this.visit(started, { login });
     const done = await this.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
     assert.equal(done.status, 201, describe(done));
@@ -211,8 +236,8 @@ export class World {
   }
 
   /** Exchange by `backend` that must work; returns the body. */
-  async exchange(user, more = {}) {
-    const answer = await this.api.exchange(this.clients.backend, user.access_token, 'demo', more);
+  async exchange(user, { connection = 'demo', ...more } = {}) {
+    const answer = await this.api.exchange(this.clients.backend, user.access_token, connection, more);
     assert.equal(answer.status, 200, describe(answer));
     return answer.body;
   }
@@ -232,8 +257,8 @@ export class World {
   }
 
   /** Token requests of the vault that reached the provider, by grant type. */
-  tokenRequests(grant) {
-    return this.provider.stats.count({ path: '/token', client: 'edge-token-vault', grant });
+  tokenRequests(grant, client = 'edge-token-vault') {
+    return this.provider.stats.count({ path: '/token', client, grant });
   }
 
   /** Fails when a token, a secret or a key stands in what the vault printed. */

@@ -28,7 +28,8 @@ const DAY = 24 * HOUR;
  * @param {string} [options.issuer]        default `http://127.0.0.1:<port>`
  * @param {string} [options.keysFile]      private signing keys, made when missing
  * @param {{keys: object[]}} [options.jwks] signing keys given directly, instead of a file
- * @param {{client_id: string, client_secret?: string, redirect_uris: string[]}[]} options.clients
+ * @param {{client_id: string, client_secret?: string, redirect_uris: string[],
+ *   token_endpoint_auth_method?: string}[]} options.clients
  * @param {string} options.vault           the vault's PUBLIC_URL, without trailing slash
  * @param {number} [options.accessTokenTtl] seconds an opaque (`demo`) access token lives
  * @param {number} [options.userTokenTtl]   seconds a user's JWT access token lives
@@ -145,14 +146,15 @@ function configuration({ vault, clients, keysFile, jwks, accessTokenTtl, userTok
   };
 }
 
-function clientMetadata({ client_id, client_secret, redirect_uris }) {
+function clientMetadata({ client_id, client_secret, redirect_uris, token_endpoint_auth_method }) {
   return {
     client_id,
     client_secret,
     redirect_uris,
     grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
-    token_endpoint_auth_method: client_secret ? 'client_secret_basic' : 'none',
+    token_endpoint_auth_method:
+      token_endpoint_auth_method ?? (client_secret ? 'client_secret_basic' : 'none'),
   };
 }
 

@@ -1,0 +1,133 @@
+// Connections to providers without discovery: endpoints from configuration, identity by userinfo,
+// and the shapes that such providers answer in.
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { PROVIDER_TOKEN_SECONDS, World, assertRefused, describe as show, eventually } from './harness.mjs';
+
+const POST = 'vault-post';
+const PUBLIC = 'vault-public';
+
+describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
+  let world;
+
+  before(async () => {
+    world = await World.start({
+      upstream: [
+        {
+          connection: 'plain',
+          client_id: POST,
+          client_secret: randomBytes(32).toString('base64url'),
+          token_endpoint_auth_method: 'client_secret_post',
+        },
+        { connection: 'bare', client_id: PUBLIC },
+      ],
+      connections: ({ issuer }) => {
+        const endpoints = { authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token` };
+        const ask = { scopes: ['openid', 'email', 'offline_access'], authorization_params: { prompt: 'consent' } };
+        return {
+          plain: {
+            ...endpoints,
+            ...ask,
+            client_id: POST,
+            client_authentication: 'client_secret_post',
+            userinfo_endpoint: `${issuer}/me`,
+            identity: { id: 'sub', email: 'email' },
+            revocation_endpoint: `${issuer}/token/revocation`,
+          },
+          bare: { ...endpoints, ...ask, client_id: PUBLIC, client_authentication: 'none' },
+        };
+      },
+    });
+  });
+  beforeEach(() => world.intercept());
+  after(() => world?.close());
+
+  const connect = (user, connection, login) => world.connect(user, login, { connection });
+  const ownerOf = async (user, more) => world.owner((await world.exchange(user, more)).access_token);
+
+  test('a client that authenticates in the body connects, exchanges, refreshes and revokes', async () => {
+    const connection = 'plain';
+    const user = await world.signIn('anton');
+    const account = await connect(user, connection);
+    assert.equal(await ownerOf(user, { connection }), 'anton');
+
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    const refreshes = world.tokenRequests('refresh_token', POST);
+    assert.equal(await ownerOf(user, { connection }), 'anton');
+    assert.equal(world.tokenRequests('refresh_token', POST), refreshes + 1);
+
+    const { access_token: token } = await world.exchange(user, { connection });
+    assert.equal((await world.api.remove(user.me_token, account.id)).status, 204);
+    await eventually('the provider refuses the old token', async () => await world.owner(token) === undefined);
+  });
+
+  test('userinfo tells accounts apart', async () => {
+    const connection = 'plain';
+    const user = await world.signIn('bruno');
+    await connect(user, connection, 'bruno-one');
+    await connect(user, connection, 'bruno-two');
+    assert.equal((await world.accounts(user)).length, 2);
+    assert.equal(await ownerOf(user, { connection }), 'bruno-one');
+    assert.equal(await ownerOf(user, { connection, login_hint: 'bruno-two@example.com' }), 'bruno-two');
+  });
+
+  test('a public client connects with PKCE alone, and without userinfo there is one account', async () => {
+    const connection = 'bare';
+    const user = await world.signIn('carlo');
+    const first = await connect(user, connection, 'carlo-one');
+    assert.equal(await ownerOf(user, { connection }), 'carlo-one');
+    const second = await connect(user, connection, 'carlo-two');
+    assert.equal(second.id, first.id);
+    assert.equal(await ownerOf(user, { connection }), 'carlo-two');
+  });
+
+  test('a token without an end, in a form-encoded answer, is kept and served', async () => {
+    const connection = 'bare';
+    const user = await world.signIn('dario');
+    const token = randomBytes(24).toString('hex');
+    world.secrets.add(token);
+    world.intercept(() => ({
+      status: 200,
+      headers: { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8' },
+      body: String(new URLSearchParams({ access_token: token, token_type: 'bearer', scope: 'repo gist' })),
+    }));
+    const account = await connect(user, connection);
+    assert.deepEqual(account.scopes.toSorted(), ['gist', 'repo']);
+    world.intercept();
+
+    const requests = world.tokenRequests(undefined, PUBLIC);
+    for (const seconds of [0, 3600]) {
+      await world.advance(seconds);
+      const answer = await world.exchange(user, { connection });
+      assert.deepEqual(
+        { token: answer.access_token, expires_in: answer.expires_in, token_type: answer.token_type },
+        { token, expires_in: 600, token_type: 'Bearer' },
+      );
+    }
+    assert.equal(world.tokenRequests(undefined, PUBLIC), requests);
+  });
+
+  test('a scope that was not granted is named', async () => {
+    const connection = 'plain';
+    const user = await world.signIn('emil');
+    await connect(user, connection);
+    const granted = await world.exchange(user, { connection, scope: 'email' });
+    assert.equal(typeof granted.access_token, 'string');
+    const answer = await world.api.exchange(world.clients.backend, user.access_token, connection, { scope: 'email files.read' });
+    assertRefused(answer, 400, 'invalid_scope');
+    assert.deepEqual(answer.body.connection_state, { state: 'missing_scopes', missing_scopes: ['files.read'] }, show(answer));
+  });
+
+  test('a provider that refuses the code leaves nothing behind', async () => {
+    const user = await world.signIn('fabio');
+    const started = await world.startConnect(user, { connection: 'plain' });
+    const back = await world.visit(started, { login: 'fabio' });
+    world.intercept(() => ({ status: 200, body: { error: 'bad_verification_code' } }));
+    const answer = await world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    assert.equal(answer.status, 400, show(answer));
+    assert.deepEqual(await world.accounts(user), []);
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});
