@@ -5,6 +5,8 @@ mod native;
 #[path = "support/vectors.rs"]
 mod vectors;
 
+use std::io::Write as _;
+
 use edge_token_vault::jwt::compact::Compact;
 use edge_token_vault::jwt::signature::SignatureCheck;
 use vectors::Message;
@@ -31,7 +33,9 @@ fn wycheproofs_messages_and_key_sets_are_judged_as_labelled() {
     for (name, cases) in [("json_web_signature_test.json", 401), ("json_web_key_test.json", 26)] {
         let path = format!("{}/../shared/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
         let Ok(file) = std::fs::read_to_string(path) else {
-            println!("{name} is not at ../shared/vectors: left out");
+            // Past the harness, which would keep it: the last line of all tests counts these.
+            let told = writeln!(std::io::stdout(), "left out: {name} is not at ../shared/vectors");
+            told.unwrap();
             continue;
         };
         let messages = vectors::wycheproof_messages(&file);

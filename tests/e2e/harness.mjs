@@ -58,10 +58,14 @@ export class World {
     const build = process.env.E2E_BUILD;
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
+    const providerPort = await freePort();
     this.vault = `http://127.0.0.1:${port}`;
+    this.issuer = `http://127.0.0.1:${providerPort}`;
+    /** The page that the provider serves: an application that does listen. */
+    this.page = `${this.issuer}/app`;
     this.api = new VaultApi(this.vault);
     this.idp = {
-      spa: { client_id: 'spa', redirect_uris: [APP] },
+      spa: { client_id: 'spa', redirect_uris: [APP, this.page] },
       // A second public client, which no client of the vault accepts tokens from.
       stranger: { client_id: 'stranger', redirect_uris: [APP] },
       webapp: { client_id: 'webapp', client_secret: secret(), redirect_uris: [APP] },
@@ -69,7 +73,8 @@ export class World {
     this.jwks = newKeys();
     const upstream = { client_id: 'edge-token-vault', client_secret: secret() };
     this.provider = await startProvider({
-      port: 0,
+      port: providerPort,
+      app: { client_id: 'spa', connections: ['demo'] },
       jwks: this.jwks,
       vault: this.vault,
       clients: [
@@ -84,7 +89,6 @@ export class World {
       idTokenTtl: USER_TOKEN_SECONDS,
       onTokenRequest: (request) => this.#intercept?.(request),
     });
-    this.issuer = this.provider.issuer;
     this.clients = {
       backend: { client_id: 'backend', client_secret: secret() },
       webapp: { client_id: 'webapp', client_secret: secret() },
@@ -152,7 +156,7 @@ export class World {
           },
           // No accepts_from: only for tokens that were issued to itself.
           webapp: { ...withSecret(this.clients.webapp), ...may },
-          spa: { authentication: 'none', connections, redirect_uris: [APP], origins: [APP_ORIGIN] },
+          spa: { authentication: 'none', connections, redirect_uris: [APP, this.page], origins: [APP_ORIGIN, this.issuer] },
         },
       },
       text: {

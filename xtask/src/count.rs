@@ -4,12 +4,20 @@
 pub(crate) struct Count {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    /// Tests, or groups of them, that need something this machine does not have.
+    pub(crate) left_out: u64,
 }
 
 impl Count {
+    /// One test.
+    pub(crate) fn one(passed: bool) -> Self {
+        Self { passed: u64::from(passed), failed: u64::from(!passed), left_out: 0 }
+    }
+
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
+        self.left_out += other.left_out;
     }
 
     /// A run that failed without a failed test, or ran no test at all, is a failure.
@@ -21,7 +29,11 @@ impl Count {
     }
 
     /// `test result: ok. 3 passed; 0 failed; …`, once per test binary; also from wasm's runner.
+    /// What is left out says so itself: cargo knows no such thing.
     pub(crate) fn read_cargo(&mut self, line: &str) {
+        if line.contains("left out: ") {
+            self.left_out += 1;
+        }
         let Some((_, numbers)) =
             line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
         else {
@@ -40,22 +52,32 @@ impl Count {
     pub(crate) fn read_tap(&mut self, line: &str) {
         let number = |name| line.strip_prefix(name).and_then(|number| number.parse().ok());
         if let Some(passed) = number("# pass ") {
-            *self = Self { passed, failed: 0 };
+            *self = Self { passed, failed: 0, ..*self };
         } else if let Some(failed) = number("# fail ").or_else(|| number("# cancelled ")) {
             self.failed += failed;
+        } else if line.trim_start().starts_with("ok ") && line.contains(" # SKIP") {
+            self.left_out += 1;
         }
     }
 }
 
 impl std::fmt::Display for Count {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{} passed, {} failed", self.passed, self.failed)
+        write!(formatter, "{} passed, {} failed", self.passed, self.failed)?;
+        match self.left_out {
+            0 => Ok(()),
+            number => write!(formatter, ", {number} left out (said above)"),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn count(passed: u64, failed: u64) -> Count {
+        Count { passed, failed, left_out: 0 }
+    }
 
     fn cargo(output: &str) -> Count {
         let mut count = Count::default();
@@ -74,31 +96,41 @@ mod tests {
         let output = "test a ... ok\n\
             test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n\
             test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
-        assert_eq!(cargo(output), Count { passed: 7, failed: 2 });
+        assert_eq!(cargo(output), count(7, 2));
     }
 
     #[test]
     fn the_summary_of_node_counts_cancelled_tests_as_failed() {
         let output = "TAP version 13\nok 1 - a\n1..6\n# tests 6\n# suites 0\n# pass 3\n# fail 2\n# cancelled 1\n# skipped 0\n";
-        assert_eq!(tap(output), Count { passed: 3, failed: 3 });
+        assert_eq!(tap(output), count(3, 3));
     }
 
     #[test]
     fn what_a_test_prints_does_not_count() {
         let output = "# pass 40\n# fail 2\n    # pass 9\n# pass 3\n# fail 0\n# cancelled 0\n";
-        assert_eq!(tap(output), Count { passed: 3, failed: 0 });
+        assert_eq!(tap(output), count(3, 0));
+    }
+
+    #[test]
+    fn what_is_left_out_is_counted_and_told() {
+        let native = cargo("left out: a.json is not here\ntest result: ok. 3 passed; 0 failed\n");
+        assert_eq!(native, Count { left_out: 1, ..count(3, 0) });
+        let node = tap("ok 1 - a browser # SKIP none found\n# pass 3\n# fail 0\n# cancelled 0\n");
+        assert_eq!(node, native);
+        assert_eq!(node.to_string(), "3 passed, 0 failed, 1 left out (said above)");
+        assert_eq!(count(3, 0).to_string(), "3 passed, 0 failed");
     }
 
     #[test]
     fn a_suite_that_does_not_run_is_one_failure() {
-        assert_eq!(Count::default().judged(false), Count { passed: 0, failed: 1 });
-        assert_eq!(Count { passed: 3, failed: 0 }.judged(false), Count { passed: 3, failed: 1 });
-        assert_eq!(Count { passed: 3, failed: 2 }.judged(false), Count { passed: 3, failed: 2 });
+        assert_eq!(Count::default().judged(false), count(0, 1));
+        assert_eq!(count(3, 0).judged(false), count(3, 1));
+        assert_eq!(count(3, 2).judged(false), count(3, 2));
     }
 
     #[test]
     fn a_suite_without_tests_is_one_failure() {
-        assert_eq!(Count::default().judged(true), Count { passed: 0, failed: 1 });
-        assert_eq!(Count { passed: 1, failed: 0 }.judged(true), Count { passed: 1, failed: 0 });
+        assert_eq!(Count::default().judged(true), count(0, 1));
+        assert_eq!(count(1, 0).judged(true), count(1, 0));
     }
 }

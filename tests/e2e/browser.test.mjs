@@ -1,0 +1,118 @@
+// A person in a real browser: cookies, redirects and CORS as Chromium has them, not as we think it
+// does. Needs Chromium: `chromium` in PATH, or its path in CHROMIUM.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { chromium } from 'playwright-core';
+import { World } from './harness.mjs';
+
+const inPath = (name) => (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, name)).find(existsSync);
+const executablePath = process.env.CHROMIUM || inPath('chromium') || inPath('chromium-browser');
+const skip = executablePath ? false : 'no Chromium found: install it, or name it in CHROMIUM';
+
+describe('a browser', { timeout: 120_000, skip }, () => {
+  let world;
+  let profile;
+  let browser;
+
+  before(async () => {
+    world = await World.start();
+    profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
+    browser = await chromium.launchPersistentContext(profile, {
+      executablePath,
+      args: [
+        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+        '--disable-background-networking', '--disable-component-update', '--disable-sync',
+      ],
+    });
+    browser.setDefaultTimeout(15_000);
+  });
+  after(async () => {
+    await browser?.close();
+    await world?.close();
+    if (profile) rmSync(profile, { recursive: true, force: true });
+  });
+
+  const button = (page, name) => page.getByRole('button', { name });
+  const message = (page) => page.locator('#message');
+  const rows = (page) => page.locator('tbody tr');
+
+  async function signedIn(login) {
+    await browser.clearCookies();
+    const page = await browser.newPage();
+    await page.goto(world.page);
+    await button(page, 'Sign in').click();
+    await page.fill('input[name=login]', login);
+    await page.fill('input[name=password]', 'any');
+    await page.click('button[type=submit]');
+    await button(page, 'Continue').click();
+    await message(page).filter({ hasText: 'Signed in.' }).waitFor();
+    return page;
+  }
+
+  async function connect(page) {
+    await button(page, 'Connect demo').click();
+    await button(page, 'Continue').click();
+    await message(page).filter({ hasText: 'Connected demo.' }).waitFor();
+  }
+
+  test('connects an account, which is then exchanged, and deletes it', async () => {
+    const page = await signedIn('paula');
+    await connect(page);
+    assert.equal(await rows(page).count(), 1);
+    assert.equal(page.url(), world.page, 'one-time codes stay in the address bar');
+
+    const user = await world.signIn('paula');
+    assert.equal(await world.owner((await world.exchange(user)).access_token), 'paula');
+
+    await button(page, 'Delete').click();
+    await message(page).filter({ hasText: 'Deleted.' }).waitFor();
+    assert.equal(await rows(page).count(), 0);
+    assert.deepEqual(await world.accounts(user), []);
+    await page.close();
+  });
+
+  test('keeps the account when the person gives up half way through connecting again', async () => {
+    const page = await signedIn('petra');
+    await connect(page);
+    await button(page, 'Connect demo').click();
+    await page.getByRole('link', { name: /cancel/i }).click();
+    await message(page).filter({ hasText: /\S/ }).waitFor();
+    assert.equal(await rows(page).count(), 1);
+    await page.close();
+  });
+
+  test('finishes two connects that were begun in two tabs', async () => {
+    const one = await signedIn('pia');
+    const two = await browser.newPage();
+    await two.goto(world.page);
+    await button(two, 'Sign in').click();
+    await message(two).filter({ hasText: 'Signed in.' }).waitFor();
+    for (const page of [one, two]) await button(page, 'Connect demo').click();
+    for (const page of [one, two]) await button(page, 'Continue').waitFor();
+    for (const page of [one, two]) {
+      await button(page, 'Continue').click();
+      await message(page).filter({ hasText: 'Connected demo.' }).waitFor();
+    }
+    await one.close();
+    await two.close();
+  });
+
+  test('reads nothing for a page of an origin that is not registered', async () => {
+    const page = await browser.newPage();
+    const { me_token: token } = await world.signIn('quinn');
+    const read = () => page.evaluate(async ([url, bearer]) => {
+      const headers = { authorization: `Bearer ${bearer}` };
+      return fetch(url, { headers }).then((answer) => answer.status, () => 'refused');
+    }, [`${world.vault}/me/v1/connected-accounts/accounts`, token]);
+    await page.goto(world.page.replace('127.0.0.1', 'localhost'));
+    assert.equal(await read(), 'refused');
+    await page.goto(world.page);
+    assert.equal(await read(), 200);
+    await page.close();
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});
