@@ -1,9 +1,9 @@
 //! Requests as the core reads them, and answers as it wants them.
 
-use futures_util::StreamExt as _;
 use serde_json::Value;
 use worker::{Headers, Request, Response, ResponseBuilder};
 
+use super::body;
 use crate::error::{OAuthError, Problem};
 use crate::secret::Secret;
 
@@ -45,16 +45,7 @@ impl Incoming {
         if self.request.inner().body().is_none() {
             return Some(Vec::new());
         }
-        let mut stream = self.request.stream().ok()?;
-        let mut body = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.ok()?;
-            if body.len() + chunk.len() > limit {
-                return None;
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Some(body)
+        body::read(self.request.stream().ok()?, limit).await
     }
 }
 

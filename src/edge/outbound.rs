@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::future::{Either, select};
 use wasm_bindgen::JsValue;
 use worker::{
     AbortController, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
 };
 
+use super::body;
 use crate::provider::answer::{MAX_ANSWER, Received};
 use crate::provider::endpoints::MAX_DOCUMENT;
 use crate::provider::request::ProviderRequest;
@@ -89,16 +89,8 @@ async fn fetch(
 }
 
 async fn read(response: &mut Response, limit: usize) -> Option<Vec<u8>> {
-    let Ok(mut stream) = response.stream() else {
-        return Some(Vec::new());
-    };
-    let mut body = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        let chunk = chunk.ok()?;
-        if body.len() + chunk.len() > limit {
-            return None;
-        }
-        body.extend_from_slice(&chunk);
+    match response.stream() {
+        Ok(stream) => body::read(stream, limit).await,
+        Err(_) => Some(Vec::new()),
     }
-    Some(body)
 }

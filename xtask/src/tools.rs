@@ -92,17 +92,17 @@ impl CargoTool {
             self.name, self.version
         );
         step(&title, || {
-            let unfinished = cache.join(format!("unfinished-{}", self.name));
-            remove_dir(&unfinished)?;
+            let partial = cache.join(format!("partial-{}", self.name));
+            remove_dir(&partial)?;
             let mut cargo = Command::new("cargo");
             cargo
                 .args(["install", "--debug", "--locked", "--no-track", "--root"])
-                .arg(&unfinished)
+                .arg(&partial)
                 .arg(format!("{}@{}", self.name, self.version))
                 .env("CARGO_TARGET_DIR", target_dir)
                 .current_dir(cache);
             run(&mut cargo, NETWORK)?;
-            fs::rename(&unfinished, self.directory(cache))
+            fs::rename(&partial, self.directory(cache))
                 .context("cannot move the tool into the cache")
         })
     }
@@ -127,7 +127,7 @@ fn ensure_cargo_tools(cache: &Path) -> Result<()> {
     // Two checkouts may start at the same time.
     let lock = File::create(cache.join("lock")).context("cannot write to the tool cache")?;
     lock.lock().context("cannot lock the tool cache")?;
-    let target_dir = cache.join("unfinished-target");
+    let target_dir = cache.join("partial-target");
     for tool in tools.iter().filter(|tool| !tool.directory(cache).is_dir()) {
         tool.install(cache, &target_dir)?;
     }
