@@ -10,7 +10,7 @@ use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
 };
-use edge_token_vault::vault::refresh::{self, Asked, Settlement};
+use edge_token_vault::vault::refresh::{self, Asked, Fate, Settlement};
 use edge_token_vault::vault::release::{
     Problem, Step, UNKNOWN_EXPIRES_IN, Want, decide, pick, select,
 };
@@ -267,9 +267,16 @@ fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
 }
 
 #[test]
-fn a_grant_that_moved_on_or_went_away_is_not_overwritten() {
-    let asked = grant();
-    assert!(refresh::may_commit(&asked, Some(&grant())));
-    assert!(!refresh::may_commit(&asked, Some(&Grant { generation: 5, ..grant() })));
-    assert!(!refresh::may_commit(&asked, None));
+fn an_answer_is_written_to_the_grant_it_is_about_and_to_no_other() {
+    let (asked, sent) = (grant(), Secret::new("rt-4"));
+    let fate = |stored| refresh::fate(&asked, &sent, stored);
+    let same = grant();
+    let later = Grant { generation: 5, ..grant() };
+    let other = Secret::new("rt-5");
+    assert_eq!(fate(Some((&same, Some(&sent)))), Fate::Write);
+    assert_eq!(fate(Some((&later, Some(&other)))), Fate::Drop);
+    assert_eq!(fate(Some((&later, None))), Fate::Drop);
+    assert_eq!(fate(None), Fate::Revoke);
+    // Connected again without a new refresh token: the one in flight is still its only one.
+    assert_eq!(fate(Some((&later, Some(&sent)))), Fate::KeepToken);
 }

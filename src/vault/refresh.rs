@@ -109,10 +109,31 @@ pub fn settle(
     }
 }
 
-/// Whether a settlement may still be written: the grant is the one that was asked about. A grant
-/// that is gone (`None`: the account was deleted) or was replaced in the meantime is not touched.
-pub fn may_commit(asked: &Grant, stored: Option<&Grant>) -> bool {
-    stored.is_some_and(|stored| stored.generation == asked.generation)
+/// What becomes of a settlement, given the grant as it is stored when the answer arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is the grant that was asked about: write the settlement.
+    Write,
+    /// The account was connected again meanwhile and kept its refresh token, because the provider
+    /// gave no new one. If the answer has a successor of that token, only the successor is good.
+    KeepToken,
+    /// The account was connected again meanwhile with a token of its own: that grant stands. What
+    /// was minted for the old one is dropped and not revoked, because at several providers a
+    /// revocation takes the whole grant, the new one too.
+    Drop,
+    /// The account was deleted meanwhile: what was minted for it is revoked.
+    Revoke,
+}
+
+/// Decides on `asked`, the grant as it was when the provider was asked with its refresh token.
+/// `stored` is the grant that is there now, and its refresh token.
+pub fn fate(asked: &Grant, token: &Secret, stored: Option<(&Grant, Option<&Secret>)>) -> Fate {
+    match stored {
+        None => Fate::Revoke,
+        Some((grant, _)) if grant.generation == asked.generation => Fate::Write,
+        Some((_, Some(now))) if now.sha256() == token.sha256() => Fate::KeepToken,
+        Some(_) => Fate::Drop,
+    }
 }
 
 fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -> Renewal {

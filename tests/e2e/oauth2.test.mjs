@@ -119,6 +119,44 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     assert.deepEqual(answer.body.connection_state, { state: 'missing_scopes', missing_scopes: ['files.read'] }, show(answer));
   });
 
+  test('connecting again during a refresh, without a new refresh token, keeps the one the refresh brings', async () => {
+    const connection = 'bare';
+    const user = await world.signIn('guido');
+    const sent = [];
+    const atProvider = Promise.withResolvers();
+    const answered = Promise.withResolvers();
+    const tokens = (number, more) => {
+      const body = { access_token: `access-${number}-${connection}`, token_type: 'Bearer', expires_in: PROVIDER_TOKEN_SECONDS };
+      return { status: 200, body: { ...body, ...more } };
+    };
+    const refreshes = [
+      async () => {
+        atProvider.resolve();
+        await answered.promise;
+        return tokens(2, { refresh_token: 'rotated-once' });
+      },
+      () => tokens(4, { refresh_token: 'rotated-twice' }),
+    ];
+    const codes = [tokens(1, { refresh_token: 'first' }), tokens(3)];
+    world.intercept(({ grant, params }) => {
+      if (grant === 'authorization_code') return codes.shift();
+      sent.push(params.get('refresh_token'));
+      return refreshes.shift()();
+    });
+
+    await connect(user, connection);
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    const waiting = world.exchange(user, { connection });
+    await atProvider.promise;
+    await connect(user, connection);
+    answered.resolve();
+    assert.equal((await waiting).access_token, `access-3-${connection}`);
+
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    assert.equal((await world.exchange(user, { connection })).access_token, `access-4-${connection}`);
+    assert.deepEqual(sent, ['first', 'rotated-once']);
+  });
+
   test('a provider that refuses the code leaves nothing behind', async () => {
     const user = await world.signIn('fabio');
     const started = await world.startConnect(user, { connection: 'plain' });

@@ -17,7 +17,7 @@ use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::jobs::{Job, RECOVER_AFTER};
 use crate::vault::record::{AccessTokenRecord, Account, Grant, Reason, Selector};
-use crate::vault::refresh::{self, Asked, Renewal, Settlement};
+use crate::vault::refresh::{self, Asked, Fate, Renewal, Settlement};
 use crate::vault::release::Problem;
 
 impl Inner {
@@ -79,7 +79,7 @@ impl Inner {
                 let before = Grant { intent: None, ..grant.clone() };
                 let asked = asked(&token, selector, &account, None);
                 let settlement = refresh::settle(&before, &asked, Err(failure), clock::now());
-                return commit(open, &grant, &account, selector, settlement);
+                return commit(open, &grant, &token, &account, selector, settlement);
             }
         };
         let request = request::refresh(connection, &provider, &token, selector.scopes())
@@ -102,7 +102,7 @@ impl Inner {
         };
         let settlement = refresh::settle(&grant, &asked, answer, now);
         open.store.drop_job(&recover)?;
-        commit(open, &grant, &account, selector, settlement)?;
+        commit(open, &grant, &token, &account, selector, settlement)?;
         self.schedule(open).await
     }
 }
@@ -153,41 +153,45 @@ fn asked<'a>(
 fn commit(
     open: &Open,
     asked: &Grant,
+    sent: &Secret,
     account: &Account,
     selector: &Selector,
     settlement: Settlement,
 ) -> Result<(), Trouble> {
-    let stored = open.store.grant(&account.id)?.map(|sealed| sealed.record);
-    let may_commit = refresh::may_commit(asked, stored.as_ref());
-    match settlement {
-        Settlement::Renewed(renewal) => {
-            let sealed = seal(open, &account.id, &renewal)?;
-            if may_commit {
-                write(open, &account.id, selector, *renewal, sealed)
-            } else if stored.is_none() {
-                // The account was deleted meanwhile: what was minted for it goes too.
-                let generation = renewal.grant.generation;
-                let now = clock::now();
-                for (field, envelope) in ["refresh_token", "access_token"].into_iter().zip(sealed) {
-                    let job = revoke_job(&account.id, field, generation, envelope);
-                    open.store.add_job(&job, now)?;
-                }
-                Ok(())
-            } else {
-                // Connected again meanwhile: that grant stands.
-                Ok(())
-            }
+    let id = &account.id;
+    let stored = open.store.grant(id)?.map(|sealed| sealed.record);
+    // A token that does not open is not the one that was sent.
+    let token = read_refresh_token(open, id).ok().flatten().map(|(_, token)| token);
+    let fate = refresh::fate(asked, sent, stored.as_ref().map(|grant| (grant, token.as_ref())));
+    match (settlement, fate, stored) {
+        (Settlement::Renewed(renewal), Fate::Write, _) => {
+            let sealed = seal(open, id, &renewal)?;
+            write(open, id, selector, *renewal, sealed)
         }
-        Settlement::Kept { grant } if may_commit => open.store.update_grant(&account.id, &grant),
-        Settlement::Ended { state, grant } if may_commit => {
-            open.store.update_grant(&account.id, &grant)?;
+        (Settlement::Renewed(renewal), Fate::KeepToken, Some(stored)) => {
+            let grant = Grant { generation: stored.generation + 1, ..stored };
+            let sealed =
+                open.seal(id, "refresh_token", grant.generation, &renewal.refresh_token)?;
+            open.store.put_grant(id, &grant, Some(sealed))
+        }
+        (Settlement::Renewed(renewal), Fate::Revoke, _) => {
+            let sealed = seal(open, id, &renewal)?;
+            let (generation, now) = (renewal.grant.generation, clock::now());
+            for (field, envelope) in ["refresh_token", "access_token"].into_iter().zip(sealed) {
+                open.store.add_job(&revoke_job(id, field, generation, envelope), now)?;
+            }
+            Ok(())
+        }
+        (Settlement::Kept { grant }, Fate::Write, _) => open.store.update_grant(id, &grant),
+        (Settlement::Ended { state, grant }, Fate::Write, _) => {
+            open.store.update_grant(id, &grant)?;
             log::event(&Event {
                 connection: Some(open.connection_name.clone()),
-                ..Event::new("reconnect_required", format!("{}: {}", account.id, state.column()))
+                ..Event::new("reconnect_required", format!("{id}: {}", state.column()))
             });
-            open.store.set_state(&account.id, state)
+            open.store.set_state(id, state)
         }
-        Settlement::Kept { .. } | Settlement::Ended { .. } => Ok(()),
+        _ => Ok(()),
     }
 }
 
