@@ -199,11 +199,26 @@ fn an_answer_about_another_user_is_not_taken_over() {
         let header = base64url(r#"{"alg":"RS256"}"#);
         Some(Secret::new(format!("{header}.{}.c2ln", base64url(claims))))
     };
-    let same = Tokens { id_token: id_token("1"), ..tokens() };
-    assert!(matches!(settle(&grant(), Ok(same)), Settlement::Renewed(_)));
-    let other = Tokens { id_token: id_token("2"), ..tokens() };
-    let Settlement::Ended { state, .. } = settle(&grant(), Ok(other)) else { panic!() };
-    assert_eq!(state, AccountState::ReconnectRequired(Reason::IdentityChanged));
+    let old = Secret::new("old refresh");
+    let asked = Asked {
+        refresh_token: &old,
+        narrowed: None,
+        user: Some("1"),
+        issuer: Some("https://p.example"),
+        default_expires_in: None,
+    };
+    let judged = |subject| {
+        let answer = Tokens { id_token: id_token(subject), ..tokens() };
+        refresh::of_same_user(&asked, answer).map(|tokens| tokens.access_token)
+    };
+    assert!(judged("1").is_ok());
+    assert_eq!(judged("2").unwrap_err(), Failure::OtherUser);
+    // The grant stays as it was: the provider's mistake may pass.
+    let begun = Grant { intent: Some(intent(1)), ..grant() };
+    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::OtherUser)) else {
+        panic!()
+    };
+    assert_eq!((kept.generation, kept.has_refresh_token, kept.intent), (4, true, begun.intent));
 }
 
 fn intent(attempt: u32) -> Intent {
@@ -244,6 +259,22 @@ fn a_lost_answer_keeps_its_intent_and_the_next_attempt_counts_on() {
     // A refresh token that was stored since is a new beginning.
     assert_eq!(refresh::begin(&kept, &Secret::new("another"), NOW).attempt, 1);
     assert_eq!(refresh::begin(&Grant { generation: 5, ..kept }, &secret, NOW).attempt, 1);
+}
+
+#[test]
+fn a_provider_that_did_nothing_settles_its_own_attempt_and_none_before() {
+    for failure in [
+        Failure::Unavailable { retry_after: None },
+        Failure::Misconfigured("invalid_client".into()),
+    ] {
+        for (attempt, left) in [(1, None), (2, Some(intent(1)))] {
+            let begun = Grant { intent: Some(intent(attempt)), ..grant() };
+            let Settlement::Kept { grant: kept } = settle(&begun, Err(failure.clone())) else {
+                panic!()
+            };
+            assert_eq!(kept.intent, left);
+        }
+    }
 }
 
 #[test]

@@ -79,7 +79,6 @@ fn columns_are_pinned() {
         (AccountState::ReconnectRequired(Reason::RefreshRefused), "refresh_refused"),
         (AccountState::ReconnectRequired(Reason::RotationLost), "rotation_lost"),
         (AccountState::ReconnectRequired(Reason::NoRefreshToken), "no_refresh_token"),
-        (AccountState::ReconnectRequired(Reason::IdentityChanged), "identity_changed"),
         (AccountState::ReconnectRequired(Reason::Corrupt), "corrupt"),
     ];
     for (state, column) in states {
@@ -110,8 +109,9 @@ fn jobs_are_pinned() {
                 generation: 4,
                 envelope: "AQ".into(),
                 attempt: 0,
+                user: Some("u".into()),
             },
-            r#"{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0}"#,
+            r#"{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0,"user":"u"}"#,
         ),
     ];
     for (job, json) in jobs {
@@ -121,13 +121,14 @@ fn jobs_are_pinned() {
 }
 
 #[test]
-fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_once() {
+fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_until_it_is_possible() {
     let mut job = Job::Revoke {
         account: account(),
         field: "refresh_token".into(),
         generation: 4,
         envelope: "AQ".into(),
         attempt: 0,
+        user: None,
     };
     let mut now = 0;
     let mut attempts = 1;
@@ -137,7 +138,30 @@ fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_once() {
     }
     assert_eq!(attempts, 8);
     assert!((24 * 3600..=72 * 3600).contains(&now), "{now}");
-    assert_eq!(Job::Recover { account: account(), generation: 4 }.again(0), None);
+    let recover = Job::Recover { account: account(), generation: 4 };
+    assert_eq!(recover.again(7), Some((recover.clone(), 307)));
+}
+
+#[test]
+fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_user() {
+    let job = |user: Option<&str>| Job::Revoke {
+        account: account(),
+        field: "access_token".into(),
+        generation: 4,
+        envelope: "AQ".into(),
+        attempt: 3,
+        user: user.map(str::to_owned),
+    };
+    for (revoked, connected, taken_back) in [
+        (Some("u"), Some("u"), true),
+        (Some("u"), Some("v"), false),
+        (Some("u"), None, false),
+        // Nobody tells the users of this connection apart, so there is one account.
+        (None, None, true),
+    ] {
+        assert_eq!(job(revoked).is_against(connected), taken_back, "{revoked:?} {connected:?}");
+    }
+    assert!(!Job::Recover { account: account(), generation: 4 }.is_against(None));
 }
 
 #[test]

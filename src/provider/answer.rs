@@ -66,6 +66,8 @@ pub enum Failure {
     },
     /// Nobody knows what the provider did.
     Ambiguous,
+    /// The tokens are another user's.
+    OtherUser,
 }
 
 /// Reads an answer.

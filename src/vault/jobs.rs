@@ -28,6 +28,8 @@ pub enum Job {
         envelope: String,
         /// Attempts so far.
         attempt: u32,
+        /// Whose it was at the provider, if known.
+        user: Option<String>,
     },
 }
 
@@ -40,24 +42,31 @@ impl Job {
         }
     }
 
-    /// When to try again after a failed attempt; `None` to give up, two days after the first.
+    /// The job to try again after a failed attempt, and when. A revocation is given up two days
+    /// after its first attempt; a recovery never, for it waits for the operator.
     pub fn again(&self, now: UnixSeconds) -> Option<(Self, UnixSeconds)> {
         const WAITS: [i64; 7] = [10, 60, 600, 3600, 6 * 3600, 12 * 3600, 24 * 3600];
-        let Self::Revoke { account, field, generation, envelope, attempt } = self else {
-            return None;
-        };
-        let wait = WAITS.get(usize::try_from(*attempt).ok()?)?;
-        let next = Self::Revoke {
-            account: account.clone(),
-            field: field.clone(),
-            generation: *generation,
-            envelope: envelope.clone(),
-            attempt: attempt + 1,
-        };
-        Some((next, now + wait))
+        let mut next = self.clone();
+        match &mut next {
+            Self::Recover { .. } => Some((next, now + RECOVER_AGAIN)),
+            Self::Revoke { attempt, .. } => {
+                let wait = WAITS.get(usize::try_from(*attempt).ok()?)?;
+                *attempt += 1;
+                Some((next, now + wait))
+            }
+        }
+    }
+
+    /// Whether the job would harm the grant that this provider user just gave again: at several
+    /// providers a revocation takes all grants of the user, the new one too.
+    pub fn is_against(&self, connected: Option<&str>) -> bool {
+        matches!(self, Self::Revoke { user, .. } if user.as_deref() == connected)
     }
 }
 
 /// How long after a refresh began an unsettled one is taken up again, in seconds: longer than a
 /// provider may take to answer.
 pub const RECOVER_AFTER: i64 = 30;
+
+/// How long until that is tried again where it was not possible, such as for want of a key.
+const RECOVER_AGAIN: i64 = 300;

@@ -39,8 +39,6 @@ pub enum Reason {
     RotationLost,
     /// The access token is over, and the provider gave no refresh token.
     NoRefreshToken,
-    /// The provider's answer was about another of its users.
-    IdentityChanged,
     /// What is stored does not open.
     Corrupt,
 }
@@ -52,21 +50,14 @@ impl Reason {
             Self::RefreshRefused => "refresh_refused",
             Self::RotationLost => "rotation_lost",
             Self::NoRefreshToken => "no_refresh_token",
-            Self::IdentityChanged => "identity_changed",
             Self::Corrupt => "corrupt",
         }
     }
 
     fn parse(name: &str) -> Option<Self> {
-        [
-            Self::RefreshRefused,
-            Self::RotationLost,
-            Self::NoRefreshToken,
-            Self::IdentityChanged,
-            Self::Corrupt,
-        ]
-        .into_iter()
-        .find(|reason| reason.name() == name)
+        [Self::RefreshRefused, Self::RotationLost, Self::NoRefreshToken, Self::Corrupt]
+            .into_iter()
+            .find(|reason| reason.name() == name)
     }
 }
 

@@ -87,23 +87,21 @@ pub fn settle(
     now: UnixSeconds,
 ) -> Settlement {
     match answer {
-        Ok(tokens) if is_other_user(asked, &tokens) => ended(grant, Reason::IdentityChanged),
         Ok(tokens) => Settlement::Renewed(Box::new(renewal(grant, asked, tokens, now))),
         Err(Failure::Refused) => {
             let lost = grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
             ended(grant, if lost { Reason::RotationLost } else { Reason::RefreshRefused })
         }
         Err(Failure::Misconfigured(code)) => {
-            // The provider did not get as far as the grant, so the intent is settled.
-            let kept = kept(grant, None, now);
-            Settlement::Kept { grant: Grant { fault: Some(code), intent: None, ..kept } }
+            let (kept, intent) = (kept(grant, None, now), undone(grant));
+            Settlement::Kept { grant: Grant { fault: Some(code), intent, ..kept } }
         }
         Err(Failure::Unavailable { retry_after }) => {
-            let kept = kept(grant, retry_after, now);
-            Settlement::Kept { grant: Grant { fault: None, intent: None, ..kept } }
+            let (kept, intent) = (kept(grant, retry_after, now), undone(grant));
+            Settlement::Kept { grant: Grant { fault: None, intent, ..kept } }
         }
         // The intent stays: should the provider refuse next time, its rotation was lost.
-        Err(Failure::Ambiguous) => {
+        Err(Failure::Ambiguous | Failure::OtherUser) => {
             Settlement::Kept { grant: Grant { fault: None, ..kept(grant, None, now) } }
         }
     }
@@ -156,14 +154,27 @@ fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -
     }
 }
 
-/// OpenID Connect Core §12.2: an ID token in a refresh answer is about the same user.
-fn is_other_user(asked: &Asked<'_>, tokens: &Tokens) -> bool {
+/// The intent after a provider said that it did nothing: this attempt is settled, those before it
+/// are not.
+fn undone(grant: &Grant) -> Option<Intent> {
+    let intent = grant.intent.clone()?;
+    (intent.attempt > 1).then(|| Intent { attempt: intent.attempt - 1, ..intent })
+}
+
+/// Refuses tokens whose ID token is about another user or of another issuer than the account
+/// (OpenID Connect Core §12.2). They are not this account's, and nothing is known of its own.
+///
+/// # Errors
+/// [`Failure::OtherUser`].
+pub fn of_same_user(asked: &Asked<'_>, tokens: Tokens) -> Result<Tokens, Failure> {
     let (Some(user), Some(issuer), Some(token)) = (asked.user, asked.issuer, &tokens.id_token)
     else {
-        return false;
+        return Ok(tokens);
     };
-    id_token::claimed_user(token.expose())
-        .is_ok_and(|(claimed_issuer, subject)| claimed_issuer != issuer || subject != user)
+    match id_token::claimed_user(token.expose()) {
+        Ok((claimed, subject)) if claimed != issuer || subject != user => Err(Failure::OtherUser),
+        _ => Ok(tokens),
+    }
 }
 
 fn kept(grant: &Grant, retry_after: Option<i64>, now: UnixSeconds) -> Grant {

@@ -95,6 +95,42 @@ describe('accounts', { timeout: 120_000 }, () => {
     assert.equal(await ownerOf(user), 'gerda');
   });
 
+  test('connecting again takes back the revocations that the provider did not take yet', async () => {
+    const { user, one, two } = await withTwo('hanna');
+    const revoked = () => world.provider.stats.count({ path: '/token/revocation', method: 'POST' });
+    const before = revoked();
+    world.intercept(() => ({ status: 503 }), '/token/revocation');
+    await world.api.remove(user.me_token, one.id);
+    await eventually('both tokens were tried', () => revoked() === before + 2);
+    world.intercept();
+
+    await world.connect(user, 'hanna-one');
+    await world.advance(3600); // past the time at which they would be tried again
+    const { access_token: token } = await world.exchange(user, { login_hint: 'hanna-two' });
+    await world.api.remove(user.me_token, two.id);
+    // Jobs run in the order of their time, so those of the first account would have come before.
+    await eventually('the other account is revoked', async () => await world.owner(token) === undefined);
+    await eventually('with both its tokens', () => revoked() >= before + 4);
+    assert.equal(revoked(), before + 4);
+    assert.equal(await ownerOf(user), 'hanna-one');
+  });
+
+  test('a revocation that the provider did not take is tried again', async () => {
+    const { user, one, two } = await withTwo('ines');
+    const revoked = () => world.provider.stats.count({ path: '/token/revocation', method: 'POST' });
+    const { access_token: token } = await world.exchange(user);
+    const before = revoked();
+    world.intercept(() => ({ status: 503 }), '/token/revocation');
+    await world.api.remove(user.me_token, one.id);
+    await eventually('both tokens were tried', () => revoked() === before + 2);
+    assert.equal(await world.owner(token), 'ines-one');
+    world.intercept();
+
+    await world.advance(3600);
+    await world.api.remove(user.me_token, two.id);
+    await eventually('the provider refuses the first token', async () => await world.owner(token) === undefined);
+  });
+
   test('nobody deletes the account of another user, or one that does not exist', async () => {
     const owner = await world.signIn('heidi');
     const account = await world.connect(owner);

@@ -190,11 +190,12 @@ export class World {
   }
 
   /**
-   * Lets `handler` answer the vault's token requests instead of the provider, until it is called
-   * again without one. The provider still counts them.
+   * Lets `handler` answer the vault's token requests (or revocations) instead of the provider, until
+   * it is called again without one. The provider still counts them.
    */
-  intercept(handler) {
-    this.#intercept = handler && ((request) => (this.#upstream.has(request.client) ? handler(request) : undefined));
+  intercept(handler, path = '/token') {
+    const meant = (request) => request.path === path && this.#upstream.has(request.client);
+    this.#intercept = handler && ((request) => (meant(request) ? handler(request) : undefined));
   }
 
   /** Signs a user in through a client of the identity provider. */

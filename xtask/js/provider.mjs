@@ -17,6 +17,9 @@ export const ME_SCOPES = [
   'delete:me:connected_accounts',
 ];
 
+/** Requests that `onTokenRequest` is asked about. */
+const ASKED_FIRST = ['/token', '/token/revocation'];
+
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
@@ -34,9 +37,9 @@ const DAY = 24 * HOUR;
  * @param {number} [options.accessTokenTtl] seconds an opaque (`demo`) access token lives
  * @param {number} [options.userTokenTtl]   seconds a user's JWT access token lives
  * @param {number} [options.idTokenTtl]     seconds an id_token lives
- * @param {(request: {client: string, grant: string, params: URLSearchParams}) => any}
- *   [options.onTokenRequest] is asked, and awaited, before each token request. It returns nothing,
- *   or `{status, headers?, body?}` to be sent instead of the provider's answer, or `{lose: true}`:
+ * @param {(request: {path: string, client: string, grant?: string, params: URLSearchParams}) => any}
+ *   [options.onTokenRequest] is asked, and awaited, before each request at the token and the
+ *   revocation endpoint. It returns nothing, or `{status, headers?, body?}` to be sent instead of the provider's answer, or `{lose: true}`:
  *   the provider does its work and the connection breaks before the answer
  * @param {{client_id: string, connections: string[]}} [options.app] serves the page at /app
  * @returns {Promise<{issuer: string, close(): Promise<void>, stats: Traffic}>}
@@ -60,7 +63,7 @@ export async function startProvider(options) {
     try {
       if (app?.(request, response)) return;
       const record = stats.watch(request, response);
-      if (record.path === '/token' && request.method === 'POST') {
+      if (ASKED_FIRST.includes(record.path) && request.method === 'POST') {
         // oidc-provider takes a body that somebody else has read from `request.body`.
         request.body = await readBody(request);
         const params = stats.describe(record, request, request.body);

@@ -102,6 +102,7 @@ fn refused(failure: &Failure) -> Denied {
         Failure::Misconfigured(code) => (Denied::ProviderMisconfigured, code.as_str()),
         Failure::Unavailable { .. } => (Denied::ProviderUnavailable, "unavailable"),
         Failure::Ambiguous => (Denied::ProviderUnavailable, "ambiguous"),
+        Failure::OtherUser => (Denied::Identity, "other_user"),
     };
     log::event(&Event::new("code_not_redeemed", reason));
     denied

@@ -71,14 +71,16 @@ impl Inner {
         let provider = match found {
             Ok(provider) => provider,
             Err(reason) => {
-                // The provider was not asked, so nothing about the grant is in doubt.
+                // The provider was not asked: as good as one that says it did nothing.
                 let failure = match reason {
                     NoProvider::Unavailable => Failure::Unavailable { retry_after: None },
                     NoProvider::Incomplete => Failure::Misconfigured("metadata".into()),
                 };
-                let before = Grant { intent: None, ..grant.clone() };
+                let now = clock::now();
+                let intent = refresh::begin(&grant, &token, now);
+                let begun = Grant { intent: Some(intent), ..grant.clone() };
                 let asked = asked(&token, selector, &account, None);
-                let settlement = refresh::settle(&before, &asked, Err(failure), clock::now());
+                let settlement = refresh::settle(&begun, &asked, Err(failure), now);
                 return commit(open, &grant, &token, &account, selector, settlement);
             }
         };
@@ -94,14 +96,15 @@ impl Inner {
         // The platform holds the request back until the intent is durable.
         let received = outbound::send(&request, TOKEN_TIME).await;
         let now = clock::now();
-        let answer = answer::read(&received, &connection.scope_separator, now);
-        log_failure(open, id, answer.as_ref().err());
         let asked = Asked {
             default_expires_in: connection.default_expires_in,
             ..asked(&token, selector, &account, Some(&provider))
         };
+        let answer = answer::read(&received, &connection.scope_separator, now)
+            .and_then(|tokens| refresh::of_same_user(&asked, tokens));
+        log_failure(open, id, answer.as_ref().err());
         let settlement = refresh::settle(&grant, &asked, answer, now);
-        open.store.drop_job(&recover)?;
+        open.store.drop_jobs(|job| *job == recover)?;
         commit(open, &grant, &token, &account, selector, settlement)?;
         self.schedule(open).await
     }
@@ -178,7 +181,7 @@ fn commit(
             let sealed = seal(open, id, &renewal)?;
             let (generation, now) = (renewal.grant.generation, clock::now());
             for (field, envelope) in ["refresh_token", "access_token"].into_iter().zip(sealed) {
-                open.store.add_job(&revoke_job(id, field, generation, envelope), now)?;
+                open.store.add_job(&revoke_job(account, field, generation, envelope), now)?;
             }
             Ok(())
         }
@@ -232,6 +235,7 @@ fn log_failure(open: &Open, id: &AccountId, failure: Option<&Failure>) {
         Some(Failure::Misconfigured(code)) => code.as_str(),
         Some(Failure::Unavailable { .. }) => "unavailable",
         Some(Failure::Ambiguous) => "ambiguous",
+        Some(Failure::OtherUser) => "other_user",
     };
     log::event(&Event {
         connection: Some(open.connection_name.clone()),

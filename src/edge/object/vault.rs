@@ -1,6 +1,7 @@
 //! `Vault`: one user's accounts at one connection.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 use zeroize::Zeroizing;
@@ -22,6 +23,9 @@ use crate::vault::record::{
     AccessTokenRecord, Account, AccountState, AccountView, Grant, Selector,
 };
 use crate::vault::release::{self, Problem, Step, Want};
+
+/// When jobs that could not be looked at are tried again.
+const RETRY_JOBS: Duration = Duration::from_mins(5);
 
 /// How often one exchange looks again after a refresh before it gives up.
 const LOOKS: usize = 3;
@@ -55,6 +59,8 @@ impl DurableObject for Vault {
                 Trouble::Misconfigured => "misconfigured".to_owned(),
             };
             log::event(&Event::new("jobs_failed", reason));
+            // The jobs are still there; without this nothing would wake for them.
+            self.inner.state.storage().set_alarm(RETRY_JOBS).await?;
         }
         Response::empty()
     }
@@ -152,18 +158,23 @@ impl Inner {
 
     async fn delete(&self, open: &Open, id: &AccountId) -> Result<Answer, Trouble> {
         let store = &open.store;
-        if !store.exists()? || !store.accounts()?.iter().any(|account| account.id == *id) {
+        if !store.exists()? {
             return Ok(Answer::Deleted(false));
         }
+        let accounts = store.accounts()?;
+        let Some(account) = accounts.iter().find(|account| account.id == *id) else {
+            return Ok(Answer::Deleted(false));
+        };
         let now = clock::now();
         // The refresh token first: at most providers its end is the grant's (RFC 7009 §2.1).
         if let Some(Sealed { record, envelope: Some(envelope) }) = store.grant(id)? {
-            store.add_job(&revoke_job(id, "refresh_token", record.generation, envelope), now)?;
+            store
+                .add_job(&revoke_job(account, "refresh_token", record.generation, envelope), now)?;
         }
         for token in store.access_tokens(id)? {
             if let Some(envelope) = token.envelope {
                 let generation = token.record.generation;
-                store.add_job(&revoke_job(id, "access_token", generation, envelope), now)?;
+                store.add_job(&revoke_job(account, "access_token", generation, envelope), now)?;
             }
         }
         store.drop_account(id)?;
@@ -174,17 +185,18 @@ impl Inner {
 
 /// A job to revoke a token that is already sealed.
 pub(super) fn revoke_job(
-    account: &AccountId,
+    account: &Account,
     field: &str,
     generation: u64,
     envelope: Vec<u8>,
 ) -> Job {
     Job::Revoke {
-        account: account.clone(),
+        account: account.id.clone(),
         field: field.to_owned(),
         generation,
         envelope: encoding::base64url(envelope),
         attempt: 0,
+        user: account.identity.id.clone(),
     }
 }
 
@@ -278,6 +290,7 @@ fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
     let envelope = open.seal(&account.id, "access_token", generation, &new.access_token)?;
     let grant = Grant::new(generation, sealed_refresh.is_some(), new.scopes.clone());
     // One write from here on.
+    open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref()))?;
     open.store.put_account(&account)?;
     open.store.put_grant(&account.id, &grant, sealed_refresh)?;
     open.store.drop_access_tokens(&account.id)?;

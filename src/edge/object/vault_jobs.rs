@@ -17,6 +17,9 @@ use crate::secret::Secret;
 use crate::vault::jobs::Job;
 use crate::vault::record::Selector;
 
+/// Most jobs that one alarm runs.
+const JOBS_AT_ONCE: usize = 20;
+
 impl Inner {
     /// Sets the alarm to the earliest job, or takes it back.
     pub(super) async fn schedule(&self, open: &Open) -> Result<(), Trouble> {
@@ -34,50 +37,42 @@ impl Inner {
 
     /// Runs what is due. A job that fails is not in the way of the others.
     pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), Trouble> {
-        let Some((user, connection)) =
-            super::vault_store::VaultStore(self.state.storage().sql()).owner()?
-        else {
+        let store = super::vault_store::VaultStore(self.state.storage().sql());
+        let Some((user, connection)) = store.owner()? else {
             return Ok(());
         };
         let open = self.open(user, connection)?;
         let now = clock::now();
-        for (id, job) in open.store.due_jobs(now)? {
-            let again = match &job {
-                Job::Recover { account, generation } => {
-                    self.recover(&open, account, *generation).await?;
-                    None
-                }
-                Job::Revoke { .. } => {
-                    if self.revoke(&open, &job).await {
-                        None
-                    } else {
-                        job.again(now)
-                    }
-                }
+        for _ in 0..JOBS_AT_ONCE {
+            // Looked up each time: while one runs, a reconnect may take others back.
+            let Some((id, _, job)) = store.jobs()?.into_iter().find(|(_, due, _)| *due <= now)
+            else {
+                break;
             };
-            open.store.end_job(id)?;
-            if let Some((job, due)) = again {
-                open.store.add_job(&job, due)?;
+            let done = match &job {
+                Job::Recover { account, generation } => {
+                    self.recover(&open, account, *generation).await
+                }
+                Job::Revoke { .. } => self.revoke(&open, &job).await,
+            };
+            let taken_back = !store.end_job(id)?;
+            if let (false, false, Some((job, due))) = (done, taken_back, job.again(now)) {
+                store.add_job(&job, due)?;
             }
         }
         self.schedule(&open).await
     }
 
     /// Takes up a refresh whose answer was never settled: the object was stopped in between.
-    async fn recover(
-        self: &Rc<Self>,
-        open: &Open,
-        account: &AccountId,
-        generation: u64,
-    ) -> Result<(), Trouble> {
-        let grant = open.store.grant(account)?.map(|sealed| sealed.record);
+    /// `false`: that was not possible.
+    async fn recover(self: &Rc<Self>, open: &Open, account: &AccountId, generation: u64) -> bool {
+        let Ok(grant) = open.store.grant(account) else {
+            return false;
+        };
         let unsettled = grant
-            .and_then(|grant| grant.intent)
+            .and_then(|sealed| sealed.record.intent)
             .is_some_and(|intent| intent.generation == generation);
-        if unsettled {
-            self.refresh(open, account, Selector::default()).await?;
-        }
-        Ok(())
+        !unsettled || self.refresh(open, account, Selector::default()).await.is_ok()
     }
 
     /// Revokes a token. `true`: done, or never possible.

@@ -187,27 +187,34 @@ impl VaultStore {
         self.run(insert, row).map(drop)
     }
 
-    /// Takes back a job that is not needed any more.
-    pub fn drop_job(&self, job: &Job) -> Result<(), Trouble> {
-        self.run("DELETE FROM jobs WHERE payload = ?", vec![payload(job)?.into()]).map(drop)
+    /// Takes back the jobs that this picks.
+    pub fn drop_jobs(&self, pick: impl Fn(&Job) -> bool) -> Result<(), Trouble> {
+        for (id, _, job) in self.jobs()? {
+            if pick(&job) {
+                self.end_job(id)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Jobs that are due, with their ids. One of a version that reads otherwise is passed over.
-    pub fn due_jobs(&self, now: UnixSeconds) -> Result<Vec<(i64, Job)>, Trouble> {
-        let query = "SELECT id, payload FROM jobs WHERE due <= ? ORDER BY due, id LIMIT 20";
+    /// Jobs with their ids and when they are due, the earliest first. One of a version that reads
+    /// otherwise is passed over.
+    pub fn jobs(&self) -> Result<Vec<(i64, UnixSeconds, Job)>, Trouble> {
+        let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
         let mut jobs = Vec::new();
-        for mut row in self.run(query, vec![sql::integer(now)?])? {
-            let id = row.integer()?;
+        for mut row in self.run(query, vec![])? {
+            let (id, due) = (row.integer()?, row.integer()?);
             if let Ok(job) = serde_json::from_str(&row.text()?) {
-                jobs.push((id, job));
+                jobs.push((id, due, job));
             }
         }
         Ok(jobs)
     }
 
-    /// Ends a job.
-    pub fn end_job(&self, id: i64) -> Result<(), Trouble> {
-        self.run("DELETE FROM jobs WHERE id = ?", vec![sql::integer(id)?]).map(drop)
+    /// Ends a job. `false`: it was gone already.
+    pub fn end_job(&self, id: i64) -> Result<bool, Trouble> {
+        let delete = "DELETE FROM jobs WHERE id = ? RETURNING id";
+        Ok(!self.run(delete, vec![sql::integer(id)?])?.is_empty())
     }
 
     /// When the earliest job is due.
