@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { chromium } from 'playwright-core';
-import { World } from './harness.mjs';
+import { World, eventually } from './harness.mjs';
 
 const inPath = (name) => (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, name)).find(existsSync);
 const executablePath = process.env.CHROMIUM || inPath('chromium') || inPath('chromium-browser');
@@ -37,7 +37,12 @@ describe('a browser', { timeout: 120_000, skip }, () => {
 
   const button = (page, name) => page.getByRole('button', { name });
   const message = (page) => page.locator('#message');
-  const rows = (page) => page.locator('tbody tr');
+
+  // The list comes after the message.
+  const showsAccounts = (page, number) => eventually(
+    `the page shows ${number} accounts`,
+    async () => await page.locator('tbody tr').count() === number,
+  );
 
   async function signedIn(login) {
     await browser.clearCookies();
@@ -61,7 +66,7 @@ describe('a browser', { timeout: 120_000, skip }, () => {
   test('connects an account, which is then exchanged, and deletes it', async () => {
     const page = await signedIn('paula');
     await connect(page);
-    assert.equal(await rows(page).count(), 1);
+    await showsAccounts(page, 1);
     assert.equal(page.url(), world.page, 'one-time codes stay in the address bar');
 
     const user = await world.signIn('paula');
@@ -69,7 +74,7 @@ describe('a browser', { timeout: 120_000, skip }, () => {
 
     await button(page, 'Delete').click();
     await message(page).filter({ hasText: 'Deleted.' }).waitFor();
-    assert.equal(await rows(page).count(), 0);
+    await showsAccounts(page, 0);
     assert.deepEqual(await world.accounts(user), []);
     await page.close();
   });
@@ -80,7 +85,7 @@ describe('a browser', { timeout: 120_000, skip }, () => {
     await button(page, 'Connect demo').click();
     await page.getByRole('link', { name: /cancel/i }).click();
     await message(page).filter({ hasText: /\S/ }).waitFor();
-    assert.equal(await rows(page).count(), 1);
+    await showsAccounts(page, 1);
     await page.close();
   });
 
