@@ -85,6 +85,10 @@ impl Wrangler {
                 if answer.status == "200" {
                     return Ok(());
                 }
+                let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+                if let Some(reason) = configuration_error(&log) {
+                    bail!("the configuration cannot be worked with: {reason}");
+                }
                 if first_answer.get_or_insert_with(Instant::now).elapsed() > HEALTHY_WITHIN {
                     let (status, body, log) = (answer.status, answer.body, self.log.display());
                     bail!("the Worker answers {status} to GET /health: {body}\nIts log is {log}");
@@ -125,6 +129,13 @@ fn follow(output: impl Read + Send + 'static, mut log: File) {
     });
 }
 
+/// What the Worker logged about its configuration.
+fn configuration_error(log: &str) -> Option<String> {
+    let line = log.lines().rev().find(|line| line.contains(r#""event":"configuration_error""#))?;
+    let event: serde_json::Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
+    event.get("reason")?.as_str().map(str::to_owned)
+}
+
 struct Answer {
     status: String,
     body: String,
@@ -151,6 +162,13 @@ fn parse_answer(text: &str) -> Option<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_log_says_what_is_wrong_with_a_configuration() {
+        let log = "ready\n[log] {\"event\":\"configuration_error\",\"reason\":\"CLIENTS.a: is odd\"}\nGET\n";
+        assert_eq!(configuration_error(log).unwrap(), "CLIENTS.a: is odd");
+        assert_eq!(configuration_error("{\"event\":\"other\"}\n"), None);
+    }
 
     #[test]
     fn an_answer_has_a_status_and_a_body() {
