@@ -164,25 +164,23 @@ impl Problem {
     }
 }
 
-/// One line of the operator's log, in JSON.
+/// One line of the operator's log, in JSON, about something that no request waits for. What was
+/// asked has [`crate::request_line::RequestLine`].
 #[derive(Debug, Clone, Serialize)]
 pub struct Event {
-    /// What happened, such as `exchange_refused`.
+    /// What happened, such as `reconnect_required`.
     pub event: &'static str,
     /// Why: a stable word.
     pub reason: String,
-    /// The client, if known and authenticated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_id: Option<String>,
     /// The connection, if known to the configuration.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
 }
 
 impl Event {
-    /// An event without client and connection.
+    /// An event without a connection.
     pub fn new(event: &'static str, reason: impl Into<String>) -> Self {
-        Self { event, reason: reason.into(), client_id: None, connection: None }
+        Self { event, reason: reason.into(), connection: None }
     }
 
     /// The line.

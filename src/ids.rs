@@ -112,6 +112,13 @@ impl ObjectNames {
         self.name(&["issuer-keys", issuer])
     }
 
+    /// How the log names a user: the same user is the same 16 hex digits, and nobody who lacks the
+    /// key can tell who it is.
+    pub fn log_name(&self, user: &UserId) -> String {
+        let mac = self.mac(&["log", &user.issuer, &user.subject]);
+        encoding::hex(mac.split_at(8).0)
+    }
+
     /// What the object [`KEY_CHECK`] remembers, to notice that a deployment came up with another
     /// key and would see an empty vault.
     pub fn check_value(&self) -> String {
@@ -158,6 +165,20 @@ mod tests {
         {
             assert_eq!(AccountId::parse(refused), None, "{refused:?}");
         }
+    }
+
+    #[test]
+    fn the_log_names_a_user_alike_each_time_and_others_otherwise() {
+        let names = ObjectNames::new([1; 32]);
+        let user = |issuer: &str, subject: &str| UserId {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+        };
+        let name = names.log_name(&user("a", "bc"));
+        assert_eq!(name.len(), 16);
+        assert_eq!(name, names.log_name(&user("a", "bc")));
+        assert_ne!(name, names.log_name(&user("ab", "c")));
+        assert_ne!(name, ObjectNames::new([2; 32]).log_name(&user("a", "bc")));
     }
 
     #[test]

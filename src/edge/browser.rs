@@ -3,13 +3,12 @@
 use worker::{Env, Response};
 
 use super::http::{self, Incoming};
-use super::log;
 use super::objects::{self, NoAnswer};
 use crate::config::Config;
 use crate::connect::browser;
 use crate::connect::record::Denied;
-use crate::error::Event;
 use crate::message::connect::{Answer, Ask};
+use crate::request_line::RequestLine;
 use crate::secret::Secret;
 
 /// `GET /connected-accounts/connect?ticket=`: on to the provider.
@@ -17,10 +16,11 @@ pub async fn open_ticket(
     incoming: &Incoming,
     env: &Env,
     config: &Config,
+    line: &mut RequestLine,
 ) -> worker::Result<Response> {
     let ticket = match browser::ticket(incoming.query.expose()) {
         Ok(ticket) => ticket,
-        Err(denied) => return refuse(denied),
+        Err(denied) => return refuse(line, denied),
     };
     let session = config.names.connect_session(&ticket.session);
     let ask = Ask::Open { ticket: ticket.secret };
@@ -29,9 +29,9 @@ pub async fn open_ticket(
             let cookie = browser::set_cookie(&ticket.session, &cookie, &config.public_url);
             http::redirect(&Secret::new(location), &cookie)
         }
-        Ok(Answer::Denied(denied)) => refuse(denied),
-        Ok(_) => refuse(Denied::NotStored),
-        Err(error) => no_answer(error),
+        Ok(Answer::Denied(denied)) => refuse(line, denied),
+        Ok(_) => refuse(line, Denied::NotStored),
+        Err(error) => no_answer(line, error),
     }
 }
 
@@ -41,7 +41,9 @@ pub async fn callback(
     connection: &str,
     env: &Env,
     config: &Config,
+    line: &mut RequestLine,
 ) -> worker::Result<Response> {
+    line.connection = config.connections.get_key_value(connection).map(|(name, _)| name.clone());
     let cookies = incoming.header("cookie").map(Secret::new);
     let parsed = browser::callback(
         incoming.query.expose(),
@@ -51,7 +53,7 @@ pub async fn callback(
     );
     let (session, back) = match parsed {
         Ok(parsed) => parsed,
-        Err(denied) => return refuse(denied),
+        Err(denied) => return refuse(line, denied),
     };
     let name = config.names.connect_session(&session);
     match objects::ask(env, &name, &Ask::Return(back)).await {
@@ -59,21 +61,22 @@ pub async fn callback(
             let cookie = browser::clear_cookie(&session, &config.public_url);
             http::redirect(&location, &Secret::new(cookie))
         }
-        Ok(Answer::Denied(denied)) => refuse(denied),
-        Ok(_) => refuse(Denied::NotStored),
-        Err(error) => no_answer(error),
+        Ok(Answer::Denied(denied)) => refuse(line, denied),
+        Ok(_) => refuse(line, Denied::NotStored),
+        Err(error) => no_answer(line, error),
     }
 }
 
-fn no_answer(error: NoAnswer) -> worker::Result<Response> {
-    refuse(match error {
+fn no_answer(line: &mut RequestLine, error: NoAnswer) -> worker::Result<Response> {
+    let denied = match error {
         NoAnswer::Unavailable => Denied::NotStored,
         NoAnswer::KeyUnavailable | NoAnswer::Misconfigured => Denied::ProviderMisconfigured,
-    })
+    };
+    refuse(line, denied)
 }
 
-fn refuse(denied: Denied) -> worker::Result<Response> {
-    log::event(&Event::new("connect_refused", format!("{denied:?}")));
+fn refuse(line: &mut RequestLine, denied: Denied) -> worker::Result<Response> {
+    line.reason = Some(format!("{denied:?}"));
     let (status, html) = browser::page(denied);
     http::page(status, html)
 }

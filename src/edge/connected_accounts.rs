@@ -5,18 +5,19 @@ use worker::{Env, Response};
 
 use super::http::{self, Incoming};
 use super::objects::{self, NoAnswer};
-use super::{clock, key_check, log, tokens};
+use super::{clock, key_check, tokens};
 use crate::config::{Client, Config};
 use crate::connect::listing::{self, Page};
 use crate::connect::policy::{self, CREATE, DELETE, READ};
 use crate::connect::record::TICKET_LIFETIME;
 use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
-use crate::error::{Event, Problem, ValidationError};
+use crate::error::{Problem, ValidationError};
 use crate::ids::{AccountId, UserId};
 use crate::jwt::Refusal;
 use crate::jwt::access_token::AccessToken;
 use crate::message::vault::{Act, Answer, Ask};
 use crate::message::{connect, directory, registry};
+use crate::request_line::RequestLine;
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
 
@@ -26,18 +27,18 @@ pub async fn serve(
     rest: &str,
     env: &Env,
     config: &Config,
+    line: &mut RequestLine,
 ) -> worker::Result<Response> {
     let origin = incoming.header("origin");
     let allowed = origin.filter(|origin| policy::preflight_allowed(config, origin));
     let mut response = if incoming.method == "OPTIONS" {
         preflight()?
     } else {
-        match answer(incoming, rest, env, config).await {
+        match answer(incoming, rest, env, config, line).await {
             Ok((204, _)) => Response::empty()?.with_status(204),
             Ok((status, body)) => http::json(status, &body)?,
             Err(problem) => {
-                let reason = format!("{}: {}", problem.status, problem.detail);
-                log::event(&Event::new("connected_accounts_refused", reason));
+                line.reason.get_or_insert_with(|| problem.detail.clone());
                 http::problem(&problem)?
             }
         }
@@ -64,29 +65,35 @@ fn preflight() -> worker::Result<Response> {
 
 type Answered = Result<(u16, Value), Problem>;
 
-async fn answer(mut incoming: Incoming, rest: &str, env: &Env, config: &Config) -> Answered {
+async fn answer(
+    mut incoming: Incoming,
+    rest: &str,
+    env: &Env,
+    config: &Config,
+    line: &mut RequestLine,
+) -> Answered {
     let wrong_method = |allow: &str| Problem::new(405, format!("Use {allow}."));
     let method = incoming.method.clone();
     match (rest, method.as_str()) {
         ("connect", "POST") => {
-            let caller = Caller::of(&incoming, CREATE, env, config).await?;
+            let caller = Caller::of(&incoming, CREATE, env, config, line).await?;
             let body = read_body(&mut incoming).await?;
             let content_type = incoming.header("content-type");
-            caller.connect(request::read(content_type.as_deref(), &body)?).await
+            caller.connect(request::read(content_type.as_deref(), &body)?, line).await
         }
         ("complete", "POST") => {
-            let caller = Caller::of(&incoming, CREATE, env, config).await?;
+            let caller = Caller::of(&incoming, CREATE, env, config, line).await?;
             let body = read_body(&mut incoming).await?;
             let content_type = incoming.header("content-type");
-            caller.complete(request::read(content_type.as_deref(), &body)?).await
+            caller.complete(request::read(content_type.as_deref(), &body)?, line).await
         }
         ("accounts", "GET") => {
-            let caller = Caller::of(&incoming, READ, env, config).await?;
+            let caller = Caller::of(&incoming, READ, env, config, line).await?;
             let page = Page::read(incoming.query.expose())?;
             Ok((200, page.accounts(&caller.accounts(&page).await?)))
         }
         ("connections", "GET") => {
-            let caller = Caller::of(&incoming, READ, env, config).await?;
+            let caller = Caller::of(&incoming, READ, env, config, line).await?;
             let page = Page::read(incoming.query.expose())?;
             Ok((200, page.connections(config, caller.client)))
         }
@@ -94,12 +101,12 @@ async fn answer(mut incoming: Incoming, rest: &str, env: &Env, config: &Config) 
         ("accounts" | "connections", _) => Err(wrong_method("GET")),
         (rest, method) => match (rest.strip_prefix("accounts/"), method) {
             (Some(id), "DELETE") => {
-                let caller = Caller::of(&incoming, DELETE, env, config).await?;
+                let caller = Caller::of(&incoming, DELETE, env, config, line).await?;
                 let id = AccountId::parse(id).ok_or_else(|| {
                     let detail = "must be the id of a connected account: cac_ and letters, digits";
                     Problem::invalid(vec![ValidationError { detail, field: "id" }])
                 })?;
-                caller.delete(&id).await
+                caller.delete(&id, line).await
             }
             (Some(_), _) => Err(wrong_method("DELETE")),
             (None, _) => Err(Problem::new(404, "There is nothing at this address.")),
@@ -128,19 +135,22 @@ impl<'a> Caller<'a> {
         scope: &'static str,
         env: &'a Env,
         config: &'a Config,
+        line: &mut RequestLine,
     ) -> Result<Self, Problem> {
         let authorization = incoming.header("authorization").map(Secret::new);
         let bearer = policy::bearer(authorization.as_ref().map(Secret::expose))?;
         let verified =
             tokens::verify_access_token(env, config, &Secret::new(bearer), clock::now()).await;
         let token = verified.map_err(|refusal| {
-            log::event(&Event::new("access_token_refused", refusal.reason()));
+            line.reason = Some(refusal.reason().to_owned());
             match refusal {
                 Refusal::KeysUnavailable => Problem::unavailable(5),
                 _ => policy::refused(),
             }
         })?;
+        line.user = Some(config.names.log_name(&token.user));
         let client = policy::check(config, &token, scope)?;
+        line.client_id = Some(token.client_id.clone());
         policy::check_origin(client, incoming.header("origin").as_deref())?;
         Ok(Self { token, client, env, config })
     }
@@ -149,10 +159,11 @@ impl<'a> Caller<'a> {
         &self.token.user
     }
 
-    async fn connect(&self, body: ConnectBody) -> Answered {
+    async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> Answered {
         let Self { token, client, env, config } = self;
         let find = |name: &str| config.connections.get(name).cloned();
         let session = body.begin(&token.user, &token.client_id, client, find)?;
+        line.connection = Some(session.begin.connection.clone());
         key_check::remember(env, config).await.map_err(unavailable)?;
         // The wider object first: whoever has an account can be found from the registry down.
         let add_user = registry::Ask::Add { user: token.user.clone() };
@@ -178,17 +189,14 @@ impl<'a> Caller<'a> {
         ))
     }
 
-    async fn complete(&self, body: CompleteBody) -> Answered {
+    async fn complete(&self, body: CompleteBody, line: &mut RequestLine) -> Answered {
         let (session, complete) = body.complete(self.user(), &self.token.client_id)?;
         let name = self.config.names.connect_session(&session);
         let ask = connect::Ask::Complete(complete);
         match objects::ask(self.env, &name, &ask).await.map_err(unavailable)? {
             connect::Answer::Completed { account, connection } => {
-                log::event(&Event {
-                    client_id: Some(self.token.client_id.clone()),
-                    connection: Some(connection.clone()),
-                    ..Event::new("account_connected", account.id.to_string())
-                });
+                line.connection = Some(connection.clone());
+                line.account = Some(account.id.to_string());
                 Ok((201, listing::account_item(&account, &connection)))
             }
             connect::Answer::Denied(denied) => Err(policy::completion_denied(denied)),
@@ -212,15 +220,12 @@ impl<'a> Caller<'a> {
 
     /// Deletes wherever the account is. An id that is nobody's, or another user's, is as good as
     /// deleted: it is not among this user's accounts.
-    async fn delete(&self, id: &AccountId) -> Answered {
+    async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> Answered {
         for connection in self.connections().await? {
             let act = Act::Delete { account: id.clone() };
             if let Answer::Deleted(true) = self.ask_vault(&connection, act).await? {
-                log::event(&Event {
-                    client_id: Some(self.token.client_id.clone()),
-                    connection: Some(connection),
-                    ..Event::new("account_deleted", id.to_string())
-                });
+                line.connection = Some(connection);
+                line.account = Some(id.to_string());
                 break;
             }
         }

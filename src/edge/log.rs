@@ -1,12 +1,18 @@
-//! The operator's log: one JSON line per event.
+//! The operator's log: one JSON line per request, and one per event that no request waits for.
 
 use worker::console_log;
 
 use crate::error::Event;
+use crate::request_line::RequestLine;
 
 /// Writes one line.
 pub fn event(event: &Event) {
     console_log!("{}", event.line());
+}
+
+/// Writes the line of a request.
+pub fn request(line: &RequestLine) {
+    console_log!("{}", line.line());
 }
 
 /// The kind of a platform error. Its text is not logged: it may quote what was being handled.

@@ -20,8 +20,8 @@ mod tokens;
 
 use worker::{Context, Env, Request, Response, event};
 
-use crate::error::Event;
 use crate::metadata;
+use crate::request_line::{self, RequestLine};
 use http::Incoming;
 
 /// One request. Always answers `Ok`: the platform would log an `Err` whole.
@@ -34,19 +34,27 @@ async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<
     if incoming.path == "/test-clock" {
         return clock::set(incoming).await;
     }
-    match route(incoming, &env).await {
+    let started = worker::Date::now().as_millis();
+    let route = request_line::route(&incoming.method, &incoming.path);
+    let mut line = RequestLine { route, ..RequestLine::default() };
+    let answer = match answer(incoming, &env, &mut line).await {
         Ok(response) => Ok(response),
         Err(error) => {
             // The platform's own words: they are about building answers, which hold no secrets
             // when they fail; still only their kind is logged.
-            log::event(&Event::new("answer_failed", log::kind(&error)));
+            line.reason = Some(format!("answer_failed: {}", log::kind(&error)));
             Response::error("internal error", 500)
         }
-    }
+    };
+    line.status = answer.as_ref().map_or(500, Response::status_code);
+    line.duration_ms = worker::Date::now().as_millis().saturating_sub(started);
+    log::request(&line);
+    answer
 }
 
-async fn route(incoming: Incoming, env: &Env) -> worker::Result<Response> {
+async fn answer(incoming: Incoming, env: &Env, line: &mut RequestLine) -> worker::Result<Response> {
     let Some(config) = configuration::load(env) else {
+        line.reason = Some("configuration_error".to_owned());
         return http::configuration_error();
     };
     let path = incoming.path.clone();
@@ -62,19 +70,21 @@ async fn route(incoming: Incoming, env: &Env) -> worker::Result<Response> {
             http::read_only(&method, || http::document(&metadata::protected_resource(&config)))
         }
         "/oauth/token" if method == "POST" => {
-            token_endpoint::exchange(incoming, env, &config).await
+            token_endpoint::exchange(incoming, env, &config, line).await
         }
         "/oauth/token" => http::method_not_allowed("POST"),
         "/connected-accounts/connect" if method == "GET" => {
-            browser::open_ticket(&incoming, env, &config).await
+            browser::open_ticket(&incoming, env, &config, line).await
         }
         "/connected-accounts/connect" => http::method_not_allowed("GET"),
         path => {
             match (path.strip_prefix("/me/v1/connected-accounts/"), path.strip_prefix("/callback/"))
             {
-                (Some(rest), _) => connected_accounts::serve(incoming, rest, env, &config).await,
+                (Some(rest), _) => {
+                    connected_accounts::serve(incoming, rest, env, &config, line).await
+                }
                 (_, Some(connection)) if method == "GET" => {
-                    browser::callback(&incoming, connection, env, &config).await
+                    browser::callback(&incoming, connection, env, &config, line).await
                 }
                 (_, Some(_)) => http::method_not_allowed("GET"),
                 (None, None) => http::not_found(),

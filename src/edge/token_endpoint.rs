@@ -4,9 +4,9 @@ use worker::{Env, Response};
 
 use super::http::{self, Incoming};
 use super::objects::{self, NoAnswer};
-use super::{clock, crypto, key_check, log, tokens};
+use super::{clock, crypto, key_check, tokens};
 use crate::config::{Client, Config, GrantType, ScopePolicy};
-use crate::error::{Event, OAuthError};
+use crate::error::OAuthError;
 use crate::exchange::answer;
 use crate::exchange::client_auth::{self, Proof};
 use crate::exchange::policy::{self, Forbidden};
@@ -15,6 +15,7 @@ use crate::jwt::access_token::AccessToken;
 use crate::jwt::compact::Compact;
 use crate::jwt::{Refusal, assertion};
 use crate::message::vault::{Act, Answer, Ask};
+use crate::request_line::RequestLine;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
@@ -23,57 +24,58 @@ pub async fn exchange(
     mut incoming: Incoming,
     env: &Env,
     config: &Config,
+    line: &mut RequestLine,
 ) -> worker::Result<Response> {
     let content_type = incoming.header("content-type");
     let authorization = incoming.header("authorization").map(Secret::new);
-    let Some(body) = incoming.body(MAX_BODY).await else {
-        let error = OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB");
-        return http::oauth_error(&error);
-    };
-    let authorization = authorization.as_ref().map(Secret::expose);
-    let request = match request::read(content_type.as_deref(), authorization, &body) {
-        Ok(request) => request,
-        Err(error) => return http::oauth_error(&error),
-    };
-    let grant = request.grant;
-    match answer_to(&request, env, config).await {
-        Ok(answer) => http::json(200, &answer),
-        Err(refused) => {
-            log::event(&Event {
-                client_id: refused.client_id,
-                connection: config
-                    .connections
-                    .contains_key(&request.connection)
-                    .then(|| request.connection.clone()),
-                ..Event::new("exchange_refused", refused.reason)
-            });
-            http::oauth_error(&refused.error.for_grant(grant))
+    let read = match incoming.body(MAX_BODY).await {
+        None => Err(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB")),
+        Some(body) => {
+            let authorization = authorization.as_ref().map(Secret::expose);
+            request::read(content_type.as_deref(), authorization, &body)
         }
-    }
+    };
+    let refused = match read {
+        Ok(request) => {
+            let known = config.connections.get_key_value(&request.connection);
+            line.connection = known.map(|(name, _)| name.clone());
+            match answer_to(&request, env, config, line).await {
+                Ok(answer) => return http::json(200, &answer),
+                Err(refused) => {
+                    Refused { error: refused.error.for_grant(request.grant), ..refused }
+                }
+            }
+        }
+        Err(error) => Refused::new(error),
+    };
+    line.error = Some(refused.error.code);
+    line.reason = refused.reason;
+    http::oauth_error(&refused.error)
 }
 
-/// What leaves, what is logged, and of whom.
+/// What leaves, and what more is logged.
 struct Refused {
     error: OAuthError,
-    reason: String,
-    client_id: Option<String>,
+    reason: Option<String>,
 }
 
 impl Refused {
     fn new(error: OAuthError) -> Self {
-        let reason = error.code.to_owned();
-        Self { error, reason, client_id: None }
+        Self { error, reason: None }
+    }
+
+    fn because(error: OAuthError, reason: &str) -> Self {
+        Self { error, reason: Some(reason.to_owned()) }
     }
 
     fn forbidden(forbidden: Forbidden, grant: GrantType) -> Self {
-        let error = forbidden.answer(grant);
-        Self { reason: format!("{}: {}", error.code, forbidden.reason()), ..Self::new(error) }
+        Self::because(forbidden.answer(grant), forbidden.reason())
     }
 
     fn subject(refusal: Refusal, grant: GrantType) -> Self {
         if refusal == Refusal::KeysUnavailable {
             let error = OAuthError::unavailable("the issuer's keys cannot be had now", 5);
-            return Self { reason: refusal.reason().to_owned(), ..Self::new(error) };
+            return Self::because(error, refusal.reason());
         }
         Self::forbidden(Forbidden::SubjectToken(refusal), grant)
     }
@@ -83,27 +85,31 @@ async fn answer_to(
     request: &TokenRequest,
     env: &Env,
     config: &Config,
+    line: &mut RequestLine,
 ) -> Result<serde_json::Value, Refused> {
     let now = clock::now();
     let grant = request.grant;
     let verify = || tokens::verify_access_token(env, config, &request.subject_token, now);
     // A secret without a client id belongs to the client the token was issued to.
     let early = if request.credentials.needs_subject() {
-        Some(verify().await.map_err(|_| Refused::new(request.credentials.refused()))?)
+        let refused =
+            |refusal: Refusal| Refused::because(request.credentials.refused(), refusal.reason());
+        Some(verify().await.map_err(refused)?)
     } else {
         None
     };
     let (client_id, client) = authenticate(request, config, early.as_ref(), now).await?;
-    let known = |refused: Refused| Refused { client_id: Some(client_id.clone()), ..refused };
-    let forbidden = |reason| known(Refused::forbidden(reason, grant));
+    line.client_id = Some(client_id);
+    let forbidden = |reason| Refused::forbidden(reason, grant);
     policy::check_grant(client, grant).map_err(forbidden)?;
     let token = match early {
         Some(token) => token,
-        None => verify().await.map_err(|refusal| known(Refused::subject(refusal, grant)))?,
+        None => verify().await.map_err(|refusal| Refused::subject(refusal, grant))?,
     };
+    line.user = Some(config.names.log_name(&token.user));
     let issuer = policy::issuer_of(config, &token).map_err(forbidden)?;
     policy::check(client, issuer, &token, &request.connection).map_err(forbidden)?;
-    release(request, client, &token, env, config).await.map_err(known)
+    release(request, client, &token, env, config).await
 }
 
 async fn authenticate<'a>(
@@ -114,10 +120,7 @@ async fn authenticate<'a>(
 ) -> Result<(String, &'a Client), Refused> {
     let credentials = &request.credentials;
     let client_id = credentials.client_id(subject).map_err(Refused::new)?;
-    let refused = |reason: &str| Refused {
-        reason: format!("invalid_client: {reason}"),
-        ..Refused::new(credentials.refused())
-    };
+    let refused = |reason: &str| Refused::because(credentials.refused(), reason);
     let client = config.clients.get(&client_id).ok_or_else(|| refused("unknown"))?;
     let Proof::Assertion(jwt) = &credentials.proof else {
         credentials.check_secret(client).map_err(|_| refused("secret"))?;
@@ -164,8 +167,8 @@ async fn release(
         }
         Answer::Problem(problem) => {
             let error = answer::problem(request.grant, &problem);
-            let state = error.connection_state.as_ref().map_or("", |state| state.state);
-            Err(Refused { reason: format!("{}: {state}", error.code), ..Refused::new(error) })
+            let state = error.connection_state.as_ref().map_or("", |told| told.state);
+            Err(Refused::because(error, state))
         }
         _ => Err(no_answer(NoAnswer::Unavailable)),
     }

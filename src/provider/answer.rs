@@ -117,10 +117,17 @@ fn members(body: &str) -> Option<BTreeMap<String, Value>> {
 
 fn error_code(members: &BTreeMap<String, Value>) -> Option<String> {
     match members.get("error")? {
-        Value::String(code) => Some(text::description(code)),
+        Value::String(code) if is_code(code) => Some(code.clone()),
+        Value::String(_) => Some("unregistered".into()),
         Value::Null => None,
         _ => Some("unreadable".into()),
     }
+}
+
+/// Whether an error code looks like one. It is stored and logged, and must carry nothing else.
+fn is_code(code: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (1..=64).contains(&code.len()) && code.bytes().all(plain)
 }
 
 /// RFC 6749 §5.2, and what GitHub says with its 200s.
@@ -275,6 +282,9 @@ mod tests {
             (400, r#"{"error":"unauthorized_client"}"#, "unauthorized_client"),
             (307, "", "redirect"),
             (404, "not found", "http_404"),
+            // A code is stored and logged; what only pretends to be one is neither.
+            (400, r#"{"error":"a b"}"#, "unregistered"),
+            (400, r#"{"error":"no such token: \"x\""}"#, "unregistered"),
         ] {
             let failure = answer(status, body).unwrap_err();
             assert_eq!(failure, Failure::Misconfigured(code.into()), "{status} {body}");

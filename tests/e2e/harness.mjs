@@ -272,6 +272,13 @@ export class World {
     assert.equal(leaked.length, 0, `${leaked.length} secrets stand in the log`);
   }
 
+  /** The lines the vault logged about requests, oldest first. */
+  requestLines() {
+    return this.workerd.log.split('\n')
+      .filter((line) => line.includes('"event":"request"'))
+      .map((line) => JSON.parse(line.slice(line.indexOf('{'))));
+  }
+
   /** Every byte the vault keeps on disk. */
   storedBytes() {
     return readdirSync(this.workerd.state, { recursive: true, withFileTypes: true })

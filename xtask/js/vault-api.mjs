@@ -35,15 +35,20 @@ export async function call(request) {
 }
 
 export class VaultApi {
+  /** Every answer so far. @type {Awaited<ReturnType<typeof call>>[]} */
+  answers = [];
+
   /** @param {string} vault PUBLIC_URL, without trailing slash */
   constructor(vault) {
     this.vault = vault;
   }
 
   /** Any path of the vault; `token` is sent as bearer token. */
-  call(method, path, { token, headers, ...rest } = {}) {
+  async call(method, path, { token, headers, ...rest } = {}) {
     const authorization = token && { authorization: `Bearer ${token}` };
-    return call({ method, url: this.vault + path, headers: { ...authorization, ...headers }, ...rest });
+    const answer = await call({ method, url: this.vault + path, headers: { ...authorization, ...headers }, ...rest });
+    this.answers.push(answer);
+    return answer;
   }
 
   /** Starts a connect. The answer also carries what has to be kept for `complete`. */

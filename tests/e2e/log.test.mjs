@@ -1,0 +1,122 @@
+// What an operator reads, and that neither the log nor an answer holds a secret.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { call } from '../../xtask/js/vault-api.mjs';
+import { PROVIDER_TOKEN_SECONDS, World, describe as show, eventually } from './harness.mjs';
+
+describe('the log', { timeout: 120_000 }, () => {
+  let world;
+
+  before(async () => { world = await World.start(); });
+  after(() => world?.close());
+
+  /** The lines of the requests that `work` makes; as many as it says it made. */
+  async function linesOf(work, number) {
+    const before = world.requestLines().length;
+    await work();
+    await eventually('the lines are there', () => world.requestLines().length >= before + number);
+    return world.requestLines().slice(before);
+  }
+
+  test('has one line for a request, with who and what and how long', async () => {
+    const user = await world.signIn('lena');
+    const [connect] = await linesOf(() => world.startConnect(user), 1);
+    assert.equal(connect.route, 'POST /me/v1/connected-accounts/connect');
+    assert.equal(connect.status, 201);
+    assert.equal(connect.connection, 'demo');
+    assert.equal(connect.client_id, 'spa');
+    assert.match(connect.user, /^[0-9a-f]{16}$/);
+
+    const account = await world.connect(user);
+    const lines = await linesOf(() => world.exchange(user), 1);
+    assert.equal(lines.length, 1);
+    const [{ duration_ms: duration, ...exchange }] = lines;
+    assert.equal(typeof duration, 'number');
+    assert.deepEqual(exchange, {
+      event: 'request',
+      route: 'POST /oauth/token',
+      status: 200,
+      connection: 'demo',
+      client_id: 'backend',
+      user: connect.user,
+    });
+    const [removed] = await linesOf(() => world.api.remove(user.me_token, account.id), 1);
+    assert.equal(removed.account, account.id);
+  });
+
+  test('says why a request was refused, where the caller is told less', async () => {
+    const user = await world.signIn('lotte');
+    const { backend } = world.clients;
+    const [expired] = await linesOf(async () => {
+      await world.advance(25 * 3600);
+      await world.api.exchange(backend, user.access_token, 'demo');
+      await world.advance(-25 * 3600);
+    }, 1);
+    assert.deepEqual(
+      { status: expired.status, error: expired.error, reason: expired.reason, client_id: expired.client_id },
+      { status: 400, error: 'invalid_request', reason: 'time', client_id: 'backend' },
+    );
+    const [wrong] = await linesOf(() => world.api.exchange({ ...backend, client_secret: 'x' }, user.access_token, 'demo'), 1);
+    assert.equal(wrong.error, 'invalid_client');
+    assert.equal(wrong.reason, 'secret');
+    assert.equal(wrong.client_id, undefined, 'a client that did not prove itself is named');
+  });
+
+  test('names no address, parameter or header that a caller made up', async () => {
+    const canary = 'canary-c0ffee';
+    const url = `${world.vault}/${canary}?${canary}=${canary}`;
+    const [line] = await linesOf(() => call({ method: 'POST', url, headers: { [canary]: canary }, form: { [canary]: canary } }), 1);
+    assert.equal(line.route, 'unknown');
+    await world.api.exchange({ client_id: canary, client_secret: canary }, canary, canary, { login_hint: canary });
+    await call({ url: `${world.vault}/callback/${canary}?state=${canary}&code=${canary}&error=${canary}` });
+    await call({ url: `${world.vault}/connected-accounts/connect?ticket=${canary}` });
+    const user = await world.signIn('laura');
+    await world.api.connect(user.me_token, { connection: canary, redirectUri: canary, scopes: [canary], login_hint: canary });
+    await world.api.remove(user.me_token, `cac_${canary}`);
+    assert.ok(!world.workerd.log.includes(canary));
+  });
+
+  test('shows neither people nor secrets, through a life of an account', async () => {
+    const user = await world.signIn('lucia');
+    await world.connect(user, 'lucia-at-work');
+    await world.exchange(user, { login_hint: 'lucia-at-work@example.com' });
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    await world.exchange(user);
+    for (const body of [
+      { error: 'invalid_client', error_description: 'canary-c0ffee' },
+      { error: 'canary c0ffee' },
+      { error: { canary: 'c0ffee' } },
+      '<html>canary-c0ffee',
+    ]) {
+      await world.advance(PROVIDER_TOKEN_SECONDS);
+      world.intercept(() => ({ status: 400, body }));
+      await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+    }
+    world.intercept();
+    const [account] = await world.accounts(user);
+    await world.api.remove(user.me_token, account.id);
+    for (const word of ['lucia', '@example.com', 'canary', 'c0ffee']) {
+      assert.ok(!world.workerd.log.includes(word), word);
+    }
+    world.assertNothingLogged();
+  });
+
+  test('and answers hold no secret but the one that was asked for', () => {
+    const secrets = [...world.secrets, ...world.provider.stats.issued];
+    assert.ok(secrets.length > 20 && world.api.answers.length > 10);
+    for (const answer of world.api.answers) {
+      const due = [
+        answer.body?.access_token,
+        answer.body?.auth_session,
+        answer.body?.connect_params?.ticket,
+      ];
+      const text = `${JSON.stringify(answer.body)} ${JSON.stringify([...answer.headers])}`;
+      const leaked = secrets.filter((secret) => text.includes(secret) && !due.includes(secret));
+      assert.equal(leaked.length, 0, `${answer.request.method} ${new URL(answer.request.url).pathname}: ${answer.status}`);
+    }
+    const exchanged = world.api.answers.filter(({ status, body }) => status === 200 && body.access_token);
+    const accessTokens = new Set(world.provider.stats.tokens('edge-token-vault', 'access_token'));
+    assert.ok(exchanged.length > 2);
+    for (const { body } of exchanged) assert.ok(accessTokens.has(body.access_token), show({ status: 200, body }));
+  });
+});
