@@ -1,0 +1,73 @@
+// A server that misbehaves as told: a token endpoint, and an issuer's metadata and keys.
+import { createServer } from 'node:http';
+
+export class HostileServer {
+  /** Paths that were asked for, oldest first. */
+  requests = [];
+
+  /** Path → what to do with its response. */
+  #acts = new Map();
+
+  static async start() {
+    const hostile = new HostileServer();
+    hostile.server = createServer((request, response) => hostile.#serve(request, response));
+    await new Promise((resolve) => { hostile.server.listen(0, '127.0.0.1', resolve); });
+    hostile.origin = `http://127.0.0.1:${hostile.server.address().port}`;
+    return hostile;
+  }
+
+  /** From now on `path` is answered by `act(response, body)`. */
+  on(path, act) {
+    this.#acts.set(path, act);
+  }
+
+  count(path) {
+    return this.requests.filter((one) => one === path).length;
+  }
+
+  async #serve(request, response) {
+    const { pathname } = new URL(request.url, this.origin);
+    this.requests.push(pathname);
+    response.on('error', () => {});
+    let body = '';
+    for await (const chunk of request) body += chunk;
+    const act = this.#acts.get(pathname);
+    if (act) act(response, new URLSearchParams(body));
+    else response.writeHead(404).end();
+  }
+
+  close() {
+    this.server.closeAllConnections();
+    return new Promise((resolve) => { this.server.close(resolve); });
+  }
+}
+
+/** An answer of this status and body. */
+export const answer = (status, body, headers = { 'content-type': 'application/json' }) => (response) => {
+  response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
+};
+
+/** An answer that goes on for `bytes`, unless the other side has enough. */
+export const endless = (bytes, start = '') => (response) => {
+  const chunk = Buffer.alloc(64 * 1024, 'a');
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.write(start);
+  let left = bytes;
+  const more = () => {
+    while (left > 0 && !response.destroyed) {
+      left -= chunk.length;
+      if (!response.write(chunk)) return response.once('drain', more);
+    }
+    return response.end();
+  };
+  more();
+};
+
+/** The headers, and then nothing. */
+export const silent = (response) => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  response.write('{');
+};
+
+/** The connection breaks. */
+export const broken = (response) => response.destroy();
