@@ -29,7 +29,8 @@ export class World {
   /** Strings that must appear in no log. */
   secrets = new Set();
 
-  #clock = 0;
+  /** Seconds the vault's clock is ahead. */
+  clock = 0;
 
   #intercept;
 
@@ -42,6 +43,7 @@ export class World {
    * @param {object} [more]
    * @param {object[]} [more.upstream]  further clients that the vault has at the provider
    * @param {(world: World) => object} [more.connections]  further connections, by name
+   * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    */
   static async start(more = {}) {
     const world = new World();
@@ -54,7 +56,7 @@ export class World {
     }
   }
 
-  async #begin({ upstream: further = [], connections = () => ({}) }) {
+  async #begin({ upstream: further = [], connections = () => ({}), issuers = () => ({}) }) {
     const build = process.env.E2E_BUILD;
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
@@ -94,7 +96,7 @@ export class World {
       webapp: { client_id: 'webapp', client_secret: secret() },
       agent: { client_id: 'agent', keys: ['RS256', 'ES256'].map(newSigningKey) },
     };
-    this.bindings = this.#configuration(upstream, connections(this));
+    this.bindings = this.#configuration(upstream, connections(this), issuers(this));
     for (const { connection, client_secret: text } of further) {
       if (text) this.#addSecret(connection, text);
     }
@@ -119,7 +121,7 @@ export class World {
     this.secrets.add(text);
   }
 
-  #configuration(upstream, further) {
+  #configuration(upstream, further, issuers) {
     const connections = ['demo', ...Object.keys(further)];
     const may = {
       grants: Object.values(GRANT),
@@ -135,6 +137,7 @@ export class World {
       json: {
         ISSUERS: {
           dev: { issuer: this.issuer, audiences: [`${this.vault}/`], algorithms: ['RS256'], typ: 'at+jwt' },
+          ...issuers,
         },
         CONNECTIONS: {
           demo: {
@@ -171,7 +174,7 @@ export class World {
   /** Starts the vault; `text` replaces single text bindings for this start only. */
   async startVault(text = {}) {
     await this.workerd.start({ ...this.bindings, text: { ...this.bindings.text, ...text } });
-    if (this.#clock) await this.#setClock();
+    if (this.clock) await this.#setClock();
   }
 
   stopVault() {
@@ -180,12 +183,12 @@ export class World {
 
   /** Moves the vault's clock, and only that; providers stay in the present. */
   async advance(seconds) {
-    this.#clock += seconds;
+    this.clock += seconds;
     await this.#setClock();
   }
 
   async #setClock() {
-    const answer = await call({ method: 'POST', url: `${this.vault}/test-clock`, json: { offset_seconds: this.#clock } });
+    const answer = await call({ method: 'POST', url: `${this.vault}/test-clock`, json: { offset_seconds: this.clock } });
     assert.equal(answer.status, 204, 'the build under test has no test clock');
   }
 

@@ -1,0 +1,174 @@
+// Whatever an issuer publishes: good tokens go on working, bad ones never start to, and it is asked
+// rarely (B40 to B44).
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { World, assertRefused, describe as show } from './harness.mjs';
+import { HostileServer, answer, broken, endless, silent } from './hostile-server.mjs';
+import { accessToken, newSigningKey, now, publicKey } from './tokens.mjs';
+
+const FRESH = 600; // seconds a copy of the keys is used
+const COOL_DOWN = 30; // shortest time between two fetches
+const FLOOD = 10_000;
+const AT_ONCE = 50;
+
+describe('a hostile issuer', { timeout: 240_000 }, () => {
+  let world;
+  let hostile;
+  const key = newSigningKey('RS256');
+  const other = newSigningKey('ES256');
+
+  before(async () => {
+    hostile = await HostileServer.start();
+    world = await World.start({ issuers: () => ({ evil: { issuer: hostile.origin, typ: 'at+jwt' } }) });
+    publish();
+  });
+  after(async () => {
+    await world?.close();
+    await hostile?.close();
+  });
+
+  function publish(keys = [publicKey(key)]) {
+    hostile.on('/.well-known/openid-configuration', answer(200, metadata()));
+    hostile.on('/jwks', answer(200, { keys }));
+  }
+
+  const metadata = () => ({ issuer: hostile.origin, jwks_uri: `${hostile.origin}/jwks` });
+  /** A good token in the vault's time. */
+  function token(signer = key) {
+    const iat = now() + world.clock;
+    return accessToken({
+      issuer: hostile.origin,
+      audience: `${world.vault}/`,
+      sub: 'eve',
+      clientId: 'spa',
+      key: signer,
+      header: { alg: signer.alg },
+      claims: { iat, exp: iat + 6 * 3600 },
+    });
+  }
+  const exchange = (subject) => world.api.exchange(world.clients.backend, subject, 'demo');
+
+  /** Verified, and then told that nothing is connected: as far as this user gets. */
+  async function assertVerified(subject) {
+    const refused = await exchange(subject);
+    assertRefused(refused, 400, 'invalid_target');
+    assert.equal(refused.body.connection_state.state, 'not_connected');
+  }
+  const assertNotVerified = async (subject) => assertRefused(await exchange(subject), 400, 'invalid_request');
+
+  test('that was never reachable is told as an outage, not as a bad token', async () => {
+    hostile.on('/.well-known/openid-configuration', broken);
+    const answered = await exchange(token());
+    assert.equal(answered.status, 503, show(answered));
+    assert.equal(answered.body.error, 'temporarily_unavailable');
+    assert.ok(Number(answered.headers.get('retry-after')) > 0);
+    publish();
+    await world.advance(COOL_DOWN);
+    await assertVerified(token());
+  });
+
+  const documents = {
+    'is down': () => hostile.on('/jwks', broken),
+    'answers 500': () => hostile.on('/jwks', answer(500, 'oops')),
+    'redirects': () => hostile.on('/jwks', (response) => response.writeHead(302, { location: '/stolen' }).end()),
+    'publishes 100 MB': () => hostile.on('/jwks', endless(100 * 1024 * 1024, '{"keys":["')),
+    'publishes no JSON': () => hostile.on('/jwks', answer(200, '<html>')),
+    'publishes an empty set': () => hostile.on('/jwks', answer(200, { keys: [] })),
+    'publishes no keys member': () => hostile.on('/jwks', answer(200, {})),
+    'publishes keys of the wrong kind only': () => hostile.on('/jwks', answer(200, {
+      keys: [
+        { kty: 'oct', k: 'AAAA', kid: key.kid },
+        { ...publicKey(key), use: 'enc' },
+        { ...publicKey(key), key_ops: ['sign'] },
+        { ...publicKey(key), alg: 'HS256' },
+        { ...publicKey(key), n: 'AQAB' },
+        { ...publicKey(key), e: 'AQ' },
+        key, // with its private part
+        { kty: 'EC', crv: 'P-521', x: 'AA', y: 'AA' },
+        7,
+      ],
+    })),
+    'claims to be another': () => hostile.on('/.well-known/openid-configuration', answer(200, { ...metadata(), issuer: `${hostile.origin}/` })),
+    'moves its keys to a place that is not allowed': () => hostile.on('/.well-known/openid-configuration', answer(200, { ...metadata(), jwks_uri: 'http://10.0.0.1/jwks' })),
+    'publishes metadata with a member twice': () => hostile.on('/.well-known/openid-configuration', answer(200, `{"issuer":"${hostile.origin}","issuer":"${hostile.origin}","jwks_uri":"${hostile.origin}/jwks"}`)),
+  };
+  for (const [what, misbehave] of Object.entries(documents)) {
+    test(`that ${what} changes nothing for tokens of keys that were good`, async () => {
+      publish();
+      await world.advance(FRESH + COOL_DOWN);
+      await assertVerified(token());
+      misbehave();
+      await world.advance(FRESH + COOL_DOWN);
+      await assertVerified(token());
+      await assertNotVerified(token(other));
+      assert.equal(hostile.count('/stolen'), 0);
+    });
+  }
+
+  test('that stays away is believed for a day and no longer', async () => {
+    publish();
+    await world.advance(FRESH + COOL_DOWN);
+    await assertVerified(token());
+    hostile.on('/jwks', broken);
+    await world.advance(23 * 3600);
+    await assertVerified(token());
+    await world.advance(3600);
+    const answered = await exchange(token());
+    assert.equal(answered.status, 503, show(answered));
+  });
+
+  test('that is silent is given up in time', async () => {
+    publish();
+    await world.advance(FRESH + COOL_DOWN);
+    await assertVerified(token());
+    hostile.on('/jwks', silent);
+    await world.advance(FRESH + COOL_DOWN);
+    await assertVerified(token());
+  });
+
+  test('that adds a key is asked once more, and one that drops a key is believed', async () => {
+    publish();
+    await world.advance(FRESH + COOL_DOWN);
+    const remembered = token();
+    await assertVerified(remembered);
+    publish([publicKey(other)]);
+    await world.advance(COOL_DOWN);
+    await assertVerified(token(other));
+    await assertNotVerified(token());
+    await assertNotVerified(remembered);
+  });
+
+  test('with one bad key among good ones, and with two of one id, gives what is unambiguous', async () => {
+    const second = newSigningKey('RS256');
+    publish([{ kty: 'oct', k: 'AAAA' }, publicKey(key), { ...publicKey(second), kid: other.kid }, publicKey(other)]);
+    await world.advance(FRESH + COOL_DOWN);
+    await assertVerified(token());
+    await assertVerified(token(other)); // the same id, another kind of key
+    publish([publicKey(key), { ...publicKey(second), kid: key.kid }]);
+    await world.advance(FRESH + COOL_DOWN);
+    await assertNotVerified(token());
+  });
+
+  test(`is asked once at most for ${FLOOD} tokens with key ids of nobody`, async () => {
+    publish();
+    await world.advance(FRESH + COOL_DOWN);
+    await assertVerified(token());
+    await world.advance(COOL_DOWN);
+    const before = hostile.count('/jwks');
+    const flood = token();
+    const [, claims, signature] = flood.split('.');
+    for (let sent = 0; sent < FLOOD; sent += AT_ONCE) {
+      const answers = await Promise.all(Array.from({ length: AT_ONCE }, () => {
+        const header = { alg: 'RS256', typ: 'at+jwt', kid: randomBytes(9).toString('base64url') };
+        const text = [Buffer.from(JSON.stringify(header)).toString('base64url'), claims, signature].join('.');
+        return exchange(text);
+      }));
+      for (const refused of answers) assert.equal(refused.status, 400);
+    }
+    assert.ok(hostile.count('/jwks') <= before + 1, `${hostile.count('/jwks') - before} fetches`);
+    await assertVerified(token());
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});
