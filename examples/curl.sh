@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Connects an account and exchanges for its token, with curl alone, on the vault of `cargo xtask dev`:
+#
+#   examples/curl.sh [.dev/dev.json]
+#
+# Sign in and consent in the browser when it asks; then paste the address you came back to.
+set -euo pipefail
+
+dev=${1:-.dev/dev.json}
+get() { node -p 'JSON.parse(require("fs").readFileSync(process.argv[1])).'"$1" "$dev"; }
+member() { node -p 'JSON.parse(require("fs").readFileSync(0)).'"$1"; }
+base64url() { base64 | tr -d '=\n' | tr '+/' '-_'; }
+
+vault=$(get vault) connection=$(get 'connections[0]') redirect_uri=$(get 'clients.spa.redirect_uris[0]')
+api=$vault/me/v1/connected-accounts
+me="Authorization: Bearer $(get user.me_token)"
+verifier=$(head -c 32 /dev/urandom | base64url)
+challenge=$(printf %s "$verifier" | openssl dgst -sha256 -binary | base64url)
+
+# 1. Begin.
+begun=$(curl -sSf "$api/connect" -H "$me" -H 'Content-Type: application/json' -d "{
+  \"connection\": \"$connection\", \"redirect_uri\": \"$redirect_uri\", \"state\": \"any\", \"scopes\": [],
+  \"code_challenge\": \"$challenge\", \"code_challenge_method\": \"S256\" }")
+echo "Open: $(member connect_uri <<<"$begun")?ticket=$(member connect_params.ticket <<<"$begun")"
+
+# 2. The browser goes to the provider and comes back with a connect_code.
+read -rp 'Address you came back to: ' back
+connect_code=$(sed -n 's/.*[?&]connect_code=\([^&]*\).*/\1/p' <<<"$back")
+
+# 3. Complete, with the user's token again: who began is who finishes.
+curl -sSf "$api/complete" -H "$me" -H 'Content-Type: application/json' -d "{
+  \"auth_session\": \"$(member auth_session <<<"$begun")\", \"connect_code\": \"$connect_code\",
+  \"redirect_uri\": \"$redirect_uri\", \"code_verifier\": \"$verifier\" }"
+echo
+
+# 4. Exchange, as the backend.
+curl -sSf "$vault/oauth/token" -u "$(get clients.backend.client_id):$(get clients.backend.client_secret)" \
+  --data-urlencode grant_type=urn:ietf:params:oauth:grant-type:token-exchange \
+  --data-urlencode subject_token_type=urn:ietf:params:oauth:token-type:access_token \
+  --data-urlencode "subject_token=$(get user.access_token)" \
+  --data-urlencode "audience=$connection"
+echo
