@@ -104,6 +104,8 @@ pub struct Problem {
     pub validation_errors: Vec<ValidationError>,
     /// Header `Retry-After`, seconds.
     pub retry_after: Option<i64>,
+    /// Header `Allow`, of a 405.
+    pub allow: Option<&'static str>,
 }
 
 /// One wrong field of a request.
@@ -118,7 +120,18 @@ pub struct ValidationError {
 impl Problem {
     /// A problem without further members.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), validation_errors: Vec::new(), retry_after: None }
+        Self {
+            status,
+            detail: detail.into(),
+            validation_errors: Vec::new(),
+            retry_after: None,
+            allow: None,
+        }
+    }
+
+    /// A method that this address does not take (RFC 9110 §15.5.6).
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        Self { allow: Some(allow), ..Self::new(405, format!("Use {allow}.")) }
     }
 
     /// A request whose fields are wrong.

@@ -72,7 +72,6 @@ async fn answer(
     config: &Config,
     line: &mut RequestLine,
 ) -> Answered {
-    let wrong_method = |allow: &str| Problem::new(405, format!("Use {allow}."));
     let method = incoming.method.clone();
     match (rest, method.as_str()) {
         ("connect", "POST") => {
@@ -97,8 +96,8 @@ async fn answer(
             let page = Page::read(incoming.query.expose())?;
             Ok((200, page.connections(config, caller.client)))
         }
-        ("connect" | "complete", _) => Err(wrong_method("POST")),
-        ("accounts" | "connections", _) => Err(wrong_method("GET")),
+        ("connect" | "complete", _) => Err(Problem::method_not_allowed("POST")),
+        ("accounts" | "connections", _) => Err(Problem::method_not_allowed("GET")),
         (rest, method) => match (rest.strip_prefix("accounts/"), method) {
             (Some(id), "DELETE") => {
                 let caller = Caller::of(&incoming, DELETE, env, config, line).await?;
@@ -108,7 +107,7 @@ async fn answer(
                 })?;
                 caller.delete(&id, line).await
             }
-            (Some(_), _) => Err(wrong_method("DELETE")),
+            (Some(_), _) => Err(Problem::method_not_allowed("DELETE")),
             (None, _) => Err(Problem::new(404, "There is nothing at this address.")),
         },
     }

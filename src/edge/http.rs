@@ -97,6 +97,9 @@ pub fn problem(problem: &Problem) -> worker::Result<Response> {
     if let Some(seconds) = problem.retry_after {
         response.headers_mut().set("retry-after", &seconds.to_string())?;
     }
+    if let Some(allow) = problem.allow {
+        response.headers_mut().set("allow", allow)?;
+    }
     Ok(response)
 }
 
