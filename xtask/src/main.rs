@@ -14,9 +14,9 @@ mod wrangler;
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use lexopt::prelude::{Long, Value, ValueExt};
 
 const USAGE: &str = "\
@@ -25,6 +25,8 @@ Usage: cargo xtask <command>
   build [--dev|--release] [--test-clock] [--out-dir DIR]
       Builds the Worker into build/ (or DIR). Release, unless `wrangler dev` asks.
       --test-clock  lets tests move the clock; never into build/
+  check [--config wrangler.toml] [--env NAME] [--offline]
+      Checks a configuration without deploying it, and asks the issuers and providers it names.
   dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml] [--state DIR]
       Runs the Worker and an OpenID provider on this machine and does the main job once.
       --once        ends then; exit code 0 only if the job worked
@@ -54,6 +56,7 @@ fn dispatch() -> Result<ExitCode> {
     match args.next()? {
         Some(Value(command)) => match command.string()?.as_str() {
             "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
+            "check" => check_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
@@ -61,6 +64,14 @@ fn dispatch() -> Result<ExitCode> {
         Some(other) => Err(other.unexpected().into()),
         None => bail!("no command\n\n{USAGE}"),
     }
+}
+
+/// Runs the checking program: it shares the Worker's code, and this one does not.
+fn check_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--quiet", "--package", "check", "--"]).args(args.raw_args()?);
+    let status = cargo.current_dir(root).status().context("cannot start cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn build_options(root: &Path, args: &mut lexopt::Parser) -> Result<worker::BuildOptions> {

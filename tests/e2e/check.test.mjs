@@ -1,0 +1,66 @@
+// `cargo xtask check` asks issuers and providers; this is the part of it that asks.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { text } from 'node:stream/consumers';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { World } from './harness.mjs';
+import { HostileServer, answer } from './hostile-server.mjs';
+
+const SCRIPT = fileURLToPath(new URL('../../xtask/js/check.mjs', import.meta.url));
+
+describe('checking issuers and providers', { timeout: 60_000 }, () => {
+  let world;
+  let hostile;
+
+  before(async () => {
+    world = await World.start();
+    hostile = await HostileServer.start();
+  });
+  after(async () => {
+    await hostile?.close();
+    await world?.close();
+  });
+
+  async function ask(questions) {
+    const child = spawn(process.execPath, [SCRIPT], { stdio: ['pipe', 'pipe', 'inherit'] });
+    child.stdin.end(JSON.stringify({ issuers: [], connections: [], ...questions }));
+    const [said, code] = await Promise.all([
+      text(child.stdout),
+      new Promise((resolve) => { child.once('exit', resolve); }),
+    ]);
+    return { said, code };
+  }
+
+  test('finds nothing wrong with a good issuer and provider', async () => {
+    const { issuer } = world;
+    const { said, code } = await ask({
+      issuers: [{ issuer, algorithms: ['RS256'] }],
+      connections: [{ name: 'demo', issuer }, { name: 'plain', endpoints: [`${issuer}/auth`, `${issuer}/token`] }],
+    });
+    assert.equal(code, 0, said);
+    assert.match(said, /1 signature keys: RSA/);
+    assert.match(said, /supports PKCE/);
+    assert.match(said, /revokes the tokens/);
+    assert.match(said, /\/token answers/);
+  });
+
+  const origin = () => hostile.origin;
+  const failures = {
+    'an issuer that is not there': [() => ({ issuers: [{ issuer: 'http://127.0.0.1:9', algorithms: ['RS256'] }] }), /FAILS: .*openid-configuration/],
+    'an issuer that calls itself otherwise': [() => ({ issuers: [{ issuer: `${world.issuer}/`, algorithms: ['RS256'] }] }), /FAILS: it calls itself http\S+; write exactly that/],
+    'an issuer without keys of the algorithm': [() => ({ issuers: [{ issuer: world.issuer, algorithms: ['ES256'] }] }), /FAILS: none is for ES256/],
+    'a provider without a token endpoint': [() => {
+      hostile.on('/.well-known/openid-configuration', answer(200, { issuer: origin(), authorization_endpoint: origin(), jwks_uri: origin() }));
+      return { connections: [{ name: 'x', issuer: origin() }] };
+    }, /FAILS: its metadata lacks token_endpoint/],
+    'an endpoint that is not there': [() => ({ connections: [{ name: 'x', endpoints: ['http://127.0.0.1:9/token'] }] }), /FAILS: http:\/\/127.0.0.1:9\/token/],
+  };
+  for (const [what, [make, expected]] of Object.entries(failures)) {
+    test(`finds ${what}`, async () => {
+      const { said, code } = await ask(make());
+      assert.equal(code, 1, said);
+      assert.match(said, expected);
+    });
+  }
+});

@@ -1,0 +1,81 @@
+//! Checks the configuration in `wrangler.toml` with the code that the Worker reads it with, says
+//! what follows from it, and asks the issuers and providers it names. A program of its own, so that
+//! the loop of building the Worker does not compile the core twice.
+#![allow(clippy::disallowed_methods, reason = "the std clocks work here")]
+
+mod report;
+mod variables;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result};
+use edge_token_vault::config::Config;
+use lexopt::prelude::{Long, ValueExt};
+
+struct Options {
+    file: PathBuf,
+    environment: Option<String>,
+    offline: bool,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| check(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options> {
+    let mut options =
+        Options { file: PathBuf::from("wrangler.toml"), environment: None, offline: false };
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("config") => options.file = args.value()?.into(),
+            Long("env") => options.environment = Some(args.value()?.string()?),
+            Long("offline") => options.offline = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+/// Whether all is well.
+fn check(options: &Options) -> Result<bool> {
+    let text = std::fs::read_to_string(&options.file)
+        .with_context(|| format!("cannot read {}", options.file.display()))?;
+    let vars = variables::read(&text, options.environment.as_deref())
+        .with_context(|| options.file.display().to_string())?;
+    let config = match Config::load(&variables::with_secrets(vars)) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("error: {}: {error}", options.file.display());
+            return Ok(false);
+        }
+    };
+    print!("{}", report::text(&config));
+    if options.offline || (config.issuers.is_empty() && config.connections.is_empty()) {
+        return Ok(true);
+    }
+    ask(&report::questions(&config))
+}
+
+/// Asks the issuers and providers. The script prints what it finds.
+fn ask(questions: &serde_json::Value) -> Result<bool> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../js/check.mjs");
+    let mut node = Command::new("node")
+        .arg(script)
+        .stdin(Stdio::piped())
+        .spawn()
+        .context("cannot start node; without it, use --offline")?;
+    if let Some(input) = node.stdin.as_mut() {
+        input.write_all(questions.to_string().as_bytes())?;
+    }
+    Ok(node.wait_with_output()?.status.success())
+}

@@ -1,0 +1,127 @@
+//! What follows from a configuration, for people and for the script that asks around.
+
+use std::fmt::Write as _;
+
+use edge_token_vault::config::{Authentication, Config, Connection, Protocol};
+use serde_json::{Value, json};
+
+/// Everything that can be said without asking anybody.
+pub(crate) fn text(config: &Config) -> String {
+    let mut out = String::new();
+    let url = &config.public_url;
+    let _ = writeln!(out, "The configuration is good. Vault: {}", url.identifier());
+    for issuer in config.issuers.values() {
+        let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
+        let _ = writeln!(out, "\nIssuer {}", issuer.issuer);
+        let _ = writeln!(out, "  exchanges its tokens for {}", issuer.audiences.join(", "));
+        let _ = writeln!(out, "  signed with {}", algorithms.join(", "));
+    }
+    for (name, connection) in &config.connections {
+        let _ = writeln!(out, "\nConnection {name}");
+        let _ = writeln!(out, "  redirect URI to register: {}", url.callback(name));
+        if connection.client_secret.is_some() {
+            let _ = writeln!(out, "  needs PROVIDER_SECRETS.{name}");
+        }
+        let _ = writeln!(out, "  {}", renewal(connection));
+        if let Protocol::OAuth2(endpoints) = &connection.protocol {
+            if endpoints.userinfo.is_none() {
+                out.push_str("  one account per user: there is no userinfo_endpoint\n");
+            }
+            if endpoints.revocation_endpoint.is_none() {
+                out.push_str("  a deleted account stays valid at the provider: there is no revocation_endpoint\n");
+            }
+        }
+    }
+    for (id, client) in &config.clients {
+        let _ = writeln!(out, "\nClient {id}: connections {}", list(&client.connections));
+        if matches!(client.authentication, Authentication::None) {
+            let _ = writeln!(out, "  returns to {}", list(&client.redirect_uris));
+        } else {
+            let _ = writeln!(out, "  exchanges tokens issued to {}", list(&client.accepts_from));
+        }
+    }
+    out
+}
+
+/// What will happen when a token ends.
+fn renewal(connection: &Connection) -> &'static str {
+    let asks = |scope: &str| {
+        connection.scopes.iter().chain(&connection.required_scopes).any(|asked| asked == scope)
+    };
+    let offline = connection.authorization_params.get("access_type").map(String::as_str);
+    match connection.protocol {
+        Protocol::OAuth2(_) => {
+            "renewed if the provider gives a refresh token, else served to its end"
+        }
+        Protocol::OpenId { .. } if asks("offline_access") || offline == Some("offline") => {
+            "asks for a refresh token, so that tokens are renewed"
+        }
+        Protocol::OpenId { .. } => {
+            "does not ask for a refresh token (scope offline_access, or what the provider wants \
+             instead): users may have to connect again when a token ends"
+        }
+    }
+}
+
+fn list(items: &[String]) -> String {
+    if items.is_empty() { "(none)".to_owned() } else { items.join(", ") }
+}
+
+/// Whom to ask, and what the configuration expects.
+pub(crate) fn questions(config: &Config) -> Value {
+    let issuers = config.issuers.values().map(|issuer| {
+        let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
+        json!({"issuer": issuer.issuer, "jwks_uri": issuer.jwks_uri, "algorithms": algorithms})
+    });
+    let connections = config.connections.iter().map(|(name, connection)| match &connection.protocol {
+        Protocol::OpenId { issuer } => json!({"name": name, "issuer": issuer}),
+        Protocol::OAuth2(endpoints) => {
+            json!({"name": name, "endpoints": [endpoints.authorization_endpoint, endpoints.token_endpoint]})
+        }
+    });
+    json!({"issuers": issuers.collect::<Vec<_>>(), "connections": connections.collect::<Vec<_>>()})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::variables;
+
+    #[test]
+    fn a_report_says_what_to_register_and_what_will_happen() {
+        let file = r#"
+            [vars]
+            PUBLIC_URL = "https://vault.example.com"
+            [vars.ISSUERS.main]
+            issuer = "https://login.example.com"
+            algorithms = ["ES256"]
+            [vars.CONNECTIONS.calendar]
+            issuer = "https://accounts.example.com"
+            client_id = "1"
+            [vars.CONNECTIONS.code]
+            authorization_endpoint = "https://code.example.com/a"
+            token_endpoint = "https://code.example.com/t"
+            client_id = "2"
+            client_authentication = "none"
+            [vars.CLIENTS.spa]
+            authentication = "none"
+            connections = ["calendar"]
+            redirect_uris = ["https://app.example.com/"]
+        "#;
+        let vars = variables::read(file, None).unwrap();
+        let config = Config::load(&variables::with_secrets(vars)).unwrap();
+        let text = text(&config);
+        for line in [
+            "  signed with ES256\n",
+            "  redirect URI to register: https://vault.example.com/callback/calendar\n",
+            "  needs PROVIDER_SECRETS.calendar\n",
+            "  does not ask for a refresh token",
+            "  one account per user",
+            "Client spa: connections calendar\n  returns to https://app.example.com/\n",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(!text.contains("PROVIDER_SECRETS.code"));
+        assert_eq!(questions(&config)["connections"][0]["issuer"], "https://accounts.example.com");
+    }
+}

@@ -1,0 +1,91 @@
+//! The variables of a deployment, with stand-ins for its secrets: those are not in the file.
+
+use anyhow::{Context, Result, bail};
+use edge_token_vault::config::Variables;
+use serde_json::{Map, Value, json};
+
+/// 32 bytes in base64url: a key's form, and nobody's key.
+const NO_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Reads `[vars]`, or those of an environment: it inherits nothing.
+pub(crate) fn read(wrangler_toml: &str, environment: Option<&str>) -> Result<Map<String, Value>> {
+    let file: Value = toml::from_str(wrangler_toml)?;
+    let place = match environment {
+        None => file.get("vars"),
+        Some(name) => {
+            let environment = file.get("env").and_then(|all| all.get(name));
+            environment.with_context(|| format!("there is no [env.{name}]"))?.get("vars")
+        }
+    };
+    match place {
+        Some(Value::Object(vars)) => Ok(vars.clone()),
+        Some(_) => bail!("vars must be a table"),
+        None => bail!("there is no [vars]; the file itself shows how to write one"),
+    }
+}
+
+/// Adds a stand-in for each secret that the variables need.
+pub(crate) fn with_secrets(vars: Map<String, Value>) -> Variables {
+    let names = connections(&vars);
+    let secrets: Map<String, Value> =
+        names.into_iter().map(|name| (name, json!("stand-in"))).collect();
+    let more = [
+        ("OBJECT_NAME_KEY", json!(NO_KEY)),
+        ("KEY_RING", json!({"write": "k1", "keys": {"k1": NO_KEY}})),
+        ("PROVIDER_SECRETS", Value::Object(secrets)),
+    ];
+    vars.into_iter().chain(more.map(|(name, value)| (name.to_owned(), value))).collect()
+}
+
+/// Names of the connections that authenticate with a secret.
+fn connections(vars: &Map<String, Value>) -> Vec<String> {
+    let tables =
+        vars.iter().filter(|(name, _)| *name == "CONNECTIONS" || name.starts_with("CONNECTIONS_"));
+    let mut names = Vec::new();
+    for (_, table) in tables {
+        let parsed = match table {
+            Value::String(text) => serde_json::from_str(text).unwrap_or(Value::Null),
+            other => other.clone(),
+        };
+        for (name, entry) in parsed.as_object().into_iter().flatten() {
+            if entry.get("client_authentication") != Some(&json!("none")) {
+                names.push(name.clone());
+            }
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use edge_token_vault::config::Config;
+
+    use super::*;
+
+    const FILE: &str = r#"
+        [vars]
+        PUBLIC_URL = "https://vault.example.com"
+        [vars.CONNECTIONS.a]
+        issuer = "https://a.example.com"
+        client_id = "1"
+        [vars.CONNECTIONS_2.b]
+        issuer = "https://b.example.com"
+        client_id = "2"
+        client_authentication = "none"
+        [env.test.vars]
+        PUBLIC_URL = "http://vault.example.com"
+    "#;
+
+    #[test]
+    fn a_configuration_without_its_secrets_is_checked_as_if_they_were_there() {
+        let config = Config::load(&with_secrets(read(FILE, None).unwrap())).unwrap();
+        assert_eq!(config.connections.len(), 2);
+    }
+
+    #[test]
+    fn an_environment_has_its_own_variables() {
+        let error = Config::load(&with_secrets(read(FILE, Some("test")).unwrap())).unwrap_err();
+        assert!(error.to_string().starts_with("PUBLIC_URL: must be https"), "{error}");
+        assert!(read(FILE, Some("other")).unwrap_err().to_string().contains("[env.other]"));
+    }
+}

@@ -1,0 +1,66 @@
+// Asks the issuers and providers of a configuration whether they are what it takes them for.
+// Reads { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer} | {name, endpoints}] }
+// from standard input; exit code 1 if something will not work.
+import { text } from 'node:stream/consumers';
+
+const TIME = 10_000;
+const KIND = { RS256: 'RSA', PS256: 'RSA', ES256: 'EC P-256', EdDSA: 'OKP Ed25519' };
+
+let failed = false;
+const say = (line) => console.log(`  ${line}`);
+const fail = (line) => { failed = true; say(`FAILS: ${line}`); };
+
+async function get(url) {
+  const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIME), headers: { accept: 'application/json' } });
+  if (response.status !== 200) throw new Error(`${url} answers ${response.status}`);
+  return response.json();
+}
+
+const why = (error) => error.cause?.code ?? error.message;
+
+async function metadata(issuer) {
+  const url = `${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`;
+  const document = await get(url).catch((error) => fail(`${url}: ${why(error)}`));
+  if (document && document.issuer !== issuer) {
+    return fail(`it calls itself ${document.issuer}; write exactly that, to the slash`);
+  }
+  return document;
+}
+
+async function askIssuer({ issuer, jwks_uri: given, algorithms }) {
+  console.log(`\nAsking issuer ${issuer}`);
+  const uri = given ?? (await metadata(issuer))?.jwks_uri;
+  if (!uri) return;
+  const set = await get(uri).catch((error) => fail(`${uri}: ${why(error)}`));
+  if (!set) return;
+  const keys = (set.keys ?? []).filter((key) => (key.use ?? 'sig') === 'sig');
+  const kinds = new Set(keys.map((key) => [key.kty, key.crv].filter(Boolean).join(' ')));
+  say(`${keys.length} signature keys: ${[...kinds].join(', ') || 'none'}`);
+  if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`none is for ${algorithms.join(', ')}`);
+}
+
+async function askConnection({ name, issuer, endpoints }) {
+  console.log(`\nAsking the provider of ${name}`);
+  if (endpoints) {
+    for (const url of endpoints) {
+      // Any answer will do: without a request of ours there is nothing right to answer.
+      await fetch(url, { method: 'HEAD', redirect: 'manual', signal: AbortSignal.timeout(TIME) })
+        .then((response) => say(`${url} answers (${response.status})`), (error) => fail(`${url}: ${why(error)}`));
+    }
+    return;
+  }
+  const document = await metadata(issuer);
+  if (!document) return;
+  for (const member of ['authorization_endpoint', 'token_endpoint', 'jwks_uri']) {
+    if (!document[member]) fail(`its metadata lacks ${member}`);
+  }
+  const says = (member, value) => document[member]?.includes(value);
+  say(says('code_challenge_methods_supported', 'S256') ? 'supports PKCE' : 'does not say that it supports PKCE');
+  say(says('scopes_supported', 'offline_access') ? 'gives refresh tokens for the scope offline_access' : 'does not name the scope offline_access; look up what it wants instead');
+  say(document.revocation_endpoint ? 'revokes the tokens of deleted accounts' : 'cannot revoke: tokens of deleted accounts live to their end');
+}
+
+const { issuers, connections } = JSON.parse(await text(process.stdin));
+for (const issuer of issuers) await askIssuer(issuer);
+for (const connection of connections) await askConnection(connection);
+process.exitCode = failed ? 1 : 0;
