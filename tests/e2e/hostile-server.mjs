@@ -16,7 +16,7 @@ export class HostileServer {
     return hostile;
   }
 
-  /** From now on `path` is answered by `act(response, body)`. */
+  /** From now on `path` is answered by `act(response, body, query)`. */
   on(path, act) {
     this.#acts.set(path, act);
   }
@@ -26,13 +26,13 @@ export class HostileServer {
   }
 
   async #serve(request, response) {
-    const { pathname } = new URL(request.url, this.origin);
+    const { pathname, searchParams } = new URL(request.url, this.origin);
     this.requests.push(pathname);
     response.on('error', () => {});
     let body = '';
     for await (const chunk of request) body += chunk;
     const act = this.#acts.get(pathname);
-    if (act) act(response, new URLSearchParams(body));
+    if (act) act(response, new URLSearchParams(body), searchParams);
     else response.writeHead(404).end();
   }
 
