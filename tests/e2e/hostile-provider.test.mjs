@@ -164,6 +164,32 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
     });
   }
 
+  test('a code whose answer was lost is not sent again: a second use could end the grant', async () => {
+    const user = await world.signIn('lost');
+    const started = await world.startConnect(user, { connection });
+    const back = await world.visit(started, { login: 'lost' });
+    hostile.on('/token', broken);
+    const before = hostile.count('/token');
+    const code = back.searchParams.get('connect_code');
+    assertProblem(await world.api.complete(user.me_token, started, code), 502);
+    answerTokens(() => good());
+    assertProblem(await world.api.complete(user.me_token, started, code), 409);
+    assert.equal(hostile.count('/token'), before + 1);
+  });
+
+  test('two completes at once redeem the code once', async () => {
+    const user = await world.signIn('twins');
+    const started = await world.startConnect(user, { connection });
+    const back = await world.visit(started, { login: 'twins' });
+    const before = hostile.count('/token');
+    const code = back.searchParams.get('connect_code');
+    const complete = () => world.api.complete(user.me_token, started, code);
+    const answers = await Promise.all([complete(), complete(), complete()]);
+    assert.deepEqual(answers.map((one) => one.status).toSorted(), [201, 409, 409]);
+    assert.equal(hostile.count('/token'), before + 1);
+    assert.equal((await world.accounts(user)).length, 1);
+  });
+
   test('a provider that says nothing is given up, and callers are told in time', async () => {
     const user = await connected('silence');
     await world.advance(LIFE);
