@@ -177,8 +177,8 @@ export class World {
     if (this.clock) await this.#setClock();
   }
 
-  stopVault() {
-    return this.workerd.stop();
+  stopVault(signal) {
+    return this.workerd.stop(signal);
   }
 
   /** Moves the vault's clock, and only that; providers stay in the present. */

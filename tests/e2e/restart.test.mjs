@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { PROVIDER_TOKEN_SECONDS, World, describe as show } from './harness.mjs';
+import { PROVIDER_TOKEN_SECONDS, World, assertProblem, describe as show } from './harness.mjs';
 
 const newKey = () => randomBytes(32).toString('base64url');
 
@@ -51,6 +51,53 @@ describe('restart', { timeout: 120_000 }, () => {
     await restart();
     assert.equal((await world.exchange(alice)).access_token, refreshed);
     assert.equal(world.tokenRequests('refresh_token'), 1);
+  });
+
+  test('a vault that is killed while the provider answers takes the refresh up again', async () => {
+    const user = await world.signIn('killed');
+    await world.connect(user);
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    const before = world.tokenRequests('refresh_token');
+    const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
+    world.intercept(async () => {
+      asked.resolve();
+      await released.promise;
+      return { status: 503 };
+    });
+    const waiting = world.api.exchange(world.clients.backend, user.access_token, 'demo').catch(() => 'cut off');
+    await asked.promise;
+    await world.stopVault('SIGKILL');
+    assert.equal(await waiting, 'cut off');
+    released.resolve();
+    world.intercept();
+
+    await world.startVault();
+    assert.equal(await world.owner((await world.exchange(user)).access_token), 'killed');
+    assert.equal(world.tokenRequests('refresh_token'), before + 2);
+  });
+
+  test('a vault that is killed while a user connects redeems no code twice', async () => {
+    const user = await world.signIn('halfway');
+    const started = await world.startConnect(user);
+    const code = (await world.visit(started, { login: 'halfway' })).searchParams.get('connect_code');
+    const before = world.tokenRequests('authorization_code');
+    const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
+    world.intercept(async () => {
+      asked.resolve();
+      await released.promise;
+      return { status: 503 };
+    });
+    const waiting = world.api.complete(user.me_token, started, code).catch(() => 'cut off');
+    await asked.promise;
+    await world.stopVault('SIGKILL');
+    assert.equal(await waiting, 'cut off');
+    released.resolve();
+    world.intercept();
+
+    await world.startVault();
+    assertProblem(await world.api.complete(user.me_token, started, code), 409);
+    assert.equal(world.tokenRequests('authorization_code'), before + 1);
+    await world.connect(user);
   });
 
   test('no token and no key lies readable on disk', async () => {

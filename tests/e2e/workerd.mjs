@@ -56,7 +56,9 @@ export class Workerd {
     writeFileSync(file, configuration({ ...this, bindings }), { mode: 0o600 });
     const child = spawn(binary(), ['serve', '--verbose', file], { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
-    process.once('exit', () => child.kill('SIGKILL'));
+    const endWithUs = () => child.kill('SIGKILL');
+    process.once('exit', endWithUs);
+    child.once('exit', () => process.off('exit', endWithUs));
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text) => { this.log += text; });
     }
@@ -75,13 +77,13 @@ export class Workerd {
     throw new Error(`workerd did not answer within ${START_SECONDS} s:\n${this.log}`);
   }
 
-  /** Ends the runtime; what it wrote stays on disk. */
-  async stop() {
+  /** Ends the runtime, with `SIGKILL` at once; what it wrote stays on disk. */
+  async stop(signal = 'SIGTERM') {
     const child = this.#child;
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const ended = new Promise((resolve) => { child.once('exit', resolve); });
-    child.kill('SIGTERM');
+    child.kill(signal);
     const kill = setTimeout(() => child.kill('SIGKILL'), 5000);
     await ended;
     clearTimeout(kill);
