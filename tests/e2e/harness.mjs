@@ -44,6 +44,9 @@ export class World {
    * @param {object[]} [more.upstream]  further clients that the vault has at the provider
    * @param {(world: World) => object} [more.connections]  further connections, by name
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
+   * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
+   * @param {object} [more.objects]  Durable Object classes of that Worker, by binding
+   * @param {number} [more.accessTokenTtl]  seconds a token of the connection lives
    */
   static async start(more = {}) {
     const world = new World();
@@ -56,8 +59,14 @@ export class World {
     }
   }
 
-  async #begin({ upstream: further = [], connections = () => ({}), issuers = () => ({}) }) {
-    const build = process.env.E2E_BUILD;
+  async #begin({
+    upstream: further = [],
+    connections = () => ({}),
+    issuers = () => ({}),
+    build = process.env.E2E_BUILD,
+    objects,
+    accessTokenTtl = PROVIDER_TOKEN_SECONDS,
+  }) {
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
     const providerPort = await freePort();
@@ -86,7 +95,7 @@ export class World {
           { ...client, redirect_uris: [`${this.vault}/callback/${connection}`] }
         )),
       ],
-      accessTokenTtl: PROVIDER_TOKEN_SECONDS,
+      accessTokenTtl,
       userTokenTtl: USER_TOKEN_SECONDS,
       idTokenTtl: USER_TOKEN_SECONDS,
       onTokenRequest: (request) => this.#intercept?.(request),
@@ -102,7 +111,7 @@ export class World {
     }
     this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
-    this.workerd = new Workerd({ build, directory: this.directory, port });
+    this.workerd = new Workerd({ build, directory: this.directory, port, objects });
     for (const value of [
       upstream.client_secret,
       this.idp.webapp.client_secret,

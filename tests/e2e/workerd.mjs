@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const ENTRY = 'index.js';
 const START_SECONDS = 20;
 
-/** Durable Object classes of the Worker, by binding. */
+/** Durable Object classes of the vault, by binding. */
 const OBJECTS = {
   VAULT: 'Vault',
   DIRECTORY: 'Directory',
@@ -38,9 +38,10 @@ export class Workerd {
    * @param {string} options.build      output directory of worker-build
    * @param {string} options.directory  a directory of its own; `state` in it outlives restarts
    * @param {number} options.port
+   * @param {object} [options.objects]  Durable Object classes by binding, if it is not the vault
    */
-  constructor({ build, directory, port }) {
-    Object.assign(this, { directory, port, state: join(directory, 'state') });
+  constructor({ build, directory, port, objects = OBJECTS }) {
+    Object.assign(this, { directory, port, objects, state: join(directory, 'state') });
     mkdirSync(this.state, { recursive: true });
     // workerd embeds files relative to its configuration; a copy also survives a rebuild meanwhile.
     this.modules = copyModules(build, join(directory, 'modules'));
@@ -77,6 +78,11 @@ export class Workerd {
     throw new Error(`workerd did not answer within ${START_SECONDS} s:\n${this.log}`);
   }
 
+  /** The process of the runtime. */
+  get pid() {
+    return this.#child?.pid;
+  }
+
   /** Ends the runtime, with `SIGKILL` at once; what it wrote stays on disk. */
   async stop(signal = 'SIGTERM') {
     const child = this.#child;
@@ -99,10 +105,10 @@ function copyModules(build, target) {
   return [ENTRY, ...names.filter((name) => name !== ENTRY)];
 }
 
-function configuration({ modules, state, bindings, port }) {
+function configuration({ modules, state, bindings, port, objects: classes }) {
   const text = (value) => JSON.stringify(value);
   const list = (items) => `[\n    ${items.join(',\n    ')},\n  ]`;
-  const objects = Object.entries(OBJECTS);
+  const objects = Object.entries(classes);
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (

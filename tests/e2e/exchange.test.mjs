@@ -1,0 +1,4 @@
+import { exchangeCases } from './exchange-cases.mjs';
+import { World } from './harness.mjs';
+
+exchangeCases(() => World.start());
