@@ -21,6 +21,13 @@ pub fn unique(items: impl IntoIterator<Item = String>) -> Vec<String> {
     out
 }
 
+/// Path and query (without its `?`) of an absolute URL that was parsed before. The query may be empty.
+pub fn path_and_query(url: &str) -> (&str, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = rest.find('/').map_or("/", |start| rest.split_at(start).1);
+    path.split_once('?').unwrap_or((path, ""))
+}
+
 /// Text that may stand in `error_description`: `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2).
 /// Anything else becomes `?`; at most 300 characters are kept.
 pub fn description(text: &str) -> String {
@@ -53,6 +60,18 @@ pub fn html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart_at_its_path_and_its_first_question_mark() {
+        for (url, parts) in [
+            ("https://vault.example/oauth/token", ("/oauth/token", "")),
+            ("https://vault.example/callback/a?code=1&iss=https://a/?b", ("/callback/a", "code=1&iss=https://a/?b")),
+            ("https://vault.example:8443/?", ("/", "")),
+            ("https://vault.example", ("/", "")),
+        ] {
+            assert_eq!(path_and_query(url), parts, "{url}");
+        }
+    }
 
     #[test]
     fn a_scope_is_printable_ascii_without_quote_backslash_and_space() {

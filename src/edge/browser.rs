@@ -1,8 +1,8 @@
 //! The browser's two hops: from the application to the provider, and from the provider back.
 
-use worker::{Env, Response};
+use worker::Env;
 
-use super::http::{self, Incoming};
+use super::http::{self, Answered, Incoming};
 use super::objects::{self, NoAnswer};
 use crate::config::Config;
 use crate::connect::browser;
@@ -17,7 +17,7 @@ pub async fn open_ticket(
     env: &Env,
     config: &Config,
     line: &mut RequestLine,
-) -> worker::Result<Response> {
+) -> Answered {
     let ticket = match browser::ticket(incoming.query.expose()) {
         Ok(ticket) => ticket,
         Err(denied) => return refuse(line, denied),
@@ -42,7 +42,7 @@ pub async fn callback(
     env: &Env,
     config: &Config,
     line: &mut RequestLine,
-) -> worker::Result<Response> {
+) -> Answered {
     line.connection = config.connections.get_key_value(connection).map(|(name, _)| name.clone());
     let cookies = incoming.header("cookie").map(Secret::new);
     let parsed = browser::callback(
@@ -67,7 +67,7 @@ pub async fn callback(
     }
 }
 
-fn no_answer(line: &mut RequestLine, error: NoAnswer) -> worker::Result<Response> {
+fn no_answer(line: &mut RequestLine, error: NoAnswer) -> Answered {
     let denied = match error {
         NoAnswer::Unavailable => Denied::NotStored,
         NoAnswer::KeyUnavailable | NoAnswer::Misconfigured => Denied::ProviderMisconfigured,
@@ -75,8 +75,8 @@ fn no_answer(line: &mut RequestLine, error: NoAnswer) -> worker::Result<Response
     refuse(line, denied)
 }
 
-fn refuse(line: &mut RequestLine, denied: Denied) -> worker::Result<Response> {
+fn refuse(line: &mut RequestLine, denied: Denied) -> Answered {
     line.reason = Some(format!("{denied:?}"));
     let (status, html) = browser::page(denied);
-    http::page(status, html)
+    http::page(status, &html)
 }

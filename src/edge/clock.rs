@@ -8,8 +8,14 @@ pub fn now() -> UnixSeconds {
     real()
 }
 
+/// The platform's clock, in milliseconds since 1970.
+#[allow(clippy::cast_possible_truncation, reason = "a whole number far below 2^53")]
+pub fn milliseconds() -> i64 {
+    js_sys::Date::now() as i64
+}
+
 fn real() -> UnixSeconds {
-    i64::try_from(worker::Date::now().as_millis() / 1000).unwrap_or(i64::MAX)
+    milliseconds() / 1000
 }
 
 #[cfg(feature = "test-clock")]
@@ -21,10 +27,8 @@ mod moved {
     use std::cell::Cell;
 
     use serde::Deserialize;
-    use worker::Response;
-
     use super::real;
-    use crate::edge::http::Incoming;
+    use crate::edge::http::{self, Answered, Incoming};
     use crate::time::UnixSeconds;
 
     thread_local! {
@@ -42,14 +46,14 @@ mod moved {
     }
 
     /// `POST /test-clock {"offset_seconds": N}`.
-    pub async fn set(mut incoming: Incoming) -> worker::Result<Response> {
+    pub async fn set(incoming: Incoming) -> Answered {
         match incoming.body(1024).await.and_then(|body| serde_json::from_slice::<Body>(&body).ok())
         {
             Some(body) => {
                 OFFSET.set(body.offset_seconds);
-                Ok(Response::empty()?.with_status(204))
+                http::no_content(&[])
             }
-            None => Response::error("send {\"offset_seconds\": N}", 400),
+            None => http::text(400, "send {\"offset_seconds\": N}"),
         }
     }
 }

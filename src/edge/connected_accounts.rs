@@ -1,7 +1,7 @@
 //! `/me/v1/connected-accounts`: the user's application connects, lists and deletes accounts.
 
 use serde_json::{Value, json};
-use worker::{Env, Response};
+use worker::Env;
 
 use super::http::{self, Incoming};
 use super::objects::{self, NoAnswer};
@@ -23,19 +23,19 @@ use crate::vault::record::AccountView;
 
 /// Serves the path below `/me/v1/connected-accounts/`.
 pub async fn serve(
-    incoming: Incoming,
+    incoming: &Incoming,
     rest: &str,
     env: &Env,
     config: &Config,
     line: &mut RequestLine,
-) -> worker::Result<Response> {
+) -> http::Answered {
     let origin = incoming.header("origin");
     let allowed = origin.filter(|origin| policy::preflight_allowed(config, origin));
-    let mut response = if incoming.method == "OPTIONS" {
+    let response = if incoming.method == "OPTIONS" {
         preflight()?
     } else {
         match answer(incoming, rest, env, config, line).await {
-            Ok((204, _)) => Response::empty()?.with_status(204),
+            Ok((204, _)) => http::no_content(&[])?,
             Ok((status, body)) => http::json(status, &body)?,
             Err(problem) => {
                 line.reason.get_or_insert_with(|| problem.detail.clone());
@@ -44,7 +44,7 @@ pub async fn serve(
         }
     };
     // An origin of none of our clients reads nothing, errors included.
-    let headers = response.headers_mut();
+    let headers = response.headers();
     headers.set("vary", "Origin")?;
     if let Some(origin) = allowed {
         headers.set("access-control-allow-origin", &origin)?;
@@ -53,20 +53,18 @@ pub async fn serve(
     Ok(response)
 }
 
-fn preflight() -> worker::Result<Response> {
-    let mut response = Response::empty()?.with_status(204);
-    let headers = response.headers_mut();
-    headers.set("access-control-allow-methods", "GET, POST, DELETE")?;
-    headers
-        .set("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client")?;
-    headers.set("access-control-max-age", "600")?;
-    Ok(response)
+fn preflight() -> http::Answered {
+    http::no_content(&[
+        ("access-control-allow-methods", "GET, POST, DELETE"),
+        ("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client"),
+        ("access-control-max-age", "600"),
+    ])
 }
 
 type Answered = Result<(u16, Value), Problem>;
 
 async fn answer(
-    mut incoming: Incoming,
+    incoming: &Incoming,
     rest: &str,
     env: &Env,
     config: &Config,
@@ -75,24 +73,24 @@ async fn answer(
     let method = incoming.method.clone();
     match (rest, method.as_str()) {
         ("connect", "POST") => {
-            let caller = Caller::of(&incoming, CREATE, env, config, line).await?;
-            let body = read_body(&mut incoming).await?;
+            let caller = Caller::of(incoming, CREATE, env, config, line).await?;
+            let body = read_body(incoming).await?;
             let content_type = incoming.header("content-type");
             caller.connect(request::read(content_type.as_deref(), &body)?, line).await
         }
         ("complete", "POST") => {
-            let caller = Caller::of(&incoming, CREATE, env, config, line).await?;
-            let body = read_body(&mut incoming).await?;
+            let caller = Caller::of(incoming, CREATE, env, config, line).await?;
+            let body = read_body(incoming).await?;
             let content_type = incoming.header("content-type");
             caller.complete(request::read(content_type.as_deref(), &body)?, line).await
         }
         ("accounts", "GET") => {
-            let caller = Caller::of(&incoming, READ, env, config, line).await?;
+            let caller = Caller::of(incoming, READ, env, config, line).await?;
             let page = Page::read(incoming.query.expose())?;
             Ok((200, page.accounts(&caller.accounts(&page).await?)))
         }
         ("connections", "GET") => {
-            let caller = Caller::of(&incoming, READ, env, config, line).await?;
+            let caller = Caller::of(incoming, READ, env, config, line).await?;
             let page = Page::read(incoming.query.expose())?;
             Ok((200, page.connections(config, caller.client)))
         }
@@ -100,7 +98,7 @@ async fn answer(
         ("accounts" | "connections", _) => Err(Problem::method_not_allowed("GET")),
         (rest, method) => match (rest.strip_prefix("accounts/"), method) {
             (Some(id), "DELETE") => {
-                let caller = Caller::of(&incoming, DELETE, env, config, line).await?;
+                let caller = Caller::of(incoming, DELETE, env, config, line).await?;
                 let id = AccountId::parse(id).ok_or_else(|| {
                     let detail = "must be the id of a connected account: cac_ and letters, digits";
                     Problem::invalid(vec![ValidationError { detail, field: "id" }])
@@ -113,7 +111,7 @@ async fn answer(
     }
 }
 
-async fn read_body(incoming: &mut Incoming) -> Result<Vec<u8>, Problem> {
+async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, Problem> {
     incoming
         .body(MAX_BODY)
         .await

@@ -1,121 +1,154 @@
 //! Requests as the core reads them, and answers as it wants them.
+//!
+//! The platform's own types, and not `worker`'s around them: those copy headers and bodies that
+//! nobody reads, and build an answer a second time.
 
+use js_sys::Uint8Array;
 use serde_json::Value;
-use worker::{Headers, Request, Response, ResponseBuilder};
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, Request, Response, ResponseInit};
+use worker::ByteStream;
 
 use super::body;
 use crate::error::{OAuthError, Problem};
 use crate::secret::Secret;
+use crate::text;
 
-/// A request. Its method is the one that was sent: the platform's own type turns unknown ones into
-/// `GET`.
+/// An answer. An error is the platform's, and holds none of our data.
+pub type Answered = worker::Result<Response>;
+
+/// A request.
 pub struct Incoming {
-    /// `GET`, `POST` …
+    /// `GET`, `POST` …, as it was sent.
     pub method: String,
     /// Path of the URL.
     pub path: String,
     /// Query without its `?`, or empty. It holds secrets of the browser's hops.
     pub query: Secret,
+    headers: Headers,
     request: Request,
 }
 
 impl Incoming {
-    /// Takes a request apart. `None` if its URL is none.
-    pub fn new(request: Request) -> Option<Self> {
-        let url = request.url().ok()?;
-        Some(Self {
-            method: request.inner().method(),
-            path: url.path().to_owned(),
-            query: Secret::new(url.query().unwrap_or_default()),
+    /// Takes a request apart.
+    pub fn new(request: Request) -> Self {
+        let url = Secret::new(request.url());
+        let (path, query) = text::path_and_query(url.expose());
+        Self {
+            method: request.method(),
+            path: path.to_owned(),
+            query: Secret::new(query),
+            headers: request.headers(),
             request,
-        })
+        }
     }
 
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<String> {
-        self.request.headers().get(name).ok().flatten()
+        self.headers.get(name).ok().flatten()
     }
 
     /// The body, if it is whole and no longer than `limit` bytes.
-    pub async fn body(&mut self, limit: usize) -> Option<Vec<u8>> {
-        let length = self.header("content-length").and_then(|value| value.parse::<usize>().ok());
-        if length.is_some_and(|length| length > limit) {
-            return None;
+    pub async fn body(&self, limit: usize) -> Option<Vec<u8>> {
+        match self.header("content-length") {
+            // A body that tells its length has no more than that.
+            Some(length) => {
+                let length: usize = length.parse().ok()?;
+                let body = (length <= limit).then(|| self.request.array_buffer())?.ok()?;
+                let body = JsFuture::from(body).await.ok()?;
+                Some(Uint8Array::new(&body).to_vec()).filter(|body| body.len() <= limit)
+            }
+            None => match self.request.body() {
+                Some(stream) => body::read(ByteStream::from(stream), limit).await,
+                None => Some(Vec::new()),
+            },
         }
-        if self.request.inner().body().is_none() {
-            return Some(Vec::new());
-        }
-        body::read(self.request.stream().ok()?, limit).await
     }
 }
 
-fn builder(status: u16, headers: &[(&str, &str)]) -> worker::Result<ResponseBuilder> {
-    let all = Headers::new();
+/// Makes an answer.
+fn respond(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> Answered {
+    Ok(Response::new_with_opt_str_and_init(body, &init(status, headers)?)?)
+}
+
+fn init(status: u16, headers: &[(&str, &str)]) -> Result<ResponseInit, JsValue> {
+    let all = Headers::new()?;
     for (name, value) in headers {
-        all.append(name, value)?;
+        all.set(name, value)?;
     }
-    Ok(ResponseBuilder::new().with_status(status).with_headers(all))
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(&all);
+    Ok(init)
 }
 
-/// JSON that must not be stored. The content type has no charset: a client of Auth0's compares it
-/// whole.
-pub fn json(status: u16, body: &Value) -> worker::Result<Response> {
-    let headers = [
-        ("content-type", "application/json"),
-        ("cache-control", "no-store"),
-        ("pragma", "no-cache"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    Ok(builder(status, &headers)?.fixed(body.to_string().into_bytes()))
+/// Headers of JSON that must not be stored. The content type has no charset: a client of Auth0's
+/// compares it whole.
+const JSON: [(&str, &str); 4] = [
+    ("content-type", "application/json"),
+    ("cache-control", "no-store"),
+    ("pragma", "no-cache"),
+    ("x-content-type-options", "nosniff"),
+];
+
+/// JSON that must not be stored.
+pub fn json(status: u16, body: &Value) -> Answered {
+    respond(status, &JSON, Some(&body.to_string()))
 }
 
 /// A public document that may be cached for a while.
-pub fn document(body: &Value) -> worker::Result<Response> {
+pub fn document(body: &Value) -> Answered {
     let headers = [
         ("content-type", "application/json"),
         ("cache-control", "public, max-age=300"),
         ("access-control-allow-origin", "*"),
     ];
-    Ok(builder(200, &headers)?.fixed(body.to_string().into_bytes()))
+    respond(200, &headers, Some(&body.to_string()))
 }
 
 /// An error of the token endpoint.
-pub fn oauth_error(error: &OAuthError) -> worker::Result<Response> {
-    let mut response = json(error.status, &error.body())?;
+pub fn oauth_error(error: &OAuthError) -> Answered {
+    let response = json(error.status, &error.body())?;
     if let Some(seconds) = error.retry_after {
-        response.headers_mut().set("retry-after", &seconds.to_string())?;
+        response.headers().set("retry-after", &seconds.to_string())?;
     }
     if let Some(challenge) = error.challenge {
-        response.headers_mut().set("www-authenticate", challenge)?;
+        response.headers().set("www-authenticate", challenge)?;
     }
     Ok(response)
 }
 
 /// An error of the connected-accounts API.
-pub fn problem(problem: &Problem) -> worker::Result<Response> {
-    let mut response = json(problem.status, &problem.body())?;
+pub fn problem(problem: &Problem) -> Answered {
+    let response = json(problem.status, &problem.body())?;
     if let Some(seconds) = problem.retry_after {
-        response.headers_mut().set("retry-after", &seconds.to_string())?;
+        response.headers().set("retry-after", &seconds.to_string())?;
     }
     if let Some(allow) = problem.allow {
-        response.headers_mut().set("allow", allow)?;
+        response.headers().set("allow", allow)?;
     }
     Ok(response)
 }
 
+/// 204 with these headers.
+pub fn no_content(headers: &[(&str, &str)]) -> Answered {
+    respond(204, headers, None)
+}
+
 /// Sends a browser on. 303, so that nothing is posted along (RFC 9700 §4.12).
-pub fn redirect(location: &Secret, cookie: &Secret) -> worker::Result<Response> {
+pub fn redirect(location: &Secret, cookie: &Secret) -> Answered {
     let headers = [
         ("location", location.expose()),
         ("set-cookie", cookie.expose()),
         ("cache-control", "no-store"),
         ("referrer-policy", "no-referrer"),
     ];
-    Ok(builder(303, &headers)?.empty())
+    respond(303, &headers, None)
 }
 
 /// A page that loads and runs nothing and cannot be framed.
-pub fn page(status: u16, html: String) -> worker::Result<Response> {
+pub fn page(status: u16, html: &str) -> Answered {
     let headers = [
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
@@ -127,32 +160,52 @@ pub fn page(status: u16, html: String) -> worker::Result<Response> {
             "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
         ),
     ];
-    Ok(builder(status, &headers)?.fixed(html.into_bytes()))
+    respond(status, &headers, Some(html))
+}
+
+/// Plain text for whoever operates the vault.
+pub fn text(status: u16, text: &str) -> Answered {
+    let headers = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
+    respond(status, &headers, Some(text))
 }
 
 /// Answers `GET` and `HEAD`.
-pub fn read_only(
-    method: &str,
-    answer: impl FnOnce() -> worker::Result<Response>,
-) -> worker::Result<Response> {
+pub fn read_only(method: &str, answer: impl FnOnce() -> Answered) -> Answered {
     if method == "GET" || method == "HEAD" { answer() } else { method_not_allowed("GET") }
 }
 
 /// 405.
-pub fn method_not_allowed(allow: &str) -> worker::Result<Response> {
+pub fn method_not_allowed(allow: &str) -> Answered {
     let description = format!("use {allow}");
-    let mut response = json(405, &OAuthError::new(405, "invalid_request", &description).body())?;
-    response.headers_mut().set("allow", allow)?;
+    let response = json(405, &OAuthError::new(405, "invalid_request", &description).body())?;
+    response.headers().set("allow", allow)?;
     Ok(response)
 }
 
 /// 404.
-pub fn not_found() -> worker::Result<Response> {
+pub fn not_found() -> Answered {
     problem(&Problem::new(404, "There is nothing at this address."))
 }
 
 /// 503: the operator's log says what to mend.
-pub fn configuration_error() -> worker::Result<Response> {
-    let headers = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
-    Ok(builder(503, &headers)?.fixed(b"configuration error".to_vec()))
+pub fn configuration_error() -> Answered {
+    text(503, "configuration error")
+}
+
+thread_local! {
+    /// How every token leaves, made once.
+    static LEAVING: Option<ResponseInit> = init(200, &JSON).ok();
+}
+
+/// 200 with JSON that must not be stored, already written.
+pub fn leaving(body: &str) -> Result<Response, JsValue> {
+    LEAVING.with(|ready| match ready {
+        Some(ready) => Response::new_with_opt_str_and_init(Some(body), ready),
+        None => Response::new_with_opt_str_and_init(Some(body), &init(200, &JSON)?),
+    })
+}
+
+/// A reply to ourselves.
+pub fn reply(status: u16, body: &str) -> Result<Response, JsValue> {
+    Response::new_with_opt_str_and_init(Some(body), &init(status, &[])?)
 }

@@ -18,63 +18,61 @@ mod providers;
 mod token_endpoint;
 mod tokens;
 
-use worker::{Context, Env, Request, Response, event};
+use web_sys::Request;
+use worker::{Context, Env, event};
 
 use crate::metadata;
 use crate::request_line::{self, RequestLine};
-use http::Incoming;
+use http::{Answered, Incoming};
 
 /// One request. Always answers `Ok`: the platform would log an `Err` whole.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    let Some(incoming) = Incoming::new(request) else {
-        return http::not_found();
-    };
+async fn fetch(request: Request, env: Env, _context: Context) -> Answered {
+    let incoming = Incoming::new(request);
     #[cfg(feature = "test-clock")]
     if incoming.path == "/test-clock" {
         return clock::set(incoming).await;
     }
-    let started = worker::Date::now().as_millis();
+    let started = clock::milliseconds();
     let route = request_line::route(&incoming.method, &incoming.path);
     let mut line = RequestLine { route, ..RequestLine::default() };
-    let answer = match answer(incoming, &env, &mut line).await {
+    let answer = match answer(&incoming, &env, &mut line).await {
         Ok(response) => Ok(response),
         Err(error) => {
             // The platform's own words: they are about building answers, which hold no secrets
             // when they fail; still only their kind is logged.
             line.reason = Some(format!("answer_failed: {}", log::kind(&error)));
-            Response::error("internal error", 500)
+            http::text(500, "internal error")
         }
     };
-    line.status = answer.as_ref().map_or(500, Response::status_code);
-    line.duration_ms = worker::Date::now().as_millis().saturating_sub(started);
+    line.status = answer.as_ref().map_or(500, web_sys::Response::status);
+    line.duration_ms = clock::milliseconds().saturating_sub(started).unsigned_abs();
     log::request(&line);
     answer
 }
 
-async fn answer(incoming: Incoming, env: &Env, line: &mut RequestLine) -> worker::Result<Response> {
+async fn answer(incoming: &Incoming, env: &Env, line: &mut RequestLine) -> Answered {
     let Some(config) = configuration::load(env) else {
         line.reason = Some("configuration_error".to_owned());
         return http::configuration_error();
     };
-    let path = incoming.path.clone();
-    let method = incoming.method.clone();
-    match path.as_str() {
+    let method = incoming.method.as_str();
+    match incoming.path.as_str() {
         "/health" => {
-            http::read_only(&method, || http::json(200, &serde_json::json!({"status": "ok"})))
+            http::read_only(method, || http::json(200, &serde_json::json!({"status": "ok"})))
         }
         metadata::AUTHORIZATION_SERVER => {
-            http::read_only(&method, || http::document(&metadata::authorization_server(&config)))
+            http::read_only(method, || http::document(&metadata::authorization_server(&config)))
         }
         metadata::PROTECTED_RESOURCE => {
-            http::read_only(&method, || http::document(&metadata::protected_resource(&config)))
+            http::read_only(method, || http::document(&metadata::protected_resource(&config)))
         }
         "/oauth/token" if method == "POST" => {
             token_endpoint::exchange(incoming, env, &config, line).await
         }
         "/oauth/token" => http::method_not_allowed("POST"),
         "/connected-accounts/connect" if method == "GET" => {
-            browser::open_ticket(&incoming, env, &config, line).await
+            browser::open_ticket(incoming, env, &config, line).await
         }
         "/connected-accounts/connect" => http::method_not_allowed("GET"),
         path => {
@@ -84,7 +82,7 @@ async fn answer(incoming: Incoming, env: &Env, line: &mut RequestLine) -> worker
                     connected_accounts::serve(incoming, rest, env, &config, line).await
                 }
                 (_, Some(connection)) if method == "GET" => {
-                    browser::callback(&incoming, connection, env, &config, line).await
+                    browser::callback(incoming, connection, env, &config, line).await
                 }
                 (_, Some(_)) => http::method_not_allowed("GET"),
                 (None, None) => http::not_found(),

@@ -1,16 +1,47 @@
 //! Questions to objects, and how objects answer them.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use wasm_bindgen::JsValue;
-use worker::{Delay, Env, Method, Request, RequestInit, Response};
+use js_sys::{Promise, Reflect, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use web_sys::{Headers, Request, RequestInit, Response};
+use worker::{Delay, Env};
 
-use super::log;
+use super::{http, log};
 use crate::error::Event;
 use crate::message::{self, Question, Reply};
 use crate::seal::SealError;
+
+#[wasm_bindgen]
+extern "C" {
+    /// A binding to a class of objects.
+    type Namespace;
+
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    fn get_by_name(this: &Namespace, name: &str) -> Result<Stub, JsValue>;
+
+    /// One object.
+    type Stub;
+
+    #[wasm_bindgen(method, catch)]
+    fn fetch(this: &Stub, address: &str, init: &RequestInit) -> Result<Promise, JsValue>;
+}
+
+/// Header of a question that fits. A body would cost both sides more than everything else.
+const HEADER: &str = "question";
+
+/// Longest question that goes in the header.
+const MAX_HEADER: usize = 4096;
+
+/// Status of a [`Reply`]. 200 is an answer that leaves as it is; no status of HTTP's own, so that
+/// neither is ever taken for the other.
+const REPLY: u16 = 299;
 
 /// How long an object may take. What it does goes on.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -29,44 +60,77 @@ pub enum NoAnswer {
     Misconfigured,
 }
 
-/// Asks the object of this name.
+/// What came back.
+pub enum Passed<A> {
+    /// The answer to our caller, unread.
+    Leaves(Response),
+    /// An answer to us.
+    Answer(A),
+}
+
+/// Asks the object of this name what is answered with a message.
 pub async fn ask<Q: Question>(env: &Env, name: &str, question: &Q) -> Result<Q::Answer, NoAnswer> {
-    let work = Box::pin(call(env, name, question));
-    let reply = match select(work, Delay::from(DEADLINE)).await {
-        Either::Left((Ok(Some(reply)), _)) => reply,
-        Either::Left((Ok(None), _)) => return unavailable::<Q>("unreadable"),
-        Either::Left((Err(error), _)) => return unavailable::<Q>(log::kind(&error)),
-        Either::Right(_) => return unavailable::<Q>("deadline"),
-    };
-    match reply {
-        Reply::Answer(answer) => Ok(answer),
-        Reply::KeyUnavailable => Err(NoAnswer::KeyUnavailable),
-        Reply::Misconfigured => Err(NoAnswer::Misconfigured),
-        Reply::Failed => unavailable::<Q>("failed"),
-        Reply::Unsupported => unavailable::<Q>("unsupported"),
+    match pass_on(env, name, question).await? {
+        Passed::Answer(answer) => Ok(answer),
+        Passed::Leaves(_) => unavailable::<Q, _>("unexpected"),
     }
 }
 
-fn unavailable<Q: Question>(reason: &str) -> Result<Q::Answer, NoAnswer> {
+/// Asks the object of this name, and passes on an answer that is meant for our caller.
+pub async fn pass_on<Q: Question>(
+    env: &Env,
+    name: &str,
+    question: &Q,
+) -> Result<Passed<Q::Answer>, NoAnswer> {
+    let Some(question) = message::write(question) else {
+        return unavailable::<Q, _>("question");
+    };
+    let called = Box::pin(call(env, Q::CLASS.binding(), name, &question));
+    let reply = match select(called, Delay::from(DEADLINE)).await {
+        Either::Left((Ok(Called::Leaves(response)), _)) => return Ok(Passed::Leaves(response)),
+        Either::Left((Ok(Called::Reply(bytes)), _)) => message::read::<Reply<Q::Answer>>(&bytes),
+        Either::Left((Err(_), _)) => return unavailable::<Q, _>("platform"),
+        Either::Right(_) => return unavailable::<Q, _>("deadline"),
+    };
+    match reply {
+        Some(Reply::Answer(answer)) => Ok(Passed::Answer(answer)),
+        Some(Reply::KeyUnavailable) => Err(NoAnswer::KeyUnavailable),
+        Some(Reply::Misconfigured) => Err(NoAnswer::Misconfigured),
+        Some(Reply::Failed) => unavailable::<Q, _>("failed"),
+        Some(Reply::Unsupported) => unavailable::<Q, _>("unsupported"),
+        None => unavailable::<Q, _>("unreadable"),
+    }
+}
+
+fn unavailable<Q: Question, T>(reason: &str) -> Result<T, NoAnswer> {
     let reason = format!("{}: {reason}", Q::CLASS.binding());
     log::event(&Event::new("object_unavailable", reason));
     Err(NoAnswer::Unavailable)
 }
 
-async fn call<Q: Question>(
-    env: &Env,
-    name: &str,
-    question: &Q,
-) -> worker::Result<Option<Reply<Q::Answer>>> {
-    let stub = env.durable_object(Q::CLASS.binding())?.get_by_name(name)?;
-    let Some(body) = message::write(question) else {
-        return Ok(None);
-    };
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(JsValue::from_str(&body)));
-    let request = Request::new_with_init("https://object/", &init)?;
-    let mut response = stub.fetch_with_request(request).await?;
-    Ok(message::read(&response.bytes().await?))
+enum Called {
+    Leaves(Response),
+    Reply(Vec<u8>),
+}
+
+async fn call(env: &Env, binding: &str, name: &str, question: &str) -> Result<Called, JsValue> {
+    let namespace: Namespace = Reflect::get(env, &JsValue::from_str(binding))?.unchecked_into();
+    let init = RequestInit::new();
+    if question.len() <= MAX_HEADER && question.is_ascii() {
+        let headers = Headers::new()?;
+        headers.set(HEADER, question)?;
+        init.set_headers(&headers);
+    } else {
+        init.set_method("POST");
+        init.set_body(&JsValue::from_str(question));
+    }
+    let answer = namespace.get_by_name(name)?.fetch("https://object/", &init)?;
+    let response: Response = JsFuture::from(answer).await?.unchecked_into();
+    if response.status() == REPLY {
+        let bytes = JsFuture::from(response.array_buffer()?).await?;
+        return Ok(Called::Reply(Uint8Array::new(&bytes).to_vec()));
+    }
+    if response.status() == 200 { Ok(Called::Leaves(response)) } else { Err(JsValue::UNDEFINED) }
 }
 
 /// What can keep an object from answering.
@@ -96,25 +160,45 @@ impl From<SealError> for Trouble {
     }
 }
 
-/// Answers one question. Always `Ok`: an `Err` would be logged whole by the platform.
-pub async fn answer<Q, F>(
-    mut request: Request,
-    work: impl FnOnce(Q) -> F,
-) -> worker::Result<Response>
+/// Answers one question: with a response where nothing had to be waited for, else with a promise of
+/// one.
+pub fn answer<Q, F>(request: Request, work: impl FnOnce(Q) -> F + 'static) -> JsValue
+where
+    Q: Question + 'static,
+    F: Future<Output = Result<Q::Answer, Trouble>> + 'static,
+{
+    let mut answer: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> =
+        Box::pin(async move { Ok(respond(&request, work).await?.into()) });
+    match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Ready(Err(error)) => Promise::reject(&error).into(),
+        Poll::Pending => future_to_promise(answer).into(),
+    }
+}
+
+async fn respond<Q, F>(request: &Request, work: impl FnOnce(Q) -> F) -> Result<Response, JsValue>
 where
     Q: Question,
     F: Future<Output = Result<Q::Answer, Trouble>>,
 {
-    let body = request.bytes().await?;
-    let question = (body.len() <= MAX_MESSAGE).then(|| message::read::<Q>(&body)).flatten();
+    let question = match request.headers().get(HEADER)? {
+        Some(text) => message::read::<Q>(text.as_bytes()),
+        None => {
+            let body = Uint8Array::new(&JsFuture::from(request.array_buffer()?).await?).to_vec();
+            (body.len() <= MAX_MESSAGE).then(|| message::read::<Q>(&body)).flatten()
+        }
+    };
     let reply = match question {
         None => Reply::Unsupported,
         Some(question) => match work(question).await {
-            Ok(answer) => Reply::Answer(answer),
+            Ok(answer) => match Q::leaves(&answer) {
+                Some(body) => return http::leaving(&body),
+                None => Reply::Answer(answer),
+            },
             Err(trouble) => report::<Q>(trouble),
         },
     };
-    Response::ok(message::write(&reply).unwrap_or_default())
+    http::reply(REPLY, &message::write(&reply).unwrap_or_default())
 }
 
 fn report<Q: Question>(trouble: Trouble) -> Reply<Q::Answer> {

@@ -1,9 +1,10 @@
 //! `POST /oauth/token`.
 
-use worker::{Env, Response};
+use web_sys::Response;
+use worker::Env;
 
-use super::http::{self, Incoming};
-use super::objects::{self, NoAnswer};
+use super::http::{self, Answered, Incoming};
+use super::objects::{self, NoAnswer, Passed};
 use super::{clock, crypto, key_check, tokens};
 use crate::config::{Client, Config, GrantType, ScopePolicy};
 use crate::error::OAuthError;
@@ -21,11 +22,11 @@ use crate::time::UnixSeconds;
 
 /// Answers a token request.
 pub async fn exchange(
-    mut incoming: Incoming,
+    incoming: &Incoming,
     env: &Env,
     config: &Config,
     line: &mut RequestLine,
-) -> worker::Result<Response> {
+) -> Answered {
     let content_type = incoming.header("content-type");
     let authorization = incoming.header("authorization").map(Secret::new);
     let read = match incoming.body(MAX_BODY).await {
@@ -40,7 +41,7 @@ pub async fn exchange(
             let known = config.connections.get_key_value(&request.connection);
             line.connection = known.map(|(name, _)| name.clone());
             match answer_to(&request, env, config, line).await {
-                Ok(answer) => return http::json(200, &answer),
+                Ok(response) => return Ok(response),
                 Err(refused) => {
                     Refused { error: refused.error.for_grant(request.grant), ..refused }
                 }
@@ -86,7 +87,7 @@ async fn answer_to(
     env: &Env,
     config: &Config,
     line: &mut RequestLine,
-) -> Result<serde_json::Value, Refused> {
+) -> Result<Response, Refused> {
     let now = clock::now();
     let grant = request.grant;
     let verify = || tokens::verify_access_token(env, config, &request.subject_token, now);
@@ -142,7 +143,7 @@ async fn release(
     token: &AccessToken,
     env: &Env,
     config: &Config,
-) -> Result<serde_json::Value, Refused> {
+) -> Result<Response, Refused> {
     let no_answer = |error| {
         Refused::new(match error {
             NoAnswer::KeyUnavailable => answer::key_unavailable(),
@@ -155,21 +156,20 @@ async fn release(
         user: token.user.clone(),
         connection: request.connection.clone(),
         act: Act::Exchange {
+            grant: request.grant,
             login_hint: request.login_hint.clone(),
             scopes: request.scopes.clone(),
             exact: client.scope_policy == ScopePolicy::Exact,
         },
     };
     let vault = config.names.vault(&token.user, &request.connection);
-    match objects::ask(env, &vault, &ask).await.map_err(no_answer)? {
-        Answer::Token { access_token, scopes, expires_in } => {
-            Ok(answer::success(request.grant, &access_token, &scopes, expires_in))
-        }
-        Answer::Problem(problem) => {
+    match objects::pass_on(env, &vault, &ask).await.map_err(no_answer)? {
+        Passed::Leaves(response) => Ok(response),
+        Passed::Answer(Answer::Problem(problem)) => {
             let error = answer::problem(request.grant, &problem);
             let state = error.connection_state.as_ref().map_or("", |told| told.state);
             Err(Refused::because(error, state))
         }
-        _ => Err(no_answer(NoAnswer::Unavailable)),
+        Passed::Answer(_) => Err(no_answer(NoAnswer::Unavailable)),
     }
 }

@@ -1,6 +1,6 @@
 //! What the token endpoint answers (RFC 6749 §5, RFC 8693 §2.2; Auth0's codes for Auth0's grant).
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN};
 use crate::config::GrantType;
@@ -10,18 +10,18 @@ use crate::vault::release::Problem;
 
 /// The body of a success. Clients break on a missing or null `expires_in`, on a `token_type` other
 /// than `Bearer` and on `scope` as a list.
-pub fn success(grant: GrantType, token: &Secret, scopes: &[String], expires_in: i64) -> Value {
-    let issued_token_type = match grant {
-        GrantType::TokenExchange => ACCESS_TOKEN,
-        GrantType::FederatedConnection => FEDERATED_ACCESS_TOKEN,
-    };
+pub fn success(grant: GrantType, token: &Secret, scopes: &[String], expires_in: i64) -> String {
     json!({
         "access_token": token.expose(),
-        "issued_token_type": issued_token_type,
+        "issued_token_type": match grant {
+            GrantType::TokenExchange => ACCESS_TOKEN,
+            GrantType::FederatedConnection => FEDERATED_ACCESS_TOKEN,
+        },
         "token_type": "Bearer",
         "expires_in": expires_in,
         "scope": scopes.join(" "),
     })
+    .to_string()
 }
 
 /// The error for a connection that gives no token.

@@ -1,7 +1,7 @@
 //! Messages between the Worker and its objects: the classes, and the one shape of body both sides
 //! use.
 //!
-//! A message is `POST` with JSON `{"v":1,"body":…}`. During a rollout new code talks to old code
+//! A message is JSON `{"v":1,"body":…}`. During a rollout new code talks to old code
 //! both ways: fields may be added with a default, unknown fields are passed over, and a question
 //! that is not understood is answered with [`Reply::Unsupported`], never guessed at.
 
@@ -51,6 +51,12 @@ pub trait Question: Serialize + DeserializeOwned {
     const CLASS: Class;
     /// What it answers.
     type Answer: Serialize + DeserializeOwned;
+
+    /// The body of the vault's own answer, for an answer that is no message: it leaves for the
+    /// caller as the object wrote it.
+    fn leaves(_answer: &Self::Answer) -> Option<String> {
+        None
+    }
 }
 
 /// What an object answers.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
+use crate::config::GrantType;
+use crate::exchange::answer;
 use crate::ids::{AccountId, UserId};
 use crate::secret::{Secret, exposed, exposed_option};
 use crate::time::UnixSeconds;
@@ -27,6 +29,8 @@ pub struct Ask {
 pub enum Act {
     /// Release an access token.
     Exchange {
+        /// The grant that asks: it names the type of what it gets.
+        grant: GrantType,
         /// Picks among several accounts.
         login_hint: Option<String>,
         /// Scopes needed.
@@ -75,10 +79,12 @@ pub struct Store {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
-    /// A token.
+    /// A token. It leaves as it is: the Worker passes it on unread.
+    #[serde(skip)]
     Token {
+        /// The grant that asked.
+        grant: GrantType,
         /// The access token.
-        #[serde(with = "exposed")]
         access_token: Secret,
         /// Its true scopes.
         scopes: Vec<String>,
@@ -98,4 +104,13 @@ pub enum Answer {
 impl Question for Ask {
     const CLASS: Class = Class::Vault;
     type Answer = Answer;
+
+    fn leaves(answer: &Answer) -> Option<String> {
+        match answer {
+            Answer::Token { grant, access_token, scopes, expires_in } => {
+                Some(answer::success(*grant, access_token, scopes, *expires_in))
+            }
+            _ => None,
+        }
+    }
 }

@@ -3,7 +3,11 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
 
 use super::{detached, redeem, sql};
 use crate::config::{Config, Connection};
@@ -20,7 +24,7 @@ use crate::seal::Sealer;
 use crate::secret::Secret;
 
 /// One per connect.
-#[durable_object(alarm)]
+#[wasm_bindgen]
 pub struct ConnectSession {
     inner: Rc<Inner>,
 }
@@ -30,19 +34,30 @@ struct Inner {
     env: Env,
 }
 
-impl DurableObject for ConnectSession {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl ConnectSession {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
         Self { inner: Rc::new(Inner { state, env }) }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        objects::answer(request, |ask| self.inner.clone().answer(ask)).await
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let inner = self.inner.clone();
+        objects::answer(request, move |ask| inner.answer(ask))
     }
 
     /// The session is over in any case.
-    async fn alarm(&self) -> worker::Result<Response> {
-        self.inner.state.storage().delete_all().await?;
-        Response::empty()
+    ///
+    /// # Errors
+    /// The platform's: it tries again.
+    pub async fn alarm(&self) -> Result<(), JsValue> {
+        let storage = self.inner.state.storage();
+        Ok(storage.delete_all().await?)
     }
 }
 

@@ -1,6 +1,12 @@
 //! `Directory`: the connections one user ever started.
 
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use std::future::ready;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, SqlStorage, State};
 
 use super::sql;
 use crate::edge::clock;
@@ -8,39 +14,43 @@ use crate::edge::objects::{self, Trouble};
 use crate::message::directory::{Answer, Ask, CREATE};
 
 /// One per user.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct Directory {
-    state: State,
+    storage: SqlStorage,
 }
 
-impl DurableObject for Directory {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
-    }
-
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        objects::answer(request, async |ask| self.answer(ask)).await
-    }
-}
-
+#[wasm_bindgen]
 impl Directory {
-    fn answer(&self, ask: Ask) -> Result<Answer, Trouble> {
-        let storage = self.state.storage().sql();
-        match ask {
-            Ask::Add { connection } => {
-                sql::run(&storage, CREATE, vec![])?;
-                let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";
-                sql::run(&storage, add, vec![connection.into(), sql::integer(clock::now())?])?;
-                Ok(Answer::Added)
-            }
-            Ask::List if !sql::has_table(&storage, "connection")? => {
-                Ok(Answer::Connections(Vec::new()))
-            }
-            Ask::List => {
-                let rows = sql::run(&storage, "SELECT name FROM connection ORDER BY name", vec![])?;
-                let names = rows.into_iter().map(|mut row| row.text());
-                names.collect::<Result<_, _>>().map(Answer::Connections)
-            }
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, _env: Env) -> Self {
+        Self { storage: State::from(state).storage().sql() }
+    }
+
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let storage = self.storage.clone();
+        objects::answer(request, move |ask| ready(answer(&storage, ask)))
+    }
+}
+
+fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
+    match ask {
+        Ask::Add { connection } => {
+            sql::run(storage, CREATE, vec![])?;
+            let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";
+            sql::run(storage, add, vec![connection.into(), sql::integer(clock::now())?])?;
+            Ok(Answer::Added)
+        }
+        Ask::List if !sql::has_table(storage, "connection")? => {
+            Ok(Answer::Connections(Vec::new()))
+        }
+        Ask::List => {
+            let rows = sql::run(storage, "SELECT name FROM connection ORDER BY name", vec![])?;
+            let names = rows.into_iter().map(|mut row| row.text());
+            names.collect::<Result<_, _>>().map(Answer::Connections)
         }
     }
 }

@@ -3,7 +3,11 @@
 
 use std::rc::Rc;
 
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
 
 use super::detached::Flights;
 use super::sql;
@@ -17,7 +21,7 @@ use crate::message::issuer::{Answer, Ask, CREATE, Published};
 use crate::provider::endpoints::Metadata;
 
 /// One per issuer.
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct IssuerKeys {
     inner: Rc<Inner>,
 }
@@ -28,13 +32,21 @@ struct Inner {
     flights: Rc<Flights<()>>,
 }
 
-impl DurableObject for IssuerKeys {
-    fn new(state: State, env: Env) -> Self {
+#[wasm_bindgen]
+impl IssuerKeys {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
         Self { inner: Rc::new(Inner { state, env, flights: Rc::default() }) }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        objects::answer(request, |ask| self.inner.clone().answer(ask)).await
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let inner = self.inner.clone();
+        objects::answer(request, move |ask| inner.answer(ask))
     }
 }
 

@@ -64,8 +64,8 @@ impl Inner {
             Ok(None) | Err(NoToken::Corrupt) => return Ok(()),
             Err(NoToken::Trouble(trouble)) => return Err(trouble),
         };
-        let accounts = open.store.accounts()?;
-        let Some(account) = accounts.into_iter().find(|account| account.id == *id) else {
+        let contents = open.store.contents()?;
+        let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
             return Ok(());
         };
         let provider = match found {
@@ -79,9 +79,9 @@ impl Inner {
                 let now = clock::now();
                 let intent = refresh::begin(&grant, &token, now);
                 let begun = Grant { intent: Some(intent), ..grant.clone() };
-                let asked = asked(&token, selector, &account, None);
+                let asked = asked(&token, selector, account, None);
                 let settlement = refresh::settle(&begun, &asked, Err(failure), now);
-                return commit(open, &grant, &token, &account, selector, settlement);
+                return commit(open, &grant, &token, account, selector, settlement);
             }
         };
         let request = request::refresh(connection, &provider, &token, selector.scopes())
@@ -98,14 +98,14 @@ impl Inner {
         let now = clock::now();
         let asked = Asked {
             default_expires_in: connection.default_expires_in,
-            ..asked(&token, selector, &account, Some(&provider))
+            ..asked(&token, selector, account, Some(&provider))
         };
         let answer = answer::read(&received, &connection.scope_separator, now)
             .and_then(|tokens| refresh::of_same_user(&asked, tokens));
         log_failure(open, id, answer.as_ref().err());
         let settlement = refresh::settle(&grant, &asked, answer, now);
         open.store.drop_jobs(|job| *job == recover)?;
-        commit(open, &grant, &token, &account, selector, settlement)?;
+        commit(open, &grant, &token, account, selector, settlement)?;
         self.schedule(open).await
     }
 }

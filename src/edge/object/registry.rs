@@ -1,8 +1,13 @@
 //! `Registry`: the users that have a directory, in shards; and the check values of keys.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 
-use worker::{DurableObject, Env, Request, Response, SqlStorage, State, durable_object};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, SqlStorage, State};
 
 use super::sql;
 use crate::edge::clock;
@@ -10,35 +15,39 @@ use crate::edge::objects::{self, Trouble};
 use crate::message::registry::{self, Answer, Ask, CREATE};
 
 /// One per shard, and one under [`crate::ids::KEY_CHECK`].
-#[durable_object(fetch)]
+#[wasm_bindgen]
 pub struct Registry {
-    state: State,
+    storage: SqlStorage,
 }
 
-impl DurableObject for Registry {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state }
-    }
-
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        objects::answer(request, async |ask| self.answer(ask)).await
-    }
-}
-
+#[wasm_bindgen]
 impl Registry {
-    fn answer(&self, ask: Ask) -> Result<Answer, Trouble> {
-        let storage = self.state.storage().sql();
-        match ask {
-            Ask::Add { user } => {
-                create(&storage)?;
-                let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";
-                let row =
-                    vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
-                sql::run(&storage, add, row)?;
-                Ok(Answer::Added)
-            }
-            Ask::Check { values, remember } => check(&storage, &values, &remember),
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, _env: Env) -> Self {
+        Self { storage: State::from(state).storage().sql() }
+    }
+
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let storage = self.storage.clone();
+        objects::answer(request, move |ask| ready(answer(&storage, ask)))
+    }
+}
+
+fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
+    match ask {
+        Ask::Add { user } => {
+            create(storage)?;
+            let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";
+            let row =
+                vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
+            sql::run(storage, add, row)?;
+            Ok(Answer::Added)
         }
+        Ask::Check { values, remember } => check(storage, &values, &remember),
     }
 }
 

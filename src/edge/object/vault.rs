@@ -3,12 +3,16 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use worker::{DurableObject, Env, Request, Response, State, durable_object};
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
 use zeroize::Zeroizing;
 
 use super::detached::Flights;
 use super::vault_store::{NewToken, Sealed, VaultStore};
-use crate::config::{Config, Connection};
+use crate::config::{Config, Connection, GrantType};
 use crate::edge::objects::{self, Trouble};
 use crate::edge::{clock, configuration, log};
 use crate::encoding;
@@ -31,7 +35,7 @@ const RETRY_JOBS: Duration = Duration::from_mins(5);
 const LOOKS: usize = 3;
 
 /// One per user and connection.
-#[durable_object(alarm)]
+#[wasm_bindgen]
 pub struct Vault {
     inner: Rc<Inner>,
 }
@@ -39,20 +43,35 @@ pub struct Vault {
 pub(super) struct Inner {
     pub(super) state: State,
     pub(super) env: Env,
+    pub(super) store: Rc<VaultStore>,
     pub(super) flights: Rc<Flights<AccountId>>,
 }
 
-impl DurableObject for Vault {
-    fn new(state: State, env: Env) -> Self {
-        Self { inner: Rc::new(Inner { state, env, flights: Rc::default() }) }
+#[wasm_bindgen]
+impl Vault {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
+        let store = Rc::new(VaultStore::new(state.storage().sql()));
+        Self { inner: Rc::new(Inner { state, env, store, flights: Rc::default() }) }
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        objects::answer(request, |ask| self.inner.clone().answer(ask)).await
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let inner = self.inner.clone();
+        objects::answer(request, move |ask| inner.answer(ask))
     }
 
-    async fn alarm(&self) -> worker::Result<Response> {
-        if let Err(trouble) = self.inner.clone().run_jobs().await {
+    /// Does the jobs that are due.
+    ///
+    /// # Errors
+    /// The platform's: it tries again.
+    pub async fn alarm(&self) -> Result<(), JsValue> {
+        let inner = self.inner.clone();
+        if let Err(trouble) = inner.clone().run_jobs().await {
             let reason = match trouble {
                 Trouble::Failed(word) => word.to_owned(),
                 Trouble::KeyUnavailable(key_id) => format!("key_unavailable: {key_id}"),
@@ -60,9 +79,9 @@ impl DurableObject for Vault {
             };
             log::event(&Event::new("jobs_failed", reason));
             // The jobs are still there; without this nothing would wake for them.
-            self.inner.state.storage().set_alarm(RETRY_JOBS).await?;
+            inner.state.storage().set_alarm(RETRY_JOBS).await?;
         }
-        Response::empty()
+        Ok(())
     }
 }
 
@@ -72,7 +91,7 @@ pub(super) struct Open {
     pub(super) user: UserId,
     pub(super) connection_name: String,
     pub(super) object: String,
-    pub(super) store: VaultStore,
+    pub(super) store: Rc<VaultStore>,
 }
 
 impl Open {
@@ -126,15 +145,15 @@ impl Inner {
     pub(super) fn open(&self, user: UserId, connection_name: String) -> Result<Open, Trouble> {
         let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
         let object = config.names.vault(&user, &connection_name);
-        let store = VaultStore(self.state.storage().sql());
+        let store = self.store.clone();
         Ok(Open { config, user, connection_name, object, store })
     }
 
     async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
         let open = self.open(ask.user, ask.connection)?;
         match ask.act {
-            Act::Exchange { login_hint, scopes, exact } => {
-                self.exchange(&open, &Want { login_hint, scopes, exact }).await
+            Act::Exchange { grant, login_hint, scopes, exact } => {
+                self.exchange(&open, grant, &Want { login_hint, scopes, exact }).await
             }
             Act::Store(store) => keep(&open, store),
             Act::Accounts => accounts(&open),
@@ -142,10 +161,18 @@ impl Inner {
         }
     }
 
-    async fn exchange(self: &Rc<Self>, open: &Open, want: &Want) -> Result<Answer, Trouble> {
+    async fn exchange(
+        self: &Rc<Self>,
+        open: &Open,
+        grant: GrantType,
+        want: &Want,
+    ) -> Result<Answer, Trouble> {
         for _ in 0..LOOKS {
             match look(open, want)? {
-                Look::Done(answer) => return Ok(answer),
+                Look::Serve { access_token, scopes, expires_in } => {
+                    return Ok(Answer::Token { grant, access_token, scopes, expires_in });
+                }
+                Look::Stop(problem) => return Ok(Answer::Problem(problem)),
                 Look::Refresh(account, selector) => {
                     if let Some(problem) = self.refresh(open, &account, selector).await? {
                         return Ok(Answer::Problem(problem));
@@ -158,11 +185,8 @@ impl Inner {
 
     async fn delete(&self, open: &Open, id: &AccountId) -> Result<Answer, Trouble> {
         let store = &open.store;
-        if !store.exists()? {
-            return Ok(Answer::Deleted(false));
-        }
-        let accounts = store.accounts()?;
-        let Some(account) = accounts.iter().find(|account| account.id == *id) else {
+        let contents = store.contents()?;
+        let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
             return Ok(Answer::Deleted(false));
         };
         let now = clock::now();
@@ -171,8 +195,8 @@ impl Inner {
             store
                 .add_job(&revoke_job(account, "refresh_token", record.generation, envelope), now)?;
         }
-        for token in store.access_tokens(id)? {
-            if let Some(envelope) = token.envelope {
+        for token in contents.access_tokens(id) {
+            if let Some(envelope) = token.envelope.clone() {
                 let generation = token.record.generation;
                 store.add_job(&revoke_job(account, "access_token", generation, envelope), now)?;
             }
@@ -201,31 +225,28 @@ pub(super) fn revoke_job(
 }
 
 enum Look {
-    Done(Answer),
+    Serve { access_token: Secret, scopes: Vec<String>, expires_in: i64 },
+    Stop(Problem),
     Refresh(AccountId, Selector),
 }
 
 /// Reads what is stored and decides, without an await.
 fn look(open: &Open, want: &Want) -> Result<Look, Trouble> {
-    let problem = |problem| Ok(Look::Done(Answer::Problem(problem)));
-    if !open.store.exists()? {
-        return problem(Problem::NotConnected);
-    }
-    let accounts = open.store.accounts()?;
-    let account = match release::pick(&accounts, want.login_hint.as_deref()) {
+    let contents = open.store.contents()?;
+    let account = match release::pick(&contents.accounts, want.login_hint.as_deref()) {
         Ok(account) => account,
-        Err(none) => return problem(none),
+        Err(none) => return Ok(Look::Stop(none)),
     };
-    let grant = open.store.grant(&account.id)?.ok_or(Trouble::Failed("no_grant"))?.record;
+    let grant = &contents.grant(&account.id).ok_or(Trouble::Failed("no_grant"))?.record;
     let can_narrow = open.connection()?.down_scoping;
     let selector = match release::select(&grant.scopes, want, can_narrow) {
         Ok(selector) => selector,
-        Err(none) => return problem(none),
+        Err(none) => return Ok(Look::Stop(none)),
     };
     // A token that does not open counts as none: its grant may give another.
-    let token = match open.store.access_token(&account.id, &selector)? {
+    let token = match contents.access_token(&account.id, &selector) {
         Some(Sealed { record, envelope: Some(envelope) }) => {
-            match open.open(&account.id, "access_token", record.generation, &envelope) {
+            match open.open(&account.id, "access_token", record.generation, envelope) {
                 Ok(text) => Some((record, text)),
                 Err(SealError::Corrupt) => None,
                 Err(error) => return Err(error.into()),
@@ -233,27 +254,23 @@ fn look(open: &Open, want: &Want) -> Result<Look, Trouble> {
         }
         _ => None,
     };
-    let record = token.as_ref().map(|(record, _)| record);
-    match (release::decide(account, &grant, record, clock::now()), token) {
+    let record = token.as_ref().map(|(record, _)| *record);
+    Ok(match (release::decide(account, grant, record, clock::now()), token) {
         (Step::Serve { expires_in }, Some((record, access_token))) => {
-            let scopes = record.scopes;
-            Ok(Look::Done(Answer::Token { access_token, scopes, expires_in }))
+            Look::Serve { access_token, scopes: record.scopes.clone(), expires_in }
         }
-        (Step::Stop(stop), _) => problem(stop),
-        _ => Ok(Look::Refresh(account.id.clone(), selector)),
-    }
+        (Step::Stop(stop), _) => Look::Stop(stop),
+        _ => Look::Refresh(account.id.clone(), selector),
+    })
 }
 
 fn accounts(open: &Open) -> Result<Answer, Trouble> {
-    if !open.store.exists()? {
-        return Ok(Answer::Accounts(Vec::new()));
-    }
-    let mut views = Vec::new();
-    for account in open.store.accounts()? {
-        let scopes = open.store.grant(&account.id)?.map(|grant| grant.record.scopes);
-        views.push(view(&account, scopes.unwrap_or_default()));
-    }
-    Ok(Answer::Accounts(views))
+    let contents = open.store.contents()?;
+    let views = contents.accounts.iter().map(|account| {
+        let scopes = contents.grant(&account.id).map(|grant| grant.record.scopes.clone());
+        view(account, scopes.unwrap_or_default())
+    });
+    Ok(Answer::Accounts(views.collect()))
 }
 
 fn view(account: &Account, scopes: Vec<String>) -> AccountView {
@@ -265,19 +282,16 @@ fn view(account: &Account, scopes: Vec<String>) -> AccountView {
 fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
     open.store.create(&open.user, &open.connection_name)?;
     let identity = Identity { id: new.provider_user, email: new.email, name: new.name };
-    let accounts = open.store.accounts()?;
-    let known = accounts.into_iter().find(|account| account.identity.id == identity.id);
-    let old = match &known {
-        Some(account) => open.store.grant(&account.id)?,
-        None => None,
-    };
+    let contents = open.store.contents()?;
+    let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
+    let old = known.and_then(|account| contents.grant(&account.id));
     let account = Account {
-        id: known.as_ref().map_or(new.account, |account| account.id.clone()),
+        id: known.map_or(new.account, |account| account.id.clone()),
         identity,
         state: AccountState::Active,
         created_at: known.map_or(new.issued_at, |account| account.created_at),
     };
-    let generation = old.as_ref().map_or(1, |grant| grant.record.generation + 1);
+    let generation = old.map_or(1, |grant| grant.record.generation + 1);
     let refresh_token = match new.refresh_token {
         Some(token) => Some(token),
         // Some providers give one only at the first consent. What we have is still good.
@@ -312,12 +326,12 @@ fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
 fn still_good(
     open: &Open,
     account: &AccountId,
-    old: Sealed<Grant>,
+    old: &Sealed<Grant>,
 ) -> Result<Option<Secret>, Trouble> {
-    let Some(envelope) = old.envelope else {
+    let Some(envelope) = &old.envelope else {
         return Ok(None);
     };
-    match open.open(account, "refresh_token", old.record.generation, &envelope) {
+    match open.open(account, "refresh_token", old.record.generation, envelope) {
         Ok(token) => Ok(Some(token)),
         Err(SealError::Corrupt) => Ok(None),
         Err(error) => Err(error.into()),

@@ -37,7 +37,7 @@ impl Inner {
 
     /// Runs what is due. A job that fails is not in the way of the others.
     pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), Trouble> {
-        let store = super::vault_store::VaultStore(self.state.storage().sql());
+        let store = &self.store;
         let Some((user, connection)) = store.owner()? else {
             return Ok(());
         };

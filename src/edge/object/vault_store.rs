@@ -1,5 +1,9 @@
 //! The rows of a vault.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use worker::{SqlStorage, SqlStorageValue};
 
 use super::sql::{self, Row};
@@ -12,6 +16,7 @@ use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Sele
 use crate::vault::schema;
 
 /// A record and what is sealed with it.
+#[derive(Clone)]
 pub struct Sealed<T> {
     pub record: T,
     /// The envelope, if there is one.
@@ -26,19 +31,98 @@ pub struct NewToken<'a> {
     pub envelope: Vec<u8>,
 }
 
+/// What a vault holds, apart from its jobs.
+#[derive(Default)]
+pub struct Contents {
+    /// All accounts, the oldest first.
+    pub accounts: Vec<Account>,
+    grants: HashMap<AccountId, Sealed<Grant>>,
+    tokens: Vec<StoredToken>,
+}
+
+struct StoredToken {
+    account: AccountId,
+    /// [`Selector::column`].
+    selector: String,
+    token: Sealed<AccessTokenRecord>,
+}
+
+impl Contents {
+    /// An account's grant.
+    pub fn grant(&self, account: &AccountId) -> Option<&Sealed<Grant>> {
+        self.grants.get(account)
+    }
+
+    /// One of an account's access tokens.
+    pub fn access_token(
+        &self,
+        account: &AccountId,
+        selector: &Selector,
+    ) -> Option<&Sealed<AccessTokenRecord>> {
+        let selector = selector.column();
+        let mut tokens = self.tokens.iter();
+        let found = tokens.find(|one| one.account == *account && one.selector == selector);
+        found.map(|one| &one.token)
+    }
+
+    /// All access tokens of an account.
+    pub fn access_tokens(
+        &self,
+        account: &AccountId,
+    ) -> impl Iterator<Item = &Sealed<AccessTokenRecord>> {
+        let tokens = self.tokens.iter().filter(move |one| one.account == *account);
+        tokens.map(|one| &one.token)
+    }
+}
+
 /// Reads and writes. Methods that write several rows do so without an await: atomically.
-pub struct VaultStore(pub SqlStorage);
+///
+/// What was read is remembered, still sealed, until the next write: an exchange of a token that is
+/// still good asks the database nothing.
+pub struct VaultStore {
+    storage: SqlStorage,
+    remembered: RefCell<Option<Rc<Contents>>>,
+}
 
 impl VaultStore {
-    /// Whether anything was ever connected here.
-    pub fn exists(&self) -> Result<bool, Trouble> {
-        sql::has_table(&self.0, "owner")
+    /// Over an object's database.
+    pub fn new(storage: SqlStorage) -> Self {
+        Self { storage, remembered: RefCell::default() }
+    }
+
+    /// What the vault holds. Nothing, if nothing was ever connected here.
+    pub fn contents(&self) -> Result<Rc<Contents>, Trouble> {
+        if let Some(contents) = self.remembered.borrow().as_ref() {
+            return Ok(contents.clone());
+        }
+        let contents = Rc::new(self.read_contents()?);
+        self.remembered.replace(Some(contents.clone()));
+        Ok(contents)
+    }
+
+    fn read_contents(&self) -> Result<Contents, Trouble> {
+        if !self.exists()? {
+            return Ok(Contents::default());
+        }
+        let accounts =
+            "SELECT id, provider_user, email, name, state, created_at FROM account ORDER BY seq";
+        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault FROM \"grant\"";
+        let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
+        Ok(Contents {
+            accounts: self.read(accounts)?.into_iter().map(read_account).collect::<Result<_, _>>()?,
+            grants: self.read(grants)?.into_iter().map(read_grant).collect::<Result<_, _>>()?,
+            tokens: self.read(tokens)?.into_iter().map(read_token).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn exists(&self) -> Result<bool, Trouble> {
+        sql::has_table(&self.storage, "owner")
     }
 
     /// Makes the tables and remembers whose vault this is.
     pub fn create(&self, user: &UserId, connection: &str) -> Result<(), Trouble> {
         for statement in schema::CREATE {
-            self.run(statement, vec![])?;
+            self.write(statement, vec![])?;
         }
         let owner = "INSERT OR IGNORE INTO owner (id, schema, issuer, subject, connection) VALUES (1, ?, ?, ?, ?)";
         let row = vec![
@@ -47,7 +131,7 @@ impl VaultStore {
             user.subject.as_str().into(),
             connection.into(),
         ];
-        self.run(owner, row).map(drop)
+        self.write(owner, row).map(drop)
     }
 
     /// Whose vault this is.
@@ -56,18 +140,11 @@ impl VaultStore {
             return Ok(None);
         }
         let query = "SELECT issuer, subject, connection FROM owner WHERE id = 1";
-        let Some(mut row) = self.run(query, vec![])?.into_iter().next() else {
+        let Some(mut row) = self.read(query)?.into_iter().next() else {
             return Ok(None);
         };
         let user = UserId { issuer: row.text()?, subject: row.text()? };
         Ok(Some((user, row.text()?)))
-    }
-
-    /// All accounts, the oldest first.
-    pub fn accounts(&self) -> Result<Vec<Account>, Trouble> {
-        let query =
-            "SELECT id, provider_user, email, name, state, created_at FROM account ORDER BY seq";
-        self.run(query, vec![])?.into_iter().map(read_account).collect()
     }
 
     /// Adds an account, or renews what is known of it.
@@ -81,20 +158,18 @@ impl VaultStore {
             account.state.column().into(),
             sql::integer(account.created_at)?,
         ];
-        self.run(upsert, row).map(drop)
+        self.write(upsert, row).map(drop)
     }
 
     /// Changes an account's state.
     pub fn set_state(&self, account: &AccountId, state: AccountState) -> Result<(), Trouble> {
         let update = "UPDATE account SET state = ? WHERE id = ?";
-        self.run(update, vec![state.column().into(), account.as_str().into()]).map(drop)
+        self.write(update, vec![state.column().into(), account.as_str().into()]).map(drop)
     }
 
     /// An account's grant.
     pub fn grant(&self, account: &AccountId) -> Result<Option<Sealed<Grant>>, Trouble> {
-        let query = "SELECT generation, refresh_token, scopes, intent, retry_at, failures, fault FROM \"grant\" WHERE account = ?";
-        let rows = self.run(query, vec![account.as_str().into()])?;
-        rows.into_iter().next().map(read_grant).transpose()
+        Ok(self.contents()?.grant(account).cloned())
     }
 
     /// Writes a grant with its refresh token.
@@ -115,7 +190,7 @@ impl VaultStore {
             sql::integer(i64::from(grant.failures))?,
             grant.fault.clone().into(),
         ];
-        self.run(upsert, row).map(drop)
+        self.write(upsert, row).map(drop)
     }
 
     /// Writes what changes about a grant while its refresh token stays.
@@ -128,28 +203,7 @@ impl VaultStore {
             grant.fault.clone().into(),
             account.as_str().into(),
         ];
-        self.run(update, row).map(drop)
-    }
-
-    /// One of an account's access tokens.
-    pub fn access_token(
-        &self,
-        account: &AccountId,
-        selector: &Selector,
-    ) -> Result<Option<Sealed<AccessTokenRecord>>, Trouble> {
-        let query = "SELECT generation, token, scopes, issued_at, expires_at FROM access_token WHERE account = ? AND selector = ?";
-        let rows = self.run(query, vec![account.as_str().into(), selector.column().into()])?;
-        rows.into_iter().next().map(read_token).transpose()
-    }
-
-    /// All access tokens of an account.
-    pub fn access_tokens(
-        &self,
-        account: &AccountId,
-    ) -> Result<Vec<Sealed<AccessTokenRecord>>, Trouble> {
-        let query = "SELECT generation, token, scopes, issued_at, expires_at FROM access_token WHERE account = ?";
-        let rows = self.run(query, vec![account.as_str().into()])?;
-        rows.into_iter().map(read_token).collect()
+        self.write(update, row).map(drop)
     }
 
     /// Writes an access token.
@@ -164,27 +218,27 @@ impl VaultStore {
             sql::integer(token.record.issued_at)?,
             sql::optional_integer(token.record.expires_at)?,
         ];
-        self.run(upsert, row).map(drop)
+        self.write(upsert, row).map(drop)
     }
 
     /// Forgets an account's access tokens.
     pub fn drop_access_tokens(&self, account: &AccountId) -> Result<(), Trouble> {
         let delete = "DELETE FROM access_token WHERE account = ?";
-        self.run(delete, vec![account.as_str().into()]).map(drop)
+        self.write(delete, vec![account.as_str().into()]).map(drop)
     }
 
     /// Forgets an account with everything.
     pub fn drop_account(&self, account: &AccountId) -> Result<(), Trouble> {
         self.drop_access_tokens(account)?;
-        self.run("DELETE FROM \"grant\" WHERE account = ?", vec![account.as_str().into()])?;
-        self.run("DELETE FROM account WHERE id = ?", vec![account.as_str().into()]).map(drop)
+        self.write("DELETE FROM \"grant\" WHERE account = ?", vec![account.as_str().into()])?;
+        self.write("DELETE FROM account WHERE id = ?", vec![account.as_str().into()]).map(drop)
     }
 
     /// Adds a job.
     pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<(), Trouble> {
         let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?)";
         let row = vec![sql::integer(due)?, job.kind().into(), payload(job)?.into()];
-        self.run(insert, row).map(drop)
+        self.write(insert, row).map(drop)
     }
 
     /// Takes back the jobs that this picks.
@@ -202,7 +256,7 @@ impl VaultStore {
     pub fn jobs(&self) -> Result<Vec<(i64, UnixSeconds, Job)>, Trouble> {
         let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
         let mut jobs = Vec::new();
-        for mut row in self.run(query, vec![])? {
+        for mut row in self.read(query)? {
             let (id, due) = (row.integer()?, row.integer()?);
             if let Ok(job) = serde_json::from_str(&row.text()?) {
                 jobs.push((id, due, job));
@@ -214,23 +268,28 @@ impl VaultStore {
     /// Ends a job. `false`: it was gone already.
     pub fn end_job(&self, id: i64) -> Result<bool, Trouble> {
         let delete = "DELETE FROM jobs WHERE id = ? RETURNING id";
-        Ok(!self.run(delete, vec![sql::integer(id)?])?.is_empty())
+        Ok(!self.write(delete, vec![sql::integer(id)?])?.is_empty())
     }
 
     /// When the earliest job is due.
     pub fn next_job(&self) -> Result<Option<UnixSeconds>, Trouble> {
-        let rows = self.run("SELECT MIN(due) FROM jobs", vec![])?;
+        let rows = self.read("SELECT MIN(due) FROM jobs")?;
         rows.into_iter().next().map_or(Ok(None), |mut row| row.optional_integer())
     }
 
-    fn run(&self, query: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, Trouble> {
-        sql::run(&self.0, query, row)
+    fn read(&self, query: &str) -> Result<Vec<Row>, Trouble> {
+        sql::run(&self.storage, query, vec![])
+    }
+
+    fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, Trouble> {
+        self.remembered.take();
+        sql::run(&self.storage, statement, row)
     }
 }
 
 fn read_account(mut row: Row) -> Result<Account, Trouble> {
     Ok(Account {
-        id: AccountId::parse(&row.text()?).ok_or(Trouble::Failed("account_id"))?,
+        id: read_id(&mut row)?,
         identity: Identity {
             id: row.optional_text()?,
             email: row.optional_text()?,
@@ -241,7 +300,12 @@ fn read_account(mut row: Row) -> Result<Account, Trouble> {
     })
 }
 
-fn read_grant(mut row: Row) -> Result<Sealed<Grant>, Trouble> {
+fn read_id(row: &mut Row) -> Result<AccountId, Trouble> {
+    AccountId::parse(&row.text()?).ok_or(Trouble::Failed("account_id"))
+}
+
+fn read_grant(mut row: Row) -> Result<(AccountId, Sealed<Grant>), Trouble> {
+    let account = read_id(&mut row)?;
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
     let scopes = crate::text::scopes(&row.text()?);
@@ -255,10 +319,11 @@ fn read_grant(mut row: Row) -> Result<Sealed<Grant>, Trouble> {
         failures: u32::try_from(row.integer()?).unwrap_or(u32::MAX),
         fault: row.optional_text()?,
     };
-    Ok(Sealed { record, envelope })
+    Ok((account, Sealed { record, envelope }))
 }
 
-fn read_token(mut row: Row) -> Result<Sealed<AccessTokenRecord>, Trouble> {
+fn read_token(mut row: Row) -> Result<StoredToken, Trouble> {
+    let (account, selector) = (read_id(&mut row)?, row.text()?);
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
     let record = AccessTokenRecord {
@@ -267,7 +332,7 @@ fn read_token(mut row: Row) -> Result<Sealed<AccessTokenRecord>, Trouble> {
         issued_at: row.integer()?,
         expires_at: row.optional_integer()?,
     };
-    Ok(Sealed { record, envelope })
+    Ok(StoredToken { account, selector, token: Sealed { record, envelope } })
 }
 
 fn generation(column: i64) -> Result<u64, Trouble> {
