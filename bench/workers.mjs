@@ -20,7 +20,7 @@ export function bundle(name) {
   const build = join(ROOT, 'target/bench', name);
   buildSync({
     entryPoints: [join(ROOT, 'bench', name, 'index.mjs')],
-    outfile: join(build, 'index.js'),
+    outfile: join(build, 'entry.js'),
     bundle: true,
     minify: true,
     format: 'esm',

@@ -65,7 +65,10 @@ mod tests {
     fn a_url_is_taken_apart_at_its_path_and_its_first_question_mark() {
         for (url, parts) in [
             ("https://vault.example/oauth/token", ("/oauth/token", "")),
-            ("https://vault.example/callback/a?code=1&iss=https://a/?b", ("/callback/a", "code=1&iss=https://a/?b")),
+            (
+                "https://vault.example/callback/a?code=1&iss=https://a/?b",
+                ("/callback/a", "code=1&iss=https://a/?b"),
+            ),
             ("https://vault.example:8443/?", ("/", "")),
             ("https://vault.example", ("/", "")),
         ] {

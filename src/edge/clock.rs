@@ -26,10 +26,10 @@ pub use moved::{now, set};
 mod moved {
     use std::cell::Cell;
 
-    use serde::Deserialize;
     use super::real;
     use crate::edge::http::{self, Answered, Incoming};
     use crate::time::UnixSeconds;
+    use serde::Deserialize;
 
     thread_local! {
         static OFFSET: Cell<i64> = const { Cell::new(0) };

@@ -75,14 +75,12 @@ async fn answer(
         ("connect", "POST") => {
             let caller = Caller::of(incoming, CREATE, env, config, line).await?;
             let body = read_body(incoming).await?;
-            let content_type = incoming.header("content-type");
-            caller.connect(request::read(content_type.as_deref(), &body)?, line).await
+            caller.connect(request::read(incoming.content_type.as_deref(), &body)?, line).await
         }
         ("complete", "POST") => {
             let caller = Caller::of(incoming, CREATE, env, config, line).await?;
             let body = read_body(incoming).await?;
-            let content_type = incoming.header("content-type");
-            caller.complete(request::read(content_type.as_deref(), &body)?, line).await
+            caller.complete(request::read(incoming.content_type.as_deref(), &body)?, line).await
         }
         ("accounts", "GET") => {
             let caller = Caller::of(incoming, READ, env, config, line).await?;
@@ -134,8 +132,7 @@ impl<'a> Caller<'a> {
         config: &'a Config,
         line: &mut RequestLine,
     ) -> Result<Self, Problem> {
-        let authorization = incoming.header("authorization").map(Secret::new);
-        let bearer = policy::bearer(authorization.as_ref().map(Secret::expose))?;
+        let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
         let verified =
             tokens::verify_access_token(env, config, &Secret::new(bearer), clock::now()).await;
         let token = verified.map_err(|refusal| {

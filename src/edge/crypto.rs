@@ -2,9 +2,9 @@
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 
+use super::task;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::jwk::{Jwk, Material};
 use crate::jwt::signature::SignatureCheck;
@@ -23,7 +23,7 @@ async fn try_verify(check: &SignatureCheck<'_>) -> Result<bool, JsValue> {
         &Uint8Array::from(check.signature),
         &Uint8Array::from(check.message),
     )?;
-    Ok(JsFuture::from(promise).await?.as_bool() == Some(true))
+    Ok(task::wait(promise).await?.as_bool() == Some(true))
 }
 
 fn subtle() -> Result<SubtleCrypto, JsValue> {
@@ -50,7 +50,7 @@ async fn import(
         false,
         &usages,
     )?;
-    JsFuture::from(promise).await?.dyn_into()
+    task::wait(promise).await?.dyn_into()
 }
 
 /// `WebCrypto`'s parameters for importing a key or for verifying with it.

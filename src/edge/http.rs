@@ -5,12 +5,11 @@
 
 use js_sys::Uint8Array;
 use serde_json::Value;
-use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::JsFuture;
+use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Headers, Request, Response, ResponseInit};
 use worker::ByteStream;
 
-use super::body;
+use super::{body, platform, task};
 use crate::error::{OAuthError, Problem};
 use crate::secret::Secret;
 use crate::text;
@@ -26,38 +25,48 @@ pub struct Incoming {
     pub path: String,
     /// Query without its `?`, or empty. It holds secrets of the browser's hops.
     pub query: Secret,
-    headers: Headers,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Authorization`.
+    pub authorization: Option<Secret>,
+    length: Option<String>,
     request: Request,
 }
 
 impl Incoming {
     /// Takes a request apart.
     pub fn new(request: Request) -> Self {
-        let url = Secret::new(request.url());
-        let (path, query) = text::path_and_query(url.expose());
+        let head = Secret::new(platform::head(&request));
+        let mut lines = head.expose().split('\n');
+        let mut line = || lines.next().unwrap_or_default();
+        let method = line().to_owned();
+        let (path, query) = text::path_and_query(line());
+        let mut header = || Some(line()).filter(|value| !value.is_empty());
         Self {
-            method: request.method(),
+            method,
             path: path.to_owned(),
             query: Secret::new(query),
-            headers: request.headers(),
+            length: header().map(str::to_owned),
+            content_type: header().map(str::to_owned),
+            authorization: header().map(Secret::new),
             request,
         }
     }
 
-    /// A header's value.
+    /// Another header's value.
     pub fn header(&self, name: &str) -> Option<String> {
-        self.headers.get(name).ok().flatten()
+        self.request.headers().get(name).ok().flatten()
     }
 
     /// The body, if it is whole and no longer than `limit` bytes.
     pub async fn body(&self, limit: usize) -> Option<Vec<u8>> {
-        match self.header("content-length") {
+        match &self.length {
             // A body that tells its length has no more than that.
             Some(length) => {
                 let length: usize = length.parse().ok()?;
-                let body = (length <= limit).then(|| self.request.array_buffer())?.ok()?;
-                let body = JsFuture::from(body).await.ok()?;
-                Some(Uint8Array::new(&body).to_vec()).filter(|body| body.len() <= limit)
+                let body = (length <= limit).then(|| platform::body(&self.request))?.ok()?;
+                let body: Uint8Array = task::wait(body).await.ok()?.unchecked_into();
+                Some(body.to_vec()).filter(|body| body.len() <= limit)
             }
             None => match self.request.body() {
                 Some(stream) => body::read(ByteStream::from(stream), limit).await,

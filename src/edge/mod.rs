@@ -14,20 +14,28 @@ mod log;
 mod object;
 mod objects;
 mod outbound;
+mod platform;
 mod providers;
+mod task;
 mod token_endpoint;
 mod tokens;
 
+use js_sys::Promise;
+use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
-use worker::{Context, Env, event};
+use worker::Env;
 
 use crate::metadata;
 use crate::request_line::{self, RequestLine};
 use http::{Answered, Incoming};
 
-/// One request. Always answers `Ok`: the platform would log an `Err` whole.
-#[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Answered {
+/// One request. The platform calls it.
+#[wasm_bindgen]
+pub fn fetch(request: Request, env: Env) -> Promise {
+    task::start(async move { Ok(serve(request, &env).await?.into()) })
+}
+
+async fn serve(request: Request, env: &Env) -> Answered {
     let incoming = Incoming::new(request);
     #[cfg(feature = "test-clock")]
     if incoming.path == "/test-clock" {
@@ -36,7 +44,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Answered {
     let started = clock::milliseconds();
     let route = request_line::route(&incoming.method, &incoming.path);
     let mut line = RequestLine { route, ..RequestLine::default() };
-    let answer = match answer(&incoming, &env, &mut line).await {
+    let answer = match answer(&incoming, env, &mut line).await {
         Ok(response) => Ok(response),
         Err(error) => {
             // The platform's own words: they are about building answers, which hold no secrets

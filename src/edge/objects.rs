@@ -3,38 +3,16 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
-use futures_util::future::{Either, select};
 use js_sys::{Promise, Reflect, Uint8Array};
-use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
-use web_sys::{Headers, Request, RequestInit, Response};
-use worker::{Delay, Env};
+use web_sys::{Request, Response};
+use worker::Env;
 
-use super::{http, log};
+use super::{http, log, platform, task};
 use crate::error::Event;
 use crate::message::{self, Question, Reply};
 use crate::seal::SealError;
-
-#[wasm_bindgen]
-extern "C" {
-    /// A binding to a class of objects.
-    type Namespace;
-
-    #[wasm_bindgen(method, catch, js_name = getByName)]
-    fn get_by_name(this: &Namespace, name: &str) -> Result<Stub, JsValue>;
-
-    /// One object.
-    type Stub;
-
-    #[wasm_bindgen(method, catch)]
-    fn fetch(this: &Stub, address: &str, init: &RequestInit) -> Result<Promise, JsValue>;
-}
-
-/// Header of a question that fits. A body would cost both sides more than everything else.
-const HEADER: &str = "question";
 
 /// Longest question that goes in the header.
 const MAX_HEADER: usize = 4096;
@@ -43,8 +21,8 @@ const MAX_HEADER: usize = 4096;
 /// neither is ever taken for the other.
 const REPLY: u16 = 299;
 
-/// How long an object may take. What it does goes on.
-const DEADLINE: Duration = Duration::from_secs(15);
+/// How many milliseconds an object may take. What it does goes on.
+const DEADLINE: u32 = 15_000;
 
 /// Largest message, in bytes.
 const MAX_MESSAGE: usize = 512 * 1024;
@@ -85,12 +63,11 @@ pub async fn pass_on<Q: Question>(
     let Some(question) = message::write(question) else {
         return unavailable::<Q, _>("question");
     };
-    let called = Box::pin(call(env, Q::CLASS.binding(), name, &question));
-    let reply = match select(called, Delay::from(DEADLINE)).await {
-        Either::Left((Ok(Called::Leaves(response)), _)) => return Ok(Passed::Leaves(response)),
-        Either::Left((Ok(Called::Reply(bytes)), _)) => message::read::<Reply<Q::Answer>>(&bytes),
-        Either::Left((Err(_), _)) => return unavailable::<Q, _>("platform"),
-        Either::Right(_) => return unavailable::<Q, _>("deadline"),
+    let reply = match call(env, Q::CLASS.binding(), name, &question).await {
+        Ok(Called::Leaves(response)) => return Ok(Passed::Leaves(response)),
+        Ok(Called::Reply(bytes)) => message::read::<Reply<Q::Answer>>(&bytes),
+        Ok(Called::Late) => return unavailable::<Q, _>("deadline"),
+        Err(_) => return unavailable::<Q, _>("platform"),
     };
     match reply {
         Some(Reply::Answer(answer)) => Ok(Passed::Answer(answer)),
@@ -111,26 +88,26 @@ fn unavailable<Q: Question, T>(reason: &str) -> Result<T, NoAnswer> {
 enum Called {
     Leaves(Response),
     Reply(Vec<u8>),
+    Late,
 }
 
 async fn call(env: &Env, binding: &str, name: &str, question: &str) -> Result<Called, JsValue> {
-    let namespace: Namespace = Reflect::get(env, &JsValue::from_str(binding))?.unchecked_into();
-    let init = RequestInit::new();
-    if question.len() <= MAX_HEADER && question.is_ascii() {
-        let headers = Headers::new()?;
-        headers.set(HEADER, question)?;
-        init.set_headers(&headers);
-    } else {
-        init.set_method("POST");
-        init.set_body(&JsValue::from_str(question));
+    let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
+    let in_header = question.len() <= MAX_HEADER && question.is_ascii();
+    let answer = platform::ask(&namespace, name, question, in_header, DEADLINE)?;
+    let answer = task::wait(answer).await?;
+    if answer.is_undefined() {
+        return Ok(Called::Late);
     }
-    let answer = namespace.get_by_name(name)?.fetch("https://object/", &init)?;
-    let response: Response = JsFuture::from(answer).await?.unchecked_into();
-    if response.status() == REPLY {
-        let bytes = JsFuture::from(response.array_buffer()?).await?;
-        return Ok(Called::Reply(Uint8Array::new(&bytes).to_vec()));
+    let response: Response = answer.unchecked_into();
+    match response.status() {
+        200 => Ok(Called::Leaves(response)),
+        REPLY => {
+            let bytes = task::wait(response.array_buffer()?).await?;
+            Ok(Called::Reply(Uint8Array::new(&bytes).to_vec()))
+        }
+        _ => Err(JsValue::UNDEFINED),
     }
-    if response.status() == 200 { Ok(Called::Leaves(response)) } else { Err(JsValue::UNDEFINED) }
 }
 
 /// What can keep an object from answering.
@@ -172,7 +149,7 @@ where
     match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(response)) => response,
         Poll::Ready(Err(error)) => Promise::reject(&error).into(),
-        Poll::Pending => future_to_promise(answer).into(),
+        Poll::Pending => task::start(answer).into(),
     }
 }
 
@@ -181,10 +158,11 @@ where
     Q: Question,
     F: Future<Output = Result<Q::Answer, Trouble>>,
 {
-    let question = match request.headers().get(HEADER)? {
+    let question = match platform::question(request) {
         Some(text) => message::read::<Q>(text.as_bytes()),
         None => {
-            let body = Uint8Array::new(&JsFuture::from(request.array_buffer()?).await?).to_vec();
+            let body: Uint8Array = task::wait(platform::body(request)?).await?.unchecked_into();
+            let body = body.to_vec();
             (body.len() <= MAX_MESSAGE).then(|| message::read::<Q>(&body)).flatten()
         }
     };

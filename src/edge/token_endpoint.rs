@@ -27,13 +27,11 @@ pub async fn exchange(
     config: &Config,
     line: &mut RequestLine,
 ) -> Answered {
-    let content_type = incoming.header("content-type");
-    let authorization = incoming.header("authorization").map(Secret::new);
     let read = match incoming.body(MAX_BODY).await {
         None => Err(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB")),
         Some(body) => {
-            let authorization = authorization.as_ref().map(Secret::expose);
-            request::read(content_type.as_deref(), authorization, &body)
+            let authorization = incoming.authorization.as_ref().map(Secret::expose);
+            request::read(incoming.content_type.as_deref(), authorization, &body)
         }
     };
     let refused = match read {

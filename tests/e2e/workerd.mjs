@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const ENTRY = 'index.js';
+const ENTRY = 'entry.js';
 const START_SECONDS = 20;
 
 /** Durable Object classes of the vault, by binding. */

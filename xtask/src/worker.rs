@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 use crate::process::{run, step};
 use crate::tools::Tools;
 
+/// The module that the platform loads: it stands before what `worker-build` makes.
+const ENTRY: &str = "src/edge/entry.js";
+
 /// Cloudflare refuses a variable above 5 KB, but only at the deployment.
 const VARIABLE_LIMIT: usize = 5_000;
 
@@ -68,7 +71,10 @@ pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Resul
         if options.test_clock {
             worker_build.args(["--features", "test-clock"]);
         }
-        run(&mut worker_build, "The reason stands above.")
+        run(&mut worker_build, "The reason stands above.")?;
+        fs::copy(root.join(ENTRY), options.out_dir.join("entry.js"))
+            .with_context(|| format!("cannot copy {ENTRY}"))?;
+        Ok(())
     })
 }
 

@@ -44,9 +44,7 @@ fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
             sql::run(storage, add, vec![connection.into(), sql::integer(clock::now())?])?;
             Ok(Answer::Added)
         }
-        Ask::List if !sql::has_table(storage, "connection")? => {
-            Ok(Answer::Connections(Vec::new()))
-        }
+        Ask::List if !sql::has_table(storage, "connection")? => Ok(Answer::Connections(Vec::new())),
         Ask::List => {
             let rows = sql::run(storage, "SELECT name FROM connection ORDER BY name", vec![])?;
             let names = rows.into_iter().map(|mut row| row.text());

@@ -42,8 +42,7 @@ fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
         Ask::Add { user } => {
             create(storage)?;
             let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";
-            let row =
-                vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
+            let row = vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
             sql::run(storage, add, row)?;
             Ok(Answer::Added)
         }

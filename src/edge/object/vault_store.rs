@@ -109,7 +109,11 @@ impl VaultStore {
         let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault FROM \"grant\"";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         Ok(Contents {
-            accounts: self.read(accounts)?.into_iter().map(read_account).collect::<Result<_, _>>()?,
+            accounts: self
+                .read(accounts)?
+                .into_iter()
+                .map(read_account)
+                .collect::<Result<_, _>>()?,
             grants: self.read(grants)?.into_iter().map(read_grant).collect::<Result<_, _>>()?,
             tokens: self.read(tokens)?.into_iter().map(read_token).collect::<Result<_, _>>()?,
         })

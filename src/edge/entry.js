@@ -1,0 +1,21 @@
+// The module that the platform loads. The class that `worker-build` makes around the Worker is
+// constructed anew for each request, through proxies; that costs more than an exchange's own work.
+// It stays in use for what it is there for: starting the wasm afresh after a trap.
+import Worker from './index.js';
+
+export * from './index.js';
+
+const state = globalThis.__worker_init_state;
+const { fetch } = Worker.prototype;
+
+export default {
+  fetch(request, env, ctx) {
+    if (state.criticalError) return new Worker(ctx, env).fetch(request);
+    try {
+      return fetch.call({ env, ctx }, request);
+    } catch (error) {
+      if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+      throw error;
+    }
+  },
+};
