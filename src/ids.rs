@@ -1,6 +1,9 @@
 //! Who and what: users, accounts, and the only derivation of object names.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac as _};
@@ -138,6 +141,30 @@ impl ObjectNames {
         let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
         mac.update(&encoding::length_prefixed(&parts));
         mac.finalize().into_bytes().into()
+    }
+}
+
+/// The names that one user's exchanges need, each derived at its first use.
+#[derive(Debug, Default)]
+pub struct UserNames {
+    log: OnceCell<String>,
+    vaults: RefCell<BTreeMap<String, Rc<str>>>,
+}
+
+impl UserNames {
+    /// [`ObjectNames::log_name`].
+    pub fn log(&self, names: &ObjectNames, user: &UserId) -> &str {
+        self.log.get_or_init(|| names.log_name(user))
+    }
+
+    /// [`ObjectNames::vault`], of a configured connection.
+    pub fn vault(&self, names: &ObjectNames, user: &UserId, connection: &str) -> Rc<str> {
+        if let Some(name) = self.vaults.borrow().get(connection) {
+            return name.clone();
+        }
+        let name: Rc<str> = names.vault(user, connection).into();
+        self.vaults.borrow_mut().insert(connection.to_owned(), name.clone());
+        name
     }
 }
 

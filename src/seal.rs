@@ -4,8 +4,10 @@
 //! ciphertext with tag. The place it was sealed for is authenticated with it, so that a ciphertext
 //! moved to another user, connection, account, field or generation does not open.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -26,7 +28,7 @@ const CHECK: &[u8] = b"edge-token-vault/check/1";
 #[derive(Clone)]
 pub struct KeyRing {
     write: String,
-    keys: BTreeMap<String, Zeroizing<[u8; 32]>>,
+    keys: Rc<BTreeMap<String, Zeroizing<[u8; 32]>>>,
 }
 
 /// Why `KEY_RING` is not one. Says what to mend and shows no key.
@@ -88,7 +90,7 @@ impl KeyRing {
         if !keys.contains_key(&raw.write) {
             return Err(KeyRingError::NoWriteKey(raw.write));
         }
-        Ok(Self { write: raw.write, keys })
+        Ok(Self { write: raw.write, keys: Rc::new(keys) })
     }
 }
 
@@ -163,16 +165,17 @@ impl fmt::Display for SealError {
 
 impl std::error::Error for SealError {}
 
-/// Seals and opens for one object.
-pub struct Sealer<'a> {
-    ring: &'a KeyRing,
-    object: &'a str,
+/// Seals and opens for one object. Keys are derived at their first use.
+pub struct Sealer {
+    ring: KeyRing,
+    object: String,
+    ciphers: RefCell<BTreeMap<String, Rc<Aes256Gcm>>>,
 }
 
-impl<'a> Sealer<'a> {
+impl Sealer {
     /// For the object of this name.
-    pub fn new(ring: &'a KeyRing, object: &'a str) -> Self {
-        Self { ring, object }
+    pub fn new(ring: &KeyRing, object: &str) -> Self {
+        Self { ring: ring.clone(), object: object.to_owned(), ciphers: RefCell::default() }
     }
 
     /// Seals under the ring's write key with a fresh nonce.
@@ -223,7 +226,16 @@ impl<'a> Sealer<'a> {
             .map_err(|_| SealError::Corrupt)
     }
 
-    fn cipher(&self, key_id: &str) -> Result<Aes256Gcm, SealError> {
+    fn cipher(&self, key_id: &str) -> Result<Rc<Aes256Gcm>, SealError> {
+        if let Some(cipher) = self.ciphers.borrow().get(key_id) {
+            return Ok(cipher.clone());
+        }
+        let cipher = Rc::new(self.derive(key_id)?);
+        self.ciphers.borrow_mut().insert(key_id.to_owned(), cipher.clone());
+        Ok(cipher)
+    }
+
+    fn derive(&self, key_id: &str) -> Result<Aes256Gcm, SealError> {
         let key = self
             .ring
             .keys

@@ -83,7 +83,7 @@ impl Journey {
 
     fn step<T>(
         &mut self,
-        step: impl FnOnce(&mut Session, &Sealer<'_>) -> Result<T, Fault>,
+        step: impl FnOnce(&mut Session, &Sealer) -> Result<T, Fault>,
     ) -> Result<T, Denied> {
         step(&mut self.session, &Sealer::new(&self.ring, "object")).map_err(|fault| match fault {
             Fault::Denied(denied) => denied,

@@ -100,7 +100,7 @@ impl Session {
     pub fn open(
         &mut self,
         ticket: &Secret,
-        sealer: &Sealer<'_>,
+        sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<Opened, Fault> {
         self.check_ticket(ticket, now)?;
@@ -132,7 +132,7 @@ impl Session {
         &mut self,
         back: &Return,
         from_provider: bool,
-        sealer: &Sealer<'_>,
+        sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<Secret, Fault> {
         let Phase::AtProvider { state, cookie, until, secrets } = &self.phase else {
@@ -182,7 +182,7 @@ impl Session {
     pub fn complete(
         &mut self,
         ask: &Complete,
-        sealer: &Sealer<'_>,
+        sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<Completion, Fault> {
         if !handle::matches(&ask.auth_session, &self.begin.auth_session) {
@@ -243,7 +243,7 @@ impl Session {
     pub fn redeemed(
         &mut self,
         store: &Store,
-        sealer: &Sealer<'_>,
+        sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<(), SealError> {
         let Phase::Completing { connect_code } = &self.phase else {
@@ -297,12 +297,12 @@ impl Session {
         }
     }
 
-    fn seal(&self, sealer: &Sealer<'_>, field: &str, secret: &Secret) -> Result<String, SealError> {
+    fn seal(&self, sealer: &Sealer, field: &str, secret: &Secret) -> Result<String, SealError> {
         let envelope = sealer.seal(&self.place(field), secret.expose().as_bytes())?;
         Ok(encoding::base64url(envelope))
     }
 
-    fn unseal(&self, sealer: &Sealer<'_>, field: &str, text: &str) -> Result<Secret, SealError> {
+    fn unseal(&self, sealer: &Sealer, field: &str, text: &str) -> Result<Secret, SealError> {
         let envelope = encoding::from_base64url(text).ok_or(SealError::Corrupt)?;
         let bytes = sealer.open(&self.place(field), &envelope)?;
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)

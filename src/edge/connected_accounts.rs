@@ -1,5 +1,7 @@
 //! `/me/v1/connected-accounts`: the user's application connects, lists and deletes accounts.
 
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 use worker::Env;
 
@@ -14,7 +16,7 @@ use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
 use crate::error::{Problem, ValidationError};
 use crate::ids::{AccountId, UserId};
 use crate::jwt::Refusal;
-use crate::jwt::access_token::AccessToken;
+use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{Act, Answer, Ask};
 use crate::message::{connect, directory, registry};
 use crate::request_line::RequestLine;
@@ -118,7 +120,7 @@ async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, Problem> {
 
 /// A verified caller.
 struct Caller<'a> {
-    token: AccessToken,
+    verified: Rc<VerifiedToken>,
     client: &'a Client,
     env: &'a Env,
     config: &'a Config,
@@ -135,26 +137,28 @@ impl<'a> Caller<'a> {
         let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
         let verified =
             tokens::verify_access_token(env, config, &Secret::new(bearer), clock::now()).await;
-        let token = verified.map_err(|refusal| {
+        let verified = verified.map_err(|refusal| {
             line.reason = Some(refusal.reason().to_owned());
             match refusal {
                 Refusal::KeysUnavailable => Problem::unavailable(5),
                 _ => policy::refused(),
             }
         })?;
-        line.user = Some(config.names.log_name(&token.user));
-        let client = policy::check(config, &token, scope)?;
+        let token = &verified.token;
+        line.user = Some(verified.names.log(&config.names, &token.user).to_owned());
+        let client = policy::check(config, token, scope)?;
         line.client_id = Some(token.client_id.clone());
         policy::check_origin(client, incoming.header("origin").as_deref())?;
-        Ok(Self { token, client, env, config })
+        Ok(Self { verified, client, env, config })
     }
 
     fn user(&self) -> &UserId {
-        &self.token.user
+        &self.verified.token.user
     }
 
     async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> Answered {
-        let Self { token, client, env, config } = self;
+        let Self { verified, client, env, config } = self;
+        let token = &verified.token;
         let find = |name: &str| config.connections.get(name).cloned();
         let session = body.begin(&token.user, &token.client_id, client, find)?;
         line.connection = Some(session.begin.connection.clone());
@@ -184,7 +188,7 @@ impl<'a> Caller<'a> {
     }
 
     async fn complete(&self, body: CompleteBody, line: &mut RequestLine) -> Answered {
-        let (session, complete) = body.complete(self.user(), &self.token.client_id)?;
+        let (session, complete) = body.complete(self.user(), &self.verified.token.client_id)?;
         let name = self.config.names.connect_session(&session);
         let ask = connect::Ask::Complete(complete);
         match objects::ask(self.env, &name, &ask).await.map_err(unavailable)? {

@@ -14,6 +14,7 @@ use crate::exchange::policy::{self, Forbidden};
 use crate::exchange::request::{self, MAX_BODY, TokenRequest};
 use crate::jwt::access_token::AccessToken;
 use crate::jwt::compact::Compact;
+use crate::jwt::verified::VerifiedToken;
 use crate::jwt::{Refusal, assertion};
 use crate::message::vault::{Act, Answer, Ask};
 use crate::request_line::RequestLine;
@@ -97,7 +98,7 @@ async fn answer_to(
     } else {
         None
     };
-    let (client_id, client) = authenticate(request, config, early.as_ref(), now).await?;
+    let (client_id, client) = authenticate(request, config, early.as_deref(), now).await?;
     line.client_id = Some(client_id);
     let forbidden = |reason| Refused::forbidden(reason, grant);
     policy::check_grant(client, grant).map_err(forbidden)?;
@@ -105,20 +106,23 @@ async fn answer_to(
         Some(token) => token,
         None => verify().await.map_err(|refusal| Refused::subject(refusal, grant))?,
     };
-    line.user = Some(config.names.log_name(&token.user));
-    let issuer = policy::issuer_of(config, &token).map_err(forbidden)?;
-    policy::check(client, issuer, &token, &request.connection).map_err(forbidden)?;
-    release(request, client, &token, env, config).await
+    let VerifiedToken { token, names } = &*token;
+    line.user = Some(names.log(&config.names, &token.user).to_owned());
+    let issuer = policy::issuer_of(config, token).map_err(forbidden)?;
+    policy::check(client, issuer, token, &request.connection).map_err(forbidden)?;
+    let vault = names.vault(&config.names, &token.user, &request.connection);
+    release(request, client, token, &vault, env, config).await
 }
 
 async fn authenticate<'a>(
     request: &TokenRequest,
     config: &'a Config,
-    subject: Option<&AccessToken>,
+    subject: Option<&VerifiedToken>,
     now: UnixSeconds,
 ) -> Result<(String, &'a Client), Refused> {
     let credentials = &request.credentials;
-    let client_id = credentials.client_id(subject).map_err(Refused::new)?;
+    let client_id =
+        credentials.client_id(subject.map(|subject| &subject.token)).map_err(Refused::new)?;
     let refused = |reason: &str| Refused::because(credentials.refused(), reason);
     let client = config.clients.get(&client_id).ok_or_else(|| refused("unknown"))?;
     let Proof::Assertion(jwt) = &credentials.proof else {
@@ -139,6 +143,7 @@ async fn release(
     request: &TokenRequest,
     client: &Client,
     token: &AccessToken,
+    vault: &str,
     env: &Env,
     config: &Config,
 ) -> Result<Response, Refused> {
@@ -160,8 +165,7 @@ async fn release(
             exact: client.scope_policy == ScopePolicy::Exact,
         },
     };
-    let vault = config.names.vault(&token.user, &request.connection);
-    match objects::pass_on(env, &vault, &ask).await.map_err(no_answer)? {
+    match objects::pass_on(env, vault, &ask).await.map_err(no_answer)? {
         Passed::Leaves(response) => Ok(response),
         Passed::Answer(Answer::Problem(problem)) => {
             let error = answer::problem(request.grant, &problem);

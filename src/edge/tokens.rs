@@ -1,17 +1,19 @@
 //! Verifying tokens: the issuer's keys, the runtime's signature check, this isolate's memory.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use worker::Env;
 
 use super::{crypto, issuers};
 use crate::config::{Config, Issuer};
+use crate::ids::UserNames;
 use crate::jwt::Refusal;
 use crate::jwt::access_token::{self, AccessToken};
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::compact::Compact;
 use crate::jwt::signature::SignatureCheck;
-use crate::jwt::verified::Verified;
+use crate::jwt::verified::{Verified, VerifiedToken};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
@@ -26,7 +28,7 @@ pub async fn verify_access_token(
     config: &Config,
     text: &Secret,
     now: UnixSeconds,
-) -> Result<AccessToken, Refusal> {
+) -> Result<Rc<VerifiedToken>, Refusal> {
     let hash = text.sha256();
     if let Some(token) = remembered(&hash, now) {
         return Ok(token);
@@ -35,16 +37,17 @@ pub async fn verify_access_token(
     let issuer = access_token::claimed_issuer(&token)?;
     let issuer = config.issuers.get(&issuer).ok_or(Refusal::Issuer)?;
     let keys = check_signature(env, config, &token, Signer::of(issuer), now).await?;
-    let verified = AccessToken::read(&token, issuer, now)?;
+    let token = AccessToken::read(&token, issuer, now)?;
+    let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
     VERIFIED.with_borrow_mut(|memory| memory.insert(hash, keys, verified.clone()));
     Ok(verified)
 }
 
-fn remembered(hash: &[u8; 32], now: UnixSeconds) -> Option<AccessToken> {
+fn remembered(hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {
     VERIFIED.with_borrow(|memory| {
         let documents = issuers::held(memory.issuer(hash)?, now)?;
         let token = memory.get(hash, &documents.keys.fingerprint())?;
-        token.is_current(now).then(|| token.clone())
+        token.token.is_current(now).then(|| token.clone())
     })
 }
 

@@ -4,8 +4,10 @@
 //! new set arrives; time is checked again at each use by the caller.
 
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use super::access_token::AccessToken;
+use crate::ids::UserNames;
 
 /// Most tokens that are remembered; the oldest goes first.
 const CAPACITY: usize = 2048;
@@ -17,26 +19,35 @@ pub struct Verified {
     order: VecDeque<[u8; 32]>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Entry {
     keys: [u8; 32],
-    token: AccessToken,
+    token: Rc<VerifiedToken>,
+}
+
+/// A token that was verified.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    /// What it says.
+    pub token: AccessToken,
+    /// Names that follow from its user.
+    pub names: UserNames,
 }
 
 impl Verified {
     /// What the token with this hash said, if it was verified with the key set of this
     /// fingerprint. Look up the issuer's current set by the `AccessToken`'s issuer: see `issuer`.
-    pub fn get(&self, hash: &[u8; 32], keys: &[u8; 32]) -> Option<&AccessToken> {
+    pub fn get(&self, hash: &[u8; 32], keys: &[u8; 32]) -> Option<&Rc<VerifiedToken>> {
         self.entries.get(hash).filter(|entry| entry.keys == *keys).map(|entry| &entry.token)
     }
 
     /// The issuer of the token with this hash, to find the key set to compare with.
     pub fn issuer(&self, hash: &[u8; 32]) -> Option<&str> {
-        self.entries.get(hash).map(|entry| entry.token.user.issuer.as_str())
+        self.entries.get(hash).map(|entry| entry.token.token.user.issuer.as_str())
     }
 
     /// Remembers a token verified with the key set of this fingerprint.
-    pub fn insert(&mut self, hash: [u8; 32], keys: [u8; 32], token: AccessToken) {
+    pub fn insert(&mut self, hash: [u8; 32], keys: [u8; 32], token: Rc<VerifiedToken>) {
         if self.entries.insert(hash, Entry { keys, token }).is_none() {
             self.order.push_back(hash);
         }
@@ -53,14 +64,15 @@ mod tests {
     use super::*;
     use crate::ids::UserId;
 
-    fn token(subject: &str) -> AccessToken {
-        AccessToken {
+    fn token(subject: &str) -> Rc<VerifiedToken> {
+        let token = AccessToken {
             user: UserId { issuer: "https://idp.example".into(), subject: subject.into() },
             client_id: "spa".into(),
             audiences: vec![],
             scopes: vec![],
             expires_at: 0,
-        }
+        };
+        Rc::new(VerifiedToken { token, names: UserNames::default() })
     }
 
     #[test]

@@ -37,14 +37,18 @@ impl Inner {
             Ok(_) => {}
             Err(NoToken::Corrupt) => {
                 log::event(&Event {
-                    connection: Some(open.connection_name.clone()),
+                    connection: Some(open.home.connection.clone()),
                     ..Event::new("grant_corrupt", account.to_string())
                 });
                 return Ok(Some(Problem::ReconnectRequired { reason: Reason::Corrupt }));
             }
             Err(NoToken::Trouble(trouble)) => return Err(trouble),
         }
-        let own = self.open(open.user.clone(), open.connection_name.clone())?;
+        let own = Open {
+            config: open.config.clone(),
+            home: open.home.clone(),
+            store: open.store.clone(),
+        };
         let (this, id) = (self.clone(), account.clone());
         let work = || async move {
             if let Err(trouble) = this.renew(&own, &id, &selector).await {
@@ -189,7 +193,7 @@ fn commit(
         (Settlement::Ended { state, grant }, Fate::Write, _) => {
             open.store.update_grant(id, &grant)?;
             log::event(&Event {
-                connection: Some(open.connection_name.clone()),
+                connection: Some(open.home.connection.clone()),
                 ..Event::new("reconnect_required", format!("{id}: {}", state.column()))
             });
             open.store.set_state(id, state)
@@ -238,7 +242,7 @@ fn log_failure(open: &Open, id: &AccountId, failure: Option<&Failure>) {
         Some(Failure::OtherUser) => "other_user",
     };
     log::event(&Event {
-        connection: Some(open.connection_name.clone()),
+        connection: Some(open.home.connection.clone()),
         ..Event::new("refresh_refused", format!("{id}: {reason}"))
     });
 }

@@ -1,5 +1,6 @@
 //! `Vault`: one user's accounts at one connection.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -44,6 +45,7 @@ pub(super) struct Inner {
     pub(super) state: State,
     pub(super) env: Env,
     pub(super) store: Rc<VaultStore>,
+    home: RefCell<Option<Rc<Home>>>,
     pub(super) flights: Rc<Flights<AccountId>>,
 }
 
@@ -55,7 +57,15 @@ impl Vault {
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         let state = State::from(state);
         let store = Rc::new(VaultStore::new(state.storage().sql()));
-        Self { inner: Rc::new(Inner { state, env, store, flights: Rc::default() }) }
+        Self {
+            inner: Rc::new(Inner {
+                state,
+                env,
+                store,
+                home: RefCell::default(),
+                flights: Rc::default(),
+            }),
+        }
     }
 
     /// Answers one question.
@@ -85,12 +95,17 @@ impl Vault {
     }
 }
 
+/// Whose vault an object is. It never changes, so what follows from it is derived once.
+pub(super) struct Home {
+    pub(super) user: UserId,
+    pub(super) connection: String,
+    sealer: Sealer,
+}
+
 /// A vault at work: whose it is, and what it takes to open it.
 pub(super) struct Open {
     pub(super) config: Rc<Config>,
-    pub(super) user: UserId,
-    pub(super) connection_name: String,
-    pub(super) object: String,
+    pub(super) home: Rc<Home>,
     pub(super) store: Rc<VaultStore>,
 }
 
@@ -98,19 +113,15 @@ impl Open {
     pub(super) fn connection(&self) -> Result<&Connection, Trouble> {
         self.config
             .connections
-            .get(&self.connection_name)
+            .get(&self.home.connection)
             .ok_or(Trouble::Failed("connection is not configured any more"))
-    }
-
-    fn sealer(&self) -> Sealer<'_> {
-        Sealer::new(&self.config.key_ring, &self.object)
     }
 
     fn place<'a>(&'a self, account: &'a AccountId, field: &'a str, generation: u64) -> Place<'a> {
         Place {
-            issuer: &self.user.issuer,
-            subject: &self.user.subject,
-            connection: &self.connection_name,
+            issuer: &self.home.user.issuer,
+            subject: &self.home.user.subject,
+            connection: &self.home.connection,
             account: account.as_str(),
             field,
             generation,
@@ -125,7 +136,7 @@ impl Open {
         secret: &Secret,
     ) -> Result<Vec<u8>, SealError> {
         let place = self.place(account, field, generation);
-        self.sealer().seal(&place, secret.expose().as_bytes())
+        self.home.sealer.seal(&place, secret.expose().as_bytes())
     }
 
     pub(super) fn open(
@@ -135,18 +146,25 @@ impl Open {
         generation: u64,
         envelope: &[u8],
     ) -> Result<Secret, SealError> {
-        let bytes: Zeroizing<Vec<u8>> =
-            self.sealer().open(&self.place(account, field, generation), envelope)?;
+        let place = self.place(account, field, generation);
+        let bytes: Zeroizing<Vec<u8>> = self.home.sealer.open(&place, envelope)?;
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
     }
 }
 
 impl Inner {
-    pub(super) fn open(&self, user: UserId, connection_name: String) -> Result<Open, Trouble> {
+    pub(super) fn open(&self, user: UserId, connection: String) -> Result<Open, Trouble> {
         let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
-        let object = config.names.vault(&user, &connection_name);
-        let store = self.store.clone();
-        Ok(Open { config, user, connection_name, object, store })
+        let known = self.home.borrow().clone();
+        let known = known.filter(|home| home.user == user && home.connection == connection);
+        let home = known.unwrap_or_else(|| {
+            let object = config.names.vault(&user, &connection);
+            let sealer = Sealer::new(&config.key_ring, &object);
+            let home = Rc::new(Home { user, connection, sealer });
+            self.home.replace(Some(home.clone()));
+            home
+        });
+        Ok(Open { config, home, store: self.store.clone() })
     }
 
     async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
@@ -280,7 +298,7 @@ fn view(account: &Account, scopes: Vec<String>) -> AccountView {
 /// Keeps a grant that was just connected. The same provider user connecting again renews the
 /// account it has.
 fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
-    open.store.create(&open.user, &open.connection_name)?;
+    open.store.create(&open.home.user, &open.home.connection)?;
     let identity = Identity { id: new.provider_user, email: new.email, name: new.name };
     let contents = open.store.contents()?;
     let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);

@@ -91,7 +91,7 @@ impl Inner {
         let kind = if field == "refresh_token" { TokenKind::Refresh } else { TokenKind::Access };
         let (done, word) = self.revoke_at_provider(open, &token, kind).await;
         log::event(&Event {
-            connection: Some(open.connection_name.clone()),
+            connection: Some(open.home.connection.clone()),
             ..Event::new("revocation", format!("{account} {field}: {word}"))
         });
         done
