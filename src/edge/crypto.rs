@@ -23,7 +23,7 @@ async fn try_verify(check: &SignatureCheck<'_>) -> Result<bool, JsValue> {
         &Uint8Array::from(check.signature),
         &Uint8Array::from(check.message),
     )?;
-    Ok(task::wait(promise).await?.as_bool() == Some(true))
+    Ok(task::wait(&promise).await?.as_bool() == Some(true))
 }
 
 fn subtle() -> Result<SubtleCrypto, JsValue> {
@@ -50,7 +50,7 @@ async fn import(
         false,
         &usages,
     )?;
-    task::wait(promise).await?.dyn_into()
+    task::wait(&promise).await?.dyn_into()
 }
 
 /// `WebCrypto`'s parameters for importing a key or for verifying with it.

@@ -64,8 +64,11 @@ impl Incoming {
             // A body that tells its length has no more than that.
             Some(length) => {
                 let length: usize = length.parse().ok()?;
-                let body = (length <= limit).then(|| platform::body(&self.request))?.ok()?;
-                let body: Uint8Array = task::wait(body).await.ok()?.unchecked_into();
+                if length > limit {
+                    return None;
+                }
+                let read = |number, settled: &_| platform::body(&self.request, number, settled);
+                let body: Uint8Array = task::wait_for(read).ok()?.await.ok()?.unchecked_into();
                 Some(body.to_vec()).filter(|body| body.len() <= limit)
             }
             None => match self.request.body() {

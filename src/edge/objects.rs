@@ -94,8 +94,10 @@ enum Called {
 async fn call(env: &Env, binding: &str, name: &str, question: &str) -> Result<Called, JsValue> {
     let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
     let in_header = question.len() <= MAX_HEADER && question.is_ascii();
-    let answer = platform::ask(&namespace, name, question, in_header, DEADLINE)?;
-    let answer = task::wait(answer).await?;
+    let answer = task::wait_for(|number, settled| {
+        platform::ask(&namespace, name, question, in_header, DEADLINE, number, settled)
+    })?;
+    let answer = answer.await?;
     if answer.is_undefined() {
         return Ok(Called::Late);
     }
@@ -103,7 +105,7 @@ async fn call(env: &Env, binding: &str, name: &str, question: &str) -> Result<Ca
     match response.status() {
         200 => Ok(Called::Leaves(response)),
         REPLY => {
-            let bytes = task::wait(response.array_buffer()?).await?;
+            let bytes = task::wait(&response.array_buffer()?).await?;
             Ok(Called::Reply(Uint8Array::new(&bytes).to_vec()))
         }
         _ => Err(JsValue::UNDEFINED),
@@ -161,7 +163,8 @@ where
     let question = match platform::question(request) {
         Some(text) => message::read::<Q>(text.as_bytes()),
         None => {
-            let body: Uint8Array = task::wait(platform::body(request)?).await?.unchecked_into();
+            let read = |number, settled: &_| platform::body(request, number, settled);
+            let body: Uint8Array = task::wait_for(read)?.await?.unchecked_into();
             let body = body.to_vec();
             (body.len() <= MAX_MESSAGE).then(|| message::read::<Q>(&body)).flatten()
         }

@@ -11,9 +11,12 @@ export function head(request) {
   return `${method}\n${url}\n${header('content-length')}\n${header('content-type')}\n${header('authorization')}`;
 }
 
-/** The body, as a promise of a `Uint8Array`. */
-export function body(request) {
-  return request.bytes();
+/**
+ * Reads the body, and calls `settled(number, worked, value)` with a `Uint8Array`. So do all
+ * functions here that take a number.
+ */
+export function body(request, number, settled) {
+  watch(request.bytes(), number, settled);
 }
 
 /** The question in a request to an object, or null if it is the body. */
@@ -22,26 +25,25 @@ export function question(request) {
 }
 
 /**
- * Asks an object. The promise is of its response, or of nothing when the time is over.
+ * Asks an object for its response; the value is undefined when the time is over.
  *
  * A question in a header costs both sides much less than a body.
  */
-export function ask(namespace, name, question, inHeader, milliseconds) {
+export function ask(namespace, name, question, inHeader, milliseconds, number, settled) {
   const init = inHeader ? { headers: { question } } : { method: 'POST', body: question };
   const answer = namespace.getByName(name).fetch('https://object/', init);
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    answer.then((response) => {
-      clearTimeout(timer);
-      resolve(response);
-    }, (error) => {
-      clearTimeout(timer);
-      reject(error);
-    });
+  // A second call finds nobody who waits.
+  const timer = setTimeout(guarded, milliseconds, settled, number, true);
+  answer.then((response) => {
+    clearTimeout(timer);
+    guarded(settled, number, true, response);
+  }, (error) => {
+    clearTimeout(timer);
+    guarded(settled, number, false, error);
   });
 }
 
-/** Calls `settled(number, worked, value)` once the promise is settled. */
+/** Waits for a promise. */
 export function watch(promise, number, settled) {
   promise.then(
     (value) => guarded(settled, number, true, value),
@@ -50,9 +52,9 @@ export function watch(promise, number, settled) {
 }
 
 /** A trap must reach the handler of uncaught errors: that starts the wasm afresh. */
-function guarded(settled, ...result) {
+function guarded(settled, number, worked, value) {
   try {
-    settled(...result);
+    settled(number, worked, value);
   } catch (error) {
     queueMicrotask(() => { throw error; });
   }

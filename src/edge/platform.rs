@@ -1,4 +1,5 @@
-//! `platform.js`, as Rust calls it.
+//! `platform.js`, as Rust calls it. Functions that take a number call
+//! `settled(number, worked, value)` when there is a result: [`super::task::wait_for`].
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::JsValue;
@@ -10,14 +11,14 @@ extern "C" {
     /// Five lines: method, URL, `content-length`, `content-type`, `authorization`.
     pub fn head(request: &Request) -> String;
 
-    /// The body, as a promise of a `Uint8Array`.
+    /// Reads the body, as a `Uint8Array`.
     #[wasm_bindgen(catch)]
-    pub fn body(request: &Request) -> Result<Promise, JsValue>;
+    pub fn body(request: &Request, number: u32, settled: &Function) -> Result<(), JsValue>;
 
     /// The question in a request to an object.
     pub fn question(request: &Request) -> Option<String>;
 
-    /// A promise of an object's response, or of `undefined` when the time is over.
+    /// Asks an object for its response; `undefined` when the time is over.
     #[wasm_bindgen(catch)]
     pub fn ask(
         namespace: &JsValue,
@@ -25,10 +26,13 @@ extern "C" {
         question: &str,
         in_header: bool,
         milliseconds: u32,
-    ) -> Result<Promise, JsValue>;
+        number: u32,
+        settled: &Function,
+    ) -> Result<(), JsValue>;
 
-    /// Calls `settled(number, worked, value)` once the promise is settled.
-    pub fn watch(promise: &Promise, number: u32, settled: &Function);
+    /// Waits for a promise.
+    #[wasm_bindgen(catch)]
+    pub fn watch(promise: &Promise, number: u32, settled: &Function) -> Result<(), JsValue>;
 
     /// A promise that [`settle`] settles.
     pub fn promise(number: u32) -> Promise;

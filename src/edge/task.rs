@@ -95,34 +95,39 @@ enum Wait {
     Over(Result<JsValue, JsValue>),
 }
 
-/// Waits for a promise.
+/// Something of the platform's that is waited for.
 pub struct Awaited {
-    promise: Promise,
-    number: Option<u32>,
+    number: u32,
 }
 
 /// Waits for a promise.
-pub fn wait(promise: Promise) -> Awaited {
-    Awaited { promise, number: None }
+///
+/// # Errors
+/// What the promise was rejected with.
+pub async fn wait(promise: &Promise) -> Result<JsValue, JsValue> {
+    wait_for(|number, settled| platform::watch(promise, number, settled))?.await
+}
+
+/// Waits for what `begin` begins: one of the functions of [`platform`] that take a number.
+///
+/// # Errors
+/// What `begin` threw.
+pub fn wait_for(
+    begin: impl FnOnce(u32, &Function) -> Result<(), JsValue>,
+) -> Result<Awaited, JsValue> {
+    let number = number();
+    SETTLED.with(|settled| begin(number, settled))?;
+    WAITS.with_borrow_mut(|waits| waits.insert(number, Wait::Since(Waker::noop().clone())));
+    Ok(Awaited { number })
 }
 
 impl Future for Awaited {
     type Output = Result<JsValue, JsValue>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let since = Wait::Since(context.waker().clone());
-        let Some(number) = self.number else {
-            let number = number();
-            self.number = Some(number);
-            WAITS.with_borrow_mut(|waits| waits.insert(number, since));
-            SETTLED.with(|settled| platform::watch(&self.promise, number, settled));
-            return Poll::Pending;
-        };
-        WAITS.with_borrow_mut(|waits| match waits.insert(number, since) {
-            Some(Wait::Over(result)) => {
-                waits.remove(&number);
-                Poll::Ready(result)
-            }
+        WAITS.with_borrow_mut(|waits| match waits.insert(self.number, since) {
+            Some(Wait::Over(result)) => Poll::Ready(result),
             _ => Poll::Pending,
         })
     }
@@ -130,9 +135,7 @@ impl Future for Awaited {
 
 impl Drop for Awaited {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            WAITS.with_borrow_mut(|waits| waits.remove(&number));
-        }
+        WAITS.with_borrow_mut(|waits| waits.remove(&self.number));
     }
 }
 
