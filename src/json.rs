@@ -45,6 +45,15 @@ pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotStrict> {
     serde_json::from_slice(bytes).map_err(|_| NotStrict)
 }
 
+/// Reads JSON that we wrote ourselves. All reading is from bytes: reading from text as well would
+/// put most of the reader into the Worker twice.
+///
+/// # Errors
+/// As `serde_json` has it; may quote what was read.
+pub fn own<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+    serde_json::from_slice(text.as_bytes())
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,

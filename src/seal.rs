@@ -109,7 +109,9 @@ impl KeyRing {
             let expanded = Hkdf::<Sha256>::new(None, key).expand(CHECK, &mut value);
             expanded.map_or_else(|_| String::new(), |()| encoding::hex(&value))
         };
-        self.keys.iter().map(|(id, key)| (id.clone(), check(key))).collect()
+        let mut values = BTreeMap::new();
+        values.extend(self.keys.iter().map(|(id, key)| (id.clone(), check(key))));
+        values
     }
 }
 

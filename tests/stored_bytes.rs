@@ -5,9 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use edge_token_vault::config::GrantType;
 use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
 use edge_token_vault::ids::{AccountId, ObjectNames, UserId};
-use edge_token_vault::message::{self, Class, Reply, connect, directory, issuer, registry, vault};
+use edge_token_vault::message::{
+    self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
+};
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::jobs::Job;
 use edge_token_vault::vault::record::{AccountState, AccountView, Intent, Reason, Selector};
@@ -203,8 +206,15 @@ fn questions_to_a_vault_are_pinned() {
         )
     };
     pinned(
-        &ask(vault::Act::Exchange { login_hint: None, scopes: vec!["read".into()], exact: false }),
-        &asked(r#"{"exchange":{"login_hint":null,"scopes":["read"],"exact":false}}"#),
+        &ask(vault::Act::Exchange {
+            grant: GrantType::TokenExchange,
+            login_hint: None,
+            scopes: vec!["read".into()],
+            exact: false,
+        }),
+        &asked(
+            r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":["read"],"exact":false}}"#,
+        ),
     );
     pinned(&ask(vault::Act::Accounts), &asked(r#""accounts""#));
     pinned(
@@ -235,10 +245,9 @@ fn a_vaults_answers_are_pinned() {
     let shown = r#"{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7}"#;
     let answers = [
         (
-            vault::Answer::Token { access_token: Secret::new("at"), scopes: vec![], expires_in: 9 },
-            r#"{"token":{"access_token":"at","scopes":[],"expires_in":9}}"#.to_owned(),
+            vault::Answer::Problem(Problem::NotConnected),
+            r#"{"problem":"not_connected"}"#.to_owned(),
         ),
-        (vault::Answer::Problem(Problem::NotConnected), r#"{"problem":"not_connected"}"#.into()),
         (
             vault::Answer::Problem(Problem::ReconnectRequired { reason: Reason::RotationLost }),
             r#"{"problem":{"reconnect_required":{"reason":"rotation_lost"}}}"#.into(),
@@ -248,12 +257,41 @@ fn a_vaults_answers_are_pinned() {
         (vault::Answer::Deleted(true), r#"{"deleted":true}"#.into()),
     ];
     for (answer, json) in answers {
-        pinned(&Reply::Answer(answer), &format!(r#"{{"answer":{json}}}"#));
+        assert_eq!(vault::Ask::leaves(&answer), None);
+        pinned(&answer, &json);
     }
-    pinned(&Reply::<vault::Answer>::KeyUnavailable, r#""key_unavailable""#);
-    pinned(&Reply::<vault::Answer>::Misconfigured, r#""misconfigured""#);
-    pinned(&Reply::<vault::Answer>::Failed, r#""failed""#);
-    pinned(&Reply::<vault::Answer>::Unsupported, r#""unsupported""#);
+}
+
+#[test]
+fn a_token_is_no_message_and_leaves_as_the_caller_gets_it() {
+    let answer = vault::Answer::Token {
+        grant: GrantType::TokenExchange,
+        access_token: Secret::new("at"),
+        scopes: vec!["a".into(), "b".into()],
+        expires_in: 9,
+    };
+    assert_eq!(message::write(&answer), None);
+    let body = r#"{"access_token":"at","expires_in":9,"issued_token_type":"urn:ietf:params:oauth:token-type:access_token","scope":"a b","token_type":"Bearer"}"#;
+    assert_eq!(vault::Ask::leaves(&answer).as_deref(), Some(body));
+}
+
+#[test]
+fn the_statuses_of_objects_are_pinned_and_none_is_taken_for_another() {
+    let outcomes = [
+        (Outcome::Leaves, 200),
+        (Outcome::Answer, 290),
+        (Outcome::KeyUnavailable, 291),
+        (Outcome::Misconfigured, 292),
+        (Outcome::Failed, 293),
+        (Outcome::Unsupported, 294),
+    ];
+    for (outcome, status) in outcomes {
+        assert_eq!(outcome.status(), status);
+        assert_eq!(Outcome::of(status), Some(outcome));
+    }
+    for status in [0, 201, 204, 299, 302, 400, 500, 503] {
+        assert_eq!(Outcome::of(status), None, "{status}");
+    }
 }
 
 #[test]

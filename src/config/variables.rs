@@ -20,7 +20,10 @@ pub(super) struct Table<T> {
 
 impl FromIterator<(String, Value)> for Variables {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(variables: I) -> Self {
-        Self(variables.into_iter().collect())
+        // One by one: collecting would bring a sort along.
+        let mut all = BTreeMap::new();
+        all.extend(variables);
+        Self(all)
     }
 }
 
@@ -74,7 +77,7 @@ fn read_part<T: DeserializeOwned>(
         let mend = "must be a table (or a string that holds a JSON object), no name twice";
         return Err(ConfigError::new(variable, "", mend));
     }
-    let mut deserializer = serde_json::Deserializer::from_str(&json);
+    let mut deserializer = serde_json::Deserializer::from_slice(json.as_bytes());
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let field = error.path().to_string();
         let field = if field == "." { String::new() } else { field };

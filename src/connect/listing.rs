@@ -64,7 +64,7 @@ impl Page {
     /// Cuts the page out of all items, each with a key that orders them. The second part is the
     /// cursor of the next page: the key of this page's last item.
     fn cut(&self, mut items: Vec<(String, Value)>) -> (Vec<Value>, Option<String>) {
-        items.sort_by(|(one, _), (other, _)| one.cmp(other));
+        items.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut rest =
             items.into_iter().filter(|(key, _)| self.after.as_ref().is_none_or(|at| key > at));
         let mut last = None;

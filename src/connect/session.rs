@@ -18,6 +18,7 @@ use super::record::{
     Session, TICKET_LIFETIME,
 };
 use crate::encoding;
+use crate::json;
 use crate::message::connect::{Complete, Return};
 use crate::message::vault::Store;
 use crate::seal::{Place, SealError, Sealer};
@@ -221,13 +222,12 @@ impl Session {
                 let secrets = self.unseal(sealer, "provider_secrets", secrets)?;
                 Completion::Redeem {
                     code: self.unseal(sealer, "provider_code", code)?,
-                    secrets: serde_json::from_str(secrets.expose())
-                        .map_err(|_| SealError::Corrupt)?,
+                    secrets: json::own(secrets.expose()).map_err(|_| SealError::Corrupt)?,
                 }
             }
             Phase::Redeemed { store, .. } => {
                 let store = self.unseal(sealer, "tokens", store)?;
-                let store = serde_json::from_str(store.expose()).map_err(|_| SealError::Corrupt)?;
+                let store = json::own(store.expose()).map_err(|_| SealError::Corrupt)?;
                 return Ok(Completion::Store(Box::new(store)));
             }
             _ => return Err(Denied::Unknown.into()),

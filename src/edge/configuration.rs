@@ -11,6 +11,7 @@ use worker::Env;
 use super::log;
 use crate::config::{Config, Variables};
 use crate::error::Event;
+use crate::json;
 
 thread_local! {
     static CONFIG: OnceCell<Option<Rc<Config>>> = const { OnceCell::new() };
@@ -59,5 +60,5 @@ fn plain(value: &JsValue) -> Option<Value> {
         return None;
     }
     let json = JSON::stringify(value).ok()?.as_string()?;
-    serde_json::from_str(&json).ok()
+    json::own(&json).ok()
 }

@@ -7,10 +7,10 @@ use js_sys::Uint8Array;
 use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Headers, Request, Response, ResponseInit};
-use worker::ByteStream;
 
-use super::{body, platform, task};
+use super::{platform, task};
 use crate::error::{OAuthError, Problem};
+use crate::message::Outcome;
 use crate::secret::Secret;
 use crate::text;
 
@@ -71,10 +71,13 @@ impl Incoming {
                 let body: Uint8Array = task::wait_for(read).ok()?.await.ok()?.unchecked_into();
                 Some(body.to_vec()).filter(|body| body.len() <= limit)
             }
-            None => match self.request.body() {
-                Some(stream) => body::read(ByteStream::from(stream), limit).await,
-                None => Some(Vec::new()),
-            },
+            None => {
+                let read = |number, settled: &_| {
+                    platform::bounded_body(&self.request, limit, number, settled)
+                };
+                let body = task::wait_for(read).ok()?.await.ok()?;
+                Some(body.dyn_into::<Uint8Array>().ok()?.to_vec())
+            }
         }
     }
 }
@@ -206,18 +209,20 @@ pub fn configuration_error() -> Answered {
 
 thread_local! {
     /// How every token leaves, made once.
-    static LEAVING: Option<ResponseInit> = init(200, &JSON).ok();
+    static LEAVING: Option<ResponseInit> = init(Outcome::Leaves.status(), &JSON).ok();
 }
 
 /// 200 with JSON that must not be stored, already written.
 pub fn leaving(body: &str) -> Result<Response, JsValue> {
     LEAVING.with(|ready| match ready {
         Some(ready) => Response::new_with_opt_str_and_init(Some(body), ready),
-        None => Response::new_with_opt_str_and_init(Some(body), &init(200, &JSON)?),
+        None => {
+            Response::new_with_opt_str_and_init(Some(body), &init(Outcome::Leaves.status(), &JSON)?)
+        }
     })
 }
 
-/// A reply to ourselves.
-pub fn reply(status: u16, body: &str) -> Result<Response, JsValue> {
-    Response::new_with_opt_str_and_init(Some(body), &init(status, &[])?)
+/// An answer to ourselves.
+pub fn outcome(outcome: Outcome, body: &str) -> Result<Response, JsValue> {
+    Response::new_with_opt_str_and_init(Some(body), &init(outcome.status(), &[])?)
 }

@@ -6,6 +6,7 @@
 //! value of each.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use worker::Env;
 
@@ -49,9 +50,11 @@ async fn ask(env: &Env, config: &Config, goal: Done) -> Result<(), NoAnswer> {
         }
         _ => Vec::new(),
     };
-    let ring = config.key_ring.check_values().into_iter().map(|(id, value)| (ring_key(&id), value));
-    let name_key = (OBJECT_NAME_KEY.to_owned(), config.names.check_value());
-    let ask = Ask::Check { values: ring.chain([name_key]).collect(), remember };
+    let ring = config.key_ring.check_values();
+    let mut values = BTreeMap::new();
+    values.insert(OBJECT_NAME_KEY.to_owned(), config.names.check_value());
+    values.extend(ring.into_iter().map(|(id, value)| (ring_key(&id), value)));
+    let ask = Ask::Check { values, remember };
     let Answer::Checked { changed, known } = objects::ask(env, KEY_CHECK, &ask).await? else {
         return Err(NoAnswer::Unavailable);
     };

@@ -1,7 +1,6 @@
 //! The edge: carries out on the Workers platform what the core decides. The only place that names
 //! `worker`; compiled for wasm32 alone.
 
-mod body;
 mod browser;
 mod clock;
 mod configuration;

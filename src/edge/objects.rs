@@ -11,15 +11,11 @@ use worker::Env;
 
 use super::{http, log, platform, task};
 use crate::error::Event;
-use crate::message::{self, Question, Reply};
+use crate::message::{self, Outcome, Question};
 use crate::seal::SealError;
 
 /// Longest question that goes in the header.
 const MAX_HEADER: usize = 4096;
-
-/// Status of a [`Reply`]. 200 is an answer that leaves as it is; no status of HTTP's own, so that
-/// neither is ever taken for the other.
-const REPLY: u16 = 299;
 
 /// How many milliseconds an object may take. What it does goes on.
 const DEADLINE: u32 = 15_000;
@@ -63,19 +59,18 @@ pub async fn pass_on<Q: Question>(
     let Some(question) = message::write(question) else {
         return unavailable::<Q, _>("question");
     };
-    let reply = match call(env, Q::CLASS.binding(), name, &question).await {
-        Ok(Called::Leaves(response)) => return Ok(Passed::Leaves(response)),
-        Ok(Called::Reply(bytes)) => message::read::<Reply<Q::Answer>>(&bytes),
-        Ok(Called::Late) => return unavailable::<Q, _>("deadline"),
-        Err(_) => return unavailable::<Q, _>("platform"),
-    };
-    match reply {
-        Some(Reply::Answer(answer)) => Ok(Passed::Answer(answer)),
-        Some(Reply::KeyUnavailable) => Err(NoAnswer::KeyUnavailable),
-        Some(Reply::Misconfigured) => Err(NoAnswer::Misconfigured),
-        Some(Reply::Failed) => unavailable::<Q, _>("failed"),
-        Some(Reply::Unsupported) => unavailable::<Q, _>("unsupported"),
-        None => unavailable::<Q, _>("unreadable"),
+    match call(env, Q::CLASS.binding(), name, &question).await {
+        Ok(Called::Leaves(response)) => Ok(Passed::Leaves(response)),
+        Ok(Called::Answer(bytes)) => match message::read(&bytes) {
+            Some(answer) => Ok(Passed::Answer(answer)),
+            None => unavailable::<Q, _>("unreadable"),
+        },
+        Ok(Called::Late) => unavailable::<Q, _>("deadline"),
+        Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(NoAnswer::KeyUnavailable),
+        Ok(Called::Nothing(Outcome::Misconfigured)) => Err(NoAnswer::Misconfigured),
+        Ok(Called::Nothing(Outcome::Unsupported)) => unavailable::<Q, _>("unsupported"),
+        Ok(Called::Nothing(_)) => unavailable::<Q, _>("failed"),
+        Err(_) => unavailable::<Q, _>("platform"),
     }
 }
 
@@ -87,7 +82,8 @@ fn unavailable<Q: Question, T>(reason: &str) -> Result<T, NoAnswer> {
 
 enum Called {
     Leaves(Response),
-    Reply(Vec<u8>),
+    Answer(Vec<u8>),
+    Nothing(Outcome),
     Late,
 }
 
@@ -102,13 +98,14 @@ async fn call(env: &Env, binding: &str, name: &str, question: &str) -> Result<Ca
         return Ok(Called::Late);
     }
     let response: Response = answer.unchecked_into();
-    match response.status() {
-        200 => Ok(Called::Leaves(response)),
-        REPLY => {
+    match Outcome::of(response.status()) {
+        Some(Outcome::Leaves) => Ok(Called::Leaves(response)),
+        Some(Outcome::Answer) => {
             let bytes = task::wait(&response.array_buffer()?).await?;
-            Ok(Called::Reply(Uint8Array::new(&bytes).to_vec()))
+            Ok(Called::Answer(Uint8Array::new(&bytes).to_vec()))
         }
-        _ => Err(JsValue::UNDEFINED),
+        Some(outcome) => Ok(Called::Nothing(outcome)),
+        None => Err(JsValue::UNDEFINED),
     }
 }
 
@@ -169,27 +166,27 @@ where
             (body.len() <= MAX_MESSAGE).then(|| message::read::<Q>(&body)).flatten()
         }
     };
-    let reply = match question {
-        None => Reply::Unsupported,
-        Some(question) => match work(question).await {
-            Ok(answer) => match Q::leaves(&answer) {
-                Some(body) => return http::leaving(&body),
-                None => Reply::Answer(answer),
-            },
-            Err(trouble) => report::<Q>(trouble),
-        },
+    let Some(question) = question else {
+        return http::outcome(Outcome::Unsupported, "");
     };
-    http::reply(REPLY, &message::write(&reply).unwrap_or_default())
+    match work(question).await {
+        Ok(answer) => match Q::leaves(&answer) {
+            Some(body) => http::leaving(&body),
+            None => match message::write(&answer) {
+                Some(body) => http::outcome(Outcome::Answer, &body),
+                None => http::outcome(Outcome::Failed, ""),
+            },
+        },
+        Err(trouble) => http::outcome(report(trouble, Q::CLASS.binding()), ""),
+    }
 }
 
-fn report<Q: Question>(trouble: Trouble) -> Reply<Q::Answer> {
-    let (event, reason, reply) = match trouble {
-        Trouble::KeyUnavailable(key_id) => ("key_unavailable", key_id, Reply::KeyUnavailable),
-        Trouble::Misconfigured => return Reply::Misconfigured,
-        Trouble::Failed(word) => {
-            ("object_failed", format!("{}: {word}", Q::CLASS.binding()), Reply::Failed)
-        }
+fn report(trouble: Trouble, binding: &str) -> Outcome {
+    let (event, reason, outcome) = match trouble {
+        Trouble::KeyUnavailable(key_id) => ("key_unavailable", key_id, Outcome::KeyUnavailable),
+        Trouble::Misconfigured => return Outcome::Misconfigured,
+        Trouble::Failed(word) => ("object_failed", format!("{binding}: {word}"), Outcome::Failed),
     };
     log::event(&Event::new(event, reason));
-    reply
+    outcome
 }

@@ -12,11 +12,68 @@ export function head(request) {
 }
 
 /**
- * Reads the body, and calls `settled(number, worked, value)` with a `Uint8Array`. So do all
- * functions here that take a number.
+ * Reads the body of a request that told its length, and calls `settled(number, worked, value)` with
+ * a `Uint8Array`. So do all functions here that take a number.
  */
 export function body(request, number, settled) {
   watch(request.bytes(), number, settled);
+}
+
+/** Reads the body of another request; the value is null if it has more than `limit` bytes. */
+export function boundedBody(request, limit, number, settled) {
+  watch(read(request.body, limit), number, settled);
+}
+
+async function read(stream, limit) {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of stream ?? []) {
+    size += chunk.length;
+    if (size > limit) return null;
+    chunks.push(chunk);
+  }
+  const all = new Uint8Array(size);
+  for (const chunk of chunks) {
+    size -= chunk.length;
+    all.set(chunk, all.length - size - chunk.length);
+  }
+  return all;
+}
+
+/**
+ * Sends a request to somebody else: a `POST` with a form, or a `GET` without one. The value is
+ * `[status, retryAfter, body]`, with null for a body of more than `limit` bytes.
+ *
+ * A redirect that is followed would carry our credentials to wherever it points. Some providers
+ * refuse requests without a user agent.
+ */
+export function send(url, authorization, form, limit, milliseconds, number, settled) {
+  const headers = { accept: 'application/json', 'user-agent': 'edge-token-vault' };
+  if (authorization !== undefined) headers.authorization = authorization;
+  if (form !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded';
+  const method = form === undefined ? 'GET' : 'POST';
+  const answer = within(milliseconds, async (signal) => {
+    const response = await fetch(url, { method, headers, body: form, redirect: 'manual', signal });
+    return [response.status, response.headers.get('retry-after'), await read(response.body, limit)];
+  });
+  watch(answer, number, settled);
+}
+
+/** Rejects when the time is over, whether or not what was aborted does. */
+async function within(milliseconds, work) {
+  const controller = new AbortController();
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new Error('late'));
+      controller.abort();
+    }, milliseconds);
+  });
+  try {
+    return await Promise.race([work(controller.signal), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** The question in a request to an object, or null if it is the body. */

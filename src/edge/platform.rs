@@ -11,9 +11,31 @@ extern "C" {
     /// Five lines: method, URL, `content-length`, `content-type`, `authorization`.
     pub fn head(request: &Request) -> String;
 
-    /// Reads the body, as a `Uint8Array`.
+    /// Reads the body of a request that told its length, as a `Uint8Array`.
     #[wasm_bindgen(catch)]
     pub fn body(request: &Request, number: u32, settled: &Function) -> Result<(), JsValue>;
+
+    /// Reads the body of another request, as a `Uint8Array`; null if it is longer than `limit`.
+    #[wasm_bindgen(catch, js_name = boundedBody)]
+    pub fn bounded_body(
+        request: &Request,
+        limit: usize,
+        number: u32,
+        settled: &Function,
+    ) -> Result<(), JsValue>;
+
+    /// Sends a request to somebody else, for `[status, retryAfter, body]`: a number, a string or
+    /// null, and a `Uint8Array` or null if it is longer than `limit`. Redirects are not followed.
+    #[wasm_bindgen(catch)]
+    pub fn send(
+        url: &str,
+        authorization: Option<&str>,
+        form: Option<&str>,
+        limit: usize,
+        milliseconds: u32,
+        number: u32,
+        settled: &Function,
+    ) -> Result<(), JsValue>;
 
     /// The question in a request to an object.
     pub fn question(request: &Request) -> Option<String>;

@@ -3,7 +3,7 @@
 //!
 //! A message is JSON `{"v":1,"body":…}`. During a rollout new code talks to old code
 //! both ways: fields may be added with a default, unknown fields are passed over, and a question
-//! that is not understood is answered with [`Reply::Unsupported`], never guessed at.
+//! that is not understood is answered with [`Outcome::Unsupported`], never guessed at.
 
 pub mod connect;
 pub mod directory;
@@ -59,12 +59,14 @@ pub trait Question: Serialize + DeserializeOwned {
     }
 }
 
-/// What an object answers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Reply<A> {
-    /// The answer.
-    Answer(A),
+/// How an object's answer is to be taken: the status of its response. None of ours is one of
+/// HTTP's own, so that neither side ever takes something else for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The body is for the caller: [`Question::leaves`].
+    Leaves,
+    /// The body is the answer.
+    Answer,
     /// A stored value needs a sealing key that `KEY_RING` lacks. Nothing was changed.
     KeyUnavailable,
     /// The configuration cannot be worked with; the object's log says what to mend.
@@ -75,13 +77,34 @@ pub enum Reply<A> {
     Unsupported,
 }
 
+impl Outcome {
+    const ALL: [(Self, u16); 6] = [
+        (Self::Leaves, 200),
+        (Self::Answer, 290),
+        (Self::KeyUnavailable, 291),
+        (Self::Misconfigured, 292),
+        (Self::Failed, 293),
+        (Self::Unsupported, 294),
+    ];
+
+    /// The status.
+    pub fn status(self) -> u16 {
+        Self::ALL.iter().find(|(outcome, _)| *outcome == self).map_or(500, |(_, status)| *status)
+    }
+
+    /// Reads a status. `None`: this code does not understand the answer.
+    pub fn of(status: u16) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == status).map(|(outcome, _)| *outcome)
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Envelope<T> {
     v: u32,
     body: T,
 }
 
-/// Writes a question or a reply.
+/// Writes a question or an answer.
 pub fn write<T: Serialize>(body: &T) -> Option<String> {
     #[derive(Serialize)]
     struct Borrowed<'a, T> {
@@ -91,7 +114,7 @@ pub fn write<T: Serialize>(body: &T) -> Option<String> {
     serde_json::to_string(&Borrowed { v: VERSION, body }).ok()
 }
 
-/// Reads a question or a reply. `None` if this code does not understand it.
+/// Reads a question or an answer. `None` if this code does not understand it.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     serde_json::from_slice::<Envelope<T>>(bytes).ok().map(|envelope| envelope.body)
 }

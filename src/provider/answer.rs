@@ -194,7 +194,9 @@ fn seconds_to_wait(value: &str, now: UnixSeconds) -> Option<i64> {
     let seconds = match value.trim().parse::<i64>() {
         Ok(seconds) => seconds,
         Err(_) => {
-            chrono::DateTime::parse_from_rfc2822(value.trim()).ok()?.timestamp().checked_sub(now)?
+            let at = httpdate::parse_http_date(value.trim()).ok()?;
+            let since_epoch = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+            i64::try_from(since_epoch).ok()?.checked_sub(now)?
         }
     };
     Some(seconds.clamp(1, MAX_RETRY_AFTER))

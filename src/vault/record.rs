@@ -154,7 +154,7 @@ impl Selector {
     /// The token narrowed to these scopes.
     pub fn narrowed(scopes: &[String]) -> Self {
         let mut scopes = scopes.to_vec();
-        scopes.sort();
+        scopes.sort_unstable();
         scopes.dedup();
         Self { scopes }
     }

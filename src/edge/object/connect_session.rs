@@ -16,6 +16,7 @@ use crate::connect::session::{Completion, Fault};
 use crate::edge::objects::{self, NoAnswer, Trouble};
 use crate::edge::providers::{self, NoProvider};
 use crate::edge::{clock, configuration};
+use crate::json;
 use crate::message::connect::{Answer, Ask, CREATE, Complete, Return};
 use crate::message::vault::{self, Act, Store};
 use crate::provider::authorize;
@@ -240,7 +241,7 @@ impl Inner {
         let Some(mut row) = rows.into_iter().next() else {
             return Ok(None);
         };
-        serde_json::from_str(&row.text()?).map(Some).map_err(|_| Trouble::Failed("record"))
+        json::own(&row.text()?).map(Some).map_err(|_| Trouble::Failed("record"))
     }
 
     fn save(&self, session: &Session) -> Result<(), Trouble> {

@@ -15,6 +15,7 @@ use crate::config::PublicUrl;
 use crate::edge::objects::{self, Trouble};
 use crate::edge::{clock, configuration, log, outbound};
 use crate::error::Event;
+use crate::json;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache::{self, Fetches, Step};
 use crate::message::issuer::{Answer, Ask, CREATE, Published};
@@ -94,7 +95,7 @@ impl Inner {
         };
         // A copy of a version that reads otherwise is as good as none: it is fetched again.
         let published: Option<Published> =
-            row.optional_text()?.and_then(|json| serde_json::from_str(&json).ok());
+            row.optional_text()?.and_then(|json| json::own(&json).ok());
         let good_at = published.as_ref().map(|published| published.fetched_at);
         Ok((published, Fetches { good_at, tried_at: Some(row.integer()?) }))
     }

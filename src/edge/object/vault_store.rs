@@ -9,6 +9,7 @@ use worker::{SqlStorage, SqlStorageValue};
 use super::sql::{self, Row};
 use crate::edge::objects::Trouble;
 use crate::ids::{AccountId, UserId};
+use crate::json;
 use crate::jwt::id_token::Identity;
 use crate::time::UnixSeconds;
 use crate::vault::jobs::Job;
@@ -262,7 +263,7 @@ impl VaultStore {
         let mut jobs = Vec::new();
         for mut row in self.read(query)? {
             let (id, due) = (row.integer()?, row.integer()?);
-            if let Ok(job) = serde_json::from_str(&row.text()?) {
+            if let Ok(job) = json::own(&row.text()?) {
                 jobs.push((id, due, job));
             }
         }
@@ -313,7 +314,7 @@ fn read_grant(mut row: Row) -> Result<(AccountId, Sealed<Grant>), Trouble> {
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
     let scopes = crate::text::scopes(&row.text()?);
-    let intent = row.optional_text()?.and_then(|json| serde_json::from_str(&json).ok());
+    let intent = row.optional_text()?.and_then(|json| json::own(&json).ok());
     let record = Grant {
         generation,
         has_refresh_token: envelope.is_some(),
