@@ -37,8 +37,16 @@ pub fn fetch(request: Request, env: Env) -> Promise {
 async fn serve(request: Request, env: &Env) -> Answered {
     let incoming = Incoming::new(request);
     #[cfg(feature = "test-clock")]
-    if incoming.path == "/test-clock" {
-        return clock::set(incoming).await;
+    match incoming.path.as_str() {
+        "/test-clock" => return clock::set(incoming).await,
+        "/test-trap" => {
+            // With a body, after a wait.
+            if incoming.method == "POST" {
+                incoming.body(1024).await;
+            }
+            std::arch::wasm32::unreachable()
+        }
+        _ => {}
     }
     let started = clock::milliseconds();
     let route = request_line::route(&incoming.method, &incoming.path);

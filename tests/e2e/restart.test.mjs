@@ -53,6 +53,19 @@ describe('restart', { timeout: 120_000 }, () => {
     assert.equal(world.tokenRequests('refresh_token'), 1);
   });
 
+  for (const [when, request] of Object.entries({
+    'at once': {},
+    'after a wait': { method: 'POST', body: 'x' },
+  })) {
+    test(`after a trap of the wasm ${when} the next request works`, async () => {
+      const trapped = await fetch(`${world.vault}/test-trap`, { ...request, signal: AbortSignal.timeout(20_000) });
+      await trapped.body?.cancel();
+      assert.equal(trapped.status, 500);
+      await world.advance(0); // the clock was in the memory that is gone
+      assert.equal(await world.owner((await world.exchange(alice)).access_token), 'alice');
+    });
+  }
+
   test('a vault that is killed while the provider answers takes the refresh up again', async () => {
     const user = await world.signIn('killed');
     await world.connect(user);
