@@ -1,6 +1,7 @@
 //! Builds, runs and tests the Worker. Runs natively only.
 #![allow(clippy::disallowed_methods, reason = "the std clocks work here; xtask never becomes wasm")]
 
+mod bench;
 mod count;
 mod dev;
 mod dev_config;
@@ -22,6 +23,8 @@ use lexopt::prelude::{Long, Value, ValueExt};
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
+  bench
+      Measures the release build against two other Workers; writes target/bench.json, docs/speed.svg.
   build [--dev|--release] [--test-clock] [--out-dir DIR]
       Builds the Worker into build/ (or DIR). Release, unless `wrangler dev` asks.
       --test-clock  lets tests move the clock; never into build/
@@ -55,6 +58,7 @@ fn dispatch() -> Result<ExitCode> {
     let mut args = lexopt::Parser::from_env();
     match args.next()? {
         Some(Value(command)) => match command.string()?.as_str() {
+            "bench" => bench::bench_command(&root),
             "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
             "check" => check_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),

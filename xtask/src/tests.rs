@@ -102,6 +102,7 @@ fn end_to_end(root: &Path) -> Result<Count> {
     let mut node = Command::new(tools.node());
     node.args(["--test", "--test-reporter=tap"])
         .args(test_files(&root.join("tests/e2e"))?)
+        .args(test_files(&root.join("bench"))?)
         .current_dir(root)
         .env("PATH", tools.path()?)
         .env("E2E_BUILD", &out_dir);

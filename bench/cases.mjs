@@ -1,0 +1,202 @@
+// The measurements, each a function that gives plain numbers. Ratios come from runs in turn.
+import { linkSync, mkdirSync, readFileSync, readdirSync, copyFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+import { drive } from './load.mjs';
+import { ratio, spread } from './numbers.mjs';
+import { Exchange } from './subjects.mjs';
+
+const RUNS = 5;
+
+/** Most names that a file may have on common file systems is above this. */
+const LINKS_PER_FILE = 30_000;
+
+/** Exchanges per second of each subject, in turn; times in milliseconds. */
+async function inTurn(subjects, seconds) {
+  for (const subject of Object.values(subjects)) await drive({ ...subject, seconds: 1 });
+  const runs = Object.fromEntries(Object.keys(subjects).map((name) => [name, []]));
+  for (let run = 0; run < RUNS; run += 1) {
+    for (const [name, subject] of Object.entries(subjects)) runs[name].push(await drive({ ...subject, seconds }));
+  }
+  return runs;
+}
+
+const of = (runs, member) => runs.map((run) => run[member]);
+
+const summary = (runs) => ({
+  per_second: spread(of(runs, 'perSecond')),
+  median_ms: spread(of(runs, 'median')),
+  p99_ms: spread(of(runs, 'p99')),
+  cpu_ms: spread(of(runs, 'cpu')),
+});
+
+/** Tokens that are valid for long, with and without the memory of verified tokens. */
+export async function warm({ vault, peer, hop }, seconds) {
+  const load = ({ port, pid }, requests) => ({ port, pid, requests });
+  const known = await inTurn({
+    vault: load(vault, vault.remembered),
+    peer: load(peer, peer.remembered),
+    hop: load(hop, hop.requests),
+  }, seconds);
+  const unknown = await inTurn({ vault: load(vault, vault.unknown), peer: load(peer, peer.unknown) }, seconds);
+  const rate = (runs) => of(runs, 'perSecond');
+  return {
+    remembered: Object.fromEntries(Object.entries(known).map(([name, runs]) => [name, summary(runs)])),
+    unknown: Object.fromEntries(Object.entries(unknown).map(([name, runs]) => [name, summary(runs)])),
+    ratios: {
+      remembered_to_peer: ratio(rate(known.vault), rate(known.peer)),
+      remembered_to_hop: ratio(rate(known.vault), rate(known.hop)),
+      unknown_to_peer: ratio(rate(unknown.vault), rate(unknown.peer)),
+    },
+  };
+}
+
+/** A process that has just started: until it answers, and its first exchange after that. */
+export async function cold({ vault, peer, hop }) {
+  const result = {};
+  for (const [name, subject] of Object.entries({ vault, peer, hop })) {
+    const [starts, firsts] = [[], []];
+    const [request] = subject.requests ?? subject.remembered;
+    for (let run = 0; run < RUNS; run += 1) {
+      const begun = performance.now();
+      await subject.restart();
+      starts.push(performance.now() - begun);
+      firsts.push((await drive({ port: subject.port, requests: [request], connections: 1, count: 1 })).median);
+    }
+    result[name] = { start_ms: spread(starts), first_exchange_ms: spread(firsts) };
+  }
+  return result;
+}
+
+/** The first exchange of a user whose object is not in memory. */
+export async function firstTouch({ vault, peer }, users) {
+  const result = {};
+  for (const [name, subject] of Object.entries({ vault, peer })) {
+    const runs = [];
+    for (let run = 0; run < RUNS; run += 1) {
+      await subject.restart();
+      const [warmUp, ...requests] = subject.remembered.slice(0, users + 1);
+      await drive({ port: subject.port, requests: [warmUp], connections: 1, count: 50 });
+      runs.push((await drive({ port: subject.port, requests, connections: 1, count: requests.length })).median);
+    }
+    result[name] = { median_ms: spread(runs) };
+  }
+  return result;
+}
+
+/** Connecting one account, with the provider's own time in it: it is the same provider for both. */
+export async function connecting({ vault, peer }) {
+  const runs = { vault: [], peer: [] };
+  for (let run = 0; run < RUNS * 4; run += 1) {
+    for (const [name, { world }] of Object.entries({ vault, peer })) {
+      const user = await world.signIn(`connects-${run}`);
+      const begun = performance.now();
+      await world.connect(user);
+      runs[name].push(performance.now() - begun);
+    }
+  }
+  return { vault: { ms: spread(runs.vault) }, peer: { ms: spread(runs.peer) } };
+}
+
+/** Fifty callers who wait for one refresh: until the last of them has the token. */
+export async function refresh() {
+  const lifeSeconds = 2;
+  const result = {};
+  for (const kind of ['vault', 'peer']) {
+    const subject = await Exchange.start(kind, { accessTokenTtl: lifeSeconds });
+    try {
+      await subject.connect(1);
+      const times = [];
+      for (let run = 0; run < RUNS; run += 1) {
+        await sleep((lifeSeconds + 1) * 1000);
+        const before = subject.world.tokenRequests('refresh_token');
+        const begun = performance.now();
+        await drive({ port: subject.port, requests: subject.remembered, connections: 50, count: 50 });
+        times.push(performance.now() - begun);
+        const asked = subject.world.tokenRequests('refresh_token') - before;
+        if (asked !== 1) throw new Error(`${kind}: ${asked} refreshes for fifty callers`);
+      }
+      result[kind] = { ms: spread(times) };
+    } finally {
+      await subject.close();
+    }
+  }
+  return result;
+}
+
+export function size(build) {
+  const wasm = readFileSync(join(build, 'index_bg.wasm'));
+  const script = Buffer.concat(['entry.js', 'index.js'].map((name) => readFileSync(join(build, name))));
+  const both = (bytes) => ({ bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length });
+  return { wasm: both(wasm), script: both(script) };
+}
+
+/** The warm exchange as what is stored and configured grows; each step against the first, in turn. */
+export async function growth(seconds) {
+  return {
+    users: await grow([1, 100, 10_000, 100_000], (count) => ({ stored: count }), seconds),
+    connections: await grow([1, 10, 100], (count) => ({
+      connections: (world) => entries(count - 1, (index) => [`more-${index}`, {
+        issuer: world.issuer,
+        client_id: `more-${index}`,
+        client_authentication: 'none',
+        scopes: ['openid'],
+      }]),
+    }), seconds),
+    issuers: await grow([1, 10, 100], (count) => ({
+      issuers: (world) => entries(count - 1, (index) => [`more-${index}`, {
+        issuer: `https://idp-${index}.example.com`,
+        audiences: [`${world.vault}/`],
+        algorithms: ['RS256'],
+        typ: 'at+jwt',
+      }]),
+    }), seconds),
+  };
+}
+
+const entries = (count, make) => Object.fromEntries(Array.from({ length: count }, (_, index) => make(index)));
+
+async function grow(steps, configure, seconds) {
+  const subjects = [];
+  try {
+    for (const step of steps) {
+      const { stored = 0, ...more } = configure(step);
+      const subject = await Exchange.start('vault', more);
+      subjects.push(subject);
+      await subject.connect(stored ? Math.min(stored, 16) : 16);
+      if (stored) await store(subject, stored - subject.users.length);
+    }
+    const loads = Object.fromEntries(subjects.map(({ port, pid, remembered }, index) => (
+      [`at ${steps[index]}`, { port, pid, requests: remembered }]
+    )));
+    const runs = Object.values(await inTurn(loads, seconds));
+    return steps.map((step, index) => ({
+      step,
+      per_second: spread(of(runs[index], 'perSecond')),
+      to_first: ratio(of(runs[index], 'perSecond'), of(runs[0], 'perSecond')),
+    }));
+  } finally {
+    for (const subject of subjects) await subject.close();
+  }
+}
+
+/** Gives the storage the objects of so many more users: copies of one, under names of their own. */
+async function store(subject, count) {
+  await subject.world.stopVault();
+  const { state } = subject.world.workerd;
+  const [vaults] = readdirSync(state).filter((name) => name.endsWith('VAULT'));
+  const directory = join(state, vaults);
+  const [object] = readdirSync(directory).filter((name) => /^[0-9a-f]{64}\.sqlite$/.test(name));
+  mkdirSync(directory, { recursive: true });
+  let source;
+  for (let index = 0; index < count; index += 1) {
+    const name = join(directory, `${randomBytes(32).toString('hex')}.sqlite`);
+    if (index % LINKS_PER_FILE === 0) {
+      copyFileSync(join(directory, object), name);
+      source = name;
+    } else linkSync(source, name);
+  }
+  await subject.world.startVault();
+}
