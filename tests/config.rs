@@ -153,6 +153,7 @@ fn public_url_is_an_origin_and_https_unless_loopback() {
         ("PUBLIC_URL", json!("https://vault.example.com:443"), origin_alone),
         ("PUBLIC_URL", json!("https://VAULT.example.com"), origin_alone),
         ("PUBLIC_URL", json!("https://vault.example.com?x"), origin_alone),
+        ("PUBLIC_URL", json!("https://V\u{c4}ULT.example.com"), "in ASCII: xn--"),
         ("PUBLIC_URL", json!("https://u@vault.example.com"), origin_alone),
         ("PUBLIC_URL", json!("http://vault.example.com"), "must be https"),
         ("PUBLIC_URL", json!("http://10.0.0.1:8787"), "must be https"),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::issuer::subject_audiences;
+use super::public_url::parse_url;
 use super::{Connection, Fault, PublicUrl};
 use crate::encoding;
 use crate::jwt::jwk::JwkSet;
@@ -198,7 +198,7 @@ impl Raw {
 
 /// https, http on loopback (RFC 8252 §7.3), or an application's own scheme; never a fragment.
 fn redirect_uri(text: &str) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|_| "must be an absolute URI")?;
+    let url = parse_url(text, "must be an absolute URI")?;
     if text.contains('#') {
         return Err("must not have a fragment (RFC 6749 §3.1.2)".into());
     }
@@ -213,7 +213,7 @@ fn redirect_uri(text: &str) -> Result<(), String> {
 }
 
 fn browser_origin(text: &str) -> Result<(), String> {
-    let url = Url::parse(text).map_err(|_| "must be an origin such as https://app.example.com")?;
+    let url = parse_url(text, "must be an origin such as https://app.example.com")?;
     if !matches!(url.scheme(), "https" | "http") || url.origin().ascii_serialization() != text {
         return Err("must be scheme, host and port alone, such as https://app.example.com".into());
     }

@@ -16,8 +16,7 @@ impl PublicUrl {
     /// # Errors
     /// What to mend, as text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url =
-            Url::parse(text).map_err(|_| "must be a URL such as https://vault.example.com")?;
+        let url = parse_url(text, "must be a URL such as https://vault.example.com")?;
         let local = url.scheme() == "http" && is_loopback(&url);
         if url.scheme() != "https" && !local {
             return Err("must be https (http only on a loopback address)".into());
@@ -68,7 +67,7 @@ impl PublicUrl {
     /// # Errors
     /// What to mend, as text.
     pub fn allows(&self, text: &str) -> Result<(), String> {
-        let url = Url::parse(text).map_err(|_| "must be an absolute URL")?;
+        let url = parse_url(text, "must be an absolute URL")?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
             return Err("must carry neither user info nor a fragment".into());
         }
@@ -84,6 +83,18 @@ impl PublicUrl {
             _ => Err("must have a public host name, not an IP address or a local name".into()),
         }
     }
+}
+
+/// Parses a URL, or says what to mend.
+pub(super) fn parse_url(text: &str, mend: &str) -> Result<Url, String> {
+    Url::parse(text).map_err(|_| {
+        if text.is_ascii() {
+            mend.to_owned()
+        } else {
+            // The parser is built without the tables of Unicode.
+            "must have its host name in ASCII: xn--… for an international one".to_owned()
+        }
+    })
 }
 
 /// The URL parser has put the name in lower case. A single label or `.local` is found by whoever

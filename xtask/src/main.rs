@@ -6,6 +6,7 @@ mod count;
 mod dev;
 mod dev_config;
 mod dev_files;
+mod fuzz;
 mod process;
 mod tests;
 mod tools;
@@ -35,7 +36,9 @@ Usage: cargo xtask <command>
       --once        ends then; exit code 0 only if the job worked
       --with        adds issuers, connections, clients and secrets of your own
       --state       keeps its files and data in DIR, and not in .dev, .dev.vars and .wrangler
-  test [native|wasm|e2e]...
+  fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
+      Runs the fuzz targets, one after another.
+  test [native|wasm|e2e|fuzz]...
       Runs the tests; all suites unless some are named.
 ";
 
@@ -61,6 +64,7 @@ fn dispatch() -> Result<ExitCode> {
             "bench" => bench::bench_command(&root),
             "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
             "check" => check_command(&root, &mut args),
+            "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
@@ -109,6 +113,18 @@ fn dev_options(args: &mut lexopt::Parser) -> Result<dev::DevOptions> {
         }
     }
     Ok(options)
+}
+
+fn fuzz_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let (mut seconds, mut targets) = (600, Vec::new());
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("seconds") => seconds = args.value()?.parse()?,
+            Value(name) => targets.push(name.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    fuzz::fuzz_command(root, seconds, &targets)
 }
 
 fn test_suites(args: &mut lexopt::Parser) -> Result<Vec<tests::Suite>> {

@@ -9,9 +9,13 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::count::Count;
+use crate::fuzz::fuzz_all;
 use crate::process::{line_of, not_started, step};
 use crate::tools::Tools;
 use crate::worker::{BuildOptions, Profile, build};
+
+/// How long each fuzz target runs.
+const FUZZ_SECONDS: u32 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Suite {
@@ -21,15 +25,17 @@ pub(crate) enum Suite {
     Wasm,
     /// The built Worker in workerd, and `cargo xtask dev --once`.
     EndToEnd,
+    /// The fuzz targets, some seconds each: they build and run.
+    Fuzz,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 3] = [Self::Native, Self::Wasm, Self::EndToEnd];
+    pub(crate) const ALL: [Self; 4] = [Self::Native, Self::Wasm, Self::EndToEnd, Self::Fuzz];
 
     pub(crate) fn named(name: &str) -> Result<Self> {
         match Self::ALL.into_iter().find(|suite| suite.name() == name) {
             Some(suite) => Ok(suite),
-            None => bail!("unknown suite {name:?}; there are native, wasm and e2e"),
+            None => bail!("unknown suite {name:?}; there are native, wasm, e2e and fuzz"),
         }
     }
 
@@ -38,6 +44,7 @@ impl Suite {
             Self::Native => "native",
             Self::Wasm => "wasm",
             Self::EndToEnd => "e2e",
+            Self::Fuzz => "fuzz",
         }
     }
 
@@ -46,6 +53,7 @@ impl Suite {
             Self::Native => native(root),
             Self::Wasm => wasm(root),
             Self::EndToEnd => end_to_end(root),
+            Self::Fuzz => fuzz_all(root, FUZZ_SECONDS),
         }
     }
 }

@@ -19,6 +19,8 @@ const WORKER_BUILD: CargoTool = CargoTool { name: "worker-build", version: "0.8.
 /// Must equal the `wasm-bindgen` of `Cargo.lock`.
 const WASM_BINDGEN: CargoTool = CargoTool { name: "wasm-bindgen-cli", version: "0.2.129" };
 
+const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2" };
+
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const NETWORK: &str =
     "Is the package registry reachable? The same command continues where this one stopped.";
@@ -39,9 +41,20 @@ impl Tools {
     pub(crate) fn ensure(root: &Path) -> Result<Self> {
         ensure_wasm_target()?;
         let cache = cache_dir()?;
-        ensure_cargo_tools(&cache)?;
+        ensure_cargo_tools(&cache, &[WORKER_BUILD, WASM_BINDGEN])?;
         ensure_packages(root)?;
         Ok(Self { cache, packages: root.join("node_modules") })
+    }
+
+    /// Finds the fuzzer, which nothing else needs.
+    pub(crate) fn ensure_with_fuzzer(root: &Path) -> Result<Self> {
+        let cache = cache_dir()?;
+        ensure_cargo_tools(&cache, &[CARGO_FUZZ])?;
+        Ok(Self { cache, packages: root.join("node_modules") })
+    }
+
+    pub(crate) fn cargo_fuzz(&self) -> PathBuf {
+        self.cargo_tool(&CARGO_FUZZ, "cargo-fuzz")
     }
 
     pub(crate) fn worker_build(&self) -> PathBuf {
@@ -119,8 +132,7 @@ fn cache_dir() -> Result<PathBuf> {
     fs::canonicalize(&directory).with_context(|| format!("cannot use {}", directory.display()))
 }
 
-fn ensure_cargo_tools(cache: &Path) -> Result<()> {
-    let tools = [WORKER_BUILD, WASM_BINDGEN];
+fn ensure_cargo_tools(cache: &Path, tools: &[CargoTool]) -> Result<()> {
     if tools.iter().all(|tool| tool.directory(cache).is_dir()) {
         return Ok(());
     }

@@ -1,0 +1,28 @@
+//! Bodies of both APIs, and queries. The first lines are `Content-Type` and `Authorization`.
+#![no_main]
+
+use edge_token_vault::connect::listing::Page;
+use edge_token_vault::connect::request::{self as connect, CompleteBody};
+use edge_token_vault::exchange::request;
+use edge_token_vault::ids::UserId;
+use edge_token_vault_fuzz::lines;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let Some([content_type, authorization, body]) = lines(data) else { return };
+    let authorization = Some(authorization).filter(|value| !value.is_empty());
+    match request::read(Some(content_type), authorization, body.as_bytes()) {
+        Ok(read) => assert!(!read.subject_token.expose().is_empty() && !read.connection.is_empty()),
+        // An error is one that may leave (RFC 6749 §5.2).
+        Err(error) => {
+            assert!((400..500).contains(&error.status), "{}", error.status);
+            let description = error.body()["error_description"].to_string();
+            assert!(description.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{description}");
+        }
+    }
+    let user = UserId { issuer: "https://login.example.com/".into(), subject: "alice".into() };
+    if let Ok(complete) = connect::read::<CompleteBody>(Some(content_type), body.as_bytes()) {
+        let _ = complete.complete(&user, "spa").is_ok();
+    }
+    let _ = Page::read(body).is_ok();
+});

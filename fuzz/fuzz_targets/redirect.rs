@@ -1,0 +1,45 @@
+//! Where browsers are sent and come from: only to what is registered, byte for byte. The first line
+//! is a redirect URI, the second an origin, the third a query, the rest a cookie header.
+#![no_main]
+
+use edge_token_vault::config::{Config, PublicUrl};
+use edge_token_vault::connect::request::{self, ConnectBody};
+use edge_token_vault::connect::{browser, policy};
+use edge_token_vault::ids::UserId;
+use edge_token_vault::text;
+use edge_token_vault_fuzz::{ORIGINS, REDIRECT_URIS, config, lines};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    thread_local!(static CONFIG: Config = config());
+    let Some([redirect_uri, origin, query, cookies]) = lines(data) else { return };
+    CONFIG.with(|config| {
+        let Some(client) = config.clients.get("spa") else { panic!("no client") };
+        let body =
+            serde_json::json!({"connection": "demo", "redirect_uri": redirect_uri, "state": "s"});
+        let body = body.to_string();
+        let Ok(body) = request::read::<ConnectBody>(Some("application/json"), body.as_bytes())
+        else {
+            panic!("the body is good")
+        };
+        let user = UserId { issuer: "https://login.example.com/".into(), subject: "alice".into() };
+        let begun = body.begin(&user, "spa", client, |name| config.connections.get(name).cloned());
+        assert_eq!(begun.is_ok(), REDIRECT_URIS.contains(&redirect_uri), "{redirect_uri}");
+        assert_eq!(policy::check_origin(client, Some(origin)).is_ok(), ORIGINS.contains(&origin));
+        assert_eq!(policy::preflight_allowed(config, origin), ORIGINS.contains(&origin));
+        let _ = browser::callback(query, "demo", Some(cookies), &config.public_url).is_ok();
+        let _ = browser::ticket(query).is_ok();
+        // An address of a provider is https and has a host.
+        if config.public_url.allows(redirect_uri).is_ok() {
+            let url = url::Url::parse(redirect_uri);
+            assert!(
+                url.is_ok_and(|url| url.scheme() == "https" && url.host_str().is_some()),
+                "{redirect_uri}"
+            );
+        }
+        if let Ok(url) = PublicUrl::parse(redirect_uri) {
+            let callback = url.callback("demo");
+            assert_eq!(text::path_and_query(&callback), ("/callback/demo", ""), "{callback}");
+        }
+    });
+});

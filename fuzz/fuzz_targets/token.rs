@@ -1,0 +1,48 @@
+//! Tokens: the compact form, claims of each kind, and key sets. The first line is a token, the rest
+//! a key set.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use edge_token_vault::jwt::access_token::{self, AccessToken};
+use edge_token_vault::jwt::assertion;
+use edge_token_vault::jwt::compact::Compact;
+use edge_token_vault::jwt::id_token::{self, Expected};
+use edge_token_vault::jwt::jwk::JwkSet;
+use edge_token_vault::jwt::signature::SignatureCheck;
+use edge_token_vault_fuzz::{NOW, config, lines};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    // The configuration holds what is not for threads; there is one.
+    thread_local!(static CONFIG: LazyLock<edge_token_vault::config::Config> = LazyLock::new(config));
+    let Some([text, keys]) = lines(data) else { return };
+    let keys = JwkSet::parse(keys.as_bytes());
+    let Ok(token) = Compact::parse(text) else { return };
+    // Three parts, and what is signed is the first two.
+    assert_eq!(text.matches('.').count(), 2);
+    assert!(text.starts_with(token.signed()) && !token.signed().is_empty());
+    if let Ok(keys) = &keys {
+        let _ = keys.key_for(&token).is_ok();
+        let _ = SignatureCheck::of(&token, keys, &[token.algorithm()]).is_ok();
+    }
+    let _ = assertion::claimed_client(&token).is_ok();
+    let _ = assertion::check(&token, "agent", "https://vault.example.com/", NOW).is_ok();
+    let expected = Expected {
+        issuer: "https://accounts.example.com",
+        client_id: "vault",
+        nonce: "nonce",
+        access_token: "at",
+    };
+    let _ = id_token::read(&token, &expected, NOW).is_ok();
+    let _ = id_token::claimed_user(text).is_ok();
+    let Ok(issuer) = access_token::claimed_issuer(&token) else { return };
+    CONFIG.with(|config| {
+        let Some(issuer) = config.issuers.get(&issuer) else { return };
+        if let Ok(read) = AccessToken::read(&token, issuer, NOW) {
+            assert_eq!(read.user.issuer, issuer.issuer);
+            assert!(!read.user.subject.is_empty() && !read.client_id.is_empty());
+            assert!(read.is_current(NOW));
+        }
+    });
+});

@@ -1,0 +1,63 @@
+//! What the targets share.
+
+use edge_token_vault::config::{Config, Variables};
+use serde_json::json;
+
+/// The time of every target.
+pub const NOW: i64 = 1_795_492_800;
+
+/// Redirect URIs of the client `spa`.
+pub const REDIRECT_URIS: [&str; 2] =
+    ["https://app.example.com/callback", "https://app.example.com/a?b=c"];
+
+/// Origins of the client `spa`.
+pub const ORIGINS: [&str; 1] = ["https://app.example.com"];
+
+/// A configuration with one of each.
+#[must_use]
+pub fn config() -> Config {
+    let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
+    let variables = [
+        ("PUBLIC_URL", json!("https://vault.example.com")),
+        ("KEY_RING", json!(format!(r#"{{"write":"k1","keys":{{"k1":"{key}"}}}}"#))),
+        ("OBJECT_NAME_KEY", json!(key)),
+        (
+            "ISSUERS",
+            json!({"main": {
+                "issuer": "https://login.example.com/", "audiences": ["https://vault.example.com/"],
+                "algorithms": ["RS256", "ES256", "EdDSA"], "typ": "at+jwt",
+            }}),
+        ),
+        (
+            "CONNECTIONS",
+            json!({"demo": {
+                "issuer": "https://accounts.example.com", "client_id": "vault",
+                "client_authentication": "none", "scopes": ["openid"],
+            }}),
+        ),
+        (
+            "CLIENTS",
+            json!({"spa": {
+                "authentication": "none", "connections": ["demo"],
+                "redirect_uris": REDIRECT_URIS, "origins": ORIGINS,
+            }}),
+        ),
+    ];
+    let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+    match Config::load(&Variables::from_iter(variables)) {
+        Ok(config) => config,
+        Err(error) => panic!("the configuration of the targets: {error}"),
+    }
+}
+
+/// The input as text and what comes after its first line.
+#[must_use]
+pub fn lines<'a, const N: usize>(data: &'a [u8]) -> Option<[&'a str; N]> {
+    let text = std::str::from_utf8(data).ok()?;
+    let mut parts = text.splitn(N, '\n');
+    let mut out = [""; N];
+    for slot in &mut out {
+        *slot = parts.next()?;
+    }
+    Some(out)
+}

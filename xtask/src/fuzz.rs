@@ -1,0 +1,61 @@
+//! `cargo xtask fuzz`: runs the targets of `fuzz/`.
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Result, bail};
+
+use crate::count::Count;
+use crate::process::{line_of, not_started, step};
+use crate::tools::Tools;
+
+/// Everything that reads what strangers send.
+const TARGETS: [&str; 5] = ["token", "body", "envelope", "provider_answer", "redirect"];
+
+/// Largest input, in bytes: what is read beyond is more of the same.
+const MAX_LEN: usize = 8192;
+
+pub(crate) fn fuzz_command(root: &Path, seconds: u32, targets: &[String]) -> Result<ExitCode> {
+    if let Some(unknown) = targets.iter().find(|target| !TARGETS.contains(&target.as_str())) {
+        bail!("unknown target {unknown:?}; there are {}", TARGETS.join(", "));
+    }
+    let chosen = TARGETS.iter().filter(|name| {
+        targets.is_empty() || targets.iter().any(|target| target.as_str() == **name)
+    });
+    let count = fuzz(root, seconds, chosen.copied())?;
+    println!("{count}");
+    Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All targets, each as one test.
+pub(crate) fn fuzz_all(root: &Path, seconds: u32) -> Result<Count> {
+    fuzz(root, seconds, TARGETS.into_iter())
+}
+
+fn fuzz(root: &Path, seconds: u32, targets: impl Iterator<Item = &'static str>) -> Result<Count> {
+    let tools = Tools::ensure_with_fuzzer(root)?;
+    let mut count = Count::default();
+    for target in targets {
+        let corpus = root.join("target/fuzz-corpus").join(target);
+        std::fs::create_dir_all(&corpus)?;
+        let mut cargo = Command::new(tools.cargo_fuzz());
+        cargo
+            // Coverage alone works with any toolchain; the code has nothing unsafe for a sanitizer
+            // of addresses to find.
+            .args(["fuzz", "run", "--release", "--sanitizer", "none", "--target-dir"])
+            .arg(root.join("target/fuzz"))
+            .arg(target)
+            .arg(&corpus)
+            .arg(root.join("fuzz/seeds").join(target))
+            .args(["--", "-verbosity=0", "-print_final_stats=1"])
+            .arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-max_len={MAX_LEN}"))
+            .current_dir(root);
+        let status = step(&format!("fuzzing {target} for {seconds} s"), || {
+            cargo.status().map_err(|error| not_started(&cargo, &error, ""))
+        })?;
+        println!("{} - {}", if status.success() { "ok" } else { "not ok" }, line_of(&cargo));
+        count.add(Count::one(status.success()));
+    }
+    Ok(count)
+}
