@@ -61,7 +61,8 @@ impl Secrets {
     }
 }
 
-fn random_key() -> Result<String> {
+/// 32 random bytes in base64url: a sealing key, a key of object names, a client's secret.
+pub(crate) fn random_key() -> Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))

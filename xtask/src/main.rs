@@ -3,6 +3,7 @@
 
 mod bench;
 mod count;
+mod deploy;
 mod dev;
 mod dev_config;
 mod dev_files;
@@ -31,6 +32,11 @@ Usage: cargo xtask <command>
       --test-clock  lets tests move the clock; never into build/
   check [--config wrangler.toml] [--env NAME] [--offline]
       Checks a configuration without deploying it, and asks the issuers and providers it names.
+  deploy [--dry-run] [--provider-secrets FILE] [--keys FILE] [--config wrangler.toml] [--env NAME]
+      Checks the configuration, makes and sets the secrets that are not set yet, and deploys.
+      --dry-run     does everything but the last; so it sets secrets
+      --provider-secrets  client secrets by connection, as JSON; the file is only read
+      --keys        where the keys it makes are kept for you; .secrets/NAME.json
   dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml] [--state DIR]
       Runs the Worker and an OpenID provider on this machine and does the main job once.
       --once        ends then; exit code 0 only if the job worked
@@ -64,6 +70,7 @@ fn dispatch() -> Result<ExitCode> {
             "bench" => bench::bench_command(&root),
             "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
             "check" => check_command(&root, &mut args),
+            "deploy" => deploy::deploy_command(&root, &deploy_options(&mut args)?),
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
@@ -109,6 +116,27 @@ fn dev_options(args: &mut lexopt::Parser) -> Result<dev::DevOptions> {
             Long("provider-port") => options.provider_port = args.value()?.parse()?,
             Long("with") => options.with = Some(args.value()?.into()),
             Long("state") => options.state = Some(args.value()?.into()),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(options)
+}
+
+fn deploy_options(args: &mut lexopt::Parser) -> Result<deploy::DeployOptions> {
+    let mut options = deploy::DeployOptions {
+        config: PathBuf::from("wrangler.toml"),
+        environment: None,
+        provider_secrets: None,
+        keys: None,
+        dry_run: false,
+    };
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("config") => options.config = args.value()?.into(),
+            Long("env") => options.environment = Some(args.value()?.string()?),
+            Long("provider-secrets") => options.provider_secrets = Some(args.value()?.into()),
+            Long("keys") => options.keys = Some(args.value()?.into()),
+            Long("dry-run") => options.dry_run = true,
             other => return Err(other.unexpected().into()),
         }
     }

@@ -18,6 +18,8 @@ struct Options {
     file: PathBuf,
     environment: Option<String>,
     offline: bool,
+    /// Prints for a program what it needs to deploy, instead of a report.
+    json: bool,
 }
 
 fn main() -> ExitCode {
@@ -32,14 +34,19 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options =
-        Options { file: PathBuf::from("wrangler.toml"), environment: None, offline: false };
+    let mut options = Options {
+        file: PathBuf::from("wrangler.toml"),
+        environment: None,
+        offline: false,
+        json: false,
+    };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
             Long("config") => options.file = args.value()?.into(),
             Long("env") => options.environment = Some(args.value()?.string()?),
             Long("offline") => options.offline = true,
+            Long("json") => options.json = true,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -59,6 +66,10 @@ fn check(options: &Options) -> Result<bool> {
             return Ok(false);
         }
     };
+    if options.json {
+        println!("{}", report::needs(&config));
+        return Ok(true);
+    }
     print!("{}", report::text(&config));
     if options.offline || (config.issuers.is_empty() && config.connections.is_empty()) {
         return Ok(true);

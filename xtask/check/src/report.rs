@@ -67,6 +67,13 @@ fn list(items: &[String]) -> String {
     if items.is_empty() { "(none)".to_owned() } else { items.join(", ") }
 }
 
+/// What a deployment needs beside the file: `{"provider_secrets": [connection names]}`.
+pub(crate) fn needs(config: &Config) -> Value {
+    let with_secret = config.connections.iter().filter(|(_, one)| one.client_secret.is_some());
+    let names: Vec<&String> = with_secret.map(|(name, _)| name).collect();
+    json!({"provider_secrets": names})
+}
+
 /// Whom to ask, and what the configuration expects.
 pub(crate) fn questions(config: &Config) -> Value {
     let issuers = config.issuers.values().map(|issuer| {
@@ -122,6 +129,7 @@ mod tests {
             assert!(text.contains(line), "{line}: {text}");
         }
         assert!(!text.contains("PROVIDER_SECRETS.code"));
+        assert_eq!(needs(&config), json!({"provider_secrets": ["calendar"]}));
         assert_eq!(questions(&config)["connections"][0]["issuer"], "https://accounts.example.com");
     }
 }

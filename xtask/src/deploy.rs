@@ -1,0 +1,301 @@
+//! `cargo xtask deploy`: from a configuration to a vault that runs.
+//!
+//! What it makes is never made twice: a new `OBJECT_NAME_KEY` would show every user an empty vault,
+//! and without the old `KEY_RING` nothing stored would open.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::dev_files::{random_key, write_private};
+use crate::process::{not_started, run, step};
+use crate::tools::Tools;
+
+const KEYS: [&str; 2] = ["OBJECT_NAME_KEY", "KEY_RING"];
+const PROVIDER_SECRETS: &str = "PROVIDER_SECRETS";
+
+pub(crate) struct DeployOptions {
+    pub(crate) config: PathBuf,
+    pub(crate) environment: Option<String>,
+    /// JSON from connection to client secret.
+    pub(crate) provider_secrets: Option<PathBuf>,
+    /// Where keys that are made are kept; `.secrets/NAME.json` unless told.
+    pub(crate) keys: Option<PathBuf>,
+    pub(crate) dry_run: bool,
+}
+
+type Secrets = BTreeMap<String, String>;
+
+pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<ExitCode> {
+    let tools = Tools::ensure(root)?;
+    let deployment = Deployment { root, tools: &tools, options };
+    step("checking the configuration", || deployment.check())?;
+    let given = options.provider_secrets.as_deref().map(read_secrets).transpose()?;
+    let (needed, set) = (deployment.needed()?, deployment.secrets_set()?);
+    let plan = plan(&set, &needed, given.as_ref())?;
+    if plan.provider_secrets.is_none() && !needed.is_empty() {
+        println!("==> {PROVIDER_SECRETS} cannot be read back; it must hold: {}", needed.join(", "));
+    }
+    let secrets = deployment.make(plan)?;
+    if secrets.is_empty() {
+        println!("==> all secrets are set; none was touched");
+    } else {
+        let names: Vec<&str> = secrets.keys().map(String::as_str).collect();
+        step(&format!("setting {}", names.join(", ")), || deployment.set(&secrets))?;
+    }
+    let last = if options.dry_run { "building what would be deployed" } else { "deploying" };
+    step(last, || deployment.deploy())?;
+    println!("Register the redirect URIs above at their providers, if that is not done yet.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about secrets.
+#[derive(Debug, PartialEq)]
+struct Plan {
+    /// Names to make, if the file of kept keys does not have them.
+    make: Vec<&'static str>,
+    provider_secrets: Option<Secrets>,
+}
+
+/// Decides from the names that are set already, the connections that need a secret, and what was
+/// given for them.
+fn plan(set: &BTreeSet<String>, needed: &[String], given: Option<&Secrets>) -> Result<Plan> {
+    let missing: Vec<&str> = KEYS.into_iter().filter(|name| !set.contains(*name)).collect();
+    if let [missing] = missing[..] {
+        bail!(
+            "this Worker has one of {} and not the other. It was deployed before: set {missing} to \
+             what it was then, from your copy, with `wrangler secret put {missing}`",
+            KEYS.join(" and ")
+        );
+    }
+    let provider_secrets = match given {
+        Some(given) => Some(complete(needed, given)?),
+        None if needed.is_empty() || set.contains(PROVIDER_SECRETS) => None,
+        None => {
+            let form: BTreeMap<&String, &str> = needed.iter().map(|name| (name, "…")).collect();
+            bail!(
+                "these connections need the client secret that their provider gave you. Write a \
+                 file {} and add --provider-secrets with its name",
+                json!(form)
+            );
+        }
+    };
+    Ok(Plan { make: missing, provider_secrets })
+}
+
+/// The secrets, if they are those that are needed and no others.
+fn complete(needed: &[String], given: &Secrets) -> Result<Secrets> {
+    if let Some(name) = needed.iter().find(|name| !given.contains_key(*name)) {
+        bail!("the file of provider secrets has none for the connection {name}");
+    }
+    if let Some(name) = given.keys().find(|name| !needed.contains(name)) {
+        bail!("the file of provider secrets names {name}, which is no connection with a secret");
+    }
+    Ok(given.clone())
+}
+
+fn read_secrets(file: &Path) -> Result<Secrets> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    // The error of the parser would quote what it read.
+    serde_json::from_slice(&bytes).ok().with_context(|| {
+        format!("{} must be a JSON object from connection to client secret", file.display())
+    })
+}
+
+struct Deployment<'a> {
+    root: &'a Path,
+    tools: &'a Tools,
+    options: &'a DeployOptions,
+}
+
+impl Deployment<'_> {
+    fn check(&self) -> Result<()> {
+        run(
+            self.checker().arg("--offline"),
+            "Mend the configuration first; the reason stands above.",
+        )
+    }
+
+    fn needed(&self) -> Result<Vec<String>> {
+        let output = self.checker().arg("--json").output().context("cannot start cargo")?;
+        let needs: Value = serde_json::from_slice(&output.stdout)?;
+        let names = needs.get("provider_secrets").context("the check said nothing")?;
+        Ok(serde_json::from_value(names.clone())?)
+    }
+
+    fn checker(&self) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["run", "--quiet", "--package", "check", "--"]).current_dir(self.root);
+        self.place(&mut cargo);
+        cargo
+    }
+
+    fn place(&self, command: &mut Command) {
+        command.arg("--config").arg(&self.options.config);
+        if let Some(environment) = &self.options.environment {
+            command.args(["--env", environment]);
+        }
+    }
+
+    fn wrangler(&self, arguments: &[&str]) -> Result<Command> {
+        let mut command = Command::new(self.tools.node());
+        command
+            .arg(self.root.join("node_modules/wrangler/bin/wrangler.js"))
+            .args(arguments)
+            .current_dir(self.root)
+            .env("PATH", self.tools.path()?)
+            .env("WRANGLER_SEND_METRICS", "false")
+            .env("WRANGLER_WRITE_LOGS", "false");
+        self.place(&mut command);
+        Ok(command)
+    }
+
+    /// Names of the secrets that the Worker has; none, if there is no such Worker yet.
+    fn secrets_set(&self) -> Result<BTreeSet<String>> {
+        let mut list = self.wrangler(&["secret", "list", "--format", "json"])?;
+        let output = list.output().map_err(|error| not_started(&list, &error, ""))?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        if !output.status.success() {
+            let errors = String::from_utf8_lossy(&output.stderr);
+            if said.contains("not found") || errors.contains("not found") {
+                println!("==> there is no such Worker yet; this is its first deployment");
+                return Ok(BTreeSet::new());
+            }
+            bail!("cannot list the Worker's secrets, so none will be made:\n{said}{errors}");
+        }
+        names(&said).context("cannot read the list of the Worker's secrets, so none will be made")
+    }
+
+    /// Makes what is to be made. It goes into a file first: nobody can read it back from the
+    /// platform.
+    fn make(&self, plan: Plan) -> Result<Secrets> {
+        let mut secrets = Secrets::new();
+        if !plan.make.is_empty() {
+            secrets = self.kept_keys()?;
+        }
+        if let Some(provider) = plan.provider_secrets {
+            secrets.insert(PROVIDER_SECRETS.to_owned(), serde_json::to_string(&provider)?);
+        }
+        Ok(secrets)
+    }
+
+    fn kept_keys(&self) -> Result<Secrets> {
+        let name = self.options.environment.as_deref().unwrap_or("production");
+        let usual = || self.root.join(".secrets").join(format!("{name}.json"));
+        let file = self.options.keys.clone().unwrap_or_else(usual);
+        if file.exists() {
+            println!("==> taking the keys from {}, which an earlier run made", file.display());
+            let keys = read_secrets(&file)?;
+            if keys.keys().map(String::as_str).ne(BTreeSet::from(KEYS)) {
+                bail!("{} must have {}", file.display(), KEYS.join(" and "));
+            }
+            return Ok(keys);
+        }
+        let ring = json!({"write": "k1", "keys": {"k1": random_key()?}});
+        let keys = Secrets::from([
+            ("OBJECT_NAME_KEY".to_owned(), random_key()?),
+            ("KEY_RING".to_owned(), ring.to_string()),
+        ]);
+        if let Some(directory) = file.parent() {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("cannot make {}", directory.display()))?;
+        }
+        write_private(&file, &serde_json::to_vec_pretty(&keys)?)?;
+        println!(
+            "==> made {} in {}\n    Keep a copy where you keep passwords, then delete the file. Whoever has it and the \
+             storage reads all tokens; without it, a Worker that is deleted cannot be brought back.",
+            KEYS.join(" and "),
+            file.display()
+        );
+        Ok(keys)
+    }
+
+    fn set(&self, secrets: &Secrets) -> Result<()> {
+        let mut bulk = self.wrangler(&["secret", "bulk"])?;
+        let mut child =
+            bulk.stdin(Stdio::piped()).spawn().map_err(|error| not_started(&bulk, &error, ""))?;
+        // Over standard input: arguments are seen by everybody on the machine.
+        child.stdin.take().context("no input")?.write_all(&serde_json::to_vec(secrets)?)?;
+        if !child.wait()?.success() {
+            bail!(
+                "the secrets could not be set; the same command continues where this one stopped"
+            );
+        }
+        Ok(())
+    }
+
+    fn deploy(&self) -> Result<()> {
+        let mut deploy = self.wrangler(&["deploy"])?;
+        if self.options.dry_run {
+            deploy.arg("--dry-run");
+        }
+        run(&mut deploy, "The secrets are set; the same command continues here.")
+    }
+}
+
+/// Reads `[{"name": …}]`, whatever is printed before it.
+fn names(said: &str) -> Option<BTreeSet<String>> {
+    let list: Vec<Value> = serde_json::from_str(said.get(said.find('[')?..)?).ok()?;
+    list.iter().map(|secret| Some(secret.get("name")?.as_str()?.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    fn secrets(names: &[&str]) -> Secrets {
+        names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect()
+    }
+
+    #[test]
+    fn a_first_deployment_makes_both_keys() {
+        let plan = plan(&set(&[]), &["a".into()], Some(&secrets(&["a"]))).unwrap();
+        assert_eq!(plan, Plan { make: KEYS.to_vec(), provider_secrets: Some(secrets(&["a"])) });
+    }
+
+    #[test]
+    fn a_later_deployment_touches_nothing_that_is_set() {
+        let all = set(&["KEY_RING", "OBJECT_NAME_KEY", "PROVIDER_SECRETS"]);
+        let plan = plan(&all, &["a".into()], None).unwrap();
+        assert_eq!(plan, Plan { make: vec![], provider_secrets: None });
+    }
+
+    #[test]
+    fn a_lost_key_is_the_operators_to_restore_and_never_made_anew() {
+        for (has, lost) in [("KEY_RING", "OBJECT_NAME_KEY"), ("OBJECT_NAME_KEY", "KEY_RING")] {
+            let error = plan(&set(&[has]), &[], None).unwrap_err().to_string();
+            assert!(error.contains(&format!("wrangler secret put {lost}")), "{error}");
+        }
+    }
+
+    #[test]
+    fn provider_secrets_are_asked_for_by_name_and_must_fit() {
+        let needed = ["a".to_owned(), "b".to_owned()];
+        let error = plan(&set(&[]), &needed, None).unwrap_err().to_string();
+        assert!(error.contains(r#"{"a":"…","b":"…"}"#), "{error}");
+        let error = plan(&set(&[]), &needed, Some(&secrets(&["a"]))).unwrap_err().to_string();
+        assert!(error.contains("none for the connection b"), "{error}");
+        let error = plan(&set(&[]), &needed, Some(&secrets(&["a", "b", "c"]))).unwrap_err();
+        assert!(error.to_string().contains("names c"), "{error}");
+        assert!(plan(&set(&[]), &[], None).unwrap().provider_secrets.is_none());
+    }
+
+    #[test]
+    fn the_list_of_secrets_is_found_after_what_wrangler_says_first() {
+        assert_eq!(
+            names("warning: x\n[\n {\"name\": \"KEY_RING\"}\n]\n"),
+            Some(set(&["KEY_RING"]))
+        );
+        assert_eq!(names("[]"), Some(set(&[])));
+        assert_eq!(names("nothing"), None);
+    }
+}
