@@ -139,6 +139,7 @@ export async function growth(seconds) {
     users: await grow([1, 100, 10_000, 100_000], (count) => ({ stored: count }), seconds),
     connections: await grow([1, 10, 100], (count) => ({
       connections: (world) => entries(count - 1, (index) => [`more-${index}`, {
+        kind: 'oidc',
         issuer: world.issuer,
         client_id: `more-${index}`,
         client_authentication: 'none',

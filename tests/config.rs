@@ -7,10 +7,11 @@ mod config_support;
 
 use config_support::{BACKEND_SECRET, config, load};
 use edge_token_vault::config::{
-    Authentication, ClientAuthentication, Config, GrantType, Protocol, PublicUrl, ScopePolicy,
+    Authentication, Config, GrantType, Protocol, PublicUrl, ScopePolicy,
 };
 use edge_token_vault::encoding;
 use edge_token_vault::jwt::algorithm::Algorithm;
+use edge_token_vault::provider::dialect::{ClientAuthentication, Pkce};
 use serde_json::{Value, json};
 
 /// The change of the good configuration must be refused at `place`, such as
@@ -55,15 +56,17 @@ fn a_good_configuration_is_read_whole() {
     assert_eq!(calendar.required_scopes, ["openid", "offline_access"]);
     assert_eq!(calendar.client_authentication, ClientAuthentication::ClientSecretBasic);
     assert_eq!(calendar.client_secret.as_ref().unwrap().expose(), "calendar: secret+1%");
-    assert!(calendar.pkce && !calendar.down_scoping);
+    assert!(calendar.pkce == Pkce::Supported && !calendar.down_scoping);
+    assert_eq!(calendar.strategy, "oidc");
 
     let code = &connections["code"];
-    let Protocol::OAuth2(endpoints) = &code.protocol else { panic!("{:?}", code.protocol) };
-    let (userinfo, identity) = endpoints.userinfo.as_ref().unwrap();
-    assert_eq!(userinfo, "https://api.code.example/user");
-    assert_eq!((identity.id.as_str(), identity.email.as_str()), ("id", "email"));
-    assert_eq!((code.scope_separator.as_str(), code.default_expires_in), (",", Some(28800)));
-    assert!(!code.pkce && code.down_scoping);
+    assert!(matches!(&code.protocol, Protocol::OAuth2));
+    let userinfo = code.endpoints.userinfo_endpoint.as_deref();
+    assert_eq!(userinfo, Some("https://api.code.example/user"));
+    assert_eq!((code.identity.id.as_str(), code.identity.email.as_str()), ("id", "email"));
+    assert_eq!((code.scope_separator.as_str(), code.answer.default_expires_in), (",", Some(28800)));
+    assert!(code.pkce == Pkce::Refused && code.down_scoping);
+    assert_eq!(code.strategy, "oauth2");
 
     let backend = &clients["backend"];
     let Authentication::Secret(hashes) = &backend.authentication else { panic!("{backend:?}") };
@@ -85,8 +88,12 @@ fn defaults_are_the_narrow_ones() {
     assert_eq!(agent.scope_policy, ScopePolicy::AtLeast);
     assert!(agent.connections.is_empty() && agent.origins.is_empty());
     let chat = &config.connections["chat"];
-    assert!(chat.pkce && chat.client_secret.is_none() && chat.required_scopes.is_empty());
-    assert_eq!((chat.scope_separator.as_str(), chat.default_expires_in), (" ", None));
+    assert!(
+        chat.pkce == Pkce::Supported
+            && chat.client_secret.is_none()
+            && chat.required_scopes.is_empty()
+    );
+    assert_eq!((chat.scope_separator.as_str(), chat.answer.default_expires_in), (" ", None));
 }
 
 #[test]
@@ -102,7 +109,7 @@ fn a_table_may_be_a_string_that_holds_it() {
 
 #[test]
 fn a_name_may_stand_in_one_variable_only_and_once() {
-    let chat = json!({ "client_id": "a", "issuer": "https://a.example" });
+    let chat = json!({ "kind": "oidc", "client_id": "a", "issuer": "https://a.example" });
     refused_in_place(&[
         ("CONNECTIONS_3.chat", chat, "also in CONNECTIONS_2"),
         ("PROVIDER_SECRETS_2.code", json!("x"), "also in PROVIDER_SECRETS"),
@@ -214,16 +221,23 @@ fn a_development_vault_may_speak_http_to_loopback_and_to_nothing_else() {
 }
 
 #[test]
-fn endpoints_come_from_discovery_or_from_configuration_not_both_not_neither() {
-    let issuer = set("CONNECTIONS.code.issuer", &json!("https://code.example"));
-    refused(&issuer, "CONNECTIONS.code.authorization_endpoint", "not both");
-    let neither = set("CONNECTIONS.calendar.issuer", &Value::Null);
-    refused(&neither, "CONNECTIONS.calendar.authorization_endpoint", "is missing; give `issuer`");
-    let extra = json!("https://a.example/revoke");
+fn a_connection_names_a_provider_or_describes_one() {
+    refused(&set("CONNECTIONS.code.kind", &Value::Null), "CONNECTIONS.code", "`kind = \"oauth2\"`");
     refused_in_place(&[
-        ("CONNECTIONS.calendar.revocation_endpoint", extra, "not both"),
-        ("CONNECTIONS.code.token_endpoint", Value::Null, "is missing; give `issuer`"),
+        ("CONNECTIONS.code.kind", json!("saml"), "unknown variant `saml`"),
+        ("CONNECTIONS.code.provider", json!("nobody"), "is not in the catalogue"),
+        ("CONNECTIONS.code.provider", json!(7), "must be text"),
+        ("CONNECTIONS.code.issuer", json!("https://code.example"), "is for kind `oidc`"),
+        ("CONNECTIONS.calendar.issuer", Value::Null, "needs it for discovery"),
+        ("CONNECTIONS.code.token_endpoint", Value::Null, "kind `oauth2` needs it"),
+        ("CONNECTIONS.code.token_endpoint", json!("https://{shop}.example/t"), "placeholder"),
+        ("CONNECTIONS.code.identity.from", json!("id_token"), "only kind `oidc`"),
     ]);
+    // What is configured goes before what is discovered.
+    let revocation = set("CONNECTIONS.calendar.revocation_endpoint", &json!("https://a.example/r"));
+    let config = load(&revocation).unwrap();
+    let endpoints = &config.connections["calendar"].endpoints;
+    assert_eq!(endpoints.revocation_endpoint.as_deref(), Some("https://a.example/r"));
 }
 
 #[test]
@@ -241,21 +255,33 @@ fn what_a_connection_sends_is_checked() {
     let not_a_scope = "not one scope";
     refused_in_place(&[
         // RFC 9700 §2.1.1: a public client must use PKCE; RFC 7636 §7.2: never `plain`.
-        ("CONNECTIONS_2.chat.pkce", json!("none"), "must use PKCE"),
+        ("CONNECTIONS_2.chat.pkce", json!("refused"), "must use PKCE"),
         ("CONNECTIONS_2.chat.pkce", json!("plain"), "unknown variant"),
         ("CONNECTIONS.code.scopes[1]", json!(["repo", "repo user"]), not_a_scope),
         ("CONNECTIONS.code.required_scopes[0]", json!(["\u{e9}"]), not_a_scope),
         ("CONNECTIONS.code.scopes[0]", json!([""]), not_a_scope),
         ("CONNECTIONS.code.scope_separator", json!(";"), "a space or a comma"),
         ("CONNECTIONS.code.default_expires_in", json!(0), "must be 1 to"),
-        ("CONNECTIONS.a b", json!({ "client_id": "x" }), "1 to 128 letters, digits"),
-        ("CONNECTIONS.a/b", json!({ "client_id": "x" }), "1 to 128 letters, digits"),
-        ("CONNECTIONS_2.-_", json!({ "client_id": "x" }), "1 to 128 letters, digits"),
+        (
+            "CONNECTIONS.a b",
+            json!({ "kind": "oauth2", "client_id": "x" }),
+            "1 to 128 letters, digits",
+        ),
+        (
+            "CONNECTIONS.a/b",
+            json!({ "kind": "oauth2", "client_id": "x" }),
+            "1 to 128 letters, digits",
+        ),
+        (
+            "CONNECTIONS_2.-_",
+            json!({ "kind": "oauth2", "client_id": "x" }),
+            "1 to 128 letters, digits",
+        ),
     ]);
     let own = "client_id code code_challenge code_challenge_method code_verifier grant_type nonce \
                redirect_uri response_type scope state";
     for own in own.split(' ') {
-        for field in ["authorization_params", "token_params"] {
+        for field in ["authorization_params", "token_params", "code_params"] {
             let place = format!("CONNECTIONS.code.{field}.{own}");
             refused_in_place(&[(&place, json!("x"), "is set by the vault; remove it")]);
         }

@@ -14,6 +14,7 @@ use edge_token_vault::message::vault::Store;
 use edge_token_vault::seal::{KeyRing, Sealer};
 use edge_token_vault::secret::Secret;
 use serde_json::json;
+use std::collections::BTreeMap;
 use url::Url;
 
 const NOW: i64 = 1_795_492_800;
@@ -99,6 +100,7 @@ impl Journey {
             iss: None,
             code: Some(Secret::new("provider code")),
             error: None,
+            extra: BTreeMap::new(),
         }
     }
 
@@ -138,6 +140,9 @@ fn store() -> Store {
         scopes: vec![],
         issued_at: NOW,
         expires_at: None,
+        refresh_token_expires_at: None,
+        kinds: BTreeMap::new(),
+        extra: BTreeMap::new(),
     }
 }
 

@@ -286,7 +286,7 @@ fn a_callback_has_each_parameter_once() {
     let vault = PublicUrl::parse("https://vault.example.com").unwrap();
     let state = format!("state={}", new_handle(SESSION));
     let fill = |query: &str| query.replace("STATE", &state);
-    let read = |query: &str| browser::callback(&fill(query), "calendar", None, &vault);
+    let read = |query: &str| browser::callback(&fill(query), "calendar", &[], None, &vault);
     let (session, back) = read("code=c%2B1&STATE&iss=https%3A%2F%2Fa.example&x=1").unwrap();
     assert_eq!([session, back.connection], [SESSION, "calendar"]);
     assert_eq!(back.code.as_ref().map(Secret::expose), Some("c+1"));
@@ -321,7 +321,8 @@ fn a_cookie_binds_the_browser_to_one_session() {
         let query = format!("code=a&state={}", new_handle(SESSION));
         let read = |header: &str| {
             let header = header.replace("NAME", &name).replace("OTHER", &name.replace("AA", "BA"));
-            let (_, back) = browser::callback(&query, "calendar", Some(&header), &vault).unwrap();
+            let (_, back) =
+                browser::callback(&query, "calendar", &[], Some(&header), &vault).unwrap();
             back.cookie.map(|cookie| cookie.expose().to_owned())
         };
         assert_eq!(read("a=b; OTHER=w; NAME=v;c"), Some("v".into()));

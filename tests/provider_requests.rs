@@ -8,16 +8,22 @@ mod config_support;
 use std::collections::BTreeMap;
 
 use config_support::{config, load};
-use edge_token_vault::config::{Config, Connection, IdentityFields, PublicUrl};
+use edge_token_vault::config::{Config, Connection, PublicUrl};
 use edge_token_vault::encoding::{base64url, sha256};
 use edge_token_vault::provider::authorize::{self, Ask};
-use edge_token_vault::provider::endpoints::{BadMetadata, Metadata, NoEndpoint, Provider};
-use edge_token_vault::provider::request::{self, ProviderRequest, TokenKind};
+use edge_token_vault::provider::dialect::Method;
+use edge_token_vault::provider::endpoints::{
+    BadMetadata, Discovery, Metadata, NoEndpoint, Provider,
+};
+use edge_token_vault::provider::request::{self, ProviderRequest};
+use edge_token_vault::provider::revocation::{self, TokenKind};
+use edge_token_vault::provider::scopes;
 use edge_token_vault::secret::Secret;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 const ISSUER: &str = "https://accounts.calendar.example";
+const SOURCE: Discovery<'_> = Discovery { issuer: ISSUER, pattern: None };
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CALLBACK: &str = "https://vault.example.com/callback/calendar";
 /// What `code` sends in the body of every token request.
@@ -43,7 +49,7 @@ fn metadata(change: &Value) -> Result<Metadata, BadMetadata> {
     }
     document.as_object_mut().unwrap().retain(|_, value| !value.is_null());
     let vault = PublicUrl::parse("https://vault.example.com").unwrap();
-    Metadata::parse(document.to_string().as_bytes(), ISSUER, &vault)
+    Metadata::parse(document.to_string().as_bytes(), SOURCE, &vault)
 }
 
 /// A connection and its provider.
@@ -84,7 +90,7 @@ fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 fn sent(request: &ProviderRequest) -> BTreeMap<String, String> {
-    parameters(request.form.as_ref().unwrap().expose())
+    parameters(request.body.as_ref().unwrap().text.expose())
 }
 
 fn authorization_header(request: &ProviderRequest) -> Option<&str> {
@@ -158,9 +164,9 @@ fn required_scopes_come_first_and_defaults_stand_in_for_none() {
     let config = config();
     let calendar = &config.connections["calendar"];
     let asked = ["mail".to_owned(), "openid".to_owned()];
-    assert_eq!(authorize::scopes(calendar, &[]), ["openid", "offline_access", "events.read"]);
-    assert_eq!(authorize::scopes(calendar, &asked), ["openid", "offline_access", "mail"]);
-    assert_eq!(authorize::scopes(&config.connections["code"], &[]), ["repo", "user"]);
+    assert_eq!(scopes::ask(calendar, &[]), ["openid", "offline_access", "events.read"]);
+    assert_eq!(scopes::ask(calendar, &asked), ["openid", "offline_access", "mail"]);
+    assert_eq!(scopes::ask(&config.connections["code"], &[]), ["repo", "user"]);
 }
 
 #[test]
@@ -195,7 +201,7 @@ fn a_refresh_asks_for_scopes_only_to_narrow() {
     let config = config();
     let refresh = |name: &str, scopes: Option<&[String]>| {
         let (connection, provider) = known(&config, name);
-        request::refresh(&connection, &provider, &Secret::new("r/t"), scopes).unwrap()
+        request::refresh(&connection, &provider, CALLBACK, &Secret::new("r/t"), scopes).unwrap()
     };
     let common = [("grant_type", "refresh_token"), ("refresh_token", "r/t")];
     let calendar = refresh("calendar", None);
@@ -216,7 +222,7 @@ fn a_revocation_says_which_kind_of_token_it_is_about() {
     let config = config();
     let revoke = |name: &str, kind| {
         let (connection, provider) = known(&config, name);
-        request::revoke(&connection, &provider, &Secret::new("t"), kind)
+        revocation::revoke(&connection, &provider, &Secret::new("t"), kind, None)
     };
     for (kind, hint) in [(Refresh, "refresh_token"), (Access, "access_token")] {
         let calendar = revoke("calendar", kind).unwrap();
@@ -238,7 +244,8 @@ fn a_development_vault_revokes_at_the_very_endpoint_it_was_given() {
     let config = load(&change).unwrap();
     let (connection, provider) = known(&config, "code");
     let token = Secret::new("t");
-    let request = request::revoke(&connection, &provider, &token, TokenKind::Refresh).unwrap();
+    let request =
+        revocation::revoke(&connection, &provider, &token, TokenKind::Refresh, None).unwrap();
     assert_eq!(request.url.as_str(), "http://127.0.0.1:9000/revoke?x=1");
     assert_eq!(sent(&request)["token"], "t");
 }
@@ -248,22 +255,24 @@ fn no_request_prints_a_secret() {
     // D06.
     let config = config();
     let secret = Secret::new("canary");
-    let userinfo = ProviderRequest::userinfo(&Url::parse(CALLBACK).unwrap(), &secret);
     for name in ["calendar", "code", "chat"] {
         let (connection, provider) = known(&config, name);
         let requests = [
             request::redeem(&connection, &provider, CALLBACK, &secret, &secret),
-            request::refresh(&connection, &provider, &secret, None),
-            request::revoke(&connection, &provider, &secret, TokenKind::Access),
-            Some(userinfo.clone()),
+            request::refresh(&connection, &provider, CALLBACK, &secret, None),
+            revocation::revoke(&connection, &provider, &secret, TokenKind::Access, None),
+            ProviderRequest::userinfo(&connection, &provider, &secret),
         ];
         let shown = format!("{connection:?} {requests:?}");
         for hidden in ["canary", "code-secret", "calendar: secret", "dmF1bHQlM0FjYWxlbmRhc"] {
             assert!(!shown.contains(hidden), "{hidden}");
         }
     }
+    let (connection, provider) = known(&config, "code");
+    let userinfo = ProviderRequest::userinfo(&connection, &provider, &secret).unwrap();
     assert_eq!(authorization_header(&userinfo), Some("Bearer canary"));
-    assert!(userinfo.form.is_none() && userinfo.url.query().is_none());
+    assert!(userinfo.body.is_none() && userinfo.url.query().is_none());
+    assert_eq!(userinfo.method, Method::Get);
 }
 
 #[test]
@@ -287,7 +296,7 @@ fn metadata_is_taken_whole_or_not_at_all() {
     let vault = PublicUrl::parse("https://vault.example.com").unwrap();
     let twice = format!(r#"{{"issuer":"{ISSUER}","issuer":"{ISSUER}","jwks_uri":""}}"#);
     for body in ["", "[]", "<html>", &twice] {
-        let refused = Metadata::parse(body.as_bytes(), ISSUER, &vault);
+        let refused = Metadata::parse(body.as_bytes(), SOURCE, &vault);
         assert_eq!(refused.unwrap_err(), BadMetadata::Malformed, "{body}");
     }
 }
@@ -296,8 +305,8 @@ fn metadata_is_taken_whole_or_not_at_all() {
 fn an_openid_provider_needs_both_endpoints_and_uses_the_standard_claims() {
     let config = config();
     let calendar = &config.connections["calendar"];
-    assert_eq!(Provider::discovered_from(calendar), Some(ISSUER));
-    assert_eq!(Provider::discovered_from(&config.connections["code"]), None);
+    assert_eq!(Provider::discovery(calendar).map(|found| found.issuer), Some(ISSUER));
+    assert!(Provider::discovery(&config.connections["code"]).is_none());
     assert_eq!(Provider::new(calendar, None).unwrap_err(), NoEndpoint);
     for missing in ["authorization_endpoint", "token_endpoint"] {
         let metadata = metadata(&json!({ missing: null })).unwrap();
@@ -305,8 +314,10 @@ fn an_openid_provider_needs_both_endpoints_and_uses_the_standard_claims() {
     }
     let (_, provider) = known(&config, "calendar");
     assert_eq!(provider.open_id.as_deref(), Some(ISSUER));
-    assert_eq!(provider.userinfo.unwrap().1, IdentityFields::open_id());
-    assert!(known(&config, "chat").1.userinfo.is_none());
+    let userinfo = provider.userinfo_endpoint.unwrap();
+    assert_eq!(userinfo.as_str(), "https://accounts.calendar.example/userinfo");
+    assert_eq!(calendar.identity.id, "sub");
+    assert!(known(&config, "chat").1.userinfo_endpoint.is_none());
 }
 
 #[test]

@@ -1,11 +1,20 @@
 //! What is released, when a grant is renewed, and that no answer loses one that could be kept.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/config.rs"]
+mod config_support;
+
+use std::collections::BTreeMap;
+
+use config_support::config;
+use edge_token_vault::config::Connection;
 use edge_token_vault::encoding::base64url;
 use edge_token_vault::ids::AccountId;
 use edge_token_vault::jwt::id_token::Identity;
-use edge_token_vault::provider::answer::{Failure, Tokens};
+use edge_token_vault::provider::answer::Tokens;
+use edge_token_vault::provider::dialect::Rotation;
+use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
@@ -24,6 +33,7 @@ fn account(id: &str, email: &str, name: &str) -> Account {
         identity: Identity { id: some(id), email: some(email), name: some(name) },
         state: AccountState::Active,
         created_at: NOW,
+        extra: BTreeMap::new(),
     }
 }
 
@@ -41,7 +51,7 @@ fn token(issued_ago: i64, expires_in: Option<i64>) -> AccessTokenRecord {
 }
 
 fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> Step {
-    decide(&account("1", "", ""), grant, token, NOW)
+    decide(&account("1", "", ""), grant, token, true, NOW)
 }
 
 #[test]
@@ -83,9 +93,9 @@ fn where_no_refresh_is_possible_what_is_left_of_the_token_serves() {
 fn a_grant_that_is_over_is_not_tried_again() {
     let reason = Reason::RefreshRefused;
     let over = Account { state: AccountState::ReconnectRequired(reason), ..account("1", "", "") };
-    let stop = decide(&over, &grant(), None, NOW);
+    let stop = decide(&over, &grant(), None, true, NOW);
     assert_eq!(stop, Step::Stop(Problem::ReconnectRequired { reason }));
-    let left = decide(&over, &grant(), Some(&token(3500, Some(50))), NOW);
+    let left = decide(&over, &grant(), Some(&token(3500, Some(50))), true, NOW);
     assert_eq!(left, Step::Serve { expires_in: 50 });
 }
 
@@ -113,23 +123,71 @@ fn a_hint_matches_id_email_or_name_and_must_match_one() {
     assert_eq!(picked("nobody").unwrap_err(), Problem::NoSuchAccount);
 }
 
+fn connection() -> Connection {
+    config().connections["code"].clone()
+}
+
+fn texts(items: &[&str]) -> Vec<String> {
+    items.iter().map(|item| (*item).to_owned()).collect()
+}
+
+fn want(scopes: &[&str], exact: bool) -> Want {
+    Want { login_hint: None, scopes: texts(scopes), exact, kind: String::new() }
+}
+
 #[test]
 fn scopes_are_at_least_these_or_exactly_these() {
-    let granted = ["read".to_owned(), "write".to_owned()];
-    let want = |scopes: &[&str], exact| Want {
-        login_hint: None,
-        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        exact,
-    };
+    let granted = texts(&["read", "write"]);
+    let narrows = connection();
+    let fixed = Connection { down_scoping: false, ..connection() };
     let default = Ok(Selector::default());
-    assert_eq!(select(&granted, &want(&[], false), false), default);
-    assert_eq!(select(&granted, &want(&["read"], false), true), default);
+    assert_eq!(select(&fixed, &granted, &want(&[], false)), default);
+    assert_eq!(select(&narrows, &granted, &want(&["read"], false)), default);
     let missing = Problem::MissingScopes { missing: vec!["admin".into()] };
-    assert_eq!(select(&granted, &want(&["read", "admin"], false), true).unwrap_err(), missing);
-    assert_eq!(select(&granted, &want(&["write", "read"], true), false), default);
-    let narrow = select(&granted, &want(&["read"], true), true).unwrap();
-    assert_eq!(narrow.scopes().unwrap(), ["read"]);
-    assert_eq!(select(&granted, &want(&["read"], true), false).unwrap_err(), Problem::CannotNarrow);
+    assert_eq!(select(&narrows, &granted, &want(&["read", "admin"], false)).unwrap_err(), missing);
+    assert_eq!(select(&fixed, &granted, &want(&["write", "read"], true)), default);
+    let narrow = select(&narrows, &granted, &want(&["read"], true)).unwrap();
+    assert_eq!(narrow.scopes(&narrows, &granted).unwrap(), ["read"]);
+    let refused = select(&fixed, &granted, &want(&["read"], true)).unwrap_err();
+    assert_eq!(refused, Problem::CannotNarrow);
+}
+
+#[test]
+fn a_scope_granted_under_its_other_name_is_not_missing() {
+    let aliases = [("email".to_owned(), "https://p.example/auth/userinfo.email".to_owned())];
+    let connection = Connection { scope_aliases: aliases.into(), ..connection() };
+    let granted = texts(&["https://p.example/auth/userinfo.email"]);
+    assert_eq!(select(&connection, &granted, &want(&["email"], false)), Ok(Selector::default()));
+    let other = select(&connection, &granted, &want(&["profile"], false));
+    assert_eq!(other.unwrap_err(), Problem::MissingScopes { missing: texts(&["profile"]) });
+}
+
+#[test]
+fn a_token_is_for_one_resource_where_the_provider_says_so() {
+    let graph = "https://graph.example".to_owned();
+    let connection = Connection { default_resource: Some(graph), ..connection() };
+    let granted =
+        texts(&["User.Read", "https://graph.example/Mail.Read", "https://vault.example/user"]);
+    let select = |scopes: &[&str]| select(&connection, &granted, &want(scopes, false));
+    assert_eq!(select(&["User.Read", "https://graph.example/Mail.Read"]), Ok(Selector::default()));
+    let vault = select(&["https://vault.example/user"]).unwrap();
+    assert_eq!(vault, Selector::new("", "https://vault.example", &[]));
+    // A refresh asks for all that was granted there.
+    assert_eq!(vault.scopes(&connection, &granted).unwrap(), ["https://vault.example/user"]);
+    assert_eq!(
+        select(&["User.Read", "https://vault.example/user"]).unwrap_err(),
+        Problem::SeveralResources
+    );
+}
+
+#[test]
+fn a_token_that_a_refresh_would_end_for_others_is_served_to_its_end() {
+    let last = token(3590, Some(10));
+    let step = |ahead| decide(&account("1", "", ""), &grant(), Some(&last), ahead, NOW);
+    assert_eq!(step(true), Step::Refresh);
+    assert_eq!(step(false), Step::Serve { expires_in: 10 });
+    let over = token(3600, Some(0));
+    assert_eq!(decide(&account("1", "", ""), &grant(), Some(&over), false, NOW), Step::Refresh);
 }
 
 fn tokens() -> Tokens {
@@ -137,19 +195,29 @@ fn tokens() -> Tokens {
         access_token: Secret::new("new access"),
         refresh_token: Some(Secret::new("new refresh")),
         expires_in: Some(3600),
+        refresh_token_expires_in: None,
         scopes: None,
         id_token: None,
     }
 }
 
 fn settle(grant: &Grant, answer: Result<Tokens, Failure>) -> Settlement {
+    settle_at(&connection(), grant, None, answer)
+}
+
+fn settle_at(
+    connection: &Connection,
+    grant: &Grant,
+    scopes: Option<&[String]>,
+    answer: Result<Tokens, Failure>,
+) -> Settlement {
     let old = Secret::new("old refresh");
     let asked = Asked {
         refresh_token: &old,
-        narrowed: None,
+        scopes,
         user: Some("1"),
         issuer: Some("https://p.example"),
-        default_expires_in: None,
+        connection,
     };
     refresh::settle(grant, &asked, answer, NOW)
 }
@@ -175,21 +243,13 @@ fn a_narrower_scope_narrows_what_is_recorded_unless_it_was_asked_for() {
     let answer = Tokens { scopes: Some(vec!["read".into()]), ..tokens() };
     let Settlement::Renewed(renewal) = settle(&grant(), Ok(answer.clone())) else { panic!() };
     assert_eq!(renewal.grant.scopes, ["read"]);
-    let (old, narrowed) = (Secret::new("old"), ["read".to_owned()]);
-    let asked = Asked {
-        refresh_token: &old,
-        narrowed: Some(&narrowed),
-        user: None,
-        issuer: None,
-        default_expires_in: Some(60),
-    };
+    let narrowed = ["read".to_owned()];
     let answer = Tokens { expires_in: None, ..answer };
-    let Settlement::Renewed(renewal) = refresh::settle(&grant(), &asked, Ok(answer), NOW) else {
-        panic!()
-    };
+    let settled = settle_at(&connection(), &grant(), Some(&narrowed), Ok(answer));
+    let Settlement::Renewed(renewal) = settled else { panic!() };
     assert_eq!(renewal.grant.scopes, ["read", "write"]);
     assert_eq!(renewal.scopes, ["read"]);
-    assert_eq!(renewal.expires_at, Some(NOW + 60));
+    assert_eq!(renewal.expires_at, None);
 }
 
 #[test]
@@ -199,13 +259,13 @@ fn an_answer_about_another_user_is_not_taken_over() {
         let header = base64url(r#"{"alg":"RS256"}"#);
         Some(Secret::new(format!("{header}.{}.c2ln", base64url(claims))))
     };
-    let old = Secret::new("old refresh");
+    let (old, connection) = (Secret::new("old refresh"), connection());
     let asked = Asked {
         refresh_token: &old,
-        narrowed: None,
+        scopes: None,
         user: Some("1"),
         issuer: Some("https://p.example"),
-        default_expires_in: None,
+        connection: &connection,
     };
     let judged = |subject| {
         let answer = Tokens { id_token: id_token(subject), ..tokens() };
@@ -229,7 +289,9 @@ fn intent(attempt: u32) -> Intent {
 fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost() {
     for (attempt, reason) in [(1, Reason::RefreshRefused), (2, Reason::RotationLost)] {
         let begun = Grant { intent: Some(intent(attempt)), ..grant() };
-        let Settlement::Ended { state, grant } = settle(&begun, Err(Failure::Refused)) else {
+        let Settlement::Ended { state, grant } =
+            settle(&begun, Err(Failure::Refused("invalid_grant".into())))
+        else {
             panic!()
         };
         assert_eq!(state, AccountState::ReconnectRequired(reason));
@@ -242,6 +304,52 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
     ] {
         assert!(matches!(settle(&grant(), Err(failure)), Settlement::Kept { .. }));
     }
+}
+
+#[test]
+fn where_refresh_tokens_go_on_a_lost_answer_lost_no_rotation() {
+    let begun = Grant { intent: Some(intent(2)), ..grant() };
+    for (rotation, reason) in [
+        (Rotation::None, Reason::RefreshRefused),
+        (Rotation::OldStaysValid, Reason::RefreshRefused),
+        (Rotation::SingleUse, Reason::RotationLost),
+        (Rotation::Unknown, Reason::RotationLost),
+    ] {
+        let connection = Connection { rotation, ..connection() };
+        let refused = Err(Failure::Refused("invalid_grant".into()));
+        let Settlement::Ended { state, .. } = settle_at(&connection, &begun, None, refused) else {
+            panic!()
+        };
+        assert_eq!(state, AccountState::ReconnectRequired(reason), "{rotation:?}");
+    }
+}
+
+#[test]
+fn consent_that_is_missing_for_one_resource_ends_no_grant() {
+    let begun = Grant { intent: Some(intent(1)), ..grant() };
+    let scopes = texts(&["https://vault.example/user"]);
+    let refused = || Err(Failure::Consent("65001".into()));
+    let Settlement::Kept { grant: kept } =
+        settle_at(&connection(), &begun, Some(&scopes), refused())
+    else {
+        panic!()
+    };
+    assert_eq!((kept.retry_at, kept.intent), (None, None));
+    // Missing for what the account was connected with, it ends it.
+    assert!(matches!(settle(&begun, refused()), Settlement::Ended { .. }));
+}
+
+#[test]
+fn the_end_of_a_refresh_token_is_that_of_the_one_that_is_kept() {
+    let old = Grant { expires_at: Some(NOW + 7), ..grant() };
+    let ends = |answer| match settle(&old, Ok(answer)) {
+        Settlement::Renewed(renewal) => renewal.grant.expires_at,
+        other => panic!("{other:?}"),
+    };
+    let told = Tokens { refresh_token_expires_in: Some(60), ..tokens() };
+    assert_eq!(ends(told.clone()), Some(NOW + 60));
+    assert_eq!(ends(tokens()), None);
+    assert_eq!(ends(Tokens { refresh_token: None, ..told }), Some(NOW + 7));
 }
 
 #[test]

@@ -5,15 +5,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use std::collections::BTreeMap;
+
 use edge_token_vault::config::GrantType;
 use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
 use edge_token_vault::ids::{AccountId, ObjectNames, UserId};
 use edge_token_vault::message::{
     self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
 };
+use edge_token_vault::provider::revocation::Revocation;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::jobs::Job;
-use edge_token_vault::vault::record::{AccountState, AccountView, Intent, Reason, Selector};
+use edge_token_vault::vault::record::{AccountState, AccountView, Intent, Reason, Selector, field};
 use edge_token_vault::vault::release::Problem;
 use edge_token_vault::vault::schema;
 use serde::Serialize;
@@ -21,6 +24,10 @@ use serde::de::DeserializeOwned;
 
 fn user() -> UserId {
     UserId { issuer: "https://idp.example/".into(), subject: "alice".into() }
+}
+
+fn recover(kind: &str) -> Job {
+    Job::Recover { account: account(), generation: 4, token_kind: kind.into() }
 }
 
 fn account() -> AccountId {
@@ -63,8 +70,8 @@ fn names_tell_users_connections_and_classes_apart() {
 }
 
 #[test]
-fn the_tables_of_version_1_are_pinned() {
-    assert_eq!(schema::VERSION, 1);
+fn the_tables_of_version_2_are_pinned() {
+    assert_eq!(schema::VERSION, 2);
     let tables = [
         schema::CREATE.join("\n"),
         directory::CREATE.to_owned(),
@@ -72,7 +79,7 @@ fn the_tables_of_version_1_are_pinned() {
         issuer::CREATE.to_owned(),
         connect::CREATE.to_owned(),
     ];
-    assert_eq!(tables.join("\n"), include_str!("golden/schema-v1.sql").trim());
+    assert_eq!(tables.join("\n"), include_str!("golden/schema-v2.sql").trim());
 }
 
 #[test]
@@ -90,8 +97,15 @@ fn columns_are_pinned() {
     let later = AccountState::from_column("a reason of a later version");
     assert!(matches!(later, AccountState::ReconnectRequired(_)));
     assert_eq!(Selector::default().column(), r#"["","",""]"#);
-    let narrowed = Selector::narrowed(&["b".into(), "a".into(), "b".into()]);
+    let narrowed = Selector::new("", "", &["b".into(), "a".into(), "b".into()]);
     assert_eq!(narrowed.column(), r#"["a b","",""]"#);
+    let bot = Selector::new("bot", "https://api.example", &[]);
+    assert_eq!(bot.column(), r#"["","https://api.example","bot"]"#);
+    assert_eq!(Selector::kind_in(&bot.column()), "bot");
+    assert_eq!(
+        [field("refresh_token", ""), field("refresh_token", "bot")],
+        ["refresh_token", "refresh_token bot"]
+    );
     let intent = Intent { generation: 4, token_sha256: "00ff".into(), attempt: 2, at: 7 };
     let json = r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7}"#;
     assert_eq!(serde_json::to_string(&intent).unwrap(), json);
@@ -102,7 +116,7 @@ fn columns_are_pinned() {
 fn jobs_are_pinned() {
     let jobs = [
         (
-            Job::Recover { account: account(), generation: 4 },
+            recover(""),
             r#"{"kind":"recover","account":"cac_0123456789ABCDEFGHIJKL","generation":4}"#,
         ),
         (
@@ -117,6 +131,8 @@ fn jobs_are_pinned() {
             r#"{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0,"user":"u"}"#,
         ),
     ];
+    let bot = r#"{"kind":"recover","account":"cac_0123456789ABCDEFGHIJKL","generation":4,"token_kind":"bot"}"#;
+    assert_eq!(serde_json::to_string(&recover("bot")).unwrap(), bot);
     for (job, json) in jobs {
         assert_eq!(serde_json::to_string(&job).unwrap(), json);
         assert_eq!(serde_json::from_str::<Job>(json).unwrap(), job);
@@ -141,7 +157,7 @@ fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_until_it_is_possible
     }
     assert_eq!(attempts, 8);
     assert!((24 * 3600..=72 * 3600).contains(&now), "{now}");
-    let recover = Job::Recover { account: account(), generation: 4 };
+    let recover = recover("");
     assert_eq!(recover.again(7), Some((recover.clone(), 307)));
 }
 
@@ -164,7 +180,7 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
     ] {
         assert_eq!(job(revoked).is_against(connected), taken_back, "{revoked:?} {connected:?}");
     }
-    assert!(!Job::Recover { account: account(), generation: 4 }.is_against(None));
+    assert!(!recover("").is_against(None));
 }
 
 #[test]
@@ -191,6 +207,7 @@ fn a_session_is_stored_as_pinned() {
             secrets: "s".into(),
             code: "p".into(),
         },
+        extra: BTreeMap::new(),
     };
     let json = include_str!("golden/session-v1.json").trim();
     assert_eq!(serde_json::to_string(&session).unwrap(), json);
@@ -211,6 +228,7 @@ fn questions_to_a_vault_are_pinned() {
             login_hint: None,
             scopes: vec!["read".into()],
             exact: false,
+            kind: String::new(),
         }),
         &asked(
             r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":["read"],"exact":false}}"#,
@@ -218,7 +236,7 @@ fn questions_to_a_vault_are_pinned() {
     );
     pinned(&ask(vault::Act::Accounts), &asked(r#""accounts""#));
     pinned(
-        &ask(vault::Act::Delete { account: account() }),
+        &ask(vault::Act::Delete { account: account(), shared: false, tell: false }),
         &asked(r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL"}}"#),
     );
     pinned(
@@ -232,6 +250,9 @@ fn questions_to_a_vault_are_pinned() {
             scopes: vec![],
             issued_at: 7,
             expires_at: None,
+            refresh_token_expires_at: None,
+            kinds: BTreeMap::new(),
+            extra: BTreeMap::new(),
         })),
         &asked(
             r#"{"store":{"account":"cac_0123456789ABCDEFGHIJKL","provider_user":"1","email":null,"name":null,"access_token":"at","refresh_token":"rt","scopes":[],"issued_at":7,"expires_at":null}}"#,
@@ -241,7 +262,13 @@ fn questions_to_a_vault_are_pinned() {
 
 #[test]
 fn a_vaults_answers_are_pinned() {
-    let view = AccountView { id: account(), scopes: vec![], created_at: 7 };
+    let view = AccountView {
+        id: account(),
+        scopes: vec![],
+        created_at: 7,
+        expires_at: None,
+        extra: BTreeMap::new(),
+    };
     let shown = r#"{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7}"#;
     let answers = [
         (
@@ -255,6 +282,15 @@ fn a_vaults_answers_are_pinned() {
         (vault::Answer::Stored(view.clone()), format!(r#"{{"stored":{shown}}}"#)),
         (vault::Answer::Accounts(vec![view]), format!(r#"{{"accounts":[{shown}]}}"#)),
         (vault::Answer::Deleted(true), r#"{"deleted":true}"#.into()),
+        (vault::Answer::Removed(None), r#"{"removed":null}"#.into()),
+        (
+            vault::Answer::Removed(Some(Revocation::NotSupported)),
+            r#"{"removed":"not_supported"}"#.into(),
+        ),
+        (
+            vault::Answer::Narrower { missing: vec!["a".into()] },
+            r#"{"narrower":{"missing":["a"]}}"#.into(),
+        ),
     ];
     for (answer, json) in answers {
         assert_eq!(vault::Ask::leaves(&answer), None);
@@ -269,6 +305,7 @@ fn a_token_is_no_message_and_leaves_as_the_caller_gets_it() {
         access_token: Secret::new("at"),
         scopes: vec!["a".into(), "b".into()],
         expires_in: 9,
+        extra: BTreeMap::new(),
     };
     assert_eq!(message::write(&answer), None);
     let body = r#"{"access_token":"at","expires_in":9,"issued_token_type":"urn:ietf:params:oauth:token-type:access_token","scope":"a b","token_type":"Bearer"}"#;
@@ -311,7 +348,7 @@ fn messages_of_the_small_objects_are_pinned() {
         r#"{"checked":{"changed":["k"],"known":false}}"#,
     );
     pinned(
-        &issuer::Ask { issuer: "i".into(), jwks_uri: None, renew: false },
+        &issuer::Ask { issuer: "i".into(), jwks_uri: None, pattern: None, renew: false },
         r#"{"issuer":"i","jwks_uri":null,"renew":false}"#,
     );
     pinned(&connect::Ask::Open { ticket: Secret::new("t") }, r#"{"open":{"ticket":"t"}}"#);

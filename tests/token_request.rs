@@ -20,6 +20,7 @@ use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::Reason;
 use edge_token_vault::vault::release::Problem;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 #[test]
 fn both_grants_read_as_forms_and_auth0s_also_as_json() {
@@ -318,13 +319,14 @@ fn a_success_has_the_members_that_clients_need_and_no_others() {
     // A10, A25, A28; RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
     for (grant, kind) in [(TokenExchange, ACCESS_TOKEN), (FederatedConnection, FEDERATED)] {
         let scopes = ["repo".to_owned(), "user".to_owned()];
-        let body = answer::success(grant, &Secret::new("provider-token"), &scopes, 1377);
+        let body =
+            answer::success(grant, &Secret::new("provider-token"), &scopes, 1377, &BTreeMap::new());
         let expected = json!({
             "access_token": "provider-token", "issued_token_type": kind, "token_type": "Bearer",
             "expires_in": 1377, "scope": "repo user",
         });
         assert_eq!(body, expected.to_string());
-        let bare = answer::success(grant, &Secret::new("t"), &[], 0);
+        let bare = answer::success(grant, &Secret::new("t"), &[], 0, &BTreeMap::new());
         assert!(bare.contains(r#""scope":"""#), "{bare}");
     }
 }

@@ -1,41 +1,70 @@
 //! What providers and issuers answer. The first lines are a status and `Retry-After`.
 #![no_main]
 
-use edge_token_vault::config::{IdentityFields, PublicUrl};
-use edge_token_vault::provider::answer::{self, Failure, Received};
-use edge_token_vault::provider::endpoints::Metadata;
-use edge_token_vault::provider::identity;
+use edge_token_vault::config::{Config, Connection, PublicUrl};
+use edge_token_vault::provider::answer::{self, Received, Tokens};
+use edge_token_vault::provider::endpoints::{Discovery, Metadata};
+use edge_token_vault::provider::errors::Failure;
+use edge_token_vault::provider::{identity, revocation};
 use edge_token_vault::secret::Secret;
-use edge_token_vault_fuzz::{NOW, lines};
+use edge_token_vault_fuzz::{NOW, config, lines};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
+    thread_local!(static CONFIG: Config = config());
     let Some([status, retry_after, body]) = lines(data) else { return };
     let received = Received::Answer {
         status: status.parse().unwrap_or(200),
         retry_after: Some(retry_after.to_owned()).filter(|value| !value.is_empty()),
         body: Secret::new(body),
     };
-    match answer::read(&received, " ", NOW) {
-        Ok(tokens) => {
-            assert!(!tokens.access_token.expose().is_empty());
-            assert!(tokens.refresh_token.is_none_or(|token| !token.expose().is_empty()));
-            assert!(tokens.expires_in.is_none_or(|seconds| seconds >= 0));
+    CONFIG.with(|config| {
+        for connection in config.connections.values() {
+            read(&received, connection);
         }
-        Err(Failure::Unavailable { retry_after: Some(seconds) }) => {
-            assert!((1..=3600).contains(&seconds), "{seconds}");
-        }
-        // A code of the provider's is logged and shown to operators.
-        Err(Failure::Misconfigured(code)) => {
-            assert!(code.bytes().all(|b| b.is_ascii_graphic()), "{code}");
-        }
-        Err(_) => {}
-    }
-    let _ = identity::read(&received, &IdentityFields::open_id()).is_some();
+    });
     let Ok(vault) = PublicUrl::parse("https://vault.example.com") else { return };
     let issuer = "https://accounts.example.com";
-    if let Ok(metadata) = Metadata::parse(body.as_bytes(), issuer, &vault) {
+    let source = Discovery { issuer, pattern: Some("https://accounts.example.com/*/v2.0") };
+    if let Ok(metadata) = Metadata::parse(body.as_bytes(), source, &vault) {
         let url = url::Url::parse(&metadata.jwks_uri);
         assert!(url.is_ok_and(|url| url.scheme() == "https"), "{}", metadata.jwks_uri);
     }
 });
+
+/// An answer as each connection reads it.
+fn read(received: &Received, connection: &Connection) {
+    let granted = answer::granted(received, connection, NOW);
+    let failure = granted.as_ref().err().cloned();
+    if let Ok(granted) = granted {
+        granted.kinds.values().chain([&granted.tokens]).for_each(check);
+    }
+    match answer::renewed(received, connection, NOW) {
+        Ok(tokens) => check(&tokens),
+        Err(failure) => check_failure(&failure),
+    }
+    if let Some(failure) = failure {
+        check_failure(&failure);
+    }
+    let _ = identity::read(received, &connection.identity).is_some();
+    let _ = revocation::outcome(received, connection);
+}
+
+fn check(tokens: &Tokens) {
+    assert!(!tokens.access_token.expose().is_empty());
+    assert!(tokens.refresh_token.as_ref().is_none_or(|token| !token.expose().is_empty()));
+    assert!(tokens.expires_in.is_none_or(|seconds| seconds >= 0));
+}
+
+fn check_failure(failure: &Failure) {
+    match failure {
+        Failure::Unavailable { retry_after: Some(seconds) } => {
+            assert!((1..=3600).contains(seconds), "{seconds}");
+        }
+        // A code of the provider's is logged and shown to operators.
+        Failure::Misconfigured(code) => {
+            assert!(code.bytes().all(|b| b.is_ascii_graphic()), "{code}");
+        }
+        _ => {}
+    }
+}

@@ -23,11 +23,12 @@ fuzz_target!(|data: &[u8]| {
             panic!("the body is good")
         };
         let user = UserId { issuer: "https://login.example.com/".into(), subject: "alice".into() };
-        let begun = body.begin(&user, "spa", client, |name| config.connections.get(name).cloned());
+        let begun = body.begin(&user, "spa", client, |name| config.connections.get(name));
         assert_eq!(begun.is_ok(), REDIRECT_URIS.contains(&redirect_uri), "{redirect_uri}");
         assert_eq!(policy::check_origin(client, Some(origin)).is_ok(), ORIGINS.contains(&origin));
         assert_eq!(policy::preflight_allowed(config, origin), ORIGINS.contains(&origin));
-        let _ = browser::callback(query, "demo", Some(cookies), &config.public_url).is_ok();
+        let kept = ["realmId".to_owned()];
+        let _ = browser::callback(query, "demo", &kept, Some(cookies), &config.public_url).is_ok();
         let _ = browser::ticket(query).is_ok();
         // An address of a provider is https and has a host.
         if config.public_url.allows(redirect_uri).is_ok() {

@@ -33,9 +33,10 @@ fuzz_target!(|data: &[u8]| {
         client_id: "vault",
         nonce: "nonce",
         access_token: "at",
+        required_claims: &std::collections::BTreeMap::new(),
     };
     let _ = id_token::read(&token, &expected, NOW).is_ok();
-    let _ = id_token::claimed_user(text).is_ok();
+    let _ = id_token::is_of(text, expected.issuer, "alice").is_ok();
     let Ok(issuer) = access_token::claimed_issuer(&token) else { return };
     CONFIG.with(|config| {
         let Some(issuer) = config.issuers.get(&issuer) else { return };

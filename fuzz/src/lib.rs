@@ -31,7 +31,7 @@ pub fn config() -> Config {
         (
             "CONNECTIONS",
             json!({"demo": {
-                "issuer": "https://accounts.example.com", "client_id": "vault",
+                "kind": "oidc", "issuer": "https://accounts.example.com", "client_id": "vault",
                 "client_authentication": "none", "scopes": ["openid"],
             }}),
         ),

@@ -6,14 +6,22 @@ use serde::Deserialize;
 
 use super::issuer::issuer_identifier;
 use super::{Fault, PublicUrl, endpoint};
+use crate::provider::dialect::{
+    AnswerShape, BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, IdentitySource, Kind,
+    Pkce, RevocationRules, Rotation, Unit, Zero,
+};
 use crate::secret::Secret;
 use crate::text;
 
 /// One provider and our registration there.
 #[derive(Debug, Clone)]
 pub struct Connection {
+    /// What lists call it: the provider's id in the catalogue, `oauth2` or `oidc`.
+    pub strategy: String,
     /// How its endpoints are found.
     pub protocol: Protocol,
+    /// Endpoints given in configuration. They go before those that are found.
+    pub endpoints: Endpoints,
     /// Our client id there.
     pub client_id: String,
     /// Our client secret there, unless we are a public client.
@@ -24,111 +32,108 @@ pub struct Connection {
     pub scopes: Vec<String>,
     /// Scopes asked for in any case, such as `openid` and `offline_access`.
     pub required_scopes: Vec<String>,
-    /// What stands between scopes in requests and answers: a space by the RFC, a comma with some.
+    /// The parameter that asks for scopes; empty where the provider takes none.
+    pub scope_parameter: String,
+    /// What stands between scopes in requests: a space by the RFC, a comma with some.
     pub scope_separator: String,
+    /// Scopes that the provider grants under another name than it is asked for.
+    pub scope_aliases: BTreeMap<String, String>,
+    /// Where an access token is for one resource only (the part of a scope before its last slash):
+    /// the resource of scopes that name none.
+    pub default_resource: Option<String>,
+    /// Whether the provider itself adds new consent to what was granted before.
+    pub incremental_consent: bool,
     /// Extra parameters of the authorization request.
     pub authorization_params: BTreeMap<String, String>,
     /// Extra parameters of every token request.
     pub token_params: BTreeMap<String, String>,
+    /// Extra parameters of the request that redeems a code.
+    pub code_params: BTreeMap<String, String>,
+    /// Extra parameters of a refresh.
+    pub refresh_params: BTreeMap<String, String>,
+    /// Parameters of token requests that are left out.
+    pub omit_params: Vec<String>,
+    /// How the body of a token request is written.
+    pub body_format: BodyFormat,
+    /// Extra headers of token requests.
+    pub headers: BTreeMap<String, String>,
     /// Whether PKCE with S256 is used.
-    pub pkce: bool,
+    pub pkce: Pkce,
+    /// Where things stand in answers.
+    pub answer: AnswerShape,
+    /// What errors mean.
+    pub errors: ErrorRules,
+    /// What a refresh does to the old refresh token.
+    pub rotation: Rotation,
+    /// Seconds for which a refresh token that was rotated is taken once more, if known.
+    pub reuse_grace: Option<i64>,
+    /// Whether a refresh ends the access token before it: then none is made ahead of need.
+    pub refresh_ends_access_token: bool,
     /// Whether a refresh may ask for fewer scopes and give a narrower access token.
     pub down_scoping: bool,
-    /// Life of an access token whose answer has no `expires_in`, in seconds; `None`: it is taken to
-    /// last until the provider refuses it.
-    pub default_expires_in: Option<i64>,
+    /// How tokens are revoked.
+    pub revocation: RevocationRules,
+    /// Where the account's identity is read.
+    pub identity: IdentityRules,
+    /// Claims that an ID token must have, with these values.
+    pub required_claims: BTreeMap<String, String>,
+    /// Parameters of the callback that applications need.
+    pub callback_extra: Vec<String>,
+    /// Further tokens that come along, by name.
+    pub kinds: BTreeMap<String, Kind>,
 }
 
 /// How a provider's endpoints are found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
     /// By `OpenID` Connect discovery from this issuer identifier.
     OpenId {
         /// The issuer identifier.
         issuer: String,
+        /// What `issuer` in its metadata may be, where that is not the identifier itself: `*`
+        /// stands for the tenant.
+        pattern: Option<String>,
     },
     /// From configuration.
-    OAuth2(Endpoints),
+    OAuth2,
 }
 
 /// Endpoints given in configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Endpoints {
     /// Where users consent.
-    pub authorization_endpoint: String,
+    pub authorization_endpoint: Option<String>,
     /// Where codes and refresh tokens are redeemed.
-    pub token_endpoint: String,
-    /// Where the account's identity is read, and from which fields.
-    pub userinfo: Option<(String, IdentityFields)>,
-    /// Where tokens are revoked (RFC 7009).
+    pub token_endpoint: Option<String>,
+    /// Where refresh tokens are redeemed, if elsewhere.
+    pub refresh_endpoint: Option<String>,
+    /// Where the account's identity is read.
+    pub userinfo_endpoint: Option<String>,
+    /// Where tokens are revoked.
     pub revocation_endpoint: Option<String>,
     /// Issuer identifier that must come back as `iss` (RFC 9207), where the provider sends one.
     pub authorization_response_iss: Option<String>,
 }
 
-/// Which fields of a userinfo answer say who the account is. A dot goes one level down.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IdentityFields {
-    /// The provider's id of the user: a string or an integer.
-    #[serde(default = "sub")]
-    pub id: String,
-    /// E-mail address.
-    #[serde(default = "email")]
-    pub email: String,
-    /// Name to show.
-    #[serde(default = "name")]
-    pub name: String,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Protocols {
+    OAuth2,
+    Oidc,
 }
 
-impl IdentityFields {
-    /// The standard claims of `OpenID` Connect (Core §5.1).
-    pub fn open_id() -> Self {
-        Self { id: sub(), email: email(), name: name() }
-    }
-}
-
-fn sub() -> String {
-    "sub".into()
-}
-
-fn email() -> String {
-    "email".into()
-}
-
-fn name() -> String {
-    "name".into()
-}
-
-/// How we prove ourselves at a provider's token endpoint (RFC 6749 §2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClientAuthentication {
-    /// HTTP Basic.
-    #[default]
-    ClientSecretBasic,
-    /// In the body.
-    ClientSecretPost,
-    /// Not at all: a public client, which PKCE protects.
-    None,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-enum Pkce {
-    #[default]
-    S256,
-    #[serde(rename = "none")]
-    None,
-}
-
+/// An entry of `CONNECTIONS`, completed by [`super::merge`].
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Raw {
+    provider: Option<String>,
+    kind: Protocols,
     issuer: Option<String>,
+    issuer_pattern: Option<String>,
     authorization_endpoint: Option<String>,
     token_endpoint: Option<String>,
+    refresh_endpoint: Option<String>,
     userinfo_endpoint: Option<String>,
-    identity: Option<IdentityFields>,
     revocation_endpoint: Option<String>,
     authorization_response_iss: Option<String>,
     client_id: String,
@@ -138,19 +143,68 @@ pub(super) struct Raw {
     scopes: Vec<String>,
     #[serde(default)]
     required_scopes: Vec<String>,
+    scope_parameter: Option<String>,
     scope_separator: Option<String>,
+    #[serde(default)]
+    scope_aliases: BTreeMap<String, String>,
+    default_resource: Option<String>,
+    #[serde(default)]
+    incremental_consent: bool,
     #[serde(default)]
     authorization_params: BTreeMap<String, String>,
     #[serde(default)]
     token_params: BTreeMap<String, String>,
     #[serde(default)]
+    code_params: BTreeMap<String, String>,
+    #[serde(default)]
+    refresh_params: BTreeMap<String, String>,
+    #[serde(default)]
+    omit_params: Vec<String>,
+    #[serde(default)]
+    body_format: BodyFormat,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
     pkce: Pkce,
     #[serde(default)]
-    down_scoping: bool,
+    answer_path: String,
+    refresh_answer_path: Option<String>,
+    #[serde(default)]
+    answer_token_types: Vec<String>,
+    answer_scope_member: Option<String>,
+    answer_scope_separator: Option<String>,
+    expires_in_member: Option<String>,
+    #[serde(default)]
+    expires_in_unit: Unit,
+    #[serde(default)]
+    zero_expires_in: Zero,
     default_expires_in: Option<i64>,
+    refresh_token_expires_in_member: Option<String>,
+    refresh_token_lifetime: Option<i64>,
+    #[serde(default)]
+    extra: Vec<String>,
+    #[serde(default)]
+    errors: ErrorRules,
+    #[serde(default)]
+    rotation: Rotation,
+    reuse_grace: Option<i64>,
+    #[serde(default)]
+    refresh_ends_access_token: bool,
+    #[serde(default)]
+    down_scoping: bool,
+    #[serde(default)]
+    revocation: RevocationRules,
+    #[serde(default)]
+    identity: IdentityRules,
+    #[serde(default)]
+    required_claims: BTreeMap<String, String>,
+    #[serde(default)]
+    callback_extra: Vec<String>,
+    #[serde(default)]
+    kinds: BTreeMap<String, Kind>,
 }
 
-/// Parameters of the authorization request that are ours: configuration must not set them.
+/// Parameters of requests that are ours: configuration must not set them.
 const OWN_PARAMETERS: [&str; 11] = [
     "client_id",
     "code",
@@ -165,6 +219,12 @@ const OWN_PARAMETERS: [&str; 11] = [
     "state",
 ];
 
+/// Parameters of a refresh that some providers want beyond what the RFC sends with it.
+const REFRESH_PARAMETERS: [&str; 2] = ["redirect_uri", "scope"];
+
+/// Longest life of a token that is believed, in seconds: ten years.
+const LONGEST: i64 = 315_360_000;
+
 impl Raw {
     pub(super) fn check(
         self,
@@ -173,98 +233,208 @@ impl Raw {
         vault: &PublicUrl,
     ) -> Result<Connection, Fault> {
         check_name(name)?;
-        let protocol = self.protocol(vault)?;
-        let public = self.client_authentication == ClientAuthentication::None;
-        match (public, &secret) {
-            (true, Some(_)) => {
-                let mend = "is `none`, but PROVIDER_SECRETS has a secret; remove one of the two";
-                return Err(Fault::new("client_authentication", mend));
-            }
-            (false, None) => {
-                let mend = "needs the client secret in PROVIDER_SECRETS, under this name";
-                return Err(Fault::new("client_authentication", mend));
-            }
-            (true, None) if self.pkce == Pkce::None => {
-                let mend = "a public client must use PKCE (RFC 9700 §2.1.1)";
-                return Err(Fault::new("pkce", mend));
-            }
-            _ => {}
-        }
-        let separator = self.scope_separator.unwrap_or_else(|| " ".into());
+        let (protocol, endpoints) = (self.protocol(vault)?, self.endpoints(vault)?);
+        self.check_secret(secret.as_ref())?;
+        let separator = self.scope_separator.clone().unwrap_or_else(|| " ".into());
         if separator != " " && separator != "," {
             return Err(Fault::new("scope_separator", "must be a space or a comma"));
         }
-        let mut required_scopes = self.required_scopes;
-        if matches!(protocol, Protocol::OpenId { .. }) {
+        let mut required_scopes = self.required_scopes.clone();
+        let open_id = matches!(protocol, Protocol::OpenId { .. });
+        if open_id {
             required_scopes.insert(0, "openid".to_owned());
         }
-        for (field, scopes) in [("scopes", &self.scopes), ("required_scopes", &required_scopes)] {
-            if let Some(index) = scopes.iter().position(|scope| !text::is_scope(scope)) {
-                let mend = "is not one scope (RFC 6749 §3.3); give a list";
-                return Err(Fault::new(format!("{field}[{index}]"), mend));
+        self.check_scopes(&required_scopes)?;
+        self.check_params()?;
+        self.check_identity(open_id)?;
+        let seconds = [
+            ("default_expires_in", self.default_expires_in),
+            ("refresh_token_lifetime", self.refresh_token_lifetime),
+        ];
+        for (field, value) in seconds {
+            if value.is_some_and(|seconds| !(1..=LONGEST).contains(&seconds)) {
+                return Err(Fault::new(field, format!("must be 1 to {LONGEST} seconds")));
             }
         }
-        for (field, params) in [
-            ("authorization_params", &self.authorization_params),
-            ("token_params", &self.token_params),
-        ] {
-            if let Some(own) = OWN_PARAMETERS.iter().find(|own| params.contains_key(**own)) {
-                return Err(Fault::new(format!("{field}.{own}"), "is set by the vault; remove it"));
-            }
-        }
-        if self.default_expires_in.is_some_and(|seconds| !(1..=315_360_000).contains(&seconds)) {
-            return Err(Fault::new("default_expires_in", "must be 1 to 315360000 seconds"));
-        }
+        let refresh_path = self.refresh_answer_path.unwrap_or_else(|| self.answer_path.clone());
+        let own = |given: Option<String>, name: &str| given.unwrap_or_else(|| name.to_owned());
         Ok(Connection {
+            strategy: self.provider.unwrap_or_else(|| match self.kind {
+                Protocols::OAuth2 => "oauth2".to_owned(),
+                Protocols::Oidc => "oidc".to_owned(),
+            }),
             protocol,
+            endpoints,
             client_id: self.client_id,
             client_secret: secret,
             client_authentication: self.client_authentication,
             scopes: text::unique(self.scopes),
             required_scopes: text::unique(required_scopes),
+            scope_parameter: own(self.scope_parameter, "scope"),
+            scope_aliases: self.scope_aliases,
+            default_resource: self.default_resource,
+            incremental_consent: self.incremental_consent,
+            authorization_params: given(self.authorization_params),
+            token_params: given(self.token_params),
+            code_params: given(self.code_params),
+            refresh_params: given(self.refresh_params),
+            omit_params: self.omit_params,
+            body_format: self.body_format,
+            headers: given(self.headers),
+            pkce: self.pkce,
+            answer: AnswerShape {
+                path: self.answer_path,
+                refresh_path,
+                token_types: self.answer_token_types,
+                scope_member: own(self.answer_scope_member, "scope"),
+                scope_separator: own(self.answer_scope_separator, &separator),
+                expires_in_member: own(self.expires_in_member, "expires_in"),
+                expires_in_unit: self.expires_in_unit,
+                zero_expires_in: self.zero_expires_in,
+                default_expires_in: self.default_expires_in,
+                refresh_token_expires_in_member: own(
+                    self.refresh_token_expires_in_member,
+                    "refresh_token_expires_in",
+                ),
+                refresh_token_lifetime: self.refresh_token_lifetime,
+                extra: self.extra,
+            },
             scope_separator: separator,
-            authorization_params: self.authorization_params,
-            token_params: self.token_params,
-            pkce: self.pkce == Pkce::S256,
+            errors: self.errors,
+            rotation: self.rotation,
+            reuse_grace: self.reuse_grace,
+            refresh_ends_access_token: self.refresh_ends_access_token,
             down_scoping: self.down_scoping,
-            default_expires_in: self.default_expires_in,
+            revocation: self.revocation,
+            identity: self.identity,
+            required_claims: given(self.required_claims),
+            callback_extra: self.callback_extra,
+            kinds: self.kinds,
         })
     }
 
     fn protocol(&self, vault: &PublicUrl) -> Result<Protocol, Fault> {
-        let given = [
+        match (self.kind, &self.issuer) {
+            (Protocols::Oidc, Some(issuer)) => {
+                issuer_identifier(issuer, vault)?;
+                Ok(Protocol::OpenId {
+                    issuer: issuer.clone(),
+                    pattern: self.issuer_pattern.clone(),
+                })
+            }
+            (Protocols::Oidc, None) => {
+                Err(Fault::new("issuer", "is missing; kind `oidc` needs it for discovery"))
+            }
+            (Protocols::OAuth2, Some(_)) => {
+                let mend = "is for kind `oidc`; remove it, or say that kind";
+                Err(Fault::new("issuer", mend))
+            }
+            (Protocols::OAuth2, None) => Ok(Protocol::OAuth2),
+        }
+    }
+
+    fn endpoints(&self, vault: &PublicUrl) -> Result<Endpoints, Fault> {
+        for (field, value) in [
             ("authorization_endpoint", &self.authorization_endpoint),
             ("token_endpoint", &self.token_endpoint),
+            ("refresh_endpoint", &self.refresh_endpoint),
             ("userinfo_endpoint", &self.userinfo_endpoint),
             ("revocation_endpoint", &self.revocation_endpoint),
-        ];
-        for (field, value) in given {
-            if let Some(uri) = value {
-                endpoint(field, uri, vault)?;
+        ] {
+            match value.as_deref().map(without_placeholders) {
+                Some(uri) if uri.contains('{') => {
+                    let mend = "has a placeholder that none of the `variables` fills";
+                    return Err(Fault::new(field, mend));
+                }
+                Some(uri) => endpoint(field, &uri, vault)?,
+                None if self.kind == Protocols::OAuth2
+                    && matches!(field, "authorization_endpoint" | "token_endpoint") =>
+                {
+                    let mend = "is missing; kind `oauth2` needs it";
+                    return Err(Fault::new(field, mend));
+                }
+                None => {}
             }
         }
-        if let Some(issuer) = &self.issuer {
-            issuer_identifier(issuer, vault)?;
-            if let Some((field, _)) = given.iter().find(|(_, value)| value.is_some()) {
-                let mend = "comes from discovery; give `issuer` or endpoints, not both";
-                return Err(Fault::new(*field, mend));
-            }
-            return Ok(Protocol::OpenId { issuer: issuer.clone() });
-        }
-        let missing = |field| Fault::new(field, "is missing; give `issuer` or both endpoints");
-        let authorization_endpoint =
-            self.authorization_endpoint.clone().ok_or_else(|| missing("authorization_endpoint"))?;
-        let token_endpoint =
-            self.token_endpoint.clone().ok_or_else(|| missing("token_endpoint"))?;
-        let fields = self.identity.clone().unwrap_or_else(IdentityFields::open_id);
-        Ok(Protocol::OAuth2(Endpoints {
-            authorization_endpoint,
-            token_endpoint,
-            userinfo: self.userinfo_endpoint.clone().map(|endpoint| (endpoint, fields)),
+        Ok(Endpoints {
+            authorization_endpoint: self.authorization_endpoint.clone(),
+            token_endpoint: self.token_endpoint.clone(),
+            refresh_endpoint: self.refresh_endpoint.clone(),
+            userinfo_endpoint: self.userinfo_endpoint.clone(),
             revocation_endpoint: self.revocation_endpoint.clone(),
             authorization_response_iss: self.authorization_response_iss.clone(),
-        }))
+        })
     }
+
+    fn check_secret(&self, secret: Option<&Secret>) -> Result<(), Fault> {
+        let public = self.client_authentication == ClientAuthentication::None;
+        match (public, secret) {
+            (true, Some(_)) => {
+                let mend = "is `none`, but PROVIDER_SECRETS has a secret; remove one of the two";
+                Err(Fault::new("client_authentication", mend))
+            }
+            (false, None) => {
+                let mend = "needs the client secret in PROVIDER_SECRETS, under this name";
+                Err(Fault::new("client_authentication", mend))
+            }
+            (true, None) if self.pkce == Pkce::Refused => {
+                let mend = "a public client must use PKCE (RFC 9700 §2.1.1)";
+                Err(Fault::new("pkce", mend))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_scopes(&self, required: &[String]) -> Result<(), Fault> {
+        for (field, scopes) in [("scopes", self.scopes.as_slice()), ("required_scopes", required)] {
+            if let Some(index) = scopes.iter().position(|scope| !text::is_scope(scope)) {
+                let mend = "is not one scope (RFC 6749 §3.3); give a list";
+                return Err(Fault::new(format!("{field}[{index}]"), mend));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_params(&self) -> Result<(), Fault> {
+        for (field, params, more) in [
+            ("authorization_params", &self.authorization_params, &[][..]),
+            ("token_params", &self.token_params, &[]),
+            ("code_params", &self.code_params, &[]),
+            ("refresh_params", &self.refresh_params, &REFRESH_PARAMETERS),
+        ] {
+            let own =
+                OWN_PARAMETERS.iter().find(|own| params.contains_key(**own) && !more.contains(own));
+            if let Some(own) = own {
+                return Err(Fault::new(format!("{field}.{own}"), "is set by the vault; remove it"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_identity(&self, open_id: bool) -> Result<(), Fault> {
+        match self.identity.from {
+            Some(IdentitySource::IdToken) if !open_id => {
+                Err(Fault::new("identity.from", "is `id_token`, which only kind `oidc` has"))
+            }
+            Some(IdentitySource::Userinfo) if !open_id && self.userinfo_endpoint.is_none() => {
+                Err(Fault::new("userinfo_endpoint", "is missing; identity is read there"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// An address with its placeholders ([`crate::provider::revocation`]) filled in, to be checked.
+fn without_placeholders(uri: &str) -> String {
+    let names = ["{token}", "{client_id}", "{user}"];
+    names.iter().fold(uri.to_owned(), |uri, name| uri.replace(name, "x"))
+}
+
+/// An empty value takes back what the catalogue has.
+fn given(params: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut kept = BTreeMap::new();
+    kept.extend(params.into_iter().filter(|(_, value)| !value.is_empty()));
+    kept
 }
 
 /// The name stands in the callback's path and in requests.

@@ -7,14 +7,17 @@
 mod client;
 mod connection;
 mod issuer;
+mod merge;
 mod public_url;
 mod variables;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde_json::Value;
+
 pub use client::{Authentication, Client, GrantType, ScopePolicy};
-pub use connection::{ClientAuthentication, Connection, Endpoints, IdentityFields, Protocol};
+pub use connection::{Connection, Endpoints, Protocol};
 pub use issuer::Issuer;
 pub use public_url::PublicUrl;
 pub use variables::Variables;
@@ -96,12 +99,14 @@ impl Config {
             }
         }
         let mut connections = BTreeMap::new();
-        let table = variables.table::<connection::Raw>("CONNECTIONS")?;
-        for (name, raw) in table.entries {
+        let table = variables.table::<Value>("CONNECTIONS")?;
+        for (name, entry) in table.entries {
             let secret = secrets.remove(&name);
-            let connection = raw
-                .check(&name, secret, &public_url)
-                .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+            let at = |fault: Fault| fault.at(table.origins.get(&name), &name);
+            let raw: connection::Raw = merge::complete(entry)
+                .and_then(|entry| variables::read_entry(&entry))
+                .map_err(at)?;
+            let connection = raw.check(&name, secret, &public_url).map_err(at)?;
             connections.insert(name, connection);
         }
         if let Some(name) = secrets.keys().next() {
@@ -117,6 +122,21 @@ impl Config {
             clients.insert(name, client);
         }
         Ok(Self { public_url, issuers, connections, clients, key_ring, names })
+    }
+}
+
+impl Config {
+    /// Connections whose grants are, at the provider, the same user's consent to the same client as
+    /// those of this one.
+    pub fn sharing_grants<'a>(&'a self, connection: &str) -> impl Iterator<Item = &'a String> {
+        let own = self.connections.get_key_value(connection);
+        self.connections.iter().filter_map(move |(name, other)| {
+            let (own_name, own) = own?;
+            let same = other.client_id == own.client_id
+                && other.endpoints.token_endpoint == own.endpoints.token_endpoint
+                && other.protocol == own.protocol;
+            (name != own_name && same).then_some(name)
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::ConfigError;
+use super::{ConfigError, Fault};
 
 /// All variables and secrets of the deployment that are text or JSON.
 #[derive(Default)]
@@ -77,11 +77,22 @@ fn read_part<T: DeserializeOwned>(
         let mend = "must be a table (or a string that holds a JSON object), no name twice";
         return Err(ConfigError::new(variable, "", mend));
     }
+    read_json(&json)
+        .map_err(|(field, error)| ConfigError::new(variable, field, shape(variable, &error)))
+}
+
+/// Reads one entry of a table that holds no secrets.
+pub(super) fn read_entry<T: DeserializeOwned>(entry: &Value) -> Result<T, Fault> {
+    read_json(&entry.to_string()).map_err(|(field, error)| Fault::new(field, shape("", &error)))
+}
+
+/// All reading is from bytes, never from values: see [`crate::json::own`]. An error comes with the
+/// path to it, empty for the whole.
+fn read_json<T: DeserializeOwned>(json: &str) -> Result<T, (String, serde_json::Error)> {
     let mut deserializer = serde_json::Deserializer::from_slice(json.as_bytes());
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let field = error.path().to_string();
-        let field = if field == "." { String::new() } else { field };
-        ConfigError::new(variable, field, shape(variable, error.inner()))
+        (if field == "." { String::new() } else { field }, error.into_inner())
     })
 }
 

@@ -1,6 +1,8 @@
 //! What a browser brings and gets on its way through a connect: the callback's query, the session's
 //! cookie, and the page for when there is nowhere to send it.
 
+use std::collections::BTreeMap;
+
 use url::form_urlencoded;
 
 use super::handle::Handle;
@@ -12,19 +14,25 @@ use crate::text;
 
 /// The callback's parameters and the session they belong to.
 ///
-/// Each may stand once: two `code`s, `state`s or `iss`s are how one answer is mistaken for another.
+/// `kept` names parameters that applications need. Each may stand once: two `code`s, `state`s or `iss`s are how one answer is mistaken for another.
 ///
 /// # Errors
 /// [`Denied::Unknown`] if they are not those of an answer to one of our requests.
 pub fn callback(
     query: &str,
     connection: &str,
+    kept: &[String],
     cookies: Option<&str>,
     public_url: &PublicUrl,
 ) -> Result<(String, Return), Denied> {
     let state = Handle::parse(once(query, "state")?.ok_or(Denied::Unknown)?.expose())
         .ok_or(Denied::Unknown)?;
     let cookie = cookies.and_then(|header| read_cookie(header, &state.session, public_url));
+    let mut extra = BTreeMap::new();
+    for name in kept {
+        let value = once(query, name)?.map(|value| value.expose().to_owned());
+        extra.extend(value.filter(|value| value.len() <= 1024).map(|value| (name.clone(), value)));
+    }
     let back = Return {
         state: state.secret,
         cookie,
@@ -32,6 +40,7 @@ pub fn callback(
         iss: once(query, "iss")?.map(|iss| iss.expose().to_owned()),
         code: once(query, "code")?,
         error: once(query, "error")?.map(|error| error.expose().to_owned()),
+        extra,
     };
     if back.code.is_none() && back.error.is_none() {
         return Err(Denied::Unknown);

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::config::{Client, Config, Connection, Protocol};
+use crate::config::{Client, Config, Connection};
 use crate::encoding;
 use crate::error::{Problem, ValidationError};
+use crate::provider::scopes;
 use crate::time::rfc3339;
 use crate::vault::record::AccountView;
 
@@ -106,20 +107,29 @@ impl Page {
 
 /// One account, as `complete` and lists show it.
 pub fn account_item(account: &AccountView, connection: &str) -> Value {
-    json!({
+    let mut item = json!({
         "id": account.id,
         "connection": connection,
         "access_type": "offline",
         "scopes": account.scopes,
         "created_at": rfc3339(account.created_at),
-    })
+    });
+    if let Some(members) = item.as_object_mut() {
+        // Of the provider's refresh token.
+        members.extend(account.expires_at.map(|at| ("expires_at".into(), json!(rfc3339(at)))));
+        if !account.extra.is_empty() {
+            members.insert("provider_data".into(), json!(account.extra));
+        }
+    }
+    item
 }
 
 fn connection_item(name: &str, connection: &Connection) -> Value {
-    let strategy = match connection.protocol {
-        Protocol::OpenId { .. } => "oidc",
-        Protocol::OAuth2(_) => "oauth2",
-    };
-    let scopes = crate::provider::authorize::scopes(connection, &[]);
-    json!({ "name": name, "strategy": strategy, "scopes": scopes })
+    let scopes = scopes::ask(connection, &[]);
+    let mut item = json!({ "name": name, "strategy": connection.strategy, "scopes": scopes });
+    if let (false, Some(members)) = (connection.kinds.is_empty(), item.as_object_mut()) {
+        let kinds: Vec<&String> = connection.kinds.keys().collect();
+        members.insert("token_kinds".into(), json!(kinds));
+    }
+    item
 }

@@ -118,6 +118,11 @@ pub fn completion_denied(denied: Denied) -> Problem {
             502,
             "The provider's statement of who the user is does not hold. Nothing was connected.",
         ),
+        Denied::Narrower => Problem::new(
+            409,
+            "The user granted fewer scopes than the account already has, so nothing was changed. \
+             Connect again with all scopes, or delete the account first to give some up.",
+        ),
         Denied::NotStored => Problem {
             retry_after: Some(5),
             ..Problem::new(503, "The account could not be stored now; send the same request again.")

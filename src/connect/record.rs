@@ -1,6 +1,8 @@
 //! The record of a connect session: what it was started with and how far it is. Stored as JSON by
 //! its object; [`super::session`] says how it moves.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::UserId;
@@ -58,6 +60,9 @@ pub struct Session {
     pub flow: Flow,
     /// How far it is.
     pub phase: Phase,
+    /// Parameters of the callback that applications need.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
 }
 
 /// What a state is good for. A state of one kind is refused where another is expected.
@@ -158,4 +163,6 @@ pub enum Denied {
     Identity,
     /// The vault could not store the grant now; completing again within ten minutes will.
     NotStored,
+    /// The user consented to less than the account already has.
+    Narrower,
 }

@@ -11,9 +11,10 @@ use crate::error::{Problem, ValidationError};
 use crate::ids::UserId;
 use crate::json;
 use crate::message::connect::Complete;
-use crate::provider::authorize;
+use crate::provider::{authorize, scopes};
 use crate::secret::Secret;
 use crate::text;
+use crate::vault::record::AccountView;
 
 /// Largest body that is read, in bytes.
 pub const MAX_BODY: usize = 32 * 1024;
@@ -72,12 +73,12 @@ impl ConnectBody {
     ///
     /// # Errors
     /// A [`Problem`] that names each wrong field. Without randomness, a 503.
-    pub fn begin(
+    pub fn begin<'a>(
         self,
         user: &UserId,
         client_id: &str,
         client: &Client,
-        find: impl Fn(&str) -> Option<Connection>,
+        find: impl Fn(&str) -> Option<&'a Connection>,
     ) -> Result<NewSession, Problem> {
         let mut errors = Vec::new();
         let connection = self.connection.as_deref().unwrap_or_default();
@@ -115,8 +116,8 @@ impl ConnectBody {
             (Some(_), _) => errors.push(invalid("code_challenge_method", "must be S256")),
             (None, Some(_)) => errors.push(invalid("code_challenge", "is missing")),
         }
-        let scopes = self.scopes.unwrap_or_default();
-        if scopes.len() > 100 || !scopes.iter().all(|scope| text::is_scope(scope)) {
+        let asked = self.scopes.unwrap_or_default();
+        if asked.len() > 100 || !asked.iter().all(|scope| text::is_scope(scope)) {
             errors.push(invalid("scopes", "must be a list of at most 100 scope names"));
         }
         let params = self.authorization_params.unwrap_or_default();
@@ -143,7 +144,7 @@ impl ConnectBody {
                 redirect_uri,
                 state: self.state,
                 code_challenge: self.code_challenge,
-                scopes: authorize::scopes(&record, &scopes),
+                scopes: scopes::ask(record, &asked),
                 params,
                 ticket: handle::hash(&ticket),
                 auth_session: handle::hash(&auth_session),
@@ -151,6 +152,14 @@ impl ConnectBody {
             ticket: Handle { session: session.clone(), secret: ticket }.text(),
             auth_session: Handle { session, secret: auth_session }.text(),
         })
+    }
+}
+
+impl NewSession {
+    /// Asks also for what the user's account granted before.
+    pub fn keep_granted(&mut self, connection: &Connection, accounts: &[AccountView]) {
+        let asked = std::mem::take(&mut self.begin.scopes);
+        self.begin.scopes = scopes::keeping(connection, asked, accounts);
     }
 }
 

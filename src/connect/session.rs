@@ -10,6 +10,8 @@
 //! token of their own. That a browser finished the flow proves nothing about whose browser it was:
 //! this is the rule against cross-user session fixation (RFC 9700 and its update).
 
+use std::collections::BTreeMap;
+
 use url::Url;
 
 use super::handle::{self, Handle};
@@ -74,7 +76,13 @@ impl From<SealError> for Fault {
 impl Session {
     /// A session that was just begun.
     pub fn new(begin: Begin, now: UnixSeconds) -> Self {
-        Self { begin, created_at: now, flow: Flow::Connect, phase: Phase::Started }
+        Self {
+            begin,
+            created_at: now,
+            flow: Flow::Connect,
+            phase: Phase::Started,
+            extra: BTreeMap::new(),
+        }
     }
 
     /// Whether this ticket may be opened now.
@@ -166,6 +174,7 @@ impl Session {
             session: self.begin.session.clone(),
             secret: Secret::new(handle::random().map_err(|_| SealError::CannotSeal)?),
         };
+        self.extra.clone_from(&back.extra);
         self.phase = Phase::Returned {
             connect_code: handle::hash(&connect_code.secret),
             until: now + CODE_LIFETIME,

@@ -44,10 +44,12 @@ pub async fn callback(
     line: &mut RequestLine,
 ) -> Answered {
     line.connection = config.connections.get_key_value(connection).map(|(name, _)| name.clone());
+    let kept = config.connections.get(connection).map_or(&[][..], |one| &one.callback_extra);
     let cookies = incoming.header("cookie").map(Secret::new);
     let parsed = browser::callback(
         incoming.query.expose(),
         connection,
+        kept,
         cookies.as_ref().map(Secret::expose),
         &config.public_url,
     );

@@ -19,6 +19,7 @@ use crate::jwt::Refusal;
 use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{Act, Answer, Ask};
 use crate::message::{connect, directory, registry};
+use crate::provider::revocation::Revocation;
 use crate::request_line::RequestLine;
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
@@ -37,8 +38,11 @@ pub async fn serve(
         preflight()?
     } else {
         match answer(incoming, rest, env, config, line).await {
-            Ok((204, _)) => http::no_content(&[])?,
-            Ok((status, body)) => http::json(status, &body)?,
+            Ok(Done::Json(status, body)) => http::json(status, &body)?,
+            Ok(Done::Deleted(revocation)) => {
+                let header = revocation.map(|one| ("token-revocation", one.name()));
+                http::no_content(header.as_slice())?
+            }
             Err(problem) => {
                 line.reason.get_or_insert_with(|| problem.detail.clone());
                 http::problem(&problem)?
@@ -50,7 +54,8 @@ pub async fn serve(
     headers.set("vary", "Origin")?;
     if let Some(origin) = allowed {
         headers.set("access-control-allow-origin", &origin)?;
-        headers.set("access-control-expose-headers", "DPoP-Nonce, Retry-After")?;
+        headers
+            .set("access-control-expose-headers", "DPoP-Nonce, Retry-After, Token-Revocation")?;
     }
     Ok(response)
 }
@@ -63,7 +68,15 @@ fn preflight() -> http::Answered {
     ])
 }
 
-type Answered = Result<(u16, Value), Problem>;
+/// What was done.
+enum Done {
+    /// The answer, with its status.
+    Json(u16, Value),
+    /// There is no such account any more; and what became of it at its provider, if there was one.
+    Deleted(Option<Revocation>),
+}
+
+type Answered = Result<Done, Problem>;
 
 async fn answer(
     incoming: &Incoming,
@@ -87,12 +100,12 @@ async fn answer(
         ("accounts", "GET") => {
             let caller = Caller::of(incoming, READ, env, config, line).await?;
             let page = Page::read(incoming.query.expose())?;
-            Ok((200, page.accounts(&caller.accounts(&page).await?)))
+            Ok(Done::Json(200, page.accounts(&caller.accounts(&page).await?)))
         }
         ("connections", "GET") => {
             let caller = Caller::of(incoming, READ, env, config, line).await?;
             let page = Page::read(incoming.query.expose())?;
-            Ok((200, page.connections(config, caller.client)))
+            Ok(Done::Json(200, page.connections(config, caller.client)))
         }
         ("connect" | "complete", _) => Err(Problem::method_not_allowed("POST")),
         ("accounts" | "connections", _) => Err(Problem::method_not_allowed("GET")),
@@ -159,9 +172,14 @@ impl<'a> Caller<'a> {
     async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> Answered {
         let Self { verified, client, env, config } = self;
         let token = &verified.token;
-        let find = |name: &str| config.connections.get(name).cloned();
-        let session = body.begin(&token.user, &token.client_id, client, find)?;
+        let find = |name: &str| config.connections.get(name);
+        let mut session = body.begin(&token.user, &token.client_id, client, find)?;
         line.connection = Some(session.begin.connection.clone());
+        let found = self.ask_vault(&session.begin.connection, Act::Accounts).await?;
+        if let (Some(record), Answer::Accounts(accounts)) = (find(&session.begin.connection), found)
+        {
+            session.keep_granted(record, &accounts);
+        }
         key_check::remember(env, config).await.map_err(unavailable)?;
         // The wider object first: whoever has an account can be found from the registry down.
         let add_user = registry::Ask::Add { user: token.user.clone() };
@@ -176,7 +194,7 @@ impl<'a> Caller<'a> {
             connect::Answer::Begun => {}
             _ => return Err(Problem::unavailable(5)),
         }
-        Ok((
+        Ok(Done::Json(
             201,
             json!({
                 "auth_session": session.auth_session.expose(),
@@ -195,7 +213,7 @@ impl<'a> Caller<'a> {
             connect::Answer::Completed { account, connection } => {
                 line.connection = Some(connection.clone());
                 line.account = Some(account.id.to_string());
-                Ok((201, listing::account_item(&account, &connection)))
+                Ok(Done::Json(201, listing::account_item(&account, &connection)))
             }
             connect::Answer::Denied(denied) => Err(policy::completion_denied(denied)),
             _ => Err(Problem::unavailable(5)),
@@ -219,15 +237,35 @@ impl<'a> Caller<'a> {
     /// Deletes wherever the account is. An id that is nobody's, or another user's, is as good as
     /// deleted: it is not among this user's accounts.
     async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> Answered {
-        for connection in self.connections().await? {
-            let act = Act::Delete { account: id.clone() };
-            if let Answer::Deleted(true) = self.ask_vault(&connection, act).await? {
-                line.connection = Some(connection);
-                line.account = Some(id.to_string());
-                break;
+        let connections = self.connections().await?;
+        for connection in &connections {
+            let shared = self.is_shared(connection, &connections).await?;
+            let act = Act::Delete { account: id.clone(), shared, tell: true };
+            let revocation = match self.ask_vault(connection, act).await? {
+                Answer::Removed(Some(revocation)) => revocation,
+                // Code of before: its jobs have begun.
+                Answer::Deleted(true) => Revocation::Pending,
+                _ => continue,
+            };
+            line.connection = Some(connection.clone());
+            line.account = Some(id.to_string());
+            line.reason = Some(revocation.name().to_owned());
+            return Ok(Done::Deleted(Some(revocation)));
+        }
+        Ok(Done::Deleted(None))
+    }
+
+    /// Whether the user has an account at another connection that may rest on the same grant at the
+    /// provider.
+    async fn is_shared(&self, connection: &str, all: &[String]) -> Result<bool, Problem> {
+        for other in self.config.sharing_grants(connection).filter(|other| all.contains(other)) {
+            if let Answer::Accounts(found) = self.ask_vault(other, Act::Accounts).await?
+                && !found.is_empty()
+            {
+                return Ok(true);
             }
         }
-        Ok((204, Value::Null))
+        Ok(false)
     }
 
     /// The connections this user ever started.

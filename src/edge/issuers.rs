@@ -9,7 +9,7 @@ use worker::Env;
 use super::objects;
 use crate::config::Config;
 use crate::jwt::jwk::JwkSet;
-use crate::jwt::key_cache::Held;
+use crate::jwt::key_cache;
 use crate::message::issuer::{Answer, Ask};
 use crate::provider::endpoints::Metadata;
 use crate::time::UnixSeconds;
@@ -25,20 +25,32 @@ pub struct Documents {
     pub fetched_at: UnixSeconds,
 }
 
-struct Copy {
+/// Where an issuer's documents are.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Issuer identifier.
+    pub issuer: &'a str,
+    /// Where its keys are, if not found by discovery.
+    pub jwks_uri: Option<&'a str>,
+    /// What `issuer` in its metadata may be, if it is not that.
+    pub pattern: Option<&'a str>,
+}
+
+struct Held {
     documents: Rc<Documents>,
     asked_at: UnixSeconds,
 }
 
 thread_local! {
-    static COPIES: RefCell<HashMap<String, Copy>> = RefCell::default();
+    static COPIES: RefCell<HashMap<String, Held>> = RefCell::default();
 }
 
 /// The copy this isolate may use without asking anybody.
 pub fn held(issuer: &str, now: UnixSeconds) -> Option<Rc<Documents>> {
     COPIES.with_borrow(|copies| {
         let copy = copies.get(issuer)?;
-        let held = Held { fetched_at: copy.documents.fetched_at, asked_at: copy.asked_at };
+        let held =
+            key_cache::Held { fetched_at: copy.documents.fetched_at, asked_at: copy.asked_at };
         held.is_usable(now).then(|| copy.documents.clone())
     })
 }
@@ -47,21 +59,22 @@ pub fn held(issuer: &str, now: UnixSeconds) -> Option<Rc<Documents>> {
 pub async fn documents(
     env: &Env,
     config: &Config,
-    issuer: &str,
-    jwks_uri: Option<&str>,
+    source: Source<'_>,
     lacking: Option<&Documents>,
     now: UnixSeconds,
 ) -> Option<Rc<Documents>> {
+    let issuer = source.issuer;
     if let Some(documents) = held(issuer, now) {
         let newer = lacking.is_none_or(|lacking| lacking.fetched_at < documents.fetched_at);
-        let held = Held { fetched_at: documents.fetched_at, asked_at: now };
+        let held = key_cache::Held { fetched_at: documents.fetched_at, asked_at: now };
         if newer || !held.may_renew(now) {
             return Some(documents);
         }
     }
     let ask = Ask {
         issuer: issuer.to_owned(),
-        jwks_uri: jwks_uri.map(str::to_owned),
+        jwks_uri: source.jwks_uri.map(str::to_owned),
+        pattern: source.pattern.map(str::to_owned),
         renew: lacking.is_some(),
     };
     let answer = objects::ask(env, &config.names.issuer_keys(issuer), &ask).await.ok()?;
@@ -73,7 +86,7 @@ pub async fn documents(
         metadata: published.metadata,
         fetched_at: published.fetched_at,
     });
-    let copy = Copy { documents: documents.clone(), asked_at: now };
+    let copy = Held { documents: documents.clone(), asked_at: now };
     COPIES.with_borrow_mut(|copies| copies.insert(issuer.to_owned(), copy));
     Some(documents)
 }

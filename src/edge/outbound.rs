@@ -16,9 +16,22 @@ pub const OTHER_TIME: u32 = 5_000;
 
 /// Sends a request to a provider.
 pub async fn send(request: &ProviderRequest, time: u32) -> Received {
-    let authorization = request.authorization.as_ref().map(Secret::expose);
-    let form = request.form.as_ref().map(Secret::expose);
-    let answered = fetch(request.url.as_str(), authorization, form, MAX_ANSWER, time).await;
+    // One header a line: a value cannot hold a line break.
+    let mut head = String::new();
+    for (name, value) in &request.headers {
+        head.extend([name.as_str(), ":", value.as_str(), "\n"]);
+    }
+    if let Some(credentials) = &request.authorization {
+        head.extend(["authorization:", credentials.expose(), "\n"]);
+    }
+    let body = request.body.as_ref();
+    if let Some(body) = body {
+        head.extend(["content-type:", body.media_type, "\n"]);
+    }
+    let head = Secret::new(head);
+    let body = body.map(|body| body.text.expose());
+    let method = request.method.name();
+    let answered = fetch(method, request.url.as_str(), head.expose(), body, MAX_ANSWER, time).await;
     let Some((status, retry_after, body)) = answered else {
         return Received::Lost;
     };
@@ -30,21 +43,22 @@ pub async fn send(request: &ProviderRequest, time: u32) -> Received {
 
 /// Fetches a public document. `None` unless it came whole with status 200.
 pub async fn document(address: &str) -> Option<Vec<u8>> {
-    match fetch(address, None, None, MAX_DOCUMENT, OTHER_TIME).await? {
+    match fetch("GET", address, "", None, MAX_DOCUMENT, OTHER_TIME).await? {
         (200, _, body) => Some(body),
         _ => None,
     }
 }
 
 async fn fetch(
+    method: &str,
     url: &str,
-    authorization: Option<&str>,
-    form: Option<&str>,
+    head: &str,
+    body: Option<&str>,
     limit: usize,
     time: u32,
 ) -> Option<(u16, Option<String>, Vec<u8>)> {
     let sent = task::wait_for(|number, settled| {
-        platform::send(url, authorization, form, limit, time, number, settled)
+        platform::send(method, url, head, body, limit, time, number, settled)
     });
     let answer: Array = sent.ok()?.await.ok()?.unchecked_into();
     let body: Uint8Array = answer.get(2).dyn_into().ok()?;

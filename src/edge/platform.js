@@ -41,19 +41,20 @@ async function read(stream, limit) {
 }
 
 /**
- * Sends a request to somebody else: a `POST` with a form, or a `GET` without one. The value is
+ * Sends a request to somebody else; `head` has a header a line. The value is
  * `[status, retryAfter, body]`, with null for a body of more than `limit` bytes.
  *
  * A redirect that is followed would carry our credentials to wherever it points. Some providers
  * refuse requests without a user agent.
  */
-export function send(url, authorization, form, limit, milliseconds, number, settled) {
-  const headers = { accept: 'application/json', 'user-agent': 'edge-token-vault' };
-  if (authorization !== undefined) headers.authorization = authorization;
-  if (form !== undefined) headers['content-type'] = 'application/x-www-form-urlencoded';
-  const method = form === undefined ? 'GET' : 'POST';
+export function send(method, url, head, body, limit, milliseconds, number, settled) {
+  const headers = new Headers({ accept: 'application/json', 'user-agent': 'edge-token-vault' });
+  for (const line of head.split('\n')) {
+    const colon = line.indexOf(':');
+    if (colon > 0) headers.set(line.slice(0, colon), line.slice(colon + 1));
+  }
   const answer = within(milliseconds, async (signal) => {
-    const response = await fetch(url, { method, headers, body: form, redirect: 'manual', signal });
+    const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
     return [response.status, response.headers.get('retry-after'), await read(response.body, limit)];
   });
   watch(answer, number, settled);

@@ -25,12 +25,14 @@ extern "C" {
     ) -> Result<(), JsValue>;
 
     /// Sends a request to somebody else, for `[status, retryAfter, body]`: a number, a string or
-    /// null, and a `Uint8Array` or null if it is longer than `limit`. Redirects are not followed.
+    /// null, and a `Uint8Array` or null if it is longer than `limit`. `head` has a header a line.
+    /// Redirects are not followed.
     #[wasm_bindgen(catch)]
     pub fn send(
+        method: &str,
         url: &str,
-        authorization: Option<&str>,
-        form: Option<&str>,
+        head: &str,
+        body: Option<&str>,
         limit: usize,
         milliseconds: u32,
         number: u32,

@@ -2,7 +2,7 @@
 
 use worker::Env;
 
-use super::issuers;
+use super::issuers::{self, Source};
 use crate::config::{Config, Connection};
 use crate::provider::endpoints::{NoEndpoint, Provider};
 use crate::time::UnixSeconds;
@@ -29,11 +29,16 @@ pub async fn of(
     connection: &Connection,
     now: UnixSeconds,
 ) -> Result<Provider, NoProvider> {
-    let Some(issuer) = Provider::discovered_from(connection) else {
+    let Some(source) = source(connection) else {
         return Ok(Provider::new(connection, None)?);
     };
-    let documents = issuers::documents(env, config, issuer, None, None, now)
-        .await
-        .ok_or(NoProvider::Unavailable)?;
+    let documents =
+        issuers::documents(env, config, source, None, now).await.ok_or(NoProvider::Unavailable)?;
     Ok(Provider::new(connection, documents.metadata.as_ref())?)
+}
+
+/// Where the documents of an `OpenID` provider are.
+pub fn source(connection: &Connection) -> Option<Source<'_>> {
+    let discovery = Provider::discovery(connection)?;
+    Some(Source { issuer: discovery.issuer, jwks_uri: None, pattern: discovery.pattern })
 }

@@ -163,6 +163,7 @@ async fn release(
             login_hint: request.login_hint.clone(),
             scopes: request.scopes.clone(),
             exact: client.scope_policy == ScopePolicy::Exact,
+            kind: request.kind.clone(),
         },
     };
     match objects::pass_on(env, vault, &ask).await.map_err(no_answer)? {

@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use worker::Env;
 
-use super::{crypto, issuers};
+use super::crypto;
+use super::issuers::{self, Source};
 use crate::config::{Config, Issuer};
 use crate::ids::UserNames;
 use crate::jwt::Refusal;
@@ -54,10 +55,8 @@ fn remembered(hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {
 /// Whose signature is expected.
 #[derive(Clone, Copy)]
 pub struct Signer<'a> {
-    /// Issuer identifier.
-    pub issuer: &'a str,
-    /// Where its keys are, if not found by discovery.
-    pub jwks_uri: Option<&'a str>,
+    /// Where its keys are.
+    pub source: Source<'a>,
     /// Algorithms it may use.
     pub algorithms: &'a [Algorithm],
 }
@@ -65,8 +64,11 @@ pub struct Signer<'a> {
 impl<'a> Signer<'a> {
     fn of(issuer: &'a Issuer) -> Self {
         Self {
-            issuer: &issuer.issuer,
-            jwks_uri: issuer.jwks_uri.as_deref(),
+            source: Source {
+                issuer: &issuer.issuer,
+                jwks_uri: issuer.jwks_uri.as_deref(),
+                pattern: None,
+            },
             algorithms: &issuer.algorithms,
         }
     }
@@ -84,12 +86,11 @@ pub async fn check_signature(
     if !signer.algorithms.contains(&token.algorithm()) {
         return Err(Refusal::Algorithm);
     }
-    let Signer { issuer, jwks_uri, algorithms } = signer;
-    let mut documents = issuers::documents(env, config, issuer, jwks_uri, None, now)
-        .await
-        .ok_or(Refusal::KeysUnavailable)?;
+    let Signer { source, algorithms } = signer;
+    let mut documents =
+        issuers::documents(env, config, source, None, now).await.ok_or(Refusal::KeysUnavailable)?;
     if documents.keys.key_for(token).is_err() {
-        documents = issuers::documents(env, config, issuer, jwks_uri, Some(&documents), now)
+        documents = issuers::documents(env, config, source, Some(&documents), now)
             .await
             .ok_or(Refusal::KeysUnavailable)?;
     }

@@ -1,5 +1,7 @@
 //! What the token endpoint answers (RFC 6749 §5, RFC 8693 §2.2; Auth0's codes for Auth0's grant).
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN};
@@ -9,9 +11,16 @@ use crate::secret::Secret;
 use crate::vault::release::Problem;
 
 /// The body of a success. Clients break on a missing or null `expires_in`, on a `token_type` other
-/// than `Bearer` and on `scope` as a list.
-pub fn success(grant: GrantType, token: &Secret, scopes: &[String], expires_in: i64) -> String {
-    json!({
+/// than `Bearer` and on `scope` as a list. `extra` is what this provider's API needs beside the
+/// token, such as Salesforce's `instance_url`.
+pub fn success(
+    grant: GrantType,
+    token: &Secret,
+    scopes: &[String],
+    expires_in: i64,
+    extra: &BTreeMap<String, String>,
+) -> String {
+    let mut body = json!({
         "access_token": token.expose(),
         "issued_token_type": match grant {
             GrantType::TokenExchange => ACCESS_TOKEN,
@@ -20,8 +29,11 @@ pub fn success(grant: GrantType, token: &Secret, scopes: &[String], expires_in: 
         "token_type": "Bearer",
         "expires_in": expires_in,
         "scope": scopes.join(" "),
-    })
-    .to_string()
+    });
+    if let (false, Some(members)) = (extra.is_empty(), body.as_object_mut()) {
+        members.insert("provider_data".into(), json!(extra));
+    }
+    body.to_string()
 }
 
 /// The error for a connection that gives no token.
@@ -52,6 +64,20 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
             );
             (400, "invalid_scope", description)
         }
+        Problem::NoSuchKind => (
+            400,
+            "invalid_target",
+            "The account has no token of this token_kind. Connections list the kinds they have; a \
+             kind that is new in the configuration comes with the next connect."
+                .into(),
+        ),
+        Problem::SeveralResources => (
+            400,
+            "invalid_scope",
+            "At this provider a token is for one resource, and these scopes belong to several. Ask \
+             for the scopes of one resource at a time."
+                .into(),
+        ),
         Problem::CannotNarrow => (
             400,
             "invalid_scope",
@@ -107,6 +133,12 @@ fn state(problem: &Problem) -> ConnectionState {
         }
         Problem::MissingScopes { missing } => {
             ConnectionState { missing_scopes: Some(missing.clone()), ..plain("missing_scopes") }
+        }
+        Problem::NoSuchKind => {
+            ConnectionState { reason: Some("token_kind_unknown"), ..plain("not_connected") }
+        }
+        Problem::SeveralResources => {
+            ConnectionState { reason: Some("several_resources"), ..plain("missing_scopes") }
         }
         Problem::CannotNarrow => {
             ConnectionState { reason: Some("cannot_narrow"), ..plain("misconfigured") }

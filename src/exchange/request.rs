@@ -36,10 +36,12 @@ pub struct TokenRequest {
     pub login_hint: Option<String>,
     /// Scopes needed.
     pub scopes: Vec<String>,
+    /// Which of the provider's tokens, where it gives several kinds; empty for the account's own.
+    pub kind: String,
 }
 
 /// Parameters we read. Each may stand once; others are ignored, however often they stand.
-const READ: [&str; 17] = [
+const READ: [&str; 18] = [
     "actor_token",
     "actor_token_type",
     "audience",
@@ -57,6 +59,7 @@ const READ: [&str; 17] = [
     "scope",
     "subject_token",
     "subject_token_type",
+    "token_kind",
 ];
 
 /// Parameters by name, each once. They hold secrets.
@@ -107,6 +110,9 @@ pub fn read(
         connection: parameters.connection()?,
         login_hint: parameters.get("login_hint").map(|hint| hint.expose().to_owned()),
         scopes: parameters.scopes()?,
+        kind: parameters
+            .get("token_kind")
+            .map_or_else(String::new, |kind| kind.expose().to_owned()),
     })
 }
 

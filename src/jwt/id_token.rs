@@ -1,12 +1,16 @@
 //! The ID token a provider returns with its tokens (OpenID Connect Core §3.1.3.7).
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::algorithm::Algorithm;
 use super::claims::{self, Audience};
 use super::compact::Compact;
 use crate::encoding;
+use crate::provider::endpoints::{TENANT, is_tenant};
 use crate::time::UnixSeconds;
 
 /// Longest life we take for sane: a day.
@@ -26,7 +30,7 @@ pub struct Identity {
 /// What the token must match.
 #[derive(Debug, Clone, Copy)]
 pub struct Expected<'a> {
-    /// The provider's issuer identifier.
+    /// The provider's issuer identifier; [`TENANT`] in it stands for the token's `tid`.
     pub issuer: &'a str,
     /// Our client id there.
     pub client_id: &'a str,
@@ -34,11 +38,14 @@ pub struct Expected<'a> {
     pub nonce: &'a str,
     /// The access token that came along, for `at_hash`.
     pub access_token: &'a str,
+    /// Further claims that must have these values.
+    pub required_claims: &'a BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
 struct RawClaims {
     iss: Option<String>,
+    tid: Option<String>,
     sub: Option<String>,
     #[serde(default)]
     aud: Audience,
@@ -65,9 +72,10 @@ pub fn read(
         return Err(Refusal::Time);
     }
     let raw = claims.custom;
-    if raw.iss.as_deref() != Some(expected.issuer) {
+    if !raw.is_from(expected.issuer) {
         return Err(Refusal::Issuer);
     }
+    check_required(token, expected.required_claims)?;
     // We trust no other audience, so ours must be the only one.
     if raw.aud.into_vec() != [expected.client_id] {
         return Err(Refusal::Audience);
@@ -90,15 +98,43 @@ pub fn read(
     })
 }
 
-/// `iss` and `sub` of an ID token in a refresh answer, to notice another user (Core §12.2). It
-/// came from the provider's own token endpoint; no signature is needed to refuse it.
+impl RawClaims {
+    /// Whether `iss` is this issuer, in the token's own tenant where there are several.
+    fn is_from(&self, issuer: &str) -> bool {
+        let Some(iss) = &self.iss else {
+            return false;
+        };
+        match &self.tid {
+            Some(tenant) if issuer.contains(TENANT) => {
+                is_tenant(tenant) && *iss == issuer.replace(TENANT, tenant)
+            }
+            _ => iss == issuer && !issuer.contains(TENANT),
+        }
+    }
+}
+
+/// A Workspace's `hd`, for one: without the check anybody's account would do.
+fn check_required(token: &Compact<'_>, required: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if required.is_empty() {
+        return Ok(());
+    }
+    let claims = token.claims::<Map<String, Value>>()?.custom;
+    let has = |(name, value): (&String, &String)| {
+        claims.get(name).and_then(Value::as_str) == Some(value.as_str())
+    };
+    if required.iter().all(has) { Ok(()) } else { Err(Refusal::Subject) }
+}
+
+/// Whether an ID token in a refresh answer is of this issuer and user (Core §12.2). It came from the
+/// provider's own token endpoint; no signature is needed to refuse it.
 ///
 /// # Errors
 /// [`Refusal`] if it cannot be read.
-pub fn claimed_user(token: &str) -> Result<(String, String), Refusal> {
+pub fn is_of(token: &str, issuer: &str, user: &str) -> Result<bool, Refusal> {
     let compact = Compact::parse(token)?;
     let raw = compact.claims::<RawClaims>()?.custom;
-    Ok((raw.iss.ok_or(Refusal::Issuer)?, claims::check_subject(raw.sub)?))
+    let from = raw.iss.is_none() || raw.is_from(issuer);
+    Ok(from && claims::check_subject(raw.sub)? == user)
 }
 
 /// Left half of SHA-256 of the token (Core §3.1.3.6), the hash of all our algorithms but Ed25519:

@@ -1,5 +1,7 @@
 //! Messages to a `ConnectSession` object.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
@@ -44,6 +46,9 @@ pub struct Return {
     pub code: Option<Secret>,
     /// `error`, if the provider or the user said no.
     pub error: Option<String>,
+    /// Parameters that the connection keeps for applications.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
 }
 
 /// What the application presents at the end.

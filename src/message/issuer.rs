@@ -13,6 +13,9 @@ pub struct Ask {
     pub issuer: String,
     /// Where its keys are, if not found by discovery: then there is no metadata.
     pub jwks_uri: Option<String>,
+    /// What `issuer` in its metadata may be, if it is not that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
     /// The asker holds a copy fetched at this time, and it lacks a key.
     #[serde(default)]
     pub renew: bool,

@@ -1,11 +1,14 @@
 //! Messages to a `Vault` object.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
 use crate::config::GrantType;
 use crate::exchange::answer;
 use crate::ids::{AccountId, UserId};
+use crate::provider::revocation::Revocation;
 use crate::secret::{Secret, exposed, exposed_option};
 use crate::time::UnixSeconds;
 use crate::vault::record::AccountView;
@@ -38,6 +41,9 @@ pub enum Act {
         /// Those and no others.
         #[serde(default)]
         exact: bool,
+        /// Which kind of token; empty for the account's own.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        kind: String,
     },
     /// Keep a grant that was just connected.
     Store(Store),
@@ -47,6 +53,12 @@ pub enum Act {
     Delete {
         /// Which.
         account: AccountId,
+        /// Whether another account of the user may rest on the same grant at the provider.
+        #[serde(default, skip_serializing_if = "is_false")]
+        shared: bool,
+        /// Whether to answer [`Answer::Removed`]; code of before knows [`Answer::Deleted`] only.
+        #[serde(default, skip_serializing_if = "is_false")]
+        tell: bool,
     },
 }
 
@@ -73,6 +85,32 @@ pub struct Store {
     pub issued_at: UnixSeconds,
     /// When the access token ends, if known.
     pub expires_at: Option<UnixSeconds>,
+    /// When the refresh token ends, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token_expires_at: Option<UnixSeconds>,
+    /// Further tokens that came along, by kind.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kinds: BTreeMap<String, KindTokens>,
+    /// What applications need of the provider's answer.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
+}
+
+/// A further token of an account that was just connected.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct KindTokens {
+    /// The access token.
+    #[serde(with = "exposed")]
+    pub access_token: Secret,
+    /// The refresh token, if there is one.
+    #[serde(with = "exposed_option")]
+    pub refresh_token: Option<Secret>,
+    /// Scopes granted.
+    pub scopes: Vec<String>,
+    /// When the access token ends, if known.
+    pub expires_at: Option<UnixSeconds>,
+    /// When the refresh token ends, if known.
+    pub refresh_token_expires_at: Option<UnixSeconds>,
 }
 
 /// What a vault answers.
@@ -90,6 +128,8 @@ pub enum Answer {
         scopes: Vec<String>,
         /// Seconds of life left.
         expires_in: i64,
+        /// What applications need beside it.
+        extra: BTreeMap<String, String>,
     },
     /// No token, and why.
     Problem(Problem),
@@ -97,8 +137,20 @@ pub enum Answer {
     Stored(AccountView),
     /// All accounts, the oldest first.
     Accounts(Vec<AccountView>),
+    /// The account's grant lives and has scopes that the new one lacks: nothing was changed.
+    Narrower {
+        /// Which.
+        missing: Vec<String>,
+    },
     /// Whether there was such an account.
     Deleted(bool),
+    /// The same, and what became of it at the provider.
+    Removed(Option<Revocation>),
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Question for Ask {
@@ -107,8 +159,8 @@ impl Question for Ask {
 
     fn leaves(answer: &Answer) -> Option<String> {
         match answer {
-            Answer::Token { grant, access_token, scopes, expires_in } => {
-                Some(answer::success(*grant, access_token, scopes, *expires_in))
+            Answer::Token { grant, access_token, scopes, expires_in, extra } => {
+                Some(answer::success(*grant, access_token, scopes, *expires_in, extra))
             }
             _ => None,
         }

@@ -6,10 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
+use super::dialect::{AnswerShape, IdentitySource, Unit, Zero};
+use super::errors::{self, Failure};
+use super::{identity, path};
+use crate::config::Connection;
 use crate::json;
+use crate::jwt::id_token::Identity;
 use crate::secret::Secret;
 use crate::text;
 use crate::time::UnixSeconds;
@@ -43,38 +48,75 @@ pub struct Tokens {
     pub access_token: Secret,
     /// A refresh token; `None` if the answer has none, which on a refresh means "keep the old".
     pub refresh_token: Option<Secret>,
-    /// Seconds the access token lives, if told.
+    /// Seconds the access token lives; `None` if nobody knows an end.
     pub expires_in: Option<i64>,
+    /// Seconds the refresh token lives, if known.
+    pub refresh_token_expires_in: Option<i64>,
     /// Scopes granted, if told; if not, they are those asked for (RFC 6749 §5.1).
     pub scopes: Option<Vec<String>>,
     /// An ID token.
     pub id_token: Option<Secret>,
 }
 
-/// Why there are no tokens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The code or refresh token is no good any more (`invalid_grant`).
-    Refused,
-    /// The provider does not accept our registration or request: the operator must act, and the
-    /// grant is as good as it was. Carries the error code.
-    Misconfigured(String),
-    /// The provider cannot answer now, and says that it did nothing.
-    Unavailable {
-        /// Seconds to wait, if told.
-        retry_after: Option<i64>,
-    },
-    /// Nobody knows what the provider did.
-    Ambiguous,
-    /// The tokens are another user's.
-    OtherUser,
+/// All that the answer to a code brings.
+#[derive(Debug, Clone)]
+pub struct Granted {
+    /// The account's own tokens.
+    pub tokens: Tokens,
+    /// Further tokens that came along, by kind.
+    pub kinds: BTreeMap<String, Tokens>,
+    /// Who the account is, where the answer tells it.
+    pub identity: Option<Identity>,
+    /// What applications need of it: no secrets.
+    pub extra: BTreeMap<String, String>,
 }
 
-/// Reads an answer.
+/// Reads the answer to a code.
 ///
 /// # Errors
 /// [`Failure`].
-pub fn read(received: &Received, separator: &str, now: UnixSeconds) -> Result<Tokens, Failure> {
+pub fn granted(
+    received: &Received,
+    connection: &Connection,
+    now: UnixSeconds,
+) -> Result<Granted, Failure> {
+    let shape = &connection.answer;
+    let (tokens, document) = read(received, connection, &shape.path, now)?;
+    let mut kinds = BTreeMap::new();
+    for (name, kind) in &connection.kinds {
+        let found = path::value(&document, &kind.answer_path);
+        kinds
+            .extend(found.and_then(|found| tokens_of(found, shape)).map(|one| (name.clone(), one)));
+    }
+    let mut extra = BTreeMap::new();
+    for member in &shape.extra {
+        extra.extend(path::text(&document, member).map(|value| (member.clone(), value)));
+    }
+    let identity = match connection.identity.from {
+        Some(IdentitySource::Answer) => identity::of_document(&document, &connection.identity),
+        _ => None,
+    };
+    Ok(Granted { tokens, kinds, identity, extra })
+}
+
+/// Reads the answer to a refresh.
+///
+/// # Errors
+/// [`Failure`].
+pub fn renewed(
+    received: &Received,
+    connection: &Connection,
+    now: UnixSeconds,
+) -> Result<Tokens, Failure> {
+    read(received, connection, &connection.answer.refresh_path, now).map(|(tokens, _)| tokens)
+}
+
+fn read(
+    received: &Received,
+    connection: &Connection,
+    path: &str,
+    now: UnixSeconds,
+) -> Result<(Tokens, Value), Failure> {
     let Received::Answer { status, retry_after, body } = received else {
         return Err(Failure::Ambiguous);
     };
@@ -82,73 +124,58 @@ pub fn read(received: &Received, separator: &str, now: UnixSeconds) -> Result<To
     if *status == 429 {
         return Err(Failure::Unavailable { retry_after });
     }
-    let members = members(body.expose());
-    if let Some(code) = members.as_ref().and_then(error_code) {
-        return Err(classify(&code, retry_after));
+    if let Some(document) = document(body.expose()) {
+        let good = (200..=299).contains(status) && !errors::is_error(&document);
+        let found = path::value(&document, path).filter(|_| good);
+        if let Some(tokens) = found.and_then(|found| tokens_of(found, &connection.answer)) {
+            return Ok((tokens, document));
+        }
+        if let Some(failure) = errors::verdict(&connection.errors, &document, retry_after) {
+            return Err(failure);
+        }
     }
-    match (*status, members) {
-        (200..=299, Some(members)) => tokens(&members, separator).ok_or(Failure::Ambiguous),
-        (503, _) => Err(Failure::Unavailable { retry_after }),
+    Err(by_status(*status, retry_after))
+}
+
+/// What an answer without a code means.
+fn by_status(status: u16, retry_after: Option<i64>) -> Failure {
+    match status {
+        503 => Failure::Unavailable { retry_after },
         // A redirect is never followed: it would take our credentials elsewhere.
-        (300..=399, _) => Err(Failure::Misconfigured("redirect".into())),
-        (404 | 405 | 410, _) => Err(Failure::Misconfigured(format!("http_{status}"))),
-        (401, _) => Err(Failure::Misconfigured("invalid_client".into())),
+        300..=399 => Failure::Misconfigured("redirect".into()),
+        404 | 405 | 410 => Failure::Misconfigured(format!("http_{status}")),
+        401 => Failure::Misconfigured("invalid_client".into()),
         // An empty or unreadable 400 is not a verdict on the grant.
-        _ => Err(Failure::Ambiguous),
+        _ => Failure::Ambiguous,
     }
 }
 
-/// Members of a JSON object, or of a form where the body is none.
-fn members(body: &str) -> Option<BTreeMap<String, Value>> {
+/// A JSON object, or a form where the body is none.
+pub(super) fn document(body: &str) -> Option<Value> {
     if body.trim_start().starts_with('{') {
         return json::read(body.as_bytes()).ok();
     }
     if !body.contains('=') || body.contains('<') {
         return None;
     }
-    let mut members = BTreeMap::new();
+    let mut members = Map::new();
     for (name, value) in form_urlencoded::parse(body.as_bytes()) {
         if members.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
             return None;
         }
     }
-    Some(members)
+    Some(Value::Object(members))
 }
 
-fn error_code(members: &BTreeMap<String, Value>) -> Option<String> {
-    match members.get("error")? {
-        Value::String(code) if is_code(code) => Some(code.clone()),
-        Value::String(_) => Some("unregistered".into()),
-        Value::Null => None,
-        _ => Some("unreadable".into()),
-    }
-}
-
-/// Whether an error code looks like one. It is stored and logged, and must carry nothing else.
-fn is_code(code: &str) -> bool {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
-    (1..=64).contains(&code.len()) && code.bytes().all(plain)
-}
-
-/// RFC 6749 §5.2, and what GitHub says with its 200s.
-fn classify(code: &str, retry_after: Option<i64>) -> Failure {
-    match code {
-        "invalid_grant" | "bad_refresh_token" | "bad_verification_code" => Failure::Refused,
-        "temporarily_unavailable" | "server_error" | "slow_down" | "rate_limit_exceeded" => {
-            Failure::Unavailable { retry_after }
-        }
-        "unreadable" => Failure::Ambiguous,
-        other => Failure::Misconfigured(other.to_owned()),
-    }
-}
-
-fn tokens(members: &BTreeMap<String, Value>, separator: &str) -> Option<Tokens> {
-    let text = |name: &str| match members.get(name) {
+fn tokens_of(object: &Value, shape: &AnswerShape) -> Option<Tokens> {
+    let text = |name: &str| match object.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.clone())),
         _ => None,
     };
-    let bearer = match members.get("token_type") {
-        Some(Value::String(kind)) => kind.eq_ignore_ascii_case("bearer"),
+    let bearer = match object.get("token_type") {
+        Some(Value::String(kind)) => {
+            kind.eq_ignore_ascii_case("bearer") || shape.token_types.contains(kind)
+        }
         // Required by the RFC, left out by some.
         None | Some(Value::Null) => true,
         Some(_) => false,
@@ -156,26 +183,40 @@ fn tokens(members: &BTreeMap<String, Value>, separator: &str) -> Option<Tokens> 
     if !bearer {
         return None;
     }
+    let told = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
     Some(Tokens {
         access_token: text("access_token")?,
         refresh_token: text("refresh_token"),
-        expires_in: members.get("expires_in").and_then(lifetime),
-        scopes: members.get("scope").and_then(|value| granted(value, separator)),
+        expires_in: match told(&shape.expires_in_member, shape.expires_in_unit) {
+            Some(0) if shape.zero_expires_in == Zero::Never => None,
+            Some(seconds) => Some(seconds),
+            None => shape.default_expires_in,
+        },
+        refresh_token_expires_in: told(&shape.refresh_token_expires_in_member, Unit::Seconds)
+            .or(shape.refresh_token_lifetime),
+        scopes: object
+            .get(&shape.scope_member)
+            .and_then(|value| scopes(value, &shape.scope_separator)),
         id_token: text("id_token"),
     })
 }
 
-/// A whole number of seconds, also as text; anything else is as if it were not there.
-fn lifetime(value: &Value) -> Option<i64> {
-    let seconds = match value {
+/// A whole number, also as text, in seconds; anything else is as if it were not there.
+fn lifetime(value: &Value, unit: Unit) -> Option<i64> {
+    let number = match value {
         Value::Number(number) => number.as_i64()?,
         Value::String(text) => text.parse().ok()?,
         _ => return None,
     };
-    (0..=315_360_000).contains(&seconds).then_some(seconds)
+    let seconds = match unit {
+        Unit::Seconds => number,
+        Unit::Minutes => number.checked_mul(60)?,
+        Unit::Milliseconds => number / 1000,
+    };
+    (number >= 0 && seconds <= 315_360_000).then_some(seconds)
 }
 
-fn granted(value: &Value, separator: &str) -> Option<Vec<String>> {
+fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
     let separators = |c: char| c == ' ' || separator.contains(c);
     match value {
         Value::String(text) => Some(text::unique(
@@ -207,91 +248,6 @@ mod tests {
     use super::*;
 
     const NOW: i64 = 1_795_492_800;
-
-    fn answer(status: u16, body: &str) -> Result<Tokens, Failure> {
-        let received =
-            Received::Answer { status, retry_after: None, body: Secret::new(body.to_owned()) };
-        read(&received, " ", NOW)
-    }
-
-    #[test]
-    fn a_plain_answer_is_read() {
-        let tokens = answer(
-            200,
-            r#"{"access_token":"a","refresh_token":"r","expires_in":3600,"scope":"x y x","token_type":"bearer"}"#,
-        )
-        .unwrap();
-        assert_eq!(tokens.access_token.expose(), "a");
-        assert_eq!(tokens.refresh_token.unwrap().expose(), "r");
-        assert_eq!(tokens.expires_in, Some(3600));
-        assert_eq!(tokens.scopes.unwrap(), ["x", "y"]);
-    }
-
-    #[test]
-    fn odd_but_honest_answers_are_read() {
-        let tokens = answer(200, "access_token=a&scope=repo%2Cuser&token_type=bearer").unwrap();
-        assert_eq!(tokens.access_token.expose(), "a");
-        let tokens = answer(
-            200,
-            r#"{"access_token":"a","expires_in":"60","scope":["x"],"refresh_token":""}"#,
-        )
-        .unwrap();
-        assert_eq!((tokens.expires_in, tokens.scopes), (Some(60), Some(vec!["x".to_owned()])));
-        assert!(tokens.refresh_token.is_none());
-        let received = Received::Answer {
-            status: 200,
-            retry_after: None,
-            body: Secret::new(r#"{"access_token":"a","scope":"repo,user"}"#),
-        };
-        assert_eq!(read(&received, ",", NOW).unwrap().scopes.unwrap(), ["repo", "user"]);
-    }
-
-    #[test]
-    fn lifetimes_that_are_none_count_as_untold() {
-        for value in ["-1", "1e400", "null", "\"x\"", "3.5", "\"-5\"", "99999999999999"] {
-            let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
-            match answer(200, &body) {
-                Ok(tokens) => assert_eq!(tokens.expires_in, None, "{value}"),
-                // 1e400 is no JSON number to us, so the whole answer is unreadable.
-                Err(failure) => assert_eq!((value, failure), ("1e400", Failure::Ambiguous)),
-            }
-        }
-    }
-
-    #[test]
-    fn only_a_clear_verdict_ends_a_grant() {
-        assert_eq!(answer(400, r#"{"error":"invalid_grant"}"#).unwrap_err(), Failure::Refused);
-        assert_eq!(answer(200, r#"{"error":"bad_refresh_token"}"#).unwrap_err(), Failure::Refused);
-        for (status, body) in [
-            (400, ""),
-            (400, "<html>"),
-            (200, "<html>"),
-            (200, "{}"),
-            (502, "Bad Gateway"),
-            (200, r#"{"access_token":"a","token_type":"mac"}"#),
-            (200, r#"{"access_token":"a","access_token":"b"}"#),
-        ] {
-            assert_eq!(answer(status, body).unwrap_err(), Failure::Ambiguous, "{status} {body}");
-        }
-        assert_eq!(read(&Received::Lost, " ", NOW).unwrap_err(), Failure::Ambiguous);
-    }
-
-    #[test]
-    fn our_own_mistakes_are_told_apart_from_the_users_grant() {
-        for (status, body, code) in [
-            (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
-            (401, "", "invalid_client"),
-            (400, r#"{"error":"unauthorized_client"}"#, "unauthorized_client"),
-            (307, "", "redirect"),
-            (404, "not found", "http_404"),
-            // A code is stored and logged; what only pretends to be one is neither.
-            (400, r#"{"error":"a b"}"#, "unregistered"),
-            (400, r#"{"error":"no such token: \"x\""}"#, "unregistered"),
-        ] {
-            let failure = answer(status, body).unwrap_err();
-            assert_eq!(failure, Failure::Misconfigured(code.into()), "{status} {body}");
-        }
-    }
 
     #[test]
     fn retry_after_is_read_as_seconds_or_date_and_capped() {

@@ -6,6 +6,7 @@ use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
 use url::Url;
 
+use super::dialect::Pkce;
 use super::endpoints::Provider;
 use crate::config::Connection;
 
@@ -45,13 +46,6 @@ pub fn allowed(name: &str) -> bool {
     FROM_APPLICATION.contains(&name)
 }
 
-/// Scopes of a request: what the application asks for, or the connection's defaults, after those
-/// that are always asked for.
-pub fn scopes(connection: &Connection, asked: &[String]) -> Vec<String> {
-    let chosen = if asked.is_empty() { &connection.scopes } else { asked };
-    crate::text::unique(connection.required_scopes.iter().chain(chosen).cloned())
-}
-
 /// The address to send the browser to. `None` if an address that configuration allowed is refused
 /// by the library that builds requests, which should not be possible.
 pub fn url(connection: &Connection, provider: &Provider, ask: &Ask<'_>) -> Option<Url> {
@@ -59,7 +53,7 @@ pub fn url(connection: &Connection, provider: &Provider, ask: &Ask<'_>) -> Optio
         .set_auth_uri(AuthUrl::from_url(provider.authorization_endpoint.clone()))
         .set_redirect_uri(RedirectUrl::new(ask.callback.to_owned()).ok()?);
     let mut request = client.authorize_url(|| CsrfToken::new(ask.state.to_owned()));
-    if connection.pkce {
+    if connection.pkce != Pkce::Refused {
         let verifier = PkceCodeVerifier::new(ask.verifier.to_owned());
         request =
             request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
@@ -67,10 +61,15 @@ pub fn url(connection: &Connection, provider: &Provider, ask: &Ask<'_>) -> Optio
     if provider.open_id.is_some() {
         request = request.add_extra_param("nonce", ask.nonce);
     }
-    if !ask.scopes.is_empty() {
-        // The library joins scopes with a space; some providers want a comma.
-        let scope = ask.scopes.join(&connection.scope_separator);
-        request = request.add_extra_param("scope", scope);
+    // The library joins scopes with a space; some providers want a comma, or another parameter.
+    let kinds = connection.kinds.values();
+    let kinds = kinds.map(|kind| (&kind.scope_parameter, kind.scopes.as_slice()));
+    for (parameter, scopes) in
+        std::iter::once((&connection.scope_parameter, ask.scopes)).chain(kinds)
+    {
+        if !scopes.is_empty() && !parameter.is_empty() {
+            request = request.add_extra_param(parameter, scopes.join(&connection.scope_separator));
+        }
     }
     // What the operator configured is sent as it is; the application fills in the rest.
     for (name, value) in &connection.authorization_params {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::config::{Connection, IdentityFields, Protocol, PublicUrl};
+use crate::config::{Connection, Protocol, PublicUrl};
 use crate::json;
 
 /// Longest metadata or key document that is read, in bytes.
@@ -28,6 +28,34 @@ pub struct Metadata {
     /// Whether authorization responses carry `iss`.
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
+}
+
+/// The tenant's place in the issuer of a provider that has one document for all of them.
+pub const TENANT: &str = "{tenantid}";
+
+/// Where metadata is found, and whose it must be.
+#[derive(Debug, Clone, Copy)]
+pub struct Discovery<'a> {
+    /// The issuer identifier that the address is made of.
+    pub issuer: &'a str,
+    /// What `issuer` in the document may be, if it is not that: `*` stands for one tenant, or for
+    /// [`TENANT`].
+    pub pattern: Option<&'a str>,
+}
+
+impl Discovery<'_> {
+    fn admits(&self, told: &str) -> bool {
+        let Some((before, after)) = self.pattern.and_then(|pattern| pattern.split_once('*')) else {
+            return told == self.issuer;
+        };
+        let tenant = told.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        tenant.is_some_and(|tenant| tenant == TENANT || is_tenant(tenant))
+    }
+}
+
+/// Whether this can be a tenant's id: it stands in an issuer identifier.
+pub fn is_tenant(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// Why a metadata document was discarded whole.
@@ -64,9 +92,13 @@ impl Metadata {
     ///
     /// # Errors
     /// [`BadMetadata`]; nothing of the document may be used then.
-    pub fn parse(body: &[u8], issuer: &str, vault: &PublicUrl) -> Result<Self, BadMetadata> {
+    pub fn parse(
+        body: &[u8],
+        source: Discovery<'_>,
+        vault: &PublicUrl,
+    ) -> Result<Self, BadMetadata> {
         let metadata: Self = json::read(body).map_err(|_| BadMetadata::Malformed)?;
-        if metadata.issuer != issuer {
+        if !source.admits(&metadata.issuer) {
             return Err(BadMetadata::OtherIssuer);
         }
         let endpoints = [
@@ -90,11 +122,13 @@ pub struct Provider {
     pub authorization_endpoint: Url,
     /// Where codes and refresh tokens are redeemed.
     pub token_endpoint: Url,
-    /// Where identity is read, and from which fields.
-    pub userinfo: Option<(Url, IdentityFields)>,
-    /// Where tokens are revoked.
-    pub revocation_endpoint: Option<Url>,
-    /// For `OpenID` providers, the issuer identifier: an ID token is required.
+    /// Where refresh tokens are redeemed, if elsewhere.
+    pub refresh_endpoint: Option<Url>,
+    /// Where identity is read.
+    pub userinfo_endpoint: Option<Url>,
+    /// Where tokens are revoked; may hold placeholders ([`super::revocation`]).
+    pub revocation_endpoint: Option<String>,
+    /// For `OpenID` providers, the issuer of ID tokens ([`TENANT`] may stand in it): one is required.
     pub open_id: Option<String>,
     /// What `iss` of an authorization response must be, if it is there.
     pub response_iss: Option<String>,
@@ -115,50 +149,48 @@ impl std::fmt::Display for NoEndpoint {
 impl std::error::Error for NoEndpoint {}
 
 impl Provider {
-    /// The issuer whose metadata [`Provider::new`] needs, for `OpenID` connections.
-    pub fn discovered_from(connection: &Connection) -> Option<&str> {
+    /// The metadata that [`Provider::new`] needs, for `OpenID` connections.
+    pub fn discovery(connection: &Connection) -> Option<Discovery<'_>> {
         match &connection.protocol {
-            Protocol::OpenId { issuer } => Some(issuer),
-            Protocol::OAuth2(_) => None,
+            Protocol::OpenId { issuer, pattern } => {
+                Some(Discovery { issuer, pattern: pattern.as_deref() })
+            }
+            Protocol::OAuth2 => None,
         }
     }
 
-    /// Puts configuration and metadata together.
+    /// Puts configuration and metadata together. What is configured wins.
     ///
     /// # Errors
     /// [`NoEndpoint`] if metadata is needed and missing or incomplete.
     pub fn new(connection: &Connection, metadata: Option<&Metadata>) -> Result<Self, NoEndpoint> {
-        let url = |text: &str| Url::parse(text).map_err(|_| NoEndpoint);
-        let optional = |text: &Option<String>| text.as_deref().map(url).transpose();
-        match (&connection.protocol, metadata) {
-            (Protocol::OAuth2(endpoints), _) => Ok(Self {
-                authorization_endpoint: url(&endpoints.authorization_endpoint)?,
-                token_endpoint: url(&endpoints.token_endpoint)?,
-                userinfo: match &endpoints.userinfo {
-                    Some((endpoint, fields)) => Some((url(endpoint)?, fields.clone())),
-                    None => None,
-                },
-                revocation_endpoint: optional(&endpoints.revocation_endpoint)?,
-                open_id: None,
-                response_iss: endpoints.authorization_response_iss.clone(),
-                response_iss_required: endpoints.authorization_response_iss.is_some(),
-            }),
-            (Protocol::OpenId { issuer }, Some(metadata)) => {
-                let authorization = metadata.authorization_endpoint.as_deref();
-                let token = metadata.token_endpoint.as_deref();
-                let userinfo = optional(&metadata.userinfo_endpoint)?;
-                Ok(Self {
-                    authorization_endpoint: url(authorization.ok_or(NoEndpoint)?)?,
-                    token_endpoint: url(token.ok_or(NoEndpoint)?)?,
-                    userinfo: userinfo.map(|endpoint| (endpoint, IdentityFields::open_id())),
-                    revocation_endpoint: optional(&metadata.revocation_endpoint)?,
-                    open_id: Some(issuer.clone()),
-                    response_iss: Some(issuer.clone()),
-                    response_iss_required: metadata.authorization_response_iss_parameter_supported,
-                })
-            }
-            (Protocol::OpenId { .. }, None) => Err(NoEndpoint),
+        let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
+        if open_id && metadata.is_none() {
+            return Err(NoEndpoint);
         }
+        let found = metadata.filter(|_| open_id);
+        let given = &connection.endpoints;
+        let pick = |given: &Option<String>, find: fn(&Metadata) -> &Option<String>| {
+            given.clone().or_else(|| found.and_then(|found| find(found).clone()))
+        };
+        let parse = |text: String| Url::parse(&text).map_err(|_| NoEndpoint);
+        let authorization = pick(&given.authorization_endpoint, |one| &one.authorization_endpoint);
+        let token = pick(&given.token_endpoint, |one| &one.token_endpoint);
+        let userinfo = pick(&given.userinfo_endpoint, |one| &one.userinfo_endpoint);
+        let issuer = found.map(|found| found.issuer.clone());
+        let response_iss = given.authorization_response_iss.clone();
+        Ok(Self {
+            authorization_endpoint: parse(authorization.ok_or(NoEndpoint)?)?,
+            token_endpoint: parse(token.ok_or(NoEndpoint)?)?,
+            refresh_endpoint: given.refresh_endpoint.clone().map(parse).transpose()?,
+            userinfo_endpoint: userinfo.map(parse).transpose()?,
+            revocation_endpoint: pick(&given.revocation_endpoint, |one| &one.revocation_endpoint),
+            response_iss_required: response_iss.is_some()
+                || found.is_some_and(|one| one.authorization_response_iss_parameter_supported),
+            response_iss: response_iss
+                .or_else(|| issuer.clone().filter(|issuer| !issuer.contains(TENANT))),
+            open_id: issuer,
+        })
     }
 
     /// Checks `iss` of an authorization response, on success and on error alike (RFC 9207 §2.4):

@@ -3,20 +3,25 @@
 use serde_json::Value;
 
 use super::answer::Received;
-use crate::config::IdentityFields;
+use super::dialect::IdentityRules;
+use super::path;
 use crate::json;
 use crate::jwt::id_token::Identity;
 
 /// Reads a userinfo answer. `None` if there is none, or it has no id.
-pub fn read(received: &Received, fields: &IdentityFields) -> Option<Identity> {
+pub fn read(received: &Received, rules: &IdentityRules) -> Option<Identity> {
     let Received::Answer { status: 200, body, .. } = received else {
         return None;
     };
-    let document: Value = json::read(body.expose().as_bytes()).ok()?;
+    of_document(&json::read(body.expose().as_bytes()).ok()?, rules)
+}
+
+/// Reads an identity from a document. `None` if that has no id.
+pub fn of_document(document: &Value, rules: &IdentityRules) -> Option<Identity> {
     Some(Identity {
-        id: Some(at(&document, &fields.id)?),
-        email: at(&document, &fields.email),
-        name: at(&document, &fields.name),
+        id: Some(path::text(document, &rules.id)?),
+        email: path::text(document, &rules.email),
+        name: path::text(document, &rules.name),
     })
 }
 
@@ -33,46 +38,9 @@ pub fn complete(from_token: Identity, userinfo: Option<Identity>) -> Identity {
     }
 }
 
-fn at(document: &Value, path: &str) -> Option<String> {
-    let value = path.split('.').try_fold(document, |value, step| value.get(step))?;
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        _ => return None,
-    };
-    (!text.is_empty() && text.len() <= 1024).then_some(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::secret::Secret;
-
-    fn received(body: &str) -> Received {
-        Received::Answer { status: 200, retry_after: None, body: Secret::new(body.to_owned()) }
-    }
-
-    #[test]
-    fn fields_are_found_by_path_and_ids_may_be_numbers() {
-        let fields = IdentityFields {
-            id: "user.id".into(),
-            email: "user.email".into(),
-            name: "login".into(),
-        };
-        let identity = read(
-            &received(r#"{"user":{"id":9007199254740993,"email":null},"login":"o"}"#),
-            &fields,
-        );
-        assert_eq!(
-            identity,
-            Some(Identity {
-                id: Some("9007199254740993".into()),
-                email: None,
-                name: Some("o".into())
-            })
-        );
-        assert_eq!(read(&received(r#"{"login":"o"}"#), &fields), None);
-    }
 
     #[test]
     fn userinfo_of_another_user_is_not_used() {

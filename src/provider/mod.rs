@@ -2,6 +2,12 @@
 
 pub mod answer;
 pub mod authorize;
+pub mod catalogue;
+pub mod dialect;
 pub mod endpoints;
+pub mod errors;
 pub mod identity;
+pub mod path;
 pub mod request;
+pub mod revocation;
+pub mod scopes;

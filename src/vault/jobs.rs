@@ -15,12 +15,15 @@ pub enum Job {
         account: AccountId,
         /// The generation that was being renewed.
         generation: u64,
+        /// The grant's kind; empty for the account's own.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        token_kind: String,
     },
-    /// Revoke a token at the provider (RFC 7009) after its account was deleted here.
+    /// Revoke a token at the provider after its account was deleted here.
     Revoke {
         /// Whose it was.
         account: AccountId,
-        /// `refresh_token` or `access_token`: what it was sealed as.
+        /// What it was sealed as: `refresh_token` or `access_token`, and its kind.
         field: String,
         /// The generation it was sealed with.
         generation: u64,
@@ -57,6 +60,16 @@ impl Job {
         }
     }
 
+    /// The same revocation for another token.
+    #[must_use]
+    pub fn with(&self, token_field: String, token_envelope: String) -> Self {
+        let mut job = self.clone();
+        if let Self::Revoke { field, envelope, .. } = &mut job {
+            (*field, *envelope) = (token_field, token_envelope);
+        }
+        job
+    }
+
     /// Whether the job would harm the grant that this provider user just gave again: at several
     /// providers a revocation takes all grants of the user, the new one too.
     pub fn is_against(&self, connected: Option<&str>) -> bool {
@@ -64,9 +77,21 @@ impl Job {
     }
 }
 
+/// How long after its account was deleted a revocation that was tried at once and came to no end is
+/// tried again, in seconds: longer than two answers may take.
+pub const REVOKE_AFTER: i64 = 20;
+
 /// How long after a refresh began an unsettled one is taken up again, in seconds: longer than a
-/// provider may take to answer.
-pub const RECOVER_AFTER: i64 = 30;
+/// provider may take to answer, and within the time for which it takes a rotated token once more,
+/// where that is known.
+pub fn recover_after(reuse_grace: Option<i64>) -> i64 {
+    const LONGEST: i64 = 30;
+    const SHORTEST: i64 = 12;
+    match reuse_grace {
+        Some(grace) if grace > 0 => (grace / 2).clamp(SHORTEST, LONGEST),
+        _ => LONGEST,
+    }
+}
 
 /// How long until that is tried again where it was not possible, such as for want of a key.
 const RECOVER_AGAIN: i64 = 300;

@@ -1,6 +1,7 @@
 //! The vault of one user and connection: what is stored, which token is released, and how a grant
 //! is renewed without being lost.
 
+pub mod consent;
 pub mod jobs;
 pub mod record;
 pub mod refresh;

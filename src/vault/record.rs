@@ -1,9 +1,13 @@
 //! The records of a vault, as plain values. [`super::schema`] says how they are stored.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::config::Connection;
 use crate::ids::AccountId;
 use crate::jwt::id_token::Identity;
+use crate::provider::scopes;
 use crate::time::UnixSeconds;
 
 /// One connected account.
@@ -17,6 +21,8 @@ pub struct Account {
     pub state: AccountState,
     /// First connected.
     pub created_at: UnixSeconds,
+    /// What applications need of the provider's answer, such as Salesforce's `instance_url`.
+    pub extra: BTreeMap<String, String>,
 }
 
 /// Whether an account's grant is alive.
@@ -99,6 +105,8 @@ pub struct Grant {
     pub failures: u32,
     /// The provider's error code, if the last failure was the operator's to mend.
     pub fault: Option<String>,
+    /// When the refresh token ends, if known.
+    pub expires_at: Option<UnixSeconds>,
 }
 
 impl Grant {
@@ -112,6 +120,7 @@ impl Grant {
             retry_at: None,
             failures: 0,
             fault: None,
+            expires_at: None,
         }
     }
 }
@@ -143,32 +152,61 @@ pub struct AccessTokenRecord {
     pub expires_at: Option<UnixSeconds>,
 }
 
-/// Which of an account's access tokens: canonical scopes, resource and kind. The default token has
-/// none of them.
+/// Which of an account's access tokens. The default token has none of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Selector {
+    /// The scopes it is narrowed to, sorted.
     scopes: Vec<String>,
+    /// The resource it is for, where the provider issues one token per resource.
+    resource: String,
+    /// Its kind, where several come along, such as a bot's beside the user's.
+    kind: String,
 }
 
 impl Selector {
-    /// The token narrowed to these scopes.
-    pub fn narrowed(scopes: &[String]) -> Self {
-        let mut scopes = scopes.to_vec();
+    /// The token of this kind (empty: the account's own) for this resource, narrowed to these scopes
+    /// if there are any.
+    pub fn new(kind: &str, resource: &str, narrowed: &[String]) -> Self {
+        let mut scopes = narrowed.to_vec();
         scopes.sort_unstable();
         scopes.dedup();
-        Self { scopes }
+        Self { scopes, resource: resource.to_owned(), kind: kind.to_owned() }
     }
 
-    /// The scopes to ask for; `None` for the default token.
-    pub fn scopes(&self) -> Option<&[String]> {
-        (!self.scopes.is_empty()).then_some(self.scopes.as_slice())
+    /// The kind, which has a grant of its own.
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
-    /// The column `access_token.selector`: JSON `[scopes, resource, kind]`. Resource and kind are
-    /// reserved for providers that issue one token per resource, or a bot's beside the user's.
+    /// The scopes that a refresh must ask for to get it; `None` for the default token of its kind.
+    pub fn scopes(&self, connection: &Connection, granted: &[String]) -> Option<Vec<String>> {
+        if !self.scopes.is_empty() {
+            return Some(self.scopes.clone());
+        }
+        if self.resource.is_empty() {
+            return None;
+        }
+        let of_it =
+            |scope: &&String| scopes::resource(connection, scope) == Some(self.resource.as_str());
+        Some(granted.iter().filter(of_it).cloned().collect())
+    }
+
+    /// The column `access_token.selector`: JSON `[scopes, resource, kind]`.
     pub fn column(&self) -> String {
-        serde_json::json!([self.scopes.join(" "), "", ""]).to_string()
+        serde_json::json!([self.scopes.join(" "), self.resource, self.kind]).to_string()
     }
+
+    /// The kind that stands in a column.
+    pub fn kind_in(column: &str) -> String {
+        let parts: [String; 3] = crate::json::own(column).unwrap_or_default();
+        let [_, _, kind] = parts;
+        kind
+    }
+}
+
+/// What a token of this kind is sealed as: the name of its column, and the kind if it has one.
+pub fn field(column: &str, kind: &str) -> String {
+    if kind.is_empty() { column.to_owned() } else { format!("{column} {kind}") }
 }
 
 /// An account as lists show it.
@@ -180,4 +218,10 @@ pub struct AccountView {
     pub scopes: Vec<String>,
     /// First connected.
     pub created_at: UnixSeconds,
+    /// When its refresh token ends, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixSeconds>,
+    /// [`Account::extra`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
 }

@@ -4,9 +4,12 @@
 //! as it is then: a grant that moved on or went away in the meantime is left as it is.
 
 use super::record::{AccountState, Grant, Intent, Reason};
+use crate::config::Connection;
 use crate::encoding;
 use crate::jwt::id_token;
-use crate::provider::answer::{Failure, Tokens};
+use crate::provider::answer::Tokens;
+use crate::provider::errors::Failure;
+use crate::provider::scopes;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
@@ -69,14 +72,15 @@ pub struct Renewal {
 pub struct Asked<'a> {
     /// The refresh token.
     pub refresh_token: &'a Secret,
-    /// Scopes the access token was narrowed to, if it was.
-    pub narrowed: Option<&'a [String]>,
+    /// Scopes that were asked for, if not the default: a narrowed token, or one for another
+    /// resource.
+    pub scopes: Option<&'a [String]>,
     /// The account's id at the provider, and the provider's issuer identifier, where known.
     pub user: Option<&'a str>,
     /// Issuer identifier of an `OpenID` provider.
     pub issuer: Option<&'a str>,
-    /// Life of a token whose answer tells none.
-    pub default_expires_in: Option<i64>,
+    /// The connection.
+    pub connection: &'a Connection,
 }
 
 /// Settles an answer to the refresh that `grant.intent` announced.
@@ -88,8 +92,13 @@ pub fn settle(
 ) -> Settlement {
     match answer {
         Ok(tokens) => Settlement::Renewed(Box::new(renewal(grant, asked, tokens, now))),
-        Err(Failure::Refused) => {
-            let lost = grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
+        // The grant goes on; what was asked for beyond it is not to be had without the user.
+        Err(Failure::Consent(_)) if asked.scopes.is_some() => {
+            Settlement::Kept { grant: Grant { intent: undone(grant), ..grant.clone() } }
+        }
+        Err(Failure::Refused(_) | Failure::Consent(_)) => {
+            let lost = asked.connection.rotation.may_end_the_old()
+                && grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
             ended(grant, if lost { Reason::RotationLost } else { Reason::RefreshRefused })
         }
         Err(Failure::Misconfigured(code)) => {
@@ -136,20 +145,25 @@ pub fn fate(asked: &Grant, token: &Secret, stored: Option<(&Grant, Option<&Secre
 
 fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -> Renewal {
     let told = tokens.scopes;
-    let (granted, scopes) = match asked.narrowed {
-        // A narrowed token says nothing about the grant.
+    let (granted, scopes) = match asked.scopes {
+        // Such a token says nothing about the grant.
         Some(narrowed) => (grant.scopes.clone(), told.unwrap_or_else(|| narrowed.to_vec())),
-        None => {
-            let scopes = told.unwrap_or_else(|| grant.scopes.clone());
-            (scopes.clone(), scopes)
-        }
+        None => (
+            scopes::granted(asked.connection, told.clone(), &grant.scopes),
+            told.unwrap_or_else(|| grant.scopes.clone()),
+        ),
     };
-    let expires_in = tokens.expires_in.or(asked.default_expires_in);
+    let at = |seconds: i64| now.saturating_add(seconds);
+    // A refresh token that goes on ends when it would have.
+    let ends = match (&tokens.refresh_token, tokens.refresh_token_expires_in) {
+        (Some(_), told) => told.map(at),
+        (None, _) => grant.expires_at,
+    };
     Renewal {
-        grant: Grant::new(grant.generation + 1, true, granted),
+        grant: Grant { expires_at: ends, ..Grant::new(grant.generation + 1, true, granted) },
         access_token: tokens.access_token,
         scopes,
-        expires_at: expires_in.map(|seconds| now.saturating_add(seconds)),
+        expires_at: tokens.expires_in.map(at),
         refresh_token: tokens.refresh_token.unwrap_or_else(|| asked.refresh_token.clone()),
     }
 }
@@ -171,8 +185,8 @@ pub fn of_same_user(asked: &Asked<'_>, tokens: Tokens) -> Result<Tokens, Failure
     else {
         return Ok(tokens);
     };
-    match id_token::claimed_user(token.expose()) {
-        Ok((claimed, subject)) if claimed != issuer || subject != user => Err(Failure::OtherUser),
+    match id_token::is_of(token.expose(), issuer, user) {
+        Ok(false) => Err(Failure::OtherUser),
         _ => Ok(tokens),
     }
 }

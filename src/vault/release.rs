@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
+use crate::config::Connection;
+use crate::provider::scopes;
 use crate::time::UnixSeconds;
 
 /// `expires_in` of a token whose end the provider does not tell: clients need a number, and come
@@ -22,6 +24,8 @@ pub struct Want {
     pub scopes: Vec<String>,
     /// Those and no others.
     pub exact: bool,
+    /// Which kind of token; empty for the account's own.
+    pub kind: String,
 }
 
 /// Why no token is released. Reaches the caller as `connection_state`.
@@ -44,6 +48,10 @@ pub enum Problem {
         /// Which.
         missing: Vec<String>,
     },
+    /// The provider gives no token of this kind, or gave none with this account.
+    NoSuchKind,
+    /// The scopes belong to several resources, and a token is for one.
+    SeveralResources,
     /// The token would have more scopes than asked for, and cannot be narrowed.
     CannotNarrow,
     /// The provider cannot be had now.
@@ -101,33 +109,47 @@ pub fn pick<'a>(accounts: &'a [Account], hint: Option<&str>) -> Result<&'a Accou
     }
 }
 
-/// Which of the account's tokens the caller needs.
+/// Which of the account's tokens the caller needs. `granted`: scopes of the grant of the wanted kind.
 ///
 /// # Errors
-/// [`Problem::MissingScopes`], [`Problem::CannotNarrow`].
-pub fn select(granted: &[String], want: &Want, can_narrow: bool) -> Result<Selector, Problem> {
-    let missing: Vec<String> =
-        want.scopes.iter().filter(|scope| !granted.contains(scope)).cloned().collect();
+/// [`Problem::MissingScopes`], [`Problem::SeveralResources`], [`Problem::CannotNarrow`].
+pub fn select(
+    connection: &Connection,
+    granted: &[String],
+    want: &Want,
+) -> Result<Selector, Problem> {
+    let missing = scopes::missing(connection, granted, &want.scopes);
     if !missing.is_empty() {
         return Err(Problem::MissingScopes { missing });
     }
-    let wider = granted.iter().any(|scope| !want.scopes.contains(scope));
-    if !want.exact || want.scopes.is_empty() || !wider {
-        return Ok(Selector::default());
+    let resource = |scope: &String| scopes::resource(connection, scope).map(str::to_owned);
+    let mut resources = want.scopes.iter().map(resource);
+    let first = resources.next().flatten();
+    if resources.any(|other| other != first) {
+        return Err(Problem::SeveralResources);
     }
-    if can_narrow { Ok(Selector::narrowed(&want.scopes)) } else { Err(Problem::CannotNarrow) }
+    let mut within = granted.iter().filter(|scope| resource(scope) == first);
+    let wider = within.any(|scope| !want.scopes.contains(scope));
+    let narrow = want.exact && !want.scopes.is_empty() && wider;
+    if narrow && !connection.down_scoping {
+        return Err(Problem::CannotNarrow);
+    }
+    let narrowed = if narrow { want.scopes.as_slice() } else { &[] };
+    Ok(Selector::new(&want.kind, first.as_deref().unwrap_or_default(), narrowed))
 }
 
-/// Decides over one account, its grant and the selected token.
+/// Decides over one account, its grant and the selected token. `ahead`: a token may be renewed
+/// before its end; it may not where that would end the one that others still hold.
 pub fn decide(
     account: &Account,
     grant: &Grant,
     token: Option<&AccessTokenRecord>,
+    ahead: bool,
     now: UnixSeconds,
 ) -> Step {
     let alive = token.and_then(|token| remaining(token, now));
     if let (Some(token), Some(expires_in)) = (token, alive)
-        && expires_in >= margin(token)
+        && (!ahead || expires_in >= margin(token))
     {
         return Step::Serve { expires_in };
     }
@@ -149,6 +171,12 @@ pub fn decide(
         Some(at) if at > now => stop(Problem::Unavailable { retry_after: at - now }),
         _ => Step::Refresh,
     }
+}
+
+/// Whether a token that the provider would not make for want of consent is not asked for again yet.
+pub fn consent_is_missing(refused_at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
+    const ASK_AGAIN: i64 = 60;
+    refused_at.is_some_and(|at| (0..ASK_AGAIN).contains(&(now - at)))
 }
 
 /// Seconds of life left; `None` if it is over.

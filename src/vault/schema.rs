@@ -2,18 +2,33 @@
 //! nothing.
 
 /// Version of the schema, kept in `owner.schema`.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
-/// Creates the tables of version 1.
+/// Creates the tables.
 ///
 /// `grant.refresh_token` and `access_token.token` are envelopes ([`crate::seal`]), sealed for the
-/// fields `refresh_token` and `access_token` with the row's generation. `scopes` are separated by
-/// spaces; times are Unix seconds; `grant.intent` is [`super::record::Intent`] in JSON;
-/// `jobs.payload` is [`super::jobs::Job`] in JSON.
+/// fields `refresh_token` and `access_token` (and the kind, behind a space, if it has one) with the
+/// row's generation. `kind` is empty for the account's own grant. `scopes` are separated by spaces;
+/// times are Unix seconds; `grant.intent` is [`super::record::Intent`] in JSON; `account.extra` is
+/// an object of texts in JSON; `jobs.payload` is [`super::jobs::Job`] in JSON.
 pub const CREATE: [&str; 5] = [
     "CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, connection TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, provider_user TEXT, email TEXT, name TEXT, state TEXT NOT NULL, created_at INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT PRIMARY KEY, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT)",
+    "CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, provider_user TEXT, email TEXT, name TEXT, state TEXT NOT NULL, created_at INTEGER NOT NULL, extra TEXT)",
+    GRANT,
     "CREATE TABLE IF NOT EXISTS access_token (account TEXT NOT NULL, selector TEXT NOT NULL, generation INTEGER NOT NULL, token BLOB NOT NULL, scopes TEXT NOT NULL, issued_at INTEGER NOT NULL, expires_at INTEGER, PRIMARY KEY (account, selector))",
     "CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, due INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL)",
+];
+
+/// `kind` has a default, so that code of version 1 still writes the account's own grant.
+const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, PRIMARY KEY (account, kind))";
+
+/// From version 1: several grants per account, what applications need, the end of refresh tokens.
+/// Run without an await in between, which makes it one write.
+pub const FROM_1: [&str; 6] = [
+    "ALTER TABLE account ADD COLUMN extra TEXT",
+    "ALTER TABLE \"grant\" RENAME TO grant_1",
+    GRANT,
+    "INSERT INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault) SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault FROM grant_1",
+    "DROP TABLE grant_1",
+    "UPDATE owner SET schema = 2",
 ];

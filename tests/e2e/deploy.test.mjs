@@ -129,6 +129,7 @@ issuer = "https://login.example.com"
 algorithms = ["RS256"]
 
 [vars.CONNECTIONS.calendar]
+kind = "oidc"
 issuer = "https://accounts.example.com"
 client_id = "vault"
 

@@ -150,6 +150,7 @@ export class World {
         },
         CONNECTIONS: {
           demo: {
+            kind: 'oidc',
             issuer: this.issuer,
             client_id: upstream.client_id,
             client_authentication: 'client_secret_basic',

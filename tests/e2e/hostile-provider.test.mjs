@@ -72,6 +72,7 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
       connections: ({ issuer }) => ({
         // It consents at a real provider; its token endpoint is another server.
         [connection]: {
+          kind: 'oauth2',
           authorization_endpoint: `${issuer}/auth`,
           token_endpoint: `${hostile.origin}/token`,
           client_id: 'vault-evil',

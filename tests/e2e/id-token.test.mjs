@@ -21,7 +21,7 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
     hostile = await HostileServer.start();
     world = await World.start({
       upstream: [{ connection, client_id: CLIENT, client_secret: secret }],
-      connections: () => ({ [connection]: { issuer: hostile.origin, client_id: CLIENT } }),
+      connections: () => ({ [connection]: { kind: 'oidc', issuer: hostile.origin, client_id: CLIENT } }),
     });
     const { origin } = hostile;
     hostile.on('/.well-known/openid-configuration', answer(200, {

@@ -23,7 +23,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
         { connection: 'bare', client_id: PUBLIC },
       ],
       connections: ({ issuer }) => {
-        const endpoints = { authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token` };
+        const endpoints = { kind: 'oauth2', authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token` };
         const ask = { scopes: ['openid', 'email', 'offline_access'], authorization_params: { prompt: 'consent' } };
         return {
           plain: {
@@ -34,6 +34,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
             userinfo_endpoint: `${issuer}/me`,
             identity: { id: 'sub', email: 'email' },
             revocation_endpoint: `${issuer}/token/revocation`,
+            errors: { permanent: ['bad_verification_code'] },
           },
           bare: { ...endpoints, ...ask, client_id: PUBLIC, client_authentication: 'none' },
         };

@@ -132,7 +132,7 @@ pub fn connect(change: &Value) -> Result<NewSession, Problem> {
     let good = json!({ "connection": "calendar", "redirect_uri": REDIRECT });
     let body: ConnectBody = api::read(Some(JSON), &changed(good, change))?;
     let config = config();
-    let find = |name: &str| config.connections.get(name).cloned();
+    let find = |name: &str| config.connections.get(name);
     body.begin(&user_token().user, "spa", &config.clients["spa"], find)
 }
 
@@ -174,6 +174,8 @@ pub fn accounts() -> Vec<(String, AccountView)> {
         id: AccountId::parse(&format!("cac_{:02}", index * 7 % 25)).unwrap(),
         scopes: vec!["a".into()],
         created_at: 1_795_492_800 + index % 5,
+        expires_at: None,
+        extra: BTreeMap::new(),
     };
     let connection = |index| if index > 20 { "chat" } else { "calendar" };
     (0..25).map(|index| (connection(index).into(), account(index))).collect()
@@ -212,6 +214,7 @@ fn variables() -> Value {
         },
         "CONNECTIONS": {
             "calendar": {
+                "kind": "oidc",
                 "issuer": "https://accounts.calendar.example",
                 "client_id": "vault:calendar",
                 "scopes": ["events.read"],
@@ -219,6 +222,7 @@ fn variables() -> Value {
                 "authorization_params": { "access_type": "offline", "prompt": "consent" },
             },
             "code": {
+                "kind": "oauth2",
                 "authorization_endpoint": "https://code.example/authorize?tenant=7",
                 "token_endpoint": "https://code.example/token",
                 "userinfo_endpoint": "https://api.code.example/user",
@@ -230,13 +234,14 @@ fn variables() -> Value {
                 "scopes": ["repo", "user"],
                 "scope_separator": ",",
                 "token_params": { "resource": "https://api.code.example" },
-                "pkce": "none",
+                "pkce": "refused",
                 "down_scoping": true,
                 "default_expires_in": 28800,
             },
         },
         "CONNECTIONS_2": {
             "chat": {
+                "kind": "oauth2",
                 "authorization_endpoint": "https://chat.example/authorize",
                 "token_endpoint": "https://chat.example/token",
                 "client_id": "vault-chat",

@@ -1,5 +1,5 @@
 // Asks the issuers and providers of a configuration whether they are what it takes them for.
-// Reads { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer} | {name, endpoints}] }
+// Reads { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer, pattern?} | {name, endpoints}] }
 // from standard input; exit code 1 if something will not work.
 import { text } from 'node:stream/consumers';
 
@@ -18,10 +18,13 @@ async function get(url) {
 
 const why = (error) => error.cause?.code ?? error.message;
 
-async function metadata(issuer) {
+/** Of an issuer with one document for all tenants, `pattern` says what it may call itself. */
+async function metadata(issuer, pattern = issuer) {
   const url = `${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`;
   const document = await get(url).catch((error) => fail(`${url}: ${why(error)}`));
-  if (document && document.issuer !== issuer) {
+  const [before, after] = pattern.split('*');
+  const fits = (told) => (after === undefined ? told === issuer : told?.startsWith(before) && told.endsWith(after));
+  if (document && !fits(document.issuer)) {
     return fail(`it calls itself ${document.issuer}; write exactly that, to the slash`);
   }
   return document;
@@ -39,7 +42,7 @@ async function askIssuer({ issuer, jwks_uri: given, algorithms }) {
   if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`none is for ${algorithms.join(', ')}`);
 }
 
-async function askConnection({ name, issuer, endpoints }) {
+async function askConnection({ name, issuer, pattern, endpoints }) {
   console.log(`\nAsking the provider of ${name}`);
   if (endpoints) {
     for (const url of endpoints) {
@@ -49,7 +52,7 @@ async function askConnection({ name, issuer, endpoints }) {
     }
     return;
   }
-  const document = await metadata(issuer);
+  const document = await metadata(issuer, pattern ?? undefined);
   if (!document) return;
   for (const member of ['authorization_endpoint', 'token_endpoint', 'jwks_uri']) {
     if (!document[member]) fail(`its metadata lacks ${member}`);

@@ -32,6 +32,7 @@ impl DevConfig {
         });
         let connections = json!({
             "demo": {
+                "kind": "oidc",
                 "issuer": issuer,
                 "client_id": PROVIDER_CLIENT,
                 "client_authentication": "client_secret_basic",

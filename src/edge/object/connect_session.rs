@@ -176,7 +176,8 @@ impl Inner {
                     Err(denied) => Err(denied),
                 };
                 match redeemed {
-                    Ok(store) => {
+                    Ok(mut store) => {
+                        store.extra.extend(session.extra.clone());
                         session.redeemed(&store, &sealer, clock::now())?;
                         self.save(&session)?;
                         Box::new(store)
@@ -209,6 +210,11 @@ impl Inner {
                 session.phase = Phase::Finished;
                 self.save(&session)?;
                 Ok(Answer::Completed { account, connection })
+            }
+            Ok(vault::Answer::Narrower { .. }) => {
+                session.phase = Phase::Failed;
+                self.save(&session)?;
+                Ok(Answer::Denied(Denied::Narrower))
             }
             Err(NoAnswer::KeyUnavailable) => Err(Trouble::KeyUnavailable("in the vault".into())),
             _ => Ok(Answer::Denied(Denied::NotStored)),

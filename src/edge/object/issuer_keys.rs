@@ -19,7 +19,7 @@ use crate::json;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache::{self, Fetches, Step};
 use crate::message::issuer::{Answer, Ask, CREATE, Published};
-use crate::provider::endpoints::Metadata;
+use crate::provider::endpoints::{Discovery, Metadata};
 
 /// One per issuer.
 #[wasm_bindgen]
@@ -117,8 +117,9 @@ async fn fetch_documents(ask: &Ask, public_url: &PublicUrl) -> Result<Published,
         None => {
             let address = Metadata::address(&ask.issuer);
             let body = outbound::document(&address).await.ok_or("no metadata")?;
-            let metadata = Metadata::parse(&body, &ask.issuer, public_url)
-                .map_err(|error| error.to_string())?;
+            let source = Discovery { issuer: &ask.issuer, pattern: ask.pattern.as_deref() };
+            let metadata =
+                Metadata::parse(&body, source, public_url).map_err(|error| error.to_string())?;
             let uri = metadata.jwks_uri.clone();
             (Some(metadata), uri)
         }

@@ -6,7 +6,7 @@ use crate::config::{Config, Connection};
 use crate::connect::record::{Denied, ProviderSecrets};
 use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
 use crate::edge::tokens::{self, Signer};
-use crate::edge::{clock, log};
+use crate::edge::{clock, log, providers};
 use crate::error::Event;
 use crate::ids::AccountId;
 use crate::jwt::Refusal;
@@ -14,11 +14,14 @@ use crate::jwt::algorithm::Algorithm;
 use crate::jwt::compact::Compact;
 use crate::jwt::id_token::{self, Expected, Identity};
 use crate::message::vault::Store;
-use crate::provider::answer::{self, Failure, Tokens};
+use crate::provider::answer::{self, Granted, Tokens};
+use crate::provider::dialect::IdentitySource;
 use crate::provider::endpoints::Provider;
+use crate::provider::errors::Failure;
 use crate::provider::identity;
 use crate::provider::request::{self, ProviderRequest};
 use crate::secret::Secret;
+use crate::vault::consent;
 
 /// What it takes.
 pub struct Redeem<'a> {
@@ -43,37 +46,35 @@ impl Redeem<'_> {
                 .ok_or(Denied::ProviderMisconfigured)?;
         let received = outbound::send(&request, TOKEN_TIME).await;
         let now = clock::now();
-        let tokens = answer::read(&received, &self.connection.scope_separator, now)
+        let granted = answer::granted(&received, self.connection, now)
             .map_err(|failure| refused(&failure))?;
-        let identity = self.identity(&tokens, &secrets.nonce).await.map_err(|refusal| {
+        let identity = self.identity(&granted, &secrets.nonce).await.map_err(|refusal| {
             log::event(&Event::new("id_token_refused", refusal.reason()));
             Denied::Identity
         })?;
-        let expires_in = tokens.expires_in.or(self.connection.default_expires_in);
-        Ok(Store {
-            account: AccountId::random().map_err(|_| Denied::NotStored)?,
-            provider_user: identity.id,
-            email: identity.email,
-            name: identity.name,
-            access_token: tokens.access_token,
-            refresh_token: tokens.refresh_token,
-            scopes: tokens.scopes.unwrap_or_else(|| self.scopes.to_vec()),
-            issued_at: now,
-            expires_at: expires_in.map(|seconds| now + seconds),
-        })
+        let account = AccountId::random().map_err(|_| Denied::NotStored)?;
+        Ok(consent::store(self.connection, account, granted, identity, self.scopes, now))
     }
 
     /// Who the tokens are of: by ID token from an `OpenID` provider, by userinfo from others.
-    async fn identity(&self, tokens: &Tokens, nonce: &Secret) -> Result<Identity, Refusal> {
-        let Some(issuer) = &self.provider.open_id else {
-            return match &self.provider.userinfo {
-                None => Ok(Identity::default()),
-                Some(_) => self.userinfo(tokens).await.ok_or(Refusal::Subject),
+    async fn identity(&self, granted: &Granted, nonce: &Secret) -> Result<Identity, Refusal> {
+        let tokens = &granted.tokens;
+        let rules = &self.connection.identity;
+        let source = providers::source(self.connection);
+        let (Some(issuer), Some(source), None | Some(IdentitySource::IdToken)) =
+            (&self.provider.open_id, source, rules.from)
+        else {
+            return match (rules.from, &self.provider.userinfo_endpoint) {
+                (Some(IdentitySource::Answer), _) => {
+                    granted.identity.clone().ok_or(Refusal::Subject)
+                }
+                (_, Some(_)) => self.userinfo(tokens).await.ok_or(Refusal::Subject),
+                (_, None) => Ok(Identity::default()),
             };
         };
         let text = tokens.id_token.as_ref().ok_or(Refusal::IdToken)?;
         let token = Compact::parse(text.expose())?;
-        let signer = Signer { issuer, jwks_uri: None, algorithms: &Algorithm::ALL };
+        let signer = Signer { source, algorithms: &Algorithm::ALL };
         let now = clock::now();
         tokens::check_signature(self.env, self.config, &token, signer, now).await?;
         let expected = Expected {
@@ -81,6 +82,7 @@ impl Redeem<'_> {
             client_id: &self.connection.client_id,
             nonce: nonce.expose(),
             access_token: tokens.access_token.expose(),
+            required_claims: &self.connection.required_claims,
         };
         let told = id_token::read(&token, &expected, now)?;
         if told.email.is_some() && told.name.is_some() {
@@ -90,20 +92,18 @@ impl Redeem<'_> {
     }
 
     async fn userinfo(&self, tokens: &Tokens) -> Option<Identity> {
-        let (endpoint, fields) = self.provider.userinfo.as_ref()?;
-        let request = ProviderRequest::userinfo(endpoint, &tokens.access_token);
-        identity::read(&outbound::send(&request, OTHER_TIME).await, fields)
+        let request =
+            ProviderRequest::userinfo(self.connection, self.provider, &tokens.access_token)?;
+        identity::read(&outbound::send(&request, OTHER_TIME).await, &self.connection.identity)
     }
 }
 
 fn refused(failure: &Failure) -> Denied {
-    let (denied, reason) = match failure {
-        Failure::Refused => (Denied::CodeRefused, "refused"),
-        Failure::Misconfigured(code) => (Denied::ProviderMisconfigured, code.as_str()),
-        Failure::Unavailable { .. } => (Denied::ProviderUnavailable, "unavailable"),
-        Failure::Ambiguous => (Denied::ProviderUnavailable, "ambiguous"),
-        Failure::OtherUser => (Denied::Identity, "other_user"),
-    };
-    log::event(&Event::new("code_not_redeemed", reason));
-    denied
+    log::event(&Event::new("code_not_redeemed", failure.word()));
+    match failure {
+        Failure::Refused(_) | Failure::Consent(_) => Denied::CodeRefused,
+        Failure::Misconfigured(_) => Denied::ProviderMisconfigured,
+        Failure::Unavailable { .. } | Failure::Ambiguous => Denied::ProviderUnavailable,
+        Failure::OtherUser => Denied::Identity,
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use super::vault::{Inner, Open, revoke_job};
+use super::vault::{Inner, Open};
+use super::vault_revoke::revoke_job;
 use super::vault_store::NewToken;
 use crate::edge::objects::Trouble;
 use crate::edge::outbound::{self, TOKEN_TIME};
@@ -10,13 +11,13 @@ use crate::edge::providers::{self, NoProvider};
 use crate::edge::{clock, log};
 use crate::error::Event;
 use crate::ids::AccountId;
-use crate::provider::answer::{self, Failure};
-use crate::provider::endpoints::Provider;
+use crate::provider::answer;
+use crate::provider::errors::Failure;
 use crate::provider::request;
 use crate::seal::SealError;
 use crate::secret::Secret;
-use crate::vault::jobs::{Job, RECOVER_AFTER};
-use crate::vault::record::{AccessTokenRecord, Account, Grant, Reason, Selector};
+use crate::vault::jobs::{self, Job};
+use crate::vault::record::{self, AccessTokenRecord, Account, Grant, Reason, Selector};
 use crate::vault::refresh::{self, Asked, Fate, Renewal, Settlement};
 use crate::vault::release::Problem;
 
@@ -33,7 +34,7 @@ impl Inner {
         selector: Selector,
     ) -> Result<Option<Problem>, Trouble> {
         // Without its key nothing is tried and nothing changes.
-        match read_refresh_token(open, account) {
+        match read_refresh_token(open, account, selector.kind()) {
             Ok(_) => {}
             Err(NoToken::Corrupt) => {
                 log::event(&Event {
@@ -49,13 +50,14 @@ impl Inner {
             home: open.home.clone(),
             store: open.store.clone(),
         };
-        let (this, id) = (self.clone(), account.clone());
+        let (this, id, kind) = (self.clone(), account.clone(), selector.kind().to_owned());
         let work = || async move {
             if let Err(trouble) = this.renew(&own, &id, &selector).await {
                 log::event(&Event::new("refresh_failed", format!("{trouble:?}")));
             }
         };
-        self.flights.join(&self.state, account.clone(), work).await;
+        let flight = (account.clone(), kind);
+        self.flights.join(&self.state, flight, work).await;
         Ok(None)
     }
 
@@ -63,7 +65,7 @@ impl Inner {
         let connection = open.connection()?;
         let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
         // From here to the request no await but storage's: this is the grant that is renewed.
-        let (grant, token) = match read_refresh_token(open, id) {
+        let (grant, token) = match read_refresh_token(open, id, selector.kind()) {
             Ok(Some(found)) => found,
             Ok(None) | Err(NoToken::Corrupt) => return Ok(()),
             Err(NoToken::Trouble(trouble)) => return Err(trouble),
@@ -71,6 +73,14 @@ impl Inner {
         let contents = open.store.contents()?;
         let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
             return Ok(());
+        };
+        let scopes = selector.scopes(connection, &grant.scopes);
+        let asked = Asked {
+            refresh_token: &token,
+            scopes: scopes.as_deref(),
+            user: account.identity.id.as_deref(),
+            issuer: None,
+            connection,
         };
         let provider = match found {
             Ok(provider) => provider,
@@ -83,30 +93,36 @@ impl Inner {
                 let now = clock::now();
                 let intent = refresh::begin(&grant, &token, now);
                 let begun = Grant { intent: Some(intent), ..grant.clone() };
-                let asked = asked(&token, selector, account, None);
                 let settlement = refresh::settle(&begun, &asked, Err(failure), now);
                 return commit(open, &grant, &token, account, selector, settlement);
             }
         };
-        let request = request::refresh(connection, &provider, &token, selector.scopes())
+        let callback = open.callback();
+        let request = request::refresh(connection, &provider, &callback, &token, scopes.as_deref())
             .ok_or(Trouble::Failed("request"))?;
         let now = clock::now();
         let intent = refresh::begin(&grant, &token, now);
         let grant = Grant { intent: Some(intent), ..grant };
-        let recover = Job::Recover { account: id.clone(), generation: grant.generation };
-        open.store.update_grant(id, &grant)?;
-        open.store.add_job(&recover, now + RECOVER_AFTER)?;
+        let recover = Job::Recover {
+            account: id.clone(),
+            generation: grant.generation,
+            token_kind: selector.kind().to_owned(),
+        };
+        open.store.update_grant(id, selector.kind(), &grant)?;
+        open.store.add_job(&recover, now + jobs::recover_after(connection.reuse_grace))?;
         self.schedule(open).await?;
         // The platform holds the request back until the intent is durable.
         let received = outbound::send(&request, TOKEN_TIME).await;
         let now = clock::now();
-        let asked = Asked {
-            default_expires_in: connection.default_expires_in,
-            ..asked(&token, selector, account, Some(&provider))
-        };
-        let answer = answer::read(&received, &connection.scope_separator, now)
+        let asked = Asked { issuer: provider.open_id.as_deref(), ..asked };
+        let answer = answer::renewed(&received, connection, now)
             .and_then(|tokens| refresh::of_same_user(&asked, tokens));
-        log_failure(open, id, answer.as_ref().err());
+        if let Err(failure) = &answer {
+            log_failure(open, id, failure);
+            if let Failure::Consent(_) = failure {
+                self.refused.borrow_mut().insert((id.clone(), selector.clone()), now);
+            }
+        }
         let settlement = refresh::settle(&grant, &asked, answer, now);
         open.store.drop_jobs(|job| *job == recover)?;
         commit(open, &grant, &token, account, selector, settlement)?;
@@ -127,32 +143,22 @@ impl From<Trouble> for NoToken {
 }
 
 /// The grant and its refresh token. `None` if there is nothing to refresh with.
-fn read_refresh_token(open: &Open, id: &AccountId) -> Result<Option<(Grant, Secret)>, NoToken> {
-    let Some(sealed) = open.store.grant(id)? else {
+fn read_refresh_token(
+    open: &Open,
+    id: &AccountId,
+    kind: &str,
+) -> Result<Option<(Grant, Secret)>, NoToken> {
+    let Some(sealed) = open.store.grant(id, kind)? else {
         return Ok(None);
     };
     let Some(envelope) = sealed.envelope else {
         return Ok(None);
     };
-    match open.open(id, "refresh_token", sealed.record.generation, &envelope) {
+    let field = record::field("refresh_token", kind);
+    match open.open(id, &field, sealed.record.generation, &envelope) {
         Ok(token) => Ok(Some((sealed.record, token))),
         Err(SealError::Corrupt) => Err(NoToken::Corrupt),
         Err(error) => Err(NoToken::Trouble(error.into())),
-    }
-}
-
-fn asked<'a>(
-    token: &'a Secret,
-    selector: &'a Selector,
-    account: &'a Account,
-    provider: Option<&'a Provider>,
-) -> Asked<'a> {
-    Asked {
-        refresh_token: token,
-        narrowed: selector.scopes(),
-        user: account.identity.id.as_deref(),
-        issuer: provider.and_then(|provider| provider.open_id.as_deref()),
-        default_expires_in: None,
     }
 }
 
@@ -166,32 +172,34 @@ fn commit(
     settlement: Settlement,
 ) -> Result<(), Trouble> {
     let id = &account.id;
-    let stored = open.store.grant(id)?.map(|sealed| sealed.record);
+    let kind = selector.kind();
+    let stored = open.store.grant(id, kind)?.map(|sealed| sealed.record);
     // A token that does not open is not the one that was sent.
-    let token = read_refresh_token(open, id).ok().flatten().map(|(_, token)| token);
+    let token = read_refresh_token(open, id, kind).ok().flatten().map(|(_, token)| token);
     let fate = refresh::fate(asked, sent, stored.as_ref().map(|grant| (grant, token.as_ref())));
     match (settlement, fate, stored) {
         (Settlement::Renewed(renewal), Fate::Write, _) => {
-            let sealed = seal(open, id, &renewal)?;
+            let sealed = seal(open, id, kind, &renewal)?;
             write(open, id, selector, *renewal, sealed)
         }
         (Settlement::Renewed(renewal), Fate::KeepToken, Some(stored)) => {
             let grant = Grant { generation: stored.generation + 1, ..stored };
-            let sealed =
-                open.seal(id, "refresh_token", grant.generation, &renewal.refresh_token)?;
-            open.store.put_grant(id, &grant, Some(sealed))
+            let field = record::field("refresh_token", kind);
+            let sealed = open.seal(id, &field, grant.generation, &renewal.refresh_token)?;
+            open.store.put_grant(id, kind, &grant, Some(sealed))
         }
         (Settlement::Renewed(renewal), Fate::Revoke, _) => {
-            let sealed = seal(open, id, &renewal)?;
+            let sealed = seal(open, id, kind, &renewal)?;
             let (generation, now) = (renewal.grant.generation, clock::now());
-            for (field, envelope) in ["refresh_token", "access_token"].into_iter().zip(sealed) {
-                open.store.add_job(&revoke_job(account, field, generation, envelope), now)?;
+            for (column, envelope) in ["refresh_token", "access_token"].into_iter().zip(sealed) {
+                let field = record::field(column, kind);
+                open.store.add_job(&revoke_job(account, &field, generation, envelope), now)?;
             }
             Ok(())
         }
-        (Settlement::Kept { grant }, Fate::Write, _) => open.store.update_grant(id, &grant),
+        (Settlement::Kept { grant }, Fate::Write, _) => open.store.update_grant(id, kind, &grant),
         (Settlement::Ended { state, grant }, Fate::Write, _) => {
-            open.store.update_grant(id, &grant)?;
+            open.store.update_grant(id, kind, &grant)?;
             log::event(&Event {
                 connection: Some(open.home.connection.clone()),
                 ..Event::new("reconnect_required", format!("{id}: {}", state.column()))
@@ -203,11 +211,19 @@ fn commit(
 }
 
 /// Envelopes of the refresh token and the access token.
-fn seal(open: &Open, id: &AccountId, renewal: &Renewal) -> Result<[Vec<u8>; 2], Trouble> {
+fn seal(
+    open: &Open,
+    id: &AccountId,
+    kind: &str,
+    renewal: &Renewal,
+) -> Result<[Vec<u8>; 2], Trouble> {
     let generation = renewal.grant.generation;
+    let seal = |column: &str, token: &Secret| {
+        open.seal(id, &record::field(column, kind), generation, token)
+    };
     Ok([
-        open.seal(id, "refresh_token", generation, &renewal.refresh_token)?,
-        open.seal(id, "access_token", generation, &renewal.access_token)?,
+        seal("refresh_token", &renewal.refresh_token)?,
+        seal("access_token", &renewal.access_token)?,
     ])
 }
 
@@ -218,7 +234,7 @@ fn write(
     renewal: Renewal,
     [refresh_token, access_token]: [Vec<u8>; 2],
 ) -> Result<(), Trouble> {
-    open.store.put_grant(id, &renewal.grant, Some(refresh_token))?;
+    open.store.put_grant(id, selector.kind(), &renewal.grant, Some(refresh_token))?;
     open.store.put_access_token(NewToken {
         account: id,
         selector,
@@ -232,17 +248,9 @@ fn write(
     })
 }
 
-fn log_failure(open: &Open, id: &AccountId, failure: Option<&Failure>) {
-    let reason = match failure {
-        None => return,
-        Some(Failure::Refused) => "refused",
-        Some(Failure::Misconfigured(code)) => code.as_str(),
-        Some(Failure::Unavailable { .. }) => "unavailable",
-        Some(Failure::Ambiguous) => "ambiguous",
-        Some(Failure::OtherUser) => "other_user",
-    };
+fn log_failure(open: &Open, id: &AccountId, failure: &Failure) {
     log::event(&Event {
         connection: Some(open.home.connection.clone()),
-        ..Event::new("refresh_refused", format!("{id}: {reason}"))
+        ..Event::new("refresh_refused", format!("{id}: {}", failure.word()))
     });
 }

@@ -1,6 +1,7 @@
 //! `Vault`: one user's accounts at one connection.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,21 +13,18 @@ use worker::{Env, State};
 use zeroize::Zeroizing;
 
 use super::detached::Flights;
-use super::vault_store::{NewToken, Sealed, VaultStore};
+use super::vault_keep;
+use super::vault_store::{Sealed, VaultStore};
 use crate::config::{Config, Connection, GrantType};
 use crate::edge::objects::{self, Trouble};
 use crate::edge::{clock, configuration, log};
-use crate::encoding;
 use crate::error::Event;
 use crate::ids::{AccountId, UserId};
-use crate::jwt::id_token::Identity;
-use crate::message::vault::{Act, Answer, Ask, Store};
+use crate::message::vault::{Act, Answer, Ask};
 use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::jobs::Job;
-use crate::vault::record::{
-    AccessTokenRecord, Account, AccountState, AccountView, Grant, Selector,
-};
+use crate::time::UnixSeconds;
+use crate::vault::record::{self, Account, AccountView, Grant, Selector};
 use crate::vault::release::{self, Problem, Step, Want};
 
 /// When jobs that could not be looked at are tried again.
@@ -46,7 +44,9 @@ pub(super) struct Inner {
     pub(super) env: Env,
     pub(super) store: Rc<VaultStore>,
     home: RefCell<Option<Rc<Home>>>,
-    pub(super) flights: Rc<Flights<AccountId>>,
+    pub(super) flights: Rc<Flights<(AccountId, String)>>,
+    /// Tokens that the provider would not make for want of consent, and when it said so.
+    pub(super) refused: RefCell<HashMap<(AccountId, Selector), UnixSeconds>>,
 }
 
 #[wasm_bindgen]
@@ -64,6 +64,7 @@ impl Vault {
                 store,
                 home: RefCell::default(),
                 flights: Rc::default(),
+                refused: RefCell::default(),
             }),
         }
     }
@@ -115,6 +116,11 @@ impl Open {
             .connections
             .get(&self.home.connection)
             .ok_or(Trouble::Failed("connection is not configured any more"))
+    }
+
+    /// The redirect URI of the connection.
+    pub(super) fn callback(&self) -> String {
+        self.config.public_url.callback(&self.home.connection)
     }
 
     fn place<'a>(&'a self, account: &'a AccountId, field: &'a str, generation: u64) -> Place<'a> {
@@ -170,12 +176,19 @@ impl Inner {
     async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
         let open = self.open(ask.user, ask.connection)?;
         match ask.act {
-            Act::Exchange { grant, login_hint, scopes, exact } => {
-                self.exchange(&open, grant, &Want { login_hint, scopes, exact }).await
+            Act::Exchange { grant, login_hint, scopes, exact, kind } => {
+                self.exchange(&open, grant, &Want { login_hint, scopes, exact, kind }).await
             }
-            Act::Store(store) => keep(&open, store),
+            Act::Store(store) => {
+                self.refused.take();
+                vault_keep::keep(&open, store)
+            }
             Act::Accounts => accounts(&open),
-            Act::Delete { account } => self.delete(&open, &account).await,
+            Act::Delete { account, shared, tell } => {
+                let removed = self.delete(&open, &account, shared).await?;
+                let gone = removed.is_some();
+                Ok(if tell { Answer::Removed(removed) } else { Answer::Deleted(gone) })
+            }
         }
     }
 
@@ -186,9 +199,10 @@ impl Inner {
         want: &Want,
     ) -> Result<Answer, Trouble> {
         for _ in 0..LOOKS {
-            match look(open, want)? {
-                Look::Serve { access_token, scopes, expires_in } => {
-                    return Ok(Answer::Token { grant, access_token, scopes, expires_in });
+            let looked = look(open, want, &self.refused.borrow())?;
+            match looked {
+                Look::Serve { access_token, scopes, expires_in, extra } => {
+                    return Ok(Answer::Token { grant, access_token, scopes, expires_in, extra });
                 }
                 Look::Stop(problem) => return Ok(Answer::Problem(problem)),
                 Look::Refresh(account, selector) => {
@@ -200,71 +214,43 @@ impl Inner {
         }
         Ok(Answer::Problem(Problem::Unavailable { retry_after: 2 }))
     }
-
-    async fn delete(&self, open: &Open, id: &AccountId) -> Result<Answer, Trouble> {
-        let store = &open.store;
-        let contents = store.contents()?;
-        let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
-            return Ok(Answer::Deleted(false));
-        };
-        let now = clock::now();
-        // The refresh token first: at most providers its end is the grant's (RFC 7009 §2.1).
-        if let Some(Sealed { record, envelope: Some(envelope) }) = store.grant(id)? {
-            store
-                .add_job(&revoke_job(account, "refresh_token", record.generation, envelope), now)?;
-        }
-        for token in contents.access_tokens(id) {
-            if let Some(envelope) = token.envelope.clone() {
-                let generation = token.record.generation;
-                store.add_job(&revoke_job(account, "access_token", generation, envelope), now)?;
-            }
-        }
-        store.drop_account(id)?;
-        self.schedule(open).await?;
-        Ok(Answer::Deleted(true))
-    }
-}
-
-/// A job to revoke a token that is already sealed.
-pub(super) fn revoke_job(
-    account: &Account,
-    field: &str,
-    generation: u64,
-    envelope: Vec<u8>,
-) -> Job {
-    Job::Revoke {
-        account: account.id.clone(),
-        field: field.to_owned(),
-        generation,
-        envelope: encoding::base64url(envelope),
-        attempt: 0,
-        user: account.identity.id.clone(),
-    }
 }
 
 enum Look {
-    Serve { access_token: Secret, scopes: Vec<String>, expires_in: i64 },
+    Serve {
+        access_token: Secret,
+        scopes: Vec<String>,
+        expires_in: i64,
+        extra: BTreeMap<String, String>,
+    },
     Stop(Problem),
     Refresh(AccountId, Selector),
 }
 
 /// Reads what is stored and decides, without an await.
-fn look(open: &Open, want: &Want) -> Result<Look, Trouble> {
+fn look(
+    open: &Open,
+    want: &Want,
+    refused: &HashMap<(AccountId, Selector), UnixSeconds>,
+) -> Result<Look, Trouble> {
     let contents = open.store.contents()?;
     let account = match release::pick(&contents.accounts, want.login_hint.as_deref()) {
         Ok(account) => account,
         Err(none) => return Ok(Look::Stop(none)),
     };
-    let grant = &contents.grant(&account.id).ok_or(Trouble::Failed("no_grant"))?.record;
-    let can_narrow = open.connection()?.down_scoping;
-    let selector = match release::select(&grant.scopes, want, can_narrow) {
+    let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, &want.kind) else {
+        return Ok(Look::Stop(Problem::NoSuchKind));
+    };
+    let connection = open.connection()?;
+    let selector = match release::select(connection, &grant.scopes, want) {
         Ok(selector) => selector,
         Err(none) => return Ok(Look::Stop(none)),
     };
+    let field = record::field("access_token", &want.kind);
     // A token that does not open counts as none: its grant may give another.
     let token = match contents.access_token(&account.id, &selector) {
         Some(Sealed { record, envelope: Some(envelope) }) => {
-            match open.open(&account.id, "access_token", record.generation, envelope) {
+            match open.open(&account.id, &field, record.generation, envelope) {
                 Ok(text) => Some((record, text)),
                 Err(SealError::Corrupt) => None,
                 Err(error) => return Err(error.into()),
@@ -272,86 +258,44 @@ fn look(open: &Open, want: &Want) -> Result<Look, Trouble> {
         }
         _ => None,
     };
+    let now = clock::now();
     let record = token.as_ref().map(|(record, _)| *record);
-    Ok(match (release::decide(account, grant, record, clock::now()), token) {
-        (Step::Serve { expires_in }, Some((record, access_token))) => {
-            Look::Serve { access_token, scopes: record.scopes.clone(), expires_in }
+    let ahead = !connection.refresh_ends_access_token;
+    let step = release::decide(account, grant, record, ahead, now);
+    Ok(match (step, token) {
+        (Step::Serve { expires_in }, Some((record, access_token))) => Look::Serve {
+            access_token,
+            scopes: record.scopes.clone(),
+            expires_in,
+            extra: account.extra.clone(),
+        },
+        (Step::Stop(problem), _) => Look::Stop(problem),
+        _ => {
+            let key = (account.id.clone(), selector);
+            if release::consent_is_missing(refused.get(&key).copied(), now) {
+                return Ok(Look::Stop(Problem::MissingScopes { missing: want.scopes.clone() }));
+            }
+            let (account, selector) = key;
+            Look::Refresh(account, selector)
         }
-        (Step::Stop(stop), _) => Look::Stop(stop),
-        _ => Look::Refresh(account.id.clone(), selector),
     })
 }
 
 fn accounts(open: &Open) -> Result<Answer, Trouble> {
     let contents = open.store.contents()?;
     let views = contents.accounts.iter().map(|account| {
-        let scopes = contents.grant(&account.id).map(|grant| grant.record.scopes.clone());
-        view(account, scopes.unwrap_or_default())
+        let grant = contents.grant(&account.id, "").map(|grant| &grant.record);
+        view(account, grant)
     });
     Ok(Answer::Accounts(views.collect()))
 }
 
-fn view(account: &Account, scopes: Vec<String>) -> AccountView {
-    AccountView { id: account.id.clone(), scopes, created_at: account.created_at }
-}
-
-/// Keeps a grant that was just connected. The same provider user connecting again renews the
-/// account it has.
-fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
-    open.store.create(&open.home.user, &open.home.connection)?;
-    let identity = Identity { id: new.provider_user, email: new.email, name: new.name };
-    let contents = open.store.contents()?;
-    let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
-    let old = known.and_then(|account| contents.grant(&account.id));
-    let account = Account {
-        id: known.map_or(new.account, |account| account.id.clone()),
-        identity,
-        state: AccountState::Active,
-        created_at: known.map_or(new.issued_at, |account| account.created_at),
-    };
-    let generation = old.map_or(1, |grant| grant.record.generation + 1);
-    let refresh_token = match new.refresh_token {
-        Some(token) => Some(token),
-        // Some providers give one only at the first consent. What we have is still good.
-        None => old.map_or(Ok(None), |old| still_good(open, &account.id, old))?,
-    };
-    let sealed_refresh = match &refresh_token {
-        Some(token) => Some(open.seal(&account.id, "refresh_token", generation, token)?),
-        None => None,
-    };
-    let envelope = open.seal(&account.id, "access_token", generation, &new.access_token)?;
-    let grant = Grant::new(generation, sealed_refresh.is_some(), new.scopes.clone());
-    // One write from here on.
-    open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref()))?;
-    open.store.put_account(&account)?;
-    open.store.put_grant(&account.id, &grant, sealed_refresh)?;
-    open.store.drop_access_tokens(&account.id)?;
-    open.store.put_access_token(NewToken {
-        account: &account.id,
-        selector: &Selector::default(),
-        record: AccessTokenRecord {
-            generation,
-            scopes: new.scopes.clone(),
-            issued_at: new.issued_at,
-            expires_at: new.expires_at,
-        },
-        envelope,
-    })?;
-    Ok(Answer::Stored(view(&account, new.scopes)))
-}
-
-/// The refresh token an account had before it was connected again.
-fn still_good(
-    open: &Open,
-    account: &AccountId,
-    old: &Sealed<Grant>,
-) -> Result<Option<Secret>, Trouble> {
-    let Some(envelope) = &old.envelope else {
-        return Ok(None);
-    };
-    match open.open(account, "refresh_token", old.record.generation, envelope) {
-        Ok(token) => Ok(Some(token)),
-        Err(SealError::Corrupt) => Ok(None),
-        Err(error) => Err(error.into()),
+pub(super) fn view(account: &Account, grant: Option<&Grant>) -> AccountView {
+    AccountView {
+        id: account.id.clone(),
+        scopes: grant.map(|grant| grant.scopes.clone()).unwrap_or_default(),
+        created_at: account.created_at,
+        expires_at: grant.and_then(|grant| grant.expires_at),
+        extra: account.extra.clone(),
     }
 }

@@ -1,7 +1,7 @@
 //! The rows of a vault.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use worker::{SqlStorage, SqlStorageValue};
@@ -37,11 +37,13 @@ pub struct NewToken<'a> {
 pub struct Contents {
     /// All accounts, the oldest first.
     pub accounts: Vec<Account>,
-    grants: HashMap<AccountId, Sealed<Grant>>,
+    /// By account and kind.
+    grants: HashMap<(AccountId, String), Sealed<Grant>>,
     tokens: Vec<StoredToken>,
 }
 
-struct StoredToken {
+/// A row of `access_token`.
+pub struct StoredToken {
     account: AccountId,
     /// [`Selector::column`].
     selector: String,
@@ -49,9 +51,17 @@ struct StoredToken {
 }
 
 impl Contents {
-    /// An account's grant.
-    pub fn grant(&self, account: &AccountId) -> Option<&Sealed<Grant>> {
-        self.grants.get(account)
+    /// An account's grant of this kind; empty for its own.
+    pub fn grant(&self, account: &AccountId, kind: &str) -> Option<&Sealed<Grant>> {
+        self.grants.get(&(account.clone(), kind.to_owned()))
+    }
+
+    /// An account's grants with their kinds, its own first.
+    pub fn grants(&self, account: &AccountId) -> BTreeMap<&str, &Sealed<Grant>> {
+        let mut grants = BTreeMap::new();
+        let own = self.grants.iter().filter(|((of, _), _)| of == account);
+        grants.extend(own.map(|((_, kind), grant)| (kind.as_str(), grant)));
+        grants
     }
 
     /// One of an account's access tokens.
@@ -66,13 +76,13 @@ impl Contents {
         found.map(|one| &one.token)
     }
 
-    /// All access tokens of an account.
+    /// All access tokens of an account with their kinds.
     pub fn access_tokens(
         &self,
         account: &AccountId,
-    ) -> impl Iterator<Item = &Sealed<AccessTokenRecord>> {
+    ) -> impl Iterator<Item = (String, &Sealed<AccessTokenRecord>)> {
         let tokens = self.tokens.iter().filter(move |one| one.account == *account);
-        tokens.map(|one| &one.token)
+        tokens.map(|one| (Selector::kind_in(&one.selector), &one.token))
     }
 }
 
@@ -105,9 +115,9 @@ impl VaultStore {
         if !self.exists()? {
             return Ok(Contents::default());
         }
-        let accounts =
-            "SELECT id, provider_user, email, name, state, created_at FROM account ORDER BY seq";
-        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault FROM \"grant\"";
+        self.migrate()?;
+        let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
+        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at FROM \"grant\"";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         Ok(Contents {
             accounts: self
@@ -120,12 +130,28 @@ impl VaultStore {
         })
     }
 
+    /// Brings tables of an earlier version up to date.
+    fn migrate(&self) -> Result<(), Trouble> {
+        let rows = self.read("SELECT schema FROM owner WHERE id = 1")?;
+        let version =
+            rows.into_iter().next().map_or(Ok(schema::VERSION), |mut row| row.integer())?;
+        if version == 1 {
+            for statement in schema::FROM_1 {
+                sql::run(&self.storage, statement, vec![])?;
+            }
+        }
+        Ok(())
+    }
+
     fn exists(&self) -> Result<bool, Trouble> {
         sql::has_table(&self.storage, "owner")
     }
 
     /// Makes the tables and remembers whose vault this is.
     pub fn create(&self, user: &UserId, connection: &str) -> Result<(), Trouble> {
+        if self.exists()? {
+            return self.migrate();
+        }
         for statement in schema::CREATE {
             self.write(statement, vec![])?;
         }
@@ -154,7 +180,7 @@ impl VaultStore {
 
     /// Adds an account, or renews what is known of it.
     pub fn put_account(&self, account: &Account) -> Result<(), Trouble> {
-        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, state = excluded.state";
+        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
         let row = vec![
             account.id.as_str().into(),
             account.identity.id.clone().into(),
@@ -162,6 +188,7 @@ impl VaultStore {
             account.identity.name.clone().into(),
             account.state.column().into(),
             sql::integer(account.created_at)?,
+            serde_json::to_string(&account.extra).ok().into(),
         ];
         self.write(upsert, row).map(drop)
     }
@@ -172,19 +199,20 @@ impl VaultStore {
         self.write(update, vec![state.column().into(), account.as_str().into()]).map(drop)
     }
 
-    /// An account's grant.
-    pub fn grant(&self, account: &AccountId) -> Result<Option<Sealed<Grant>>, Trouble> {
-        Ok(self.contents()?.grant(account).cloned())
+    /// An account's grant of this kind.
+    pub fn grant(&self, account: &AccountId, kind: &str) -> Result<Option<Sealed<Grant>>, Trouble> {
+        Ok(self.contents()?.grant(account, kind).cloned())
     }
 
     /// Writes a grant with its refresh token.
     pub fn put_grant(
         &self,
         account: &AccountId,
+        kind: &str,
         grant: &Grant,
         envelope: Option<Vec<u8>>,
     ) -> Result<(), Trouble> {
-        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = vec![
             account.as_str().into(),
             sql::integer(generation_column(grant.generation)?)?,
@@ -194,19 +222,27 @@ impl VaultStore {
             sql::optional_integer(grant.retry_at)?,
             sql::integer(i64::from(grant.failures))?,
             grant.fault.clone().into(),
+            kind.into(),
+            sql::optional_integer(grant.expires_at)?,
         ];
         self.write(upsert, row).map(drop)
     }
 
     /// Writes what changes about a grant while its refresh token stays.
-    pub fn update_grant(&self, account: &AccountId, grant: &Grant) -> Result<(), Trouble> {
-        let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ? WHERE account = ?";
+    pub fn update_grant(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        grant: &Grant,
+    ) -> Result<(), Trouble> {
+        let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ? WHERE account = ? AND kind = ?";
         let row = vec![
             intent_column(grant).into(),
             sql::optional_integer(grant.retry_at)?,
             sql::integer(i64::from(grant.failures))?,
             grant.fault.clone().into(),
             account.as_str().into(),
+            kind.into(),
         ];
         self.write(update, row).map(drop)
     }
@@ -226,6 +262,12 @@ impl VaultStore {
         self.write(upsert, row).map(drop)
     }
 
+    /// Forgets an account's grants.
+    pub fn drop_grants(&self, account: &AccountId) -> Result<(), Trouble> {
+        let delete = "DELETE FROM \"grant\" WHERE account = ?";
+        self.write(delete, vec![account.as_str().into()]).map(drop)
+    }
+
     /// Forgets an account's access tokens.
     pub fn drop_access_tokens(&self, account: &AccountId) -> Result<(), Trouble> {
         let delete = "DELETE FROM access_token WHERE account = ?";
@@ -235,15 +277,16 @@ impl VaultStore {
     /// Forgets an account with everything.
     pub fn drop_account(&self, account: &AccountId) -> Result<(), Trouble> {
         self.drop_access_tokens(account)?;
-        self.write("DELETE FROM \"grant\" WHERE account = ?", vec![account.as_str().into()])?;
+        self.drop_grants(account)?;
         self.write("DELETE FROM account WHERE id = ?", vec![account.as_str().into()]).map(drop)
     }
 
-    /// Adds a job.
-    pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<(), Trouble> {
-        let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?)";
+    /// Adds a job and gives its id.
+    pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<i64, Trouble> {
+        let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?) RETURNING id";
         let row = vec![sql::integer(due)?, job.kind().into(), payload(job)?.into()];
-        self.write(insert, row).map(drop)
+        let rows = self.write(insert, row)?;
+        rows.into_iter().next().map_or(Err(Trouble::Failed("job")), |mut row| row.integer())
     }
 
     /// Takes back the jobs that this picks.
@@ -302,6 +345,7 @@ fn read_account(mut row: Row) -> Result<Account, Trouble> {
         },
         state: AccountState::from_column(&row.text()?),
         created_at: row.integer()?,
+        extra: row.optional_text()?.and_then(|json| json::own(&json).ok()).unwrap_or_default(),
     })
 }
 
@@ -309,13 +353,15 @@ fn read_id(row: &mut Row) -> Result<AccountId, Trouble> {
     AccountId::parse(&row.text()?).ok_or(Trouble::Failed("account_id"))
 }
 
-fn read_grant(mut row: Row) -> Result<(AccountId, Sealed<Grant>), Trouble> {
+type Keyed<T> = ((AccountId, String), Sealed<T>);
+
+fn read_grant(mut row: Row) -> Result<Keyed<Grant>, Trouble> {
     let account = read_id(&mut row)?;
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
     let scopes = crate::text::scopes(&row.text()?);
     let intent = row.optional_text()?.and_then(|json| json::own(&json).ok());
-    let record = Grant {
+    let mut record = Grant {
         generation,
         has_refresh_token: envelope.is_some(),
         scopes,
@@ -323,8 +369,11 @@ fn read_grant(mut row: Row) -> Result<(AccountId, Sealed<Grant>), Trouble> {
         retry_at: row.optional_integer()?,
         failures: u32::try_from(row.integer()?).unwrap_or(u32::MAX),
         fault: row.optional_text()?,
+        expires_at: None,
     };
-    Ok((account, Sealed { record, envelope }))
+    let kind = row.text()?;
+    record.expires_at = row.optional_integer()?;
+    Ok(((account, kind), Sealed { record, envelope }))
 }
 
 fn read_token(mut row: Row) -> Result<StoredToken, Trouble> {

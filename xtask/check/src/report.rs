@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use edge_token_vault::config::{Authentication, Config, Connection, Protocol};
+use edge_token_vault::provider::dialect::{Blast, IdentitySource, Rotation};
 use serde_json::{Value, json};
 
 /// Everything that can be said without asking anybody.
@@ -17,19 +18,15 @@ pub(crate) fn text(config: &Config) -> String {
         let _ = writeln!(out, "  signed with {}", algorithms.join(", "));
     }
     for (name, connection) in &config.connections {
-        let _ = writeln!(out, "\nConnection {name}");
+        let _ = writeln!(out, "\nConnection {name} ({})", connection.strategy);
         let _ = writeln!(out, "  redirect URI to register: {}", url.callback(name));
         if connection.client_secret.is_some() {
             let _ = writeln!(out, "  needs PROVIDER_SECRETS.{name}");
         }
         let _ = writeln!(out, "  {}", renewal(connection));
-        if let Protocol::OAuth2(endpoints) = &connection.protocol {
-            if endpoints.userinfo.is_none() {
-                out.push_str("  one account per user: there is no userinfo_endpoint\n");
-            }
-            if endpoints.revocation_endpoint.is_none() {
-                out.push_str("  a deleted account stays valid at the provider: there is no revocation_endpoint\n");
-            }
+        let _ = writeln!(out, "  {}", revocation(connection));
+        if let Some(one) = accounts(connection) {
+            let _ = writeln!(out, "  {one}");
         }
     }
     for (id, client) in &config.clients {
@@ -44,23 +41,62 @@ pub(crate) fn text(config: &Config) -> String {
 }
 
 /// What will happen when a token ends.
-fn renewal(connection: &Connection) -> &'static str {
+fn renewal(connection: &Connection) -> String {
     let asks = |scope: &str| {
         connection.scopes.iter().chain(&connection.required_scopes).any(|asked| asked == scope)
     };
     let offline = connection.authorization_params.get("access_type").map(String::as_str);
-    match connection.protocol {
-        Protocol::OAuth2(_) => {
-            "renewed if the provider gives a refresh token, else served to its end"
+    let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
+    if open_id && !asks("offline_access") && offline != Some("offline") {
+        return "does not ask for a refresh token (scope offline_access, or what the provider wants \
+                instead): users may have to connect again when a token ends"
+            .to_owned();
+    }
+    let old = match connection.rotation {
+        Rotation::None => "a refresh leaves the refresh token as it is",
+        Rotation::SingleUse => "each refresh brings a new refresh token and ends the old one",
+        Rotation::OldStaysValid => "each refresh brings a new refresh token; the old one goes on",
+        Rotation::Periodic | Rotation::Sometimes => "some refreshes bring a new refresh token",
+        Rotation::PerApp => "whether a refresh ends the refresh token is set at the provider",
+        Rotation::Unknown => "a refresh is taken to end the refresh token: nobody says otherwise",
+    };
+    let grace = match connection.reuse_grace {
+        Some(seconds) => format!(", which is taken once more for {seconds} s"),
+        None => String::new(),
+    };
+    let ahead = if connection.refresh_ends_access_token {
+        ". It also ends the access token: none is made before it is due"
+    } else {
+        ""
+    };
+    format!("renewed if the provider gives a refresh token; {old}{grace}{ahead}")
+}
+
+/// What will happen when an account is deleted.
+fn revocation(connection: &Connection) -> &'static str {
+    let found = matches!(connection.protocol, Protocol::OpenId { .. });
+    match (&connection.endpoints.revocation_endpoint, connection.revocation.blast) {
+        (None, _) if !found => {
+            "a deleted account stays valid at the provider: there is no revocation_endpoint"
         }
-        Protocol::OpenId { .. } if asks("offline_access") || offline == Some("offline") => {
-            "asks for a refresh token, so that tokens are renewed"
+        (_, Blast::App) => {
+            "a deleted account stays valid at the provider: revoking would end other users' too"
         }
-        Protocol::OpenId { .. } => {
-            "does not ask for a refresh token (scope offline_access, or what the provider wants \
-             instead): users may have to connect again when a token ends"
+        (_, Blast::Token) => "a deleted account's tokens are revoked at the provider",
+        (_, Blast::Grant) => {
+            "a deleted account's tokens are revoked at the provider, unless another user of the \
+             vault has the same account there"
         }
     }
+}
+
+/// Where accounts of one user cannot be told apart.
+fn accounts(connection: &Connection) -> Option<&'static str> {
+    let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
+    let told = open_id
+        || connection.identity.from == Some(IdentitySource::Answer)
+        || connection.endpoints.userinfo_endpoint.is_some();
+    (!told).then_some("one account per user: there is no userinfo_endpoint")
 }
 
 fn list(items: &[String]) -> String {
@@ -81,8 +117,11 @@ pub(crate) fn questions(config: &Config) -> Value {
         json!({"issuer": issuer.issuer, "jwks_uri": issuer.jwks_uri, "algorithms": algorithms})
     });
     let connections = config.connections.iter().map(|(name, connection)| match &connection.protocol {
-        Protocol::OpenId { issuer } => json!({"name": name, "issuer": issuer}),
-        Protocol::OAuth2(endpoints) => {
+        Protocol::OpenId { issuer, pattern } => {
+            json!({"name": name, "issuer": issuer, "pattern": pattern})
+        }
+        Protocol::OAuth2 => {
+            let endpoints = &connection.endpoints;
             json!({"name": name, "endpoints": [endpoints.authorization_endpoint, endpoints.token_endpoint]})
         }
     });
@@ -103,9 +142,11 @@ mod tests {
             issuer = "https://login.example.com"
             algorithms = ["ES256"]
             [vars.CONNECTIONS.calendar]
+            kind = "oidc"
             issuer = "https://accounts.example.com"
             client_id = "1"
             [vars.CONNECTIONS.code]
+            kind = "oauth2"
             authorization_endpoint = "https://code.example.com/a"
             token_endpoint = "https://code.example.com/t"
             client_id = "2"

@@ -66,9 +66,11 @@ mod tests {
         [vars]
         PUBLIC_URL = "https://vault.example.com"
         [vars.CONNECTIONS.a]
+        kind = "oidc"
         issuer = "https://a.example.com"
         client_id = "1"
         [vars.CONNECTIONS_2.b]
+        kind = "oidc"
         issuer = "https://b.example.com"
         client_id = "2"
         client_authentication = "none"

@@ -1,0 +1,123 @@
+//! Turns the catalogue of providers (`src/provider/catalogue/*.toml`) into constants: for each entry
+//! the facts as JSON, without their sources. A fact without a source is replaced by the one that can
+//! harm nobody.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::{env, fs};
+
+use toml::{Table, Value};
+
+/// Facts that end or widen something: while nobody can be cited for one, it is left out, and the
+/// default, which can harm nobody, holds.
+const CAUTIOUS: [&str; 7] = [
+    "down_scoping",
+    "errors.permanent",
+    "incremental_consent",
+    "refresh_token_lifetime",
+    "revocation.blast",
+    "revocation.gone",
+    "rotation",
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let directory = "src/provider/catalogue";
+    println!("cargo:rerun-if-changed={directory}");
+    let mut files = Vec::new();
+    for file in fs::read_dir(directory)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let mut out = String::from("&[\n");
+    for path in files {
+        let id = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
+        let json = entry(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        writeln!(out, "    ({id:?}, {json:?}),")?;
+    }
+    out.push(']');
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("catalogue.rs"), out)?;
+    Ok(())
+}
+
+/// An entry's facts.
+fn entry(path: &Path) -> Result<String, Box<dyn Error>> {
+    let mut table: Table = toml::from_str(&fs::read_to_string(path)?)?;
+    let Some(Value::Table(sources)) = table.remove("sources") else {
+        return Err("[sources] is missing".into());
+    };
+    for text in ["name", "notes"] {
+        table.remove(text);
+    }
+    for field in CAUTIOUS {
+        if !is_cited(&sources, field) {
+            remove(&mut table, field);
+        }
+    }
+    Ok(json(&Value::Table(table)))
+}
+
+/// Whether an address stands for a field, or for the table it stands in: `[sources]` holds lists of
+/// fields by address, and those without under `unverified`.
+fn is_cited(sources: &Table, field: &str) -> bool {
+    let stands_for = |source: &str, name: &str| {
+        let names = sources.get(source).and_then(Value::as_array);
+        names.is_some_and(|names| names.iter().any(|one| one.as_str() == Some(name)))
+    };
+    let cited = |name: &str| {
+        let mut addresses = sources.keys().filter(|source| source.starts_with("https://"));
+        addresses.any(|source| stands_for(source, name))
+    };
+    let table = field.split_once('.').map_or(field, |(table, _)| table);
+    cited(field) || (cited(table) && !stands_for("unverified", field))
+}
+
+fn remove(table: &mut Table, field: &str) {
+    match field.split_once('.') {
+        None => {
+            table.remove(field);
+        }
+        Some((outer, inner)) => {
+            if let Some(Value::Table(inside)) = table.get_mut(outer) {
+                inside.remove(inner);
+            }
+        }
+    }
+}
+
+fn json(value: &Value) -> String {
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(json).collect();
+            format!("[{}]", items.join(","))
+        }
+        Value::Table(table) => {
+            let members: Vec<String> = table
+                .iter()
+                .map(|(name, value)| format!("{}:{}", quoted(name), json(value)))
+                .collect();
+            format!("{{{}}}", members.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A JSON string (RFC 8259 §7).
+fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c < ' ' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}

@@ -1,0 +1,144 @@
+//! Keeping a grant that was just connected.
+
+use super::vault::{Open, view};
+use super::vault_store::{Contents, NewToken, Sealed};
+use crate::edge::clock;
+use crate::edge::objects::Trouble;
+use crate::ids::AccountId;
+use crate::jwt::id_token::Identity;
+use crate::message::vault::{Answer, KindTokens, Store};
+use crate::seal::SealError;
+use crate::secret::Secret;
+use crate::time::UnixSeconds;
+use crate::vault::consent;
+use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant, Selector};
+
+/// Keeps a grant that was just connected. The same provider user connecting again renews the
+/// account it has.
+pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
+    open.store.create(&open.home.user, &open.home.connection)?;
+    let identity = Identity {
+        id: new.provider_user.clone(),
+        email: new.email.clone(),
+        name: new.name.clone(),
+    };
+    let contents = open.store.contents()?;
+    let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
+    if let Some(missing) = lost(open, known, &contents, &new)? {
+        return Ok(Answer::Narrower { missing });
+    }
+    let account = Account {
+        id: known.map_or_else(|| new.account.clone(), |account| account.id.clone()),
+        identity,
+        state: AccountState::Active,
+        created_at: known.map_or(new.issued_at, |account| account.created_at),
+        extra: new.extra.clone(),
+    };
+    let mut sealed = Vec::new();
+    let issued_at = new.issued_at;
+    for (kind, tokens) in consent::by_kind(new) {
+        let old = contents.grant(&account.id, &kind);
+        sealed.push(seal(open, &account.id, &kind, tokens, issued_at, old)?);
+    }
+    // One write from here on.
+    open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref()))?;
+    open.store.put_account(&account)?;
+    open.store.drop_grants(&account.id)?;
+    open.store.drop_access_tokens(&account.id)?;
+    let mut own = None;
+    for Keep { kind, grant, refresh_token, record, access_token } in sealed {
+        open.store.put_grant(&account.id, &kind, &grant, refresh_token)?;
+        open.store.put_access_token(NewToken {
+            account: &account.id,
+            selector: &Selector::new(&kind, "", &[]),
+            record,
+            envelope: access_token,
+        })?;
+        if kind.is_empty() {
+            own = Some(grant);
+        }
+    }
+    Ok(Answer::Stored(view(&account, own.as_ref())))
+}
+
+/// Scopes that a consent would take from an account whose grant lives.
+fn lost(
+    open: &Open,
+    known: Option<&Account>,
+    contents: &Contents,
+    new: &Store,
+) -> Result<Option<Vec<String>>, Trouble> {
+    let Some(account) = known else {
+        return Ok(None);
+    };
+    let Some(grant) = contents.grant(&account.id, "") else {
+        return Ok(None);
+    };
+    let token = contents.access_token(&account.id, &Selector::default()).map(|token| &token.record);
+    let (connection, now) = (open.connection()?, clock::now());
+    let missing = consent::lost(connection, account, &grant.record, token, &new.scopes, now);
+    Ok(Some(missing).filter(|missing| !missing.is_empty()))
+}
+
+/// A grant of one kind, sealed and ready to be written.
+struct Keep {
+    kind: String,
+    grant: Grant,
+    refresh_token: Option<Vec<u8>>,
+    record: AccessTokenRecord,
+    access_token: Vec<u8>,
+}
+
+fn seal(
+    open: &Open,
+    account: &AccountId,
+    kind: &str,
+    new: KindTokens,
+    issued_at: UnixSeconds,
+    old: Option<&Sealed<Grant>>,
+) -> Result<Keep, Trouble> {
+    let generation = old.map_or(1, |grant| grant.record.generation + 1);
+    let field = record::field("refresh_token", kind);
+    let refresh_token = match &new.refresh_token {
+        Some(token) => Some(token.clone()),
+        // Some providers give one only at the first consent. What we have is still good.
+        None => old.map_or(Ok(None), |old| still_good(open, account, &field, old))?,
+    };
+    let sealed = match &refresh_token {
+        Some(token) => Some(open.seal(account, &field, generation, token)?),
+        None => None,
+    };
+    let kept = new.refresh_token.is_none();
+    let expires_at =
+        if kept { old.and_then(|old| old.record.expires_at) } else { new.refresh_token_expires_at };
+    let access = record::field("access_token", kind);
+    Ok(Keep {
+        kind: kind.to_owned(),
+        grant: Grant { expires_at, ..Grant::new(generation, sealed.is_some(), new.scopes.clone()) },
+        refresh_token: sealed,
+        access_token: open.seal(account, &access, generation, &new.access_token)?,
+        record: AccessTokenRecord {
+            generation,
+            scopes: new.scopes,
+            issued_at,
+            expires_at: new.expires_at,
+        },
+    })
+}
+
+/// The refresh token an account had before it was connected again.
+fn still_good(
+    open: &Open,
+    account: &AccountId,
+    field: &str,
+    old: &Sealed<Grant>,
+) -> Result<Option<Secret>, Trouble> {
+    let Some(envelope) = &old.envelope else {
+        return Ok(None);
+    };
+    match open.open(account, field, old.record.generation, envelope) {
+        Ok(token) => Ok(Some(token)),
+        Err(SealError::Corrupt) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

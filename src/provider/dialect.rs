@@ -1,0 +1,336 @@
+//! How a provider speaks, as data: what the catalogue says of each, and what a connection written by
+//! hand can say just as well. `docs/providers.md` explains each field.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// How we prove ourselves at a provider's token endpoint (RFC 6749 §2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthentication {
+    /// HTTP Basic.
+    #[default]
+    ClientSecretBasic,
+    /// In the body.
+    ClientSecretPost,
+    /// HTTP Basic with the secret as user name and no password.
+    SecretAsUsername,
+    /// Not at all: a public client, which PKCE protects.
+    None,
+}
+
+/// Whether the provider takes PKCE with S256 (RFC 7636).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pkce {
+    /// It refuses requests without.
+    Required,
+    /// It takes it, or passes it over.
+    #[default]
+    Supported,
+    /// It refuses requests with it: none is sent.
+    Refused,
+}
+
+/// How the body of a token request is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyFormat {
+    /// As the RFC says.
+    #[default]
+    Form,
+    /// A JSON object of the same members.
+    Json,
+    /// No body.
+    None,
+}
+
+/// An HTTP method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// `GET`.
+    Get,
+    /// `POST`.
+    #[default]
+    Post,
+    /// `DELETE`.
+    Delete,
+}
+
+impl Method {
+    /// As it is sent.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// What a refresh does to the refresh token that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// It goes on.
+    None,
+    /// It is over, and a new one comes.
+    SingleUse,
+    /// A new one comes, and the old one goes on.
+    OldStaysValid,
+    /// A new one comes now and then.
+    Periodic,
+    /// A new one may come.
+    Sometimes,
+    /// As the application is registered.
+    PerApp,
+    /// Nobody says: taken for single use.
+    #[default]
+    Unknown,
+}
+
+impl Rotation {
+    /// Whether a refresh whose answer was lost may have ended the token that was sent.
+    pub fn may_end_the_old(self) -> bool {
+        !matches!(self, Self::None | Self::OldStaysValid)
+    }
+}
+
+/// What a lifetime is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// As the RFC says.
+    #[default]
+    Seconds,
+    /// Sixty seconds.
+    Minutes,
+    /// Thousandths of a second.
+    Milliseconds,
+}
+
+/// What `expires_in: 0` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Zero {
+    /// The token is over.
+    #[default]
+    Over,
+    /// The token does not end.
+    Never,
+}
+
+/// Where things stand in the answer to a token request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AnswerShape {
+    /// Path to the object that holds the tokens; empty for the answer itself.
+    pub path: String,
+    /// The same in the answer to a refresh.
+    pub refresh_path: String,
+    /// Values of `token_type` that are as good as `Bearer`.
+    pub token_types: Vec<String>,
+    /// Member that holds the scopes granted.
+    pub scope_member: String,
+    /// What stands between scopes, beside spaces.
+    pub scope_separator: String,
+    /// Member that holds the access token's life.
+    pub expires_in_member: String,
+    /// What it is counted in.
+    pub expires_in_unit: Unit,
+    /// What zero means there.
+    pub zero_expires_in: Zero,
+    /// Life of an access token whose answer tells none, in seconds; `None`: it is taken to last.
+    pub default_expires_in: Option<i64>,
+    /// Member that holds the refresh token's life.
+    pub refresh_token_expires_in_member: String,
+    /// Life of a refresh token whose answer tells none, in seconds.
+    pub refresh_token_lifetime: Option<i64>,
+    /// Paths of members that applications need and that are no secrets.
+    pub extra: Vec<String>,
+}
+
+/// What errors of the token endpoint mean. Codes are compared as they are with every value found at
+/// `members`; what no list names means what RFC 6749 §5.2 says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ErrorRules {
+    /// Paths at which codes stand. Lists are gone through, numbers are read as text.
+    pub members: Vec<String>,
+    /// The grant is over.
+    pub permanent: Vec<String>,
+    /// Later.
+    pub transient: Vec<String>,
+    /// The operator's to mend.
+    pub misconfigured: Vec<String>,
+    /// The user has not consented to what this request asks for; the grant goes on.
+    pub consent: Vec<String>,
+}
+
+impl Default for ErrorRules {
+    fn default() -> Self {
+        Self {
+            members: vec!["error".to_owned()],
+            permanent: Vec::new(),
+            transient: Vec::new(),
+            misconfigured: Vec::new(),
+            consent: Vec::new(),
+        }
+    }
+}
+
+/// How we prove ourselves where tokens are revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevocationAuthentication {
+    /// As at the token endpoint.
+    #[default]
+    Client,
+    /// HTTP Basic.
+    ClientSecretBasic,
+    /// Id and secret in the body.
+    ClientSecretPost,
+    /// The id alone, in the body.
+    ClientId,
+    /// HTTP Basic with the secret as user name.
+    SecretAsUsername,
+    /// With the access token that is to end.
+    Bearer,
+    /// Not at all.
+    None,
+}
+
+/// Which tokens are sent to be revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RevokedToken {
+    /// The refresh token, then each access token.
+    #[default]
+    Each,
+    /// The refresh token, or the access token where there is none.
+    RefreshToken,
+    /// An access token.
+    AccessToken,
+}
+
+/// What dies with a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blast {
+    /// The token that was sent and what was derived from it.
+    Token,
+    /// All tokens this user gave this application. What nobody says counts as this.
+    #[default]
+    Grant,
+    /// The application's installation, for other users too.
+    App,
+}
+
+/// How tokens are revoked; by default as RFC 7009 says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RevocationRules {
+    /// HTTP method.
+    pub method: Method,
+    /// How we prove ourselves.
+    pub authentication: RevocationAuthentication,
+    /// How the body is written.
+    pub body: BodyFormat,
+    /// Name of the token's parameter; empty if it is not in the body.
+    pub token_parameter: String,
+    /// Whether `token_type_hint` is sent.
+    pub hint: bool,
+    /// More parameters.
+    pub params: BTreeMap<String, String>,
+    /// More headers.
+    pub headers: BTreeMap<String, String>,
+    /// Which tokens.
+    pub token: RevokedToken,
+    /// What dies.
+    pub blast: Blast,
+    /// Error codes that say there is nothing (left) to revoke.
+    pub gone: Vec<String>,
+}
+
+impl Default for RevocationRules {
+    fn default() -> Self {
+        Self {
+            method: Method::Post,
+            authentication: RevocationAuthentication::Client,
+            body: BodyFormat::Form,
+            token_parameter: "token".to_owned(),
+            hint: true,
+            params: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            token: RevokedToken::Each,
+            blast: Blast::Grant,
+            gone: Vec::new(),
+        }
+    }
+}
+
+/// What tells who an account is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentitySource {
+    /// The ID token, completed by userinfo (`OpenID` Connect).
+    IdToken,
+    /// A request to `userinfo_endpoint`.
+    Userinfo,
+    /// The token answer itself.
+    Answer,
+}
+
+/// Where an account's identity is read. A dot in a path goes one level down, a number into a list,
+/// and `+` joins two values with a colon.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentityRules {
+    /// Which document; by default what the connection has.
+    pub from: Option<IdentitySource>,
+    /// Method of the request.
+    pub method: Method,
+    /// JSON body of the request.
+    pub body: Option<String>,
+    /// What stands before the token in `Authorization`.
+    pub scheme: String,
+    /// More headers of the request.
+    pub headers: BTreeMap<String, String>,
+    /// The provider's id of the user: text or a number.
+    pub id: String,
+    /// E-mail address.
+    pub email: String,
+    /// Name to show.
+    pub name: String,
+}
+
+impl Default for IdentityRules {
+    /// The standard claims of `OpenID` Connect (Core §5.1).
+    fn default() -> Self {
+        Self {
+            from: None,
+            method: Method::Get,
+            body: None,
+            scheme: "Bearer".to_owned(),
+            headers: BTreeMap::new(),
+            id: "sub".to_owned(),
+            email: "email".to_owned(),
+            name: "name".to_owned(),
+        }
+    }
+}
+
+/// A further token that comes along with an account's own, such as the bot's beside the user's.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kind {
+    /// Scopes asked for it.
+    pub scopes: Vec<String>,
+    /// The parameter that asks for them.
+    pub scope_parameter: String,
+    /// Path to the object that holds it; empty for the answer itself.
+    pub answer_path: String,
+    /// Whether it is revoked with the account. `false` where that would end it for others.
+    pub revocable: bool,
+}

@@ -1,0 +1,154 @@
+//! What an error of a provider's token endpoint means for a grant. Only what clearly says "this
+//! grant is over" ends one.
+
+use serde_json::Value;
+
+use super::dialect::ErrorRules;
+use super::path;
+
+/// Why there are no tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The code or refresh token is no good any more. Carries the provider's code.
+    Refused(String),
+    /// The user has not consented to what this request asks for; the grant goes on.
+    Consent(String),
+    /// The provider does not accept our registration or request: the operator must act, and the
+    /// grant is as good as it was. Carries the error code.
+    Misconfigured(String),
+    /// The provider cannot answer now, and says that it did nothing.
+    Unavailable {
+        /// Seconds to wait, if told.
+        retry_after: Option<i64>,
+    },
+    /// Nobody knows what the provider did.
+    Ambiguous,
+    /// The tokens are another user's.
+    OtherUser,
+}
+
+impl Failure {
+    /// The word for the operator's log: one of ours, a code of the catalogue, or what looks like a
+    /// code.
+    pub fn word(&self) -> &str {
+        match self {
+            Self::Refused(code) | Self::Consent(code) | Self::Misconfigured(code) => code,
+            Self::Unavailable { .. } => "unavailable",
+            Self::Ambiguous => "ambiguous",
+            Self::OtherUser => "other_user",
+        }
+    }
+}
+
+/// Whether an answer says that it is an error, whatever its status: `error`, or Slack's `ok`.
+pub fn is_error(document: &Value) -> bool {
+    !matches!(document.get("error"), None | Some(Value::Null))
+        || document.get("ok") == Some(&Value::Bool(false))
+}
+
+/// The codes of an error answer.
+pub fn codes(rules: &ErrorRules, document: &Value) -> Vec<String> {
+    rules.members.iter().flat_map(|member| path::texts(document, member)).collect()
+}
+
+/// What an error answer means: by the provider's own codes first, then by RFC 6749 §5.2. `None` if
+/// it has no code that is known.
+pub fn verdict(rules: &ErrorRules, document: &Value, retry_after: Option<i64>) -> Option<Failure> {
+    let codes = codes(rules, document);
+    let named = |list: &[String]| codes.iter().find(|code| list.contains(code)).cloned();
+    if let Some(code) = named(&rules.misconfigured) {
+        return Some(Failure::Misconfigured(code));
+    }
+    if named(&rules.transient).is_some() {
+        return Some(Failure::Unavailable { retry_after });
+    }
+    if let Some(code) = named(&rules.consent) {
+        return Some(Failure::Consent(code));
+    }
+    if let Some(code) = named(&rules.permanent) {
+        return Some(Failure::Refused(code));
+    }
+    match document.get("error") {
+        Some(Value::String(code)) => Some(registered(code, retry_after)),
+        Some(Value::Object(_) | Value::Array(_) | Value::Bool(_)) => Some(Failure::Ambiguous),
+        _ => None,
+    }
+}
+
+fn registered(code: &str, retry_after: Option<i64>) -> Failure {
+    match code {
+        "invalid_grant" => Failure::Refused(code.to_owned()),
+        "temporarily_unavailable" | "server_error" | "slow_down" | "rate_limit_exceeded" => {
+            Failure::Unavailable { retry_after }
+        }
+        code if is_code(code) => Failure::Misconfigured(code.to_owned()),
+        _ => Failure::Misconfigured("unregistered".to_owned()),
+    }
+}
+
+/// Whether an error code looks like one. It is stored and logged, and must carry nothing else.
+fn is_code(code: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (1..=64).contains(&code.len()) && code.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn rules() -> ErrorRules {
+        let list = |codes: &[&str]| codes.iter().map(|code| (*code).to_owned()).collect();
+        ErrorRules {
+            members: list(&["error", "error_codes", "error_description"]),
+            permanent: list(&["700082", "Value passed for the token was invalid."]),
+            transient: list(&["ratelimited"]),
+            misconfigured: list(&["7000222"]),
+            consent: list(&["65001"]),
+        }
+    }
+
+    #[test]
+    fn a_providers_own_codes_go_before_the_registered_ones() {
+        let read = |document: Value| verdict(&rules(), &document, Some(7));
+        for (document, meaning) in [
+            (
+                json!({"error": "invalid_grant", "error_codes": [700_082]}),
+                Failure::Refused("700082".into()),
+            ),
+            (
+                json!({"error": "invalid_grant", "error_codes": [65_001]}),
+                Failure::Consent("65001".into()),
+            ),
+            (
+                json!({"error": "invalid_grant", "error_codes": [7_000_222, 65_001]}),
+                Failure::Misconfigured("7000222".into()),
+            ),
+            (
+                json!({"ok": false, "error": "ratelimited"}),
+                Failure::Unavailable { retry_after: Some(7) },
+            ),
+            (
+                json!({"error": "invalid_request", "error_description": "Value passed for the token was invalid."}),
+                Failure::Refused("Value passed for the token was invalid.".into()),
+            ),
+            (
+                json!({"error": "invalid_request", "error_description": "redirect_uri is wrong"}),
+                Failure::Misconfigured("invalid_request".into()),
+            ),
+        ] {
+            assert_eq!(read(document.clone()), Some(meaning), "{document}");
+        }
+        assert_eq!(read(json!({"message": "what?"})), None);
+        assert_eq!(read(json!({"error": 500})), None);
+    }
+
+    #[test]
+    fn a_code_carries_nothing_but_itself() {
+        for code in ["a b", "no such token: \"x\"", ""] {
+            let told = verdict(&ErrorRules::default(), &json!({ "error": code }), None);
+            assert_eq!(told, Some(Failure::Misconfigured("unregistered".into())), "{code}");
+        }
+    }
+}

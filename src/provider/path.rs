@@ -1,0 +1,76 @@
+//! Paths into what providers answer: `authed_user.id`, `data.0.id`, `team.id+user.id`.
+
+use serde_json::Value;
+
+/// Longest value that is kept of an answer, in bytes.
+const MAX_TEXT: usize = 1024;
+
+/// What stands at a path: a dot goes one level down, a number into a list. The empty path is the
+/// document itself.
+pub fn value<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
+    if path.is_empty() {
+        return Some(document);
+    }
+    path.split('.').try_fold(document, |value, step| match value {
+        Value::Array(items) => items.get(step.parse::<usize>().ok()?),
+        _ => value.get(step),
+    })
+}
+
+/// Text at a path; numbers and truth values become text, and `+` joins two paths with a colon.
+pub fn text(document: &Value, path: &str) -> Option<String> {
+    let mut texts = Vec::new();
+    for part in path.split('+') {
+        texts.push(plain(value(document, part)?)?);
+    }
+    let text = texts.join(":");
+    (!text.is_empty() && text.len() <= MAX_TEXT).then_some(text)
+}
+
+/// All texts and numbers at a path, lists gone through.
+pub fn texts(document: &Value, path: &str) -> Vec<String> {
+    match value(document, path) {
+        Some(Value::Array(items)) => items.iter().filter_map(plain).collect(),
+        Some(value) => plain(value).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn paths_go_down_into_lists_and_join() {
+        let document = json!({
+            "team": {"id": "T1"}, "user": {"id": 9_007_199_254_740_993_i64, "email": null},
+            "data": [{"id": "7"}], "error_codes": [700_082, "x"], "empty": "",
+        });
+        for (path, found) in [
+            ("team.id", Some("T1")),
+            ("user.id", Some("9007199254740993")),
+            ("data.0.id", Some("7")),
+            ("team.id+user.id", Some("T1:9007199254740993")),
+            ("team.id+user.email", None),
+            ("data.1.id", None),
+            ("user.email", None),
+            ("team", None),
+            ("empty", None),
+        ] {
+            assert_eq!(text(&document, path).as_deref(), found, "{path}");
+        }
+        assert_eq!(texts(&document, "error_codes"), ["700082", "x"]);
+        assert_eq!(value(&document, ""), Some(&document));
+    }
+}

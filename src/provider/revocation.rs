@@ -1,0 +1,232 @@
+//! Revoking tokens at a provider, in that provider's shape (RFC 7009 where it follows one), and never
+//! wider than it may be.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::answer::{self, Received};
+use super::dialect::{Blast, ClientAuthentication, Method, RevocationAuthentication, RevokedToken};
+use super::endpoints::Provider;
+use super::errors::{self, Failure};
+use super::request::{self, Body, ProviderRequest};
+use crate::config::Connection;
+use crate::secret::Secret;
+
+/// Which of the two tokens a revocation is about: `token_type_hint` of RFC 7009 §2.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenKind {
+    /// A refresh token.
+    Refresh,
+    /// An access token.
+    Access,
+}
+
+impl TokenKind {
+    /// The hint, which is also the field that the token is sealed as.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refresh => "refresh_token",
+            Self::Access => "access_token",
+        }
+    }
+}
+
+/// What became of an account at its provider when it was deleted here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Revocation {
+    /// The provider said that its tokens are revoked.
+    Revoked,
+    /// The provider cannot be had now; it is tried again.
+    Pending,
+    /// The provider revokes nothing, or only more than this account's tokens.
+    NotSupported,
+    /// The provider refused.
+    Failed,
+}
+
+impl Revocation {
+    /// The word that is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Revoked => "revoked",
+            Self::Pending => "pending",
+            Self::NotSupported => "not_supported",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Of several tokens, what is to be said of the account.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let weight = |one| match one {
+            Self::Revoked => 0,
+            Self::NotSupported => 1,
+            Self::Pending => 2,
+            Self::Failed => 3,
+        };
+        if weight(other) > weight(self) { other } else { self }
+    }
+}
+
+/// Whether a revocation ends no more than the account that is deleted. `shared`: another account may
+/// rest on the same grant at the provider.
+pub fn is_narrow(connection: &Connection, shared: bool) -> bool {
+    match connection.revocation.blast {
+        Blast::Token => true,
+        Blast::Grant => !shared,
+        Blast::App => false,
+    }
+}
+
+/// Which tokens are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chosen {
+    /// The refresh token.
+    pub refresh: bool,
+    /// Each access token that lives.
+    pub access: bool,
+}
+
+/// Chooses among the tokens that are there. Where only an access token is taken, the refresh token
+/// serves to get one, unless one lives whose end is the grant's.
+pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> Chosen {
+    let alone = connection.revocation.blast == Blast::Token;
+    match connection.revocation.token {
+        RevokedToken::Each => Chosen { refresh: has_refresh, access: has_access },
+        RevokedToken::RefreshToken => {
+            Chosen { refresh: has_refresh, access: has_access && !has_refresh }
+        }
+        RevokedToken::AccessToken => {
+            Chosen { refresh: has_refresh && (alone || !has_access), access: has_access }
+        }
+    }
+}
+
+/// Whether only an access token can be revoked.
+pub fn needs_access_token(connection: &Connection) -> bool {
+    connection.revocation.token == RevokedToken::AccessToken
+}
+
+/// Revokes a token. `user` is the account's id at the provider. `None` where the provider has no
+/// revocation endpoint, or its shape needs something that is not there.
+pub fn revoke(
+    connection: &Connection,
+    provider: &Provider,
+    token: &Secret,
+    kind: TokenKind,
+    user: Option<&str>,
+) -> Option<ProviderRequest> {
+    let rules = &connection.revocation;
+    let fill = |text: &str| {
+        if text.contains("{user}") && user.is_none() {
+            return None;
+        }
+        let text = text.replace("{client_id}", &connection.client_id);
+        Some(text.replace("{user}", user.unwrap_or_default()).replace("{token}", token.expose()))
+    };
+    let mut parameters = Vec::new();
+    if !rules.token_parameter.is_empty() {
+        parameters.push((rules.token_parameter.clone(), token.expose().to_owned()));
+    }
+    if rules.hint {
+        parameters.push(("token_type_hint".to_owned(), kind.name().to_owned()));
+    }
+    for (name, value) in &rules.params {
+        parameters.push((name.clone(), fill(value)?));
+    }
+    let authorization = authenticate(connection, token, &mut parameters);
+    Some(ProviderRequest {
+        method: rules.method,
+        url: address(provider.revocation_endpoint.as_deref()?, &fill)?,
+        authorization,
+        headers: request::headers(connection, &rules.headers),
+        body: Body::of(parameters, rules.body).filter(|_| rules.method != Method::Get),
+    })
+}
+
+/// The endpoint with its placeholders filled, each within its own segment.
+fn address(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> Option<Url> {
+    if !endpoint.contains('{') {
+        return Url::parse(endpoint).ok();
+    }
+    let mut filled = String::new();
+    for (index, segment) in endpoint.split('/').enumerate() {
+        if index > 0 {
+            filled.push('/');
+        }
+        if segment.starts_with('{') {
+            filled.extend(url::form_urlencoded::byte_serialize(fill(segment)?.as_bytes()));
+        } else {
+            filled.push_str(segment);
+        }
+    }
+    Url::parse(&filled).ok()
+}
+
+fn authenticate(
+    connection: &Connection,
+    token: &Secret,
+    parameters: &mut Vec<(String, String)>,
+) -> Option<Secret> {
+    let id = connection.client_id.as_str();
+    let secret = connection.client_secret.as_ref().map_or("", Secret::expose);
+    let mut post = |name: &str, value: &str| parameters.push((name.to_owned(), value.to_owned()));
+    let how = match (connection.revocation.authentication, connection.client_authentication) {
+        (RevocationAuthentication::Client, as_client) => match as_client {
+            ClientAuthentication::ClientSecretBasic => RevocationAuthentication::ClientSecretBasic,
+            ClientAuthentication::ClientSecretPost => RevocationAuthentication::ClientSecretPost,
+            ClientAuthentication::SecretAsUsername => RevocationAuthentication::SecretAsUsername,
+            ClientAuthentication::None => RevocationAuthentication::ClientId,
+        },
+        (how, _) => how,
+    };
+    match how {
+        RevocationAuthentication::ClientSecretBasic => return Some(request::basic(id, secret)),
+        RevocationAuthentication::SecretAsUsername => return Some(request::basic(secret, "")),
+        RevocationAuthentication::Bearer => {
+            return Some(Secret::new(format!("Bearer {}", token.expose())));
+        }
+        RevocationAuthentication::ClientSecretPost => {
+            post("client_id", id);
+            post("client_secret", secret);
+        }
+        RevocationAuthentication::ClientId => post("client_id", id),
+        RevocationAuthentication::Client | RevocationAuthentication::None => {}
+    }
+    None
+}
+
+/// What the provider's answer to a revocation means. Only its own word makes it [`Revoked`].
+///
+/// [`Revoked`]: Revocation::Revoked
+pub fn outcome(received: &Received, connection: &Connection) -> Revocation {
+    let Received::Answer { status, body, .. } = received else {
+        return Revocation::Pending;
+    };
+    let rules = &connection.revocation;
+    let good = (200..=299).contains(status);
+    let document = answer::document(body.expose());
+    let error = document.as_ref().filter(|document| !good || errors::is_error(document));
+    let codes = error.map(|error| errors::codes(&connection.errors, error)).unwrap_or_default();
+    if codes.iter().any(|code| rules.gone.contains(code)) {
+        return Revocation::Revoked;
+    }
+    let verdict = error.and_then(|error| errors::verdict(&connection.errors, error, None));
+    match (*status, verdict) {
+        (429 | 500.., _) | (_, Some(Failure::Unavailable { .. })) => Revocation::Pending,
+        (_, Some(Failure::Misconfigured(code))) if code == "invalid_client" => Revocation::Pending,
+        (_, Some(Failure::Refused(_))) => Revocation::Revoked,
+        _ if good && error.is_none() => Revocation::Revoked,
+        // The token proves itself: refused, it is over. Of what else the grant holds nobody spoke.
+        (401, _) if rules.authentication == RevocationAuthentication::Bearer => match rules.blast {
+            Blast::Token => Revocation::Revoked,
+            Blast::Grant | Blast::App => Revocation::Failed,
+        },
+        // Addressed by the token itself, it is not there.
+        (404 | 410, _) if rules.method == Method::Delete => Revocation::Revoked,
+        // Ours to mend, and then it works.
+        (401, _) => Revocation::Pending,
+        _ => Revocation::Failed,
+    }
+}

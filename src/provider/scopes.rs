@@ -1,0 +1,57 @@
+//! Scopes: what to ask for, what was granted, and what is missing.
+
+use crate::config::Connection;
+use crate::text;
+use crate::vault::record::AccountView;
+
+/// Scopes of a request: what the application asks for, or the connection's defaults, after those
+/// that are always asked for.
+pub fn ask(connection: &Connection, asked: &[String]) -> Vec<String> {
+    if connection.scope_parameter.is_empty() {
+        return Vec::new();
+    }
+    let chosen = if asked.is_empty() { &connection.scopes } else { asked };
+    text::unique(connection.required_scopes.iter().chain(chosen).cloned())
+}
+
+/// The same with what the user's account granted before: a consent for more must not end what is
+/// there. Some providers keep that themselves. Of several accounts nobody knows yet which it will be.
+pub fn keeping(connection: &Connection, ask: Vec<String>, accounts: &[AccountView]) -> Vec<String> {
+    match accounts {
+        [account] if !connection.incremental_consent && !connection.scope_parameter.is_empty() => {
+            text::unique(ask.into_iter().chain(account.scopes.iter().cloned()))
+        }
+        _ => ask,
+    }
+}
+
+/// What an answer granted. `told` is what it says; what it does not say is what was `asked` for
+/// (RFC 6749 §5.1). Where a token is for one resource, an answer tells of that one alone.
+pub fn granted(
+    connection: &Connection,
+    told: Option<Vec<String>>,
+    asked: &[String],
+) -> Vec<String> {
+    let Some(told) = told else {
+        return asked.to_vec();
+    };
+    let elsewhere = asked.iter().filter(|scope| resource(connection, scope).is_some());
+    text::unique(told.iter().chain(elsewhere).cloned())
+}
+
+/// Which of the wanted scopes were not granted.
+pub fn missing(connection: &Connection, granted: &[String], wanted: &[String]) -> Vec<String> {
+    let has = |scope: &String| {
+        let name = |scope: &String| connection.scope_aliases.get(scope).unwrap_or(scope).clone();
+        granted.iter().any(|one| one == scope || name(one) == name(scope))
+    };
+    wanted.iter().filter(|scope| !has(scope)).cloned().collect()
+}
+
+/// The resource that a scope belongs to, where a token is for one resource: what stands before its
+/// last slash. `None` is the default resource.
+pub fn resource<'a>(connection: &Connection, scope: &'a str) -> Option<&'a str> {
+    let default = connection.default_resource.as_deref()?;
+    let (resource, _) = scope.rsplit_once('/')?;
+    (scope.contains("://") && resource.trim_end_matches('/') != default).then_some(resource)
+}
