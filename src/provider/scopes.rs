@@ -41,11 +41,18 @@ pub fn granted(
 
 /// Which of the wanted scopes were not granted.
 pub fn missing(connection: &Connection, granted: &[String], wanted: &[String]) -> Vec<String> {
-    let has = |scope: &String| {
-        let name = |scope: &String| connection.scope_aliases.get(scope).unwrap_or(scope).clone();
-        granted.iter().any(|one| one == scope || name(one) == name(scope))
-    };
+    let has =
+        |scope: &String| granted.iter().any(|one| name(connection, one) == name(connection, scope));
     wanted.iter().filter(|scope| !has(scope)).cloned().collect()
+}
+
+/// A scope by the name it is compared with: the one it is granted under, and without the default
+/// resource, with or without which it means the same.
+fn name<'a>(connection: &'a Connection, scope: &'a str) -> &'a str {
+    let name = connection.scope_aliases.get(scope).map_or(scope, String::as_str);
+    let default = connection.default_resource.as_deref();
+    let short = default.and_then(|default| name.strip_prefix(default)?.strip_prefix('/'));
+    short.unwrap_or(name)
 }
 
 /// The resource that a scope belongs to, where a token is for one resource: what stands before its

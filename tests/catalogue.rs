@@ -1,0 +1,202 @@
+//! The catalogue of providers: every fact has a source or is marked as without one, every entry is a
+//! good configuration, and what is sent to each provider stands in `golden/provider-requests.txt`.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
+
+#[path = "support/connection.rs"]
+mod connection_support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use connection_support::known;
+use edge_token_vault::config::{Connection, PublicUrl};
+use edge_token_vault::provider::authorize::{self, Ask};
+use edge_token_vault::provider::catalogue;
+use edge_token_vault::provider::dialect::{ClientAuthentication, Method, Rotation};
+use edge_token_vault::provider::endpoints::{Metadata, Provider};
+use edge_token_vault::provider::request::{self, ProviderRequest};
+use edge_token_vault::provider::revocation::{self, TokenKind};
+use edge_token_vault::provider::scopes;
+use edge_token_vault::secret::Secret;
+use serde_json::json;
+use toml::{Table, Value};
+
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+const CALLBACK: &str = "https://vault.example.com/callback/it";
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The catalogue's files, by id.
+fn entries() -> BTreeMap<String, Table> {
+    let files = std::fs::read_dir(directory().join("src/provider/catalogue")).unwrap();
+    let read = files.map(|file| {
+        let path = file.unwrap().path();
+        let id = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = std::fs::read_to_string(&path).unwrap();
+        (id, toml::from_str(&text).unwrap())
+    });
+    read.collect()
+}
+
+/// The provider, found by discovery where it is: its metadata stands in with addresses below the
+/// issuer.
+fn provider(connection: &Connection) -> Provider {
+    let metadata = Provider::discovery(connection).map(|source| {
+        let at = |path: &str| format!("{}{path}", source.issuer);
+        let document = json!({
+            "issuer": source.pattern.map_or(source.issuer.to_owned(), |one| one.replace('*', "{tenantid}")),
+            "jwks_uri": at("/keys"), "authorization_endpoint": at("/authorize"),
+            "token_endpoint": at("/token"), "userinfo_endpoint": at("/userinfo"),
+        });
+        let vault = PublicUrl::parse("https://vault.example.com").unwrap();
+        Metadata::parse(document.to_string().as_bytes(), source, &vault).unwrap()
+    });
+    Provider::new(connection, metadata.as_ref()).unwrap()
+}
+
+#[test]
+fn each_fact_names_its_source_or_says_that_it_has_none() {
+    for (id, entry) in entries() {
+        let sources = entry["sources"].as_table().unwrap_or_else(|| panic!("{id}: no sources"));
+        let mut cited: Vec<&str> = Vec::new();
+        for (address, fields) in sources {
+            assert!(address.starts_with("https://") || address == "unverified", "{id}: {address}");
+            cited.extend(fields.as_array().unwrap().iter().map(|field| field.as_str().unwrap()));
+        }
+        let is_address = |field: &str| {
+            field.ends_with("_endpoint") || matches!(field, "issuer" | "issuer_pattern")
+        };
+        for field in entry.keys() {
+            let needs = !matches!(field.as_str(), "kind" | "name" | "notes" | "sources");
+            let group = if is_address(field) { "endpoints" } else { field };
+            let prefix = format!("{field}.");
+            let named = cited.contains(&group) || cited.iter().any(|one| one.starts_with(&prefix));
+            assert!(!needs || named, "{id}: {field} has no source");
+        }
+        for field in cited {
+            let (table, inner) = field.split_once('.').unwrap_or((field, ""));
+            let there = match entry.get(table) {
+                Some(Value::Table(inside)) if !inner.is_empty() => inside.contains_key(inner),
+                found => found.is_some() || table == "endpoints",
+            };
+            assert!(there, "{id}: the source of {field} is the source of nothing");
+        }
+        assert!(entry["name"].as_str().is_some_and(|name| !name.is_empty()), "{id}");
+    }
+}
+
+#[test]
+fn each_entry_needs_no_more_than_a_client_id_a_secret_and_its_variables() {
+    let files = entries();
+    assert!(catalogue::ids().eq(files.keys().map(String::as_str)));
+    for id in files.into_keys() {
+        let connection = known(&id);
+        assert_eq!(connection.strategy, id);
+        // `cargo xtask check` takes it that whoever does not say otherwise needs a secret.
+        assert_ne!(connection.client_authentication, ClientAuthentication::None, "{id}");
+    }
+}
+
+#[test]
+fn a_fact_that_nobody_can_be_cited_for_counts_as_the_cautious_one() {
+    let files = entries();
+    // Its file says `per_app` and `single_use`, without a source.
+    for id in ["salesforce", "discord"] {
+        assert!(files[id].get("rotation").is_some());
+        assert_eq!(known(id).rotation, Rotation::Unknown, "{id}");
+    }
+    assert!(Rotation::Unknown.may_end_the_old());
+    // A code that may not mean the end of a grant ends none.
+    assert!(files["zoom"]["errors"].get("permanent").is_some());
+    assert!(known("zoom").errors.permanent.is_empty());
+    // What has a source stays.
+    assert_eq!(known("box").rotation, Rotation::SingleUse);
+    assert_eq!(known("github").errors.permanent, ["bad_refresh_token", "bad_verification_code"]);
+}
+
+#[test]
+fn what_is_sent_to_each_provider_is_what_was_reviewed() {
+    let mut told = String::new();
+    for id in entries().into_keys() {
+        let connection = known(&id);
+        let provider = provider(&connection);
+        writeln!(told, "## {id}").unwrap();
+        let scopes = scopes::ask(&connection, &["scope-1".into(), "scope-2".into()]);
+        let ask = Ask {
+            callback: CALLBACK,
+            state: "the-state",
+            nonce: "the-nonce",
+            verifier: VERIFIER,
+            scopes: &scopes,
+            params: &[],
+        };
+        let url = authorize::url(&connection, &provider, &ask).unwrap();
+        let parameters: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
+        let (address, _) = url.as_str().split_once('?').unwrap();
+        writeln!(told, "authorize {address}").unwrap();
+        parameters.iter().for_each(|(name, value)| writeln!(told, "  {name} = {value}").unwrap());
+
+        let secret = |text: &str| Secret::new(text);
+        let code = secret("the-code");
+        let redeem = request::redeem(&connection, &provider, CALLBACK, &code, &secret(VERIFIER));
+        told.push_str(&show("redeem", redeem.unwrap()));
+        let token = secret("the-refresh-token");
+        let refresh = request::refresh(&connection, &provider, CALLBACK, &token, None);
+        told.push_str(&show("refresh", refresh.unwrap()));
+        let access = secret("the-access-token");
+        if let Some(identity) = ProviderRequest::userinfo(&connection, &provider, &access) {
+            told.push_str(&show("identity", identity));
+        }
+        // Where only access tokens are taken, the refresh token has given one before.
+        let by_access = revocation::needs_access_token(&connection);
+        let chosen = revocation::choose(&connection, !by_access, true);
+        let tokens = [
+            (chosen.refresh, &token, TokenKind::Refresh),
+            (chosen.access, &access, TokenKind::Access),
+        ];
+        let narrow = revocation::is_narrow(&connection, false);
+        for (_, token, kind) in tokens.into_iter().filter(|(wanted, ..)| narrow && *wanted) {
+            let user = Some("the-user");
+            if let Some(revoke) = revocation::revoke(&connection, &provider, token, kind, user) {
+                told.push_str(&show("revoke", revoke));
+            }
+        }
+        told.push('\n');
+    }
+    let file = directory().join("tests/golden/provider-requests.txt");
+    if std::env::var_os("WRITE_GOLDEN").is_some() {
+        std::fs::write(&file, &told).unwrap();
+    }
+    let reviewed = std::fs::read_to_string(&file).unwrap();
+    for (line, (now, then)) in told.lines().zip(reviewed.lines()).enumerate() {
+        assert_eq!(now, then, "line {}: review, and run again with WRITE_GOLDEN=1", line + 1);
+    }
+    assert_eq!(told.len(), reviewed.len());
+}
+
+fn show(what: &str, request: ProviderRequest) -> String {
+    let mut out = format!("{what} {} {}\n", request.method.name(), request.url);
+    if let Some(authorization) = request.authorization {
+        let plain = match authorization.expose().split_once(' ') {
+            Some(("Basic", pair)) => {
+                let pair = STANDARD.decode(pair).unwrap();
+                format!("Basic [{}]", String::from_utf8(pair).unwrap())
+            }
+            _ => authorization.expose().to_owned(),
+        };
+        writeln!(out, "  Authorization: {plain}").unwrap();
+    }
+    for (name, value) in request.headers {
+        writeln!(out, "  {name}: {value}").unwrap();
+    }
+    if let Some(body) = request.body {
+        assert_ne!(request.method, Method::Get);
+        writeln!(out, "  {}: {}", body.media_type, body.text.expose()).unwrap();
+    }
+    out
+}

@@ -1,0 +1,475 @@
+//! What providers answer, as each connection reads it: tokens, errors, revocations, identities.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+#[path = "support/connection.rs"]
+mod connection_support;
+
+use connection_support::known;
+use edge_token_vault::config::Connection;
+use edge_token_vault::provider::answer::{self, Granted, Received, Tokens};
+use edge_token_vault::provider::errors::Failure;
+use edge_token_vault::provider::revocation::{self, Revocation};
+use edge_token_vault::provider::{identity, scopes};
+use edge_token_vault::secret::Secret;
+use serde_json::{Value, json};
+
+const NOW: i64 = 1_795_492_800;
+
+/// A connection to a provider that nobody knows, with these fields.
+fn custom(more: &Value) -> Connection {
+    let mut entry = json!({
+        "kind": "oauth2", "client_id": "vault",
+        "authorization_endpoint": "https://idp.example/a", "token_endpoint": "https://idp.example/t",
+    });
+    entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    connection(&entry)
+}
+
+fn connection(entry: &Value) -> Connection {
+    connection_support::connection(entry).unwrap()
+}
+
+fn received(status: u16, body: &str) -> Received {
+    Received::Answer { status, retry_after: None, body: Secret::new(body.to_owned()) }
+}
+
+fn granted(connection: &Connection, body: &Value) -> Result<Granted, Failure> {
+    answer::granted(&received(200, &body.to_string()), connection, NOW)
+}
+
+fn renewed(connection: &Connection, status: u16, body: &str) -> Result<Tokens, Failure> {
+    answer::renewed(&received(status, body), connection, NOW)
+}
+
+/// As a provider that follows the RFC answers.
+fn plain(status: u16, body: &str) -> Result<Tokens, Failure> {
+    renewed(&custom(&json!({})), status, body)
+}
+
+#[test]
+fn a_plain_answer_is_read() {
+    let body = r#"{"access_token":"a","refresh_token":"r","expires_in":3600,"scope":"x y x","token_type":"bearer"}"#;
+    let tokens = plain(200, body).unwrap();
+    assert_eq!(tokens.access_token.expose(), "a");
+    assert_eq!(tokens.refresh_token.unwrap().expose(), "r");
+    assert_eq!(tokens.expires_in, Some(3600));
+    assert_eq!(tokens.scopes.unwrap(), ["x", "y"]);
+}
+
+#[test]
+fn odd_but_honest_answers_are_read() {
+    let tokens = plain(200, "access_token=a&scope=repo%2Cuser&token_type=bearer").unwrap();
+    assert_eq!(tokens.access_token.expose(), "a");
+    let body = r#"{"access_token":"a","expires_in":"60","scope":["x"],"refresh_token":""}"#;
+    let tokens = plain(200, body).unwrap();
+    assert_eq!((tokens.expires_in, tokens.scopes), (Some(60), Some(vec!["x".to_owned()])));
+    assert!(tokens.refresh_token.is_none());
+    let body = r#"{"access_token":"a","scope":"repo,user"}"#;
+    assert_eq!(renewed(&known("github"), 200, body).unwrap().scopes.unwrap(), ["repo", "user"]);
+}
+
+#[test]
+fn lifetimes_that_are_none_count_as_untold() {
+    for value in ["-1", "1e400", "null", "\"x\"", "3.5", "\"-5\"", "99999999999999"] {
+        let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
+        match plain(200, &body) {
+            Ok(tokens) => assert_eq!(tokens.expires_in, None, "{value}"),
+            // 1e400 is no JSON number to us, so the whole answer is unreadable.
+            Err(failure) => assert_eq!((value, failure), ("1e400", Failure::Ambiguous)),
+        }
+    }
+}
+
+#[test]
+fn a_lifetime_is_read_as_its_provider_means_it() {
+    let lives = |more: Value, body: Value| {
+        let connection = custom(&more);
+        granted(&connection, &body).unwrap().tokens.expires_in
+    };
+    let zero = json!({"access_token": "a", "expires_in": 0});
+    assert_eq!(lives(json!({}), zero.clone()), Some(0));
+    assert_eq!(lives(json!({"zero_expires_in": "never"}), zero), None);
+    let untold = json!({"access_token": "a"});
+    assert_eq!(lives(json!({"default_expires_in": 900}), untold.clone()), Some(900));
+    assert_eq!(lives(json!({}), untold), None);
+    for (unit, seconds) in [("seconds", 7200), ("minutes", 432_000), ("milliseconds", 7)] {
+        let rules = json!({"expires_in_member": "ttl", "expires_in_unit": unit});
+        assert_eq!(lives(rules, json!({"access_token": "a", "ttl": "7200"})), Some(seconds));
+    }
+    assert_eq!(
+        granted(&known("mailchimp"), &json!({"access_token": "a", "expires_in": 0}))
+            .unwrap()
+            .tokens
+            .expires_in,
+        None
+    );
+    assert_eq!(
+        granted(&known("salesforce"), &json!({"access_token": "a"})).unwrap().tokens.expires_in,
+        Some(900)
+    );
+}
+
+#[test]
+fn a_refresh_tokens_end_is_read_where_it_is_told_and_known_where_it_is_not() {
+    let ends = |connection: &Connection, body: Value| {
+        granted(connection, &body).unwrap().tokens.refresh_token_expires_in
+    };
+    let body = json!({"access_token": "a", "refresh_token": "r", "x_refresh_token_expires_in": 9});
+    assert_eq!(ends(&known("quickbooks"), body.clone()), Some(9));
+    assert_eq!(ends(&known("box"), body.clone()), Some(60 * 86_400));
+    assert_eq!(ends(&custom(&json!({})), body), None);
+}
+
+#[test]
+fn only_a_clear_verdict_ends_a_grant() {
+    let refused = Failure::Refused("invalid_grant".into());
+    assert_eq!(plain(400, r#"{"error":"invalid_grant"}"#).unwrap_err(), refused);
+    for (status, body) in [
+        (400, ""),
+        (400, "<html>"),
+        (200, "<html>"),
+        (200, "{}"),
+        (502, "Bad Gateway"),
+        (200, r#"{"access_token":"a","token_type":"mac"}"#),
+        (200, r#"{"access_token":"a","access_token":"b"}"#),
+    ] {
+        assert_eq!(plain(status, body).unwrap_err(), Failure::Ambiguous, "{status} {body}");
+    }
+    let connection = custom(&json!({}));
+    assert_eq!(answer::renewed(&Received::Lost, &connection, NOW).unwrap_err(), Failure::Ambiguous);
+}
+
+#[test]
+fn our_own_mistakes_are_told_apart_from_the_users_grant() {
+    for (status, body, code) in [
+        (401, r#"{"error":"invalid_client"}"#, "invalid_client"),
+        (401, "", "invalid_client"),
+        (400, r#"{"error":"unauthorized_client"}"#, "unauthorized_client"),
+        (307, "", "redirect"),
+        (404, "not found", "http_404"),
+        // A code is stored and logged; what only pretends to be one is neither.
+        (400, r#"{"error":"a b"}"#, "unregistered"),
+    ] {
+        let failure = plain(status, body).unwrap_err();
+        assert_eq!(failure, Failure::Misconfigured(code.into()), "{status} {body}");
+    }
+}
+
+#[test]
+fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
+    let down = Failure::Unavailable { retry_after: None };
+    let dead = |code: &str| Failure::Refused(code.to_owned());
+    let ours = |code: &str| Failure::Misconfigured(code.to_owned());
+    for (provider, status, body, meaning) in [
+        ("github", 200, json!({"error": "bad_refresh_token"}), dead("bad_refresh_token")),
+        ("github_app", 200, json!({"error": "bad_refresh_token"}), dead("bad_refresh_token")),
+        (
+            "github",
+            200,
+            json!({"error": "incorrect_client_credentials"}),
+            ours("incorrect_client_credentials"),
+        ),
+        (
+            "slack",
+            200,
+            json!({"ok": false, "error": "invalid_refresh_token"}),
+            dead("invalid_refresh_token"),
+        ),
+        ("slack", 200, json!({"ok": false, "error": "ratelimited"}), down.clone()),
+        ("slack", 200, json!({"ok": false, "error": "fatal_error"}), down.clone()),
+        (
+            "slack",
+            200,
+            json!({"ok": false, "error": "bad_client_secret"}),
+            ours("bad_client_secret"),
+        ),
+        (
+            "google",
+            400,
+            json!({"error": "invalid_grant", "error_subtype": "invalid_rapt"}),
+            dead("invalid_rapt"),
+        ),
+        (
+            "microsoft",
+            400,
+            json!({"error": "invalid_grant", "error_codes": [700_082]}),
+            dead("700082"),
+        ),
+        (
+            "microsoft",
+            400,
+            json!({"error": "interaction_required", "suberror": "basic_action", "error_codes": [50_076]}),
+            dead("interaction_required"),
+        ),
+        (
+            "microsoft",
+            401,
+            json!({"error": "invalid_client", "error_codes": [7_000_222]}),
+            ours("7000222"),
+        ),
+        (
+            "microsoft",
+            400,
+            json!({"error": "invalid_grant", "suberror": "consent_required", "error_codes": [65_001]}),
+            Failure::Consent("consent_required".into()),
+        ),
+        (
+            "entra",
+            400,
+            json!({"error": "temporarily_unavailable", "error_codes": [90_033]}),
+            down.clone(),
+        ),
+        (
+            "salesforce",
+            400,
+            json!({"error": "invalid_grant", "error_description": "expired access/refresh token"}),
+            dead("invalid_grant"),
+        ),
+        (
+            "salesforce",
+            400,
+            json!({"error": "invalid_grant", "error_description": "login rate exceeded"}),
+            down.clone(),
+        ),
+        (
+            "notion",
+            400,
+            json!({"object": "error", "code": "invalid_grant", "status": 400}),
+            dead("invalid_grant"),
+        ),
+        (
+            "notion",
+            401,
+            json!({"object": "error", "code": "invalid_client", "status": 401}),
+            ours("invalid_client"),
+        ),
+        (
+            "x",
+            400,
+            json!({"error": "invalid_request", "error_description": "Value passed for the token was invalid."}),
+            dead("Value passed for the token was invalid."),
+        ),
+        (
+            "x",
+            400,
+            json!({"error": "invalid_request", "error_description": "Missing required parameter [grant_type]."}),
+            ours("invalid_request"),
+        ),
+        (
+            "hubspot",
+            400,
+            json!({"status": "BAD_REFRESH_TOKEN", "message": "missing or invalid refresh token"}),
+            dead("BAD_REFRESH_TOKEN"),
+        ),
+        (
+            "twitch",
+            400,
+            json!({"status": 400, "message": "Invalid refresh token"}),
+            dead("Invalid refresh token"),
+        ),
+        (
+            "twitch",
+            403,
+            json!({"status": 403, "message": "invalid client secret"}),
+            ours("invalid client secret"),
+        ),
+        (
+            "fitbit",
+            400,
+            json!({"success": false, "errors": [{"errorType": "invalid_grant"}]}),
+            dead("invalid_grant"),
+        ),
+        // Nobody can be cited for this one, so it ends nothing.
+        (
+            "zoom",
+            400,
+            json!({"reason": "Invalid Token!", "error": "invalid_request"}),
+            ours("invalid_request"),
+        ),
+    ] {
+        let failure = renewed(&known(provider), status, &body.to_string()).unwrap_err();
+        assert_eq!(failure, meaning, "{provider} {body}");
+    }
+}
+
+#[test]
+fn slacks_answer_holds_a_users_token_and_a_bots() {
+    let connection = connection(&json!({
+        "provider": "slack", "client_id": "vault", "kinds": {"bot": {"scopes": ["chat:write"]}},
+    }));
+    let body = json!({
+        "ok": true, "app_id": "A1", "bot_user_id": "B1", "team": {"id": "T1", "name": "Team"},
+        "access_token": "bot", "token_type": "bot", "scope": "chat:write,commands",
+        "authed_user": {"id": "U1", "access_token": "user", "token_type": "user",
+            "scope": "search:read", "expires_in": 43200, "refresh_token": "user-refresh"},
+    });
+    let granted = granted(&connection, &body).unwrap();
+    assert_eq!(granted.tokens.access_token.expose(), "user");
+    assert_eq!(granted.tokens.scopes.unwrap(), ["search:read"]);
+    let bot = &granted.kinds["bot"];
+    assert_eq!((bot.access_token.expose(), bot.expires_in), ("bot", None));
+    assert_eq!(bot.scopes.as_deref().unwrap(), ["chat:write", "commands"]);
+    assert_eq!(granted.identity.unwrap().id.unwrap(), "T1:U1");
+    let extra: Vec<_> =
+        granted.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let expected = [
+        ("app_id", "A1"),
+        ("authed_user.id", "U1"),
+        ("bot_user_id", "B1"),
+        ("team.id", "T1"),
+        ("team.name", "Team"),
+    ];
+    assert_eq!(extra, expected);
+    // A refresh is answered at the top.
+    let body =
+        json!({"ok": true, "access_token": "new", "refresh_token": "r", "token_type": "user"});
+    assert_eq!(renewed(&connection, 200, &body.to_string()).unwrap().access_token.expose(), "new");
+}
+
+#[test]
+fn a_revocation_is_called_done_on_the_providers_word_alone() {
+    use Revocation::{Failed, Pending, Revoked};
+    for (provider, status, body, told) in [
+        ("box", 200, "", Revoked),
+        ("box", 400, r#"{"error":"invalid_request"}"#, Failed),
+        ("box", 401, r#"{"error":"invalid_client"}"#, Pending),
+        ("box", 503, "", Pending),
+        ("box", 429, "", Pending),
+        ("google", 200, "{}", Revoked),
+        ("google", 400, r#"{"error":"invalid_token"}"#, Revoked),
+        ("github", 204, "", Revoked),
+        ("github", 404, r#"{"message":"Not Found"}"#, Revoked),
+        ("github", 422, r#"{"message":"Validation Failed"}"#, Failed),
+        ("slack", 200, r#"{"ok":true,"revoked":true}"#, Revoked),
+        ("slack", 200, r#"{"ok":false,"error":"token_revoked"}"#, Revoked),
+        ("slack", 200, r#"{"ok":false,"error":"invalid_auth"}"#, Failed),
+        ("slack", 200, r#"{"ok":false,"error":"ratelimited"}"#, Pending),
+        ("twitch", 400, r#"{"status":400,"message":"Invalid token"}"#, Revoked),
+        ("salesforce", 400, r#"{"error":"invalid_token"}"#, Revoked),
+        // Its own token is refused: over, but nobody spoke of the grant.
+        ("dropbox", 401, r#"{"error_summary":"expired_access_token/"}"#, Failed),
+        ("zendesk", 401, "", Failed),
+    ] {
+        let outcome = revocation::outcome(&received(status, body), &known(provider));
+        assert_eq!(outcome, told, "{provider} {status} {body}");
+    }
+    assert_eq!(revocation::outcome(&Received::Lost, &known("box")), Pending);
+}
+
+#[test]
+fn a_revocation_never_reaches_further_than_the_account() {
+    // Blast: this token; the grant; the app. `true`: another account rests on the same grant.
+    for (provider, alone, shared) in [
+        ("github", true, true),
+        ("google", true, false),
+        ("intercom", false, false),
+        ("box", true, false),
+    ] {
+        let connection = known(provider);
+        assert_eq!(revocation::is_narrow(&connection, false), alone, "{provider}");
+        assert_eq!(revocation::is_narrow(&connection, true), shared, "{provider}");
+    }
+}
+
+#[test]
+fn the_refresh_token_goes_first_and_an_access_token_is_got_where_only_that_is_taken() {
+    let chosen = |provider: &str, refresh, access| {
+        let chosen = revocation::choose(&known(provider), refresh, access);
+        (chosen.refresh, chosen.access)
+    };
+    // RFC 7009: each token that lives.
+    assert_eq!(chosen("linear", true, true), (true, true));
+    assert_eq!(chosen("box", true, true), (true, false));
+    assert_eq!(chosen("box", false, true), (false, true));
+    // One access token ends the grant.
+    assert_eq!(chosen("notion", true, true), (false, true));
+    assert_eq!(chosen("notion", true, false), (true, false));
+    // One ends itself alone: what the refresh token would still give must end too.
+    assert_eq!(chosen("slack", true, true), (true, true));
+}
+
+#[test]
+fn identities_are_read_where_each_provider_keeps_them() {
+    for (provider, body, id, email, name) in [
+        (
+            "github",
+            json!({"id": 583_231, "login": "octocat", "email": null}),
+            "583231",
+            None,
+            Some("octocat"),
+        ),
+        (
+            "box",
+            json!({"type": "user", "id": "11446498", "login": "a@box.example", "name": "A"}),
+            "11446498",
+            Some("a@box.example"),
+            Some("A"),
+        ),
+        (
+            "x",
+            json!({"data": {"id": "2244994945", "username": "XDev", "name": "X Dev"}}),
+            "2244994945",
+            None,
+            Some("XDev"),
+        ),
+        (
+            "twitch",
+            json!({"data": [{"id": "141981764", "login": "twitchdev"}]}),
+            "141981764",
+            None,
+            Some("twitchdev"),
+        ),
+        (
+            "linear",
+            json!({"data": {"viewer": {"id": "u", "email": "e@l.example", "name": "N"}}}),
+            "u",
+            Some("e@l.example"),
+            Some("N"),
+        ),
+        (
+            "notion",
+            json!({"workspace_id": "w", "owner": {"user": {"id": "u", "name": "N", "person": {"email": "e@n.example"}}}}),
+            "u:w",
+            Some("e@n.example"),
+            Some("N"),
+        ),
+    ] {
+        let read = identity::of_document(&body, &known(provider).identity).unwrap();
+        assert_eq!(
+            (read.id.as_deref(), read.email.as_deref(), read.name.as_deref()),
+            (Some(id), email, name),
+            "{provider}"
+        );
+    }
+    let other = json!({"message": "Bad credentials"});
+    assert!(identity::of_document(&other, &known("github").identity).is_none());
+}
+
+#[test]
+fn scopes_are_what_the_provider_says_it_granted() {
+    let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let google = known("google");
+    let told = list(
+        "openid https://www.googleapis.com/auth/userinfo.email https://www.googleapis.com/auth/drive",
+    );
+    let kept = scopes::granted(&google, Some(told), &list("openid email"));
+    assert!(scopes::missing(&google, &kept, &list("openid email")).is_empty());
+    let more = list("https://www.googleapis.com/auth/calendar");
+    assert_eq!(scopes::missing(&google, &kept, &more), more);
+    // Microsoft tells of one resource, and names its own scopes short or long.
+    let microsoft = known("microsoft");
+    let asked = list("Mail.Read https://vault.azure.net/user_impersonation");
+    let kept =
+        scopes::granted(&microsoft, Some(list("https://graph.microsoft.com/Mail.Read")), &asked);
+    assert!(scopes::missing(&microsoft, &kept, &asked).is_empty());
+    assert_eq!(scopes::missing(&microsoft, &kept, &list("Mail.Send")), ["Mail.Send"]);
+    assert_eq!(
+        scopes::resource(&microsoft, "https://vault.azure.net/user_impersonation"),
+        Some("https://vault.azure.net")
+    );
+    assert_eq!(scopes::resource(&microsoft, "https://graph.microsoft.com/Mail.Read"), None);
+    assert_eq!(scopes::resource(&microsoft, "Mail.Read"), None);
+    // Where there are no scopes, none is asked for.
+    assert!(scopes::ask(&known("notion"), &list("read")).is_empty());
+}
