@@ -139,7 +139,9 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
         let parameters: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
         let (address, _) = url.as_str().split_once('?').unwrap();
         writeln!(told, "authorize {address}").unwrap();
-        parameters.iter().for_each(|(name, value)| writeln!(told, "  {name} = {value}").unwrap());
+        for (name, value) in &parameters {
+            writeln!(told, "  {name} = {value}").unwrap();
+        }
 
         let secret = |text: &str| Secret::new(text);
         let code = secret("the-code");

@@ -81,12 +81,12 @@ pub fn granted(
     now: UnixSeconds,
 ) -> Result<Granted, Failure> {
     let shape = &connection.answer;
-    let (tokens, document) = read(received, connection, &shape.path, now)?;
+    let (tokens, document) = read(received, connection, &shape.path, false, now)?;
     let mut kinds = BTreeMap::new();
     for (name, kind) in &connection.kinds {
         let found = path::value(&document, &kind.answer_path);
-        kinds
-            .extend(found.and_then(|found| tokens_of(found, shape)).map(|one| (name.clone(), one)));
+        let found = found.and_then(|found| tokens_of(found, shape, false));
+        kinds.extend(found.map(|tokens| (name.clone(), tokens)));
     }
     let mut extra = BTreeMap::new();
     for member in &shape.extra {
@@ -108,13 +108,15 @@ pub fn renewed(
     connection: &Connection,
     now: UnixSeconds,
 ) -> Result<Tokens, Failure> {
-    read(received, connection, &connection.answer.refresh_path, now).map(|(tokens, _)| tokens)
+    let path = &connection.answer.refresh_path;
+    read(received, connection, path, true, now).map(|(tokens, _)| tokens)
 }
 
 fn read(
     received: &Received,
     connection: &Connection,
     path: &str,
+    renewed: bool,
     now: UnixSeconds,
 ) -> Result<(Tokens, Value), Failure> {
     let Received::Answer { status, retry_after, body } = received else {
@@ -127,7 +129,8 @@ fn read(
     if let Some(document) = document(body.expose()) {
         let good = (200..=299).contains(status) && !errors::is_error(&document);
         let found = path::value(&document, path).filter(|_| good);
-        if let Some(tokens) = found.and_then(|found| tokens_of(found, &connection.answer)) {
+        let tokens = found.and_then(|found| tokens_of(found, &connection.answer, renewed));
+        if let Some(tokens) = tokens {
             return Ok((tokens, document));
         }
         if let Some(failure) = errors::verdict(&connection.errors, &document, retry_after) {
@@ -167,7 +170,8 @@ pub(super) fn document(body: &str) -> Option<Value> {
     Some(Value::Object(members))
 }
 
-fn tokens_of(object: &Value, shape: &AnswerShape) -> Option<Tokens> {
+/// `renewed`: it answers a refresh, so that there is a refresh token whether or not it stands here.
+fn tokens_of(object: &Value, shape: &AnswerShape, renewed: bool) -> Option<Tokens> {
     let text = |name: &str| match object.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.clone())),
         _ => None,
@@ -183,14 +187,16 @@ fn tokens_of(object: &Value, shape: &AnswerShape) -> Option<Tokens> {
     if !bearer {
         return None;
     }
+    let refresh_token = text("refresh_token");
+    let renewable = renewed || refresh_token.is_some();
     let told = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
     Some(Tokens {
         access_token: text("access_token")?,
-        refresh_token: text("refresh_token"),
+        refresh_token,
         expires_in: match told(&shape.expires_in_member, shape.expires_in_unit) {
             Some(0) if shape.zero_expires_in == Zero::Never => None,
             Some(seconds) => Some(seconds),
-            None => shape.default_expires_in,
+            None => shape.default_expires_in.filter(|_| renewable),
         },
         refresh_token_expires_in: told(&shape.refresh_token_expires_in_member, Unit::Seconds)
             .or(shape.refresh_token_lifetime),

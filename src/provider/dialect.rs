@@ -141,7 +141,8 @@ pub struct AnswerShape {
     pub expires_in_unit: Unit,
     /// What zero means there.
     pub zero_expires_in: Zero,
-    /// Life of an access token whose answer tells none, in seconds; `None`: it is taken to last.
+    /// Life of an access token whose answer tells none, in seconds, where it can be renewed. Without,
+    /// or without a refresh token, it is taken to last.
     pub default_expires_in: Option<i64>,
     /// Member that holds the refresh token's life.
     pub refresh_token_expires_in_member: String,

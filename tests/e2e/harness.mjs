@@ -46,6 +46,7 @@ export class World {
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
    * @param {object} [more.objects]  Durable Object classes of that Worker, by binding
+   * @param {number} [more.internet]  port that all requests of the Worker go to
    * @param {number} [more.accessTokenTtl]  seconds a token of the connection lives
    */
   static async start(more = {}) {
@@ -65,6 +66,7 @@ export class World {
     issuers = () => ({}),
     build = process.env.E2E_BUILD,
     objects,
+    internet,
     accessTokenTtl = PROVIDER_TOKEN_SECONDS,
   }) {
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
@@ -111,7 +113,7 @@ export class World {
     }
     this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
-    this.workerd = new Workerd({ build, directory: this.directory, port, objects });
+    this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet });
     for (const value of [
       upstream.client_secret,
       this.idp.webapp.client_secret,

@@ -39,9 +39,11 @@ export class Workerd {
    * @param {string} options.directory  a directory of its own; `state` in it outlives restarts
    * @param {number} options.port
    * @param {object} [options.objects]  Durable Object classes by binding, if it is not the vault
+   * @param {number} [options.internet]  a port that every request of the Worker goes to, whatever its
+   *   address, instead of the network
    */
-  constructor({ build, directory, port, objects = OBJECTS }) {
-    Object.assign(this, { directory, port, objects, state: join(directory, 'state') });
+  constructor({ build, directory, port, objects = OBJECTS, internet }) {
+    Object.assign(this, { directory, port, objects, internet, state: join(directory, 'state') });
     mkdirSync(this.state, { recursive: true });
     // workerd embeds files relative to its configuration; a copy also survives a rebuild meanwhile.
     this.modules = copyModules(build, join(directory, 'modules'));
@@ -105,7 +107,7 @@ function copyModules(build, target) {
   return [ENTRY, ...names.filter((name) => name !== ENTRY)];
 }
 
-function configuration({ modules, state, bindings, port, objects: classes }) {
+function configuration({ modules, state, bindings, port, objects: classes, internet }) {
   const text = (value) => JSON.stringify(value);
   const list = (items) => `[\n    ${items.join(',\n    ')},\n  ]`;
   const objects = Object.entries(classes);
@@ -114,7 +116,7 @@ function configuration({ modules, state, bindings, port, objects: classes }) {
 const config :Workerd.Config = (
   services = [
     (name = "vault", worker = .vault),
-    (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
+    (name = "internet", ${outside(internet)}),
     (name = "state", disk = (path = ${text(state)}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "vault")],
@@ -132,6 +134,12 @@ const vault :Workerd.Worker = (
   durableObjectStorage = (localDisk = "state"),
 );
 `;
+}
+
+function outside(port) {
+  return port
+    ? `external = (address = "127.0.0.1:${port}", http = (style = host))`
+    : 'network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))';
 }
 
 /** How the Worker is deployed, so that tests see the behaviour that users get. */

@@ -33,5 +33,5 @@ pub fn known(provider: &str) -> Connection {
     if let Some((name, value)) = variable {
         entry["variables"] = json!({name: value});
     }
-    connection(&entry).unwrap_or_else(|error| panic!("{provider}: {error}"))
+    connection(&entry).unwrap()
 }

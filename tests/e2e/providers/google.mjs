@@ -1,0 +1,119 @@
+// Google and Google Workspace: a refresh token only with access_type=offline, and a second one only
+// with prompt=consent; scopes add up with include_granted_scopes; `hd` in the ID token; invalid_rapt
+// where an organisation limits sessions; a revocation takes the whole grant.
+import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
+import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
+
+// Both entries of the catalogue ask the same issuer.
+const KEY = newSigningKey('RS256');
+
+const SHORT = {
+  email: 'https://www.googleapis.com/auth/userinfo.email',
+  profile: 'https://www.googleapis.com/auth/userinfo.profile',
+};
+
+export class Google extends Simulator {
+  /** Where what is simulated stands. */
+  sources = {
+    connect: 'https://developers.google.com/identity/protocols/oauth2/web-server',
+    identity: 'https://developers.google.com/identity/openid-connect/openid-connect',
+    refresh: 'https://developers.google.com/identity/protocols/oauth2/web-server#offline',
+    dead: 'https://support.google.com/a/answer/9368756',
+    errors: 'https://developers.google.com/identity/protocols/oauth2/web-server#exchange-errors',
+    revoke: 'https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke',
+  };
+
+  hosts = ['accounts.google.com', 'oauth2.googleapis.com', 'www.googleapis.com', 'openidconnect.googleapis.com'];
+
+  authorizeAt = 'accounts.google.com/o/oauth2/v2/auth';
+
+  tokenAt = 'oauth2.googleapis.com/token';
+
+  revokeAt = 'oauth2.googleapis.com/revoke';
+
+  key = KEY;
+
+  /** Login → scopes granted so far. */
+  granted = new Map();
+
+  /** Whether the organisation wants users to sign in again. */
+  sessionOver = false;
+
+  answer(request) {
+    const { host, pathname } = request.url;
+    switch (`${host}${pathname}`) {
+      case 'accounts.google.com/.well-known/openid-configuration':
+        return json(200, {
+          issuer: 'https://accounts.google.com',
+          authorization_endpoint: 'https://accounts.google.com/o/oauth2/v2/auth',
+          token_endpoint: 'https://oauth2.googleapis.com/token',
+          userinfo_endpoint: 'https://openidconnect.googleapis.com/v1/userinfo',
+          revocation_endpoint: 'https://oauth2.googleapis.com/revoke',
+          jwks_uri: 'https://www.googleapis.com/oauth2/v3/certs',
+          code_challenge_methods_supported: ['plain', 'S256'],
+        });
+      case 'www.googleapis.com/oauth2/v3/certs': return json(200, { keys: [publicKey(this.key)] });
+      case 'openidconnect.googleapis.com/v1/userinfo': return this.#userinfo(request);
+      case 'oauth2.googleapis.com/token': return this.#token(request);
+      case 'oauth2.googleapis.com/revoke': return this.#revoke(request);
+      default: return undefined;
+    }
+  }
+
+  #userinfo(request) {
+    const login = this.owner(bearer(request));
+    if (!login) return json(401, { error: 'invalid_request', error_description: 'Invalid Credentials' });
+    const { id, email } = this.user(login);
+    return json(200, { sub: id, email, email_verified: true });
+  }
+
+  #token(request) {
+    const params = parameters(request, 'form');
+    if (this.expired || !proves(request, params, this.client, 'post', 'basic')) {
+      return json(401, { error: 'invalid_client', error_description: 'The provided client secret is invalid.' });
+    }
+    if (params.grant_type === 'refresh_token') {
+      if (this.sessionOver) {
+        return json(400, { error: 'invalid_grant', error_description: 'reauth related error (invalid_rapt)', error_subtype: 'invalid_rapt' });
+      }
+      const grant = this.renewing(params.refresh_token, false);
+      if (!grant) return json(400, { error: 'invalid_grant', error_description: 'Token has been expired or revoked.' });
+      return json(200, this.#tokens(grant));
+    }
+    const grant = this.redeem(params);
+    if (!grant) return json(400, { error: 'invalid_grant', error_description: 'Malformed auth code.' });
+    const { query, login } = grant;
+    const before = this.granted.get(login) ?? [];
+    const names = grant.scopes.map((scope) => SHORT[scope] ?? scope);
+    const all = query.include_granted_scopes === 'true' ? [...new Set([...names, ...before])] : names;
+    this.granted.set(login, [...new Set([...before, ...names])]);
+    grant.scopes = all;
+    const first = before.length === 0 || query.prompt === 'consent';
+    const refresh = query.access_type === 'offline' && first && { refresh_token: this.refreshOf(grant, '1//') };
+    return json(200, { ...this.#tokens(grant), ...refresh, id_token: this.#idToken(grant) });
+  }
+
+  #tokens(grant) {
+    return { access_token: this.accessOf(grant, 'ya29.'), expires_in: 3599, scope: grant.scopes.join(' '), token_type: 'Bearer' };
+  }
+
+  #idToken({ login, query }) {
+    const { id, email } = this.user(login);
+    const now = Math.floor(Date.now() / 1000);
+    const [, domain] = email.split('@');
+    return signJwt({ alg: 'RS256', kid: this.key.kid, typ: 'JWT' }, {
+      iss: 'https://accounts.google.com', azp: this.client.id, aud: this.client.id, sub: id,
+      email, email_verified: true, nonce: query.nonce, iat: now, exp: now + 3600,
+      ...(this.options.workspace && { hd: this.options.workspace === true ? domain : this.options.workspace }),
+    }, this.key);
+  }
+
+  #revoke(request) {
+    const { token } = parameters(request, 'form');
+    const grant = this.access.get(token) ?? this.refreshes.get(token);
+    if (!grant) return json(400, { error: 'invalid_token', error_description: 'Token expired or revoked' });
+    this.end(grant.login);
+    this.granted.delete(grant.login);
+    return empty(200);
+  }
+}

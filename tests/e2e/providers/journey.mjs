@@ -1,0 +1,94 @@
+// The ways of a user through the vault and a simulated provider, and what an application sees.
+import assert from 'node:assert/strict';
+import { CookieJar } from '../../../xtask/js/browser.mjs';
+import { APP, World, describe } from '../harness.mjs';
+import { Internet } from './internet.mjs';
+
+const redirect = async (url, jar) => {
+  const response = await fetch(url, { redirect: 'manual', headers: { cookie: jar.header(url) } });
+  jar.keep(url, response);
+  const location = response.headers.get('location');
+  assert.ok(location, `${response.status} ${await response.text()}`);
+  return location;
+};
+
+/**
+ * A vault whose network is made of simulators.
+ *
+ * @param {Record<string, {entry: object, simulator: import('./simulator.mjs').Simulator}>} connections
+ */
+export async function startWorld(connections) {
+  const internet = await Internet.start();
+  const all = Object.entries(connections);
+  const world = await World.start({
+    internet: internet.port,
+    upstream: all.map(([connection, { simulator }]) => (
+      { connection, client_id: simulator.client.id, client_secret: simulator.client.secret }
+    )),
+    connections: ({ vault }) => Object.fromEntries(all.map(([connection, { entry, simulator }]) => {
+      simulator.redirectUri = `${vault}/callback/${connection}`;
+      return [connection, { client_id: simulator.client.id, ...entry }];
+    })),
+  });
+  world.internet = internet;
+  return world;
+}
+
+export class Journey {
+  /**
+   * @param {World} world
+   * @param {string} connection
+   * @param {import('./simulator.mjs').Simulator} simulator
+   */
+  constructor(world, connection, simulator) {
+    Object.assign(this, { world, connection, simulator });
+    // Two entries may be of one provider: the host is whose turn it is.
+    world.internet.add(simulator);
+  }
+
+  /** Begins a connect and lets the user decide; the answer of its completion. */
+  async begin(user, { scopes = [], login = user.login, consent, ticked } = {}) {
+    const { world, connection, simulator } = this;
+    const started = await world.startConnect(user, { connection, scopes });
+    const jar = new CookieJar();
+    const address = await redirect(world.api.connectLink(started), jar);
+    this.asked = new URL(address).searchParams;
+    const callback = simulator.authorize(address, { login, consent, scopes: ticked });
+    const back = new URL(await redirect(callback, jar));
+    assert.equal(back.origin + back.pathname, APP);
+    for (const secret of simulator.secrets) world.secrets.add(secret);
+    const code = back.searchParams.get('connect_code');
+    if (!code) return { back };
+    world.secrets.add(code);
+    const done = await world.api.complete(user.me_token, started, code);
+    for (const secret of simulator.secrets) world.secrets.add(secret);
+    return { back, done };
+  }
+
+  /** A connect that must work: the account. */
+  async connect(user, more) {
+    const { done, back } = await this.begin(user, more);
+    assert.equal(done?.status, 201, done ? describe(done) : back.href);
+    return done.body;
+  }
+
+  exchange(user, more) {
+    const { world, connection } = this;
+    return world.api.exchange(world.clients.backend, user.access_token, connection, more);
+  }
+
+  /** An exchange that must work: its answer, with whose the token is at the provider. */
+  async token(user, more) {
+    const answer = await this.exchange(user, more);
+    assert.equal(answer.status, 200, describe(answer));
+    for (const secret of this.simulator.secrets) this.world.secrets.add(secret);
+    return { ...answer.body, owner: this.simulator.owner(answer.body.access_token) };
+  }
+
+  /** Deletes an account: what became of its tokens. */
+  async remove(user, account) {
+    const answer = await this.world.api.remove(user.me_token, account.id);
+    assert.equal(answer.status, 204, describe(answer));
+    return answer.headers.get('token-revocation');
+  }
+}

@@ -1,0 +1,45 @@
+// The table in docs/providers.md of what was tried with each provider. The tests fill it; where the
+// document says otherwise they fail, or write it (WRITE_GOLDEN=1).
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const FILE = fileURLToPath(new URL('../../../docs/providers.md', import.meta.url));
+
+export class Tried {
+  #rows = new Map();
+
+  /** @param {string} name  of the part of the document */
+  constructor(name) {
+    this.name = name;
+  }
+
+  /** One behaviour that was seen, and where it is documented. */
+  add(connection, behaviour, source) {
+    const row = this.#rows.get(connection) ?? new Map();
+    this.#rows.set(connection, row.set(behaviour, source));
+  }
+
+  #table() {
+    const columns = [...new Set([...this.#rows.values()].flatMap((row) => [...row.keys()]))];
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    const rows = [...this.#rows].map(([connection, row]) => (
+      line([`\`${connection}\``, ...columns.map((column) => (row.has(column) ? `[yes](${row.get(column)})` : ''))])
+    ));
+    return [line(['', ...columns]), line(['---', ...columns.map(() => '---')]), ...rows].join('\n');
+  }
+
+  compare() {
+    const [begin, end] = [`<!-- ${this.name}: begin -->\n`, `\n<!-- ${this.name}: end -->`];
+    const text = existsSync(FILE) ? readFileSync(FILE, 'utf8') : '';
+    const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+    assert.ok(from >= 0 && to > from, `docs/providers.md lacks the part ${this.name}`);
+    const now = this.#table();
+    const then = text.slice(from + begin.length, to);
+    if (process.env.WRITE_GOLDEN) {
+      writeFileSync(FILE, text.slice(0, from + begin.length) + now + text.slice(to));
+    } else {
+      assert.equal(now, then, 'docs/providers.md says otherwise; WRITE_GOLDEN=1 writes it');
+    }
+  }
+}
