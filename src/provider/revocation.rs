@@ -88,17 +88,16 @@ pub struct Chosen {
     pub access: bool,
 }
 
-/// Chooses among the tokens that are there. Where only an access token is taken, the refresh token
-/// serves to get one, unless one lives whose end is the grant's.
+/// Chooses among the tokens that are there. Where only an access token is taken and none lives, the
+/// refresh token serves to get one.
 pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> Chosen {
-    let alone = connection.revocation.blast == Blast::Token;
     match connection.revocation.token {
         RevokedToken::Each => Chosen { refresh: has_refresh, access: has_access },
         RevokedToken::RefreshToken => {
             Chosen { refresh: has_refresh, access: has_access && !has_refresh }
         }
         RevokedToken::AccessToken => {
-            Chosen { refresh: has_refresh && (alone || !has_access), access: has_access }
+            Chosen { refresh: has_refresh && !has_access, access: has_access }
         }
     }
 }

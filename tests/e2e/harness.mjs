@@ -46,6 +46,7 @@ export class World {
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
    * @param {object} [more.objects]  Durable Object classes of that Worker, by binding
+   * @param {Record<string, string>} [more.providerSecrets]  of connections to other providers
    * @param {number} [more.internet]  port that all requests of the Worker go to
    * @param {number} [more.accessTokenTtl]  seconds a token of the connection lives
    */
@@ -67,6 +68,7 @@ export class World {
     build = process.env.E2E_BUILD,
     objects,
     internet,
+    providerSecrets = {},
     accessTokenTtl = PROVIDER_TOKEN_SECONDS,
   }) {
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
@@ -111,6 +113,7 @@ export class World {
     for (const { connection, client_secret: text } of further) {
       if (text) this.#addSecret(connection, text);
     }
+    for (const [connection, text] of Object.entries(providerSecrets)) this.#addSecret(connection, text);
     this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
     this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet });

@@ -99,7 +99,7 @@ export class Google extends Simulator {
 
   #idToken({ login, query }) {
     const { id, email } = this.user(login);
-    const now = Math.floor(Date.now() / 1000);
+    const now = this.now();
     const [, domain] = email.split('@');
     return signJwt({ alg: 'RS256', kid: this.key.kid, typ: 'JWT' }, {
       iss: 'https://accounts.google.com', azp: this.client.id, aud: this.client.id, sub: id,

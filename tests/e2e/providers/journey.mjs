@@ -1,8 +1,11 @@
 // The ways of a user through the vault and a simulated provider, and what an application sees.
 import assert from 'node:assert/strict';
 import { CookieJar } from '../../../xtask/js/browser.mjs';
+import { ME_SCOPES } from '../../../xtask/js/provider.mjs';
 import { APP, World, describe } from '../harness.mjs';
+import { accessToken, newSigningKey, now, publicKey } from '../tokens.mjs';
 import { Internet } from './internet.mjs';
+import { json } from './simulator.mjs';
 
 const redirect = async (url, jar) => {
   const response = await fetch(url, { redirect: 'manual', headers: { cookie: jar.header(url) } });
@@ -12,6 +15,39 @@ const redirect = async (url, jar) => {
   return location;
 };
 
+/** The issuer of the users' tokens. It goes by the vault's clock, so that no test is too long for it. */
+class Issuer {
+  hosts = ['idp.example.com'];
+
+  issuer = 'https://idp.example.com';
+
+  #key = newSigningKey('RS256');
+
+  serve({ url }) {
+    switch (url.pathname) {
+      case '/.well-known/openid-configuration': return json(200, { issuer: this.issuer, jwks_uri: `${this.issuer}/keys` });
+      case '/keys': return json(200, { keys: [publicKey(this.#key)] });
+      default: return json(404, {});
+    }
+  }
+
+  /** A user whose tokens are good now, whenever that is. */
+  user(world, login) {
+    const { issuer } = this;
+    const key = this.#key;
+    const token = (audience, more) => {
+      const iat = now() + world.clock;
+      const claims = { iat, exp: iat + 3600, ...more };
+      return accessToken({ issuer, audience, sub: login, clientId: 'spa', key, claims });
+    };
+    return {
+      login,
+      get access_token() { return token(`${world.vault}/`); },
+      get me_token() { return token(`${world.vault}/me/`, { scope: ME_SCOPES.join(' ') }); },
+    };
+  }
+}
+
 /**
  * A vault whose network is made of simulators.
  *
@@ -19,19 +55,29 @@ const redirect = async (url, jar) => {
  */
 export async function startWorld(connections) {
   const internet = await Internet.start();
-  const all = Object.entries(connections);
-  const world = await World.start({
+  const world = await startVault(internet, Object.entries(connections)).catch(async (error) => {
+    await internet.close();
+    throw error;
+  });
+  const issuer = new Issuer();
+  internet.add(issuer);
+  world.internet = internet;
+  world.arrive = (login) => issuer.user(world, login);
+  return world;
+}
+
+function startVault(internet, all) {
+  return World.start({
     internet: internet.port,
-    upstream: all.map(([connection, { simulator }]) => (
-      { connection, client_id: simulator.client.id, client_secret: simulator.client.secret }
-    )),
+    issuers: ({ vault }) => ({
+      users: { issuer: 'https://idp.example.com', audiences: [`${vault}/`], algorithms: ['RS256'], typ: 'at+jwt' },
+    }),
+    providerSecrets: Object.fromEntries(all.map(([connection, { simulator }]) => [connection, simulator.client.secret])),
     connections: ({ vault }) => Object.fromEntries(all.map(([connection, { entry, simulator }]) => {
       simulator.redirectUri = `${vault}/callback/${connection}`;
       return [connection, { client_id: simulator.client.id, ...entry }];
     })),
   });
-  world.internet = internet;
-  return world;
 }
 
 export class Journey {
@@ -42,6 +88,7 @@ export class Journey {
    */
   constructor(world, connection, simulator) {
     Object.assign(this, { world, connection, simulator });
+    simulator.ahead = () => world.clock;
     // Two entries may be of one provider: the host is whose turn it is.
     world.internet.add(simulator);
   }

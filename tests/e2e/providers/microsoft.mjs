@@ -120,7 +120,7 @@ export class Microsoft extends Simulator {
   }
 
   #idToken({ login, query }) {
-    const now = Math.floor(Date.now() / 1000);
+    const now = this.now();
     const tid = this.options.foreign ?? DIRECTORY;
     return signJwt({ alg: 'RS256', kid: this.key.kid, typ: 'JWT' }, {
       iss: `https://${HOST}/${tid}/v2.0`, tid, oid: this.user(login).id, aud: this.client.id,

@@ -1,0 +1,235 @@
+// What single providers do that no other does, and consent that grows or shrinks.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { assertProblem, assertRefused, describe as show } from './harness.mjs';
+import { Journey, startWorld } from './providers/journey.mjs';
+import { Box } from './providers/box.mjs';
+import { GitHub } from './providers/github.mjs';
+import { Google } from './providers/google.mjs';
+import { DIRECTORY, Microsoft } from './providers/microsoft.mjs';
+import { Notion } from './providers/notion.mjs';
+import { Salesforce } from './providers/salesforce.mjs';
+import { Slack } from './providers/slack.mjs';
+
+const CALENDAR = 'https://www.googleapis.com/auth/calendar';
+const DRIVE = 'https://www.googleapis.com/auth/drive';
+const VAULT = 'https://vault.azure.net/user_impersonation';
+
+describe('quirks of providers', { timeout: 180_000 }, () => {
+  let world;
+  const providers = {
+    github: { entry: { provider: 'github', scopes: ['repo'] }, simulator: new GitHub({}) },
+    app: { entry: { provider: 'github_app' }, simulator: new GitHub({ app: true }) },
+    slack: {
+      entry: { provider: 'slack', scopes: ['search:read'], kinds: { bot: { scopes: ['chat:write'] } } },
+      simulator: new Slack({ rotation: true }),
+    },
+    box: { entry: { provider: 'box' }, simulator: new Box({}) },
+    google: { entry: { provider: 'google', scopes: [CALENDAR] }, simulator: new Google({}) },
+    workspace: {
+      entry: { provider: 'google_workspace', variables: { domain: 'corp.example' } },
+      simulator: new Google({ workspace: 'corp.example' }),
+    },
+    microsoft: { entry: { provider: 'microsoft', scopes: ['Mail.Read'] }, simulator: new Microsoft({}) },
+    entra: { entry: { provider: 'entra', variables: { tenant: DIRECTORY } }, simulator: new Microsoft({ tenant: DIRECTORY }) },
+    salesforce: { entry: { provider: 'salesforce', scopes: ['api'] }, simulator: new Salesforce({}) },
+    notion: { entry: { provider: 'notion' }, simulator: new Notion({}) },
+  };
+
+  before(async () => { world = await startWorld(providers); });
+  after(async () => {
+    await world?.close();
+    await world?.internet.close();
+  });
+
+  /** A user's way with one of them; the last one asked for answers for its hosts. */
+  const go = (connection) => new Journey(world, connection, providers[connection].simulator);
+
+  test('GitHub ends the old access token with a refresh, so it is not made ahead of need', async () => {
+    const journey = go('app');
+    const user = world.arrive('anton');
+    await journey.connect(user);
+    const first = await journey.token(user);
+    await world.advance(28800 - 30);
+    assert.equal((await journey.token(user)).access_token, first.access_token);
+    await world.advance(31);
+    assert.notEqual((await journey.token(user)).access_token, first.access_token);
+    assert.equal(journey.simulator.owner(first.access_token), undefined);
+  });
+
+  test('elsewhere a token that is about to end is renewed before it does', async () => {
+    const journey = go('box');
+    const user = world.arrive('berta');
+    await journey.connect(user);
+    const first = await journey.token(user);
+    await world.advance(3600 - 30);
+    assert.notEqual((await journey.token(user)).access_token, first.access_token);
+  });
+
+  test('a user\'s token and a bot\'s are two, and each is renewed with its own refresh token', async () => {
+    const journey = go('slack');
+    const { simulator } = journey;
+    const user = world.arrive('carla');
+    const account = await journey.connect(user);
+    assert.equal(journey.asked.get('user_scope'), 'search:read');
+    assert.equal(journey.asked.get('scope'), 'chat:write');
+    for (let time = 0; time < 3; time += 1) {
+      const [own, bot] = [await journey.token(user), await journey.token(user, { token_kind: 'bot' })];
+      assert.equal(own.owner, user.login);
+      assert.equal(bot.owner, `bot of ${user.login}`);
+      assert.deepEqual([own.scope, bot.scope], ['search:read', 'chat:write']);
+      assert.equal(own.provider_data['team.id'], 'T012');
+      await world.advance(43200);
+    }
+    assert.equal(simulator.reused, 0);
+    assertRefused(await journey.exchange(user, { token_kind: 'admin' }), 400, 'invalid_target');
+    // The bot serves the whole workspace: it outlives one user's account.
+    const bot = await journey.token(user, { token_kind: 'bot' });
+    assert.equal(await journey.remove(user, account), 'revoked');
+    assert.equal(simulator.owner(bot.access_token), `bot of ${user.login}`);
+  });
+
+  test('an application gets what it needs beside the token', async () => {
+    const journey = go('salesforce');
+    const user = world.arrive('dirk');
+    await journey.connect(user);
+    const token = await journey.token(user);
+    assert.equal(token.provider_data.instance_url, 'https://acme.my.salesforce.com');
+    const [account] = await world.accounts(user);
+    assert.equal(account.provider_data.instance_url, 'https://acme.my.salesforce.com');
+  });
+
+  test('missing scopes are named, and a step-up consent keeps what was granted', async () => {
+    const journey = go('google');
+    const user = world.arrive('edgar');
+    await journey.connect(user);
+    const answer = await journey.exchange(user, { scope: `${CALENDAR} ${DRIVE}` });
+    assertRefused(answer, 400, 'invalid_scope');
+    assert.deepEqual(answer.body.connection_state, { state: 'missing_scopes', missing_scopes: [DRIVE] });
+    await journey.connect(user, { scopes: [DRIVE] });
+    assert.equal(journey.asked.get('include_granted_scopes'), 'true');
+    const token = await journey.token(user, { scope: `${CALENDAR} ${DRIVE} email` });
+    assert.equal(token.owner, user.login);
+  });
+
+  test('where a provider does not add consent up, the vault asks for what was granted before', async () => {
+    const journey = go('github');
+    const user = world.arrive('frieda');
+    await journey.connect(user);
+    await journey.connect(user, { scopes: ['gist'] });
+    assert.deepEqual(journey.asked.get('scope').split(' ').toSorted(), ['gist', 'repo']);
+    assert.equal((await journey.token(user, { scope: 'gist repo' })).owner, user.login);
+  });
+
+  test('a consent for less is not stored over one for more', async () => {
+    const journey = go('github');
+    const user = world.arrive('gustav');
+    await journey.connect(user, { scopes: ['repo', 'gist'] });
+    const first = await journey.token(user);
+    const { done } = await journey.begin(user, { scopes: ['gist'], ticked: ['gist'] });
+    assertProblem(done, 409);
+    assert.match(done.body.detail, /repo/);
+    assert.equal((await journey.token(user, { scope: 'repo gist' })).access_token, first.access_token);
+    // Who means it deletes the account first.
+    const [account] = await world.accounts(user);
+    await journey.remove(user, account);
+    await journey.connect(user, { scopes: ['gist'], ticked: ['gist'] });
+    assertRefused(await journey.exchange(user, { scope: 'repo' }), 400, 'invalid_scope');
+  });
+
+  test('an organisation that wants its users to sign in again ends the grant', async () => {
+    const journey = go('google');
+    const user = world.arrive('hanna');
+    await journey.connect(user);
+    await world.advance(3600);
+    journey.simulator.sessionOver = true;
+    try {
+      const answer = await journey.exchange(user);
+      assertRefused(answer, 400, 'invalid_target');
+      assert.equal(answer.body.connection_state.state, 'reconnect_required');
+    } finally {
+      journey.simulator.sessionOver = false;
+    }
+  });
+
+  test('an account of another domain is no account of this Workspace', async () => {
+    const journey = go('workspace');
+    const inside = world.arrive('ingo');
+    await journey.connect(inside);
+    assert.equal(journey.asked.get('hd'), 'corp.example');
+    for (const hd of ['other.example', undefined]) {
+      journey.simulator.options.workspace = hd;
+      const outside = world.arrive(`jutta-${hd}`);
+      assertProblem((await journey.begin(outside)).done, 502);
+      assert.deepEqual(await world.accounts(outside), []);
+    }
+    journey.simulator.options.workspace = 'corp.example';
+  });
+
+  test('a token is for one Microsoft resource, and one refresh token gets them all', async () => {
+    const journey = go('microsoft');
+    const { simulator } = journey;
+    const user = world.arrive('karl');
+    await journey.connect(user, { scopes: ['Mail.Read', VAULT] });
+    const mail = await journey.token(user, { scope: 'Mail.Read' });
+    const vault = await journey.token(user, { scope: VAULT });
+    assert.equal(simulator.resource(mail.access_token), 'https://graph.microsoft.com');
+    assert.equal(simulator.resource(vault.access_token), 'https://vault.azure.net');
+    assert.equal((await journey.token(user, { scope: VAULT })).access_token, vault.access_token);
+    assert.equal((await journey.token(user)).access_token, mail.access_token);
+    assertRefused(await journey.exchange(user, { scope: `Mail.Read ${VAULT}` }), 400, 'invalid_scope');
+  });
+
+  test('Microsoft\'s codes tell a dead grant from one that only needs more consent', async () => {
+    const journey = go('microsoft');
+    const { simulator } = journey;
+    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'missing_scopes'], [90033, 'unavailable']]) {
+      const user = world.arrive(`lars-${refusal}`);
+      await journey.connect(user);
+      await world.advance(3701);
+      simulator.refusal = refusal;
+      try {
+        const answer = await journey.exchange(user);
+        assert.equal(answer.body.connection_state?.state, state, `${refusal} ${show(answer)}`);
+      } finally {
+        simulator.refusal = undefined;
+      }
+      if (state === 'reconnect_required') continue;
+      await world.advance(61);
+      assert.equal((await journey.token(user)).owner, user.login);
+    }
+  });
+
+  test('an account of another directory is refused', async () => {
+    const journey = go('entra');
+    journey.simulator.options.foreign = '11111111-2222-3333-4444-555555555555';
+    const user = world.arrive('maria');
+    assertProblem((await journey.begin(user)).done, 502);
+    delete journey.simulator.options.foreign;
+    await journey.connect(user);
+  });
+
+  test('what two users share at a provider is not revoked for one of them', async () => {
+    const journey = go('google');
+    const [one, other] = [world.arrive('nora'), world.arrive('otto')];
+    const account = await journey.connect(one, { login: 'team' });
+    await journey.connect(other, { login: 'team' });
+    assert.equal(await journey.remove(one, account), 'not_supported');
+    assert.equal((await journey.token(other)).owner, 'team');
+    const [last] = await world.accounts(other);
+    assert.equal(await journey.remove(other, last), 'revoked');
+    assert.equal(journey.simulator.living('team'), 0);
+  });
+
+  test('the list of connections names provider, scopes and kinds', async () => {
+    const user = world.arrive('paul');
+    const { body } = await world.api.connections(user.me_token);
+    const of = (name) => body.connections.find((one) => one.name === name);
+    assert.equal(of('slack').strategy, 'slack');
+    assert.deepEqual(of('slack').token_kinds, ['bot']);
+    assert.deepEqual(of('google').scopes, [CALENDAR]);
+    assert.equal(of('demo').strategy, 'oidc');
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});
