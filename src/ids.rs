@@ -105,6 +105,18 @@ impl ObjectNames {
         self.name(&["registry", &shard.to_string()])
     }
 
+    /// How the registry calls an account at a provider, without telling whose it is: `authority` and
+    /// `client_id` say where and to whom its user consents, `user` who that is there.
+    pub fn provider_account(&self, authority: &str, client_id: &str, user: &str) -> String {
+        self.name(&["provider-account", authority, client_id, user])
+    }
+
+    /// The `Registry` shard that knows who rests on an account at a provider.
+    pub fn registry_of(&self, provider_account: &str) -> String {
+        let shard = self.mac(&["registry-shard-of-account", provider_account]);
+        self.registry_shard(shard.first().copied().unwrap_or(0) % REGISTRY_SHARDS)
+    }
+
     /// The `ConnectSession` of one connect in flight.
     pub fn connect_session(&self, session: &str) -> String {
         self.name(&["connect-session", session])

@@ -341,7 +341,7 @@ fn an_error_page_shows_text_and_runs_nothing() {
     let page = browser::document("<script>alert(1)</script>\"'&");
     assert!(page.contains("<p>&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;</p>"));
     for denied in [Expired, OtherBrowser, OtherProvider, Unknown, NotStored, ProviderUnavailable] {
-        let (status, page) = browser::page(denied);
+        let (status, page) = browser::page(&denied);
         assert_eq!(status == 503, matches!(denied, NotStored | ProviderUnavailable), "{denied:?}");
         for active in ["<script", "<img", "<link", "<form", "<a", "style", "http-equiv", "href"] {
             assert!(!page.contains(active), "{active}: {page}");

@@ -66,6 +66,9 @@ fn names_tell_users_connections_and_classes_apart() {
     assert_ne!(of("a|b", "c", "d"), of("a", "b|c", "d"));
     assert_ne!(of("a", "b", "cd"), of("a", "bc", "d"));
     assert_ne!(names.directory(&user()), names.registry(&user()));
+    let account = |user: &str| names.provider_account("https://idp.example", "client", user);
+    assert_ne!(account("1"), account("2"));
+    assert_ne!(account("1"), names.provider_account("https://idp.example", "other", "1"));
     assert_ne!(names.check_value(), ObjectNames::new([6; 32]).check_value());
 }
 
@@ -236,7 +239,7 @@ fn questions_to_a_vault_are_pinned() {
     );
     pinned(&ask(vault::Act::Accounts), &asked(r#""accounts""#));
     pinned(
-        &ask(vault::Act::Delete { account: account(), shared: false, tell: false }),
+        &ask(vault::Act::Delete { account: account(), tell: false }),
         &asked(r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL"}}"#),
     );
     pinned(
@@ -347,6 +350,16 @@ fn messages_of_the_small_objects_are_pinned() {
         &registry::Answer::Checked { changed: vec!["k".into()], known: false },
         r#"{"checked":{"changed":["k"],"known":false}}"#,
     );
+    pinned(
+        &registry::Ask::Hold { account: "a".into(), vault: "v".into() },
+        r#"{"hold":{"account":"a","vault":"v"}}"#,
+    );
+    pinned(
+        &registry::Ask::Release { account: "a".into(), vault: "v".into() },
+        r#"{"release":{"account":"a","vault":"v"}}"#,
+    );
+    pinned(&registry::Answer::Held, r#""held""#);
+    pinned(&registry::Answer::Released { shared: true }, r#"{"released":{"shared":true}}"#);
     pinned(
         &issuer::Ask { issuer: "i".into(), jwks_uri: None, pattern: None, renew: false },
         r#"{"issuer":"i","jwks_uri":null,"renew":false}"#,

@@ -83,6 +83,17 @@ pub struct Connection {
     pub kinds: BTreeMap<String, Kind>,
 }
 
+impl Connection {
+    /// Where users consent. With [`Connection::client_id`] it says which consents are one grant at
+    /// the provider, whichever connections they came through.
+    pub fn authority(&self) -> &str {
+        match &self.protocol {
+            Protocol::OpenId { issuer, .. } => issuer,
+            Protocol::OAuth2 => self.endpoints.token_endpoint.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
 /// How a provider's endpoints are found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {

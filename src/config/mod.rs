@@ -125,21 +125,6 @@ impl Config {
     }
 }
 
-impl Config {
-    /// Connections whose grants are, at the provider, the same user's consent to the same client as
-    /// those of this one.
-    pub fn sharing_grants<'a>(&'a self, connection: &str) -> impl Iterator<Item = &'a String> {
-        let own = self.connections.get_key_value(connection);
-        self.connections.iter().filter_map(move |(name, other)| {
-            let (own_name, own) = own?;
-            let same = other.client_id == own.client_id
-                && other.endpoints.token_endpoint == own.endpoints.token_endpoint
-                && other.protocol == own.protocol;
-            (name != own_name && same).then_some(name)
-        })
-    }
-}
-
 fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
     encoding::from_base64url_array(text).map(ObjectNames::new).ok_or_else(|| {
         let mend = "must be 32 bytes in base64url without padding";

@@ -106,7 +106,7 @@ fn read_cookie(header: &str, session: &str, public_url: &PublicUrl) -> Option<Se
 
 /// Status and page for a browser that cannot be sent on: there is no address that is known to be
 /// right. The text is ours alone.
-pub fn page(denied: Denied) -> (u16, String) {
+pub fn page(denied: &Denied) -> (u16, String) {
     let (status, message) = match denied {
         Denied::Expired => {
             (400, "This link has expired. Go back to the application and try again.")

@@ -4,6 +4,7 @@ use crate::config::{Client, Config};
 use crate::connect::record::Denied;
 use crate::error::Problem;
 use crate::jwt::access_token::AccessToken;
+use crate::text;
 
 /// Scope to connect and complete.
 pub const CREATE: &str = "create:me:connected_accounts";
@@ -118,10 +119,14 @@ pub fn completion_denied(denied: Denied) -> Problem {
             502,
             "The provider's statement of who the user is does not hold. Nothing was connected.",
         ),
-        Denied::Narrower => Problem::new(
+        Denied::Narrower { missing } => Problem::new(
             409,
-            "The user granted fewer scopes than the account already has, so nothing was changed. \
-             Connect again with all scopes, or delete the account first to give some up.",
+            format!(
+                "The user granted less than the account already has, so nothing was changed. \
+                 Missing: {}. Connect again with these scopes, or delete the account first to give \
+                 them up.",
+                text::description(&missing.join(" "))
+            ),
         ),
         Denied::NotStored => Problem {
             retry_after: Some(5),

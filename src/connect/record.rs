@@ -134,7 +134,7 @@ pub struct ProviderSecrets {
 }
 
 /// Why a step is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Denied {
     /// No such session, or not this handle of it.
@@ -164,5 +164,8 @@ pub enum Denied {
     /// The vault could not store the grant now; completing again within ten minutes will.
     NotStored,
     /// The user consented to less than the account already has.
-    Narrower,
+    Narrower {
+        /// The scopes that would be lost.
+        missing: Vec<String>,
+    },
 }

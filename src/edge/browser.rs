@@ -20,7 +20,7 @@ pub async fn open_ticket(
 ) -> Answered {
     let ticket = match browser::ticket(incoming.query.expose()) {
         Ok(ticket) => ticket,
-        Err(denied) => return refuse(line, denied),
+        Err(denied) => return refuse(line, &denied),
     };
     let session = config.names.connect_session(&ticket.session);
     let ask = Ask::Open { ticket: ticket.secret };
@@ -29,8 +29,8 @@ pub async fn open_ticket(
             let cookie = browser::set_cookie(&ticket.session, &cookie, &config.public_url);
             http::redirect(&Secret::new(location), &cookie)
         }
-        Ok(Answer::Denied(denied)) => refuse(line, denied),
-        Ok(_) => refuse(line, Denied::NotStored),
+        Ok(Answer::Denied(denied)) => refuse(line, &denied),
+        Ok(_) => refuse(line, &Denied::NotStored),
         Err(error) => no_answer(line, error),
     }
 }
@@ -55,7 +55,7 @@ pub async fn callback(
     );
     let (session, back) = match parsed {
         Ok(parsed) => parsed,
-        Err(denied) => return refuse(line, denied),
+        Err(denied) => return refuse(line, &denied),
     };
     let name = config.names.connect_session(&session);
     match objects::ask(env, &name, &Ask::Return(back)).await {
@@ -63,8 +63,8 @@ pub async fn callback(
             let cookie = browser::clear_cookie(&session, &config.public_url);
             http::redirect(&location, &Secret::new(cookie))
         }
-        Ok(Answer::Denied(denied)) => refuse(line, denied),
-        Ok(_) => refuse(line, Denied::NotStored),
+        Ok(Answer::Denied(denied)) => refuse(line, &denied),
+        Ok(_) => refuse(line, &Denied::NotStored),
         Err(error) => no_answer(line, error),
     }
 }
@@ -74,10 +74,10 @@ fn no_answer(line: &mut RequestLine, error: NoAnswer) -> Answered {
         NoAnswer::Unavailable => Denied::NotStored,
         NoAnswer::KeyUnavailable | NoAnswer::Misconfigured => Denied::ProviderMisconfigured,
     };
-    refuse(line, denied)
+    refuse(line, &denied)
 }
 
-fn refuse(line: &mut RequestLine, denied: Denied) -> Answered {
+fn refuse(line: &mut RequestLine, denied: &Denied) -> Answered {
     line.reason = Some(format!("{denied:?}"));
     let (status, html) = browser::page(denied);
     http::page(status, &html)

@@ -237,10 +237,8 @@ impl<'a> Caller<'a> {
     /// Deletes wherever the account is. An id that is nobody's, or another user's, is as good as
     /// deleted: it is not among this user's accounts.
     async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> Answered {
-        let connections = self.connections().await?;
-        for connection in &connections {
-            let shared = self.is_shared(connection, &connections).await?;
-            let act = Act::Delete { account: id.clone(), shared, tell: true };
+        for connection in &self.connections().await? {
+            let act = Act::Delete { account: id.clone(), tell: true };
             let revocation = match self.ask_vault(connection, act).await? {
                 Answer::Removed(Some(revocation)) => revocation,
                 // Code of before: its jobs have begun.
@@ -253,19 +251,6 @@ impl<'a> Caller<'a> {
             return Ok(Done::Deleted(Some(revocation)));
         }
         Ok(Done::Deleted(None))
-    }
-
-    /// Whether the user has an account at another connection that may rest on the same grant at the
-    /// provider.
-    async fn is_shared(&self, connection: &str, all: &[String]) -> Result<bool, Problem> {
-        for other in self.config.sharing_grants(connection).filter(|other| all.contains(other)) {
-            if let Answer::Accounts(found) = self.ask_vault(other, Act::Accounts).await?
-                && !found.is_empty()
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// The connections this user ever started.

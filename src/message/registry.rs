@@ -16,6 +16,20 @@ pub enum Ask {
         /// Who.
         user: UserId,
     },
+    /// Remember that a vault rests on an account at a provider. Written before the vault's account.
+    Hold {
+        /// [`crate::ids::ObjectNames::provider_account`].
+        account: String,
+        /// Name of the vault.
+        vault: String,
+    },
+    /// Forget that again.
+    Release {
+        /// [`crate::ids::ObjectNames::provider_account`].
+        account: String,
+        /// Name of the vault.
+        vault: String,
+    },
     /// Compare the check values of this deployment's keys with those that are remembered. Asked of
     /// [`crate::ids::KEY_CHECK`] only.
     Check {
@@ -33,6 +47,13 @@ pub enum Ask {
 pub enum Answer {
     /// Remembered.
     Added,
+    /// Remembered.
+    Held,
+    /// Forgotten.
+    Released {
+        /// Whether another vault rests on that account.
+        shared: bool,
+    },
     /// How the keys compare.
     Checked {
         /// Keys that are not the ones this vault was made with.
@@ -55,10 +76,11 @@ pub fn ring_key(id: &str) -> String {
     format!("KEY_RING.{id}")
 }
 
-/// The tables: users of a shard, and the check values.
-pub const CREATE: [&str; 2] = [
+/// The tables: users of a shard, check values, and who rests on which account at a provider.
+pub const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS user (issuer TEXT NOT NULL, subject TEXT NOT NULL, added_at INTEGER NOT NULL, PRIMARY KEY (issuer, subject))",
     "CREATE TABLE IF NOT EXISTS key_check (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS holder (account TEXT NOT NULL, vault TEXT NOT NULL, PRIMARY KEY (account, vault))",
 ];
 
 /// Keys of a deployment that are not the ones remembered under their names. A new name is no change.

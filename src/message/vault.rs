@@ -53,9 +53,6 @@ pub enum Act {
     Delete {
         /// Which.
         account: AccountId,
-        /// Whether another account of the user may rest on the same grant at the provider.
-        #[serde(default, skip_serializing_if = "is_false")]
-        shared: bool,
         /// Whether to answer [`Answer::Removed`]; code of before knows [`Answer::Deleted`] only.
         #[serde(default, skip_serializing_if = "is_false")]
         tell: bool,

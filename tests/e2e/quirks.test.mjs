@@ -180,10 +180,26 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assertRefused(await journey.exchange(user, { scope: `Mail.Read ${VAULT}` }), 400, 'invalid_scope');
   });
 
-  test('Microsoft\'s codes tell a dead grant from one that only needs more consent', async () => {
+  test('a resource that the user has not consented to is a missing scope, and the grant goes on', async () => {
+    const journey = go('microsoft');
+    const user = world.arrive('klara');
+    // The answer to the code tells of one resource alone, so the vault cannot know.
+    await journey.connect(user, { scopes: ['Mail.Read', VAULT], ticked: ['Mail.Read', 'openid', 'offline_access', 'email', 'profile'] });
+    const before = journey.simulator.count('refresh_token');
+    for (let time = 0; time < 2; time += 1) {
+      const answer = await journey.exchange(user, { scope: VAULT });
+      assertRefused(answer, 400, 'invalid_scope');
+      assert.deepEqual(answer.body.connection_state, { state: 'missing_scopes', missing_scopes: [VAULT] });
+      assert.equal(journey.simulator.count('refresh_token'), before + 1, 'asked again at once');
+    }
+    await world.advance(3701);
+    assert.equal((await journey.token(user, { scope: 'Mail.Read' })).owner, user.login);
+  });
+
+  test('Microsoft\'s codes tell a dead grant from a provider that is down', async () => {
     const journey = go('microsoft');
     const { simulator } = journey;
-    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'missing_scopes'], [90033, 'unavailable']]) {
+    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'reconnect_required'], [90033, 'unavailable']]) {
       const user = world.arrive(`lars-${refusal}`);
       await journey.connect(user);
       await world.advance(3701);
@@ -227,7 +243,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const of = (name) => body.connections.find((one) => one.name === name);
     assert.equal(of('slack').strategy, 'slack');
     assert.deepEqual(of('slack').token_kinds, ['bot']);
-    assert.deepEqual(of('google').scopes, [CALENDAR]);
+    assert.ok(of('google').scopes.includes(CALENDAR), show({ body }));
     assert.equal(of('demo').strategy, 'oidc');
   });
 

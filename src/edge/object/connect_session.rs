@@ -211,10 +211,10 @@ impl Inner {
                 self.save(&session)?;
                 Ok(Answer::Completed { account, connection })
             }
-            Ok(vault::Answer::Narrower { .. }) => {
+            Ok(vault::Answer::Narrower { missing }) => {
                 session.phase = Phase::Failed;
                 self.save(&session)?;
-                Ok(Answer::Denied(Denied::Narrower))
+                Ok(Answer::Denied(Denied::Narrower { missing }))
             }
             Err(NoAnswer::KeyUnavailable) => Err(Trouble::KeyUnavailable("in the vault".into())),
             _ => Ok(Answer::Denied(Denied::NotStored)),

@@ -1,4 +1,5 @@
-//! `Registry`: the users that have a directory, in shards; and the check values of keys.
+//! `Registry`: the users that have a directory and who rests on which account at a provider, in
+//! shards; and the check values of keys.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -45,6 +46,21 @@ fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
             let row = vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
             sql::run(storage, add, row)?;
             Ok(Answer::Added)
+        }
+        Ask::Hold { account, vault } => {
+            create(storage)?;
+            let hold = "INSERT OR IGNORE INTO holder (account, vault) VALUES (?, ?)";
+            sql::run(storage, hold, vec![account.into(), vault.into()])?;
+            Ok(Answer::Held)
+        }
+        Ask::Release { account, vault } => {
+            create(storage)?;
+            let release = "DELETE FROM holder WHERE account = ? AND vault = ?";
+            sql::run(storage, release, vec![account.as_str().into(), vault.into()])?;
+            let others = "SELECT vault FROM holder WHERE account = ? LIMIT 1";
+            let shared = sql::run(storage, others, vec![account.into()])?;
+            let shared = !shared.is_empty();
+            Ok(Answer::Released { shared })
         }
         Ask::Check { values, remember } => check(storage, &values, &remember),
     }

@@ -181,11 +181,12 @@ impl Inner {
             }
             Act::Store(store) => {
                 self.refused.take();
+                self.hold(&open, store.provider_user.as_deref()).await;
                 vault_keep::keep(&open, store)
             }
             Act::Accounts => accounts(&open),
-            Act::Delete { account, shared, tell } => {
-                let removed = self.delete(&open, &account, shared).await?;
+            Act::Delete { account, tell } => {
+                let removed = self.delete(&open, &account).await?;
                 let gone = removed.is_some();
                 Ok(if tell { Answer::Removed(removed) } else { Answer::Deleted(gone) })
             }

@@ -5,12 +5,13 @@ use std::rc::Rc;
 use super::vault::{Inner, Open};
 use super::vault_store::Contents;
 use crate::config::Connection;
-use crate::edge::objects::Trouble;
+use crate::edge::objects::{self, Trouble};
 use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
 use crate::edge::{clock, log, providers};
 use crate::encoding;
 use crate::error::Event;
 use crate::ids::AccountId;
+use crate::message::registry::{Answer, Ask};
 use crate::provider::answer;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
@@ -31,8 +32,13 @@ impl Inner {
         self: &Rc<Self>,
         open: &Open,
         id: &AccountId,
-        shared: bool,
     ) -> Result<Option<Revocation>, Trouble> {
+        let contents = open.store.contents()?;
+        let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
+            return Ok(None);
+        };
+        let shared = self.release(open, account.identity.id.as_deref()).await?;
+        // Meanwhile the account may have been renewed, or deleted.
         let contents = open.store.contents()?;
         let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
             return Ok(None);
@@ -62,6 +68,31 @@ impl Inner {
         Ok(Some(told.unwrap_or(Revocation::NotSupported)))
     }
 
+    /// Lets the registry know that this vault rests on an account at the provider.
+    pub(super) async fn hold(&self, open: &Open, user: Option<&str>) {
+        let Some((account, vault)) = holding(open, user) else {
+            return;
+        };
+        let shard = open.config.names.registry_of(&account);
+        let held = objects::ask(&self.env, &shard, &Ask::Hold { account, vault }).await;
+        if held.is_err() {
+            // The tokens are worth more than what is known of them: they come but once.
+            log::event(&Event::new("grant_not_held", "registry"));
+        }
+    }
+
+    /// The opposite. Returns whether another vault rests on that account.
+    async fn release(&self, open: &Open, user: Option<&str>) -> Result<bool, Trouble> {
+        let Some((account, vault)) = holding(open, user) else {
+            return Ok(false);
+        };
+        let shard = open.config.names.registry_of(&account);
+        match objects::ask(&self.env, &shard, &Ask::Release { account, vault }).await {
+            Ok(Answer::Released { shared }) => Ok(shared),
+            _ => Err(Trouble::Failed("registry")),
+        }
+    }
+
     /// Runs a revocation that is among the jobs: ends it there, or puts it off.
     pub(super) async fn run_revocation(
         &self,
@@ -83,9 +114,17 @@ impl Inner {
 
     /// Revokes a token, and says what is left to do if the provider cannot be had.
     async fn revoke(&self, open: &Open, job: &Job) -> Result<(Revocation, Job), Trouble> {
-        let Job::Revoke { account, field, generation, envelope, user, .. } = job else {
+        let Job::Revoke { account, field, generation, envelope, user, attempt } = job else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
+        let Ok(connection) = open.connection() else {
+            return Ok((Revocation::NotSupported, job.clone()));
+        };
+        // Since the first attempt somebody may have come to rest on the same grant.
+        let shared = *attempt > 0 && self.release(open, user.as_deref()).await?;
+        if !revocation::is_narrow(connection, shared) {
+            return Ok((Revocation::NotSupported, job.clone()));
+        }
         let opened = encoding::from_base64url(envelope)
             .ok_or(SealError::Corrupt)
             .and_then(|envelope| open.open(account, field, *generation, &envelope));
@@ -93,9 +132,6 @@ impl Inner {
             Ok(token) => token,
             Err(SealError::KeyUnavailable { .. }) => return Ok((Revocation::Pending, job.clone())),
             Err(_) => return Ok((Revocation::Failed, job.clone())),
-        };
-        let Ok(connection) = open.connection() else {
-            return Ok((Revocation::NotSupported, job.clone()));
         };
         let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
         let (told, left) = match found {
@@ -172,6 +208,15 @@ impl At<'_> {
             Err(_) => Err(Revocation::Pending),
         }
     }
+}
+
+/// What the registry remembers: the account at the provider, and the vault. `None` where the account
+/// is not known.
+fn holding(open: &Open, user: Option<&str>) -> Option<(String, String)> {
+    let connection = open.connection().ok()?;
+    let names = &open.config.names;
+    let account = names.provider_account(connection.authority(), &connection.client_id, user?);
+    Some((account, names.vault(&open.home.user, &open.home.connection)))
 }
 
 /// The jobs that revoke what the provider can revoke of an account, the refresh token first: at most

@@ -6,6 +6,12 @@ import { fileURLToPath } from 'node:url';
 
 const FILE = fileURLToPath(new URL('../../../docs/providers.md', import.meta.url));
 
+/** The order of columns. */
+const BEHAVIOURS = [
+  'connect', 'exchange', 'refresh', 'refresh twice', 'rotate', 'keep the refresh token', 'revoke',
+  'revoke while it is down', 'dead grant', 'outage', 'misconfigured client', 'denied consent',
+];
+
 export class Tried {
   #rows = new Map();
 
@@ -16,12 +22,13 @@ export class Tried {
 
   /** One behaviour that was seen, and where it is documented. */
   add(connection, behaviour, source) {
+    assert.ok(BEHAVIOURS.includes(behaviour), behaviour);
     const row = this.#rows.get(connection) ?? new Map();
     this.#rows.set(connection, row.set(behaviour, source));
   }
 
   #table() {
-    const columns = [...new Set([...this.#rows.values()].flatMap((row) => [...row.keys()]))];
+    const columns = BEHAVIOURS.filter((one) => [...this.#rows.values()].some((row) => row.has(one)));
     const line = (cells) => `| ${cells.join(' | ')} |`;
     const rows = [...this.#rows].map(([connection, row]) => (
       line([`\`${connection}\``, ...columns.map((column) => (row.has(column) ? `[yes](${row.get(column)})` : ''))])

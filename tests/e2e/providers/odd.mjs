@@ -1,0 +1,216 @@
+// Six small providers of odd shapes.
+import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
+
+/** Scopes as a list, errors as a status and a message, `client-id` beside the token. */
+export class Twitch extends Simulator {
+  sources = {
+    connect: 'https://dev.twitch.tv/docs/authentication/getting-tokens-oauth/',
+    refresh: 'https://dev.twitch.tv/docs/authentication/refresh-tokens/',
+    revoke: 'https://dev.twitch.tv/docs/authentication/revoke-tokens/',
+  };
+
+  hosts = ['id.twitch.tv', 'api.twitch.tv'];
+
+  authorizeAt = 'id.twitch.tv/oauth2/authorize';
+
+  tokenAt = 'id.twitch.tv/oauth2/token';
+
+  revokeAt = 'id.twitch.tv/oauth2/revoke';
+
+  answer(request) {
+    const { pathname } = request.url;
+    const refuse = (status, message) => json(status, { status, message });
+    if (pathname === '/helix/users') {
+      const login = this.owner(bearer(request));
+      if (!login || request.headers['client-id'] !== this.client.id) return refuse(401, 'Invalid OAuth token');
+      const { id, email } = this.user(login);
+      return json(200, { data: [{ id, login, display_name: login, email }] });
+    }
+    const params = parameters(request, 'form');
+    if (pathname === '/oauth2/revoke') {
+      if (params.client_id !== this.client.id) return refuse(404, 'client does not exist');
+      if (!this.access.has(params.token)) return refuse(400, 'Invalid token');
+      this.end(this.owner(params.token));
+      return empty(200);
+    }
+    if (!proves(request, params, this.client, 'post')) return refuse(403, 'invalid client secret');
+    const refresh = params.grant_type === 'refresh_token';
+    const grant = refresh ? this.renewing(params.refresh_token, false) : this.redeem(params);
+    if (!grant) return refuse(400, refresh ? 'Invalid refresh token' : 'Invalid authorization code');
+    return json(200, {
+      access_token: this.accessOf(grant), refresh_token: refresh ? params.refresh_token : this.refreshOf(grant),
+      expires_in: 14124, scope: grant.scopes, token_type: 'bearer',
+    });
+  }
+}
+
+/** Refreshes go to an address of their own and bring no refresh token. */
+export class Figma extends Simulator {
+  sources = { connect: 'https://developers.figma.com/docs/rest-api/authentication/', refresh: 'https://developers.figma.com/docs/rest-api/authentication/' };
+
+  hosts = ['www.figma.com', 'api.figma.com'];
+
+  authorizeAt = 'www.figma.com/oauth';
+
+  tokenAt = 'api.figma.com/v1/oauth/token';
+
+  refreshAt = 'api.figma.com/v1/oauth/refresh';
+
+  separator = ',';
+
+  answer(request) {
+    const { pathname } = request.url;
+    if (pathname === '/v1/me') {
+      const login = this.owner(bearer(request));
+      return login ? json(200, { ...this.user(login), handle: login }) : json(403, { status: 403, err: 'Invalid token' });
+    }
+    const params = parameters(request, 'form');
+    if (!proves(request, params, this.client, 'basic')) return json(401, { error: 'invalid_client' });
+    const refresh = pathname === '/v1/oauth/refresh';
+    if (refresh !== (params.grant_type === 'refresh_token')) return json(404, { status: 404, err: 'Not found' });
+    const grant = refresh ? this.renewing(params.refresh_token, false) : this.redeem(params);
+    if (!grant) return json(400, { error: 'invalid_grant' });
+    const first = !refresh && { user_id_string: this.user(grant.login).id, refresh_token: this.refreshOf(grant) };
+    return json(200, { access_token: this.accessOf(grant), token_type: 'bearer', expires_in: 7776000, ...first });
+  }
+}
+
+/** `type` instead of `grant_type`, no scopes. */
+export class Basecamp extends Simulator {
+  sources = {
+    connect: 'https://github.com/basecamp/api/blob/master/sections/authentication.md',
+    refresh: 'https://github.com/basecamp/api/blob/master/sections/authentication.md',
+  };
+
+  hosts = ['launchpad.37signals.com'];
+
+  authorizeAt = 'launchpad.37signals.com/authorization/new';
+
+  tokenAt = 'launchpad.37signals.com/authorization/token';
+
+  flawOf({ type, scope }) {
+    if (type !== 'web_server') return 'type';
+    return scope === undefined ? undefined : 'scope';
+  }
+
+  answer(request) {
+    const { pathname } = request.url;
+    if (pathname === '/authorization.json') {
+      const login = this.owner(bearer(request));
+      if (!login) return json(401, { error: 'OAuth token could not be verified.' });
+      const { number, email } = this.user(login);
+      return json(200, { identity: { id: number, first_name: 'A', last_name: login, email_address: email }, accounts: [] });
+    }
+    const params = parameters(request, 'form');
+    if (params.grant_type !== undefined) return json(400, { error: 'unsupported_grant_type' });
+    if (!proves(request, params, this.client, 'post')) return json(400, { error: 'invalid_client' });
+    const refresh = params.type === 'refresh';
+    if (!refresh && params.type !== 'web_server') return json(400, { error: 'invalid_request' });
+    const grant = refresh ? this.renewing(params.refresh_token, false) : this.redeem(params);
+    if (!grant) return json(400, { error: 'invalid_grant' });
+    return json(200, { access_token: this.accessOf(grant), expires_in: 1209600, ...(!refresh && { refresh_token: this.refreshOf(grant) }) });
+  }
+}
+
+/** An end of tokens only if it is asked for; a refresh ends both tokens before it. */
+export class Zendesk extends Simulator {
+  sources = {
+    connect: 'https://developer.zendesk.com/documentation/api-basics/authentication/refresh-token',
+    refresh: 'https://support.zendesk.com/hc/en-us/articles/9182123625370-Announcing-support-for-OAuth-refresh-token-grant-type-and-OAuth-access-and-refresh-token-expirations',
+    revoke: 'https://developer.zendesk.com/api-reference/ticketing/oauth/oauth_tokens/',
+  };
+
+  hosts = ['acme.zendesk.com'];
+
+  authorizeAt = 'acme.zendesk.com/oauth/authorizations/new';
+
+  tokenAt = 'acme.zendesk.com/oauth/tokens';
+
+  answer(request) {
+    const { method, url: { pathname } } = request;
+    const login = this.owner(bearer(request));
+    if (pathname === '/api/v2/users/me.json') {
+      const { number, email, name } = this.user(login ?? '');
+      return login ? json(200, { user: { id: number, email, name } }) : json(401, { error: 'invalid_token' });
+    }
+    if (pathname === '/api/v2/oauth/tokens/current.json' && method === 'DELETE') {
+      if (!login) return json(401, { error: 'invalid_token' });
+      this.end(login);
+      return empty(204);
+    }
+    const params = parameters(request, 'form', 'json');
+    if (!proves(request, params, this.client, 'post')) return json(401, { error: 'invalid_client' });
+    const grant = params.grant_type === 'refresh_token' ? this.renewing(params.refresh_token, true) : this.redeem(params);
+    if (!grant) return json(400, { error: 'invalid_grant' });
+    this.access.delete(grant.current);
+    grant.current = this.accessOf(grant);
+    const ends = params.expires_in && {
+      expires_in: Number(params.expires_in), refresh_token_expires_in: Number(params.refresh_token_expires_in), refresh_token: this.refreshOf(grant),
+    };
+    return json(200, { access_token: grant.current, token_type: 'bearer', scope: grant.scopes.join(' '), ...ends });
+  }
+}
+
+/** An end of tokens only if it is asked for; the old refresh token goes on until the new one is used. */
+export class Shopify extends Simulator {
+  sources = {
+    connect: 'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant',
+    refresh: 'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens',
+  };
+
+  hosts = ['acme.myshopify.com'];
+
+  authorizeAt = 'acme.myshopify.com/admin/oauth/authorize';
+
+  tokenAt = 'acme.myshopify.com/admin/oauth/access_token';
+
+  separator = ',';
+
+  callback = () => ({ shop: 'acme.myshopify.com', hmac: '0'.repeat(64), host: 'YWRtaW4', timestamp: '1337178173' });
+
+  answer(request) {
+    const params = parameters(request, 'form', 'json');
+    if (!proves(request, params, this.client, 'post')) return json(400, { error: 'application_cannot_be_found' });
+    const refresh = params.grant_type === 'refresh_token';
+    const grant = refresh ? this.renewing(params.refresh_token, true) : this.redeem(params);
+    if (!grant) return json(400, { error: 'invalid_grant' });
+    const ends = (refresh || params.expiring === '1') && { expires_in: 3600, refresh_token: this.refreshOf(grant), refresh_token_expires_in: 7776000 };
+    return json(200, { access_token: this.accessOf(grant, 'shpat_'), scope: grant.scopes.join(','), ...ends });
+  }
+}
+
+/** JSON bodies, an audience, refresh tokens that serve once. */
+export class Atlassian extends Simulator {
+  sources = {
+    connect: 'https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/',
+    refresh: 'https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/#use-a-refresh-token-to-get-another-access-token-and-refresh-token-pair',
+  };
+
+  hosts = ['auth.atlassian.com', 'api.atlassian.com'];
+
+  authorizeAt = 'auth.atlassian.com/authorize';
+
+  tokenAt = 'auth.atlassian.com/oauth/token';
+
+  flawOf({ audience, prompt }) {
+    if (audience !== 'api.atlassian.com') return 'audience';
+    return prompt === 'consent' ? undefined : 'prompt';
+  }
+
+  answer(request) {
+    if (request.url.pathname === '/me') {
+      const login = this.owner(bearer(request));
+      const { id, email, name } = this.user(login ?? '');
+      return login ? json(200, { account_id: id, account_type: 'atlassian', email, name }) : json(401, { code: 401, message: 'Unauthorized' });
+    }
+    const params = parameters(request, 'json');
+    if (!params || !proves(request, params, this.client, 'post')) return json(401, { error: 'access_denied', error_description: 'Unauthorized' });
+    const refresh = params.grant_type === 'refresh_token';
+    const grant = refresh ? this.renewing(params.refresh_token, true) : this.redeem(params);
+    if (!grant) return refresh ? json(403, { error: 'unauthorized_client', error_description: 'refresh_token is invalid' }) : json(403, { error: 'invalid_grant', error_description: 'Invalid authorization code' });
+    return json(200, {
+      access_token: this.accessOf(grant), expires_in: 3600, token_type: 'Bearer', scope: grant.scopes.join(' '),
+      ...(grant.scopes.includes('offline_access') && { refresh_token: this.refreshOf(grant) }),
+    });
+  }
+}

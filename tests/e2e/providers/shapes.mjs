@@ -1,0 +1,214 @@
+// How the other providers of the catalogue speak, each from its own documentation (`source`).
+//
+// `auth`: how the client proves itself (`basic`, `post`, or `key`: the secret as user name); `asks`:
+// what an authorization request must say; `sends`: what each token request must, `renews`: a refresh;
+// `life`: seconds an access token lives, `tells: false` where an answer does not say so, `refresh:
+// false` where there is no refresh token; `once`: one serves once; `told`: how scopes are told;
+// `says`: what else an answer holds; `me`: where the user is read; `hint`: of the user, what the vault
+// then knows the account by.
+const email = ({ email: address }) => address;
+const id = ({ id: number }) => number;
+
+export const SHAPES = {
+  airtable: {
+    source: 'https://airtable.com/developers/web/api/oauth-reference',
+    authorize: 'airtable.com/oauth2/v1/authorize', token: 'airtable.com/oauth2/v1/token',
+    auth: 'basic', pkce: 'required', life: 3600, once: true,
+    says: () => ({ refresh_expires_in: 5184000 }),
+    me: { at: 'api.airtable.com/v0/meta/whoami', says: (user) => ({ id: user.id, email: user.email }) },
+    hint: email,
+  },
+  amazon: {
+    source: 'https://developer.amazon.com/docs/login-with-amazon/authorization-code-grant.html',
+    authorize: 'www.amazon.com/ap/oa', token: 'api.amazon.com/auth/o2/token', auth: 'post', life: 3600,
+    me: { at: 'api.amazon.com/user/profile', says: (user) => ({ user_id: user.id, email: user.email, name: user.name }) },
+    hint: email,
+  },
+  asana: {
+    source: 'https://developers.asana.com/docs/oauth',
+    authorize: 'app.asana.com/-/oauth_authorize', token: 'app.asana.com/-/oauth_token', auth: 'post', life: 3600,
+    says: (user) => ({ data: { id: user.number, gid: user.id, name: user.name, email: user.email } }),
+    hint: email,
+  },
+  bitbucket: {
+    source: 'https://developer.atlassian.com/cloud/bitbucket/oauth-2/',
+    authorize: 'bitbucket.org/site/oauth2/authorize', token: 'bitbucket.org/site/oauth2/access_token', auth: 'basic', life: 7200,
+    told: () => ({ scopes: 'account repository' }),
+    me: { at: 'api.bitbucket.org/2.0/user', says: (user) => ({ uuid: `{${user.id}}`, username: user.login }) },
+    hint: ({ login }) => login,
+  },
+  calendly: {
+    source: 'https://developer.calendly.com/api-docs/authentication',
+    authorize: 'auth.calendly.com/oauth/authorize', token: 'auth.calendly.com/oauth/token', auth: 'basic', life: 7200, once: true,
+    says: (user) => ({ owner: `https://api.calendly.com/users/${user.id}`, organization: 'https://api.calendly.com/organizations/1' }),
+    hint: (user) => `https://api.calendly.com/users/${user.id}`,
+  },
+  canva: {
+    source: 'https://www.canva.dev/docs/connect/authentication/',
+    authorize: 'www.canva.com/api/oauth/authorize', token: 'api.canva.com/rest/v1/oauth/token',
+    auth: 'basic', pkce: 'required', life: 14400, once: true,
+    me: { at: 'api.canva.com/rest/v1/users/me', says: (user) => ({ team_user: { user_id: user.id, team_id: 't' } }) },
+    hint: id,
+  },
+  digitalocean: {
+    source: 'https://docs.digitalocean.com/reference/api/oauth/',
+    authorize: 'cloud.digitalocean.com/v1/oauth/authorize', token: 'cloud.digitalocean.com/v1/oauth/token', auth: 'post', life: 2592000, once: true,
+    says: (user) => ({ info: { name: user.name, email: user.email, uuid: user.id } }),
+    hint: email,
+  },
+  discord: {
+    source: 'https://discord.com/developers/docs/topics/oauth2',
+    authorize: 'discord.com/oauth2/authorize', token: 'discord.com/api/oauth2/token', auth: 'basic', life: 604800, once: true,
+    me: { at: 'discord.com/api/users/@me', says: (user) => ({ id: user.id, username: user.login, email: user.email }) },
+    hint: email,
+  },
+  docusign: {
+    source: 'https://developers.docusign.com/platform/auth/confidential-authcode-get-token/',
+    authorize: 'account.docusign.com/oauth/auth', token: 'account.docusign.com/oauth/token', auth: 'basic', life: 28800, once: true,
+    me: { at: 'account.docusign.com/oauth/userinfo', says: (user) => ({ sub: user.id, name: user.name, email: user.email, accounts: [] }) },
+    hint: email,
+  },
+  dropbox: {
+    source: 'https://www.dropbox.com/developers/documentation/http/documentation#authorization',
+    authorize: 'www.dropbox.com/oauth2/authorize', token: 'api.dropboxapi.com/oauth2/token', auth: 'basic',
+    asks: { token_access_type: 'offline' }, life: 14400,
+    says: (user) => ({ account_id: `dbid:${user.id}`, uid: user.id }),
+    hint: (user) => `dbid:${user.id}`,
+  },
+  fitbit: {
+    source: 'https://dev.fitbit.com/build/reference/web-api/developer-guide/authorization/',
+    authorize: 'www.fitbit.com/oauth2/authorize', token: 'api.fitbit.com/oauth2/token', auth: 'basic', life: 28800, once: true,
+    says: (user) => ({ user_id: user.id }),
+    hint: id,
+  },
+  freshbooks: {
+    source: 'https://www.freshbooks.com/api/authentication',
+    authorize: 'auth.freshbooks.com/oauth/authorize', token: 'api.freshbooks.com/auth/oauth/token', auth: 'post', life: 43200, once: true,
+    renews: { redirect_uri: 'callback' },
+    me: { at: 'api.freshbooks.com/auth/api/v1/users/me', says: (user) => ({ response: { id: user.number, email: user.email } }) },
+    hint: email,
+  },
+  gitlab: {
+    source: 'https://docs.gitlab.com/api/oauth2/',
+    authorize: 'gitlab.com/oauth/authorize', token: 'gitlab.com/oauth/token', auth: 'post', life: 7200, once: true,
+    renews: { redirect_uri: 'callback' },
+    me: { at: 'gitlab.com/api/v4/user', says: (user) => ({ id: user.number, username: user.login, email: user.email }) },
+    hint: email,
+  },
+  hubspot: {
+    source: 'https://developers.hubspot.com/docs/api-reference/legacy/authentication/oauth-tokens/v1/guide',
+    authorize: 'app.hubspot.com/oauth/authorize', token: 'api.hubapi.com/oauth/v1/token', auth: 'post', life: 1800,
+  },
+  huggingface: {
+    source: 'https://huggingface.co/docs/hub/oauth',
+    issuer: 'huggingface.co', authorize: 'huggingface.co/oauth/authorize', token: 'huggingface.co/oauth/token',
+    auth: 'basic', life: 28800, refresh: false, hint: email,
+  },
+  intercom: {
+    source: 'https://developers.intercom.com/docs/build-an-integration/learn-more/authentication/setting-up-oauth',
+    authorize: 'app.intercom.com/oauth', token: 'api.intercom.io/auth/eagle/token',
+    auth: 'post', scopes: false, tells: false, refresh: false, told: () => ({}),
+    me: { at: 'api.intercom.io/me', says: (user) => ({ type: 'admin', id: user.id, email: user.email, name: user.name }) },
+    hint: email,
+  },
+  linear: {
+    source: 'https://linear.app/developers/oauth-2-0-authentication',
+    authorize: 'linear.app/oauth/authorize', token: 'api.linear.app/oauth/token', auth: 'post', separator: ',',
+    asks: { prompt: 'consent' }, life: 86399, once: true, told: (scopes) => ({ scope: scopes.join(' ') }),
+    me: { method: 'POST', at: 'api.linear.app/graphql', says: (user) => ({ data: { viewer: { id: user.id, email: user.email, name: user.name } } }) },
+    hint: email,
+  },
+  linkedin: {
+    source: 'https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow',
+    authorize: 'www.linkedin.com/oauth/v2/authorization', token: 'www.linkedin.com/oauth/v2/accessToken',
+    auth: 'post', pkce: 'refused', life: 5184000,
+    me: { at: 'api.linkedin.com/v2/userinfo', says: (user) => ({ sub: user.id, name: user.name, email: user.email }) },
+    hint: email,
+  },
+  mailchimp: {
+    source: 'https://mailchimp.com/developer/marketing/guides/access-user-data-oauth-2/',
+    authorize: 'login.mailchimp.com/oauth2/authorize', token: 'login.mailchimp.com/oauth2/token',
+    auth: 'post', scopes: false, refresh: false, told: () => ({ scope: null }),
+    me: { at: 'login.mailchimp.com/oauth2/metadata', scheme: 'OAuth', says: (user) => ({ dc: 'us6', user_id: user.number, accountname: user.name, login: { email: user.email } }) },
+    hint: email,
+  },
+  paypal: {
+    source: 'https://developer.paypal.com/docs/log-in-with-paypal/integrate/',
+    authorize: 'www.paypal.com/signin/authorize', token: 'api.paypal.com/v1/oauth2/token', auth: 'basic', life: 28800,
+    me: { at: 'api.paypal.com/v1/identity/openidconnect/userinfo', says: (user) => ({ user_id: user.id, name: user.name, email: user.email }) },
+    hint: email,
+  },
+  quickbooks: {
+    source: 'https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0',
+    authorize: 'appcenter.intuit.com/connect/oauth2', token: 'oauth.platform.intuit.com/oauth2/v1/tokens/bearer', auth: 'basic', life: 3600, once: true,
+    callback: { realmId: '1231434565226279' }, told: () => ({}), says: () => ({ x_refresh_token_expires_in: 8726400 }),
+    data: { realmId: '1231434565226279' },
+  },
+  reddit: {
+    source: 'https://github.com/reddit-archive/reddit/wiki/OAuth2',
+    authorize: 'www.reddit.com/api/v1/authorize', token: 'www.reddit.com/api/v1/access_token', auth: 'basic',
+    asks: { duration: 'permanent' }, life: 86400,
+    me: { at: 'oauth.reddit.com/api/v1/me', says: (user) => ({ id: user.id, name: user.login }) },
+    hint: ({ login }) => login,
+  },
+  slack_bot: {
+    source: 'https://docs.slack.dev/authentication/installing-with-oauth',
+    authorize: 'slack.com/oauth/v2/authorize', token: 'slack.com/api/oauth.v2.access', auth: 'basic', separator: ',', life: 43200, once: true,
+    says: () => ({ ok: true, token_type: 'bot', bot_user_id: 'U1', app_id: 'A1', team: { id: 'T1', name: 'A team' }, authed_user: { id: 'U2' } }),
+    hint: () => 'T1', data: { 'team.id': 'T1', bot_user_id: 'U1' },
+  },
+  snapchat: {
+    source: 'https://developers.snap.com/api/marketing-api/Ads-API/authentication',
+    authorize: 'accounts.snapchat.com/login/oauth2/authorize', token: 'accounts.snapchat.com/login/oauth2/access_token',
+    auth: 'post', pkce: 'refused', life: 1800, once: true,
+  },
+  snowflake: {
+    source: 'https://docs.snowflake.com/en/user-guide/oauth-custom',
+    authorize: 'acme.snowflakecomputing.com/oauth/authorize', token: 'acme.snowflakecomputing.com/oauth/token-request',
+    auth: 'basic', life: 600, says: (user) => ({ username: user.login }),
+    variables: { account: 'acme' }, hint: ({ login }) => login,
+  },
+  spotify: {
+    source: 'https://developer.spotify.com/documentation/web-api/tutorials/code-flow',
+    authorize: 'accounts.spotify.com/authorize', token: 'accounts.spotify.com/api/token', auth: 'basic', life: 3600,
+    me: { at: 'api.spotify.com/v1/me', says: (user) => ({ id: user.id, email: user.email, display_name: user.name }) },
+    hint: email,
+  },
+  stripe_apps: {
+    source: 'https://docs.stripe.com/stripe-apps/api-authentication/oauth',
+    authorize: 'marketplace.stripe.com/oauth/v2/authorize', token: 'api.stripe.com/v1/oauth/token',
+    auth: 'key', pkce: 'refused', life: 3600, tells: false, once: true,
+    says: (user) => ({ stripe_user_id: `acct_${user.id}`, livemode: false }),
+    hint: (user) => `acct_${user.id}`, data: { livemode: 'false' },
+  },
+  stripe_connect: {
+    source: 'https://docs.stripe.com/connect/oauth-reference',
+    authorize: 'connect.stripe.com/oauth/authorize', token: 'connect.stripe.com/oauth/token',
+    auth: 'post', pkce: 'refused', tells: false,
+    says: (user) => ({ stripe_user_id: `acct_${user.id}`, livemode: true, stripe_publishable_key: 'pk_live' }),
+    hint: (user) => `acct_${user.id}`, data: { stripe_publishable_key: 'pk_live' },
+  },
+  tumblr: {
+    source: 'https://www.tumblr.com/docs/en/api/v2#oauth2-authorization',
+    authorize: 'www.tumblr.com/oauth2/authorize', token: 'api.tumblr.com/v2/oauth2/token', auth: 'post', life: 2520, once: true,
+    me: { at: 'api.tumblr.com/v2/user/info', says: (user) => ({ meta: { status: 200 }, response: { user: { name: user.login } } }) },
+    hint: ({ login }) => login,
+  },
+  typeform: {
+    source: 'https://www.typeform.com/developers/get-started/applications/',
+    authorize: 'api.typeform.com/oauth/authorize', token: 'api.typeform.com/oauth/token', auth: 'post', life: 604800, once: true,
+    me: { at: 'api.typeform.com/me', says: (user) => ({ user_id: user.id, alias: user.name, email: user.email }) },
+    hint: email,
+  },
+  xero: {
+    source: 'https://developer.xero.com/documentation/guides/oauth2/auth-flow/',
+    issuer: 'identity.xero.com', authorize: 'login.xero.com/identity/connect/authorize', token: 'identity.xero.com/connect/token',
+    auth: 'basic', life: 1800, once: true, hint: email,
+  },
+  zoom: {
+    source: 'https://developers.zoom.us/docs/integrations/oauth/',
+    authorize: 'zoom.us/oauth/authorize', token: 'zoom.us/oauth/token', auth: 'basic', life: 3600, once: true,
+    me: { at: 'api.zoom.us/v2/users/me', says: (user) => ({ id: user.id, email: user.email, display_name: user.name }) },
+    hint: email,
+  },
+};

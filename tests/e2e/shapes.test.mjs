@@ -1,0 +1,109 @@
+// Every other provider of the catalogue: connect, exchange and refresh, against its documented shape.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { after, before, describe, test } from 'node:test';
+import { assertRefused } from './harness.mjs';
+import { Journey, startWorld } from './providers/journey.mjs';
+import { Atlassian, Basecamp, Figma, Shopify, Twitch, Zendesk } from './providers/odd.mjs';
+import { Shaped } from './providers/shaped.mjs';
+import { SHAPES } from './providers/shapes.mjs';
+import { Tried } from './providers/tried.mjs';
+
+const email = (user) => user.email;
+
+/** The odd ones, with simulators of their own. */
+const ODD = {
+  twitch: { simulator: new Twitch({}), scopes: ['user:read:email'], life: 14124, hint: email, revoked: 'revoked' },
+  figma: { simulator: new Figma({}), scopes: ['file_read'], life: 7776000, hint: email, revoked: 'not_supported' },
+  basecamp: { simulator: new Basecamp({}), scopes: [], life: 1209600, hint: email, revoked: 'not_supported' },
+  zendesk: { simulator: new Zendesk({}), scopes: ['write'], life: 1800, hint: email, variables: { subdomain: 'acme' }, once: true, revoked: 'revoked' },
+  shopify: { simulator: new Shopify({}), scopes: ['read_orders'], life: 3600, variables: { shop: 'acme' }, once: true, data: { shop: 'acme.myshopify.com' }, revoked: 'not_supported' },
+  atlassian: { simulator: new Atlassian({}), scopes: ['read:jira-work'], life: 3600, hint: email, once: true, revoked: 'not_supported' },
+};
+
+const ALL = {
+  ...ODD,
+  ...Object.fromEntries(Object.entries(SHAPES).map(([id, shape]) => [id, { ...shape, simulator: new Shaped(shape), scopes: shape.scopes === false ? [] : ['one', 'two'] }])),
+};
+
+/** Those that dialects.test.mjs has. */
+const ELSEWHERE = ['box', 'entra', 'github', 'github_app', 'google', 'google_workspace', 'microsoft', 'notion', 'salesforce', 'slack', 'x'];
+
+describe('providers of the catalogue, by their documented shape', { timeout: 300_000 }, () => {
+  let world;
+  const tried = new Tried('shapes');
+
+  before(async () => {
+    world = await startWorld(Object.fromEntries(Object.entries(ALL).map(([id, { simulator, variables, scopes }]) => (
+      [id, { simulator, entry: { provider: id, scopes, ...(variables && { variables }) } }]
+    ))));
+  });
+  after(async () => {
+    await world?.close();
+    await world?.internet.close();
+    tried.compare();
+  });
+
+  test('none is left out', () => {
+    const directory = fileURLToPath(new URL('../../src/provider/catalogue', import.meta.url));
+    const ids = readdirSync(directory).map((name) => name.replace('.toml', ''));
+    assert.deepEqual([...ELSEWHERE, ...Object.keys(ALL)].toSorted(), ids.toSorted());
+  });
+
+  for (const [id, { simulator, life, hint, data, revoked, refresh, once }] of Object.entries(ALL)) {
+    test(id, async () => {
+      const journey = new Journey(world, id, simulator);
+      const { connect: source, refresh: renewal, revoke } = simulator.sources;
+      const user = world.arrive(`anna-${id}`);
+      const account = await journey.connect(user);
+      tried.add(id, 'connect', source);
+
+      const first = await journey.token(user, hint && { login_hint: hint(simulator.user(user.login)) });
+      assert.equal(first.owner, user.login);
+      for (const [name, value] of Object.entries(data ?? {})) assert.equal(first.provider_data[name], value);
+      tried.add(id, 'exchange', source);
+
+      if (!life || refresh === false) {
+        // Nothing to renew it with, and no end: it is served as it is.
+        if (!life) {
+          await world.advance(30 * 86400);
+          assert.equal((await journey.token(user)).access_token, first.access_token);
+        }
+      } else {
+        for (let time = 0; time < 2; time += 1) {
+          await world.advance(life + 1);
+          const [token, same] = await Promise.all([journey.token(user), journey.token(user)]);
+          assert.equal(token.owner, user.login);
+          assert.equal(token.access_token, same.access_token);
+          assert.notEqual(token.access_token, first.access_token);
+        }
+        assert.equal(simulator.reused, 0);
+        tried.add(id, 'refresh', renewal ?? source);
+        if (once) tried.add(id, 'rotate', renewal ?? source);
+
+        simulator.end(user.login);
+        await world.advance(life + 1);
+        const answer = await journey.exchange(user);
+        // A code that nobody can be cited for does not end a grant.
+        if (id === 'atlassian') {
+          assertRefused(answer, 503, 'temporarily_unavailable');
+        } else {
+          assertRefused(answer, 400, 'invalid_target');
+          assert.equal(answer.body.connection_state.state, 'reconnect_required');
+          tried.add(id, 'dead grant', renewal ?? source);
+        }
+      }
+      if (revoked) {
+        const other = world.arrive(`bert-${id}`);
+        const second = await journey.connect(other);
+        assert.equal(await journey.remove(other, second), revoked);
+        if (revoked === 'revoked') tried.add(id, 'revoke', revoke);
+      }
+      assert.ok(account.id);
+    });
+  }
+
+  test('every request went to a provider that was meant', () => assert.deepEqual(world.internet.strays, []));
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});
