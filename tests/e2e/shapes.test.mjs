@@ -85,14 +85,9 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
         simulator.end(user.login);
         await world.advance(life + 1);
         const answer = await journey.exchange(user);
-        // A code that nobody can be cited for does not end a grant.
-        if (id === 'atlassian') {
-          assertRefused(answer, 503, 'temporarily_unavailable');
-        } else {
-          assertRefused(answer, 400, 'invalid_target');
-          assert.equal(answer.body.connection_state.state, 'reconnect_required');
-          tried.add(id, 'dead grant', renewal ?? source);
-        }
+        assertRefused(answer, 400, 'invalid_target');
+        assert.equal(answer.body.connection_state.state, 'reconnect_required');
+        tried.add(id, 'dead grant', renewal ?? source);
       }
       if (revoked) {
         const other = world.arrive(`bert-${id}`);

@@ -9,6 +9,7 @@ mod dev_config;
 mod dev_files;
 mod fuzz;
 mod process;
+mod providers;
 mod tests;
 mod tools;
 mod with_file;
@@ -44,6 +45,8 @@ Usage: cargo xtask <command>
       --state       keeps its files and data in DIR, and not in .dev, .dev.vars and .wrangler
   fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
       Runs the fuzz targets, one after another.
+  providers [--write]
+      Prints the providers the vault knows; --write renews docs/providers.md.
   test [native|wasm|e2e|fuzz]...
       Runs the tests; all suites unless some are named.
 ";
@@ -73,12 +76,25 @@ fn dispatch() -> Result<ExitCode> {
             "deploy" => deploy::deploy_command(&root, &deploy_options(&mut args)?),
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
+            "providers" => providers_command(&root, &mut args),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
         },
         Some(other) => Err(other.unexpected().into()),
         None => bail!("no command\n\n{USAGE}"),
     }
+}
+
+fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let mut write = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("write") => write = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    providers::providers_command(root, write)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs the checking program: it shares the Worker's code, and this one does not.

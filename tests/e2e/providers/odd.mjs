@@ -207,7 +207,7 @@ export class Atlassian extends Simulator {
     if (!params || !proves(request, params, this.client, 'post')) return json(401, { error: 'access_denied', error_description: 'Unauthorized' });
     const refresh = params.grant_type === 'refresh_token';
     const grant = refresh ? this.renewing(params.refresh_token, true) : this.redeem(params);
-    if (!grant) return refresh ? json(403, { error: 'unauthorized_client', error_description: 'refresh_token is invalid' }) : json(403, { error: 'invalid_grant', error_description: 'Invalid authorization code' });
+    if (!grant) return json(403, { error: 'invalid_grant', error_description: refresh ? 'Unknown or invalid refresh token.' : 'Invalid authorization code' });
     return json(200, {
       access_token: this.accessOf(grant), expires_in: 3600, token_type: 'Bearer', scope: grant.scopes.join(' '),
       ...(grant.scopes.includes('offline_access') && { refresh_token: this.refreshOf(grant) }),
