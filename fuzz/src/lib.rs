@@ -19,6 +19,10 @@ pub fn config() -> Config {
     let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
     let variables = [
         ("PUBLIC_URL", json!("https://vault.example.com")),
+        (
+            "PROVIDER_SECRETS",
+            json!({"slack": "s", "microsoft": "s", "salesforce": "s", "mailchimp": "s"}),
+        ),
         ("KEY_RING", json!(format!(r#"{{"write":"k1","keys":{{"k1":"{key}"}}}}"#))),
         ("OBJECT_NAME_KEY", json!(key)),
         (
@@ -33,6 +37,14 @@ pub fn config() -> Config {
             json!({"demo": {
                 "kind": "oidc", "issuer": "https://accounts.example.com", "client_id": "vault",
                 "client_authentication": "none", "scopes": ["openid"],
+            }, "slack": {
+                "provider": "slack", "client_id": "vault", "kinds": {"bot": {"scopes": ["a"]}},
+            }, "microsoft": {
+                "provider": "microsoft", "client_id": "vault",
+            }, "salesforce": {
+                "provider": "salesforce", "client_id": "vault",
+            }, "mailchimp": {
+                "provider": "mailchimp", "client_id": "vault",
             }}),
         ),
         (

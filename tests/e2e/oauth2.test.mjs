@@ -2,6 +2,7 @@
 // and the shapes that such providers answer in.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { PROVIDER_TOKEN_SECONDS, World, assertRefused, describe as show, eventually } from './harness.mjs';
 
@@ -21,6 +22,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
           token_endpoint_auth_method: 'client_secret_post',
         },
         { connection: 'bare', client_id: PUBLIC },
+        { connection: 'tasks', client_id: 'vault-tasks', client_secret: randomBytes(32).toString('base64url') },
       ],
       connections: ({ issuer }) => {
         const endpoints = { kind: 'oauth2', authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token` };
@@ -36,6 +38,8 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
             revocation_endpoint: `${issuer}/token/revocation`,
             errors: { permanent: ['bad_verification_code'] },
           },
+          // What README shows for a provider that the vault does not know.
+          tasks: { ...endpoints, client_id: 'vault-tasks' },
           bare: { ...endpoints, ...ask, client_id: PUBLIC, client_authentication: 'none' },
         };
       },
@@ -61,6 +65,17 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     const { access_token: token } = await world.exchange(user, { connection });
     assert.equal((await world.api.remove(user.me_token, account.id)).status, 204);
     await eventually('the provider refuses the old token', async () => await world.owner(token) === undefined);
+  });
+
+  test('a provider nobody knows works with its kind, two addresses and a client id', async () => {
+    const connection = 'tasks';
+    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+    const [, example] = /\[vars\.CONNECTIONS\.tasks\]\n([^`]+)```/.exec(readme);
+    const fields = example.trim().split('\n').map((line) => line.split(' ')[0]);
+    assert.deepEqual(fields, Object.keys(world.bindings.json.CONNECTIONS[connection]));
+    const user = await world.signIn('theo');
+    await world.connect(user, user.login, { connection, scopes: ['openid'] });
+    assert.equal(await ownerOf(user, { connection }), 'theo');
   });
 
   test('userinfo tells accounts apart', async () => {
