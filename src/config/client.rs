@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::fields::Fields;
 use super::issuer::subject_audiences;
 use super::public_url::parse_url;
 use super::{Connection, Fault, PublicUrl};
@@ -77,8 +79,7 @@ impl GrantType {
 }
 
 /// What `scope` means in an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScopePolicy {
     /// The token has at least these scopes.
     #[default]
@@ -87,36 +88,59 @@ pub enum ScopePolicy {
     Exact,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// An entry of `CLIENTS`.
+#[derive(Debug)]
 pub(super) struct Raw {
     authentication: RawAuthentication,
-    #[serde(default)]
     secret_sha256: Vec<String>,
-    jwks: Option<serde_json::Value>,
-    #[serde(default)]
+    jwks: Option<Value>,
     grants: Vec<GrantType>,
     audiences: Option<Vec<String>>,
     accepts_from: Option<Vec<String>>,
-    #[serde(default)]
     connections: Vec<String>,
-    #[serde(default)]
     redirect_uris: Vec<String>,
-    #[serde(default)]
     origins: Vec<String>,
-    #[serde(default)]
     scope_policy: ScopePolicy,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RawAuthentication {
     ClientSecret,
     PrivateKeyJwt,
     None,
 }
 
+const AUTHENTICATIONS: &[(&str, RawAuthentication)] = &[
+    ("client_secret", RawAuthentication::ClientSecret),
+    ("private_key_jwt", RawAuthentication::PrivateKeyJwt),
+    ("none", RawAuthentication::None),
+];
+
+const SCOPE_POLICIES: &[(&str, ScopePolicy)] =
+    &[("at_least", ScopePolicy::AtLeast), ("exact", ScopePolicy::Exact)];
+
 impl Raw {
+    /// Reads all fields.
+    pub(super) fn read(mut fields: Fields) -> Result<Self, Fault> {
+        let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
+        let raw = Self {
+            authentication: fields
+                .choice("authentication", AUTHENTICATIONS)?
+                .ok_or_else(|| Fault::new("authentication", "is missing; set it"))?,
+            secret_sha256: fields.list("secret_sha256")?.unwrap_or_default(),
+            jwks: fields.take("jwks"),
+            grants: fields.choices("grants", &grants)?.unwrap_or_default(),
+            audiences: fields.list("audiences")?,
+            accepts_from: fields.list("accepts_from")?,
+            connections: fields.list("connections")?.unwrap_or_default(),
+            redirect_uris: fields.list("redirect_uris")?.unwrap_or_default(),
+            origins: fields.list("origins")?.unwrap_or_default(),
+            scope_policy: fields.choice("scope_policy", SCOPE_POLICIES)?.unwrap_or_default(),
+        };
+        fields.end()?;
+        Ok(raw)
+    }
+
     pub(super) fn check(
         self,
         client_id: &str,

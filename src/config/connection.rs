@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
+use super::dialect;
+use super::fields::Fields;
 use super::issuer::issuer_identifier;
 use super::{Fault, PublicUrl, endpoint};
 use crate::provider::dialect::{
@@ -126,16 +126,16 @@ pub struct Endpoints {
     pub authorization_response_iss: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocols {
     OAuth2,
     Oidc,
 }
 
+const KINDS: &[(&str, Protocols)] = &[("oauth2", Protocols::OAuth2), ("oidc", Protocols::Oidc)];
+
 /// An entry of `CONNECTIONS`, completed by [`super::merge`].
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct Raw {
     provider: Option<String>,
     kind: Protocols,
@@ -148,71 +148,113 @@ pub(super) struct Raw {
     revocation_endpoint: Option<String>,
     authorization_response_iss: Option<String>,
     client_id: String,
-    #[serde(default)]
     client_authentication: ClientAuthentication,
-    #[serde(default)]
     scopes: Vec<String>,
-    #[serde(default)]
     required_scopes: Vec<String>,
     scope_parameter: Option<String>,
     scope_separator: Option<String>,
-    #[serde(default)]
     scope_aliases: BTreeMap<String, String>,
     default_resource: Option<String>,
-    #[serde(default)]
     incremental_consent: bool,
-    #[serde(default)]
     authorization_params: BTreeMap<String, String>,
-    #[serde(default)]
     token_params: BTreeMap<String, String>,
-    #[serde(default)]
     code_params: BTreeMap<String, String>,
-    #[serde(default)]
     refresh_params: BTreeMap<String, String>,
-    #[serde(default)]
     omit_params: Vec<String>,
-    #[serde(default)]
     body_format: BodyFormat,
-    #[serde(default)]
     headers: BTreeMap<String, String>,
-    #[serde(default)]
     pkce: Pkce,
-    #[serde(default)]
     answer_path: String,
     refresh_answer_path: Option<String>,
-    #[serde(default)]
     answer_token_types: Vec<String>,
     answer_scope_member: Option<String>,
     answer_scope_separator: Option<String>,
     expires_in_member: Option<String>,
-    #[serde(default)]
     expires_in_unit: Unit,
-    #[serde(default)]
     zero_expires_in: Zero,
     default_expires_in: Option<i64>,
     refresh_token_expires_in_member: Option<String>,
     refresh_token_lifetime: Option<i64>,
-    #[serde(default)]
     extra: Vec<String>,
-    #[serde(default)]
     errors: ErrorRules,
-    #[serde(default)]
     rotation: Rotation,
     reuse_grace: Option<i64>,
-    #[serde(default)]
     refresh_ends_access_token: bool,
-    #[serde(default)]
     down_scoping: bool,
-    #[serde(default)]
     revocation: RevocationRules,
-    #[serde(default)]
     identity: IdentityRules,
-    #[serde(default)]
     required_claims: BTreeMap<String, String>,
-    #[serde(default)]
     callback_extra: Vec<String>,
-    #[serde(default)]
     kinds: BTreeMap<String, Kind>,
+}
+
+impl Raw {
+    /// Reads all fields.
+    pub(super) fn read(mut fields: Fields) -> Result<Self, Fault> {
+        let mut kinds = BTreeMap::new();
+        for (name, kind) in fields.tables("kinds")? {
+            kinds.insert(name, dialect::kind(kind)?);
+        }
+        let raw = Self {
+            provider: fields.text("provider")?,
+            kind: fields
+                .choice("kind", KINDS)?
+                .ok_or_else(|| Fault::new("kind", "is missing; set it"))?,
+            issuer: fields.text("issuer")?,
+            issuer_pattern: fields.text("issuer_pattern")?,
+            authorization_endpoint: fields.text("authorization_endpoint")?,
+            token_endpoint: fields.text("token_endpoint")?,
+            refresh_endpoint: fields.text("refresh_endpoint")?,
+            userinfo_endpoint: fields.text("userinfo_endpoint")?,
+            revocation_endpoint: fields.text("revocation_endpoint")?,
+            authorization_response_iss: fields.text("authorization_response_iss")?,
+            client_id: fields.required("client_id")?,
+            client_authentication: fields
+                .choice("client_authentication", ClientAuthentication::NAMES)?
+                .unwrap_or_default(),
+            scopes: fields.list("scopes")?.unwrap_or_default(),
+            required_scopes: fields.list("required_scopes")?.unwrap_or_default(),
+            scope_parameter: fields.text("scope_parameter")?,
+            scope_separator: fields.text("scope_separator")?,
+            scope_aliases: fields.texts("scope_aliases")?,
+            default_resource: fields.text("default_resource")?,
+            incremental_consent: fields.flag("incremental_consent")?.unwrap_or_default(),
+            authorization_params: fields.texts("authorization_params")?,
+            token_params: fields.texts("token_params")?,
+            code_params: fields.texts("code_params")?,
+            refresh_params: fields.texts("refresh_params")?,
+            omit_params: fields.list("omit_params")?.unwrap_or_default(),
+            body_format: fields.choice("body_format", BodyFormat::NAMES)?.unwrap_or_default(),
+            headers: fields.texts("headers")?,
+            pkce: fields.choice("pkce", Pkce::NAMES)?.unwrap_or_default(),
+            answer_path: fields.text("answer_path")?.unwrap_or_default(),
+            refresh_answer_path: fields.text("refresh_answer_path")?,
+            answer_token_types: fields.list("answer_token_types")?.unwrap_or_default(),
+            answer_scope_member: fields.text("answer_scope_member")?,
+            answer_scope_separator: fields.text("answer_scope_separator")?,
+            expires_in_member: fields.text("expires_in_member")?,
+            expires_in_unit: fields.choice("expires_in_unit", Unit::NAMES)?.unwrap_or_default(),
+            zero_expires_in: fields.choice("zero_expires_in", Zero::NAMES)?.unwrap_or_default(),
+            default_expires_in: fields.number("default_expires_in")?,
+            refresh_token_expires_in_member: fields.text("refresh_token_expires_in_member")?,
+            refresh_token_lifetime: fields.number("refresh_token_lifetime")?,
+            extra: fields.list("extra")?.unwrap_or_default(),
+            errors: dialect::errors(fields.table("errors")?)?,
+            rotation: fields.choice("rotation", Rotation::NAMES)?.unwrap_or_default(),
+            reuse_grace: fields.number("reuse_grace")?,
+            refresh_ends_access_token: fields
+                .flag("refresh_ends_access_token")?
+                .unwrap_or_default(),
+            down_scoping: fields.flag("down_scoping")?.unwrap_or_default(),
+            revocation: dialect::revocation(fields.table("revocation")?)?,
+            identity: dialect::identity(fields.table("identity")?)?,
+            required_claims: fields.texts("required_claims")?,
+            callback_extra: fields.list("callback_extra")?.unwrap_or_default(),
+            kinds,
+        };
+        fields.end()?;
+        Ok(raw)
+    }
 }
 
 /// Parameters of requests that are ours: configuration must not set them.

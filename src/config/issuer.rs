@@ -1,7 +1,8 @@
 //! A trusted issuer: whose access tokens count here, and for what.
 
-use serde::Deserialize;
+use serde_json::Value;
 
+use super::fields::{self, Fields};
 use super::{Fault, PublicUrl, endpoint};
 use crate::jwt::algorithm::Algorithm;
 
@@ -26,24 +27,37 @@ impl Issuer {
     }
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// An entry of `ISSUERS`.
+#[derive(Debug)]
 pub(super) struct Raw {
     issuer: String,
     audiences: Option<Vec<String>>,
     algorithms: Option<Vec<Algorithm>>,
-    typ: Option<OneOrMany>,
+    types: Vec<String>,
     jwks_uri: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "a string or a list of strings")]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
 impl Raw {
+    /// Reads all fields.
+    pub(super) fn read(mut fields: Fields) -> Result<Self, Fault> {
+        let algorithms: Vec<(&str, Algorithm)> =
+            Algorithm::ALL.iter().map(|one| (one.name(), *one)).collect();
+        let raw = Self {
+            issuer: fields.required("issuer")?,
+            audiences: fields.list("audiences")?,
+            algorithms: fields.choices("algorithms", &algorithms)?,
+            types: match fields.take("typ") {
+                None => vec!["at+jwt".to_owned()],
+                Some(Value::String(one)) => vec![one],
+                Some(many) => fields::texts(many)
+                    .ok_or_else(|| Fault::new("typ", "must be text or a list of texts"))?,
+            },
+            jwks_uri: fields.text("jwks_uri")?,
+        };
+        fields.end()?;
+        Ok(raw)
+    }
+
     pub(super) fn check(self, vault: &PublicUrl) -> Result<Issuer, Fault> {
         issuer_identifier(&self.issuer, vault)?;
         if let Some(uri) = &self.jwks_uri {
@@ -55,12 +69,8 @@ impl Raw {
         if algorithms.is_empty() {
             return Err(Fault::new("algorithms", "must name at least one algorithm"));
         }
-        let types: Vec<String> = match self.typ {
-            None => vec!["at+jwt".to_owned()],
-            Some(OneOrMany::One(one)) => vec![one],
-            Some(OneOrMany::Many(many)) => many,
-        };
-        let types: Vec<String> = types
+        let types: Vec<String> = self
+            .types
             .into_iter()
             .map(|typ| typ.to_ascii_lowercase())
             .map(|typ| typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))

@@ -6,6 +6,8 @@
 
 mod client;
 mod connection;
+mod dialect;
+mod fields;
 mod issuer;
 mod merge;
 mod public_url;
@@ -22,6 +24,7 @@ pub use issuer::Issuer;
 pub use public_url::PublicUrl;
 pub use variables::Variables;
 
+use self::fields::Fields;
 use crate::encoding;
 use crate::ids::ObjectNames;
 use crate::seal::KeyRing;
@@ -84,13 +87,14 @@ impl Config {
         let key_ring = KeyRing::parse(&variables.required("KEY_RING")?)
             .map_err(|error| ConfigError::new("KEY_RING", "", error.to_string()))?;
         let names = object_names(&variables.required("OBJECT_NAME_KEY")?)?;
-        let mut secrets: BTreeMap<String, Secret> = variables.table("PROVIDER_SECRETS")?.entries;
+        let mut secrets = provider_secrets(variables)?;
 
         let mut issuers = BTreeMap::new();
-        let table = variables.table::<issuer::Raw>("ISSUERS")?;
-        for (name, raw) in table.entries {
-            let issuer = raw
-                .check(&public_url)
+        let table = variables.table("ISSUERS")?;
+        for (name, entry) in table.entries {
+            let issuer = Fields::new(entry)
+                .and_then(issuer::Raw::read)
+                .and_then(|raw| raw.check(&public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             let identifier = issuer.issuer.clone();
             if issuers.insert(identifier, issuer).is_some() {
@@ -99,14 +103,14 @@ impl Config {
             }
         }
         let mut connections = BTreeMap::new();
-        let table = variables.table::<Value>("CONNECTIONS")?;
+        let table = variables.table("CONNECTIONS")?;
         for (name, entry) in table.entries {
             let secret = secrets.remove(&name);
-            let at = |fault: Fault| fault.at(table.origins.get(&name), &name);
-            let raw: connection::Raw = merge::complete(entry)
-                .and_then(|entry| variables::read_entry(&entry))
-                .map_err(at)?;
-            let connection = raw.check(&name, secret, &public_url).map_err(at)?;
+            let connection = merge::complete(entry)
+                .and_then(Fields::new)
+                .and_then(connection::Raw::read)
+                .and_then(|raw| raw.check(&name, secret, &public_url))
+                .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             connections.insert(name, connection);
         }
         if let Some(name) = secrets.keys().next() {
@@ -114,15 +118,30 @@ impl Config {
             return Err(ConfigError::new("PROVIDER_SECRETS", name, mend));
         }
         let mut clients = BTreeMap::new();
-        let table = variables.table::<client::Raw>("CLIENTS")?;
-        for (name, raw) in table.entries {
-            let client = raw
-                .check(&name, &public_url, &connections)
+        let table = variables.table("CLIENTS")?;
+        for (name, entry) in table.entries {
+            let client = Fields::new(entry)
+                .and_then(client::Raw::read)
+                .and_then(|raw| raw.check(&name, &public_url, &connections))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             clients.insert(name, client);
         }
         Ok(Self { public_url, issuers, connections, clients, key_ring, names })
     }
+}
+
+fn provider_secrets(variables: &Variables) -> Result<BTreeMap<String, Secret>, ConfigError> {
+    let table = variables.table("PROVIDER_SECRETS")?;
+    let mut secrets = BTreeMap::new();
+    for (name, value) in table.entries {
+        // The message must not quote the value.
+        let Value::String(secret) = value else {
+            let mend = "must be text: a JSON object from connection name to client secret";
+            return Err(Fault::new("", mend).at(table.origins.get(&name), &name));
+        };
+        secrets.insert(name, Secret::new(secret));
+    }
+    Ok(secrets)
 }
 
 fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {

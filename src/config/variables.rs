@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{ConfigError, Fault};
+use super::ConfigError;
+use crate::json;
 
 /// All variables and secrets of the deployment that are text or JSON.
 #[derive(Default)]
 pub struct Variables(BTreeMap<String, Value>);
 
 /// A table merged from `NAME` and every `NAME_*`.
-pub(super) struct Table<T> {
-    pub(super) entries: BTreeMap<String, T>,
+pub(super) struct Table {
+    pub(super) entries: BTreeMap<String, Value>,
     /// Which variable an entry came from, for messages.
     pub(super) origins: BTreeMap<String, String>,
 }
@@ -46,62 +46,32 @@ impl Variables {
 
     /// Reads a table. An entry that appears twice, even alike, is an error: one of the two would
     /// be lost silently.
-    pub(super) fn table<T: DeserializeOwned>(&self, name: &str) -> Result<Table<T>, ConfigError> {
+    pub(super) fn table(&self, name: &str) -> Result<Table, ConfigError> {
         let prefix = format!("{name}_");
         let mut table = Table { entries: BTreeMap::new(), origins: BTreeMap::new() };
         let parts = self.0.iter().filter(|(key, _)| *key == name || key.starts_with(&prefix));
         for (variable, value) in parts {
-            for (entry, parsed) in read_part::<T>(variable, value)? {
+            for (entry, value) in read_part(variable, value)? {
                 if let Some(first) = table.origins.insert(entry.clone(), variable.clone()) {
                     let mend = format!("is also in {first}; keep one of the two");
                     return Err(ConfigError::new(variable, entry, mend));
                 }
-                table.entries.insert(entry, parsed);
+                table.entries.insert(entry, value);
             }
         }
         Ok(table)
     }
 }
 
-fn read_part<T: DeserializeOwned>(
-    variable: &str,
-    value: &Value,
-) -> Result<BTreeMap<String, T>, ConfigError> {
+fn read_part(variable: &str, value: &Value) -> Result<Map<String, Value>, ConfigError> {
     // Text and a parsed object take the same road, so that both give the same errors.
-    let json = match value {
-        Value::String(text) if text.trim().is_empty() => return Ok(BTreeMap::new()),
+    let text = match value {
+        Value::String(text) if text.trim().is_empty() => return Ok(Map::new()),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    if crate::json::check(json.as_bytes()).is_err() {
+    json::read(text.as_bytes()).map_err(|_| {
         let mend = "must be a table (or a string that holds a JSON object), no name twice";
-        return Err(ConfigError::new(variable, "", mend));
-    }
-    read_json(&json)
-        .map_err(|(field, error)| ConfigError::new(variable, field, shape(variable, &error)))
-}
-
-/// Reads one entry of a table that holds no secrets.
-pub(super) fn read_entry<T: DeserializeOwned>(entry: &Value) -> Result<T, Fault> {
-    read_json(&entry.to_string()).map_err(|(field, error)| Fault::new(field, shape("", &error)))
-}
-
-/// All reading is from bytes, never from values: see [`crate::json::own`]. An error comes with the
-/// path to it, empty for the whole.
-fn read_json<T: DeserializeOwned>(json: &str) -> Result<T, (String, serde_json::Error)> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json.as_bytes());
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let field = error.path().to_string();
-        (if field == "." { String::new() } else { field }, error.into_inner())
+        ConfigError::new(variable, "", mend)
     })
-}
-
-/// serde's message names types, fields and, for a wrong value, the value: fine for tables, not for
-/// secrets.
-fn shape(variable: &str, error: &serde_json::Error) -> String {
-    if variable.starts_with("PROVIDER_SECRETS") {
-        return "must be text: a JSON object from connection name to client secret".into();
-    }
-    let message = error.to_string();
-    message.split(" at line ").next().unwrap_or_default().to_owned()
 }

@@ -3,11 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 /// How we prove ourselves at a provider's token endpoint (RFC 6749 §2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuthentication {
     /// HTTP Basic.
     #[default]
@@ -20,9 +17,18 @@ pub enum ClientAuthentication {
     None,
 }
 
+impl ClientAuthentication {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("client_secret_basic", Self::ClientSecretBasic),
+        ("client_secret_post", Self::ClientSecretPost),
+        ("secret_as_username", Self::SecretAsUsername),
+        ("none", Self::None),
+    ];
+}
+
 /// Whether the provider takes PKCE with S256 (RFC 7636).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pkce {
     /// It refuses requests without.
     Required,
@@ -33,9 +39,14 @@ pub enum Pkce {
     Refused,
 }
 
+impl Pkce {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("required", Self::Required), ("supported", Self::Supported), ("refused", Self::Refused)];
+}
+
 /// How the body of a token request is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BodyFormat {
     /// As the RFC says.
     #[default]
@@ -46,9 +57,14 @@ pub enum BodyFormat {
     None,
 }
 
+impl BodyFormat {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("form", Self::Form), ("json", Self::Json), ("none", Self::None)];
+}
+
 /// An HTTP method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Method {
     /// `GET`.
     Get,
@@ -60,6 +76,10 @@ pub enum Method {
 }
 
 impl Method {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("GET", Self::Get), ("POST", Self::Post), ("DELETE", Self::Delete)];
+
     /// As it is sent.
     pub fn name(self) -> &'static str {
         match self {
@@ -71,8 +91,7 @@ impl Method {
 }
 
 /// What a refresh does to the refresh token that was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rotation {
     /// It goes on.
     None,
@@ -92,6 +111,17 @@ pub enum Rotation {
 }
 
 impl Rotation {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("none", Self::None),
+        ("single_use", Self::SingleUse),
+        ("old_stays_valid", Self::OldStaysValid),
+        ("periodic", Self::Periodic),
+        ("sometimes", Self::Sometimes),
+        ("per_app", Self::PerApp),
+        ("unknown", Self::Unknown),
+    ];
+
     /// Whether a refresh whose answer was lost may have ended the token that was sent.
     pub fn may_end_the_old(self) -> bool {
         !matches!(self, Self::None | Self::OldStaysValid)
@@ -99,8 +129,7 @@ impl Rotation {
 }
 
 /// What a lifetime is counted in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unit {
     /// As the RFC says.
     #[default]
@@ -111,15 +140,29 @@ pub enum Unit {
     Milliseconds,
 }
 
+impl Unit {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("seconds", Self::Seconds),
+        ("minutes", Self::Minutes),
+        ("milliseconds", Self::Milliseconds),
+    ];
+}
+
 /// What `expires_in: 0` means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Zero {
     /// The token is over.
     #[default]
     Over,
     /// The token does not end.
     Never,
+}
+
+impl Zero {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("over", Self::Over), ("never", Self::Never)];
 }
 
 /// Where things stand in the answer to a token request.
@@ -154,8 +197,7 @@ pub struct AnswerShape {
 
 /// What errors of the token endpoint mean. Codes are compared as they are with every value found at
 /// `members`; what no list names means what RFC 6749 §5.2 says.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorRules {
     /// Paths at which codes stand. Lists are gone through, numbers are read as text.
     pub members: Vec<String>,
@@ -182,8 +224,7 @@ impl Default for ErrorRules {
 }
 
 /// How we prove ourselves where tokens are revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevocationAuthentication {
     /// As at the token endpoint.
     #[default]
@@ -202,9 +243,21 @@ pub enum RevocationAuthentication {
     None,
 }
 
+impl RevocationAuthentication {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("client", Self::Client),
+        ("client_secret_basic", Self::ClientSecretBasic),
+        ("client_secret_post", Self::ClientSecretPost),
+        ("client_id", Self::ClientId),
+        ("secret_as_username", Self::SecretAsUsername),
+        ("bearer", Self::Bearer),
+        ("none", Self::None),
+    ];
+}
+
 /// Which tokens are sent to be revoked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevokedToken {
     /// The refresh token, then each access token.
     #[default]
@@ -215,9 +268,17 @@ pub enum RevokedToken {
     AccessToken,
 }
 
+impl RevokedToken {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("each", Self::Each),
+        ("refresh_token", Self::RefreshToken),
+        ("access_token", Self::AccessToken),
+    ];
+}
+
 /// What dies with a revocation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Blast {
     /// The token that was sent and what was derived from it.
     Token,
@@ -228,9 +289,14 @@ pub enum Blast {
     App,
 }
 
+impl Blast {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("token", Self::Token), ("grant", Self::Grant), ("app", Self::App)];
+}
+
 /// How tokens are revoked; by default as RFC 7009 says.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationRules {
     /// HTTP method.
     pub method: Method,
@@ -272,8 +338,7 @@ impl Default for RevocationRules {
 }
 
 /// What tells who an account is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentitySource {
     /// The ID token, completed by userinfo (`OpenID` Connect).
     IdToken,
@@ -283,10 +348,15 @@ pub enum IdentitySource {
     Answer,
 }
 
+impl IdentitySource {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("id_token", Self::IdToken), ("userinfo", Self::Userinfo), ("answer", Self::Answer)];
+}
+
 /// Where an account's identity is read. A dot in a path goes one level down, a number into a list,
 /// and `+` joins two values with a colon.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityRules {
     /// Which document; by default what the connection has.
     pub from: Option<IdentitySource>,
@@ -323,8 +393,7 @@ impl Default for IdentityRules {
 }
 
 /// A further token that comes along with an account's own, such as the bot's beside the user's.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Kind {
     /// Scopes asked for it.
     pub scopes: Vec<String>,
