@@ -1,7 +1,7 @@
 // What single providers do that no other does, and consent that grows or shrinks.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { assertProblem, assertRefused, describe as show } from './harness.mjs';
+import { assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
 import { Journey, startWorld } from './providers/journey.mjs';
 import { Box } from './providers/box.mjs';
 import { GitHub } from './providers/github.mjs';
@@ -26,6 +26,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     },
     box: { entry: { provider: 'box' }, simulator: new Box({}) },
     google: { entry: { provider: 'google', scopes: [CALENDAR] }, simulator: new Google({}) },
+    'google-silent': { entry: { provider: 'google', authorization_params: { prompt: '' } }, simulator: new Google({}) },
     workspace: {
       entry: { provider: 'google_workspace', variables: { domain: 'corp.example' } },
       simulator: new Google({ workspace: 'corp.example' }),
@@ -225,6 +226,49 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     await journey.connect(user);
   });
 
+  test('a second consent without a refresh token keeps the one from before', async () => {
+    const journey = go('google-silent');
+    const user = world.arrive('quirin');
+    await journey.connect(user);
+    assert.equal(journey.asked.get('prompt'), null);
+    // Google gives one at the first consent only, unless the user is asked again.
+    await journey.connect(user);
+    await world.advance(3600);
+    assert.equal((await journey.token(user)).owner, user.login);
+  });
+
+  test('a code that came too late connects nothing', async () => {
+    const journey = go('box');
+    const user = world.arrive('rosa');
+    const { authorize } = journey.simulator;
+    journey.simulator.authorize = function late(...asked) {
+      const back = authorize.apply(this, asked);
+      for (const code of this.codes.values()) code.at -= 31_000;
+      return back;
+    };
+    try {
+      assertProblem((await journey.begin(user)).done, 400);
+    } finally {
+      delete journey.simulator.authorize;
+    }
+    assert.deepEqual(await world.accounts(user), []);
+  });
+
+  test('a revocation is made up for when the provider is back', async () => {
+    const journey = go('box');
+    const user = world.arrive('sven');
+    const account = await journey.connect(user);
+    const { serve } = journey.simulator;
+    journey.simulator.serve = () => ({ status: 503, headers: {}, body: '' });
+    try {
+      assert.equal(await journey.remove(user, account), 'pending');
+    } finally {
+      journey.simulator.serve = serve;
+    }
+    assert.ok(journey.simulator.living(user.login) > 0);
+    await eventually('it is revoked', () => journey.simulator.living(user.login) === 0, 40);
+  });
+
   test('what two users share at a provider is not revoked for one of them', async () => {
     const journey = go('google');
     const [one, other] = [world.arrive('nora'), world.arrive('otto')];
@@ -239,7 +283,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
 
   test('the list of connections names provider, scopes and kinds', async () => {
     const user = world.arrive('paul');
-    const { body } = await world.api.connections(user.me_token);
+    const { body } = await world.api.call('GET', '/me/v1/connected-accounts/connections?take=20', { token: user.me_token });
     const of = (name) => body.connections.find((one) => one.name === name);
     assert.equal(of('slack').strategy, 'slack');
     assert.deepEqual(of('slack').token_kinds, ['bot']);

@@ -2,8 +2,35 @@
 // key is an outage and never an empty vault.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { PROVIDER_TOKEN_SECONDS, World, assertProblem, describe as show } from './harness.mjs';
+
+/** Turns the vaults on disk into what version 1 would have written; returns how many there are. */
+function toVersion1(state) {
+  const tables = readFileSync(new URL('../golden/schema-v1.sql', import.meta.url), 'utf8').trim().split('\n');
+  const vaults = readdirSync(state, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.name.endsWith('.sqlite') && entry.parentPath.includes('VAULT'));
+  let changed = 0;
+  for (const { parentPath, name } of vaults) {
+    const database = new DatabaseSync(join(parentPath, name));
+    if (database.prepare('SELECT name FROM sqlite_master WHERE name = ?').get('owner')) {
+      for (const create of tables) {
+        const [, table] = /EXISTS "?(\w+)"? \(/.exec(create);
+        database.exec(`ALTER TABLE "${table}" RENAME TO old`);
+        database.exec(create);
+        const columns = database.prepare('SELECT name FROM pragma_table_info(?)').all(table).map((one) => one.name).join(', ');
+        database.exec(`INSERT INTO "${table}" (${columns}) SELECT ${columns} FROM old; DROP TABLE old`);
+      }
+      database.exec('UPDATE owner SET schema = 1');
+      changed += 1;
+    }
+    database.close();
+  }
+  return changed;
+}
 
 const newKey = () => randomBytes(32).toString('base64url');
 
@@ -51,6 +78,19 @@ describe('restart', { timeout: 120_000 }, () => {
     await restart();
     assert.equal((await world.exchange(alice)).access_token, refreshed);
     assert.equal(world.tokenRequests('refresh_token'), 1);
+  });
+
+  test('a vault that was written by version 1 goes on', async () => {
+    const [accounts, { access_token: token }] = [await world.accounts(alice), await world.exchange(alice)];
+    await world.stopVault();
+    assert.equal(toVersion1(world.workerd.state), 1);
+    await world.startVault();
+    assert.deepEqual(await world.accounts(alice), accounts);
+    assert.equal((await world.exchange(alice)).access_token, token);
+    const refreshes = world.tokenRequests('refresh_token');
+    await world.advance(PROVIDER_TOKEN_SECONDS + 60);
+    assert.equal(await world.owner((await world.exchange(alice)).access_token), 'alice');
+    assert.equal(world.tokenRequests('refresh_token'), refreshes + 1);
   });
 
   for (const [when, request] of Object.entries({
