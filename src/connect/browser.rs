@@ -14,7 +14,8 @@ use crate::text;
 
 /// The callback's parameters and the session they belong to.
 ///
-/// `kept` names parameters that applications need. Each may stand once: two `code`s, `state`s or `iss`s are how one answer is mistaken for another.
+/// `kept` names parameters that applications need. Each may stand once: two `code`s, `state`s or
+/// `iss`s are how one answer is mistaken for another.
 ///
 /// # Errors
 /// [`Denied::Unknown`] if they are not those of an answer to one of our requests.

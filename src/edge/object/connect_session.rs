@@ -177,7 +177,10 @@ impl Inner {
                 };
                 match redeemed {
                     Ok(mut store) => {
-                        store.extra.extend(session.extra.clone());
+                        // What came through the browser never goes before the provider's own word.
+                        let mut extra = session.extra.clone();
+                        extra.append(&mut store.extra);
+                        store.extra = extra;
                         session.redeemed(&store, &sealer, clock::now())?;
                         self.save(&session)?;
                         Box::new(store)
