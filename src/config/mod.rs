@@ -6,6 +6,7 @@
 
 mod client;
 mod connection;
+mod connection_entry;
 mod dialect;
 mod fields;
 mod issuer;
@@ -108,7 +109,7 @@ impl Config {
             let secret = secrets.remove(&name);
             let connection = merge::complete(entry)
                 .and_then(Fields::new)
-                .and_then(connection::Raw::read)
+                .and_then(connection_entry::Raw::read)
                 .and_then(|raw| raw.check(&name, secret, &public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             connections.insert(name, connection);
