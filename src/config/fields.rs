@@ -161,11 +161,22 @@ impl Fields {
     pub(super) fn end(self) -> Result<(), Fault> {
         match self.members.keys().next() {
             None => Ok(()),
-            Some(name) => {
-                let mend = format!("unknown field `{name}`; there are {}", self.asked.join(", "));
-                Err(self.fault(name, mend))
-            }
+            Some(name) => Err(self.fault(name, self.unknown(name))),
         }
+    }
+
+    fn unknown(&self, name: &str) -> String {
+        const FEW: usize = 16;
+        let begins = |one: &&&str| one.get(..3).is_some_and(|begin| name.starts_with(begin));
+        let near: Vec<&str> = self.asked.iter().filter(begins).copied().collect();
+        let mend = if !near.is_empty() {
+            format!("did you mean {}?", near.join(", "))
+        } else if self.asked.len() <= FEW {
+            format!("there are {}", self.asked.join(", "))
+        } else {
+            "docs/providers.md lists those of a connection".to_owned()
+        };
+        format!("unknown field `{name}`; {mend}")
     }
 }
 

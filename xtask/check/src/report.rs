@@ -60,6 +60,10 @@ fn renewal(connection: &Connection) -> String {
         Rotation::PerApp => "whether a refresh ends the refresh token is set at the provider",
         Rotation::Unknown => "a refresh is taken to end the refresh token: nobody says otherwise",
     };
+    let life = match connection.answer.default_expires_in {
+        Some(seconds) => format!(". Its answers do not tell an end: {seconds} s are counted on"),
+        None => String::new(),
+    };
     let grace = match connection.reuse_grace {
         Some(seconds) => format!(", which is taken once more for {seconds} s"),
         None => String::new(),
@@ -69,7 +73,7 @@ fn renewal(connection: &Connection) -> String {
     } else {
         ""
     };
-    format!("renewed if the provider gives a refresh token; {old}{grace}{ahead}")
+    format!("renewed if the provider gives a refresh token; {old}{grace}{ahead}{life}")
 }
 
 /// What will happen when an account is deleted.
@@ -78,6 +82,9 @@ fn revocation(connection: &Connection) -> &'static str {
     match (&connection.endpoints.revocation_endpoint, connection.revocation.blast) {
         (None, _) if !found => {
             "a deleted account stays valid at the provider: there is no revocation_endpoint"
+        }
+        (None, _) => {
+            "a deleted account's tokens are revoked at the provider if its metadata says where"
         }
         (_, Blast::App) => {
             "a deleted account stays valid at the provider: revoking would end other users' too"
@@ -151,6 +158,12 @@ mod tests {
             token_endpoint = "https://code.example.com/t"
             client_id = "2"
             client_authentication = "none"
+            [vars.CONNECTIONS.app]
+            provider = "github_app"
+            client_id = "3"
+            [vars.CONNECTIONS.crm]
+            provider = "salesforce"
+            client_id = "4"
             [vars.CLIENTS.spa]
             authentication = "none"
             connections = ["calendar"]
@@ -165,12 +178,17 @@ mod tests {
             "  needs PROVIDER_SECRETS.calendar\n",
             "  does not ask for a refresh token",
             "  one account per user",
+            "Connection app (github_app)\n",
+            "each refresh brings a new refresh token and ends the old one. It also ends the access token",
+            "unless another user of the vault has the same account there\n",
+            "Its answers do not tell an end: 900 s are counted on\n",
+            "  a deleted account's tokens are revoked at the provider if its metadata says where\n",
             "Client spa: connections calendar\n  returns to https://app.example.com/\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }
         assert!(!text.contains("PROVIDER_SECRETS.code"));
-        assert_eq!(needs(&config), json!({"provider_secrets": ["calendar"]}));
-        assert_eq!(questions(&config)["connections"][0]["issuer"], "https://accounts.example.com");
+        assert_eq!(needs(&config), json!({"provider_secrets": ["app", "calendar", "crm"]}));
+        assert_eq!(questions(&config)["connections"][1]["issuer"], "https://accounts.example.com");
     }
 }
