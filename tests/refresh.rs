@@ -51,7 +51,7 @@ fn token(issued_ago: i64, expires_in: Option<i64>) -> AccessTokenRecord {
 }
 
 fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> Step {
-    decide(&account("1", "", ""), grant, token, true, NOW)
+    decide(AccountState::Active, grant, token, true, NOW)
 }
 
 #[test]
@@ -93,9 +93,9 @@ fn where_no_refresh_is_possible_what_is_left_of_the_token_serves() {
 fn a_grant_that_is_over_is_not_tried_again() {
     let reason = Reason::RefreshRefused;
     let over = Account { state: AccountState::ReconnectRequired(reason), ..account("1", "", "") };
-    let stop = decide(&over, &grant(), None, true, NOW);
+    let stop = decide(over.state, &grant(), None, true, NOW);
     assert_eq!(stop, Step::Stop(Problem::ReconnectRequired { reason }));
-    let left = decide(&over, &grant(), Some(&token(3500, Some(50))), true, NOW);
+    let left = decide(over.state, &grant(), Some(&token(3500, Some(50))), true, NOW);
     assert_eq!(left, Step::Serve { expires_in: 50 });
 }
 
@@ -183,11 +183,11 @@ fn a_token_is_for_one_resource_where_the_provider_says_so() {
 #[test]
 fn a_token_that_a_refresh_would_end_for_others_is_served_to_its_end() {
     let last = token(3590, Some(10));
-    let step = |ahead| decide(&account("1", "", ""), &grant(), Some(&last), ahead, NOW);
+    let step = |ahead| decide(AccountState::Active, &grant(), Some(&last), ahead, NOW);
     assert_eq!(step(true), Step::Refresh);
     assert_eq!(step(false), Step::Serve { expires_in: 10 });
     let over = token(3600, Some(0));
-    assert_eq!(decide(&account("1", "", ""), &grant(), Some(&over), false, NOW), Step::Refresh);
+    assert_eq!(decide(AccountState::Active, &grant(), Some(&over), false, NOW), Step::Refresh);
 }
 
 fn tokens() -> Tokens {

@@ -107,9 +107,17 @@ pub struct Grant {
     pub fault: Option<String>,
     /// When the refresh token ends, if known.
     pub expires_at: Option<UnixSeconds>,
+    /// Whether a grant of a further kind goes on. That of the account's own stands in
+    /// [`Account::state`].
+    pub state: AccountState,
 }
 
 impl Grant {
+    /// Whether this grant goes on: tokens of several kinds end each on its own.
+    pub fn state_of(&self, kind: &str, account: &Account) -> AccountState {
+        if kind.is_empty() { account.state } else { self.state }
+    }
+
     /// A grant as it is when connected.
     pub fn new(generation: u64, has_refresh_token: bool, scopes: Vec<String>) -> Self {
         Self {
@@ -121,6 +129,7 @@ impl Grant {
             failures: 0,
             fault: None,
             expires_at: None,
+            state: AccountState::Active,
         }
     }
 }

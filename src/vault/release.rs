@@ -138,10 +138,10 @@ pub fn select(
     Ok(Selector::new(&want.kind, first.as_deref().unwrap_or_default(), narrowed))
 }
 
-/// Decides over one account, its grant and the selected token. `ahead`: a token may be renewed
+/// Decides over one grant, its state and the selected token. `ahead`: a token may be renewed
 /// before its end; it may not where that would end the one that others still hold.
 pub fn decide(
-    account: &Account,
+    state: AccountState,
     grant: &Grant,
     token: Option<&AccessTokenRecord>,
     ahead: bool,
@@ -158,7 +158,7 @@ pub fn decide(
         Some(expires_in) => Step::Serve { expires_in },
         None => Step::Stop(problem),
     };
-    if let AccountState::ReconnectRequired(reason) = account.state {
+    if let AccountState::ReconnectRequired(reason) = state {
         return stop(Problem::ReconnectRequired { reason });
     }
     if !grant.has_refresh_token {

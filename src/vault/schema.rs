@@ -8,7 +8,7 @@ pub const VERSION: i64 = 2;
 ///
 /// `grant.refresh_token` and `access_token.token` are envelopes ([`crate::seal`]), sealed for the
 /// fields `refresh_token` and `access_token` (and the kind, behind a space, if it has one) with the
-/// row's generation. `kind` is empty for the account's own grant. `scopes` are separated by spaces;
+/// row's generation. `kind` is empty for the account's own grant, whose state stands in `account`. `scopes` are separated by spaces;
 /// times are Unix seconds; `grant.intent` is [`super::record::Intent`] in JSON; `account.extra` is
 /// an object of texts in JSON; `jobs.payload` is [`super::jobs::Job`] in JSON.
 pub const CREATE: [&str; 5] = [
@@ -20,7 +20,7 @@ pub const CREATE: [&str; 5] = [
 ];
 
 /// `kind` has a default, so that code of version 1 still writes the account's own grant.
-const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, PRIMARY KEY (account, kind))";
+const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', PRIMARY KEY (account, kind))";
 
 /// From version 1: several grants per account, what applications need, the end of refresh tokens.
 /// Run without an await in between, which makes it one write.

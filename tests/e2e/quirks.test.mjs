@@ -90,6 +90,25 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal(simulator.owner(bot.access_token), `bot of ${user.login}`);
   });
 
+  test('a bot that is gone takes nothing from the user, and the other way round', async () => {
+    const journey = go('slack');
+    for (const gone of ['bot', 'user']) {
+      const user = world.arrive(`cosima-without-${gone}`);
+      await journey.connect(user);
+      journey.simulator.end(gone === 'bot' ? `bot of ${user.login}` : user.login);
+      const ways = { user: {}, bot: { token_kind: 'bot' } };
+      const { [gone]: dead, ...rest } = ways;
+      const [alive] = Object.values(rest);
+      for (let time = 0; time < 2; time += 1) {
+        await world.advance(43201);
+        const answer = await journey.exchange(user, dead);
+        assertRefused(answer, 400, 'invalid_target');
+        assert.deepEqual(answer.body.connection_state, { state: 'reconnect_required', reason: 'refresh_refused' });
+        assert.ok((await journey.token(user, alive)).owner, gone);
+      }
+    }
+  });
+
   test('an application gets what it needs beside the token', async () => {
     const journey = go('salesforce');
     const user = world.arrive('dirk');

@@ -1,6 +1,6 @@
 CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, connection TEXT NOT NULL)
 CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, provider_user TEXT, email TEXT, name TEXT, state TEXT NOT NULL, created_at INTEGER NOT NULL, extra TEXT)
-CREATE TABLE IF NOT EXISTS "grant" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, PRIMARY KEY (account, kind))
+CREATE TABLE IF NOT EXISTS "grant" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', PRIMARY KEY (account, kind))
 CREATE TABLE IF NOT EXISTS access_token (account TEXT NOT NULL, selector TEXT NOT NULL, generation INTEGER NOT NULL, token BLOB NOT NULL, scopes TEXT NOT NULL, issued_at INTEGER NOT NULL, expires_at INTEGER, PRIMARY KEY (account, selector))
 CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, due INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL)
 CREATE TABLE IF NOT EXISTS connection (name TEXT PRIMARY KEY, added_at INTEGER NOT NULL)

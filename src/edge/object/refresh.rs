@@ -199,12 +199,12 @@ fn commit(
         }
         (Settlement::Kept { grant }, Fate::Write, _) => open.store.update_grant(id, kind, &grant),
         (Settlement::Ended { state, grant }, Fate::Write, _) => {
-            open.store.update_grant(id, kind, &grant)?;
+            open.store.update_grant(id, kind, &Grant { state, ..grant })?;
             log::event(&Event {
                 connection: Some(open.home.connection.clone()),
                 ..Event::new("reconnect_required", format!("{id}: {}", state.column()))
             });
-            open.store.set_state(id, state)
+            if kind.is_empty() { open.store.set_state(id, state) } else { Ok(()) }
         }
         _ => Ok(()),
     }

@@ -262,7 +262,7 @@ fn look(
     let now = clock::now();
     let record = token.as_ref().map(|(record, _)| *record);
     let ahead = !connection.refresh_ends_access_token;
-    let step = release::decide(account, grant, record, ahead, now);
+    let step = release::decide(grant.state_of(&want.kind, account), grant, record, ahead, now);
     Ok(match (step, token) {
         (Step::Serve { expires_in }, Some((record, access_token))) => Look::Serve {
             access_token,

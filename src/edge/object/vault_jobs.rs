@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::vault::{Inner, Open};
+use super::vault_revoke::Asked;
 use crate::edge::clock;
 use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
@@ -49,7 +50,7 @@ impl Inner {
                     store.add_job(&job, due)?;
                 }
             } else {
-                self.run_revocation(&open, id, &job, now).await?;
+                self.run_revocation(&open, id, &job, Asked::Before, now).await?;
             }
         }
         self.schedule(&open).await

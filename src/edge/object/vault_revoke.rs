@@ -26,6 +26,15 @@ use crate::vault::record::{self, AccessTokenRecord, Account};
 /// How many milliseconds a deletion waits for the provider before the jobs take over.
 const PATIENCE: i64 = 8_000;
 
+/// When the registry was asked who else rests on the grant of a revocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Just now.
+    Now,
+    /// Before, if at all: somebody may have come since.
+    Before,
+}
+
 impl Inner {
     /// Deletes an account, and says what became of it at the provider. `None`: there is none.
     pub(super) async fn delete(
@@ -58,7 +67,7 @@ impl Inner {
         let mut told = None;
         for (job_id, job) in added {
             let one = if clock::milliseconds() - begun < PATIENCE {
-                self.run_revocation(open, job_id, &job, now).await?
+                self.run_revocation(open, job_id, &job, Asked::Now, now).await?
             } else {
                 Revocation::Pending
             };
@@ -99,9 +108,10 @@ impl Inner {
         open: &Open,
         id: i64,
         job: &Job,
+        asked: Asked,
         now: UnixSeconds,
     ) -> Result<Revocation, Trouble> {
-        let (told, left) = self.revoke(open, job).await?;
+        let (told, left) = self.revoke(open, job, asked).await?;
         let taken_back = !open.store.end_job(id)?;
         if told != Revocation::Pending || taken_back {
             return Ok(told);
@@ -113,15 +123,19 @@ impl Inner {
     }
 
     /// Revokes a token, and says what is left to do if the provider cannot be had.
-    async fn revoke(&self, open: &Open, job: &Job) -> Result<(Revocation, Job), Trouble> {
-        let Job::Revoke { account, field, generation, envelope, user, attempt } = job else {
+    async fn revoke(
+        &self,
+        open: &Open,
+        job: &Job,
+        asked: Asked,
+    ) -> Result<(Revocation, Job), Trouble> {
+        let Job::Revoke { account, field, generation, envelope, user, .. } = job else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
         let Ok(connection) = open.connection() else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
-        // Since the first attempt somebody may have come to rest on the same grant.
-        let shared = *attempt > 0 && self.release(open, user.as_deref()).await?;
+        let shared = asked == Asked::Before && self.release(open, user.as_deref()).await?;
         if !revocation::is_narrow(connection, shared) {
             return Ok((Revocation::NotSupported, job.clone()));
         }

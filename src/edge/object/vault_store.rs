@@ -117,7 +117,7 @@ impl VaultStore {
         }
         self.migrate()?;
         let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
-        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at FROM \"grant\"";
+        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state FROM \"grant\"";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         Ok(Contents {
             accounts: self
@@ -212,7 +212,7 @@ impl VaultStore {
         grant: &Grant,
         envelope: Option<Vec<u8>>,
     ) -> Result<(), Trouble> {
-        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = vec![
             account.as_str().into(),
             sql::integer(generation_column(grant.generation)?)?,
@@ -224,6 +224,7 @@ impl VaultStore {
             grant.fault.clone().into(),
             kind.into(),
             sql::optional_integer(grant.expires_at)?,
+            grant.state.column().into(),
         ];
         self.write(upsert, row).map(drop)
     }
@@ -235,12 +236,13 @@ impl VaultStore {
         kind: &str,
         grant: &Grant,
     ) -> Result<(), Trouble> {
-        let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ? WHERE account = ? AND kind = ?";
+        let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ?, state = ? WHERE account = ? AND kind = ?";
         let row = vec![
             intent_column(grant).into(),
             sql::optional_integer(grant.retry_at)?,
             sql::integer(i64::from(grant.failures))?,
             grant.fault.clone().into(),
+            grant.state.column().into(),
             account.as_str().into(),
             kind.into(),
         ];
@@ -370,9 +372,11 @@ fn read_grant(mut row: Row) -> Result<Keyed<Grant>, Trouble> {
         failures: u32::try_from(row.integer()?).unwrap_or(u32::MAX),
         fault: row.optional_text()?,
         expires_at: None,
+        state: AccountState::Active,
     };
     let kind = row.text()?;
     record.expires_at = row.optional_integer()?;
+    record.state = AccountState::from_column(&row.text()?);
     Ok(((account, kind), Sealed { record, envelope }))
 }
 
