@@ -322,6 +322,12 @@ fn slacks_answer_holds_a_users_token_and_a_bots() {
         ("team.name", "Team"),
     ];
     assert_eq!(extra, expected);
+    // Installed for a whole organisation, there is no team.
+    let grid = json!({
+        "ok": true, "team": null, "enterprise": {"id": "E1", "name": "Org"},
+        "authed_user": {"id": "U1", "access_token": "user", "token_type": "user"},
+    });
+    assert_eq!(self::granted(&connection, &grid).unwrap().identity.unwrap().id.unwrap(), "E1:U1");
     // A refresh is answered at the top.
     let body =
         json!({"ok": true, "access_token": "new", "refresh_token": "r", "token_type": "user"});

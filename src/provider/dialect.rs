@@ -355,7 +355,7 @@ impl IdentitySource {
 }
 
 /// Where an account's identity is read. A dot in a path goes one level down, a number into a list,
-/// and `+` joins two values with a colon.
+/// `|` stands before another path for where there is none, and `+` joins two values with a colon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityRules {
     /// Which document; by default what the connection has.

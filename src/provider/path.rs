@@ -1,4 +1,4 @@
-//! Paths into what providers answer: `authed_user.id`, `data.0.id`, `team.id+user.id`.
+//! Paths into what providers answer: `authed_user.id`, `data.0.id`, `team.id|enterprise.id+user.id`.
 
 use serde_json::Value;
 
@@ -17,11 +17,13 @@ pub fn value<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-/// Text at a path; numbers and truth values become text, and `+` joins two paths with a colon.
+/// Text at a path; numbers and truth values become text, `|` stands before another path for where
+/// there is none, and `+` joins two with a colon.
 pub fn text(document: &Value, path: &str) -> Option<String> {
     let mut texts = Vec::new();
     for part in path.split('+') {
-        texts.push(plain(value(document, part)?)?);
+        let found = part.split('|').find_map(|path| plain(value(document, path)?));
+        texts.push(found?);
     }
     let text = texts.join(":");
     (!text.is_empty() && text.len() <= MAX_TEXT).then_some(text)
@@ -63,6 +65,8 @@ mod tests {
             ("data.0.id", Some("7")),
             ("team.id+user.id", Some("T1:9007199254740993")),
             ("team.id+user.email", None),
+            ("user.email|team.id+user.id", Some("T1:9007199254740993")),
+            ("user.email|empty.x", None),
             ("data.1.id", None),
             ("user.email", None),
             ("team", None),
