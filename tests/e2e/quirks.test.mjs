@@ -109,6 +109,23 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     }
   });
 
+  test('a consent that brings no token of a kind keeps the one there is', async () => {
+    const journey = go('slack');
+    const user = world.arrive('conrad');
+    await journey.connect(user);
+    const bot = await journey.token(user, { token_kind: 'bot' });
+    const { redeem } = journey.simulator;
+    journey.simulator.redeem = function withoutBot(params) {
+      const grant = redeem.call(this, params);
+      return { ...grant, query: { ...grant.query, scope: '' } };
+    };
+    await journey.connect(user);
+    delete journey.simulator.redeem;
+    assert.equal((await journey.token(user, { token_kind: 'bot' })).access_token, bot.access_token);
+    await world.advance(43201);
+    assert.equal((await journey.token(user, { token_kind: 'bot' })).owner, `bot of ${user.login}`);
+  });
+
   test('an application gets what it needs beside the token', async () => {
     const journey = go('salesforce');
     const user = world.arrive('dirk');

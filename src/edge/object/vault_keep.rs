@@ -43,10 +43,10 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
     // One write from here on.
     open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref()))?;
     open.store.put_account(&account)?;
-    open.store.drop_grants(&account.id)?;
-    open.store.drop_access_tokens(&account.id)?;
     let mut own = None;
     for Keep { kind, grant, refresh_token, record, access_token } in sealed {
+        // A kind that did not come along this time goes on as it was.
+        open.store.drop_access_tokens(&account.id, &kind)?;
         open.store.put_grant(&account.id, &kind, &grant, refresh_token)?;
         open.store.put_access_token(NewToken {
             account: &account.id,

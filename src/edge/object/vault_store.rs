@@ -264,23 +264,23 @@ impl VaultStore {
         self.write(upsert, row).map(drop)
     }
 
-    /// Forgets an account's grants.
-    pub fn drop_grants(&self, account: &AccountId) -> Result<(), Trouble> {
-        let delete = "DELETE FROM \"grant\" WHERE account = ?";
-        self.write(delete, vec![account.as_str().into()]).map(drop)
-    }
-
-    /// Forgets an account's access tokens.
-    pub fn drop_access_tokens(&self, account: &AccountId) -> Result<(), Trouble> {
-        let delete = "DELETE FROM access_token WHERE account = ?";
-        self.write(delete, vec![account.as_str().into()]).map(drop)
+    /// Forgets an account's access tokens of one kind.
+    pub fn drop_access_tokens(&self, account: &AccountId, kind: &str) -> Result<(), Trouble> {
+        let delete =
+            "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ?";
+        self.write(delete, vec![account.as_str().into(), kind.into()]).map(drop)
     }
 
     /// Forgets an account with everything.
     pub fn drop_account(&self, account: &AccountId) -> Result<(), Trouble> {
-        self.drop_access_tokens(account)?;
-        self.drop_grants(account)?;
-        self.write("DELETE FROM account WHERE id = ?", vec![account.as_str().into()]).map(drop)
+        for delete in [
+            "DELETE FROM access_token WHERE account = ?",
+            "DELETE FROM \"grant\" WHERE account = ?",
+            "DELETE FROM account WHERE id = ?",
+        ] {
+            self.write(delete, vec![account.as_str().into()])?;
+        }
+        Ok(())
     }
 
     /// Adds a job and gives its id.
