@@ -3,6 +3,7 @@
 use jwt_compact::UntrustedToken;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::Refusal;
 use super::algorithm::Algorithm;
@@ -114,6 +115,15 @@ impl<'a> Compact<'a> {
     /// [`Refusal::Json`] if a claim has the wrong type; also a time that is no timestamp.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<jwt_compact::Claims<T>, Refusal> {
         self.token.deserialize_claims_unchecked().map_err(|_| Refusal::Json)
+    }
+
+    /// All claims as they are, likewise.
+    ///
+    /// # Errors
+    /// [`Refusal::Json`] if they are no object.
+    pub fn all_claims(&self) -> Result<Map<String, Value>, Refusal> {
+        let payload = self.signed.split('.').nth(1).and_then(encoding::from_base64url);
+        json::read(&payload.ok_or(Refusal::Format)?).map_err(|_| Refusal::Json)
     }
 }
 

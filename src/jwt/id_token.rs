@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Refusal;
 use super::algorithm::Algorithm;
@@ -118,7 +118,7 @@ fn check_required(token: &Compact<'_>, required: &BTreeMap<String, String>) -> R
     if required.is_empty() {
         return Ok(());
     }
-    let claims = token.claims::<Map<String, Value>>()?.custom;
+    let claims = token.all_claims()?;
     let has = |(name, value): (&String, &String)| {
         claims.get(name).and_then(Value::as_str) == Some(value.as_str())
     };
