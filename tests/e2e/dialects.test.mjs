@@ -31,7 +31,7 @@ const DIALECTS = {
     granted: REPO,
     hints: ['id', 'email', 'login'],
   },
-  'github-app': {
+  github_app: {
     entry: { provider: 'github_app' },
     simulator: new GitHub({ app: true }),
     life: 28800,
@@ -50,7 +50,7 @@ const DIALECTS = {
     granted: ['search:read'],
     hints: [],
   },
-  'slack-without-rotation': {
+  slack_without_rotation: {
     entry: { provider: 'slack', scopes: ['search:read', 'users:read'] },
     simulator: new Slack({}),
     revoked: 'revoked',
@@ -74,7 +74,7 @@ const DIALECTS = {
     granted: ['https://www.googleapis.com/auth/calendar', 'https://www.googleapis.com/auth/userinfo.email', 'openid'],
     hints: ['id', 'email'],
   },
-  'google-workspace': {
+  google_workspace: {
     entry: { provider: 'google_workspace', variables: { domain: 'example.com' }, scopes: ['https://www.googleapis.com/auth/calendar'] },
     simulator: new Google({ workspace: true }),
     life: 3599,
@@ -115,7 +115,7 @@ const DIALECTS = {
     granted: [],
     hints: ['email', 'name'],
   },
-  'notion-without-refresh': {
+  notion_without_refresh: {
     entry: { provider: 'notion' },
     simulator: new Notion({}),
     revoked: 'revoked',
@@ -153,8 +153,8 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
 
       /** A test that goes into the table. */
       const behaviour = (name, source, run) => test(name, async () => {
-        await run();
-        tried.add(connection, name, simulator.sources[source] ?? simulator.sources.errors ?? simulator.sources.connect);
+        const word = await run();
+        tried.add(connection, name, simulator.sources[source] ?? simulator.sources.errors ?? simulator.sources.connect, word);
       });
       const arrive = (login) => world.arrive(`${login}-${connection}`);
 
@@ -286,6 +286,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
         assert.equal(simulator.owner(token), dead ? undefined : user.login);
         if (!dialect.unsaid) assert.equal(simulator.living(user.login) > 0, !dead);
         assertRefused(await journey.exchange(user), 400, 'invalid_target');
+        return dead ? 'yes' : 'told that it cannot';
       });
 
       if (dialect.revoked === 'revoked') {

@@ -95,16 +95,18 @@ fn refresh_token(entry: &Table) -> String {
         Some("per_app") => "as the app is set up",
         _ => return "-".to_owned(),
     };
-    let unsure = if is_cited(entry, "rotation") { "" } else { " (unverified)" };
+    let unsure = |field| if is_cited(entry, field) { "" } else { " (unverified)" };
     let grace = match entry.get("reuse_grace").and_then(Value::as_integer) {
-        Some(seconds) if seconds > 0 => format!(", {seconds} s of grace"),
+        Some(seconds) if seconds > 0 => {
+            format!(", {seconds} s of grace{}", unsure("reuse_grace"))
+        }
         _ => String::new(),
     };
     let life = match entry.get("refresh_token_lifetime").and_then(Value::as_integer) {
         Some(seconds) => format!(", {} days", seconds / 86_400),
         None => String::new(),
     };
-    format!("{told}{unsure}{grace}{life}")
+    format!("{told}{}{grace}{life}", unsure("rotation"))
 }
 
 /// Whether a token is renewed before its end: not where that would end the one that others hold.

@@ -21,17 +21,17 @@ export class Tried {
   }
 
   /** One behaviour that was seen, and where it is documented. */
-  add(connection, behaviour, source) {
+  add(connection, behaviour, source, word = 'yes') {
     assert.ok(BEHAVIOURS.includes(behaviour), behaviour);
     const row = this.#rows.get(connection) ?? new Map();
-    this.#rows.set(connection, row.set(behaviour, source));
+    this.#rows.set(connection, row.set(behaviour, `[${word}](${source})`));
   }
 
   #table() {
     const columns = BEHAVIOURS.filter((one) => [...this.#rows.values()].some((row) => row.has(one)));
     const line = (cells) => `| ${cells.join(' | ')} |`;
     const rows = [...this.#rows].map(([connection, row]) => (
-      line([`\`${connection}\``, ...columns.map((column) => (row.has(column) ? `[yes](${row.get(column)})` : ''))])
+      line([`\`${connection}\``, ...columns.map((column) => row.get(column) ?? '')])
     ));
     return [line(['', ...columns]), line(['---', ...columns.map(() => '---')]), ...rows].join('\n');
   }
