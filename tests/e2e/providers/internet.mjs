@@ -2,6 +2,16 @@
 // this machine. So the addresses of the catalogue are tested as they are.
 import { createServer, request as forward } from 'node:http';
 
+async function answer(simulator, request, response) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const { method, url, headers } = request;
+  const { status, headers: more, body } = await simulator.serve({
+    method, url: new URL(url, `https://${headers.host}`), headers, body: Buffer.concat(chunks).toString(),
+  });
+  response.writeHead(status, more).end(body);
+}
+
 export class Internet {
   /** Requests to hosts that nobody answers for. */
   strays = [];
@@ -26,13 +36,11 @@ export class Internet {
     const { host } = request.headers;
     const simulator = this.#hosts.get(host);
     if (simulator) {
-      const chunks = [];
-      for await (const chunk of request) chunks.push(chunk);
-      const { method, url, headers } = request;
-      const { status, headers: more, body } = await simulator.serve({
-        method, url: new URL(url, `https://${host}`), headers, body: Buffer.concat(chunks).toString(),
+      await answer(simulator, request, response).catch((error) => {
+        // A request that a simulator cannot read is one that nobody meant.
+        this.strays.push(`${request.method} ${host}${request.url}: ${error.message}`);
+        response.writeHead(500).end();
       });
-      response.writeHead(status, more).end(body);
     } else if (/^127\.0\.0\.1:\d+$/.test(host)) {
       const [hostname, port] = host.split(':');
       const { method, url: path, headers } = request;
