@@ -127,6 +127,18 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
     refused_in_place(&[
         ("CONNECTIONS.calendar.colour", json!(1), "unknown field `colour`; docs/providers.md"),
         ("CONNECTIONS.calendar.pkse", json!(1), "unknown field `pkse`"),
+        (
+            "CONNECTIONS.code.revocation_endpoint",
+            json!("https://p.example/r?t={token}"),
+            "nothing fills",
+        ),
+        (
+            "CONNECTIONS.code.revocation_endpoint",
+            json!("https://{user}.p.example/r"),
+            "nothing fills",
+        ),
+        ("CONNECTIONS.code.token_endpoint", json!("https://p.example/{token}"), "nothing fills"),
+        ("CONNECTIONS.code.required_claims", json!({"hd": "x"}), "claims of the ID token"),
         ("CONNECTIONS.calendar.pkcee", json!(1), "did you mean pkce?"),
         ("CONNECTIONS_2.chat.colour", json!(1), "unknown field `colour`"),
         ("CONNECTIONS.code.identity.mail", json!("m"), "unknown field `mail`"),

@@ -8,8 +8,9 @@ mod connection_support;
 use connection_support::known;
 use edge_token_vault::config::Connection;
 use edge_token_vault::provider::answer::{self, Granted, Received, Tokens};
+use edge_token_vault::provider::dialect::RevokedToken;
 use edge_token_vault::provider::errors::Failure;
-use edge_token_vault::provider::revocation::{self, Revocation};
+use edge_token_vault::provider::revocation::{self, Revocation, TokenKind};
 use edge_token_vault::provider::{identity, scopes};
 use edge_token_vault::secret::Secret;
 use serde_json::{Value, json};
@@ -71,7 +72,7 @@ fn odd_but_honest_answers_are_read() {
 
 #[test]
 fn lifetimes_that_are_none_count_as_untold() {
-    for value in ["-1", "1e400", "null", "\"x\"", "3.5", "\"-5\"", "99999999999999"] {
+    for value in ["-1", "1e400", "null", "\"x\"", "\"NaN\"", "\"-5\"", "99999999999999", "1e18"] {
         let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
         match plain(200, &body) {
             Ok(tokens) => assert_eq!(tokens.expires_in, None, "{value}"),
@@ -87,6 +88,10 @@ fn a_lifetime_is_read_as_its_provider_means_it() {
         let connection = custom(&more);
         granted(&connection, &body).unwrap().tokens.expires_in
     };
+    for whole in [json!(3600.9), json!("3600.9"), json!(3.6009e3)] {
+        let body = json!({"access_token": "a", "expires_in": whole});
+        assert_eq!(lives(json!({}), body.clone()), Some(3600), "{body}");
+    }
     let zero = json!({"access_token": "a", "expires_in": 0});
     assert_eq!(lives(json!({}), zero.clone()), Some(0));
     assert_eq!(lives(json!({"zero_expires_in": "never"}), zero), None);
@@ -201,7 +206,7 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             "microsoft",
             400,
             json!({"error": "interaction_required", "suberror": "basic_action", "error_codes": [50_076]}),
-            dead("interaction_required"),
+            Failure::Consent("interaction_required".into()),
         ),
         (
             "microsoft",
@@ -354,14 +359,22 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("slack", 200, r#"{"ok":false,"error":"ratelimited"}"#, Pending),
         ("twitch", 400, r#"{"status":400,"message":"Invalid token"}"#, Revoked),
         ("salesforce", 400, r#"{"error":"invalid_token"}"#, Revoked),
-        // Its own token is refused: over, but nobody spoke of the grant.
+        ("hubspot", 404, "", Revoked),
+        // This access token is over, but nobody spoke of the grant.
+        ("github_app", 404, r#"{"message":"Not Found"}"#, Failed),
+        ("notion", 400, r#"{"code":"invalid_grant"}"#, Failed),
         ("dropbox", 401, r#"{"error_summary":"expired_access_token/"}"#, Failed),
         ("zendesk", 401, "", Failed),
     ] {
-        let outcome = revocation::outcome(&received(status, body), &known(provider));
+        let connection = known(provider);
+        let kind = match connection.revocation.token {
+            RevokedToken::AccessToken => TokenKind::Access,
+            _ => TokenKind::Refresh,
+        };
+        let outcome = revocation::outcome(&received(status, body), &connection, kind);
         assert_eq!(outcome, told, "{provider} {status} {body}");
     }
-    assert_eq!(revocation::outcome(&Received::Lost, &known("box")), Pending);
+    assert_eq!(revocation::outcome(&Received::Lost, &known("box"), TokenKind::Refresh), Pending);
 }
 
 #[test]
@@ -386,7 +399,7 @@ fn the_refresh_token_goes_first_and_an_access_token_is_got_where_only_that_is_ta
         (chosen.refresh, chosen.access)
     };
     // RFC 7009: each token that lives.
-    assert_eq!(chosen("linear", true, true), (true, true));
+    assert_eq!(chosen("gitlab", true, true), (true, true));
     assert_eq!(chosen("box", true, true), (true, false));
     assert_eq!(chosen("box", false, true), (false, true));
     // An access token, if need be a new one.

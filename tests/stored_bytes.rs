@@ -130,10 +130,13 @@ fn jobs_are_pinned() {
                 envelope: "AQ".into(),
                 attempt: 0,
                 user: Some("u".into()),
+                doubtful: false,
             },
             r#"{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0,"user":"u"}"#,
         ),
     ];
+    let hold = Job::Hold { user: "u".into() };
+    assert_eq!(serde_json::to_string(&hold).unwrap(), r#"{"kind":"hold","user":"u"}"#);
     let bot = r#"{"kind":"recover","account":"cac_0123456789ABCDEFGHIJKL","generation":4,"token_kind":"bot"}"#;
     assert_eq!(serde_json::to_string(&recover("bot")).unwrap(), bot);
     for (job, json) in jobs {
@@ -151,6 +154,7 @@ fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_until_it_is_possible
         envelope: "AQ".into(),
         attempt: 0,
         user: None,
+        doubtful: false,
     };
     let mut now = 0;
     let mut attempts = 1;
@@ -173,6 +177,7 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
         envelope: "AQ".into(),
         attempt: 3,
         user: user.map(str::to_owned),
+        doubtful: false,
     };
     for (revoked, connected, taken_back) in [
         (Some("u"), Some("u"), true),
@@ -359,7 +364,11 @@ fn messages_of_the_small_objects_are_pinned() {
         r#"{"release":{"account":"a","vault":"v"}}"#,
     );
     pinned(&registry::Answer::Held, r#""held""#);
-    pinned(&registry::Answer::Released { shared: true }, r#"{"released":{"shared":true}}"#);
+    pinned(&registry::Answer::Shared { shared: true }, r#"{"shared":{"shared":true}}"#);
+    pinned(
+        &registry::Ask::Others { account: "a".into(), vault: "v".into() },
+        r#"{"others":{"account":"a","vault":"v"}}"#,
+    );
     pinned(
         &issuer::Ask { issuer: "i".into(), jwks_uri: None, pattern: None, renew: false },
         r#"{"issuer":"i","jwks_uri":null,"renew":false}"#,

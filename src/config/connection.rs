@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::provider::dialect::{
-    AnswerShape, BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, Kind, Pkce,
-    RevocationRules, Rotation,
+    AnswerShape, BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, IdentitySource, Kind,
+    Pkce, RevocationRules, Rotation,
 };
 use crate::secret::Secret;
 
@@ -79,6 +79,18 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Whether the account's id at the provider is the subject of its ID tokens.
+    pub fn identity_is_subject(&self) -> bool {
+        matches!(self.protocol, Protocol::OpenId { .. })
+            && matches!(self.identity.from, None | Some(IdentitySource::IdToken))
+    }
+
+    /// Whether tokens of this kind are revoked with an account; the empty one is its own. Of a kind
+    /// that is not configured any more nobody knows.
+    pub fn may_revoke(&self, kind: &str) -> bool {
+        kind.is_empty() || self.kinds.get(kind).is_some_and(|kind| kind.revocable)
+    }
+
     /// Where users consent. With [`Connection::client_id`] it says which consents are one grant at
     /// the provider, whichever connections they came through.
     pub fn authority(&self) -> &str {

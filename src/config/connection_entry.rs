@@ -281,9 +281,14 @@ impl Raw {
             ("userinfo_endpoint", &self.userinfo_endpoint),
             ("revocation_endpoint", &self.revocation_endpoint),
         ] {
-            match value.as_deref().map(without_placeholders) {
+            let fillable = field == "revocation_endpoint";
+            let filled =
+                |uri: &str| if fillable { without_placeholders(uri) } else { uri.to_owned() };
+            match value.as_deref().map(filled) {
                 Some(uri) if uri.contains('{') => {
-                    let mend = "has a placeholder that none of the `variables` fills";
+                    let mend = "has a placeholder that nothing fills: `variables` fills their own, \
+                                and in the path of `revocation_endpoint` a whole segment may be \
+                                {token}, {client_id} or {user}";
                     return Err(Fault::new(field, mend));
                 }
                 Some(uri) => endpoint(field, &uri, vault)?,
@@ -359,15 +364,26 @@ impl Raw {
             Some(IdentitySource::Userinfo) if !open_id && self.userinfo_endpoint.is_none() => {
                 Err(Fault::new("userinfo_endpoint", "is missing; identity is read there"))
             }
+            None | Some(IdentitySource::IdToken) if open_id => Ok(()),
+            _ if !self.required_claims.is_empty() => {
+                let mend = "are claims of the ID token, which tells who consented with kind `oidc` \
+                            and without another `identity.from`";
+                Err(Fault::new("required_claims", mend))
+            }
             _ => Ok(()),
         }
     }
 }
 
-/// An address with its placeholders ([`crate::provider::revocation`]) filled in, to be checked.
+/// An address with its placeholders ([`crate::provider::revocation`]) filled in, to be checked. They
+/// are whole segments behind the host: nothing a user brings may choose where a token is sent.
 fn without_placeholders(uri: &str) -> String {
+    const BEFORE_PATH: usize = 3;
     let names = ["{token}", "{client_id}", "{user}"];
-    names.iter().fold(uri.to_owned(), |uri, name| uri.replace(name, "x"))
+    let segments = uri.split('/').enumerate().map(|(index, segment)| {
+        if index >= BEFORE_PATH && names.contains(&segment) { "x" } else { segment }
+    });
+    segments.collect::<Vec<_>>().join("/")
 }
 
 /// An empty value takes back what the catalogue has.

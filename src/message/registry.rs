@@ -23,7 +23,14 @@ pub enum Ask {
         /// Name of the vault.
         vault: String,
     },
-    /// Forget that again.
+    /// Whether another vault rests on that account.
+    Others {
+        /// [`crate::ids::ObjectNames::provider_account`].
+        account: String,
+        /// Name of the vault that asks.
+        vault: String,
+    },
+    /// Forget that a vault rests on it, and say the same.
     Release {
         /// [`crate::ids::ObjectNames::provider_account`].
         account: String,
@@ -49,9 +56,9 @@ pub enum Answer {
     Added,
     /// Remembered.
     Held,
-    /// Forgotten.
-    Released {
-        /// Whether another vault rests on that account.
+    /// What was asked of the account.
+    Shared {
+        /// Whether another vault rests on it.
         shared: bool,
     },
     /// How the keys compare.

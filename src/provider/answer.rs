@@ -41,6 +41,11 @@ pub enum Received {
     Lost,
 }
 
+/// Whether another attempt may bring what this one did not.
+pub fn may_pass(received: &Received) -> bool {
+    matches!(received, Received::Lost | Received::Answer { status: 429 | 500.., .. })
+}
+
 /// Tokens from a provider.
 #[derive(Debug, Clone)]
 pub struct Tokens {
@@ -207,11 +212,17 @@ fn tokens_of(object: &Value, shape: &AnswerShape, renewed: bool) -> Option<Token
     })
 }
 
-/// A whole number, also as text, in seconds; anything else is as if it were not there.
+/// The whole part of a number that fits.
+#[allow(clippy::cast_possible_truncation, reason = "it is within the limit")]
+fn whole(number: f64) -> Option<i64> {
+    (0.0..1e15).contains(&number).then(|| number.trunc() as i64)
+}
+
+/// A number, also as text, in seconds; anything else is as if it were not there.
 fn lifetime(value: &Value, unit: Unit) -> Option<i64> {
     let number = match value {
-        Value::Number(number) => number.as_i64()?,
-        Value::String(text) => text.parse().ok()?,
+        Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?))?,
+        Value::String(text) => text.parse().ok().or_else(|| whole(text.parse().ok()?))?,
         _ => return None,
     };
     let seconds = match unit {

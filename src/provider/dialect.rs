@@ -207,7 +207,8 @@ pub struct ErrorRules {
     pub transient: Vec<String>,
     /// The operator's to mend.
     pub misconfigured: Vec<String>,
-    /// The user has not consented to what this request asks for; the grant goes on.
+    /// The user has not consented to what this request asks for, or must prove more for it; the
+    /// grant goes on.
     pub consent: Vec<String>,
 }
 

@@ -199,7 +199,7 @@ fn authenticate(
 /// What the provider's answer to a revocation means. Only its own word makes it [`Revoked`].
 ///
 /// [`Revoked`]: Revocation::Revoked
-pub fn outcome(received: &Received, connection: &Connection) -> Revocation {
+pub fn outcome(received: &Received, connection: &Connection, kind: TokenKind) -> Revocation {
     let Received::Answer { status, body, .. } = received else {
         return Revocation::Pending;
     };
@@ -212,18 +212,23 @@ pub fn outcome(received: &Received, connection: &Connection) -> Revocation {
         return Revocation::Revoked;
     }
     let verdict = error.and_then(|error| errors::verdict(&connection.errors, error, None));
+    // That an access token is over says nothing of what else its grant holds.
+    let alone = kind == TokenKind::Refresh || rules.blast == Blast::Token;
     match (*status, verdict) {
         (429 | 500.., _) | (_, Some(Failure::Unavailable { .. })) => Revocation::Pending,
         (_, Some(Failure::Misconfigured(code))) if code == "invalid_client" => Revocation::Pending,
-        (_, Some(Failure::Refused(_))) => Revocation::Revoked,
+        (_, Some(Failure::Refused(_))) if alone => Revocation::Revoked,
         _ if good && error.is_none() => Revocation::Revoked,
-        // The token proves itself: refused, it is over. Of what else the grant holds nobody spoke.
-        (401, _) if rules.authentication == RevocationAuthentication::Bearer => match rules.blast {
-            Blast::Token => Revocation::Revoked,
-            Blast::Grant | Blast::App => Revocation::Failed,
-        },
-        // Addressed by the token itself, it is not there.
-        (404 | 410, _) if rules.method == Method::Delete => Revocation::Revoked,
+        // The token proves itself: refused, it is over.
+        (401, _) if rules.authentication == RevocationAuthentication::Bearer => {
+            if alone {
+                Revocation::Revoked
+            } else {
+                Revocation::Failed
+            }
+        }
+        // It is not there.
+        (404 | 410, _) if rules.method == Method::Delete && alone => Revocation::Revoked,
         // Ours to mend, and then it works.
         (401, _) => Revocation::Pending,
         _ => Revocation::Failed,

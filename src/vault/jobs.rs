@@ -33,7 +33,21 @@ pub enum Job {
         attempt: u32,
         /// Whose it was at the provider, if known.
         user: Option<String>,
+        /// Whether an answer with the next refresh token may have been lost: then the provider's
+        /// refusal of this one does not say that there is no grant.
+        #[serde(default, skip_serializing_if = "is_false")]
+        doubtful: bool,
     },
+    /// Let the registry know that this vault rests on an account at the provider.
+    Hold {
+        /// The provider's id of the user.
+        user: String,
+    },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Job {
@@ -42,16 +56,17 @@ impl Job {
         match self {
             Self::Recover { .. } => "recover",
             Self::Revoke { .. } => "revoke",
+            Self::Hold { .. } => "hold",
         }
     }
 
     /// The job to try again after a failed attempt, and when. A revocation is given up two days
-    /// after its first attempt; a recovery never, for it waits for the operator.
+    /// after its first attempt; the others never.
     pub fn again(&self, now: UnixSeconds) -> Option<(Self, UnixSeconds)> {
         const WAITS: [i64; 7] = [10, 60, 600, 3600, 6 * 3600, 12 * 3600, 24 * 3600];
         let mut next = self.clone();
         match &mut next {
-            Self::Recover { .. } => Some((next, now + RECOVER_AGAIN)),
+            Self::Recover { .. } | Self::Hold { .. } => Some((next, now + AGAIN)),
             Self::Revoke { attempt, .. } => {
                 let wait = WAITS.get(usize::try_from(*attempt).ok()?)?;
                 *attempt += 1;
@@ -93,5 +108,10 @@ pub fn recover_after(reuse_grace: Option<i64>) -> i64 {
     }
 }
 
-/// How long until that is tried again where it was not possible, such as for want of a key.
-const RECOVER_AGAIN: i64 = 300;
+/// How long until what must be done is tried again where it was not possible, such as for want of a
+/// key.
+const AGAIN: i64 = 300;
+
+/// How long the registry may take before it is told again, in seconds: of a new account, or of one
+/// whose deletion came to nothing.
+pub const HOLD_AGAIN: i64 = 60;

@@ -49,7 +49,7 @@ const odd = {
   'expires_in is text': { change: { expires_in: '600' }, expires: LIFE },
   'expires_in is negative': { change: { expires_in: -1 }, expires: 600 },
   'expires_in is missing': { change: { expires_in: undefined }, expires: 600 },
-  'expires_in is a fraction': { change: { expires_in: 3.5 }, expires: 600 },
+  'expires_in is a fraction': { change: { expires_in: LIFE + 0.5 }, expires: LIFE },
   'expires_in has no sense': { change: { expires_in: 99_999_999_999_999 }, expires: 600 },
   'the refresh token is empty': { change: { refresh_token: '' }, expires: LIFE, keeps: true },
   'the refresh token is null': { change: { refresh_token: null }, expires: LIFE, keeps: true },

@@ -23,7 +23,7 @@ pub fn connection(entry: &Value) -> Result<Connection, ConfigError> {
 pub fn known(provider: &str) -> Connection {
     let mut entry = json!({"provider": provider, "client_id": "the-client"});
     let variable = match provider {
-        "entra" => Some(("tenant", "9188040d-6c67-4c5b-b112-36a304b66dad")),
+        "entra" => Some(("tenant", "7f5d2b1c-0d3e-4c59-9a6e-2f1b8c4d5e6f")),
         "google_workspace" => Some(("domain", "example.org")),
         "shopify" => Some(("shop", "acme")),
         "snowflake" => Some(("account", "acme")),

@@ -14,6 +14,7 @@ use crate::ids::AccountId;
 use crate::provider::answer;
 use crate::provider::errors::Failure;
 use crate::provider::request;
+use crate::provider::revocation;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::jobs::{self, Job};
@@ -78,7 +79,7 @@ impl Inner {
         let asked = Asked {
             refresh_token: &token,
             scopes: scopes.as_deref(),
-            user: account.identity.id.as_deref(),
+            user: account.identity.id.as_deref().filter(|_| connection.identity_is_subject()),
             issuer: None,
             connection,
         };
@@ -189,13 +190,7 @@ fn commit(
             open.store.put_grant(id, kind, &grant, Some(sealed))
         }
         (Settlement::Renewed(renewal), Fate::Revoke, _) => {
-            let sealed = seal(open, id, kind, &renewal)?;
-            let (generation, now) = (renewal.grant.generation, clock::now());
-            for (column, envelope) in ["refresh_token", "access_token"].into_iter().zip(sealed) {
-                let field = record::field(column, kind);
-                open.store.add_job(&revoke_job(account, &field, generation, envelope), now)?;
-            }
-            Ok(())
+            revoke_minted(open, account, kind, &renewal)
         }
         (Settlement::Kept { grant }, Fate::Write, _) => open.store.update_grant(id, kind, &grant),
         (Settlement::Ended { state, grant }, Fate::Write, _) => {
@@ -208,6 +203,33 @@ fn commit(
         }
         _ => Ok(()),
     }
+}
+
+/// What was minted for an account that was deleted meanwhile goes as its other tokens did, unless
+/// the same user has connected anew: it could take the new grant along.
+fn revoke_minted(
+    open: &Open,
+    account: &Account,
+    kind: &str,
+    renewal: &Renewal,
+) -> Result<(), Trouble> {
+    let connection = open.connection()?;
+    let contents = open.store.contents()?;
+    let anew = contents.accounts.iter().any(|one| one.identity.id == account.identity.id);
+    if anew || !connection.may_revoke(kind) {
+        return Ok(());
+    }
+    let chosen = revocation::choose(connection, true, true);
+    let columns = [("refresh_token", chosen.refresh), ("access_token", chosen.access)];
+    let sealed = seal(open, &account.id, kind, renewal)?;
+    for ((column, wanted), envelope) in columns.into_iter().zip(sealed) {
+        let field = record::field(column, kind);
+        let job = revoke_job(account, &field, renewal.grant.generation, envelope, false);
+        if wanted {
+            open.store.add_job(&job, clock::now())?;
+        }
+    }
+    Ok(())
 }
 
 /// Envelopes of the refresh token and the access token.

@@ -56,14 +56,22 @@ fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
         Ask::Release { account, vault } => {
             create(storage)?;
             let release = "DELETE FROM holder WHERE account = ? AND vault = ?";
-            sql::run(storage, release, vec![account.as_str().into(), vault.into()])?;
-            let others = "SELECT vault FROM holder WHERE account = ? LIMIT 1";
-            let shared = sql::run(storage, others, vec![account.into()])?;
-            let shared = !shared.is_empty();
-            Ok(Answer::Released { shared })
+            let row = vec![account.as_str().into(), vault.as_str().into()];
+            sql::run(storage, release, row)?;
+            others(storage, account, vault)
+        }
+        Ask::Others { account, vault } => {
+            create(storage)?;
+            others(storage, account, vault)
         }
         Ask::Check { values, remember } => check(storage, &values, &remember),
     }
+}
+
+fn others(storage: &SqlStorage, account: String, vault: String) -> Result<Answer, Trouble> {
+    let others = "SELECT vault FROM holder WHERE account = ? AND vault <> ? LIMIT 1";
+    let rows = sql::run(storage, others, vec![account.into(), vault.into()])?;
+    Ok(Answer::Shared { shared: !rows.is_empty() })
 }
 
 fn check(

@@ -24,6 +24,7 @@ use crate::message::vault::{Act, Answer, Ask};
 use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
+use crate::vault::jobs::Job;
 use crate::vault::record::{self, Account, AccountView, Grant, Selector};
 use crate::vault::release::{self, Problem, Step, Want};
 
@@ -181,8 +182,18 @@ impl Inner {
             }
             Act::Store(store) => {
                 self.refused.take();
-                self.hold(&open, store.provider_user.as_deref()).await;
-                vault_keep::keep(&open, store)
+                let user = store.provider_user.clone();
+                let answer = vault_keep::keep(&open, store)?;
+                self.schedule(&open).await?;
+                // At once, so that nobody who deletes from now on takes this grant along.
+                let hold = user.map(|user| Job::Hold { user });
+                if let Some(Job::Hold { user }) = &hold
+                    && self.hold(&open, user).await?
+                {
+                    open.store.drop_jobs(|job| Some(job) == hold.as_ref())?;
+                    self.schedule(&open).await?;
+                }
+                Ok(answer)
             }
             Act::Accounts => accounts(&open),
             Act::Delete { account, tell } => {

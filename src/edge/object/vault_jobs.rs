@@ -38,19 +38,27 @@ impl Inner {
         let open = self.open(user, connection)?;
         let now = clock::now();
         for _ in 0..JOBS_AT_ONCE {
-            // Looked up each time: while one runs, a reconnect may take others back.
-            let Some((id, _, job)) = store.jobs()?.into_iter().find(|(_, due, _)| *due <= now)
-            else {
+            // Looked up each time: while one runs, a reconnect may take others back. A refresh to
+            // be taken up goes first: the provider may take the old token for a short time only.
+            let mut due = store.jobs()?;
+            due.retain(|(_, due, _)| *due <= now);
+            due.sort_by_key(|(_, _, job)| !matches!(job, Job::Recover { .. }));
+            let Some((id, _, job)) = due.into_iter().next() else {
                 break;
             };
-            if let Job::Recover { account, generation, token_kind } = &job {
-                let done = self.recover(&open, account, token_kind, *generation).await;
-                store.end_job(id)?;
-                if let (false, Some((job, due))) = (done, job.again(now)) {
-                    store.add_job(&job, due)?;
+            let done = match &job {
+                Job::Recover { account, generation, token_kind } => {
+                    self.recover(&open, account, token_kind, *generation).await
                 }
-            } else {
-                self.run_revocation(&open, id, &job, Asked::Before, now).await?;
+                Job::Hold { user } => self.hold(&open, user).await?,
+                Job::Revoke { .. } => {
+                    self.run_revocation(&open, id, &job, Asked::Before, now).await?;
+                    continue;
+                }
+            };
+            store.end_job(id)?;
+            if let (false, Some((job, due))) = (done, job.again(now)) {
+                store.add_job(&job, due)?;
             }
         }
         self.schedule(&open).await

@@ -11,6 +11,7 @@ use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 use crate::vault::consent;
+use crate::vault::jobs::{self, Job};
 use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant, Selector};
 
 /// Keeps a grant that was just connected. The same provider user connecting again renews the
@@ -24,6 +25,10 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
     };
     let contents = open.store.contents()?;
     let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
+    if let Some(account) = known.filter(|one| one.redemption.as_ref() == Some(&new.account)) {
+        let grant = contents.grant(&account.id, "").map(|grant| &grant.record);
+        return Ok(Answer::Stored(view(account, grant)));
+    }
     if let Some(missing) = lost(open, known, &contents, &new)? {
         return Ok(Answer::Narrower { missing });
     }
@@ -33,6 +38,7 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
         state: AccountState::Active,
         created_at: known.map_or(new.issued_at, |account| account.created_at),
         extra: new.extra.clone(),
+        redemption: Some(new.account.clone()),
     };
     let mut sealed = Vec::new();
     let issued_at = new.issued_at;
@@ -43,6 +49,9 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
     // One write from here on.
     open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref()))?;
     open.store.put_account(&account)?;
+    if let Some(user) = account.identity.id.clone() {
+        open.store.add_job(&Job::Hold { user }, clock::now() + jobs::HOLD_AGAIN)?;
+    }
     let mut own = None;
     for Keep { kind, grant, refresh_token, record, access_token } in sealed {
         // A kind that did not come along this time goes on as it was.

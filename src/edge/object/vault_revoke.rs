@@ -21,7 +21,7 @@ use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::{SKEW, UnixSeconds};
 use crate::vault::jobs::{self, Job};
-use crate::vault::record::{self, AccessTokenRecord, Account};
+use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Reason};
 
 /// How many milliseconds a deletion waits for the provider before the jobs take over.
 const PATIENCE: i64 = 8_000;
@@ -35,6 +35,13 @@ pub(super) enum Asked {
     Before,
 }
 
+/// What the registry is told or asked.
+enum Registry {
+    Hold,
+    Release,
+    Others,
+}
+
 impl Inner {
     /// Deletes an account, and says what became of it at the provider. `None`: there is none.
     pub(super) async fn delete(
@@ -42,26 +49,36 @@ impl Inner {
         open: &Open,
         id: &AccountId,
     ) -> Result<Option<Revocation>, Trouble> {
-        let contents = open.store.contents()?;
-        let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
+        let known = |contents: &Contents| {
+            contents.accounts.iter().find(|account| account.id == *id).cloned()
+        };
+        let Some(account) = known(&*open.store.contents()?) else {
             return Ok(None);
         };
-        let shared = self.release(open, account.identity.id.as_deref()).await?;
+        let user = account.identity.id;
+        // Should it come to no deletion, the vault goes on holding.
+        let hold = user.clone().map(|user| Job::Hold { user });
+        if let Some(hold) = &hold {
+            open.store.add_job(hold, clock::now() + jobs::HOLD_AGAIN)?;
+            self.schedule(open).await?;
+        }
+        let shared = self.registry(open, user.as_deref(), Registry::Release).await?;
         // Meanwhile the account may have been renewed, or deleted.
         let contents = open.store.contents()?;
-        let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
+        let Some(account) = known(&contents) else {
             return Ok(None);
         };
+        let now = clock::now();
         let jobs = match open.connection() {
-            Ok(connection) => revocations(connection, account, &contents, shared, clock::now()),
+            Ok(connection) => revocations(connection, &account, &contents, shared, now),
             Err(_) => Vec::new(),
         };
-        let now = clock::now();
         let mut added = Vec::new();
         for job in jobs {
             added.push((open.store.add_job(&job, now + jobs::REVOKE_AFTER)?, job));
         }
         open.store.drop_account(id)?;
+        open.store.drop_jobs(|job| Some(job) == hold.as_ref())?;
         self.schedule(open).await?;
         let begun = clock::milliseconds();
         let mut told = None;
@@ -77,28 +94,38 @@ impl Inner {
         Ok(Some(told.unwrap_or(Revocation::NotSupported)))
     }
 
-    /// Lets the registry know that this vault rests on an account at the provider.
-    pub(super) async fn hold(&self, open: &Open, user: Option<&str>) {
-        let Some((account, vault)) = holding(open, user) else {
-            return;
-        };
-        let shard = open.config.names.registry_of(&account);
-        let held = objects::ask(&self.env, &shard, &Ask::Hold { account, vault }).await;
-        if held.is_err() {
-            // The tokens are worth more than what is known of them: they come but once.
-            log::event(&Event::new("grant_not_held", "registry"));
-        }
+    /// Lets the registry know that this vault rests on an account at the provider, while it does.
+    /// Whether that is settled.
+    pub(super) async fn hold(&self, open: &Open, user: &str) -> Result<bool, Trouble> {
+        let contents = open.store.contents()?;
+        let rests = contents.accounts.iter().any(|one| one.identity.id.as_deref() == Some(user));
+        Ok(!rests || self.registry(open, Some(user), Registry::Hold).await.is_ok())
     }
 
-    /// The opposite. Returns whether another vault rests on that account.
-    async fn release(&self, open: &Open, user: Option<&str>) -> Result<bool, Trouble> {
-        let Some((account, vault)) = holding(open, user) else {
-            return Ok(false);
+    /// Tells or asks the registry. Returns whether another vault rests on that account, which nobody
+    /// knows of an unknown one.
+    async fn registry(
+        &self,
+        open: &Open,
+        user: Option<&str>,
+        what: Registry,
+    ) -> Result<bool, Trouble> {
+        let (Some(user), Ok(connection)) = (user, open.connection()) else {
+            return Ok(true);
         };
-        let shard = open.config.names.registry_of(&account);
-        match objects::ask(&self.env, &shard, &Ask::Release { account, vault }).await {
-            Ok(Answer::Released { shared }) => Ok(shared),
-            _ => Err(Trouble::Failed("registry")),
+        let names = &open.config.names;
+        let account = names.provider_account(connection.authority(), &connection.client_id, user);
+        let vault = names.vault(&open.home.user, &open.home.connection);
+        let shard = names.registry_of(&account);
+        let ask = match what {
+            Registry::Hold => Ask::Hold { account, vault },
+            Registry::Release => Ask::Release { account, vault },
+            Registry::Others => Ask::Others { account, vault },
+        };
+        match objects::ask(&self.env, &shard, &ask).await {
+            Ok(Answer::Shared { shared }) => Ok(shared),
+            Ok(_) => Ok(false),
+            Err(_) => Err(Trouble::Failed("registry")),
         }
     }
 
@@ -111,7 +138,7 @@ impl Inner {
         asked: Asked,
         now: UnixSeconds,
     ) -> Result<Revocation, Trouble> {
-        let (told, left) = self.revoke(open, job, asked).await?;
+        let (told, left) = self.revoke(open, id, job, asked).await?;
         let taken_back = !open.store.end_job(id)?;
         if told != Revocation::Pending || taken_back {
             return Ok(told);
@@ -126,6 +153,7 @@ impl Inner {
     async fn revoke(
         &self,
         open: &Open,
+        id: i64,
         job: &Job,
         asked: Asked,
     ) -> Result<(Revocation, Job), Trouble> {
@@ -135,9 +163,12 @@ impl Inner {
         let Ok(connection) = open.connection() else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
-        let shared = asked == Asked::Before && self.release(open, user.as_deref()).await?;
-        if !revocation::is_narrow(connection, shared) {
-            return Ok((Revocation::NotSupported, job.clone()));
+        if asked == Asked::Before {
+            match self.registry(open, user.as_deref(), Registry::Others).await {
+                Ok(shared) if revocation::is_narrow(connection, shared) => {}
+                Ok(_) => return Ok((Revocation::NotSupported, job.clone())),
+                Err(_) => return Ok((Revocation::Pending, job.clone())),
+            }
         }
         let opened = encoding::from_base64url(envelope)
             .ok_or(SealError::Corrupt)
@@ -150,7 +181,8 @@ impl Inner {
         let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
         let (told, left) = match found {
             Ok(provider) => {
-                let at = At { open, connection, provider: &provider, user: user.as_deref() };
+                let user = user.as_deref();
+                let at = At { open, id, connection, provider: &provider, user };
                 at.revoke(job, &token).await?
             }
             Err(_) => (Revocation::Pending, job.clone()),
@@ -166,6 +198,8 @@ impl Inner {
 /// A provider at which a token is revoked.
 struct At<'a> {
     open: &'a Open,
+    /// The job: a reconnect takes it back.
+    id: i64,
     connection: &'a Connection,
     provider: &'a Provider,
     user: Option<&'a str>,
@@ -173,64 +207,58 @@ struct At<'a> {
 
 impl At<'_> {
     async fn revoke(&self, job: &Job, token: &Secret) -> Result<(Revocation, Job), Trouble> {
-        let Job::Revoke { account, field, generation, attempt, .. } = job else {
+        let Job::Revoke { account, field, generation, attempt, doubtful, .. } = job else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
+        let sure = *attempt == 0 && !doubtful;
         let refresh = field.starts_with(TokenKind::Refresh.name());
         if !refresh || !revocation::needs_access_token(self.connection) {
             let kind = if refresh { TokenKind::Refresh } else { TokenKind::Access };
-            return Ok((self.send(token, kind).await, job.clone()));
+            return Ok((self.send(token, kind).await?, job.clone()));
         }
         // This provider ends a grant only for one of its access tokens, and none lives.
-        let access_token = match self.access_token(token, *attempt).await {
+        let access_token = match self.access_token(token, sure).await? {
             Ok(access_token) => access_token,
             Err(told) => return Ok((told, job.clone())),
         };
         let field = field.replace(TokenKind::Refresh.name(), TokenKind::Access.name());
         let sealed = self.open.seal(account, &field, *generation, &access_token)?;
         let left = job.with(field, encoding::base64url(sealed));
-        Ok((self.send(&access_token, TokenKind::Access).await, left))
+        Ok((self.send(&access_token, TokenKind::Access).await?, left))
     }
 
-    async fn send(&self, token: &Secret, kind: TokenKind) -> Revocation {
+    async fn send(&self, token: &Secret, kind: TokenKind) -> Result<Revocation, Trouble> {
         let request = revocation::revoke(self.connection, self.provider, token, kind, self.user);
-        match request {
-            Some(request) => {
-                let received = outbound::send(&request, OTHER_TIME).await;
-                revocation::outcome(&received, self.connection)
-            }
-            None => Revocation::NotSupported,
-        }
+        let Some(request) = request.filter(|_| self.open.store.has_job(self.id).unwrap_or(false))
+        else {
+            return Ok(Revocation::NotSupported);
+        };
+        let received = outbound::send(&request, OTHER_TIME).await;
+        Ok(revocation::outcome(&received, self.connection, kind))
     }
 
+    /// `sure`: a refusal says that there is no grant.
     async fn access_token(
         &self,
         refresh_token: &Secret,
-        attempt: u32,
-    ) -> Result<Secret, Revocation> {
+        sure: bool,
+    ) -> Result<Result<Secret, Revocation>, Trouble> {
         let callback = self.open.callback();
         let request =
-            request::refresh(self.connection, self.provider, &callback, refresh_token, None)
-                .ok_or(Revocation::Failed)?;
+            request::refresh(self.connection, self.provider, &callback, refresh_token, None);
+        let Some(request) = request.filter(|_| self.open.store.has_job(self.id).unwrap_or(false))
+        else {
+            return Ok(Err(Revocation::NotSupported));
+        };
         let received = outbound::send(&request, TOKEN_TIME).await;
-        match answer::renewed(&received, self.connection, clock::now()) {
+        Ok(match answer::renewed(&received, self.connection, clock::now()) {
             Ok(tokens) => Ok(tokens.access_token),
-            // The provider says that there is no grant any more. After an attempt whose answer was
-            // lost it may only say that the token was rotated.
-            Err(Failure::Refused(_)) if attempt == 0 => Err(Revocation::Revoked),
+            Err(Failure::Refused(_)) if sure => Err(Revocation::Revoked),
+            // It may only say that the token was rotated, in an answer that was lost.
             Err(Failure::Refused(_)) => Err(Revocation::Failed),
             Err(_) => Err(Revocation::Pending),
-        }
+        })
     }
-}
-
-/// What the registry remembers: the account at the provider, and the vault. `None` where the account
-/// is not known.
-fn holding(open: &Open, user: Option<&str>) -> Option<(String, String)> {
-    let connection = open.connection().ok()?;
-    let names = &open.config.names;
-    let account = names.provider_account(connection.authority(), &connection.client_id, user?);
-    Some((account, names.vault(&open.home.user, &open.home.connection)))
 }
 
 /// The jobs that revoke what the provider can revoke of an account, the refresh token first: at most
@@ -247,9 +275,12 @@ fn revocations(
     }
     let mut jobs = Vec::new();
     for (kind, grant) in contents.grants(&account.id) {
-        if connection.kinds.get(kind).is_some_and(|kind| !kind.revocable) {
+        if !connection.may_revoke(kind) {
             continue;
         }
+        let doubtful = grant.record.intent.is_some()
+            || grant.record.state_of(kind, account)
+                == AccountState::ReconnectRequired(Reason::RotationLost);
         let mut tokens = contents
             .access_tokens(&account.id)
             .filter(|(of, _)| of == kind)
@@ -260,11 +291,11 @@ fn revocations(
         let chosen = revocation::choose(connection, refresh.is_some(), !access.is_empty());
         if let (true, Some(envelope)) = (chosen.refresh, refresh) {
             let field = record::field("refresh_token", kind);
-            jobs.push(revoke_job(account, &field, grant.record.generation, envelope));
+            jobs.push(revoke_job(account, &field, grant.record.generation, envelope, doubtful));
         }
         for (record, envelope) in access.into_iter().filter(|_| chosen.access) {
             let field = record::field("access_token", kind);
-            jobs.push(revoke_job(account, &field, record.generation, envelope));
+            jobs.push(revoke_job(account, &field, record.generation, envelope, false));
         }
     }
     jobs
@@ -276,6 +307,7 @@ pub(super) fn revoke_job(
     field: &str,
     generation: u64,
     envelope: Vec<u8>,
+    doubtful: bool,
 ) -> Job {
     Job::Revoke {
         account: account.id.clone(),
@@ -284,5 +316,6 @@ pub(super) fn revoke_job(
         envelope: encoding::base64url(envelope),
         attempt: 0,
         user: account.identity.id.clone(),
+        doubtful,
     }
 }

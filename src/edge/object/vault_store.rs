@@ -116,7 +116,7 @@ impl VaultStore {
             return Ok(Contents::default());
         }
         self.migrate()?;
-        let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
+        let accounts = "SELECT id, provider_user, email, name, state, created_at, extra, redemption FROM account ORDER BY seq";
         let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state FROM \"grant\"";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         Ok(Contents {
@@ -180,7 +180,7 @@ impl VaultStore {
 
     /// Adds an account, or renews what is known of it.
     pub fn put_account(&self, account: &Account) -> Result<(), Trouble> {
-        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
+        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra, redemption) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra, redemption = excluded.redemption";
         let row = vec![
             account.id.as_str().into(),
             account.identity.id.clone().into(),
@@ -189,6 +189,7 @@ impl VaultStore {
             account.state.column().into(),
             sql::integer(account.created_at)?,
             serde_json::to_string(&account.extra).ok().into(),
+            account.redemption.as_ref().map(|id| id.as_str().to_owned()).into(),
         ];
         self.write(upsert, row).map(drop)
     }
@@ -321,10 +322,14 @@ impl VaultStore {
         Ok(!self.write(delete, vec![sql::integer(id)?])?.is_empty())
     }
 
+    /// Whether a job is still to be done.
+    pub fn has_job(&self, id: i64) -> Result<bool, Trouble> {
+        Ok(self.jobs()?.iter().any(|(known, ..)| *known == id))
+    }
+
     /// When the earliest job is due.
     pub fn next_job(&self) -> Result<Option<UnixSeconds>, Trouble> {
-        let rows = self.read("SELECT MIN(due) FROM jobs")?;
-        rows.into_iter().next().map_or(Ok(None), |mut row| row.optional_integer())
+        Ok(self.jobs()?.first().map(|(_, due, _)| *due))
     }
 
     fn read(&self, query: &str) -> Result<Vec<Row>, Trouble> {
@@ -348,6 +353,7 @@ fn read_account(mut row: Row) -> Result<Account, Trouble> {
         state: AccountState::from_column(&row.text()?),
         created_at: row.integer()?,
         extra: row.optional_text()?.and_then(|json| json::own(&json).ok()).unwrap_or_default(),
+        redemption: row.optional_text()?.as_deref().and_then(AccountId::parse),
     })
 }
 

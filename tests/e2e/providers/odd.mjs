@@ -62,7 +62,8 @@ export class Figma extends Simulator {
     const { pathname } = request.url;
     if (pathname === '/v1/me') {
       const login = this.owner(bearer(request));
-      return login ? json(200, { ...this.user(login), handle: login }) : json(403, { status: 403, err: 'Invalid token' });
+      const may = this.access.get(bearer(request))?.scopes.includes('current_user:read');
+      return may ? json(200, { ...this.user(login), handle: login }) : json(403, { status: 403, err: 'Invalid token' });
     }
     const params = parameters(request, 'form');
     if (!proves(request, params, this.client, 'basic')) return json(401, { error: 'invalid_client' });

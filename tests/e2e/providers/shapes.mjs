@@ -33,7 +33,7 @@ export const SHAPES = {
   bitbucket: {
     source: 'https://developer.atlassian.com/cloud/bitbucket/oauth-2/',
     authorize: 'bitbucket.org/site/oauth2/authorize', token: 'bitbucket.org/site/oauth2/access_token', auth: 'basic', life: 7200,
-    told: () => ({ scopes: 'account repository' }),
+    scopes: false, told: () => ({ scope: 'account repository' }), once: true,
     me: { at: 'api.bitbucket.org/2.0/user', says: (user) => ({ uuid: `{${user.id}}`, username: user.login }) },
     hint: ({ login }) => login,
   },
@@ -135,6 +135,7 @@ export const SHAPES = {
   paypal: {
     source: 'https://developer.paypal.com/docs/log-in-with-paypal/integrate/',
     authorize: 'www.paypal.com/signin/authorize', token: 'api.paypal.com/v1/oauth2/token', auth: 'basic', life: 28800,
+    asks: { flowEntry: 'static' },
     me: { at: 'api.paypal.com/v1/identity/openidconnect/userinfo', says: (user) => ({ user_id: user.id, name: user.name, email: user.email }) },
     hint: email,
   },
