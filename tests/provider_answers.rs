@@ -390,6 +390,9 @@ fn a_revocation_never_reaches_further_than_the_account() {
         assert_eq!(revocation::is_narrow(&connection, false), alone, "{provider}");
         assert_eq!(revocation::is_narrow(&connection, true), shared, "{provider}");
     }
+    // A bot serves the whole workspace; of a kind that is not configured any more nobody knows.
+    let slack = known("slack");
+    assert!(slack.may_revoke("") && !slack.may_revoke("bot") && !slack.may_revoke("gone"));
 }
 
 #[test]

@@ -115,6 +115,28 @@ describe('accounts', { timeout: 120_000 }, () => {
     assert.equal(await ownerOf(user), 'hanna-one');
   });
 
+  test('connecting again while a deletion waits for the provider stops what is left of it', async () => {
+    const { user, one } = await withTwo('ilka');
+    const revoked = () => world.provider.stats.count({ path: '/token/revocation', method: 'POST' });
+    const before = revoked();
+    const reached = Promise.withResolvers();
+    const goOn = Promise.withResolvers();
+    world.intercept(async () => {
+      reached.resolve();
+      await goOn.promise;
+      return { status: 200 };
+    }, '/token/revocation');
+    const removing = world.api.remove(user.me_token, one.id);
+    await reached.promise;
+    await world.connect(user, 'ilka-one');
+    goOn.resolve();
+    assert.equal((await removing).status, 204);
+    world.intercept();
+    // The access token's revocation was to follow the refresh token's.
+    assert.equal(revoked(), before + 1);
+    assert.equal(await ownerOf(user, { login_hint: 'ilka-one' }), 'ilka-one');
+  });
+
   test('a revocation that the provider did not take is tried again', async () => {
     const { user, one, two } = await withTwo('ines');
     const revoked = () => world.provider.stats.count({ path: '/token/revocation', method: 'POST' });

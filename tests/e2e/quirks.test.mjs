@@ -189,6 +189,22 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     }
   });
 
+  test('who consented is asked again where the provider falters, for the tokens come but once', async () => {
+    const journey = go('github');
+    const user = world.arrive('henriette');
+    const { answer } = journey.simulator;
+    let failures = 0;
+    journey.simulator.answer = function faltering(request) {
+      if (request.url.pathname !== '/user' || failures > 0) return answer.call(this, request);
+      failures += 1;
+      return { status: 503, headers: {}, body: '' };
+    };
+    await journey.connect(user);
+    delete journey.simulator.answer;
+    assert.equal(failures, 1);
+    assert.equal((await journey.token(user, { login_hint: user.login })).owner, user.login);
+  });
+
   test('an account of another domain is no account of this Workspace', async () => {
     const journey = go('workspace');
     const inside = world.arrive('ingo');

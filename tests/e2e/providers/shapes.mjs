@@ -142,6 +142,8 @@ export const SHAPES = {
   quickbooks: {
     source: 'https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0',
     authorize: 'appcenter.intuit.com/connect/oauth2', token: 'oauth.platform.intuit.com/oauth2/v1/tokens/bearer', auth: 'basic', life: 3600, once: true,
+    // Nothing tells who consented, so nobody knows whom a revocation would reach.
+    revoked: 'not_supported',
     callback: { realmId: '1231434565226279' }, told: () => ({}), says: () => ({ x_refresh_token_expires_in: 8726400 }),
     data: { realmId: '1231434565226279' },
   },
