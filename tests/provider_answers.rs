@@ -72,7 +72,9 @@ fn odd_but_honest_answers_are_read() {
 
 #[test]
 fn lifetimes_that_are_none_count_as_untold() {
-    for value in ["-1", "1e400", "null", "\"x\"", "\"NaN\"", "\"-5\"", "99999999999999", "1e18"] {
+    for value in
+        ["-1", "1e400", "null", "\"x\"", "\"NaN\"", "\"1.5e9\"", "\"-5\"", "99999999999999", "1e18"]
+    {
         let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
         match plain(200, &body) {
             Ok(tokens) => assert_eq!(tokens.expires_in, None, "{value}"),

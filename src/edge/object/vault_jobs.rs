@@ -40,10 +40,9 @@ impl Inner {
         for _ in 0..JOBS_AT_ONCE {
             // Looked up each time: while one runs, a reconnect may take others back. A refresh to
             // be taken up goes first: the provider may take the old token for a short time only.
-            let mut due = store.jobs()?;
-            due.retain(|(_, due, _)| *due <= now);
-            due.sort_by_key(|(_, _, job)| !matches!(job, Job::Recover { .. }));
-            let Some((id, _, job)) = due.into_iter().next() else {
+            let due = store.jobs()?.into_iter().filter(|(_, due, _)| *due <= now);
+            let first = due.min_by_key(|(_, _, job)| !matches!(job, Job::Recover { .. }));
+            let Some((id, _, job)) = first else {
                 break;
             };
             let done = match &job {
