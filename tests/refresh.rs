@@ -338,6 +338,16 @@ fn consent_that_is_missing_for_one_resource_ends_no_grant() {
     assert_eq!((kept.retry_at, kept.intent), (None, None));
     // Missing for what the account was connected with, it ends it.
     assert!(matches!(settle(&begun, refused()), Settlement::Ended { .. }));
+    // Where a token is for one resource, a bare refusal may be about that resource; a code that is
+    // known to end grants is not.
+    let by_resource =
+        Connection { default_resource: Some("https://graph.example".into()), ..connection() };
+    let settled = |connection: &Connection, code: &str| {
+        settle_at(connection, &begun, Some(&scopes), Err(Failure::Refused(code.into())))
+    };
+    assert!(matches!(settled(&by_resource, "invalid_grant"), Settlement::Kept { .. }));
+    assert!(matches!(settled(&by_resource, "700082"), Settlement::Ended { .. }));
+    assert!(matches!(settled(&connection(), "invalid_grant"), Settlement::Ended { .. }));
 }
 
 #[test]

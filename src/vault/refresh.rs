@@ -83,6 +83,22 @@ pub struct Asked<'a> {
     pub connection: &'a Connection,
 }
 
+impl Asked<'_> {
+    /// Whether a failure is about the scopes that were asked for and not about the grant: the user
+    /// has not consented to them, or a provider whose tokens are for one resource says no more than
+    /// `invalid_grant`: one resource may want more proof than another.
+    pub fn refused_alone(&self, failure: &Failure) -> bool {
+        let about_them = match failure {
+            Failure::Consent(_) => true,
+            Failure::Refused(code) => {
+                code == "invalid_grant" && self.connection.default_resource.is_some()
+            }
+            _ => false,
+        };
+        about_them && self.scopes.is_some()
+    }
+}
+
 /// Settles an answer to the refresh that `grant.intent` announced.
 pub fn settle(
     grant: &Grant,
@@ -93,7 +109,7 @@ pub fn settle(
     match answer {
         Ok(tokens) => Settlement::Renewed(Box::new(renewal(grant, asked, tokens, now))),
         // The grant goes on; what was asked for beyond it is not to be had without the user.
-        Err(Failure::Consent(_)) if asked.scopes.is_some() => {
+        Err(failure) if asked.refused_alone(&failure) => {
             Settlement::Kept { grant: Grant { intent: undone(grant), ..grant.clone() } }
         }
         Err(Failure::Refused(_) | Failure::Consent(_)) => {

@@ -120,7 +120,7 @@ impl Inner {
             .and_then(|tokens| refresh::of_same_user(&asked, tokens));
         if let Err(failure) = &answer {
             log_failure(open, id, failure);
-            if let Failure::Consent(_) = failure {
+            if asked.refused_alone(failure) {
                 self.refused.borrow_mut().insert((id.clone(), selector.clone()), now);
             }
         }
