@@ -34,7 +34,6 @@ fn account(id: &str, email: &str, name: &str) -> Account {
         state: AccountState::Active,
         created_at: NOW,
         extra: BTreeMap::new(),
-        redemption: None,
     }
 }
 

@@ -44,7 +44,17 @@ pub enum Passed<A> {
 
 /// Asks the object of this name what is answered with a message.
 pub async fn ask<Q: Question>(env: &Env, name: &str, question: &Q) -> Result<Q::Answer, NoAnswer> {
-    match pass_on(env, name, question).await? {
+    ask_within(env, name, question, DEADLINE).await
+}
+
+/// The same with fewer milliseconds.
+pub async fn ask_within<Q: Question>(
+    env: &Env,
+    name: &str,
+    question: &Q,
+    deadline: u32,
+) -> Result<Q::Answer, NoAnswer> {
+    match pass_on_within(env, name, question, deadline).await? {
         Passed::Answer(answer) => Ok(answer),
         Passed::Leaves(_) => unavailable::<Q, _>("unexpected"),
     }
@@ -56,10 +66,19 @@ pub async fn pass_on<Q: Question>(
     name: &str,
     question: &Q,
 ) -> Result<Passed<Q::Answer>, NoAnswer> {
+    pass_on_within(env, name, question, DEADLINE).await
+}
+
+async fn pass_on_within<Q: Question>(
+    env: &Env,
+    name: &str,
+    question: &Q,
+    deadline: u32,
+) -> Result<Passed<Q::Answer>, NoAnswer> {
     let Some(question) = message::write(question) else {
         return unavailable::<Q, _>("question");
     };
-    match call(env, Q::CLASS.binding(), name, &question).await {
+    match call(env, Q::CLASS.binding(), name, &question, deadline).await {
         Ok(Called::Leaves(response)) => Ok(Passed::Leaves(response)),
         Ok(Called::Answer(bytes)) => match message::read(&bytes) {
             Some(answer) => Ok(Passed::Answer(answer)),
@@ -87,11 +106,17 @@ enum Called {
     Late,
 }
 
-async fn call(env: &Env, binding: &str, name: &str, question: &str) -> Result<Called, JsValue> {
+async fn call(
+    env: &Env,
+    binding: &str,
+    name: &str,
+    question: &str,
+    deadline: u32,
+) -> Result<Called, JsValue> {
     let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
     let in_header = question.len() <= MAX_HEADER && question.is_ascii();
     let answer = task::wait_for(|number, settled| {
-        platform::ask(&namespace, name, question, in_header, DEADLINE, number, settled)
+        platform::ask(&namespace, name, question, in_header, deadline, number, settled)
     })?;
     let answer = answer.await?;
     if answer.is_undefined() {

@@ -23,9 +23,6 @@ pub struct Account {
     pub created_at: UnixSeconds,
     /// What applications need of the provider's answer, such as Salesforce's `instance_url`.
     pub extra: BTreeMap<String, String>,
-    /// The id that came with the tokens when it was last connected: the same tokens must not be
-    /// stored twice, for the first may have been renewed meanwhile.
-    pub redemption: Option<AccountId>,
 }
 
 /// Whether an account's grant is alive.

@@ -10,15 +10,18 @@ pub const VERSION: i64 = 2;
 /// fields `refresh_token` and `access_token` (and the kind, behind a space, if it has one) with the
 /// row's generation. `kind` is empty for the account's own grant, whose state stands in `account`. `scopes` are separated by spaces;
 /// times are Unix seconds; `grant.intent` is [`super::record::Intent`] in JSON; `account.extra` is
-/// an object of texts in JSON,
-/// `account.redemption` the id that came with the tokens when it was last connected; `jobs.payload` is [`super::jobs::Job`] in JSON.
-pub const CREATE: [&str; 5] = [
+/// an object of texts in JSON; `jobs.payload` is [`super::jobs::Job`] in JSON.
+pub const CREATE: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, connection TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, provider_user TEXT, email TEXT, name TEXT, state TEXT NOT NULL, created_at INTEGER NOT NULL, extra TEXT, redemption TEXT)",
+    "CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, provider_user TEXT, email TEXT, name TEXT, state TEXT NOT NULL, created_at INTEGER NOT NULL, extra TEXT)",
     GRANT,
     "CREATE TABLE IF NOT EXISTS access_token (account TEXT NOT NULL, selector TEXT NOT NULL, generation INTEGER NOT NULL, token BLOB NOT NULL, scopes TEXT NOT NULL, issued_at INTEGER NOT NULL, expires_at INTEGER, PRIMARY KEY (account, selector))",
     "CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, due INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL)",
+    REDEMPTION,
 ];
+
+/// Ids that came with tokens that were stored, and when.
+const REDEMPTION: &str = "CREATE TABLE IF NOT EXISTS redemption (id TEXT PRIMARY KEY, account TEXT NOT NULL, at INTEGER NOT NULL)";
 
 /// `kind` has a default, so that code of version 1 still writes the account's own grant.
 const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', PRIMARY KEY (account, kind))";
@@ -27,7 +30,7 @@ const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL
 /// Run without an await in between, which makes it one write.
 pub const FROM_1: [&str; 8] = [
     "ALTER TABLE account ADD COLUMN extra TEXT",
-    "ALTER TABLE account ADD COLUMN redemption TEXT",
+    REDEMPTION,
     "INSERT INTO jobs (due, kind, payload) SELECT 0, 'hold', json_object('kind', 'hold', 'user', provider_user) FROM account WHERE provider_user IS NOT NULL",
     "ALTER TABLE \"grant\" RENAME TO grant_1",
     GRANT,

@@ -214,6 +214,12 @@ impl Inner {
                 self.save(&session)?;
                 Ok(Answer::Completed { account, connection })
             }
+            // Stored before, and deleted since.
+            Ok(vault::Answer::Deleted(_)) => {
+                session.phase = Phase::Finished;
+                self.save(&session)?;
+                Ok(Answer::Denied(Denied::Used))
+            }
             Ok(vault::Answer::Narrower { missing }) => {
                 session.phase = Phase::Failed;
                 self.save(&session)?;

@@ -13,7 +13,7 @@ use worker::{Env, State};
 use zeroize::Zeroizing;
 
 use super::detached::Flights;
-use super::vault_keep;
+use super::vault_keep::{self, Kept};
 use super::vault_store::{Sealed, VaultStore};
 use crate::config::{Config, Connection, GrantType};
 use crate::edge::objects::{self, Trouble};
@@ -24,7 +24,6 @@ use crate::message::vault::{Act, Answer, Ask};
 use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
-use crate::vault::jobs::Job;
 use crate::vault::record::{self, Account, AccountView, Grant, Selector};
 use crate::vault::release::{self, Problem, Step, Want};
 
@@ -176,28 +175,36 @@ impl Inner {
 
     async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
         let open = self.open(ask.user, ask.connection)?;
-        match ask.act {
+        let answer = self.act(&open, ask.act).await;
+        if open.store.take_new_jobs() {
+            self.schedule(&open).await?;
+        }
+        answer
+    }
+
+    async fn act(self: &Rc<Self>, open: &Open, act: Act) -> Result<Answer, Trouble> {
+        match act {
             Act::Exchange { grant, login_hint, scopes, exact, kind } => {
-                self.exchange(&open, grant, &Want { login_hint, scopes, exact, kind }).await
+                self.exchange(open, grant, &Want { login_hint, scopes, exact, kind }).await
             }
             Act::Store(store) => {
                 self.refused.take();
                 let user = store.provider_user.clone();
-                let answer = vault_keep::keep(&open, store)?;
-                self.schedule(&open).await?;
-                // At once, so that nobody who deletes from now on takes this grant along.
-                let hold = user.map(|user| Job::Hold { user });
-                if let Some(Job::Hold { user }) = &hold
-                    && self.hold(&open, user).await?
+                let Kept { answer, job } = vault_keep::keep(open, store)?;
+                self.schedule(open).await?;
+                // At once, so that nobody who deletes from now on takes this grant along. The job
+                // stands in for a registry that is silent.
+                if let (Some(user), Some(job)) = (user, job)
+                    && self.hold(open, &user).await
                 {
-                    open.store.drop_jobs(|job| Some(job) == hold.as_ref())?;
-                    self.schedule(&open).await?;
+                    open.store.end_job(job)?;
+                    self.schedule(open).await?;
                 }
                 Ok(answer)
             }
-            Act::Accounts => accounts(&open),
+            Act::Accounts => accounts(open),
             Act::Delete { account, tell } => {
-                let removed = self.delete(&open, &account).await?;
+                let removed = self.delete(open, &account).await?;
                 let gone = removed.is_some();
                 Ok(if tell { Answer::Removed(removed) } else { Answer::Deleted(gone) })
             }

@@ -49,7 +49,7 @@ impl Inner {
                 Job::Recover { account, generation, token_kind } => {
                     self.recover(&open, account, token_kind, *generation).await
                 }
-                Job::Hold { user } => self.hold(&open, user).await?,
+                Job::Hold { user } => self.hold(&open, user).await,
                 Job::Revoke { .. } => {
                     self.run_revocation(&open, id, &job, Asked::Before, now).await?;
                     continue;

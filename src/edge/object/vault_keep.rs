@@ -16,8 +16,11 @@ use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant
 
 /// Keeps a grant that was just connected. The same provider user connecting again renews the
 /// account it has.
-pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
+///
+/// Tokens are stored once: those that come again may have been renewed meanwhile, or deleted.
+pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
     open.store.create(&open.home.user, &open.home.connection)?;
+    let done = |answer| Ok(Kept { answer, job: None });
     let identity = Identity {
         id: new.provider_user.clone(),
         email: new.email.clone(),
@@ -25,12 +28,15 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
     };
     let contents = open.store.contents()?;
     let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
-    if let Some(account) = known.filter(|one| one.redemption.as_ref() == Some(&new.account)) {
-        let grant = contents.grant(&account.id, "").map(|grant| &grant.record);
-        return Ok(Answer::Stored(view(account, grant)));
+    if let Some(stored) = open.store.redeemed(&new.account)? {
+        let account = contents.accounts.iter().find(|account| account.id == stored);
+        return done(account.map_or(Answer::Deleted(true), |account| {
+            let grant = contents.grant(&account.id, "").map(|grant| &grant.record);
+            Answer::Stored(view(account, grant))
+        }));
     }
     if let Some(missing) = lost(open, known, &contents, &new)? {
-        return Ok(Answer::Narrower { missing });
+        return done(Answer::Narrower { missing });
     }
     let account = Account {
         id: known.map_or_else(|| new.account.clone(), |account| account.id.clone()),
@@ -38,8 +44,8 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
         state: AccountState::Active,
         created_at: known.map_or(new.issued_at, |account| account.created_at),
         extra: new.extra.clone(),
-        redemption: Some(new.account.clone()),
     };
+    let redemption = new.account.clone();
     let mut sealed = Vec::new();
     let issued_at = new.issued_at;
     for (kind, tokens) in consent::by_kind(new) {
@@ -49,9 +55,14 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
     // One write from here on.
     open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref()))?;
     open.store.put_account(&account)?;
-    if let Some(user) = account.identity.id.clone() {
-        open.store.add_job(&Job::Hold { user }, clock::now() + jobs::HOLD_AGAIN)?;
-    }
+    open.store.remember_redemption(&redemption, &account.id, clock::now())?;
+    let job = match account.identity.id.clone() {
+        Some(user) => {
+            let due = clock::now() + jobs::HOLD_AGAIN;
+            Some(open.store.add_job(&Job::Hold { user }, due)?)
+        }
+        None => None,
+    };
     let mut own = None;
     for Keep { kind, grant, refresh_token, record, access_token } in sealed {
         // A kind that did not come along this time goes on as it was.
@@ -67,7 +78,13 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Answer, Trouble> {
             own = Some(grant);
         }
     }
-    Ok(Answer::Stored(view(&account, own.as_ref())))
+    Ok(Kept { answer: Answer::Stored(view(&account, own.as_ref())), job })
+}
+
+/// What came of it, and the job that tells the registry.
+pub(super) struct Kept {
+    pub(super) answer: Answer,
+    pub(super) job: Option<i64>,
 }
 
 /// Scopes that a consent would take from an account whose grant lives.

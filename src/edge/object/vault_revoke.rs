@@ -12,7 +12,7 @@ use crate::encoding;
 use crate::error::Event;
 use crate::ids::AccountId;
 use crate::message::registry::{Answer, Ask};
-use crate::provider::answer;
+use crate::provider::answer::{self, Tokens};
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::request;
@@ -35,6 +35,9 @@ pub(super) enum Asked {
     Before,
 }
 
+/// How many milliseconds the registry may take: others wait meanwhile, and a job comes back to it.
+const REGISTRY_TIME: u32 = 3_000;
+
 /// What the registry is told or asked.
 enum Registry {
     Hold,
@@ -56,10 +59,9 @@ impl Inner {
             return Ok(None);
         };
         let user = account.identity.id;
-        // Should it come to no deletion, the vault goes on holding.
-        let hold = user.clone().map(|user| Job::Hold { user });
-        if let Some(hold) = &hold {
-            open.store.add_job(hold, clock::now() + jobs::HOLD_AGAIN)?;
+        // Whatever comes of it, this puts right what the registry knows.
+        if let Some(user) = user.clone() {
+            open.store.add_job(&Job::Hold { user }, clock::now() + jobs::HOLD_AGAIN)?;
             self.schedule(open).await?;
         }
         let shared = self.registry(open, user.as_deref(), Registry::Release).await?;
@@ -78,7 +80,6 @@ impl Inner {
             added.push((open.store.add_job(&job, now + jobs::REVOKE_AFTER)?, job));
         }
         open.store.drop_account(id)?;
-        open.store.drop_jobs(|job| Some(job) == hold.as_ref())?;
         self.schedule(open).await?;
         let begun = clock::milliseconds();
         let mut told = None;
@@ -94,12 +95,17 @@ impl Inner {
         Ok(Some(told.unwrap_or(Revocation::NotSupported)))
     }
 
-    /// Lets the registry know that this vault rests on an account at the provider, while it does.
-    /// Whether that is settled.
-    pub(super) async fn hold(&self, open: &Open, user: &str) -> Result<bool, Trouble> {
-        let contents = open.store.contents()?;
-        let rests = contents.accounts.iter().any(|one| one.identity.id.as_deref() == Some(user));
-        Ok(!rests || self.registry(open, Some(user), Registry::Hold).await.is_ok())
+    /// Lets the registry know whether this vault rests on an account at the provider. Whether that
+    /// is settled.
+    pub(super) async fn hold(&self, open: &Open, user: &str) -> bool {
+        let rests = || {
+            let contents = open.store.contents().ok()?;
+            Some(contents.accounts.iter().any(|one| one.identity.id.as_deref() == Some(user)))
+        };
+        let before = rests();
+        let what = if before == Some(true) { Registry::Hold } else { Registry::Release };
+        let told = before.is_some() && self.registry(open, Some(user), what).await.is_ok();
+        told && before == rests()
     }
 
     /// Tells or asks the registry. Returns whether another vault rests on that account, which nobody
@@ -122,7 +128,7 @@ impl Inner {
             Registry::Release => Ask::Release { account, vault },
             Registry::Others => Ask::Others { account, vault },
         };
-        match objects::ask(&self.env, &shard, &ask).await {
+        match objects::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
             Ok(Answer::Shared { shared }) => Ok(shared),
             Ok(_) => Ok(false),
             Err(_) => Err(Trouble::Failed("registry")),
@@ -217,14 +223,19 @@ impl At<'_> {
             return Ok((self.send(token, kind).await?, job.clone()));
         }
         // This provider ends a grant only for one of its access tokens, and none lives.
-        let access_token = match self.access_token(token, sure).await? {
-            Ok(access_token) => access_token,
+        let tokens = match self.renewed(token, sure).await {
+            Ok(tokens) => tokens,
             Err(told) => return Ok((told, job.clone())),
         };
-        let field = field.replace(TokenKind::Refresh.name(), TokenKind::Access.name());
-        let sealed = self.open.seal(account, &field, *generation, &access_token)?;
-        let left = job.with(field, encoding::base64url(sealed));
-        Ok((self.send(&access_token, TokenKind::Access).await?, left))
+        // Another attempt needs another access token: this one may be over by then.
+        let left = match &tokens.refresh_token {
+            Some(next) => {
+                let sealed = self.open.seal(account, field, *generation, next)?;
+                job.with(field.clone(), encoding::base64url(sealed))
+            }
+            None => job.clone(),
+        };
+        Ok((self.send(&tokens.access_token, TokenKind::Access).await?, left))
     }
 
     async fn send(&self, token: &Secret, kind: TokenKind) -> Result<Revocation, Trouble> {
@@ -238,26 +249,22 @@ impl At<'_> {
     }
 
     /// `sure`: a refusal says that there is no grant.
-    async fn access_token(
-        &self,
-        refresh_token: &Secret,
-        sure: bool,
-    ) -> Result<Result<Secret, Revocation>, Trouble> {
+    async fn renewed(&self, refresh_token: &Secret, sure: bool) -> Result<Tokens, Revocation> {
         let callback = self.open.callback();
         let request =
             request::refresh(self.connection, self.provider, &callback, refresh_token, None);
         let Some(request) = request.filter(|_| self.open.store.has_job(self.id).unwrap_or(false))
         else {
-            return Ok(Err(Revocation::NotSupported));
+            return Err(Revocation::NotSupported);
         };
         let received = outbound::send(&request, TOKEN_TIME).await;
-        Ok(match answer::renewed(&received, self.connection, clock::now()) {
-            Ok(tokens) => Ok(tokens.access_token),
+        match answer::renewed(&received, self.connection, clock::now()) {
+            Ok(tokens) => Ok(tokens),
             Err(Failure::Refused(_)) if sure => Err(Revocation::Revoked),
             // It may only say that the token was rotated, in an answer that was lost.
             Err(Failure::Refused(_)) => Err(Revocation::Failed),
             Err(_) => Err(Revocation::Pending),
-        })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The rows of a vault.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
@@ -93,12 +93,13 @@ impl Contents {
 pub struct VaultStore {
     storage: SqlStorage,
     remembered: RefCell<Option<Rc<Contents>>>,
+    has_new_jobs: Cell<bool>,
 }
 
 impl VaultStore {
     /// Over an object's database.
     pub fn new(storage: SqlStorage) -> Self {
-        Self { storage, remembered: RefCell::default() }
+        Self { storage, remembered: RefCell::default(), has_new_jobs: Cell::new(false) }
     }
 
     /// What the vault holds. Nothing, if nothing was ever connected here.
@@ -116,7 +117,7 @@ impl VaultStore {
             return Ok(Contents::default());
         }
         self.migrate()?;
-        let accounts = "SELECT id, provider_user, email, name, state, created_at, extra, redemption FROM account ORDER BY seq";
+        let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
         let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state FROM \"grant\"";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         Ok(Contents {
@@ -139,8 +140,14 @@ impl VaultStore {
             for statement in schema::FROM_1 {
                 sql::run(&self.storage, statement, vec![])?;
             }
+            self.has_new_jobs.set(true);
         }
         Ok(())
+    }
+
+    /// Whether tables were brought up to date since the last time, which adds jobs.
+    pub fn take_new_jobs(&self) -> bool {
+        self.has_new_jobs.take()
     }
 
     fn exists(&self) -> Result<bool, Trouble> {
@@ -180,7 +187,7 @@ impl VaultStore {
 
     /// Adds an account, or renews what is known of it.
     pub fn put_account(&self, account: &Account) -> Result<(), Trouble> {
-        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra, redemption) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra, redemption = excluded.redemption";
+        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
         let row = vec![
             account.id.as_str().into(),
             account.identity.id.clone().into(),
@@ -189,9 +196,31 @@ impl VaultStore {
             account.state.column().into(),
             sql::integer(account.created_at)?,
             serde_json::to_string(&account.extra).ok().into(),
-            account.redemption.as_ref().map(|id| id.as_str().to_owned()).into(),
         ];
         self.write(upsert, row).map(drop)
+    }
+
+    /// Remembers that the tokens that came with this id were stored; forgets those of an hour ago,
+    /// whose sessions are over.
+    pub fn remember_redemption(
+        &self,
+        id: &AccountId,
+        account: &AccountId,
+        now: UnixSeconds,
+    ) -> Result<(), Trouble> {
+        const LONG_AGO: i64 = 3600;
+        let forget = "DELETE FROM redemption WHERE at < ?";
+        self.write(forget, vec![sql::integer(now - LONG_AGO)?])?;
+        let remember = "INSERT OR IGNORE INTO redemption (id, account, at) VALUES (?, ?, ?)";
+        let row = vec![id.as_str().into(), account.as_str().into(), sql::integer(now)?];
+        self.write(remember, row).map(drop)
+    }
+
+    /// The account that the tokens that came with this id were stored for, though it may be gone.
+    pub fn redeemed(&self, id: &AccountId) -> Result<Option<AccountId>, Trouble> {
+        let query = "SELECT account FROM redemption WHERE id = ?";
+        let rows = sql::run(&self.storage, query, vec![id.as_str().into()])?;
+        rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
     }
 
     /// Changes an account's state.
@@ -353,7 +382,6 @@ fn read_account(mut row: Row) -> Result<Account, Trouble> {
         state: AccountState::from_column(&row.text()?),
         created_at: row.integer()?,
         extra: row.optional_text()?.and_then(|json| json::own(&json).ok()).unwrap_or_default(),
-        redemption: row.optional_text()?.as_deref().and_then(AccountId::parse),
     })
 }
 
