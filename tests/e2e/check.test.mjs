@@ -45,6 +45,19 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
     assert.match(said, /\/token answers/);
   });
 
+  test('takes one document for all tenants as what it is', async () => {
+    const { origin } = hostile;
+    const document = { authorization_endpoint: origin, token_endpoint: origin, jwks_uri: origin };
+    const connection = { name: 'x', issuer: origin, pattern: `${origin}/*/v2.0` };
+    hostile.on('/.well-known/openid-configuration', answer(200, { ...document, issuer: `${origin}/{tenantid}/v2.0` }));
+    const good = await ask({ connections: [connection] });
+    assert.equal(good.code, 0, good.said);
+    assert.match(good.said, /cannot revoke/);
+    hostile.on('/.well-known/openid-configuration', answer(200, { ...document, issuer: 'https://other.example/x/v2.0' }));
+    const bad = await ask({ connections: [connection] });
+    assert.equal(bad.code, 1, bad.said);
+  });
+
   const origin = () => hostile.origin;
   const failures = {
     'an issuer that is not there': [() => ({ issuers: [{ issuer: 'http://127.0.0.1:9', algorithms: ['RS256'] }] }), /FAILS: .*openid-configuration/],
