@@ -413,6 +413,19 @@ fn the_refresh_token_goes_first_and_an_access_token_is_got_where_only_that_is_ta
 }
 
 #[test]
+fn what_was_minted_for_a_deleted_account_goes_as_its_other_tokens_did() {
+    let chosen = |provider: &str, kind: &str, anew: bool| {
+        let chosen = revocation::choose_minted(&known(provider), kind, anew);
+        (chosen.refresh, chosen.access)
+    };
+    assert_eq!(chosen("box", "", false), (true, false));
+    assert_eq!(chosen("gitlab", "", false), (true, true));
+    assert_eq!(chosen("slack", "bot", false), (false, false));
+    // The same user has connected again: the new grant must not go along.
+    assert_eq!(chosen("gitlab", "", true), (false, false));
+}
+
+#[test]
 fn identities_are_read_where_each_provider_keeps_them() {
     for (provider, body, id, email, name) in [
         (

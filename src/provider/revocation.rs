@@ -102,6 +102,15 @@ pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> C
     }
 }
 
+/// Chooses among the tokens that were minted for an account while it was deleted: as its other tokens
+/// went, unless the same user has connected `anew`, whose new grant it could take along.
+pub fn choose_minted(connection: &Connection, kind: &str, anew: bool) -> Chosen {
+    if anew || !connection.may_revoke(kind) {
+        return Chosen { refresh: false, access: false };
+    }
+    choose(connection, true, true)
+}
+
 /// Whether only an access token can be revoked.
 pub fn needs_access_token(connection: &Connection) -> bool {
     connection.revocation.token == RevokedToken::AccessToken

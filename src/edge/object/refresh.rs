@@ -205,8 +205,7 @@ fn commit(
     }
 }
 
-/// What was minted for an account that was deleted meanwhile goes as its other tokens did, unless
-/// the same user has connected anew: it could take the new grant along.
+/// Revokes what was minted for an account that was deleted meanwhile.
 fn revoke_minted(
     open: &Open,
     account: &Account,
@@ -216,10 +215,7 @@ fn revoke_minted(
     let connection = open.connection()?;
     let contents = open.store.contents()?;
     let anew = contents.accounts.iter().any(|one| one.identity.id == account.identity.id);
-    if anew || !connection.may_revoke(kind) {
-        return Ok(());
-    }
-    let chosen = revocation::choose(connection, true, true);
+    let chosen = revocation::choose_minted(connection, kind, anew);
     let columns = [("refresh_token", chosen.refresh), ("access_token", chosen.access)];
     let sealed = seal(open, &account.id, kind, renewal)?;
     for ((column, wanted), envelope) in columns.into_iter().zip(sealed) {
