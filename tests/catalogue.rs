@@ -103,6 +103,20 @@ fn each_entry_needs_no_more_than_a_client_id_a_secret_and_its_variables() {
 }
 
 #[test]
+fn what_the_registry_knows_outlives_a_provider_that_moves() {
+    for id in entries().into_keys() {
+        let connection = known(&id);
+        let stable = match Provider::discovery(&connection) {
+            Some(source) => source.issuer.to_owned(),
+            None => id,
+        };
+        assert_eq!(connection.authority(), stable);
+    }
+    // One client at Google is one grant, whichever connection it came through.
+    assert_eq!(known("google").authority(), known("google_workspace").authority());
+}
+
+#[test]
 fn a_fact_that_nobody_can_be_cited_for_counts_as_the_cautious_one() {
     let files = entries();
     // Its file says `per_app` and `single_use`, without a source.

@@ -93,10 +93,16 @@ impl Connection {
 
     /// Where users consent. With [`Connection::client_id`] it says which consents are one grant at
     /// the provider, whichever connections they came through.
+    ///
+    /// Of a provider of the catalogue it is not an address: those may move with a new version, and
+    /// the registry would not know its vaults any more.
     pub fn authority(&self) -> &str {
         match &self.protocol {
             Protocol::OpenId { issuer, .. } => issuer,
-            Protocol::OAuth2 => self.endpoints.token_endpoint.as_deref().unwrap_or_default(),
+            Protocol::OAuth2 if self.strategy == "oauth2" => {
+                self.endpoints.token_endpoint.as_deref().unwrap_or_default()
+            }
+            Protocol::OAuth2 => &self.strategy,
         }
     }
 }
