@@ -5,7 +5,8 @@ use edge_token_vault::config::{Config, Connection, PublicUrl};
 use edge_token_vault::provider::answer::{self, Received, Tokens};
 use edge_token_vault::provider::endpoints::{Discovery, Metadata};
 use edge_token_vault::provider::errors::Failure;
-use edge_token_vault::provider::{identity, revocation};
+use edge_token_vault::provider::identity;
+use edge_token_vault::provider::revocation::{self, TokenKind};
 use edge_token_vault::secret::Secret;
 use edge_token_vault_fuzz::{NOW, config, lines};
 use libfuzzer_sys::fuzz_target;
@@ -47,7 +48,9 @@ fn read(received: &Received, connection: &Connection) {
         check_failure(&failure);
     }
     let _ = identity::read(received, &connection.identity).is_some();
-    let _ = revocation::outcome(received, connection);
+    for kind in [TokenKind::Refresh, TokenKind::Access] {
+        let _ = revocation::outcome(received, connection, kind);
+    }
 }
 
 fn check(tokens: &Tokens) {
