@@ -17,6 +17,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = "src/provider/catalogue";
     println!("cargo:rerun-if-changed={directory}");
     println!("cargo:rerun-if-changed=src/provider/cautious.in");
+    println!("cargo:rerun-if-changed=src/provider/sources.in");
     let mut files = Vec::new();
     for file in fs::read_dir(directory)? {
         let path = file?.path();
@@ -46,27 +47,14 @@ fn entry(path: &Path) -> Result<String, Box<dyn Error>> {
         table.remove(text);
     }
     for &field in CAUTIOUS {
-        if !is_cited(&sources, field) {
+        if !source(&sources, field).is_some_and(|source| source.starts_with("https://")) {
             remove(&mut table, field);
         }
     }
     Ok(json(&Value::Table(table)))
 }
 
-/// Whether an address stands for a field, or for the table it stands in: `[sources]` holds lists of
-/// fields by address, and those without under `unverified`.
-fn is_cited(sources: &Table, field: &str) -> bool {
-    let stands_for = |source: &str, name: &str| {
-        let names = sources.get(source).and_then(Value::as_array);
-        names.is_some_and(|names| names.iter().any(|one| one.as_str() == Some(name)))
-    };
-    let cited = |name: &str| {
-        let mut addresses = sources.keys().filter(|source| source.starts_with("https://"));
-        addresses.any(|source| stands_for(source, name))
-    };
-    let table = field.split_once('.').map_or(field, |(table, _)| table);
-    cited(field) || (cited(table) && !stands_for("unverified", field))
-}
+include!("src/provider/sources.in");
 
 fn remove(table: &mut Table, field: &str) {
     match field.split_once('.') {

@@ -148,23 +148,11 @@ fn variables(entry: &Table) -> String {
 
 /// Whether an address stands for a field, or for the table it stands in.
 fn is_cited(entry: &Table, field: &str) -> bool {
-    source(entry, field).is_some_and(|source| source != "unverified")
+    let sources = entry.get("sources").and_then(Value::as_table);
+    sources.and_then(|all| source(all, field)).is_some_and(|source| source != "unverified")
 }
 
-/// What `[sources]` has for a field.
-fn source<'a>(entry: &'a Table, field: &str) -> Option<&'a str> {
-    let address = field.ends_with("_endpoint") || matches!(field, "issuer" | "issuer_pattern");
-    let group = field.split_once('.').map_or(field, |(table, _)| table);
-    let group = if address { "endpoints" } else { group };
-    let sources = entry.get("sources").and_then(Value::as_table)?;
-    let stands_for = |name: &str| {
-        let named = |fields: &Value| {
-            fields.as_array().is_some_and(|all| all.iter().any(|one| one.as_str() == Some(name)))
-        };
-        sources.iter().find(|(_, fields)| named(fields)).map(|(address, _)| address.as_str())
-    };
-    stands_for(field).or_else(|| stands_for(group))
-}
+include!("../../src/provider/sources.in");
 
 /// Each provider with its facts and where they stand.
 fn facts(entries: &BTreeMap<String, Table>) -> String {
@@ -193,7 +181,8 @@ fn facts(entries: &BTreeMap<String, Table>) -> String {
 }
 
 fn fact(entry: &Table, field: &str, value: &Value) -> Vec<String> {
-    let source = match source(entry, field) {
+    let sources = entry.get("sources").and_then(Value::as_table);
+    let source = match sources.and_then(|all| source(all, field)) {
         Some("unverified") if CAUTIOUS.contains(&field) => "unverified: not relied on".to_owned(),
         Some("unverified") => "unverified".to_owned(),
         Some(address) => format!("<{address}>"),
