@@ -20,6 +20,7 @@ use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{Act, Answer, Ask};
 use crate::message::{connect, directory, registry};
 use crate::provider::revocation::Revocation;
+use crate::provider::scopes;
 use crate::request_line::RequestLine;
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
@@ -175,12 +176,13 @@ impl<'a> Caller<'a> {
         let find = |name: &str| config.connections.get(name);
         let mut session = body.begin(&token.user, &token.client_id, client, find)?;
         line.connection = Some(session.begin.connection.clone());
-        let found = self.ask_vault(&session.begin.connection, Act::Accounts).await?;
-        if let (Some(record), Answer::Accounts(accounts)) = (find(&session.begin.connection), found)
+        key_check::remember(env, config).await.map_err(unavailable)?;
+        if let Some(record) = find(&session.begin.connection).filter(|one| scopes::keeps(one))
+            && let Answer::Accounts(accounts) =
+                self.ask_vault(&session.begin.connection, Act::Accounts).await?
         {
             session.keep_granted(record, &accounts);
         }
-        key_check::remember(env, config).await.map_err(unavailable)?;
         // The wider object first: whoever has an account can be found from the registry down.
         let add_user = registry::Ask::Add { user: token.user.clone() };
         let shard = config.names.registry(&token.user);

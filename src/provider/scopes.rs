@@ -14,11 +14,16 @@ pub fn ask(connection: &Connection, asked: &[String]) -> Vec<String> {
     text::unique(connection.required_scopes.iter().chain(chosen).cloned())
 }
 
+/// Whether what was granted before is asked for along with what is new.
+pub fn keeps(connection: &Connection) -> bool {
+    !connection.incremental_consent && !connection.scope_parameter.is_empty()
+}
+
 /// The same with what the user's account granted before: a consent for more must not end what is
 /// there. Some providers keep that themselves. Of several accounts nobody knows yet which it will be.
 pub fn keeping(connection: &Connection, ask: Vec<String>, accounts: &[AccountView]) -> Vec<String> {
     match accounts {
-        [account] if !connection.incremental_consent && !connection.scope_parameter.is_empty() => {
+        [account] if keeps(connection) => {
             text::unique(ask.into_iter().chain(account.scopes.iter().cloned()))
         }
         _ => ask,
