@@ -53,7 +53,7 @@ impl Fields {
         self.text(name)?.ok_or_else(|| self.fault(name, "is missing; set it"))
     }
 
-    /// A truth value; without, `false`.
+    /// A truth value.
     pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Fault> {
         match self.take(name) {
             None => Ok(None),

@@ -75,12 +75,12 @@ impl Job {
         }
     }
 
-    /// The same revocation for another token.
+    /// The same revocation for the token's successor.
     #[must_use]
-    pub fn with(&self, token_field: String, token_envelope: String) -> Self {
+    pub fn with(&self, successor: String) -> Self {
         let mut job = self.clone();
-        if let Self::Revoke { field, envelope, .. } = &mut job {
-            (*field, *envelope) = (token_field, token_envelope);
+        if let Self::Revoke { envelope, .. } = &mut job {
+            *envelope = successor;
         }
         job
     }

@@ -220,7 +220,7 @@ impl At<'_> {
         let refresh = field.starts_with(TokenKind::Refresh.name());
         if !refresh || !revocation::needs_access_token(self.connection) {
             let kind = if refresh { TokenKind::Refresh } else { TokenKind::Access };
-            return Ok((self.send(token, kind).await?, job.clone()));
+            return Ok((self.send(token, kind).await, job.clone()));
         }
         // This provider ends a grant only for one of its access tokens, and none lives.
         let tokens = match self.renewed(token, sure).await {
@@ -231,21 +231,25 @@ impl At<'_> {
         let left = match &tokens.refresh_token {
             Some(next) => {
                 let sealed = self.open.seal(account, field, *generation, next)?;
-                job.with(field.clone(), encoding::base64url(sealed))
+                job.with(encoding::base64url(sealed))
             }
             None => job.clone(),
         };
-        Ok((self.send(&tokens.access_token, TokenKind::Access).await?, left))
+        Ok((self.send(&tokens.access_token, TokenKind::Access).await, left))
     }
 
-    async fn send(&self, token: &Secret, kind: TokenKind) -> Result<Revocation, Trouble> {
+    /// Whether the job still stands: to be looked up in the turn in which a request goes out.
+    fn stands(&self) -> bool {
+        self.open.store.has_job(self.id).unwrap_or(false)
+    }
+
+    async fn send(&self, token: &Secret, kind: TokenKind) -> Revocation {
         let request = revocation::revoke(self.connection, self.provider, token, kind, self.user);
-        let Some(request) = request.filter(|_| self.open.store.has_job(self.id).unwrap_or(false))
-        else {
-            return Ok(Revocation::NotSupported);
+        let Some(request) = request.filter(|_| self.stands()) else {
+            return Revocation::NotSupported;
         };
         let received = outbound::send(&request, OTHER_TIME).await;
-        Ok(revocation::outcome(&received, self.connection, kind))
+        revocation::outcome(&received, self.connection, kind)
     }
 
     /// `sure`: a refusal says that there is no grant.
@@ -253,8 +257,7 @@ impl At<'_> {
         let callback = self.open.callback();
         let request =
             request::refresh(self.connection, self.provider, &callback, refresh_token, None);
-        let Some(request) = request.filter(|_| self.open.store.has_job(self.id).unwrap_or(false))
-        else {
+        let Some(request) = request.filter(|_| self.stands()) else {
             return Err(Revocation::NotSupported);
         };
         let received = outbound::send(&request, TOKEN_TIME).await;
