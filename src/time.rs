@@ -23,6 +23,37 @@ pub fn rfc3339(at: UnixSeconds) -> String {
     )
 }
 
+/// Reads RFC 3339 in UTC, to the second: `2026-01-31T08:00:00Z`. Nothing else is read.
+pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = numbers(time, ':', [2, 2, 2])?;
+    let days = days(year, month, day);
+    let exists = civil(days) == (year, month, day) && hour < 24 && minute < 60 && second <= 60;
+    exists.then(|| days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// Three numbers of these many digits.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator);
+    let mut found = [0; 3];
+    for (number, digits) in found.iter_mut().zip(digits) {
+        let part = parts.next()?;
+        let plain = part.len() == digits && part.bytes().all(|b| b.is_ascii_digit());
+        *number = part.parse().ok().filter(|_| plain)?;
+    }
+    parts.next().is_none().then_some(found)
+}
+
+/// Year, month, day to days since the epoch (Howard Hinnant's `days_from_civil`).
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let shifted = if month <= 2 { year - 1 } else { year };
+    let era = shifted.div_euclid(400);
+    let year_of_era = shifted.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 /// Days since the epoch to year, month, day (Howard Hinnant's `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
@@ -50,5 +81,26 @@ mod tests {
         assert_eq!(rfc3339(1_795_492_800), "2026-11-24T04:00:00Z");
         assert_eq!(rfc3339(-1), "1969-12-31T23:59:59Z");
         assert_eq!(rfc3339(i64::MAX), "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn a_date_reads_as_it_was_written() {
+        for at in [0, 951_782_399, 951_782_400, 1_795_492_800, 4_102_444_799] {
+            assert_eq!(from_rfc3339(&rfc3339(at)), Some(at));
+        }
+        for bad in [
+            "2026-11-24",
+            "2026-11-24T04:00:00",
+            "2026-11-24T04:00:00+01:00",
+            "2026-11-24T04:00:00.5Z",
+            "2026-02-30T04:00:00Z",
+            "2026-13-01T04:00:00Z",
+            "2026-11-24T24:00:00Z",
+            "2026-11-24T+4:00:00Z",
+            "12026-11-24T04:00:00Z",
+            "",
+        ] {
+            assert_eq!(from_rfc3339(bad), None, "{bad}");
+        }
     }
 }

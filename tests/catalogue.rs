@@ -14,10 +14,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connection_support::known;
 use edge_token_vault::config::{Connection, PublicUrl};
+use edge_token_vault::provider::answer::Received;
 use edge_token_vault::provider::authorize::{self, Ask};
 use edge_token_vault::provider::catalogue;
-use edge_token_vault::provider::dialect::{ClientAuthentication, Method, Rotation};
+use edge_token_vault::provider::dialect::{ClientAuthentication, Method, Minting, Rotation};
 use edge_token_vault::provider::endpoints::{Metadata, Provider};
+use edge_token_vault::provider::minting;
 use edge_token_vault::provider::request::{self, ProviderRequest};
 use edge_token_vault::provider::revocation::{self, TokenKind};
 use edge_token_vault::provider::scopes;
@@ -79,11 +81,11 @@ fn each_fact_names_its_source_or_says_that_it_has_none() {
             assert!(!needs || named, "{id}: {field} has no source");
         }
         for field in cited {
-            let (table, inner) = field.split_once('.').unwrap_or((field, ""));
-            let there = match entry.get(table) {
-                Some(Value::Table(inside)) if !inner.is_empty() => inside.contains_key(inner),
-                found => found.is_some() || table == "endpoints",
-            };
+            let whole = Some(&entry);
+            let found = field
+                .split('.')
+                .fold(whole.cloned().map(Value::Table), |value, name| value?.get(name).cloned());
+            let there = found.is_some() || field == "endpoints";
             assert!(there, "{id}: the source of {field} is the source of nothing");
         }
         assert!(entry["name"].as_str().is_some_and(|name| !name.is_empty()), "{id}");
@@ -175,12 +177,19 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
             (chosen.refresh, &token, TokenKind::Refresh),
             (chosen.access, &access, TokenKind::Access),
         ];
-        let narrow = revocation::is_narrow(&connection, false);
+        let narrow = revocation::is_narrow(&connection, "", false);
         for (_, token, kind) in tokens.into_iter().filter(|(wanted, ..)| narrow && *wanted) {
             let user = Some("the-user");
-            if let Some(revoke) = revocation::revoke(&connection, &provider, token, kind, user) {
+            if let Some(revoke) =
+                revocation::revoke(&connection, &provider, "", (token, kind), user)
+            {
                 told.push_str(&show("revoke", revoke));
             }
+        }
+        for (kind, minting) in connection.kinds.iter().filter_map(|(kind, rules)| {
+            rules.minting.as_ref().map(|minting| (kind.as_str(), minting))
+        }) {
+            told.push_str(&minted(&connection, &provider, kind, minting));
         }
         told.push('\n');
     }
@@ -193,6 +202,33 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
         assert_eq!(now, then, "line {}: review, and run again with WRITE_GOLDEN=1", line + 1);
     }
     assert_eq!(told.len(), reviewed.len());
+}
+
+/// The requests that make a token of this kind, for the user's own account and for an organisation.
+fn minted(connection: &Connection, provider: &Provider, kind: &str, minting: &Minting) -> String {
+    let mut told = String::new();
+    let token = Secret::new("the-access-token");
+    let signature = Secret::new("the-signature");
+    let answer =
+        |body: &str| Received::Answer { status: 200, retry_after: None, body: Secret::new(body) };
+    let own = r#"{"id": 7, "login": "octocat"}"#;
+    let membership = r#"{"state": "active", "role": "admin", "organization": {"id": 8}}"#;
+    for (name, proof) in [("", own), ("octo-org", membership)] {
+        let prove = minting::prove(connection, provider, minting, &token, name);
+        told.push_str(&show("prove", prove.unwrap()));
+        let owned = minting::proven(&answer(proof), connection, minting, Some("7"), name, 0);
+        let look_up = minting::look_up(connection, minting, &owned.unwrap(), &signature);
+        told.push_str(&show("look up", look_up.unwrap()));
+    }
+    let narrow = ["contents:read".to_owned()];
+    for scopes in [None, Some(narrow.as_slice())] {
+        let mint = minting::mint(connection, minting, "42", scopes, &signature);
+        told.push_str(&show("make", mint.unwrap()));
+    }
+    let minted = (&Secret::new("the-minted-token"), TokenKind::Access);
+    let revoke = revocation::revoke(connection, provider, kind, minted, Some("7"));
+    told.push_str(&show("revoke", revoke.unwrap()));
+    told
 }
 
 fn show(what: &str, request: ProviderRequest) -> String {

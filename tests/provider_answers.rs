@@ -373,10 +373,13 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
             RevokedToken::AccessToken => TokenKind::Access,
             _ => TokenKind::Refresh,
         };
-        let outcome = revocation::outcome(&received(status, body), &connection, kind);
+        let outcome = revocation::outcome(&received(status, body), &connection, "", kind);
         assert_eq!(outcome, told, "{provider} {status} {body}");
     }
-    assert_eq!(revocation::outcome(&Received::Lost, &known("box"), TokenKind::Refresh), Pending);
+    assert_eq!(
+        revocation::outcome(&Received::Lost, &known("box"), "", TokenKind::Refresh),
+        Pending
+    );
 }
 
 #[test]
@@ -389,8 +392,8 @@ fn a_revocation_never_reaches_further_than_the_account() {
         ("box", true, false),
     ] {
         let connection = known(provider);
-        assert_eq!(revocation::is_narrow(&connection, false), alone, "{provider}");
-        assert_eq!(revocation::is_narrow(&connection, true), shared, "{provider}");
+        assert_eq!(revocation::is_narrow(&connection, "", false), alone, "{provider}");
+        assert_eq!(revocation::is_narrow(&connection, "", true), shared, "{provider}");
     }
     // A bot serves the whole workspace; of a kind that is not configured any more nobody knows.
     let slack = known("slack");

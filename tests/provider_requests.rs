@@ -222,7 +222,7 @@ fn a_revocation_says_which_kind_of_token_it_is_about() {
     let config = config();
     let revoke = |name: &str, kind| {
         let (connection, provider) = known(&config, name);
-        revocation::revoke(&connection, &provider, &Secret::new("t"), kind, None)
+        revocation::revoke(&connection, &provider, "", (&Secret::new("t"), kind), None)
     };
     for (kind, hint) in [(Refresh, "refresh_token"), (Access, "access_token")] {
         let calendar = revoke("calendar", kind).unwrap();
@@ -245,7 +245,7 @@ fn a_development_vault_revokes_at_the_very_endpoint_it_was_given() {
     let (connection, provider) = known(&config, "code");
     let token = Secret::new("t");
     let request =
-        revocation::revoke(&connection, &provider, &token, TokenKind::Refresh, None).unwrap();
+        revocation::revoke(&connection, &provider, "", (&token, TokenKind::Refresh), None).unwrap();
     assert_eq!(request.url.as_str(), "http://127.0.0.1:9000/revoke?x=1");
     assert_eq!(sent(&request)["token"], "t");
 }
@@ -260,7 +260,7 @@ fn no_request_prints_a_secret() {
         let requests = [
             request::redeem(&connection, &provider, CALLBACK, &secret, &secret),
             request::refresh(&connection, &provider, CALLBACK, &secret, None),
-            revocation::revoke(&connection, &provider, &secret, TokenKind::Access, None),
+            revocation::revoke(&connection, &provider, "", (&secret, TokenKind::Access), None),
             ProviderRequest::userinfo(&connection, &provider, &secret),
         ];
         let shown = format!("{connection:?} {requests:?}");

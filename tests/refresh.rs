@@ -21,7 +21,7 @@ use edge_token_vault::vault::record::{
 };
 use edge_token_vault::vault::refresh::{self, Asked, Fate, Settlement};
 use edge_token_vault::vault::release::{
-    Problem, Step, UNKNOWN_EXPIRES_IN, Want, decide, pick, select,
+    Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, decide, pick, renewal, select,
 };
 
 const NOW: i64 = 1_795_492_800;
@@ -51,8 +51,12 @@ fn token(issued_ago: i64, expires_in: Option<i64>) -> AccessTokenRecord {
 }
 
 fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> Step {
-    decide(AccountState::Active, grant, token, true, NOW)
+    let renewal = renewal(&connection(), "", grant, token, NOW);
+    decide(AccountState::Active, grant, token, renewal, NOW)
 }
+
+/// What is renewed ahead of need.
+const AHEAD: Renewal = Renewal { possible: true, ahead: true };
 
 #[test]
 fn a_token_is_served_until_its_last_minute_or_its_second_half() {
@@ -93,9 +97,9 @@ fn where_no_refresh_is_possible_what_is_left_of_the_token_serves() {
 fn a_grant_that_is_over_is_not_tried_again() {
     let reason = Reason::RefreshRefused;
     let over = Account { state: AccountState::ReconnectRequired(reason), ..account("1", "", "") };
-    let stop = decide(over.state, &grant(), None, true, NOW);
+    let stop = decide(over.state, &grant(), None, AHEAD, NOW);
     assert_eq!(stop, Step::Stop(Problem::ReconnectRequired { reason }));
-    let left = decide(over.state, &grant(), Some(&token(3500, Some(50))), true, NOW);
+    let left = decide(over.state, &grant(), Some(&token(3500, Some(50))), AHEAD, NOW);
     assert_eq!(left, Step::Serve { expires_in: 50 });
 }
 
@@ -132,7 +136,7 @@ fn texts(items: &[&str]) -> Vec<String> {
 }
 
 fn want(scopes: &[&str], exact: bool) -> Want {
-    Want { login_hint: None, scopes: texts(scopes), exact, kind: String::new() }
+    Want { login_hint: None, scopes: texts(scopes), exact, kind: String::new(), resource: None }
 }
 
 #[test]
@@ -183,11 +187,14 @@ fn a_token_is_for_one_resource_where_the_provider_says_so() {
 #[test]
 fn a_token_that_a_refresh_would_end_for_others_is_served_to_its_end() {
     let last = token(3590, Some(10));
-    let step = |ahead| decide(AccountState::Active, &grant(), Some(&last), ahead, NOW);
-    assert_eq!(step(true), Step::Refresh);
-    assert_eq!(step(false), Step::Serve { expires_in: 10 });
-    let over = token(3600, Some(0));
-    assert_eq!(decide(AccountState::Active, &grant(), Some(&over), false, NOW), Step::Refresh);
+    let step = |refresh_ends_access_token, token| {
+        let connection = Connection { refresh_ends_access_token, ..connection() };
+        let renewal = renewal(&connection, "", &grant(), Some(token), NOW);
+        decide(AccountState::Active, &grant(), Some(token), renewal, NOW)
+    };
+    assert_eq!(step(false, &last), Step::Refresh);
+    assert_eq!(step(true, &last), Step::Serve { expires_in: 10 });
+    assert_eq!(step(true, &token(3600, Some(0))), Step::Refresh);
 }
 
 fn tokens() -> Tokens {

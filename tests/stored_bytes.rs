@@ -237,6 +237,7 @@ fn questions_to_a_vault_are_pinned() {
             scopes: vec!["read".into()],
             exact: false,
             kind: String::new(),
+            resource: None,
         }),
         &asked(
             r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":["read"],"exact":false}}"#,

@@ -103,7 +103,7 @@ fn types_targets_and_scopes_are_checked() {
         ("A09", "grant_type", "authorization_code", "unsupported_grant_type"),
         ("A21", "actor_token", "x", "invalid_request"),
         ("A21", "actor_token_type", ACCESS_TOKEN, "invalid_request"),
-        ("A24", "resource", "https://api.example.com", "invalid_target"),
+        ("A24", "resource", "https://api.example.com#part", "invalid_target"),
         ("A24", "resource", "not absolute", "invalid_target"),
         ("A25", "requested_token_type", refresh, "invalid_request"),
         ("A26", "subject_token_type", refresh, "invalid_request"),
@@ -115,6 +115,8 @@ fn types_targets_and_scopes_are_checked() {
             assert_eq!(code(read_with(grant, None, &[(name, value)])), expected, "{rule} {value}");
         }
     }
+    let resource = read_with(TokenExchange, None, &[("resource", "https://api.example.com/a")]);
+    assert_eq!(resource.unwrap().resource.unwrap(), "https://api.example.com/a");
     let both = |other| read_with(TokenExchange, None, &[("connection", other)]);
     assert_eq!(both("calendar").unwrap().connection, "calendar");
     assert_eq!(code(both("code")), "invalid_request");

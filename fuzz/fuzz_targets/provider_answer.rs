@@ -49,7 +49,7 @@ fn read(received: &Received, connection: &Connection) {
     }
     let _ = identity::read(received, &connection.identity).is_some();
     for kind in [TokenKind::Refresh, TokenKind::Access] {
-        let _ = revocation::outcome(received, connection, kind);
+        let _ = revocation::outcome(received, connection, "", kind);
     }
 }
 

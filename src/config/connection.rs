@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::jwt::private_key::PrivateKey;
 use crate::provider::dialect::{
     AnswerShape, BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, IdentitySource, Kind,
-    Pkce, RevocationRules, Rotation,
+    Minting, Pkce, RevocationRules, Rotation,
 };
 use crate::secret::Secret;
 
@@ -21,6 +22,8 @@ pub struct Connection {
     pub client_id: String,
     /// Our client secret there, unless we are a public client.
     pub client_secret: Option<Secret>,
+    /// Our private key there, with which we sign for tokens of some kinds.
+    pub private_key: Option<PrivateKey>,
     /// How we prove ourselves at its token endpoint.
     pub client_authentication: ClientAuthentication,
     /// Scopes asked for when an application names none.
@@ -74,7 +77,7 @@ pub struct Connection {
     pub required_claims: BTreeMap<String, String>,
     /// Parameters of the callback that applications need.
     pub callback_extra: Vec<String>,
-    /// Further tokens that come along, by name.
+    /// Further tokens that come along or are made, by name.
     pub kinds: BTreeMap<String, Kind>,
 }
 
@@ -89,6 +92,22 @@ impl Connection {
     /// that is not configured any more nobody knows.
     pub fn may_revoke(&self, kind: &str) -> bool {
         kind.is_empty() || self.kinds.get(kind).is_some_and(|kind| kind.revocable)
+    }
+
+    /// How tokens of this kind are made, if they do not come with the consent.
+    pub fn minting(&self, kind: &str) -> Option<&Minting> {
+        self.kinds.get(kind)?.minting.as_ref()
+    }
+
+    /// The kind of the grant that tokens of this kind rest on: their own, or the account's where we
+    /// make them.
+    pub fn grant_of<'a>(&self, kind: &'a str) -> &'a str {
+        if self.minting(kind).is_some() { "" } else { kind }
+    }
+
+    /// How tokens of this kind are revoked.
+    pub fn revocation_of(&self, kind: &str) -> &RevocationRules {
+        self.minting(kind).map_or(&self.revocation, |minting| &minting.revocation)
     }
 
     /// Where users consent. With [`Connection::client_id`] it says which consents are one grant at

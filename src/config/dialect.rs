@@ -2,10 +2,9 @@
 
 use super::Fault;
 use super::fields::Fields;
-use crate::provider::dialect::Blast;
 use crate::provider::dialect::{
-    BodyFormat, ErrorRules, IdentityRules, IdentitySource, Kind, Method, RevocationAuthentication,
-    RevocationRules, RevokedToken,
+    Blast, BodyFormat, ErrorRules, IdentityRules, IdentitySource, Kind, Method, Minting,
+    RevocationAuthentication, RevocationRules, RevokedToken,
 };
 
 pub(super) fn errors(mut fields: Fields) -> Result<ErrorRules, Fault> {
@@ -62,7 +61,35 @@ pub(super) fn kind(mut fields: Fields) -> Result<Kind, Fault> {
         scope_parameter: fields.text("scope_parameter")?.unwrap_or_default(),
         answer_path: fields.text("answer_path")?.unwrap_or_default(),
         revocable: fields.flag("revocable")?.unwrap_or_default(),
+        minting: fields.some_table("minting")?.map(minting).transpose()?,
     };
     fields.end()?;
     Ok(kind)
+}
+
+fn minting(mut fields: Fields) -> Result<Minting, Fault> {
+    let rules = Minting {
+        resource: fields.required("resource")?,
+        own_lookup: fields.required("own_lookup")?,
+        organization_lookup: fields.required("organization_lookup")?,
+        membership_endpoint: fields.required("membership_endpoint")?,
+        membership_required: fields.texts("membership_required")?,
+        membership_account: fields.required("membership_account")?,
+        id: fields.required("id")?,
+        account: fields.required("account")?,
+        suspended: fields.required("suspended")?,
+        token_endpoint: fields.required("token_endpoint")?,
+        token_member: fields.required("token_member")?,
+        expires_at_member: fields.required("expires_at_member")?,
+        scope_member: fields.required("scope_member")?,
+        headers: fields.texts("headers")?,
+        revocation_endpoint: fields.text("revocation_endpoint")?,
+        revocation: revocation(fields.table("revocation")?)?,
+    };
+    if rules.membership_required.is_empty() {
+        let mend = "is missing: it says what an owner is, and without it anybody would be one";
+        return Err(fields.fault("membership_required", mend));
+    }
+    fields.end()?;
+    Ok(rules)
 }

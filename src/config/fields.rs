@@ -35,7 +35,8 @@ impl Fields {
         self.members.remove(name)
     }
 
-    fn fault(&self, name: &str, mend: impl Into<String>) -> Fault {
+    /// What is wrong with a field.
+    pub(super) fn fault(&self, name: &str, mend: impl Into<String>) -> Fault {
         Fault::new(format!("{}{name}", self.path), mend)
     }
 
@@ -46,6 +47,11 @@ impl Fields {
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(self.fault(name, "must be text")),
         }
+    }
+
+    /// Text; without, this.
+    pub(super) fn text_or(&mut self, name: &'static str, else_: &str) -> Result<String, Fault> {
+        Ok(self.text(name)?.unwrap_or_else(|| else_.to_owned()))
     }
 
     /// Text that must be there.
@@ -137,6 +143,15 @@ impl Fields {
     pub(super) fn table(&mut self, name: &'static str) -> Result<Self, Fault> {
         let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
         Self::at(format!("{}{name}.", self.path), value)
+    }
+
+    /// A table within, if there is one.
+    pub(super) fn some_table(&mut self, name: &'static str) -> Result<Option<Self>, Fault> {
+        if self.members.contains_key(name) {
+            return self.table(name).map(Some);
+        }
+        self.asked.push(name);
+        Ok(None)
     }
 
     /// Tables by name.

@@ -11,13 +11,12 @@ mod dialect;
 mod fields;
 mod issuer;
 mod merge;
+mod provider_secret;
 mod public_url;
 mod variables;
 
 use std::collections::BTreeMap;
 use std::fmt;
-
-use serde_json::Value;
 
 pub use client::{Authentication, Client, GrantType, ScopePolicy};
 pub use connection::{Connection, Endpoints, Protocol};
@@ -29,7 +28,6 @@ use self::fields::Fields;
 use crate::encoding;
 use crate::ids::ObjectNames;
 use crate::seal::KeyRing;
-use crate::secret::Secret;
 
 /// A configuration that can be worked with.
 #[derive(Debug)]
@@ -88,7 +86,7 @@ impl Config {
         let key_ring = KeyRing::parse(&variables.required("KEY_RING")?)
             .map_err(|error| ConfigError::new("KEY_RING", "", error.to_string()))?;
         let names = object_names(&variables.required("OBJECT_NAME_KEY")?)?;
-        let mut secrets = provider_secrets(variables)?;
+        let mut secrets = provider_secret::read(variables)?;
 
         let mut issuers = BTreeMap::new();
         let table = variables.table("ISSUERS")?;
@@ -106,11 +104,10 @@ impl Config {
         let mut connections = BTreeMap::new();
         let table = variables.table("CONNECTIONS")?;
         for (name, entry) in table.entries {
-            let secret = secrets.remove(&name);
+            let secret = secrets.remove(&name).unwrap_or_default();
             let connection = merge::complete(entry)
                 .and_then(Fields::new)
-                .and_then(connection_entry::Raw::read)
-                .and_then(|raw| raw.check(&name, secret, &public_url))
+                .and_then(|fields| connection_entry::read(&name, fields, secret, &public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             connections.insert(name, connection);
         }
@@ -131,20 +128,6 @@ impl Config {
     }
 }
 
-fn provider_secrets(variables: &Variables) -> Result<BTreeMap<String, Secret>, ConfigError> {
-    let table = variables.table("PROVIDER_SECRETS")?;
-    let mut secrets = BTreeMap::new();
-    for (name, value) in table.entries {
-        // The message must not quote the value.
-        let Value::String(secret) = value else {
-            let mend = "must be text: a JSON object from connection name to client secret";
-            return Err(Fault::new("", mend).at(table.origins.get(&name), &name));
-        };
-        secrets.insert(name, Secret::new(secret));
-    }
-    Ok(secrets)
-}
-
 fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
     encoding::from_base64url_array(text).map(ObjectNames::new).ok_or_else(|| {
         let mend = "must be 32 bytes in base64url without padding";
@@ -162,6 +145,11 @@ pub(crate) struct Fault {
 impl Fault {
     pub(crate) fn new(field: impl Into<String>, mend: impl Into<String>) -> Self {
         Self { field: field.into(), mend: mend.into() }
+    }
+
+    /// The same of a field in a table.
+    fn within(self, table: &str) -> Self {
+        Self { field: format!("{table}{}", self.field), mend: self.mend }
     }
 
     fn at(self, variable: Option<&String>, entry: &str) -> ConfigError {

@@ -1,12 +1,14 @@
-//! Signature checks by the runtime's `WebCrypto`: pure-Rust RSA in wasm costs a millisecond each.
+//! Signatures by the runtime's `WebCrypto`: pure-Rust RSA in wasm costs a millisecond to check.
 
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 
 use super::task;
+use crate::encoding;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::jwk::{Jwk, Material};
+use crate::jwt::private_key::PrivateKey;
 use crate::jwt::signature::SignatureCheck;
 
 /// Whether the signature is valid. Anything that goes wrong is `false`.
@@ -24,6 +26,24 @@ async fn try_verify(check: &SignatureCheck<'_>) -> Result<bool, JsValue> {
         &Uint8Array::from(check.message),
     )?;
     Ok(task::wait(&promise).await?.as_bool() == Some(true))
+}
+
+/// Signs with RS256: the signature in base64url. `None` if the key cannot be used.
+pub async fn sign(key: &PrivateKey, message: &str) -> Option<String> {
+    try_sign(key, message).await.ok()
+}
+
+async fn try_sign(key: &PrivateKey, message: &str) -> Result<String, JsValue> {
+    let subtle = subtle()?;
+    let algorithm = algorithm(Algorithm::Rs256, true)?;
+    let usages = Array::of1(&"sign".into());
+    let pkcs8 = Uint8Array::from(key.pkcs8().as_slice());
+    let promise = subtle.import_key_with_object("pkcs8", &pkcs8, &algorithm, false, &usages)?;
+    let key: CryptoKey = task::wait(&promise).await?.dyn_into()?;
+    let message = Uint8Array::from(message.as_bytes());
+    let promise = subtle.sign_with_object_and_buffer_source(&algorithm, &key, &message)?;
+    let signature = Uint8Array::new(&task::wait(&promise).await?);
+    Ok(encoding::base64url(signature.to_vec()))
 }
 
 fn subtle() -> Result<SubtleCrypto, JsValue> {

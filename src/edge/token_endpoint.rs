@@ -164,6 +164,7 @@ async fn release(
             scopes: request.scopes.clone(),
             exact: client.scope_policy == ScopePolicy::Exact,
             kind: request.kind.clone(),
+            resource: request.resource.clone(),
         },
     };
     match objects::pass_on(env, vault, &ask).await.map_err(no_answer)? {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN};
 use crate::config::GrantType;
 use crate::error::{ConnectionState, OAuthError};
+use crate::provider::minting::NoAccount;
 use crate::secret::Secret;
 use crate::vault::release::Problem;
 
@@ -71,6 +72,14 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
              kind that is new in the configuration comes with the next connect."
                 .into(),
         ),
+        Problem::NoSuchResource => (
+            400,
+            "invalid_target",
+            "Tokens of this token_kind are for no such resource. docs/providers.md says which kinds \
+             are for resources, and how those are named."
+                .into(),
+        ),
+        Problem::NoAccount { reason } => (400, "invalid_target", no_account(*reason).into()),
         Problem::SeveralResources => (
             400,
             "invalid_scope",
@@ -101,6 +110,23 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
         retry_after: state.retry_after,
         connection_state: Some(Box::new(state)),
         ..OAuthError::new(status, code, &description)
+    }
+}
+
+fn no_account(reason: NoAccount) -> &'static str {
+    match reason {
+        NoAccount::NotInstalled => {
+            "The application is not installed there. Whoever owns the account installs it at the \
+             provider; the connection goes on."
+        }
+        NoAccount::NotOwner => {
+            "The provider does not say that the user owns this account. Such a token can do more \
+             than a member may, so only an owner gets it."
+        }
+        NoAccount::Suspended => {
+            "The application is suspended there. Whoever owns the account takes that back at the \
+             provider; the connection goes on."
+        }
     }
 }
 
@@ -136,6 +162,12 @@ fn state(problem: &Problem) -> ConnectionState {
         }
         Problem::NoSuchKind => {
             ConnectionState { reason: Some("token_kind_unknown"), ..plain("not_connected") }
+        }
+        Problem::NoSuchResource => {
+            ConnectionState { reason: Some("resource_unknown"), ..plain("not_connected") }
+        }
+        Problem::NoAccount { reason } => {
+            ConnectionState { reason: Some(reason.name()), ..plain("not_connected") }
         }
         Problem::SeveralResources => {
             ConnectionState { reason: Some("several_resources"), ..plain("missing_scopes") }

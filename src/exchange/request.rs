@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use super::client_auth::Credentials;
 use crate::config::GrantType;
@@ -38,6 +38,8 @@ pub struct TokenRequest {
     pub scopes: Vec<String>,
     /// Which of the provider's tokens, where it gives several kinds; empty for the account's own.
     pub kind: String,
+    /// What the token is for, where tokens of this kind are for something: an address.
+    pub resource: Option<String>,
 }
 
 /// Parameters we read. Each may stand once; others are ignored, however often they stand.
@@ -113,6 +115,7 @@ pub fn read(
         kind: parameters
             .get("token_kind")
             .map_or_else(String::new, |kind| kind.expose().to_owned()),
+        resource: parameters.resource()?,
     })
 }
 
@@ -195,12 +198,20 @@ impl Parameters {
         Err(OAuthError::invalid_request(&mend))
     }
 
-    /// The connection's name. `resource` names an address, and no connection has one.
-    fn connection(&self) -> Result<String, OAuthError> {
-        if self.get("resource").is_some() {
-            let mend = "name the connection with audience; resource is not supported";
-            return Err(OAuthError::new(400, "invalid_target", mend));
+    /// `resource`: an absolute address without a fragment (RFC 8693 §2.1).
+    fn resource(&self) -> Result<Option<String>, OAuthError> {
+        let Some(resource) = self.get("resource").map(Secret::expose) else {
+            return Ok(None);
+        };
+        if Url::parse(resource).is_ok() && !resource.contains('#') {
+            return Ok(Some(resource.to_owned()));
         }
+        let mend = "resource must be an absolute address without a fragment (RFC 8693 §2.1)";
+        Err(OAuthError::new(400, "invalid_target", mend))
+    }
+
+    /// The connection's name.
+    fn connection(&self) -> Result<String, OAuthError> {
         match (self.get("audience"), self.get("connection")) {
             (Some(one), Some(other)) if one.expose() != other.expose() => {
                 let mend = "audience and connection name different connections; send one of them";

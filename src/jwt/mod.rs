@@ -13,6 +13,7 @@ pub mod compact;
 pub mod id_token;
 pub mod jwk;
 pub mod key_cache;
+pub mod private_key;
 pub mod signature;
 pub mod verified;
 

@@ -44,6 +44,9 @@ pub enum Act {
         /// Which kind of token; empty for the account's own.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         kind: String,
+        /// What the token is for, where tokens of this kind are for something.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resource: Option<String>,
     },
     /// Keep a grant that was just connected.
     Store(Store),

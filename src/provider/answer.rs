@@ -88,7 +88,8 @@ pub fn granted(
     let shape = &connection.answer;
     let (tokens, document) = read(received, connection, &shape.path, false, now)?;
     let mut kinds = BTreeMap::new();
-    for (name, kind) in &connection.kinds {
+    let come_along = connection.kinds.iter().filter(|(_, kind)| kind.minting.is_none());
+    for (name, kind) in come_along {
         let found = path::value(&document, &kind.answer_path);
         let found = found.and_then(|found| tokens_of(found, shape, false));
         kinds.extend(found.map(|tokens| (name.clone(), tokens)));
@@ -252,7 +253,7 @@ fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
 }
 
 /// `Retry-After` (RFC 9110 §10.2.3): seconds or a date, at most an hour.
-fn seconds_to_wait(value: &str, now: UnixSeconds) -> Option<i64> {
+pub(super) fn seconds_to_wait(value: &str, now: UnixSeconds) -> Option<i64> {
     let seconds = match value.trim().parse::<i64>() {
         Ok(seconds) => seconds,
         Err(_) => {

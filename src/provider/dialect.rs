@@ -404,4 +404,48 @@ pub struct Kind {
     pub answer_path: String,
     /// Whether it is revoked with the account. `false` where that would end it for others.
     pub revocable: bool,
+    /// How it is made, where it does not come with the consent.
+    pub minting: Option<Minting>,
+}
+
+/// How a token is made by ourselves: signed for with a private key, for an account at the provider that
+/// the user is shown to own. Tokens of a GitHub App's installation are such.
+///
+/// In addresses `{name}` stands for the account's name, `{id}` for what the lookup found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Minting {
+    /// How callers name such an account, with `{name}` at the end (`resource`, RFC 8693 §2.1). Without
+    /// one it is the user's own.
+    pub resource: String,
+    /// Finds what to mint for, of the user's own account. Asked with our signature.
+    pub own_lookup: String,
+    /// The same of an organisation.
+    pub organization_lookup: String,
+    /// Where the provider tells what the user is in an organisation. Asked with the user's token.
+    pub membership_endpoint: String,
+    /// What an owner has there, by path.
+    pub membership_required: BTreeMap<String, String>,
+    /// Path there to the organisation's id.
+    pub membership_account: String,
+    /// Path to the `{id}` in what was found.
+    pub id: String,
+    /// Path to the id of the account that it belongs to.
+    pub account: String,
+    /// Path to what is there only while it may not be used.
+    pub suspended: String,
+    /// Where the token is made.
+    pub token_endpoint: String,
+    /// Member of its answer that holds the token.
+    pub token_member: String,
+    /// Member that holds the end of its life, in the form of RFC 3339.
+    pub expires_at_member: String,
+    /// Member that holds what it may do, and the parameter that narrows it: an object of names and
+    /// levels, each a scope `name:level`.
+    pub scope_member: String,
+    /// Headers of these requests.
+    pub headers: BTreeMap<String, String>,
+    /// Where such a token is revoked, if anywhere.
+    pub revocation_endpoint: Option<String>,
+    /// How.
+    pub revocation: RevocationRules,
 }

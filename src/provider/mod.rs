@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod endpoints;
 pub mod errors;
 pub mod identity;
+pub mod minting;
 pub mod path;
 pub mod request;
 pub mod revocation;

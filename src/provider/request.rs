@@ -101,6 +101,25 @@ pub(super) fn headers(
     given.iter().map(|(name, value)| (name.clone(), fill(value))).collect()
 }
 
+/// An address with its placeholders filled, each within its own segment.
+pub(super) fn filled(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> Option<Url> {
+    if !endpoint.contains('{') {
+        return Url::parse(endpoint).ok();
+    }
+    let mut filled = String::new();
+    for (index, segment) in endpoint.split('/').enumerate() {
+        if index > 0 {
+            filled.push('/');
+        }
+        if segment.starts_with('{') {
+            filled.extend(form_urlencoded::byte_serialize(fill(segment)?.as_bytes()));
+        } else {
+            filled.push_str(segment);
+        }
+    }
+    Url::parse(&filled).ok()
+}
+
 /// A client of one provider's token endpoint.
 type Client =
     BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;

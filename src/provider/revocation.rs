@@ -2,10 +2,11 @@
 //! wider than it may be.
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::answer::{self, Received};
-use super::dialect::{Blast, ClientAuthentication, Method, RevocationAuthentication, RevokedToken};
+use super::dialect::{
+    Blast, ClientAuthentication, Method, RevocationAuthentication, RevocationRules, RevokedToken,
+};
 use super::endpoints::Provider;
 use super::errors::{self, Failure};
 use super::request::{self, Body, ProviderRequest};
@@ -69,10 +70,10 @@ impl Revocation {
     }
 }
 
-/// Whether a revocation ends no more than the account that is deleted. `shared`: another account may
-/// rest on the same grant at the provider.
-pub fn is_narrow(connection: &Connection, shared: bool) -> bool {
-    match connection.revocation.blast {
+/// Whether the revocation of a token of this kind ends no more than the account that is deleted.
+/// `shared`: another account may rest on the same grant at the provider.
+pub fn is_narrow(connection: &Connection, of: &str, shared: bool) -> bool {
+    match connection.revocation_of(of).blast {
         Blast::Token => true,
         Blast::Grant => !shared,
         Blast::App => false,
@@ -116,16 +117,20 @@ pub fn needs_access_token(connection: &Connection) -> bool {
     connection.revocation.token == RevokedToken::AccessToken
 }
 
-/// Revokes a token. `user` is the account's id at the provider. `None` where the provider has no
-/// revocation endpoint, or its shape needs something that is not there.
+/// Revokes a token of the kind `of`. `user` is the account's id at the provider. `None` where the
+/// provider has no revocation endpoint, or its shape needs something that is not there.
 pub fn revoke(
     connection: &Connection,
     provider: &Provider,
-    token: &Secret,
-    kind: TokenKind,
+    of: &str,
+    (token, kind): (&Secret, TokenKind),
     user: Option<&str>,
 ) -> Option<ProviderRequest> {
-    let rules = &connection.revocation;
+    let rules = connection.revocation_of(of);
+    let endpoint = match connection.minting(of) {
+        Some(minting) => &minting.revocation_endpoint,
+        None => &provider.revocation_endpoint,
+    };
     let fill = |text: &str| {
         if text.contains("{user}") && user.is_none() {
             return None;
@@ -143,44 +148,26 @@ pub fn revoke(
     for (name, value) in &rules.params {
         parameters.push((name.clone(), fill(value)?));
     }
-    let authorization = authenticate(connection, token, &mut parameters);
+    let authorization = authenticate(connection, rules, token, &mut parameters);
     Some(ProviderRequest {
         method: rules.method,
-        url: address(provider.revocation_endpoint.as_deref()?, &fill)?,
+        url: request::filled(endpoint.as_deref()?, &fill)?,
         authorization,
         headers: request::headers(connection, &rules.headers),
         body: Body::of(parameters, rules.body).filter(|_| rules.method != Method::Get),
     })
 }
 
-/// The endpoint with its placeholders filled, each within its own segment.
-fn address(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> Option<Url> {
-    if !endpoint.contains('{') {
-        return Url::parse(endpoint).ok();
-    }
-    let mut filled = String::new();
-    for (index, segment) in endpoint.split('/').enumerate() {
-        if index > 0 {
-            filled.push('/');
-        }
-        if segment.starts_with('{') {
-            filled.extend(url::form_urlencoded::byte_serialize(fill(segment)?.as_bytes()));
-        } else {
-            filled.push_str(segment);
-        }
-    }
-    Url::parse(&filled).ok()
-}
-
 fn authenticate(
     connection: &Connection,
+    rules: &RevocationRules,
     token: &Secret,
     parameters: &mut Vec<(String, String)>,
 ) -> Option<Secret> {
     let id = connection.client_id.as_str();
     let secret = connection.client_secret.as_ref().map_or("", Secret::expose);
     let mut post = |name: &str, value: &str| parameters.push((name.to_owned(), value.to_owned()));
-    let how = match (connection.revocation.authentication, connection.client_authentication) {
+    let how = match (rules.authentication, connection.client_authentication) {
         (RevocationAuthentication::Client, as_client) => match as_client {
             ClientAuthentication::ClientSecretBasic => RevocationAuthentication::ClientSecretBasic,
             ClientAuthentication::ClientSecretPost => RevocationAuthentication::ClientSecretPost,
@@ -208,11 +195,16 @@ fn authenticate(
 /// What the provider's answer to a revocation means. Only its own word makes it [`Revoked`].
 ///
 /// [`Revoked`]: Revocation::Revoked
-pub fn outcome(received: &Received, connection: &Connection, kind: TokenKind) -> Revocation {
+pub fn outcome(
+    received: &Received,
+    connection: &Connection,
+    of: &str,
+    kind: TokenKind,
+) -> Revocation {
     let Received::Answer { status, body, .. } = received else {
         return Revocation::Pending;
     };
-    let rules = &connection.revocation;
+    let rules = connection.revocation_of(of);
     let good = (200..=299).contains(status);
     let document = answer::document(body.expose());
     let error = document.as_ref().filter(|document| !good || errors::is_error(document));

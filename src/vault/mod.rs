@@ -3,6 +3,7 @@
 
 pub mod consent;
 pub mod jobs;
+pub mod mint;
 pub mod record;
 pub mod refresh;
 pub mod release;

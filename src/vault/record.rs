@@ -182,15 +182,25 @@ impl Selector {
         Self { scopes, resource: resource.to_owned(), kind: kind.to_owned() }
     }
 
-    /// The kind, which has a grant of its own.
+    /// The kind.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
+    /// What it is for; empty for the default.
+    pub fn resource(&self) -> &str {
+        &self.resource
+    }
+
+    /// The scopes it is narrowed to, if it is.
+    pub fn narrowed(&self) -> Option<&[String]> {
+        (!self.scopes.is_empty()).then_some(self.scopes.as_slice())
+    }
+
     /// The scopes that a refresh must ask for to get it; `None` for the default token of its kind.
     pub fn scopes(&self, connection: &Connection, granted: &[String]) -> Option<Vec<String>> {
-        if !self.scopes.is_empty() {
-            return Some(self.scopes.clone());
+        if let Some(narrowed) = self.narrowed() {
+            return Some(narrowed.to_vec());
         }
         if self.resource.is_empty() {
             return None;
@@ -216,6 +226,11 @@ impl Selector {
 /// What a token of this kind is sealed as: the name of its column, and the kind if it has one.
 pub fn field(column: &str, kind: &str) -> String {
     if kind.is_empty() { column.to_owned() } else { format!("{column} {kind}") }
+}
+
+/// The kind of a token that is sealed so.
+pub fn kind_of(field: &str) -> &str {
+    field.split_once(' ').map_or("", |(_, kind)| kind)
 }
 
 /// An account as lists show it.

@@ -117,18 +117,12 @@ pub fn settle(
                 && grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
             ended(grant, if lost { Reason::RotationLost } else { Reason::RefreshRefused })
         }
-        Err(Failure::Misconfigured(code)) => {
-            let (kept, intent) = (kept(grant, None, now), undone(grant));
-            Settlement::Kept { grant: Grant { fault: Some(code), intent, ..kept } }
-        }
-        Err(Failure::Unavailable { retry_after }) => {
-            let (kept, intent) = (kept(grant, retry_after, now), undone(grant));
-            Settlement::Kept { grant: Grant { fault: None, intent, ..kept } }
+        Err(failure @ (Failure::Misconfigured(_) | Failure::Unavailable { .. })) => {
+            let grant = Grant { intent: undone(grant), ..put_off(grant, failure, now) };
+            Settlement::Kept { grant }
         }
         // The intent stays: should the provider refuse next time, its rotation was lost.
-        Err(Failure::Ambiguous | Failure::OtherUser) => {
-            Settlement::Kept { grant: Grant { fault: None, ..kept(grant, None, now) } }
-        }
+        Err(failure) => Settlement::Kept { grant: put_off(grant, failure, now) },
     }
 }
 
@@ -207,17 +201,25 @@ pub fn of_same_user(asked: &Asked<'_>, tokens: Tokens) -> Result<Tokens, Failure
     }
 }
 
-fn kept(grant: &Grant, retry_after: Option<i64>, now: UnixSeconds) -> Grant {
+/// A grant that a failure leaves as good as it was: for a while nothing is asked with it.
+pub fn put_off(grant: &Grant, failure: Failure, now: UnixSeconds) -> Grant {
+    let (told, fault) = match failure {
+        Failure::Misconfigured(code) => (None, Some(code)),
+        Failure::Unavailable { retry_after } => (retry_after, None),
+        _ => (None, None),
+    };
     let doubled = FIRST_COOL_DOWN.saturating_mul(1 << grant.failures.min(10));
-    let wait = retry_after.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN));
+    let wait = told.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN));
     Grant {
         retry_at: Some(now.saturating_add(wait)),
         failures: grant.failures.saturating_add(1),
+        fault,
         ..grant.clone()
     }
 }
 
-fn ended(grant: &Grant, reason: Reason) -> Settlement {
+/// A grant that is over, and why.
+pub fn ended(grant: &Grant, reason: Reason) -> Settlement {
     Settlement::Ended {
         state: AccountState::ReconnectRequired(reason),
         grant: Grant { intent: None, retry_at: None, fault: None, ..grant.clone() },

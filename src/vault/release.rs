@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
 use crate::config::Connection;
+use crate::provider::minting::{self, NoAccount};
 use crate::provider::scopes;
 use crate::time::UnixSeconds;
 
@@ -26,6 +27,8 @@ pub struct Want {
     pub exact: bool,
     /// Which kind of token; empty for the account's own.
     pub kind: String,
+    /// What it is for, where tokens of this kind are for something: `resource` of RFC 8693 §2.1.
+    pub resource: Option<String>,
 }
 
 /// Why no token is released. Reaches the caller as `connection_state`.
@@ -50,6 +53,13 @@ pub enum Problem {
     },
     /// The provider gives no token of this kind, or gave none with this account.
     NoSuchKind,
+    /// Tokens of this kind are for no such resource.
+    NoSuchResource,
+    /// There is nothing there to make a token for, or it is not the user's.
+    NoAccount {
+        /// Why.
+        reason: NoAccount,
+    },
     /// The scopes belong to several resources, and a token is for one.
     SeveralResources,
     /// The token would have more scopes than asked for, and cannot be narrowed.
@@ -112,12 +122,25 @@ pub fn pick<'a>(accounts: &'a [Account], hint: Option<&str>) -> Result<&'a Accou
 /// Which of the account's tokens the caller needs. `granted`: scopes of the grant of the wanted kind.
 ///
 /// # Errors
-/// [`Problem::MissingScopes`], [`Problem::SeveralResources`], [`Problem::CannotNarrow`].
+/// [`Problem::MissingScopes`], [`Problem::NoSuchResource`], [`Problem::SeveralResources`],
+/// [`Problem::CannotNarrow`].
 pub fn select(
     connection: &Connection,
     granted: &[String],
     want: &Want,
 ) -> Result<Selector, Problem> {
+    if let Some(minting) = connection.minting(&want.kind) {
+        let name = match &want.resource {
+            Some(resource) => minting.name_in(resource).ok_or(Problem::NoSuchResource)?,
+            None => String::new(),
+        };
+        // What the token may do shows only when it is there.
+        let narrowed = if want.exact { want.scopes.as_slice() } else { &[] };
+        return Ok(Selector::new(&want.kind, &name, narrowed));
+    }
+    if want.resource.is_some() {
+        return Err(Problem::NoSuchResource);
+    }
     let missing = scopes::missing(connection, granted, &want.scopes);
     if !missing.is_empty() {
         return Err(Problem::MissingScopes { missing });
@@ -138,18 +161,42 @@ pub fn select(
     Ok(Selector::new(&want.kind, first.as_deref().unwrap_or_default(), narrowed))
 }
 
-/// Decides over one grant, its state and the selected token. `ahead`: a token may be renewed
-/// before its end; it may not where that would end the one that others still hold.
+/// How a token can be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Renewal {
+    /// Whether it can.
+    pub possible: bool,
+    /// Whether before its end, too: not where that would end the one that others still hold.
+    pub ahead: bool,
+}
+
+/// Of a token of this kind. `own`: the account's own token, on which one that we make rests.
+pub fn renewal(
+    connection: &Connection,
+    kind: &str,
+    grant: &Grant,
+    own: Option<&AccessTokenRecord>,
+    now: UnixSeconds,
+) -> Renewal {
+    if connection.minting(kind).is_none() {
+        let ahead = !connection.refresh_ends_access_token;
+        return Renewal { possible: grant.has_refresh_token, ahead };
+    }
+    let lives = own.is_some_and(|own| remaining(own, now).is_some());
+    Renewal { possible: grant.has_refresh_token || lives, ahead: true }
+}
+
+/// Decides over one grant, its state and the selected token.
 pub fn decide(
     state: AccountState,
     grant: &Grant,
     token: Option<&AccessTokenRecord>,
-    ahead: bool,
+    renewal: Renewal,
     now: UnixSeconds,
 ) -> Step {
     let alive = token.and_then(|token| remaining(token, now));
     if let (Some(token), Some(expires_in)) = (token, alive)
-        && (!ahead || expires_in >= margin(token))
+        && (!renewal.ahead || expires_in >= margin(token))
     {
         return Step::Serve { expires_in };
     }
@@ -161,7 +208,7 @@ pub fn decide(
     if let AccountState::ReconnectRequired(reason) = state {
         return stop(Problem::ReconnectRequired { reason });
     }
-    if !grant.has_refresh_token {
+    if !renewal.possible {
         return stop(Problem::ReconnectRequired { reason: Reason::NoRefreshToken });
     }
     match grant.retry_at {
@@ -173,14 +220,47 @@ pub fn decide(
     }
 }
 
-/// Whether a token that the provider would not make for want of consent is not asked for again yet.
-pub fn consent_is_missing(refused_at: Option<UnixSeconds>, now: UnixSeconds) -> bool {
+/// Why the provider would not give a token, though the grant goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Withheld {
+    /// The user has not consented to its scopes.
+    Scopes,
+    /// There is nothing to make it for.
+    NoAccount(NoAccount),
+}
+
+/// What to tell while such a token is not asked for again yet. `refused`: why and when it was.
+pub fn withheld(
+    refused: Option<(Withheld, UnixSeconds)>,
+    want: &Want,
+    now: UnixSeconds,
+) -> Option<Problem> {
     const ASK_AGAIN: i64 = 60;
-    refused_at.is_some_and(|at| (0..ASK_AGAIN).contains(&(now - at)))
+    let (why, at) = refused?;
+    (0..ASK_AGAIN).contains(&(now - at)).then(|| match why {
+        Withheld::Scopes => Problem::MissingScopes { missing: want.scopes.clone() },
+        Withheld::NoAccount(reason) => Problem::NoAccount { reason },
+    })
+}
+
+/// Scopes that the caller needs and a token that we made does not have.
+///
+/// # Errors
+/// [`Problem::MissingScopes`].
+pub fn check_minted(
+    connection: &Connection,
+    token: &AccessTokenRecord,
+    want: &Want,
+) -> Result<(), Problem> {
+    if connection.minting(&want.kind).is_none() {
+        return Ok(());
+    }
+    let missing = minting::missing(&token.scopes, &want.scopes);
+    if missing.is_empty() { Ok(()) } else { Err(Problem::MissingScopes { missing }) }
 }
 
 /// Seconds of life left; `None` if it is over.
-fn remaining(token: &AccessTokenRecord, now: UnixSeconds) -> Option<i64> {
+pub fn remaining(token: &AccessTokenRecord, now: UnixSeconds) -> Option<i64> {
     match token.expires_at {
         None => Some(UNKNOWN_EXPIRES_IN),
         Some(at) if at > now => Some(at - now),

@@ -46,7 +46,7 @@ export class World {
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
    * @param {object} [more.objects]  Durable Object classes of that Worker, by binding
-   * @param {Record<string, string>} [more.providerSecrets]  of connections to other providers
+   * @param {Record<string, string | object>} [more.providerSecrets]  of connections to other providers
    * @param {number} [more.internet]  port that all requests of the Worker go to
    * @param {number} [more.accessTokenTtl]  seconds a token of the connection lives
    */
@@ -113,7 +113,7 @@ export class World {
     for (const { connection, client_secret: text } of further) {
       if (text) this.#addSecret(connection, text);
     }
-    for (const [connection, text] of Object.entries(providerSecrets)) this.#addSecret(connection, text);
+    for (const [connection, proof] of Object.entries(providerSecrets)) this.#addSecret(connection, proof);
     this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
     this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet });
@@ -128,11 +128,11 @@ export class World {
     await this.startVault();
   }
 
-  #addSecret(connection, text) {
+  #addSecret(connection, proof) {
     const { text: bindings } = this.bindings;
-    const secrets = { ...JSON.parse(bindings.PROVIDER_SECRETS), [connection]: text };
+    const secrets = { ...JSON.parse(bindings.PROVIDER_SECRETS), [connection]: proof };
     bindings.PROVIDER_SECRETS = JSON.stringify(secrets);
-    this.secrets.add(text);
+    this.secrets.add(proof.client_secret ?? proof);
   }
 
   #configuration(upstream, further, issuers) {

@@ -2,18 +2,25 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use edge_token_vault::config::{Config, ConfigError, Connection, Variables};
 use serde_json::{Value, json};
 
 /// A connection written so, with a secret.
 pub fn connection(entry: &Value) -> Result<Connection, ConfigError> {
+    proved(entry, &json!("the-secret"))
+}
+
+/// A connection written so, whose entry of `PROVIDER_SECRETS` is this.
+pub fn proved(entry: &Value, secret: &Value) -> Result<Connection, ConfigError> {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let variables = [
         ("PUBLIC_URL", json!("https://vault.example.com")),
         ("KEY_RING", json!({"write": "k1", "keys": {"k1": key}})),
         ("OBJECT_NAME_KEY", json!(key)),
         ("CONNECTIONS", json!({"it": entry})),
-        ("PROVIDER_SECRETS", json!({"it": "the-secret"})),
+        ("PROVIDER_SECRETS", json!({"it": secret})),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value));
     Ok(Config::load(&Variables::from_iter(variables))?.connections["it"].clone())
@@ -33,5 +40,19 @@ pub fn known(provider: &str) -> Connection {
     if let Some((name, value)) = variable {
         entry["variables"] = json!({name: value});
     }
-    connection(&entry).unwrap()
+    let secret = match provider {
+        "github_app" => json!({"client_secret": "the-secret", "private_key": private_key()}),
+        _ => json!("the-secret"),
+    };
+    proved(&entry, &secret).unwrap()
+}
+
+/// A PEM file in the form of a private key of 2048 bits, and nobody's key.
+pub fn private_key() -> String {
+    let head = [
+        0x30, 0x82, 0x04, 0xc2, 0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+        0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+    ];
+    let key = STANDARD.encode([head.as_slice(), &[0x55; 1200]].concat());
+    format!("-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n")
 }

@@ -165,14 +165,8 @@ fn facts(entries: &BTreeMap<String, Table>) -> String {
         }
         let mut rows = vec![["field", "value", "source"].map(str::to_owned).to_vec()];
         for (field, value) in entry {
-            match value {
-                _ if matches!(field.as_str(), "name" | "notes" | "sources") => {}
-                Value::Table(table) => rows.extend(
-                    table
-                        .iter()
-                        .map(|(inner, value)| fact(entry, &format!("{field}.{inner}"), value)),
-                ),
-                value => rows.push(fact(entry, field, value)),
+            if !matches!(field.as_str(), "name" | "notes" | "sources") {
+                fact(entry, field, value, &mut rows);
             }
         }
         let _ = writeln!(out, "{}\n", markdown(&rows));
@@ -180,7 +174,17 @@ fn facts(entries: &BTreeMap<String, Table>) -> String {
     out.trim_end().to_owned()
 }
 
-fn fact(entry: &Table, field: &str, value: &Value) -> Vec<String> {
+/// A row for a field, or a row for each field of a table.
+fn fact(entry: &Table, field: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
+    // Deeper down, what maps names to values is one fact.
+    let depth = field.split('.').count();
+    let is_table = depth == 1 || field.starts_with("kinds.") && depth <= 3;
+    if let (Value::Table(table), true) = (value, is_table) {
+        for (inner, value) in table {
+            fact(entry, &format!("{field}.{inner}"), value, rows);
+        }
+        return;
+    }
     let sources = entry.get("sources").and_then(Value::as_table);
     let source = match sources.and_then(|all| source(all, field)) {
         Some("unverified") if CAUTIOUS.contains(&field) => "unverified: not relied on".to_owned(),
@@ -188,7 +192,7 @@ fn fact(entry: &Table, field: &str, value: &Value) -> Vec<String> {
         Some(address) => format!("<{address}>"),
         None => String::new(),
     };
-    vec![format!("`{field}`"), format!("`{value}`"), source]
+    rows.push(vec![format!("`{field}`"), format!("`{value}`"), source]);
 }
 
 fn markdown(rows: &[Vec<String>]) -> String {
@@ -222,7 +226,11 @@ mod tests {
         )
         .unwrap();
         assert_eq!(refresh_token(&entry), "stays (unverified)");
-        let row = |field: &str| fact(&entry, field, &entry[field]).pop().unwrap();
+        let row = |field: &str| {
+            let mut rows = Vec::new();
+            fact(&entry, field, &entry[field], &mut rows);
+            rows.pop().unwrap().pop().unwrap()
+        };
         assert_eq!(row("rotation"), "unverified: not relied on");
         assert_eq!(row("pkce"), "<https://x>");
     }

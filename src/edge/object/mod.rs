@@ -4,6 +4,7 @@ mod connect_session;
 mod detached;
 mod directory;
 mod issuer_keys;
+mod mint;
 mod redeem;
 mod refresh;
 mod registry;

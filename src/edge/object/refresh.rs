@@ -18,9 +18,11 @@ use crate::provider::revocation;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::jobs::{self, Job};
-use crate::vault::record::{self, AccessTokenRecord, Account, Grant, Reason, Selector};
+use crate::vault::record::{
+    self, AccessTokenRecord, Account, AccountState, Grant, Reason, Selector,
+};
 use crate::vault::refresh::{self, Asked, Fate, Renewal, Settlement};
-use crate::vault::release::Problem;
+use crate::vault::release::{Problem, Withheld};
 
 impl Inner {
     /// Waits for the refresh of this account that is in flight, or starts one. What came of it is
@@ -34,8 +36,9 @@ impl Inner {
         account: &AccountId,
         selector: Selector,
     ) -> Result<Option<Problem>, Trouble> {
+        let grant_kind = open.connection()?.grant_of(selector.kind()).to_owned();
         // Without its key nothing is tried and nothing changes.
-        match read_refresh_token(open, account, selector.kind()) {
+        match read_refresh_token(open, account, &grant_kind) {
             Ok(_) => {}
             Err(NoToken::Corrupt) => {
                 log::event(&Event {
@@ -51,18 +54,28 @@ impl Inner {
             home: open.home.clone(),
             store: open.store.clone(),
         };
-        let (this, id, kind) = (self.clone(), account.clone(), selector.kind().to_owned());
+        let (this, id) = (self.clone(), account.clone());
         let work = || async move {
-            if let Err(trouble) = this.renew(&own, &id, &selector).await {
+            let done = match own.connection().map(|one| one.minting(selector.kind())) {
+                Ok(Some(minting)) => this.mint(&own, &id, &selector, minting).await,
+                Ok(None) => this.renew(&own, &id, &selector).await,
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = done {
                 log::event(&Event::new("refresh_failed", format!("{trouble:?}")));
             }
         };
-        let flight = (account.clone(), kind);
+        let flight = (account.clone(), grant_kind);
         self.flights.join(&self.state, flight, work).await;
         Ok(None)
     }
 
-    async fn renew(&self, open: &Open, id: &AccountId, selector: &Selector) -> Result<(), Trouble> {
+    pub(super) async fn renew(
+        &self,
+        open: &Open,
+        id: &AccountId,
+        selector: &Selector,
+    ) -> Result<(), Trouble> {
         let connection = open.connection()?;
         let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
         // From here to the request no await but storage's: this is the grant that is renewed.
@@ -121,7 +134,8 @@ impl Inner {
         if let Err(failure) = &answer {
             log_failure(open, id, failure);
             if asked.refused_alone(failure) {
-                self.refused.borrow_mut().insert((id.clone(), selector.clone()), now);
+                let key = (id.clone(), selector.clone());
+                self.refused.borrow_mut().insert(key, (Withheld::Scopes, now));
             }
         }
         let settlement = refresh::settle(&grant, &asked, answer, now);
@@ -193,16 +207,25 @@ fn commit(
             revoke_minted(open, account, kind, &renewal)
         }
         (Settlement::Kept { grant }, Fate::Write, _) => open.store.update_grant(id, kind, &grant),
-        (Settlement::Ended { state, grant }, Fate::Write, _) => {
-            open.store.update_grant(id, kind, &Grant { state, ..grant })?;
-            log::event(&Event {
-                connection: Some(open.home.connection.clone()),
-                ..Event::new("reconnect_required", format!("{id}: {}", state.column()))
-            });
-            if kind.is_empty() { open.store.set_state(id, state) } else { Ok(()) }
-        }
+        (Settlement::Ended { state, grant }, Fate::Write, _) => end(open, id, kind, state, grant),
         _ => Ok(()),
     }
+}
+
+/// Stores that a grant is over.
+pub(super) fn end(
+    open: &Open,
+    id: &AccountId,
+    kind: &str,
+    state: AccountState,
+    grant: Grant,
+) -> Result<(), Trouble> {
+    open.store.update_grant(id, kind, &Grant { state, ..grant })?;
+    log::event(&Event {
+        connection: Some(open.home.connection.clone()),
+        ..Event::new("reconnect_required", format!("{id}: {}", state.column()))
+    });
+    if kind.is_empty() { open.store.set_state(id, state) } else { Ok(()) }
 }
 
 /// Revokes what was minted for an account that was deleted meanwhile.
@@ -266,7 +289,7 @@ fn write(
     })
 }
 
-fn log_failure(open: &Open, id: &AccountId, failure: &Failure) {
+pub(super) fn log_failure(open: &Open, id: &AccountId, failure: &Failure) {
     log::event(&Event {
         connection: Some(open.home.connection.clone()),
         ..Event::new("refresh_refused", format!("{id}: {}", failure.word()))

@@ -25,13 +25,16 @@ use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 use crate::vault::record::{self, Account, AccountView, Grant, Selector};
-use crate::vault::release::{self, Problem, Step, Want};
+use crate::vault::release::{self, Problem, Step, Want, Withheld};
 
 /// When jobs that could not be looked at are tried again.
 const RETRY_JOBS: Duration = Duration::from_mins(5);
 
 /// How often one exchange looks again after a refresh before it gives up.
 const LOOKS: usize = 3;
+
+/// Tokens that a provider would not give, why, and when it said so.
+pub(super) type Refused = HashMap<(AccountId, Selector), (Withheld, UnixSeconds)>;
 
 /// One per user and connection.
 #[wasm_bindgen]
@@ -45,8 +48,8 @@ pub(super) struct Inner {
     pub(super) store: Rc<VaultStore>,
     home: RefCell<Option<Rc<Home>>>,
     pub(super) flights: Rc<Flights<(AccountId, String)>>,
-    /// Tokens that the provider would not make for want of consent, and when it said so.
-    pub(super) refused: RefCell<HashMap<(AccountId, Selector), UnixSeconds>>,
+    /// Tokens that the provider would not give, why, and when it said so.
+    pub(super) refused: RefCell<Refused>,
 }
 
 #[wasm_bindgen]
@@ -184,8 +187,9 @@ impl Inner {
 
     async fn act(self: &Rc<Self>, open: &Open, act: Act) -> Result<Answer, Trouble> {
         match act {
-            Act::Exchange { grant, login_hint, scopes, exact, kind } => {
-                self.exchange(open, grant, &Want { login_hint, scopes, exact, kind }).await
+            Act::Exchange { grant, login_hint, scopes, exact, kind, resource } => {
+                let want = Want { login_hint, scopes, exact, kind, resource };
+                self.exchange(open, grant, &want).await
             }
             Act::Store(store) => {
                 self.refused.take();
@@ -247,20 +251,17 @@ enum Look {
 }
 
 /// Reads what is stored and decides, without an await.
-fn look(
-    open: &Open,
-    want: &Want,
-    refused: &HashMap<(AccountId, Selector), UnixSeconds>,
-) -> Result<Look, Trouble> {
+fn look(open: &Open, want: &Want, refused: &Refused) -> Result<Look, Trouble> {
     let contents = open.store.contents()?;
     let account = match release::pick(&contents.accounts, want.login_hint.as_deref()) {
         Ok(account) => account,
         Err(none) => return Ok(Look::Stop(none)),
     };
-    let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, &want.kind) else {
+    let connection = open.connection()?;
+    let grant_kind = connection.grant_of(&want.kind);
+    let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
         return Ok(Look::Stop(Problem::NoSuchKind));
     };
-    let connection = open.connection()?;
     let selector = match release::select(connection, &grant.scopes, want) {
         Ok(selector) => selector,
         Err(none) => return Ok(Look::Stop(none)),
@@ -279,20 +280,26 @@ fn look(
     };
     let now = clock::now();
     let record = token.as_ref().map(|(record, _)| *record);
-    let ahead = !connection.refresh_ends_access_token;
-    let step = release::decide(grant.state_of(&want.kind, account), grant, record, ahead, now);
+    let own = contents.access_token(&account.id, &Selector::default()).map(|own| &own.record);
+    let renewal = release::renewal(connection, &want.kind, grant, own, now);
+    let step = release::decide(grant.state_of(grant_kind, account), grant, record, renewal, now);
     Ok(match (step, token) {
-        (Step::Serve { expires_in }, Some((record, access_token))) => Look::Serve {
-            access_token,
-            scopes: record.scopes.clone(),
-            expires_in,
-            extra: account.extra.clone(),
-        },
+        (Step::Serve { expires_in }, Some((record, access_token))) => {
+            match release::check_minted(connection, record, want) {
+                Ok(()) => Look::Serve {
+                    access_token,
+                    scopes: record.scopes.clone(),
+                    expires_in,
+                    extra: account.extra.clone(),
+                },
+                Err(problem) => Look::Stop(problem),
+            }
+        }
         (Step::Stop(problem), _) => Look::Stop(problem),
         _ => {
             let key = (account.id.clone(), selector);
-            if release::consent_is_missing(refused.get(&key).copied(), now) {
-                return Ok(Look::Stop(Problem::MissingScopes { missing: want.scopes.clone() }));
+            if let Some(problem) = release::withheld(refused.get(&key).copied(), want, now) {
+                return Ok(Look::Stop(problem));
             }
             let (account, selector) = key;
             Look::Refresh(account, selector)

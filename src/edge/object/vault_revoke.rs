@@ -166,12 +166,13 @@ impl Inner {
         let Job::Revoke { account, field, generation, envelope, user, .. } = job else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
-        let Ok(connection) = open.connection() else {
+        let of = record::kind_of(field);
+        let Some(connection) = open.connection().ok().filter(|one| one.may_revoke(of)) else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
         if asked == Asked::Before {
             match self.registry(open, user.as_deref(), Registry::Others).await {
-                Ok(shared) if revocation::is_narrow(connection, shared) => {}
+                Ok(shared) if revocation::is_narrow(connection, of, shared) => {}
                 Ok(_) => return Ok((Revocation::NotSupported, job.clone())),
                 Err(_) => return Ok((Revocation::Pending, job.clone())),
             }
@@ -220,7 +221,7 @@ impl At<'_> {
         let refresh = field.starts_with(TokenKind::Refresh.name());
         if !refresh || !revocation::needs_access_token(self.connection) {
             let kind = if refresh { TokenKind::Refresh } else { TokenKind::Access };
-            return Ok((self.send(token, kind).await, job.clone()));
+            return Ok((self.send(record::kind_of(field), token, kind).await, job.clone()));
         }
         // This provider ends a grant only for one of its access tokens, and none lives.
         let tokens = match self.renewed(token, sure).await {
@@ -235,7 +236,8 @@ impl At<'_> {
             }
             None => job.clone(),
         };
-        Ok((self.send(&tokens.access_token, TokenKind::Access).await, left))
+        let of = record::kind_of(field);
+        Ok((self.send(of, &tokens.access_token, TokenKind::Access).await, left))
     }
 
     /// Whether the job still stands: to be looked up in the turn in which a request goes out.
@@ -243,13 +245,14 @@ impl At<'_> {
         self.open.store.has_job(self.id).unwrap_or(false)
     }
 
-    async fn send(&self, token: &Secret, kind: TokenKind) -> Revocation {
-        let request = revocation::revoke(self.connection, self.provider, token, kind, self.user);
+    async fn send(&self, of: &str, token: &Secret, kind: TokenKind) -> Revocation {
+        let shown = (token, kind);
+        let request = revocation::revoke(self.connection, self.provider, of, shown, self.user);
         let Some(request) = request.filter(|_| self.stands()) else {
             return Revocation::NotSupported;
         };
         let received = outbound::send(&request, OTHER_TIME).await;
-        revocation::outcome(&received, self.connection, kind)
+        revocation::outcome(&received, self.connection, of, kind)
     }
 
     /// `sure`: a refusal says that there is no grant.
@@ -280,32 +283,40 @@ fn revocations(
     shared: bool,
     now: UnixSeconds,
 ) -> Vec<Job> {
-    if !revocation::is_narrow(connection, shared) {
-        return Vec::new();
-    }
+    let lives = |record: &AccessTokenRecord| record.expires_at.is_none_or(|at| at > now + SKEW);
+    let tokens = |kind: &str| {
+        let all = contents.access_tokens(&account.id).filter(|(of, _)| of == kind);
+        let all = all.filter_map(|(_, token)| Some((&token.record, token.envelope.clone()?)));
+        all.filter(|(record, _)| lives(record)).collect::<Vec<_>>()
+    };
+    let job = |kind: &str, (record, envelope): (&AccessTokenRecord, Vec<u8>)| {
+        let field = record::field("access_token", kind);
+        revoke_job(account, &field, record.generation, envelope, false)
+    };
+    let revocable =
+        |kind: &str| connection.may_revoke(kind) && revocation::is_narrow(connection, kind, shared);
     let mut jobs = Vec::new();
+    for kind in connection.kinds.keys() {
+        if connection.minting(kind).is_some() && revocable(kind) {
+            jobs.extend(tokens(kind).into_iter().map(|token| job(kind, token)));
+        }
+    }
     for (kind, grant) in contents.grants(&account.id) {
-        if !connection.may_revoke(kind) {
+        if !revocable(kind) {
             continue;
         }
         let doubtful = grant.record.intent.is_some()
             || grant.record.state_of(kind, account)
                 == AccountState::ReconnectRequired(Reason::RotationLost);
-        let mut tokens = contents
-            .access_tokens(&account.id)
-            .filter(|(of, _)| of == kind)
-            .filter_map(|(_, token)| Some((&token.record, token.envelope.clone()?)));
-        let lives = |record: &AccessTokenRecord| record.expires_at.is_none_or(|at| at > now + SKEW);
+        let access = tokens(kind);
         let refresh = grant.envelope.clone();
-        let access: Vec<_> = tokens.by_ref().filter(|(record, _)| lives(record)).collect();
         let chosen = revocation::choose(connection, refresh.is_some(), !access.is_empty());
         if let (true, Some(envelope)) = (chosen.refresh, refresh) {
             let field = record::field("refresh_token", kind);
             jobs.push(revoke_job(account, &field, grant.record.generation, envelope, doubtful));
         }
-        for (record, envelope) in access.into_iter().filter(|_| chosen.access) {
-            let field = record::field("access_token", kind);
-            jobs.push(revoke_job(account, &field, record.generation, envelope, false));
+        if chosen.access {
+            jobs.extend(access.into_iter().map(|token| job(kind, token)));
         }
     }
     jobs

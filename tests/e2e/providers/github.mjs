@@ -52,7 +52,8 @@ export class GitHub extends Simulator {
     const scope = this.options.app ? '' : grant.scopes.join(',');
     grant.current = this.accessOf(grant, this.options.app ? 'ghu_' : 'gho_');
     const plain = { access_token: grant.current, scope, token_type: 'bearer' };
-    if (!this.options.app) return plain;
+    // An App may leave expiry out.
+    if (!this.options.app || this.options.endless) return plain;
     return { ...plain, expires_in: 28800, refresh_token: this.refreshOf(grant, 'ghr_'), refresh_token_expires_in: 15897600 };
   }
 

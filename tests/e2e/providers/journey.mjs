@@ -72,7 +72,7 @@ function startVault(internet, all) {
     issuers: ({ vault }) => ({
       users: { issuer: 'https://idp.example.com', audiences: [`${vault}/`], algorithms: ['RS256'], typ: 'at+jwt' },
     }),
-    providerSecrets: Object.fromEntries(all.map(([connection, { simulator }]) => [connection, simulator.client.secret])),
+    providerSecrets: Object.fromEntries(all.map(([connection, { simulator }]) => [connection, simulator.proof ?? simulator.client.secret])),
     connections: ({ vault }) => Object.fromEntries(all.map(([connection, { entry, simulator }]) => {
       simulator.redirectUri = `${vault}/callback/${connection}`;
       return [connection, { client_id: simulator.client.id, ...entry }];

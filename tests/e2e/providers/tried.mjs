@@ -10,6 +10,7 @@ const FILE = fileURLToPath(new URL('../../../docs/providers.md', import.meta.url
 const BEHAVIOURS = [
   'connect', 'exchange', 'refresh', 'refresh twice', 'rotate', 'keep the refresh token', 'revoke',
   'revoke while it is down', 'dead grant', 'outage', 'misconfigured client', 'denied consent',
+  'own account', 'organisation', 'no owner', 'not installed', 'suspended', 'permissions',
 ];
 
 export class Tried {

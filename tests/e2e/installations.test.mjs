@@ -1,0 +1,319 @@
+// Tokens of a GitHub App's installations: made with the App's key, for whoever owns the account, and
+// for nobody else.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { assertRefused, describe as show, eventually } from './harness.mjs';
+import { Journey, startWorld } from './providers/journey.mjs';
+import { Tried } from './providers/tried.mjs';
+import { GitHubInstallations } from './providers/github-installations.mjs';
+
+const ALL = 'contents:write metadata:read';
+
+describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => {
+  const simulator = new GitHubInstallations({});
+  // The user's tokens of this App have no end, and its key came in the other form.
+  const endless = new GitHubInstallations({ pkcs8: true, endless: true });
+  const tried = new Tried('installations');
+  let world;
+  let journey;
+
+  before(async () => {
+    world = await startWorld({
+      app: { entry: { provider: 'github_app' }, simulator },
+      endless: { entry: { provider: 'github_app' }, simulator: endless },
+    });
+    journey = new Journey(world, 'app', simulator);
+    simulator.organisation('Octo-Org', {});
+    simulator.install('Octo-Org');
+  });
+  after(async () => {
+    await world?.close();
+    await world?.internet.close();
+    tried.compare();
+  });
+
+  /** A test that goes into the table. */
+  const behaviour = (name, source, run) => test(name, async () => {
+    await run();
+    tried.add('github_app', name, simulator.sources[source]);
+  });
+
+  const of = (organisation) => ({ token_kind: 'installation', ...(organisation && { resource: `https://github.com/${organisation}` }) });
+
+  /** An exchange that must work: its answer, with the account that the token is for. */
+  const installation = async (user, organisation, more, by = journey) => {
+    const answer = await by.exchange(user, { ...of(organisation), ...more });
+    assert.equal(answer.status, 200, show(answer));
+    for (const secret of by.simulator.secrets) world.secrets.add(secret);
+    return { ...answer.body, of: by.simulator.installationOf(answer.body.access_token) };
+  };
+
+  /** Why an exchange gives none. */
+  const refused = async (user, organisation, more) => {
+    const answer = await journey.exchange(user, { ...of(organisation), ...more });
+    assert.ok(answer.status >= 400, show(answer));
+    return answer.body.connection_state;
+  };
+
+  /** A user who connected, and owns the organisation if so asked. */
+  const connected = async (login, role) => {
+    if (role) simulator.member('octo-org', login, { role, state: 'active' });
+    const user = world.arrive(login);
+    await journey.connect(user);
+    return user;
+  };
+
+  behaviour('own account', 'own', async () => {
+    const user = await connected('anna');
+    simulator.install('anna');
+    const first = await installation(user);
+    assert.equal(first.of, 'anna');
+    assert.ok(first.expires_in > 3500 && first.expires_in <= 3600, first.expires_in);
+    const requests = simulator.requests.length;
+    assert.equal((await installation(user)).access_token, first.access_token);
+    assert.equal(simulator.requests.length, requests, 'the provider was asked');
+    // The user's own token is another one, and stays what it was.
+    const own = await journey.token(user);
+    assert.equal(own.owner, 'anna');
+    await world.advance(3600 - 30);
+    assert.notEqual((await installation(user)).access_token, first.access_token);
+    assert.equal((await journey.token(user)).access_token, own.access_token);
+  });
+
+  behaviour('organisation', 'organisation', async () => {
+    const user = await connected('berta', 'admin');
+    const token = await installation(user, 'octo-org');
+    assert.equal(token.of, 'Octo-Org');
+    assert.equal((await installation(user, 'OCTO-ORG')).access_token, token.access_token);
+    // Her own account has none.
+    assert.equal((await refused(user)).reason, 'not_installed');
+  });
+
+  behaviour('no owner', 'member', async () => {
+    for (const role of [undefined, 'member', 'billing_manager']) {
+      const user = await connected(`carl-${role}`, role);
+      const { made } = simulator;
+      assert.deepEqual(await refused(user, 'octo-org'), { state: 'not_connected', reason: 'not_owner' }, role);
+      const requests = simulator.requests.length;
+      assert.equal((await refused(user, 'octo-org')).reason, 'not_owner');
+      assert.equal(simulator.requests.length, requests, 'asked again at once');
+      assert.equal(simulator.made, made);
+      assert.equal((await journey.token(user)).owner, user.login);
+    }
+    const invited = await connected('carla');
+    simulator.member('octo-org', 'carla', { role: 'admin', state: 'pending' });
+    assert.equal((await refused(invited, 'octo-org')).reason, 'not_owner');
+  });
+
+  test('an owner who is one no more gets no further token', async () => {
+    const user = await connected('dora', 'admin');
+    const last = await installation(user, 'octo-org');
+    simulator.member('octo-org', 'dora', { role: 'member', state: 'active' });
+    await world.advance(3601);
+    assert.equal((await refused(user, 'octo-org')).reason, 'not_owner');
+    assert.equal(simulator.installationOf(last.access_token), undefined);
+  });
+
+  behaviour('not installed', 'organisation', async () => {
+    simulator.organisation('late', { emil: { role: 'admin', state: 'active' } });
+    const user = await connected('emil');
+    assert.equal((await refused(user)).reason, 'not_installed');
+    // Of an organisation where the App is not installed GitHub does not even tell who owns it.
+    assert.equal((await refused(user, 'late')).reason, 'not_installed');
+    simulator.install('emil');
+    simulator.install('late');
+    await world.advance(61);
+    assert.equal((await installation(user)).of, 'emil');
+    assert.equal((await installation(user, 'late')).of, 'late');
+  });
+
+  behaviour('suspended', 'make', async () => {
+    const user = await connected('fred');
+    const found = simulator.install('fred', { suspended_at: '2026-11-24T04:00:00Z' });
+    assert.deepEqual(await refused(user), { state: 'not_connected', reason: 'suspended' });
+    found.suspended_at = null;
+    await world.advance(61);
+    assert.equal((await installation(user)).of, 'fred');
+  });
+
+  behaviour('permissions', 'make', async () => {
+    const user = await connected('gina', 'admin');
+    assert.equal((await installation(user, 'octo-org')).scope, ALL);
+    // Who may write may read.
+    assert.equal((await installation(user, 'octo-org', { scope: 'contents:read' })).of, 'Octo-Org');
+    const lacking = await journey.exchange(user, { ...of('octo-org'), scope: 'contents:read issues:write' });
+    assertRefused(lacking, 400, 'invalid_scope');
+    assert.deepEqual(lacking.body.connection_state, { state: 'missing_scopes', missing_scopes: ['issues:write'] });
+  });
+
+  behaviour('refresh', 'refresh', async () => {
+    const user = await connected('hans', 'admin');
+    await installation(user, 'octo-org');
+    const before = simulator.count('refresh_token');
+    await world.advance(28801);
+    // Ownership is shown with the user's token, which is over: it is renewed first.
+    const tokens = await Promise.all(Array.from({ length: 20 }, () => installation(user, 'octo-org')));
+    assert.deepEqual([...new Set(tokens.map((token) => token.of))], ['Octo-Org']);
+    assert.equal(new Set(tokens.map((token) => token.access_token)).size, 1, 'made more than once');
+    assert.equal(simulator.count('refresh_token'), before + 1);
+    assert.equal(simulator.reused, 0);
+    assert.equal((await journey.token(user)).owner, 'hans');
+  });
+
+  behaviour('dead grant', 'dead', async () => {
+    const user = await connected('ilse', 'admin');
+    const { access_token: last } = await installation(user, 'octo-org');
+    simulator.end('ilse');
+    // What was made before is good to its end, at the provider and here.
+    assert.equal((await installation(user, 'octo-org')).access_token, last);
+    await world.advance(3601);
+    const { made } = simulator;
+    assert.deepEqual(await refused(user, 'octo-org'), { state: 'reconnect_required', reason: 'refresh_refused' });
+    const requests = simulator.requests.length;
+    assert.equal((await refused(user, 'octo-org')).state, 'reconnect_required');
+    assert.equal(simulator.requests.length, requests, 'a dead grant was asked for again');
+    assert.equal(simulator.made, made);
+    await journey.connect(user);
+    assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+  });
+
+  behaviour('outage', 'make', async () => {
+    const user = await connected('jana', 'admin');
+    const { access_token: token } = await installation(user, 'octo-org');
+    simulator.makingIsDown = true;
+    try {
+      await world.advance(3600 - 30);
+      assert.equal((await installation(user, 'octo-org')).access_token, token);
+      await world.advance(31);
+      const answer = await journey.exchange(user, of('octo-org'));
+      assertRefused(answer, 503, 'temporarily_unavailable');
+      assert.equal(answer.body.connection_state.state, 'unavailable');
+      assert.ok(Number(answer.headers.get('retry-after')) > 0);
+    } finally {
+      simulator.makingIsDown = false;
+    }
+    await world.advance(61);
+    assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+  });
+
+  behaviour('misconfigured client', 'signature', async () => {
+    const user = await connected('karl', 'admin');
+    const { publicKey } = simulator;
+    simulator.publicKey = endless.publicKey;
+    try {
+      const answer = await journey.exchange(user, of('octo-org'));
+      assertRefused(answer, 503, 'temporarily_unavailable');
+      assert.equal(answer.body.connection_state.state, 'misconfigured');
+      assert.match(world.workerd.log, /signature_refused/);
+      // The user's own token does not need the key.
+      assert.equal((await journey.token(user)).owner, 'karl');
+    } finally {
+      simulator.publicKey = publicKey;
+    }
+    await world.advance(61);
+    assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+  });
+
+  behaviour('revoke', 'end', async () => {
+    const user = await connected('lars', 'admin');
+    simulator.install('lars');
+    const tokens = [await installation(user), await installation(user, 'octo-org')];
+    const [account] = await world.accounts(user);
+    assert.equal(await journey.remove(user, account), 'revoked');
+    for (const { access_token: token } of tokens) assert.equal(simulator.installationOf(token), undefined);
+    assert.equal(simulator.living('lars'), 0);
+    assertRefused(await journey.exchange(user, of('octo-org')), 400, 'invalid_target');
+  });
+
+  behaviour('revoke while it is down', 'end', async () => {
+    const user = await connected('maria', 'admin');
+    const { access_token: token } = await installation(user, 'octo-org');
+    const [account] = await world.accounts(user);
+    simulator.makingIsDown = true;
+    try {
+      assert.equal(await journey.remove(user, account), 'pending');
+      assert.equal(simulator.installationOf(token), 'Octo-Org');
+    } finally {
+      simulator.makingIsDown = false;
+    }
+    await eventually('it is revoked', () => simulator.installationOf(token) === undefined, 40);
+  });
+
+  test('a token that is being made while its account is deleted is revoked', async () => {
+    const user = await connected('max', 'admin');
+    const [account] = await world.accounts(user);
+    const { serve } = simulator;
+    let removed;
+    simulator.serve = async function slow(request) {
+      const answer = await serve.call(this, request);
+      if (request.url.pathname.endsWith('/access_tokens')) removed = await journey.remove(user, account);
+      return answer;
+    };
+    try {
+      await journey.exchange(user, of('octo-org'));
+    } finally {
+      simulator.serve = serve;
+    }
+    assert.equal(removed, 'revoked');
+    const [token] = [...simulator.installationTokens.keys()].slice(-1);
+    await eventually('it is revoked', () => simulator.installationOf(token) === undefined, 40);
+  });
+
+  test('where the user\'s tokens have no end, ownership is asked all the same', async () => {
+    const by = new Journey(world, 'endless', endless);
+    endless.organisation('octo-org', { nora: { role: 'admin', state: 'active' } });
+    endless.install('octo-org');
+    const user = world.arrive('nora');
+    await by.connect(user);
+    assert.equal((await installation(user, 'octo-org', {}, by)).of, 'octo-org');
+    await world.advance(30 * 86400);
+    assert.equal((await installation(user, 'octo-org', {}, by)).of, 'octo-org');
+    // She withdraws what she consented to.
+    endless.end('nora');
+    await world.advance(3601);
+    for (let time = 0; time < 2; time += 1) {
+      const requests = endless.requests.length;
+      const answer = await by.exchange(user, of('octo-org'));
+      assert.deepEqual(answer.body.connection_state, { state: 'reconnect_required', reason: 'refresh_refused' });
+      assert.equal(endless.requests.length, requests + 1 - time, 'a dead grant was asked for again');
+    }
+    new Journey(world, 'app', simulator);
+  });
+
+  test('a resource that is none of this provider\'s is told as such', async () => {
+    const user = await connected('otto', 'admin');
+    for (const more of [{ ...of(), resource: 'https://gitlab.com/octo-org' }, { resource: 'https://github.com/octo-org' }]) {
+      const answer = await journey.exchange(user, more);
+      assertRefused(answer, 400, 'invalid_target');
+      assert.equal(answer.body.connection_state.reason, 'resource_unknown');
+    }
+  });
+
+  test('a client that gets the scopes it asks for and no others gets a narrower token', async () => {
+    const user = await connected('paul', 'admin');
+    world.bindings.json.CLIENTS.backend.scope_policy = 'exact';
+    await world.stopVault();
+    await world.startVault();
+    try {
+      const narrow = await installation(user, 'octo-org', { scope: 'contents:read' });
+      assert.equal(narrow.scope, 'contents:read');
+      assert.deepEqual(simulator.installationTokens.get(narrow.access_token).permissions, { contents: 'read' });
+      const wider = await journey.exchange(user, { ...of('octo-org'), scope: 'issues:write' });
+      assertRefused(wider, 400, 'invalid_scope');
+      assert.deepEqual(wider.body.connection_state, { state: 'missing_scopes', missing_scopes: ['issues:write'] });
+    } finally {
+      delete world.bindings.json.CLIENTS.backend.scope_policy;
+      await world.stopVault();
+      await world.startVault();
+    }
+  });
+
+  test('the list of connections names the kind', async () => {
+    const user = world.arrive('rosa');
+    const { body } = await world.api.call('GET', '/me/v1/connected-accounts/connections?take=20', { token: user.me_token });
+    assert.deepEqual(body.connections.find((one) => one.name === 'app').token_kinds, ['installation']);
+  });
+
+  test('every request went to a provider that was meant', () => assert.deepEqual(world.internet.strays, []));
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});
