@@ -19,7 +19,7 @@ use edge_token_vault::provider::authorize::{self, Ask};
 use edge_token_vault::provider::catalogue;
 use edge_token_vault::provider::dialect::{ClientAuthentication, Method, Minting, Rotation};
 use edge_token_vault::provider::endpoints::{Metadata, Provider};
-use edge_token_vault::provider::minting;
+use edge_token_vault::provider::minting::{Making, Wanted};
 use edge_token_vault::provider::request::{self, ProviderRequest};
 use edge_token_vault::provider::revocation::{self, TokenKind};
 use edge_token_vault::provider::scopes;
@@ -207,23 +207,25 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
 /// The requests that make a token of this kind, for the user's own account and for an organisation.
 fn minted(connection: &Connection, provider: &Provider, kind: &str, minting: &Minting) -> String {
     let mut told = String::new();
-    let token = Secret::new("the-access-token");
-    let signature = Secret::new("the-signature");
-    let answer =
-        |body: &str| Received::Answer { status: 200, retry_after: None, body: Secret::new(body) };
-    let own = r#"{"id": 7, "login": "octocat"}"#;
-    let membership = r#"{"state": "active", "role": "admin", "organization": {"id": 8}}"#;
-    for (name, proof) in [("", own), ("octo-org", membership)] {
-        let prove = minting::prove(connection, provider, minting, &token, name);
-        told.push_str(&show("prove", prove.unwrap()));
-        let owned = minting::proven(&answer(proof), connection, minting, Some("7"), name, 0);
-        let look_up = minting::look_up(connection, minting, &owned.unwrap(), &signature);
-        told.push_str(&show("look up", look_up.unwrap()));
-    }
     let narrow = ["contents:read".to_owned()];
-    for scopes in [None, Some(narrow.as_slice())] {
-        let mint = minting::mint(connection, minting, "42", scopes, &signature);
-        told.push_str(&show("make", mint.unwrap()));
+    for (name, scopes, proof) in [
+        ("", None, json!({"id": 7, "login": "octocat"})),
+        ("octo-org", Some(narrow.as_slice()), {
+            json!({"state": "active", "role": "admin", "organization": {"id": 7}})
+        }),
+    ] {
+        let user_token = Secret::new("the-access-token");
+        let wanted = Wanted { user_token: &user_token, user: Some("7"), name, scopes };
+        let signature = Secret::new("the-signature");
+        let mut making = Making::new(connection, provider, minting, wanted, signature);
+        let installation = json!({"id": 42, "account": {"id": 7}});
+        for (what, document) in [("prove", proof), ("look up", installation)] {
+            told.push_str(&show(what, making.request().unwrap()));
+            let body = Secret::new(document.to_string());
+            let answer = Received::Answer { status: 200, retry_after: None, body };
+            assert!(making.answered(&answer, 0).unwrap().is_none());
+        }
+        told.push_str(&show("make", making.request().unwrap()));
     }
     let minted = (&Secret::new("the-minted-token"), TokenKind::Access);
     let revoke = revocation::revoke(connection, provider, kind, minted, Some("7"));

@@ -368,10 +368,10 @@ fn keys_are_checked_and_no_error_shows_a_secret() {
         ("OBJECT_NAME_KEY", json!(format!("{good}=")), "without padding"),
         ("PROVIDER_SECRETS", json!(secret), "must be a table"),
         ("PROVIDER_SECRETS", json!([secret]), "must be a table"),
-        ("PROVIDER_SECRETS.code", json!([secret]), "must be text, the client secret, or a table"),
+        ("PROVIDER_SECRETS_2.chat", json!([secret]), "must be text, the client secret, or a table"),
         ("PROVIDER_SECRETS_2.chat", json!({ "secret": secret }), "or a table of client_secret"),
         ("PROVIDER_SECRETS_2.chat", json!({ secret: "x" }), "or a table of client_secret"),
-        ("PROVIDER_SECRETS.code", json!({ "client_secret": [secret] }), "both text"),
+        ("PROVIDER_SECRETS_2.chat", json!({ "client_secret": [secret] }), "both text"),
         ("JURISDICTION", json!("eu"), "is reserved; remove it"),
     ];
     for (place, value, _) in &rows {
@@ -379,9 +379,9 @@ fn keys_are_checked_and_no_error_shows_a_secret() {
         assert!(!shown.contains(secret), "{shown}");
     }
     refused_in_place(&rows);
-    let broken = load(&set("PROVIDER_SECRETS.code", &json!({ "private_key": secret })));
+    let broken = load(&set("PROVIDER_SECRETS_2.chat", &json!({ "private_key": secret })));
     let shown = broken.unwrap_err().to_string();
-    assert!(shown.contains("code.private_key: must be an RSA key"), "{shown}");
+    assert!(shown.contains("chat.private_key: must be an RSA key"), "{shown}");
     assert!(!shown.contains(secret), "{shown}");
     let shown = format!("{:?}", config());
     for hidden in ["calendar: secret+1%", "code-secret", &good] {

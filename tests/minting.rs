@@ -11,8 +11,9 @@ use edge_token_vault::config::Connection;
 use edge_token_vault::encoding;
 use edge_token_vault::provider::answer::Received;
 use edge_token_vault::provider::dialect::Minting;
+use edge_token_vault::provider::endpoints::Provider;
 use edge_token_vault::provider::errors::Failure;
-use edge_token_vault::provider::minting::{self, Minted, NoAccount, Owned, Unminted};
+use edge_token_vault::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::mint::{After, after};
 use edge_token_vault::vault::record::{AccessTokenRecord, AccountState, Grant, Reason, Selector};
@@ -38,130 +39,158 @@ fn answer(status: u16, body: &Value) -> Received {
     Received::Answer { status, retry_after: None, body: Secret::new(body.to_string()) }
 }
 
-/// What the provider's answer proves of the account of this name.
-fn proven(name: &str, status: u16, body: &Value) -> Result<Owned, Unminted> {
+/// Makes a token for the account of this name, at a provider that answers so, one after the other.
+/// `None`: it would ask on.
+fn made_by(
+    user: Option<&str>,
+    name: &str,
+    answers: &[Received],
+) -> Option<Result<Minted, Unminted>> {
     let connection = app();
-    let received = answer(status, body);
-    minting::proven(&received, &connection, rules(&connection), Some(ALICE), name, NOW)
+    let provider = Provider::new(&connection, None).unwrap();
+    let user_token = Secret::new("ghu_1");
+    let wanted = Wanted { user_token: &user_token, user, name, scopes: None };
+    let (minting, signature) = (rules(&connection), Secret::new("signature"));
+    let mut making = Making::new(&connection, &provider, minting, wanted, signature);
+    for answer in answers {
+        assert!(making.request().is_some());
+        match making.answered(answer, NOW) {
+            Ok(None) => {}
+            Ok(Some(minted)) => return Some(Ok(minted)),
+            Err(unminted) => return Some(Err(unminted)),
+        }
+    }
+    None
+}
+
+fn made(name: &str, answers: &[(u16, Value)]) -> Option<Result<Minted, Unminted>> {
+    let answers: Vec<_> = answers.iter().map(|(status, body)| answer(*status, body)).collect();
+    made_by(Some(ALICE), name, &answers)
+}
+
+/// Why there is no token.
+fn refused(name: &str, answers: &[(u16, Value)]) -> Unminted {
+    made(name, answers).unwrap().unwrap_err()
 }
 
 fn no(reason: NoAccount) -> Unminted {
     Unminted::NoAccount(reason)
 }
 
-/// Alice's own account, or an organisation of hers.
-fn owned(name: &str) -> Owned {
-    let (own, owner) = (json!({"id": 7, "login": "alice"}), membership("active", "admin"));
-    proven(name, 200, if name.is_empty() { &own } else { &owner }).unwrap()
+fn alice() -> (u16, Value) {
+    (200, json!({"id": 7, "login": "alice"}))
 }
 
-fn membership(state: &str, role: &str) -> Value {
-    json!({"state": state, "role": role, "organization": {"id": 8, "login": "octo-org"}})
+fn membership(state: &str, role: &str) -> (u16, Value) {
+    (200, json!({"state": state, "role": role, "organization": {"id": 8, "login": "octo-org"}}))
+}
+
+fn owner() -> (u16, Value) {
+    membership("active", "admin")
+}
+
+fn installed(account: i64) -> (u16, Value) {
+    (200, json!({"id": 42, "account": {"id": account}, "suspended_at": null}))
+}
+
+fn token_of(permissions: &Value) -> (u16, Value) {
+    (
+        201,
+        json!({"token": "ghs_1", "expires_at": "2026-11-24T05:00:00Z", "permissions": permissions}),
+    )
+}
+
+#[test]
+fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
+    let permissions = json!({"contents": "write", "metadata": "read"});
+    for (name, proof, account) in [("", alice(), 7), ("octo-org", owner(), 8)] {
+        let answers = [proof, installed(account), token_of(&permissions)];
+        let Minted { access_token, scopes, expires_at } = made(name, &answers).unwrap().unwrap();
+        assert_eq!(access_token.expose(), "ghs_1");
+        assert_eq!(scopes, ["contents:write", "metadata:read"]);
+        assert_eq!(expires_at, NOW + 3600);
+    }
+    // Without an end it would be served for ever.
+    for bad in [json!({"token": "ghs_1"}), json!({"token": "ghs_1", "expires_at": "soon"})] {
+        let refused = refused("", &[alice(), installed(7), (201, bad)]);
+        assert_eq!(refused, Unminted::Failure(Failure::Ambiguous));
+    }
 }
 
 #[test]
 fn only_an_owner_gets_a_token_that_can_do_all_that_an_installation_can() {
-    assert!(proven("octo-org", 200, &membership("active", "admin")).is_ok());
-    for (status, body) in [
-        (200, membership("active", "member")),
-        (200, membership("active", "billing_manager")),
+    let message = |text: &str| json!({ "message": text });
+    for proof in [
+        membership("active", "member"),
+        membership("active", "billing_manager"),
         // Invited, and not accepted yet.
-        (200, membership("pending", "admin")),
+        membership("pending", "admin"),
         (200, json!({"role": "admin", "organization": {"id": 8}})),
         (200, json!({"state": "active", "role": "admin"})),
         (200, json!([])),
         // No member, and a provider that does not tell.
-        (404, json!({"message": "Not Found"})),
-        (403, json!({"message": "You do not have access to this organization membership."})),
+        (404, message("Not Found")),
+        (403, message("You do not have access to this organization membership.")),
     ] {
-        let refused = proven("octo-org", status, &body).unwrap_err();
-        assert_eq!(refused, no(NoAccount::NotOwner), "{status} {body}");
+        let answers = [proof, installed(8)];
+        assert_eq!(refused("octo-org", &answers), no(NoAccount::NotOwner), "{answers:?}");
+        // Where the application is not installed, nobody is told who owns it.
+        let [proof, _] = answers;
+        let nowhere = [proof, (404, message("Not Found"))];
+        assert_eq!(refused("octo-org", &nowhere), no(NoAccount::NotInstalled), "{nowhere:?}");
     }
 }
 
 #[test]
 fn ones_own_account_is_that_of_the_user_whose_grant_it_is() {
-    assert!(proven("", 200, &json!({"id": 7, "login": "alice"})).is_ok());
     for body in [json!({"id": 9, "login": "mallory"}), json!({"login": "alice"}), json!({})] {
-        assert_eq!(proven("", 200, &body), Err(Unminted::Failure(Failure::OtherUser)), "{body}");
+        let other = refused("", &[(200, body)]);
+        assert_eq!(other, Unminted::Failure(Failure::OtherUser));
     }
     // Of an account whose user is not known nothing is anybody's.
-    let connection = app();
-    let received = answer(200, &json!({"login": "alice"}));
-    let unknown = minting::proven(&received, &connection, rules(&connection), None, "", NOW);
-    assert_eq!(unknown, Err(Unminted::Failure(Failure::OtherUser)));
+    let nobody = made_by(None, "", &[answer(200, &json!({"login": "alice"}))]).unwrap();
+    assert_eq!(nobody.unwrap_err(), Unminted::Failure(Failure::OtherUser));
+    assert_eq!(refused("", &[(404, json!({}))]), no(NoAccount::NotOwner));
 }
 
 #[test]
 fn what_is_found_by_name_must_belong_to_the_account_that_was_proved() {
-    let connection = app();
-    let found = |name: &str, status, body: &Value| {
-        minting::found(&answer(status, body), rules(&connection), &owned(name), NOW)
-    };
-    let of = |account: i64| json!({"id": 42, "account": {"id": account}, "suspended_at": null});
-    assert_eq!(found("", 200, &of(7)).unwrap(), "42");
-    assert_eq!(found("octo-org", 200, &of(8)).unwrap(), "42");
     // The name went to somebody else between the two requests.
-    assert_eq!(found("octo-org", 200, &of(9)), Err(no(NoAccount::NotInstalled)));
-    assert_eq!(found("", 200, &json!({"id": 42})), Err(no(NoAccount::NotInstalled)));
+    assert_eq!(refused("octo-org", &[owner(), installed(9)]), no(NoAccount::NotInstalled));
+    assert_eq!(refused("", &[alice(), installed(8)]), no(NoAccount::NotInstalled));
+    assert_eq!(refused("", &[alice(), (200, json!({"id": 42}))]), no(NoAccount::NotInstalled));
+    assert_eq!(refused("", &[alice(), (404, json!({}))]), no(NoAccount::NotInstalled));
     let suspended = json!({"id": 42, "account": {"id": 8}, "suspended_at": "2026-11-24T04:00:00Z"});
-    assert_eq!(found("octo-org", 200, &suspended), Err(no(NoAccount::Suspended)));
-    assert_eq!(found("octo-org", 404, &json!({})), Err(no(NoAccount::NotInstalled)));
-    let key = Failure::Misconfigured("signature_refused".into());
-    assert_eq!(found("", 401, &json!({})), Err(Unminted::Failure(key)));
+    assert_eq!(refused("octo-org", &[owner(), (200, suspended)]), no(NoAccount::Suspended));
 }
 
 #[test]
-fn an_organisation_without_the_application_is_told_from_one_of_others() {
-    assert_eq!(minting::why_not(&answer(404, &json!({}))), NoAccount::NotInstalled);
-    let found = json!({"id": 42, "account": {"id": 8}});
-    for other in [answer(200, &found), answer(401, &json!({})), Received::Lost] {
-        assert_eq!(minting::why_not(&other), NoAccount::NotOwner);
+fn what_the_provider_says_to_the_last_request_is_told_apart() {
+    let last = |status| refused("", &[alice(), installed(7), (status, json!({}))]);
+    assert_eq!(last(404), no(NoAccount::NotInstalled));
+    assert_eq!(last(403), no(NoAccount::Suspended));
+    assert_eq!(last(422), Unminted::Scopes);
+    let misconfigured = |word: &str| Unminted::Failure(Failure::Misconfigured(word.into()));
+    assert_eq!(last(400), misconfigured("http_400"));
+    // Our signature is not accepted: the operator's to mend, and the user's token is none the worse.
+    for answers in [&[alice(), (401, json!({}))][..], &[alice(), installed(7), (401, json!({}))]] {
+        assert_eq!(refused("", answers), misconfigured("signature_refused"));
     }
-}
-
-#[test]
-fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
-    let connection = app();
-    let made =
-        |status, body: &Value| minting::minted(&answer(status, body), rules(&connection), NOW);
-    let body = json!({
-        "token": "ghs_1",
-        "expires_at": "2026-11-24T05:00:00Z",
-        "permissions": {"contents": "write", "metadata": "read"},
-        "repository_selection": "all",
-    });
-    let Minted { access_token, scopes, expires_at } = made(201, &body).unwrap();
-    assert_eq!(access_token.expose(), "ghs_1");
-    assert_eq!(scopes, ["contents:write", "metadata:read"]);
-    assert_eq!(expires_at, NOW + 3600);
-    // Without an end it would be served for ever.
-    for bad in [json!({"token": "ghs_1"}), json!({"token": "ghs_1", "expires_at": "soon"})] {
-        assert_eq!(made(201, &bad).unwrap_err(), Unminted::Failure(Failure::Ambiguous), "{bad}");
-    }
-    assert_eq!(made(404, &json!({})).unwrap_err(), no(NoAccount::NotInstalled));
-    assert_eq!(made(403, &json!({})).unwrap_err(), no(NoAccount::Suspended));
-    assert_eq!(made(422, &json!({})).unwrap_err(), Unminted::Scopes);
+    assert_eq!(refused("", &[(401, json!({}))]), Unminted::UserToken);
+    assert_eq!(refused("octo-org", &[(401, json!({}))]), Unminted::UserToken);
 }
 
 #[test]
 fn a_provider_that_is_down_or_limits_rates_says_nothing_about_ownership() {
-    let connection = app();
+    let told = |received: Received| made_by(Some(ALICE), "octo-org", &[received]).unwrap();
     let unavailable = |retry_after| Unminted::Failure(Failure::Unavailable { retry_after });
-    let limited = |status| Received::Answer {
-        status,
-        retry_after: Some("60".into()),
-        body: Secret::new("{}"),
-    };
-    let prove = |received: &Received| {
-        minting::proven(received, &connection, rules(&connection), Some(ALICE), "octo-org", NOW)
-    };
-    assert_eq!(prove(&Received::Lost), Err(unavailable(None)));
-    assert_eq!(prove(&answer(502, &json!("<html>"))), Err(unavailable(None)));
+    assert_eq!(told(Received::Lost).unwrap_err(), unavailable(None));
+    assert_eq!(told(answer(502, &json!("<html>"))).unwrap_err(), unavailable(None));
     for status in [403, 429] {
-        assert_eq!(prove(&limited(status)), Err(unavailable(Some(60))));
+        let (retry_after, body) = (Some("60".into()), Secret::new("{}"));
+        let limited = Received::Answer { status, retry_after, body };
+        assert_eq!(told(limited).unwrap_err(), unavailable(Some(60)));
     }
-    assert_eq!(prove(&answer(401, &json!({}))), Err(Unminted::UserToken));
 }
 
 #[test]

@@ -121,24 +121,23 @@ const SCOPE_POLICIES: &[(&str, ScopePolicy)] =
 
 impl Raw {
     /// Reads all fields.
-    pub(super) fn read(mut fields: Fields) -> Result<Self, Fault> {
+    pub(super) fn read(fields: &mut Fields) -> Self {
         let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
-        let raw = Self {
-            authentication: fields
-                .choice("authentication", AUTHENTICATIONS)?
-                .ok_or_else(|| Fault::new("authentication", "is missing; set it"))?,
-            secret_sha256: fields.list("secret_sha256")?.unwrap_or_default(),
+        Self {
+            authentication: fields.choice("authentication", AUTHENTICATIONS).unwrap_or_else(|| {
+                fields.missing("authentication");
+                RawAuthentication::None
+            }),
+            secret_sha256: fields.list("secret_sha256"),
             jwks: fields.take("jwks"),
-            grants: fields.choices("grants", &grants)?.unwrap_or_default(),
-            audiences: fields.list("audiences")?,
-            accepts_from: fields.list("accepts_from")?,
-            connections: fields.list("connections")?.unwrap_or_default(),
-            redirect_uris: fields.list("redirect_uris")?.unwrap_or_default(),
-            origins: fields.list("origins")?.unwrap_or_default(),
-            scope_policy: fields.choice("scope_policy", SCOPE_POLICIES)?.unwrap_or_default(),
-        };
-        fields.end()?;
-        Ok(raw)
+            grants: fields.choices("grants", &grants).unwrap_or_default(),
+            audiences: fields.some_list("audiences"),
+            accepts_from: fields.some_list("accepts_from"),
+            connections: fields.list("connections"),
+            redirect_uris: fields.list("redirect_uris"),
+            origins: fields.list("origins"),
+            scope_policy: fields.choice("scope_policy", SCOPE_POLICIES).unwrap_or_default(),
+        }
     }
 
     pub(super) fn check(

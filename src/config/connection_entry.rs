@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::dialect;
-use super::fields::Fields;
+use super::fields::{self, Fields};
 use super::issuer::issuer_identifier;
 use super::provider_secret::ProviderSecret;
 use super::{Connection, Endpoints, Fault, Protocol, PublicUrl, endpoint};
@@ -48,121 +50,125 @@ const LONGEST: i64 = 315_360_000;
 /// Reads an entry that [`super::merge`] completed.
 pub(super) fn read(
     name: &str,
-    mut fields: Fields,
+    entry: Value,
     secret: ProviderSecret,
     vault: &PublicUrl,
 ) -> Result<Connection, Fault> {
     check_name(name)?;
-    let kind =
-        fields.choice("kind", KINDS)?.ok_or_else(|| Fault::new("kind", "is missing; set it"))?;
-    let protocol = protocol(&mut fields, kind)?;
-    let provider = fields.text("provider")?;
-    let mut required_scopes = fields.list("required_scopes")?.unwrap_or_default();
+    let connection = fields::read(entry, |fields| connection(fields, secret))?;
+    check(&connection, vault)?;
+    Ok(connection)
+}
+
+fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
+    let kind = fields.choice("kind", KINDS).unwrap_or_else(|| {
+        fields.missing("kind");
+        Protocols::OAuth2
+    });
+    let has_key = secret.private_key.is_some();
+    let protocol = protocol(fields, kind);
+    let provider = fields.text("provider");
+    let mut required_scopes = fields.list("required_scopes");
     if kind == Protocols::Oidc {
         required_scopes.insert(0, "openid".to_owned());
     }
-    let scope_separator = fields.text_or("scope_separator", " ")?;
-    let mut kinds = BTreeMap::new();
-    for (name, kind) in fields.tables("kinds")? {
-        kinds.insert(name, dialect::kind(kind)?);
-    }
-    let connection = Connection {
+    let scope_separator = fields.text_or("scope_separator", " ");
+    Connection {
         strategy: provider.unwrap_or_else(|| match kind {
             Protocols::OAuth2 => "oauth2".to_owned(),
             Protocols::Oidc => "oidc".to_owned(),
         }),
         protocol,
         endpoints: Endpoints {
-            authorization_endpoint: fields.text("authorization_endpoint")?,
-            token_endpoint: fields.text("token_endpoint")?,
-            refresh_endpoint: fields.text("refresh_endpoint")?,
-            userinfo_endpoint: fields.text("userinfo_endpoint")?,
-            revocation_endpoint: fields.text("revocation_endpoint")?,
-            authorization_response_iss: fields.text("authorization_response_iss")?,
+            authorization_endpoint: fields.text("authorization_endpoint"),
+            token_endpoint: fields.text("token_endpoint"),
+            refresh_endpoint: fields.text("refresh_endpoint"),
+            userinfo_endpoint: fields.text("userinfo_endpoint"),
+            revocation_endpoint: fields.text("revocation_endpoint"),
+            authorization_response_iss: fields.text("authorization_response_iss"),
         },
-        client_id: fields.required("client_id")?,
+        client_id: fields.required("client_id"),
         client_secret: secret.client_secret,
-        private_key: secret.private_key,
         client_authentication: fields
-            .choice("client_authentication", ClientAuthentication::NAMES)?
+            .choice("client_authentication", ClientAuthentication::NAMES)
             .unwrap_or_default(),
-        scopes: text::unique(fields.list("scopes")?.unwrap_or_default()),
+        scopes: text::unique(fields.list("scopes")),
         required_scopes: text::unique(required_scopes),
-        scope_parameter: fields.text_or("scope_parameter", "scope")?,
-        scope_aliases: fields.texts("scope_aliases")?,
-        default_resource: fields.text("default_resource")?,
-        incremental_consent: fields.flag("incremental_consent")?.unwrap_or_default(),
-        authorization_params: given(fields.texts("authorization_params")?),
-        token_params: given(fields.texts("token_params")?),
-        code_params: given(fields.texts("code_params")?),
-        refresh_params: given(fields.texts("refresh_params")?),
-        omit_params: fields.list("omit_params")?.unwrap_or_default(),
-        body_format: fields.choice("body_format", BodyFormat::NAMES)?.unwrap_or_default(),
-        headers: given(fields.texts("headers")?),
-        pkce: fields.choice("pkce", Pkce::NAMES)?.unwrap_or_default(),
-        answer: answer(&mut fields, &scope_separator)?,
+        scope_parameter: fields.text_or("scope_parameter", "scope"),
+        scope_aliases: fields.texts("scope_aliases"),
+        default_resource: fields.text("default_resource"),
+        incremental_consent: fields.flag("incremental_consent"),
+        authorization_params: given(fields.texts("authorization_params")),
+        token_params: given(fields.texts("token_params")),
+        code_params: given(fields.texts("code_params")),
+        refresh_params: given(fields.texts("refresh_params")),
+        omit_params: fields.list("omit_params"),
+        body_format: fields.choice("body_format", BodyFormat::NAMES).unwrap_or_default(),
+        headers: given(fields.texts("headers")),
+        pkce: fields.choice("pkce", Pkce::NAMES).unwrap_or_default(),
+        answer: answer(fields, &scope_separator),
         scope_separator,
-        errors: dialect::errors(fields.table("errors")?)?,
-        rotation: fields.choice("rotation", Rotation::NAMES)?.unwrap_or_default(),
-        reuse_grace: fields.number("reuse_grace")?,
-        refresh_ends_access_token: fields.flag("refresh_ends_access_token")?.unwrap_or_default(),
-        down_scoping: fields.flag("down_scoping")?.unwrap_or_default(),
-        revocation: dialect::revocation(fields.table("revocation")?)?,
-        identity: dialect::identity(fields.table("identity")?)?,
-        required_claims: given(fields.texts("required_claims")?),
-        callback_extra: fields.list("callback_extra")?.unwrap_or_default(),
-        kinds,
-    };
-    fields.end()?;
-    check(connection, vault)
-}
-
-fn protocol(fields: &mut Fields, kind: Protocols) -> Result<Protocol, Fault> {
-    let (issuer, pattern) = (fields.text("issuer")?, fields.text("issuer_pattern")?);
-    match (kind, issuer) {
-        (Protocols::Oidc, Some(issuer)) => Ok(Protocol::OpenId { issuer, pattern }),
-        (Protocols::Oidc, None) => {
-            Err(Fault::new("issuer", "is missing; kind `oidc` needs it for discovery"))
-        }
-        (Protocols::OAuth2, Some(_)) => {
-            Err(Fault::new("issuer", "is for kind `oidc`; remove it, or say that kind"))
-        }
-        (Protocols::OAuth2, None) => Ok(Protocol::OAuth2),
+        errors: fields.table("errors", dialect::errors),
+        rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or_default(),
+        reuse_grace: fields.number("reuse_grace"),
+        refresh_ends_access_token: fields.flag("refresh_ends_access_token"),
+        down_scoping: fields.flag("down_scoping"),
+        revocation: fields.table("revocation", dialect::revocation),
+        identity: fields.table("identity", dialect::identity),
+        required_claims: given(fields.texts("required_claims")),
+        callback_extra: fields.list("callback_extra"),
+        kinds: fields.tables("kinds", |fields| dialect::kind(fields, has_key)),
+        private_key: secret.private_key,
     }
 }
 
-fn answer(fields: &mut Fields, separator: &str) -> Result<AnswerShape, Fault> {
-    let path = fields.text_or("answer_path", "")?;
-    Ok(AnswerShape {
-        refresh_path: fields.text_or("refresh_answer_path", &path)?,
+fn protocol(fields: &mut Fields, kind: Protocols) -> Protocol {
+    let (issuer, pattern) = (fields.text("issuer"), fields.text("issuer_pattern"));
+    match (kind, issuer) {
+        (Protocols::Oidc, Some(issuer)) => return Protocol::OpenId { issuer, pattern },
+        (Protocols::Oidc, None) => {
+            fields.fault("issuer", "is missing; kind `oidc` needs it for discovery");
+        }
+        (Protocols::OAuth2, Some(_)) => {
+            fields.fault("issuer", "is for kind `oidc`; remove it, or say that kind");
+        }
+        (Protocols::OAuth2, None) => {}
+    }
+    Protocol::OAuth2
+}
+
+fn answer(fields: &mut Fields, separator: &str) -> AnswerShape {
+    let path = fields.text_or("answer_path", "");
+    AnswerShape {
+        refresh_path: fields.text_or("refresh_answer_path", &path),
         path,
-        token_types: fields.list("answer_token_types")?.unwrap_or_default(),
-        scope_member: fields.text_or("answer_scope_member", "scope")?,
-        scope_separator: fields.text_or("answer_scope_separator", separator)?,
-        expires_in_member: fields.text_or("expires_in_member", "expires_in")?,
-        expires_in_unit: fields.choice("expires_in_unit", Unit::NAMES)?.unwrap_or_default(),
-        zero_expires_in: fields.choice("zero_expires_in", Zero::NAMES)?.unwrap_or_default(),
-        default_expires_in: fields.number("default_expires_in")?,
+        token_types: fields.list("answer_token_types"),
+        scope_member: fields.text_or("answer_scope_member", "scope"),
+        scope_separator: fields.text_or("answer_scope_separator", separator),
+        expires_in_member: fields.text_or("expires_in_member", "expires_in"),
+        expires_in_unit: fields.choice("expires_in_unit", Unit::NAMES).unwrap_or_default(),
+        zero_expires_in: fields.choice("zero_expires_in", Zero::NAMES).unwrap_or_default(),
+        default_expires_in: fields.number("default_expires_in"),
         refresh_token_expires_in_member: fields
-            .text_or("refresh_token_expires_in_member", "refresh_token_expires_in")?,
-        refresh_token_lifetime: fields.number("refresh_token_lifetime")?,
-        extra: fields.list("extra")?.unwrap_or_default(),
-    })
+            .text_or("refresh_token_expires_in_member", "refresh_token_expires_in"),
+        refresh_token_lifetime: fields.number("refresh_token_lifetime"),
+        extra: fields.list("extra"),
+    }
 }
 
 /// Checks that all fits together.
-fn check(mut connection: Connection, vault: &PublicUrl) -> Result<Connection, Fault> {
+fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
     if let Protocol::OpenId { issuer, .. } = &connection.protocol {
         issuer_identifier(issuer, vault)?;
     }
-    check_endpoints(&connection, vault)?;
-    check_secret(&connection)?;
+    check_endpoints(connection, vault)?;
+    check_secret(connection)?;
     if connection.scope_separator != " " && connection.scope_separator != "," {
         return Err(Fault::new("scope_separator", "must be a space or a comma"));
     }
-    check_scopes(&connection)?;
-    check_params(&connection)?;
-    check_identity(&connection)?;
+    check_scopes(connection)?;
+    check_params(connection)?;
+    check_identity(connection)?;
     let seconds = [
         ("default_expires_in", connection.answer.default_expires_in),
         ("refresh_token_lifetime", connection.answer.refresh_token_lifetime),
@@ -172,8 +178,7 @@ fn check(mut connection: Connection, vault: &PublicUrl) -> Result<Connection, Fa
             return Err(Fault::new(field, format!("must be 1 to {LONGEST} seconds")));
         }
     }
-    check_kinds(&mut connection, vault)?;
-    Ok(connection)
+    check_kinds(connection, vault)
 }
 
 fn check_endpoints(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
@@ -283,8 +288,8 @@ fn check_identity(connection: &Connection) -> Result<(), Fault> {
     }
 }
 
-/// Checks the kinds of token. Those that we sign for are there if the key is.
-fn check_kinds(connection: &mut Connection, vault: &PublicUrl) -> Result<(), Fault> {
+/// Checks the kinds of token that are signed for.
+fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
     let mut signs = false;
     for (name, kind) in &connection.kinds {
         let Some(minting) = &kind.minting else {
@@ -293,15 +298,13 @@ fn check_kinds(connection: &mut Connection, vault: &PublicUrl) -> Result<(), Fau
         signs = true;
         check_minting(minting, vault)
             .map_err(|fault| fault.within(&format!("kinds.{name}.minting.")))?;
-        let nowhere = connection.endpoints.userinfo_endpoint.is_none();
-        if nowhere && connection.protocol == Protocol::OAuth2 {
-            let mend = "is missing; a token is signed for only after the provider told whose it is";
-            return Err(Fault::new("userinfo_endpoint", mend));
-        }
     }
-    if connection.private_key.is_none() {
-        connection.kinds.retain(|_, kind| kind.minting.is_none());
-    } else if !signs {
+    let nowhere = connection.endpoints.userinfo_endpoint.is_none();
+    if signs && nowhere && connection.protocol == Protocol::OAuth2 {
+        let mend = "is missing; a token is signed for only after the provider told whose it is";
+        return Err(Fault::new("userinfo_endpoint", mend));
+    }
+    if connection.private_key.is_some() && !signs {
         let mend = "PROVIDER_SECRETS has a private key, and nothing here is signed with it";
         return Err(Fault::new("kinds", mend));
     }

@@ -1,95 +1,86 @@
 //! Reads what a connection says of how its provider speaks.
 
-use super::Fault;
 use super::fields::Fields;
 use crate::provider::dialect::{
     Blast, BodyFormat, ErrorRules, IdentityRules, IdentitySource, Kind, Method, Minting,
     RevocationAuthentication, RevocationRules, RevokedToken,
 };
 
-pub(super) fn errors(mut fields: Fields) -> Result<ErrorRules, Fault> {
-    let rules = ErrorRules {
-        members: fields.list("members")?.unwrap_or_else(|| ErrorRules::default().members),
-        permanent: fields.list("permanent")?.unwrap_or_default(),
-        transient: fields.list("transient")?.unwrap_or_default(),
-        misconfigured: fields.list("misconfigured")?.unwrap_or_default(),
-        consent: fields.list("consent")?.unwrap_or_default(),
-    };
-    fields.end()?;
-    Ok(rules)
+pub(super) fn errors(fields: &mut Fields) -> ErrorRules {
+    ErrorRules {
+        members: fields.some_list("members").unwrap_or_else(|| vec!["error".to_owned()]),
+        permanent: fields.list("permanent"),
+        transient: fields.list("transient"),
+        misconfigured: fields.list("misconfigured"),
+        consent: fields.list("consent"),
+    }
 }
 
-pub(super) fn revocation(mut fields: Fields) -> Result<RevocationRules, Fault> {
-    let standard = RevocationRules::default();
-    let rules = RevocationRules {
-        method: fields.choice("method", Method::NAMES)?.unwrap_or(standard.method),
+pub(super) fn revocation(fields: &mut Fields) -> RevocationRules {
+    RevocationRules {
+        method: fields.choice("method", Method::NAMES).unwrap_or_default(),
         authentication: fields
-            .choice("authentication", RevocationAuthentication::NAMES)?
-            .unwrap_or(standard.authentication),
-        body: fields.choice("body", BodyFormat::NAMES)?.unwrap_or(standard.body),
-        token_parameter: fields.text("token_parameter")?.unwrap_or(standard.token_parameter),
-        hint: fields.flag("hint")?.unwrap_or(standard.hint),
-        params: fields.texts("params")?,
-        headers: fields.texts("headers")?,
-        token: fields.choice("token", RevokedToken::NAMES)?.unwrap_or(standard.token),
-        blast: fields.choice("blast", Blast::NAMES)?.unwrap_or(standard.blast),
-        gone: fields.list("gone")?.unwrap_or_default(),
-    };
-    fields.end()?;
-    Ok(rules)
+            .choice("authentication", RevocationAuthentication::NAMES)
+            .unwrap_or_default(),
+        body: fields.choice("body", BodyFormat::NAMES).unwrap_or_default(),
+        token_parameter: fields.text_or("token_parameter", "token"),
+        hint: fields.flag_or("hint", true),
+        params: fields.texts("params"),
+        headers: fields.texts("headers"),
+        token: fields.choice("token", RevokedToken::NAMES).unwrap_or_default(),
+        blast: fields.choice("blast", Blast::NAMES).unwrap_or_default(),
+        gone: fields.list("gone"),
+    }
 }
 
-pub(super) fn identity(mut fields: Fields) -> Result<IdentityRules, Fault> {
-    let standard = IdentityRules::default();
-    let rules = IdentityRules {
-        from: fields.choice("from", IdentitySource::NAMES)?,
-        method: fields.choice("method", Method::NAMES)?.unwrap_or(standard.method),
-        body: fields.text("body")?,
-        scheme: fields.text("scheme")?.unwrap_or(standard.scheme),
-        headers: fields.texts("headers")?,
-        id: fields.text("id")?.unwrap_or(standard.id),
-        email: fields.text("email")?.unwrap_or(standard.email),
-        name: fields.text("name")?.unwrap_or(standard.name),
-    };
-    fields.end()?;
-    Ok(rules)
+pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
+    IdentityRules {
+        from: fields.choice("from", IdentitySource::NAMES),
+        // Other than with revocations, this is a question.
+        method: fields.choice("method", Method::NAMES).unwrap_or(Method::Get),
+        body: fields.text("body"),
+        scheme: fields.text_or("scheme", "Bearer"),
+        headers: fields.texts("headers"),
+        id: fields.text_or("id", "sub"),
+        email: fields.text_or("email", "email"),
+        name: fields.text_or("name", "name"),
+    }
 }
 
-pub(super) fn kind(mut fields: Fields) -> Result<Kind, Fault> {
+/// Reads a kind of token. One that we sign for is there if we have the key.
+pub(super) fn kind(fields: &mut Fields, has_key: bool) -> Option<Kind> {
     let kind = Kind {
-        scopes: fields.list("scopes")?.unwrap_or_default(),
-        scope_parameter: fields.text("scope_parameter")?.unwrap_or_default(),
-        answer_path: fields.text("answer_path")?.unwrap_or_default(),
-        revocable: fields.flag("revocable")?.unwrap_or_default(),
-        minting: fields.some_table("minting")?.map(minting).transpose()?,
+        scopes: fields.list("scopes"),
+        scope_parameter: fields.text_or("scope_parameter", ""),
+        answer_path: fields.text_or("answer_path", ""),
+        revocable: fields.flag("revocable"),
+        minting: fields.some_table("minting", minting),
     };
-    fields.end()?;
-    Ok(kind)
+    (kind.minting.is_none() || has_key).then_some(kind)
 }
 
-fn minting(mut fields: Fields) -> Result<Minting, Fault> {
+fn minting(fields: &mut Fields) -> Minting {
     let rules = Minting {
-        resource: fields.required("resource")?,
-        own_lookup: fields.required("own_lookup")?,
-        organization_lookup: fields.required("organization_lookup")?,
-        membership_endpoint: fields.required("membership_endpoint")?,
-        membership_required: fields.texts("membership_required")?,
-        membership_account: fields.required("membership_account")?,
-        id: fields.required("id")?,
-        account: fields.required("account")?,
-        suspended: fields.required("suspended")?,
-        token_endpoint: fields.required("token_endpoint")?,
-        token_member: fields.required("token_member")?,
-        expires_at_member: fields.required("expires_at_member")?,
-        scope_member: fields.required("scope_member")?,
-        headers: fields.texts("headers")?,
-        revocation_endpoint: fields.text("revocation_endpoint")?,
-        revocation: revocation(fields.table("revocation")?)?,
+        resource: fields.required("resource"),
+        own_lookup: fields.required("own_lookup"),
+        organization_lookup: fields.required("organization_lookup"),
+        membership_endpoint: fields.required("membership_endpoint"),
+        membership_required: fields.texts("membership_required"),
+        membership_account: fields.required("membership_account"),
+        id: fields.required("id"),
+        account: fields.required("account"),
+        suspended: fields.required("suspended"),
+        token_endpoint: fields.required("token_endpoint"),
+        token_member: fields.required("token_member"),
+        expires_at_member: fields.required("expires_at_member"),
+        scope_member: fields.required("scope_member"),
+        headers: fields.texts("headers"),
+        revocation_endpoint: fields.text("revocation_endpoint"),
+        revocation: fields.table("revocation", revocation),
     };
     if rules.membership_required.is_empty() {
         let mend = "is missing: it says what an owner is, and without it anybody would be one";
-        return Err(fields.fault("membership_required", mend));
+        fields.fault("membership_required", mend);
     }
-    fields.end()?;
-    Ok(rules)
+    rules
 }

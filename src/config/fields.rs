@@ -8,25 +8,41 @@ use serde_json::{Map, Value};
 use super::Fault;
 
 /// What is left of a table.
+///
+/// What cannot be read reads as if it were not there, and the first such fault comes out at the end:
+/// so fields are read in a row, with no way out after each.
 #[derive(Debug)]
 pub(super) struct Fields {
     /// Where the table stands, with a dot at the end; empty for an entry itself.
     path: String,
     members: Map<String, Value>,
     asked: Vec<&'static str>,
+    fault: Option<Fault>,
+}
+
+/// Reads the fields of an entry.
+///
+/// # Errors
+/// The first [`Fault`]; also a field that nobody asked for.
+pub(super) fn read<T>(entry: Value, read: impl FnOnce(&mut Fields) -> T) -> Result<T, Fault> {
+    let mut fields = Fields::at(String::new(), entry);
+    let found = read(&mut fields);
+    match fields.end() {
+        None => Ok(found),
+        Some(fault) => Err(fault),
+    }
 }
 
 impl Fields {
-    /// The fields of an entry.
-    pub(super) fn new(entry: Value) -> Result<Self, Fault> {
-        Self::at(String::new(), entry)
-    }
-
-    fn at(path: String, value: Value) -> Result<Self, Fault> {
-        match value {
-            Value::Object(members) => Ok(Self { path, members, asked: Vec::new() }),
-            _ => Err(Fault::new(path.trim_end_matches('.'), "must be a table")),
-        }
+    fn at(path: String, value: Value) -> Self {
+        let (members, fault) = match value {
+            Value::Object(members) => (members, None),
+            _ => {
+                let fault = Fault::new(path.trim_end_matches('.'), "must be a table");
+                (Map::new(), Some(fault))
+            }
+        };
+        Self { path, members, asked: Vec::new(), fault }
     }
 
     /// Any value.
@@ -35,86 +51,100 @@ impl Fields {
         self.members.remove(name)
     }
 
-    /// What is wrong with a field.
-    pub(super) fn fault(&self, name: &str, mend: impl Into<String>) -> Fault {
-        Fault::new(format!("{}{name}", self.path), mend)
+    /// Notes what is wrong with a field.
+    pub(super) fn fault(&mut self, name: &str, mend: &str) {
+        if self.fault.is_none() {
+            self.fault = Some(Fault::new(format!("{}{name}", self.path), mend));
+        }
     }
 
     /// Text.
-    pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Fault> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(self.fault(name, "must be text")),
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            _ => {
+                self.fault(name, "must be text");
+                None
+            }
         }
     }
 
     /// Text; without, this.
-    pub(super) fn text_or(&mut self, name: &'static str, else_: &str) -> Result<String, Fault> {
-        Ok(self.text(name)?.unwrap_or_else(|| else_.to_owned()))
+    pub(super) fn text_or(&mut self, name: &'static str, standard: &str) -> String {
+        self.text(name).unwrap_or_else(|| standard.to_owned())
     }
 
     /// Text that must be there.
-    pub(super) fn required(&mut self, name: &'static str) -> Result<String, Fault> {
-        self.text(name)?.ok_or_else(|| self.fault(name, "is missing; set it"))
+    pub(super) fn required(&mut self, name: &'static str) -> String {
+        self.text(name).unwrap_or_else(|| {
+            self.missing(name);
+            String::new()
+        })
     }
 
-    /// A truth value.
-    pub(super) fn flag(&mut self, name: &'static str) -> Result<Option<bool>, Fault> {
+    /// Notes that a field must be there.
+    pub(super) fn missing(&mut self, name: &str) {
+        self.fault(name, "is missing; set it");
+    }
+
+    /// A truth value; without, `false`.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        self.flag_or(name, false)
+    }
+
+    /// A truth value; without, this.
+    pub(super) fn flag_or(&mut self, name: &'static str, standard: bool) -> bool {
         match self.take(name) {
-            None => Ok(None),
-            Some(Value::Bool(flag)) => Ok(Some(flag)),
-            Some(_) => Err(self.fault(name, "must be true or false")),
+            None => standard,
+            Some(Value::Bool(flag)) => flag,
+            Some(_) => {
+                self.fault(name, "must be true or false");
+                standard
+            }
         }
     }
 
     /// A whole number.
-    pub(super) fn number(&mut self, name: &'static str) -> Result<Option<i64>, Fault> {
-        match self.take(name) {
-            None => Ok(None),
-            Some(value) => match value.as_i64() {
-                Some(number) => Ok(Some(number)),
-                None => Err(self.fault(name, "must be a whole number")),
-            },
+    pub(super) fn number(&mut self, name: &'static str) -> Option<i64> {
+        let number = self.take(name)?.as_i64();
+        if number.is_none() {
+            self.fault(name, "must be a whole number");
         }
+        number
     }
 
-    /// A list of texts.
-    pub(super) fn list(&mut self, name: &'static str) -> Result<Option<Vec<String>>, Fault> {
-        let Some(value) = self.take(name) else {
-            return Ok(None);
-        };
-        match texts(value) {
-            Some(texts) => Ok(Some(texts)),
-            None => Err(self.fault(name, "must be a list of texts, such as [\"a\", \"b\"]")),
+    /// A list of texts; without, an empty one.
+    pub(super) fn list(&mut self, name: &'static str) -> Vec<String> {
+        self.some_list(name).unwrap_or_default()
+    }
+
+    /// A list of texts, if there is one.
+    pub(super) fn some_list(&mut self, name: &'static str) -> Option<Vec<String>> {
+        let texts = texts(self.take(name)?);
+        if texts.is_none() {
+            self.fault(name, "must be a list of texts, such as [\"a\", \"b\"]");
         }
+        texts
     }
 
     /// Texts by name; without, none.
-    pub(super) fn texts(&mut self, name: &'static str) -> Result<BTreeMap<String, String>, Fault> {
+    pub(super) fn texts(&mut self, name: &'static str) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();
-        for (key, value) in self.members_of(name)? {
-            let Value::String(text) = value else {
-                return Err(self.fault(&format!("{name}.{key}"), "must be text"));
-            };
-            texts.insert(key, text);
+        for (key, value) in self.members_of(name) {
+            match value {
+                Value::String(text) => {
+                    texts.insert(key, text);
+                }
+                _ => self.fault(&format!("{name}.{key}"), "must be text"),
+            }
         }
-        Ok(texts)
+        texts
     }
 
     /// One of these.
-    pub(super) fn choice<T: Copy>(
-        &mut self,
-        name: &'static str,
-        all: &[(&str, T)],
-    ) -> Result<Option<T>, Fault> {
-        let Some(value) = self.take(name) else {
-            return Ok(None);
-        };
-        match one_of(&value, all) {
-            Some(found) => Ok(Some(found)),
-            None => Err(self.fault(name, must_be_one_of(all))),
-        }
+    pub(super) fn choice<T: Copy>(&mut self, name: &'static str, all: &[(&str, T)]) -> Option<T> {
+        let value = self.take(name)?;
+        self.one_of(name, &value, all)
     }
 
     /// Some of these.
@@ -122,62 +152,93 @@ impl Fields {
         &mut self,
         name: &'static str,
         all: &[(&str, T)],
-    ) -> Result<Option<Vec<T>>, Fault> {
-        let Some(value) = self.take(name) else {
-            return Ok(None);
-        };
-        let Value::Array(items) = value else {
-            return Err(
-                self.fault(name, format!("must be a list; each item {}", must_be_one_of(all)))
-            );
+    ) -> Option<Vec<T>> {
+        let Value::Array(items) = self.take(name)? else {
+            self.fault(name, "must be a list of texts, such as [\"a\", \"b\"]");
+            return None;
         };
         let mut found = Vec::new();
         for (index, item) in items.iter().enumerate() {
-            let fault = || self.fault(&format!("{name}[{index}]"), must_be_one_of(all));
-            found.push(one_of(item, all).ok_or_else(fault)?);
+            found.extend(self.one_of(&format!("{name}[{index}]"), item, all));
         }
-        Ok(Some(found))
+        Some(found)
     }
 
-    /// A table within; without, an empty one.
-    pub(super) fn table(&mut self, name: &'static str) -> Result<Self, Fault> {
+    fn one_of<T: Copy>(&mut self, name: &str, value: &Value, all: &[(&str, T)]) -> Option<T> {
+        let mut names = Vec::new();
+        for (name, _) in all {
+            names.push(*name);
+        }
+        let index = self.index_of(name, value, &names)?;
+        all.get(index).map(|(_, found)| *found)
+    }
+
+    /// Apart from what it is an index into, so that there is one of it for all.
+    fn index_of(&mut self, name: &str, value: &Value, names: &[&str]) -> Option<usize> {
+        let found = value.as_str().and_then(|text| names.iter().position(|name| *name == text));
+        if found.is_none() {
+            self.fault(name, &format!("must be one of \"{}\"", names.join("\", \"")));
+        }
+        found
+    }
+
+    /// Reads a table within; without, an empty one.
+    pub(super) fn table<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
         let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
-        Self::at(format!("{}{name}.", self.path), value)
+        self.within(name, value, read)
     }
 
-    /// A table within, if there is one.
-    pub(super) fn some_table(&mut self, name: &'static str) -> Result<Option<Self>, Fault> {
-        if self.members.contains_key(name) {
-            return self.table(name).map(Some);
+    /// Reads a table within, if there is one.
+    pub(super) fn some_table<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        let value = self.take(name)?;
+        Some(self.within(name, value, read))
+    }
+
+    /// Reads tables by name, and keeps what is something.
+    pub(super) fn tables<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&mut Self) -> Option<T>,
+    ) -> BTreeMap<String, T> {
+        let mut tables = BTreeMap::new();
+        for (key, value) in self.members_of(name) {
+            if let Some(found) = self.within(&format!("{name}.{key}"), value, &read) {
+                tables.insert(key, found);
+            }
         }
-        self.asked.push(name);
-        Ok(None)
+        tables
     }
 
-    /// Tables by name.
-    pub(super) fn tables(&mut self, name: &'static str) -> Result<Vec<(String, Self)>, Fault> {
-        let mut tables = Vec::new();
-        for (key, value) in self.members_of(name)? {
-            let path = format!("{}{name}.{key}.", self.path);
-            tables.push((key, Self::at(path, value)?));
+    fn within<T>(&mut self, name: &str, value: Value, read: impl FnOnce(&mut Self) -> T) -> T {
+        let mut inner = Self::at(format!("{}{name}.", self.path), value);
+        let found = read(&mut inner);
+        if let (None, Some(fault)) = (&self.fault, inner.end()) {
+            self.fault = Some(fault);
         }
-        Ok(tables)
+        found
     }
 
-    fn members_of(&mut self, name: &'static str) -> Result<Map<String, Value>, Fault> {
+    fn members_of(&mut self, name: &'static str) -> Map<String, Value> {
         match self.take(name) {
-            None => Ok(Map::new()),
-            Some(Value::Object(members)) => Ok(members),
-            Some(_) => Err(self.fault(name, "must be a table")),
+            None => Map::new(),
+            Some(Value::Object(members)) => members,
+            Some(_) => {
+                self.fault(name, "must be a table");
+                Map::new()
+            }
         }
     }
 
-    /// Nothing else may be there.
-    pub(super) fn end(self) -> Result<(), Fault> {
-        match self.members.keys().next() {
-            None => Ok(()),
-            Some(name) => Err(self.fault(name, self.unknown(name))),
+    /// The first fault, if there was one. What nobody asked for is one.
+    fn end(mut self) -> Option<Fault> {
+        if let (None, Some(name)) = (&self.fault, self.members.keys().next().cloned()) {
+            self.fault(&name, &self.unknown(&name));
         }
+        self.fault
     }
 
     fn unknown(&self, name: &str) -> String {
@@ -208,14 +269,4 @@ pub(super) fn texts(value: Value) -> Option<Vec<String>> {
         texts.push(text);
     }
     Some(texts)
-}
-
-fn one_of<T: Copy>(value: &Value, all: &[(&str, T)]) -> Option<T> {
-    let text = value.as_str()?;
-    all.iter().find(|(name, _)| *name == text).map(|(_, found)| *found)
-}
-
-fn must_be_one_of<T>(all: &[(&str, T)]) -> String {
-    let names: Vec<String> = all.iter().map(|(name, _)| format!("\"{name}\"")).collect();
-    format!("must be one of {}", names.join(", "))
 }

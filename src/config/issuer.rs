@@ -39,23 +39,23 @@ pub(super) struct Raw {
 
 impl Raw {
     /// Reads all fields.
-    pub(super) fn read(mut fields: Fields) -> Result<Self, Fault> {
+    pub(super) fn read(fields: &mut Fields) -> Self {
         let algorithms: Vec<(&str, Algorithm)> =
             Algorithm::ALL.iter().map(|one| (one.name(), *one)).collect();
-        let raw = Self {
-            issuer: fields.required("issuer")?,
-            audiences: fields.list("audiences")?,
-            algorithms: fields.choices("algorithms", &algorithms)?,
+        Self {
+            issuer: fields.required("issuer"),
+            audiences: fields.some_list("audiences"),
+            algorithms: fields.choices("algorithms", &algorithms),
             types: match fields.take("typ") {
                 None => vec!["at+jwt".to_owned()],
                 Some(Value::String(one)) => vec![one],
-                Some(many) => fields::texts(many)
-                    .ok_or_else(|| Fault::new("typ", "must be text or a list of texts"))?,
+                Some(many) => fields::texts(many).unwrap_or_else(|| {
+                    fields.fault("typ", "must be text or a list of texts");
+                    Vec::new()
+                }),
             },
-            jwks_uri: fields.text("jwks_uri")?,
-        };
-        fields.end()?;
-        Ok(raw)
+            jwks_uri: fields.text("jwks_uri"),
+        }
     }
 
     pub(super) fn check(self, vault: &PublicUrl) -> Result<Issuer, Fault> {

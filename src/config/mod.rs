@@ -24,7 +24,7 @@ pub use issuer::Issuer;
 pub use public_url::PublicUrl;
 pub use variables::Variables;
 
-use self::fields::Fields;
+use self::provider_secret::ProviderSecrets;
 use crate::encoding;
 use crate::ids::ObjectNames;
 use crate::seal::KeyRing;
@@ -86,13 +86,12 @@ impl Config {
         let key_ring = KeyRing::parse(&variables.required("KEY_RING")?)
             .map_err(|error| ConfigError::new("KEY_RING", "", error.to_string()))?;
         let names = object_names(&variables.required("OBJECT_NAME_KEY")?)?;
-        let mut secrets = provider_secret::read(variables)?;
+        let mut secrets = ProviderSecrets::read(variables)?;
 
         let mut issuers = BTreeMap::new();
         let table = variables.table("ISSUERS")?;
         for (name, entry) in table.entries {
-            let issuer = Fields::new(entry)
-                .and_then(issuer::Raw::read)
+            let issuer = fields::read(entry, issuer::Raw::read)
                 .and_then(|raw| raw.check(&public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             let identifier = issuer.issuer.clone();
@@ -104,22 +103,17 @@ impl Config {
         let mut connections = BTreeMap::new();
         let table = variables.table("CONNECTIONS")?;
         for (name, entry) in table.entries {
-            let secret = secrets.remove(&name).unwrap_or_default();
+            let secret = secrets.take(&name)?;
             let connection = merge::complete(entry)
-                .and_then(Fields::new)
-                .and_then(|fields| connection_entry::read(&name, fields, secret, &public_url))
+                .and_then(|entry| connection_entry::read(&name, entry, secret, &public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             connections.insert(name, connection);
         }
-        if let Some(name) = secrets.keys().next() {
-            let mend = "there is no connection of this name; remove the secret or add it";
-            return Err(ConfigError::new("PROVIDER_SECRETS", name, mend));
-        }
+        secrets.end()?;
         let mut clients = BTreeMap::new();
         let table = variables.table("CLIENTS")?;
         for (name, entry) in table.entries {
-            let client = Fields::new(entry)
-                .and_then(client::Raw::read)
+            let client = fields::read(entry, client::Raw::read)
                 .and_then(|raw| raw.check(&name, &public_url, &connections))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             clients.insert(name, client);

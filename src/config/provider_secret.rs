@@ -1,9 +1,8 @@
 //! `PROVIDER_SECRETS`: what proves us at our providers.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
+use super::variables::Table;
 use super::{ConfigError, Fault, Variables};
 use crate::jwt::private_key::PrivateKey;
 use crate::secret::Secret;
@@ -15,32 +14,48 @@ pub(super) struct ProviderSecret {
     pub(super) private_key: Option<PrivateKey>,
 }
 
-/// Reads the secrets of all connections, by name. No message quotes what it is about.
-pub(super) fn read(variables: &Variables) -> Result<BTreeMap<String, ProviderSecret>, ConfigError> {
-    let table = variables.table("PROVIDER_SECRETS")?;
-    let mut secrets = BTreeMap::new();
-    for (name, value) in table.entries {
-        let secret = one(value).map_err(|fault| fault.at(table.origins.get(&name), &name))?;
-        secrets.insert(name, secret);
+/// The secrets of all connections. No message quotes what it is about.
+pub(super) struct ProviderSecrets(Table);
+
+impl ProviderSecrets {
+    /// Finds them.
+    pub(super) fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        variables.table("PROVIDER_SECRETS").map(Self)
     }
-    Ok(secrets)
+
+    /// Takes that of a connection.
+    pub(super) fn take(&mut self, connection: &str) -> Result<ProviderSecret, ConfigError> {
+        let Some(value) = self.0.entries.remove(connection) else {
+            return Ok(ProviderSecret::default());
+        };
+        secret(value).map_err(|fault| fault.at(self.0.origins.get(connection), connection))
+    }
+
+    /// All must have been taken.
+    pub(super) fn end(self) -> Result<(), ConfigError> {
+        match self.0.entries.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let mend = "there is no connection of this name; remove the secret or add it";
+                Err(ConfigError::new("PROVIDER_SECRETS", name, mend))
+            }
+        }
+    }
 }
 
-fn one(value: Value) -> Result<ProviderSecret, Fault> {
+fn secret(value: Value) -> Result<ProviderSecret, Fault> {
     const FORM: &str = "must be text, the client secret, or a table of client_secret and \
                         private_key, both text";
     let form = || Fault::new("", FORM);
+    let mut secret = ProviderSecret::default();
     let members = match value {
         Value::String(text) => {
-            return Ok(ProviderSecret {
-                client_secret: Some(Secret::new(text)),
-                private_key: None,
-            });
+            secret.client_secret = Some(Secret::new(text));
+            return Ok(secret);
         }
         Value::Object(members) => members,
         _ => return Err(form()),
     };
-    let mut secret = ProviderSecret::default();
     for (name, value) in members {
         let Value::String(text) = value else {
             return Err(form());

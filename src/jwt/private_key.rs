@@ -30,18 +30,18 @@ impl PrivateKey {
     /// whether its numbers fit each other shows when it signs.
     pub fn parse(pem: &Secret) -> Option<Self> {
         let text = pem.expose().trim();
-        let between = |label: &str| {
-            let text = text.strip_prefix(&format!("-----BEGIN {label}-----"))?;
-            text.strip_suffix(&format!("-----END {label}-----"))
-        };
-        let decode = |text: &str| {
+        let between = |begin: &str, end: &str| {
+            let text = text.strip_prefix(begin)?.strip_suffix(end)?;
             let text: Zeroizing<String> =
                 Zeroizing::new(text.chars().filter(|c| !c.is_whitespace()).collect());
             STANDARD.decode(text.as_bytes()).ok().map(Zeroizing::new)
         };
-        let pkcs8 = match between("PRIVATE KEY") {
-            Some(text) => decode(text)?,
-            None => wrapped(&decode(between("RSA PRIVATE KEY")?)?),
+        let pkcs8 = match between("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----") {
+            Some(pkcs8) => pkcs8,
+            None => wrapped(&between(
+                "-----BEGIN RSA PRIVATE KEY-----",
+                "-----END RSA PRIVATE KEY-----",
+            )?),
         };
         let fits =
             (SHORTEST..=LONGEST).contains(&pkcs8.len()) && contents(&pkcs8)?.starts_with(&RSA);

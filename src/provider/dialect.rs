@@ -212,18 +212,6 @@ pub struct ErrorRules {
     pub consent: Vec<String>,
 }
 
-impl Default for ErrorRules {
-    fn default() -> Self {
-        Self {
-            members: vec!["error".to_owned()],
-            permanent: Vec::new(),
-            transient: Vec::new(),
-            misconfigured: Vec::new(),
-            consent: Vec::new(),
-        }
-    }
-}
-
 /// How we prove ourselves where tokens are revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevocationAuthentication {
@@ -321,23 +309,6 @@ pub struct RevocationRules {
     pub gone: Vec<String>,
 }
 
-impl Default for RevocationRules {
-    fn default() -> Self {
-        Self {
-            method: Method::Post,
-            authentication: RevocationAuthentication::Client,
-            body: BodyFormat::Form,
-            token_parameter: "token".to_owned(),
-            hint: true,
-            params: BTreeMap::new(),
-            headers: BTreeMap::new(),
-            token: RevokedToken::Each,
-            blast: Blast::Grant,
-            gone: Vec::new(),
-        }
-    }
-}
-
 /// What tells who an account is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentitySource {
@@ -355,7 +326,8 @@ impl IdentitySource {
         &[("id_token", Self::IdToken), ("userinfo", Self::Userinfo), ("answer", Self::Answer)];
 }
 
-/// Where an account's identity is read. A dot in a path goes one level down, a number into a list,
+/// Where an account's identity is read, by default in the standard claims of `OpenID` Connect (Core
+/// §5.1). A dot in a path goes one level down, a number into a list,
 /// `|` stands before another path for where there is none, and `+` joins two values with a colon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityRules {
@@ -375,22 +347,6 @@ pub struct IdentityRules {
     pub email: String,
     /// Name to show.
     pub name: String,
-}
-
-impl Default for IdentityRules {
-    /// The standard claims of `OpenID` Connect (Core §5.1).
-    fn default() -> Self {
-        Self {
-            from: None,
-            method: Method::Get,
-            body: None,
-            scheme: "Bearer".to_owned(),
-            headers: BTreeMap::new(),
-            id: "sub".to_owned(),
-            email: "email".to_owned(),
-            name: "name".to_owned(),
-        }
-    }
 }
 
 /// A further token that comes along with an account's own, such as the bot's beside the user's.

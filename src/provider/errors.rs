@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn a_code_carries_nothing_but_itself() {
         for code in ["a b", "no such token: \"x\"", ""] {
-            let told = verdict(&ErrorRules::default(), &json!({ "error": code }), None);
+            let told = verdict(&rules(), &json!({ "error": code }), None);
             assert_eq!(told, Some(Failure::Misconfigured("unregistered".into())), "{code}");
         }
     }

@@ -5,9 +5,7 @@
 //!
 //! The sources are GitHub's: "Authenticating as a GitHub App installation".
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::answer::{self, Received};
 use super::dialect::{Method, Minting};
@@ -22,17 +20,6 @@ use crate::time::{self, SKEW, UnixSeconds};
 
 /// How long our signature is good, in seconds. GitHub takes ten minutes at most.
 const SIGNATURE_LIFETIME: i64 = 300;
-
-/// An account at the provider that the user was shown to own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owned {
-    /// The provider's id of it.
-    id: String,
-    /// Its name, as the provider writes it.
-    name: String,
-    /// Whether it is an organisation and not the user.
-    is_organization: bool,
-}
 
 /// A token that was made.
 #[derive(Debug, Clone)]
@@ -92,155 +79,194 @@ impl Minting {
     }
 }
 
-/// Asks whether the account of this name is the user's; the empty name is the user's own. `None`
-/// without a place to ask.
-pub fn prove(
-    connection: &Connection,
-    provider: &Provider,
-    minting: &Minting,
-    user_token: &Secret,
-    name: &str,
-) -> Option<ProviderRequest> {
-    if name.is_empty() {
-        return ProviderRequest::userinfo(connection, provider, user_token);
-    }
-    let membership = &minting.membership_endpoint;
-    get(connection, minting, membership, ("{name}", name), user_token)
+/// The requests that make one token: each is sent, and its answer decides what comes next.
+pub struct Making<'a> {
+    connection: &'a Connection,
+    provider: &'a Provider,
+    minting: &'a Minting,
+    wanted: Wanted<'a>,
+    /// What [`signed`] gives, with its signature.
+    signature: Secret,
+    stage: Stage,
 }
 
-/// Reads the answer. `user`: the provider's id of the user whose grant it is.
-///
-/// # Errors
-/// [`Unminted`].
-pub fn proven(
-    received: &Received,
-    connection: &Connection,
-    minting: &Minting,
-    user: Option<&str>,
-    name: &str,
-    now: UnixSeconds,
-) -> Result<Owned, Unminted> {
-    let document = match read(received, now)? {
-        (200, document) => document,
-        (401, _) => return Err(Unminted::UserToken),
-        (403 | 404, _) => return Err(Unminted::NoAccount(NoAccount::NotOwner)),
-        (status, _) => return Err(unexpected(status)),
-    };
-    if name.is_empty() {
-        let own = identity::of_document(&document, &connection.identity);
-        let own = own.filter(|own| own.id.is_some() && own.id.as_deref() == user);
-        let found = own
-            .and_then(|own| Some(Owned { id: own.id?, name: own.name?, is_organization: false }));
-        return found.ok_or(Unminted::Failure(Failure::OtherUser));
-    }
-    let mut required = minting.membership_required.iter();
-    let owns = required.all(|(member, is)| path::text(&document, member).as_ref() == Some(is));
-    let id = path::text(&document, &minting.membership_account).filter(|_| owns);
-    let id = id.ok_or(Unminted::NoAccount(NoAccount::NotOwner))?;
-    Ok(Owned { id, name: name.to_owned(), is_organization: true })
+/// For whom a token is made, and what it shall be.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The user's own token.
+    pub user_token: &'a Secret,
+    /// The provider's id of the user whose grant it is.
+    pub user: Option<&'a str>,
+    /// Name of the account it is for; the empty one is the user's own.
+    pub name: &'a str,
+    /// Its scopes; without, all there are.
+    pub scopes: Option<&'a [String]>,
 }
 
-/// Asks what to make a token for.
-pub fn look_up(
-    connection: &Connection,
-    minting: &Minting,
-    owned: &Owned,
-    signature: &Secret,
-) -> Option<ProviderRequest> {
-    if owned.is_organization {
-        return look_up_organization(connection, minting, &owned.name, signature);
-    }
-    get(connection, minting, &minting.own_lookup, ("{name}", &owned.name), signature)
+/// How far it is.
+enum Stage {
+    /// The provider tells whether the user owns the account.
+    Proof,
+    /// They do not. Where the application is not installed, a provider may not tell who is an owner:
+    /// it is asked which of the two it is.
+    Why,
+    /// The provider tells what to make a token for.
+    LookUp(Owned),
+    /// The token of this id is made.
+    Make(String),
 }
 
-/// Asks the same of an organisation that the user was not shown to own: to tell why, and for no more.
-pub fn look_up_organization(
-    connection: &Connection,
-    minting: &Minting,
-    name: &str,
-    signature: &Secret,
-) -> Option<ProviderRequest> {
-    get(connection, minting, &minting.organization_lookup, ("{name}", name), signature)
+/// An account at the provider that the user was shown to own.
+struct Owned {
+    /// The provider's id of it.
+    id: String,
+    /// Its name, as the provider writes it.
+    name: String,
 }
 
-/// Reads that answer. Where the application is not installed, a provider may not tell who is an owner.
-pub fn why_not(received: &Received) -> NoAccount {
-    match received {
-        Received::Answer { status: 404, .. } => NoAccount::NotInstalled,
-        _ => NoAccount::NotOwner,
+impl<'a> Making<'a> {
+    /// Nothing was asked yet.
+    pub fn new(
+        connection: &'a Connection,
+        provider: &'a Provider,
+        minting: &'a Minting,
+        wanted: Wanted<'a>,
+        signature: Secret,
+    ) -> Self {
+        Self { connection, provider, minting, wanted, signature, stage: Stage::Proof }
+    }
+
+    /// What to ask now. `None` without a place to ask.
+    pub fn request(&self) -> Option<ProviderRequest> {
+        let Wanted { user_token, name, .. } = self.wanted;
+        let minting = self.minting;
+        let lookup =
+            if name.is_empty() { &minting.own_lookup } else { &minting.organization_lookup };
+        match &self.stage {
+            Stage::Proof if name.is_empty() => {
+                ProviderRequest::userinfo(self.connection, self.provider, user_token)
+            }
+            Stage::Proof => self.get(&minting.membership_endpoint, ("{name}", name), user_token),
+            Stage::Why => self.get(lookup, ("{name}", name), &self.signature),
+            Stage::LookUp(owned) => self.get(lookup, ("{name}", &owned.name), &self.signature),
+            Stage::Make(id) => self.make(id),
+        }
+    }
+
+    /// Reads the answer: the token, or nothing where more must be asked.
+    ///
+    /// # Errors
+    /// [`Unminted`].
+    pub fn answered(
+        &mut self,
+        received: &Received,
+        now: UnixSeconds,
+    ) -> Result<Option<Minted>, Unminted> {
+        let (status, document) = read(received, now)?;
+        self.stage = match &self.stage {
+            Stage::Proof => self.proven(status, &document)?,
+            Stage::Why => return Err(Unminted::NoAccount(why_not(status))),
+            Stage::LookUp(owned) => Stage::Make(self.found(status, &document, owned)?),
+            Stage::Make(_) => return self.made(status, &document).map(Some),
+        };
+        Ok(None)
+    }
+
+    fn proven(&self, status: u16, document: &Value) -> Result<Stage, Unminted> {
+        match status {
+            200 => {}
+            401 => return Err(Unminted::UserToken),
+            403 | 404 if self.wanted.name.is_empty() => {
+                return Err(Unminted::NoAccount(NoAccount::NotOwner));
+            }
+            403 | 404 => return Ok(Stage::Why),
+            status => return Err(unexpected(status)),
+        }
+        if self.wanted.name.is_empty() {
+            let told = identity::of_document(document, &self.connection.identity);
+            let own = told.filter(|own| own.id.is_some() && own.id.as_deref() == self.wanted.user);
+            let owned = own.and_then(|own| Some(Owned { id: own.id?, name: own.name? }));
+            return owned.map(Stage::LookUp).ok_or(Unminted::Failure(Failure::OtherUser));
+        }
+        let mut required = self.minting.membership_required.iter();
+        let owns = required.all(|(member, is)| path::text(document, member).as_ref() == Some(is));
+        let id = path::text(document, &self.minting.membership_account).filter(|_| owns);
+        let name = self.wanted.name.to_owned();
+        Ok(id.map_or(Stage::Why, |id| Stage::LookUp(Owned { id, name })))
+    }
+
+    /// The id to make a token for. Of an account that only bears the same name by now there is none.
+    fn found(&self, status: u16, document: &Value, owned: &Owned) -> Result<String, Unminted> {
+        let none = |why| Err(Unminted::NoAccount(why));
+        match status {
+            200 => {}
+            404 => return none(NoAccount::NotInstalled),
+            status => return Err(unexpected(status)),
+        }
+        if path::text(document, &self.minting.account).as_ref() != Some(&owned.id) {
+            return none(NoAccount::NotInstalled);
+        }
+        if path::text(document, &self.minting.suspended).is_some() {
+            return none(NoAccount::Suspended);
+        }
+        path::text(document, &self.minting.id).ok_or(Unminted::Failure(Failure::Ambiguous))
+    }
+
+    fn make(&self, id: &str) -> Option<ProviderRequest> {
+        let mut members = Map::new();
+        if let Some(scopes) = self.wanted.scopes {
+            let mut levels = Map::new();
+            for (name, level) in scopes.iter().map(|scope| level(scope)) {
+                levels.insert(name.to_owned(), Value::String(level.to_owned()));
+            }
+            members.insert(self.minting.scope_member.clone(), Value::Object(levels));
+        }
+        let text = Secret::new(Value::Object(members).to_string());
+        Some(ProviderRequest {
+            method: Method::Post,
+            body: Some(Body { media_type: "application/json", text }),
+            ..self.get(&self.minting.token_endpoint, ("{id}", id), &self.signature)?
+        })
+    }
+
+    fn made(&self, status: u16, document: &Value) -> Result<Minted, Unminted> {
+        match status {
+            200 | 201 => {}
+            403 => return Err(Unminted::NoAccount(NoAccount::Suspended)),
+            404 => return Err(Unminted::NoAccount(NoAccount::NotInstalled)),
+            422 => return Err(Unminted::Scopes),
+            status => return Err(unexpected(status)),
+        }
+        let text = |member: &str| document.get(member).and_then(Value::as_str);
+        let token = text(&self.minting.token_member);
+        let end = text(&self.minting.expires_at_member).and_then(time::from_rfc3339);
+        let made = token.zip(end).map(|(token, expires_at)| Minted {
+            access_token: Secret::new(token),
+            scopes: scopes(document.get(&self.minting.scope_member)),
+            expires_at,
+        });
+        made.ok_or(Unminted::Failure(Failure::Ambiguous))
+    }
+
+    fn get(
+        &self,
+        endpoint: &str,
+        (placeholder, value): (&str, &str),
+        credentials: &Secret,
+    ) -> Option<ProviderRequest> {
+        let fill = |segment: &str| (segment == placeholder).then(|| value.to_owned());
+        Some(ProviderRequest {
+            method: Method::Get,
+            url: request::filled(endpoint, &fill)?,
+            authorization: Some(Secret::new(format!("Bearer {}", credentials.expose()))),
+            headers: request::headers(self.connection, &self.minting.headers),
+            body: None,
+        })
     }
 }
 
-/// Reads the answer: the id to make a token for. Of an account that only bears the same name by now
-/// there is none.
-///
-/// # Errors
-/// [`Unminted`].
-pub fn found(
-    received: &Received,
-    minting: &Minting,
-    owned: &Owned,
-    now: UnixSeconds,
-) -> Result<String, Unminted> {
-    let document = match read(received, now)? {
-        (200, document) => document,
-        (404, _) => return Err(Unminted::NoAccount(NoAccount::NotInstalled)),
-        (status, _) => return Err(unexpected(status)),
-    };
-    if path::text(&document, &minting.account).as_ref() != Some(&owned.id) {
-        return Err(Unminted::NoAccount(NoAccount::NotInstalled));
-    }
-    if path::text(&document, &minting.suspended).is_some() {
-        return Err(Unminted::NoAccount(NoAccount::Suspended));
-    }
-    path::text(&document, &minting.id).ok_or(Unminted::Failure(Failure::Ambiguous))
-}
-
-/// Makes a token with these scopes, or with all there are.
-pub fn mint(
-    connection: &Connection,
-    minting: &Minting,
-    id: &str,
-    scopes: Option<&[String]>,
-    signature: &Secret,
-) -> Option<ProviderRequest> {
-    let mut members = Map::new();
-    if let Some(scopes) = scopes {
-        let levels: BTreeMap<&str, &str> = scopes.iter().map(|scope| level(scope)).collect();
-        members.insert(minting.scope_member.clone(), json!(levels));
-    }
-    let text = Secret::new(Value::Object(members).to_string());
-    Some(ProviderRequest {
-        method: Method::Post,
-        body: Some(Body { media_type: "application/json", text }),
-        ..get(connection, minting, &minting.token_endpoint, ("{id}", id), signature)?
-    })
-}
-
-/// Reads the answer.
-///
-/// # Errors
-/// [`Unminted`].
-pub fn minted(
-    received: &Received,
-    minting: &Minting,
-    now: UnixSeconds,
-) -> Result<Minted, Unminted> {
-    let document = match read(received, now)? {
-        (200 | 201, document) => document,
-        (403, _) => return Err(Unminted::NoAccount(NoAccount::Suspended)),
-        (404, _) => return Err(Unminted::NoAccount(NoAccount::NotInstalled)),
-        (422, _) => return Err(Unminted::Scopes),
-        (status, _) => return Err(unexpected(status)),
-    };
-    let text = |member: &str| document.get(member).and_then(Value::as_str);
-    let (token, end) = (text(&minting.token_member), text(&minting.expires_at_member));
-    let minted = token.zip(end.and_then(time::from_rfc3339)).map(|(token, expires_at)| Minted {
-        access_token: Secret::new(token),
-        scopes: scopes(document.get(&minting.scope_member)),
-        expires_at,
-    });
-    minted.ok_or(Unminted::Failure(Failure::Ambiguous))
+fn why_not(status: u16) -> NoAccount {
+    if status == 404 { NoAccount::NotInstalled } else { NoAccount::NotOwner }
 }
 
 /// Which of the wanted scopes a token lacks. A level includes those below it: who may write may read.
@@ -255,13 +281,10 @@ pub fn missing(granted: &[String], wanted: &[String]) -> Vec<String> {
 
 /// What our signature goes over: the header and the claims of a JWT that tells who we are (RFC 7519).
 pub fn signed(client_id: &str, now: UnixSeconds) -> String {
-    let header = json!({ "alg": "RS256", "typ": "JWT" });
-    let claims = json!({ "iss": client_id, "iat": now - SKEW, "exp": now + SIGNATURE_LIFETIME });
-    format!(
-        "{}.{}",
-        encoding::base64url(header.to_string()),
-        encoding::base64url(claims.to_string())
-    )
+    let header = encoding::base64url(r#"{"alg":"RS256","typ":"JWT"}"#);
+    let (iss, iat, exp) = (Value::from(client_id), now - SKEW, now + SIGNATURE_LIFETIME);
+    let claims = encoding::base64url(format!(r#"{{"iss":{iss},"iat":{iat},"exp":{exp}}}"#));
+    format!("{header}.{claims}")
 }
 
 /// A scope's name and level.
@@ -278,23 +301,6 @@ fn scopes(levels: Option<&Value>) -> Vec<String> {
     let levels = levels.and_then(Value::as_object).into_iter().flatten();
     let scope = |(name, level): (&String, &Value)| Some(format!("{name}:{}", level.as_str()?));
     levels.filter_map(scope).collect()
-}
-
-fn get(
-    connection: &Connection,
-    minting: &Minting,
-    endpoint: &str,
-    (placeholder, value): (&str, &str),
-    credentials: &Secret,
-) -> Option<ProviderRequest> {
-    let fill = |segment: &str| (segment == placeholder).then(|| value.to_owned());
-    Some(ProviderRequest {
-        method: Method::Get,
-        url: request::filled(endpoint, &fill)?,
-        authorization: Some(Secret::new(format!("Bearer {}", credentials.expose()))),
-        headers: request::headers(connection, &minting.headers),
-        body: None,
-    })
 }
 
 /// Status and document of an answer that means something.

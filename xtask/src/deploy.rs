@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::dev_files::{random_key, write_private};
@@ -22,7 +23,7 @@ const PROVIDER_SECRETS: &str = "PROVIDER_SECRETS";
 pub(crate) struct DeployOptions {
     pub(crate) config: PathBuf,
     pub(crate) environment: Option<String>,
-    /// JSON from connection to client secret.
+    /// JSON from connection to client secret, or to a table of it and a private key.
     pub(crate) provider_secrets: Option<PathBuf>,
     /// Where keys that are made are kept; `.secrets/NAME.json` unless told.
     pub(crate) keys: Option<PathBuf>,
@@ -31,11 +32,14 @@ pub(crate) struct DeployOptions {
 
 type Secrets = BTreeMap<String, String>;
 
+/// By connection: a client secret, or a table of it and a private key.
+type ProviderSecrets = BTreeMap<String, Value>;
+
 pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<ExitCode> {
     let tools = Tools::ensure(root)?;
     let deployment = Deployment { root, tools: &tools, options };
     step("checking the configuration", || deployment.check())?;
-    let given = options.provider_secrets.as_deref().map(read_secrets).transpose()?;
+    let given = options.provider_secrets.as_deref().map(read_provider_secrets).transpose()?;
     let (needed, set) = (deployment.needed()?, deployment.secrets_set()?);
     let plan = plan(&set, &needed, given.as_ref())?;
     if plan.provider_secrets.is_none() && !needed.is_empty() {
@@ -59,12 +63,16 @@ pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<Exi
 struct Plan {
     /// Names to make, if the file of kept keys does not have them.
     make: Vec<&'static str>,
-    provider_secrets: Option<Secrets>,
+    provider_secrets: Option<ProviderSecrets>,
 }
 
 /// Decides from the names that are set already, the connections that need a secret, and what was
 /// given for them.
-fn plan(set: &BTreeSet<String>, needed: &[String], given: Option<&Secrets>) -> Result<Plan> {
+fn plan(
+    set: &BTreeSet<String>,
+    needed: &[String],
+    given: Option<&ProviderSecrets>,
+) -> Result<Plan> {
     let missing: Vec<&str> = KEYS.into_iter().filter(|name| !set.contains(*name)).collect();
     if let [missing] = missing[..] {
         bail!(
@@ -89,7 +97,7 @@ fn plan(set: &BTreeSet<String>, needed: &[String], given: Option<&Secrets>) -> R
 }
 
 /// The secrets, if they are those that are needed and no others.
-fn complete(needed: &[String], given: &Secrets) -> Result<Secrets> {
+fn complete(needed: &[String], given: &ProviderSecrets) -> Result<ProviderSecrets> {
     if let Some(name) = needed.iter().find(|name| !given.contains_key(*name)) {
         bail!("the file of provider secrets has none for the connection {name}");
     }
@@ -99,12 +107,23 @@ fn complete(needed: &[String], given: &Secrets) -> Result<Secrets> {
     Ok(given.clone())
 }
 
-fn read_secrets(file: &Path) -> Result<Secrets> {
+fn read_provider_secrets(file: &Path) -> Result<ProviderSecrets> {
+    let form = "a JSON object from connection to client secret, or to a table of client_secret and \
+                private_key";
+    let secrets: ProviderSecrets = read_private(file, form)?;
+    let texts =
+        |table: &Value| table.as_object().is_some_and(|table| table.values().all(Value::is_string));
+    if secrets.values().all(|secret| secret.is_string() || texts(secret)) {
+        return Ok(secrets);
+    }
+    bail!("{} must be {form}", file.display())
+}
+
+/// Reads a file of secrets. The error of the parser would quote what it read.
+fn read_private<T: DeserializeOwned>(file: &Path, form: &str) -> Result<T> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    // The error of the parser would quote what it read.
-    serde_json::from_slice(&bytes).ok().with_context(|| {
-        format!("{} must be a JSON object from connection to client secret", file.display())
-    })
+    let read = serde_json::from_slice(&bytes).ok();
+    read.with_context(|| format!("{} must be {form}", file.display()))
 }
 
 struct Deployment<'a> {
@@ -190,7 +209,7 @@ impl Deployment<'_> {
         let file = self.options.keys.clone().unwrap_or_else(usual);
         if file.exists() {
             println!("==> taking the keys from {}, which an earlier run made", file.display());
-            let keys = read_secrets(&file)?;
+            let keys: Secrets = read_private(&file, "a JSON object of texts")?;
             if keys.keys().map(String::as_str).ne(BTreeSet::from(KEYS)) {
                 bail!("{} must have {}", file.display(), KEYS.join(" and "));
             }
@@ -252,8 +271,8 @@ mod tests {
         names.iter().map(|name| (*name).to_owned()).collect()
     }
 
-    fn secrets(names: &[&str]) -> Secrets {
-        names.iter().map(|name| ((*name).to_owned(), "x".to_owned())).collect()
+    fn secrets(names: &[&str]) -> ProviderSecrets {
+        names.iter().map(|name| ((*name).to_owned(), json!("x"))).collect()
     }
 
     #[test]

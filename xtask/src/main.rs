@@ -36,7 +36,7 @@ Usage: cargo xtask <command>
   deploy [--dry-run] [--provider-secrets FILE] [--keys FILE] [--config wrangler.toml] [--env NAME]
       Checks the configuration, makes and sets the secrets that are not set yet, and deploys.
       --dry-run     does everything but the last; so it sets secrets
-      --provider-secrets  client secrets by connection, as JSON; the file is only read
+      --provider-secrets  client secrets (and private keys) by connection, as JSON; the file is only read
       --keys        where the keys it makes are kept for you; .secrets/NAME.json
   dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml] [--state DIR]
       Runs the Worker and an OpenID provider on this machine and does the main job once.

@@ -6,32 +6,19 @@ use super::vault_revoke::revoke_job;
 use super::vault_store::{NewToken, Sealed};
 use crate::config::Connection;
 use crate::edge::objects::Trouble;
-use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
+use crate::edge::outbound::{self, OTHER_TIME};
 use crate::edge::{clock, crypto, providers};
 use crate::ids::AccountId;
-use crate::provider::answer::Received;
 use crate::provider::dialect::Minting;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
-use crate::provider::minting::{self, Minted, NoAccount, Unminted};
-use crate::provider::request::ProviderRequest;
+use crate::provider::minting::{self, Making, Minted, Unminted, Wanted};
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::mint::{self, After};
 use crate::vault::record::{self, AccessTokenRecord, Account, Grant, Selector};
 use crate::vault::refresh::Settlement;
 use crate::vault::release;
-
-/// What one token is made with.
-struct Ground<'a> {
-    connection: &'a Connection,
-    provider: &'a Provider,
-    minting: &'a Minting,
-    /// The user's own token.
-    own: &'a Secret,
-    /// The user's id at the provider.
-    user: Option<&'a str>,
-}
 
 impl Inner {
     /// Makes a token and stores it, or stores why there is none; the caller looks again.
@@ -56,12 +43,14 @@ impl Inner {
             // What became of the renewal is stored with the grant.
             return Ok(());
         };
+        let wanted = Wanted {
+            user_token: &own,
+            user: account.identity.id.as_deref(),
+            name: selector.resource(),
+            scopes: selector.narrowed(),
+        };
         let minted = match &found {
-            Ok(provider) => {
-                let user = account.identity.id.as_deref();
-                let ground = Ground { connection, provider, minting, own: &own, user };
-                ground.mint(selector).await
-            }
+            Ok(provider) => make(connection, provider, minting, wanted).await,
             Err(_) => Err(Unminted::Failure(Failure::Unavailable { retry_after: None })),
         };
         match minted {
@@ -91,44 +80,28 @@ impl Inner {
     }
 }
 
-impl Ground<'_> {
-    async fn mint(&self, selector: &Selector) -> Result<Minted, Unminted> {
-        let Self { connection, minting, .. } = *self;
-        let name = selector.resource();
-        let prove = minting::prove(connection, self.provider, minting, self.own, name);
-        let proof = send(prove, OTHER_TIME).await?;
-        let proven = minting::proven(&proof, connection, minting, self.user, name, clock::now());
-        let signature = self.signature().await?;
-        if proven == Err(Unminted::NoAccount(NoAccount::NotOwner)) {
-            let look_up = minting::look_up_organization(connection, minting, name, &signature);
-            let why = minting::why_not(&send(look_up, OTHER_TIME).await?);
-            return Err(Unminted::NoAccount(why));
+/// Asks the provider, step by step.
+async fn make(
+    connection: &Connection,
+    provider: &Provider,
+    minting: &Minting,
+    wanted: Wanted<'_>,
+) -> Result<Minted, Unminted> {
+    let misconfigured = |word: &str| Unminted::Failure(Failure::Misconfigured(word.into()));
+    let signed = minting::signed(&connection.client_id, clock::now());
+    let signature = match &connection.private_key {
+        Some(key) => crypto::sign(key, &signed).await,
+        None => None,
+    };
+    let signature = signature.ok_or_else(|| misconfigured("private_key_unusable"))?;
+    let signature = Secret::new(format!("{signed}.{signature}"));
+    let mut making = Making::new(connection, provider, minting, wanted, signature);
+    loop {
+        let request = making.request().ok_or_else(|| misconfigured("address"))?;
+        let received = outbound::send(&request, OTHER_TIME).await;
+        if let Some(minted) = making.answered(&received, clock::now())? {
+            return Ok(minted);
         }
-        let owned = proven?;
-        let look_up = minting::look_up(connection, minting, &owned, &signature);
-        let found = send(look_up, OTHER_TIME).await?;
-        let id = minting::found(&found, minting, &owned, clock::now())?;
-        let request = minting::mint(connection, minting, &id, selector.narrowed(), &signature);
-        let made = send(request, TOKEN_TIME).await?;
-        minting::minted(&made, minting, clock::now())
-    }
-
-    /// Who we are, signed.
-    async fn signature(&self) -> Result<Secret, Unminted> {
-        let signed = minting::signed(&self.connection.client_id, clock::now());
-        let signature = match &self.connection.private_key {
-            Some(key) => crypto::sign(key, &signed).await,
-            None => None,
-        };
-        let unusable = || Unminted::Failure(Failure::Misconfigured("private_key_unusable".into()));
-        signature.map(|signature| Secret::new(format!("{signed}.{signature}"))).ok_or_else(unusable)
-    }
-}
-
-async fn send(request: Option<ProviderRequest>, time: u32) -> Result<Received, Unminted> {
-    match request {
-        Some(request) => Ok(outbound::send(&request, time).await),
-        None => Err(Unminted::Failure(Failure::Misconfigured("address".into()))),
     }
 }
 
@@ -160,21 +133,22 @@ fn keep(
 ) -> Result<(), Trouble> {
     let id = &account.id;
     let field = record::field("access_token", selector.kind());
-    let Some(Sealed { record: grant, .. }) = open.store.grant(id, "")? else {
-        let envelope = open.seal(id, &field, 0, &minted.access_token)?;
-        let job = revoke_job(account, &field, 0, envelope, false);
+    let grant = open.store.grant(id, "")?.map(|sealed| sealed.record);
+    let generation = grant.as_ref().map_or(0, |grant| grant.generation);
+    let envelope = open.seal(id, &field, generation, &minted.access_token)?;
+    let Some(grant) = grant else {
+        let job = revoke_job(account, &field, generation, envelope, false);
         return open.store.add_job(&job, clock::now()).map(drop);
     };
-    let envelope = open.seal(id, &field, grant.generation, &minted.access_token)?;
     if grant.retry_at.is_some() {
-        let grant = Grant { retry_at: None, failures: 0, fault: None, ..grant.clone() };
+        let grant = Grant { retry_at: None, failures: 0, fault: None, ..grant };
         open.store.update_grant(id, "", &grant)?;
     }
     open.store.put_access_token(NewToken {
         account: id,
         selector,
         record: AccessTokenRecord {
-            generation: grant.generation,
+            generation,
             scopes: minted.scopes,
             issued_at: clock::now(),
             expires_at: Some(minted.expires_at),

@@ -23,6 +23,13 @@ pub(crate) fn text(config: &Config) -> String {
         if connection.client_secret.is_some() {
             let _ = writeln!(out, "  needs PROVIDER_SECRETS.{name}");
         }
+        for (kind, _) in connection.kinds.iter().filter(|(_, kind)| kind.minting.is_some()) {
+            let _ = writeln!(
+                out,
+                "  makes tokens of the kind {kind} if PROVIDER_SECRETS.{name} is a table with a \
+                 private_key"
+            );
+        }
         let _ = writeln!(out, "  {}", renewal(connection));
         let _ = writeln!(out, "  {}", revocation(connection));
         if let Some(one) = accounts(connection) {
