@@ -111,7 +111,11 @@ fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
         assert_eq!(expires_at, NOW + 3600);
     }
     // Without an end it would be served for ever.
-    for bad in [json!({"token": "ghs_1"}), json!({"token": "ghs_1", "expires_at": "soon"})] {
+    for bad in [
+        json!({"token": "ghs_1"}),
+        json!({"token": "ghs_1", "expires_at": "soon"}),
+        json!({"token": "", "expires_at": "2026-11-24T05:00:00Z"}),
+    ] {
         let refused = refused("", &[alice(), installed(7), (201, bad)]);
         assert_eq!(refused, Unminted::Failure(Failure::Ambiguous));
     }

@@ -3,9 +3,10 @@
 
 use edge_token_vault::config::{Config, Connection, PublicUrl};
 use edge_token_vault::provider::answer::{self, Received, Tokens};
-use edge_token_vault::provider::endpoints::{Discovery, Metadata};
+use edge_token_vault::provider::endpoints::{Discovery, Metadata, Provider};
 use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::provider::identity;
+use edge_token_vault::provider::minting::{Making, Wanted};
 use edge_token_vault::provider::revocation::{self, TokenKind};
 use edge_token_vault::secret::Secret;
 use edge_token_vault_fuzz::{NOW, config, lines};
@@ -50,6 +51,33 @@ fn read(received: &Received, connection: &Connection) {
     let _ = identity::read(received, &connection.identity).is_some();
     for kind in [TokenKind::Refresh, TokenKind::Access] {
         let _ = revocation::outcome(received, connection, "", kind);
+    }
+    if let Ok(provider) = Provider::new(connection, None) {
+        for kind in connection.kinds.keys() {
+            make(received, connection, &provider, kind);
+        }
+    }
+}
+
+/// The same answer to each request that makes a token of this kind, while there is a next one.
+fn make(received: &Received, connection: &Connection, provider: &Provider, kind: &str) {
+    const REQUESTS: usize = 4;
+    let Some(minting) = connection.minting(kind) else { return };
+    for name in ["", "octo-org"] {
+        let user_token = Secret::new("user token");
+        let wanted = Wanted { user_token: &user_token, user: Some("7"), name, scopes: None };
+        let signature = Secret::new("signature");
+        let mut making = Making::new(connection, provider, minting, wanted, signature);
+        for _ in 0..REQUESTS {
+            let request = making.request().unwrap();
+            assert_eq!(request.url.host_str(), Some("api.github.com"));
+            match making.answered(received, NOW) {
+                Ok(None) => {}
+                Ok(Some(minted)) => return assert!(!minted.access_token.expose().is_empty()),
+                Err(_) => return,
+            }
+        }
+        panic!("it goes on asking");
     }
 }
 

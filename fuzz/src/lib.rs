@@ -21,7 +21,10 @@ pub fn config() -> Config {
         ("PUBLIC_URL", json!("https://vault.example.com")),
         (
             "PROVIDER_SECRETS",
-            json!({"slack": "s", "microsoft": "s", "salesforce": "s", "mailchimp": "s"}),
+            json!({
+                "slack": "s", "microsoft": "s", "salesforce": "s", "mailchimp": "s",
+                "github_app": {"client_secret": "s", "private_key": private_key()},
+            }),
         ),
         ("KEY_RING", json!(format!(r#"{{"write":"k1","keys":{{"k1":"{key}"}}}}"#))),
         ("OBJECT_NAME_KEY", json!(key)),
@@ -45,6 +48,8 @@ pub fn config() -> Config {
                 "provider": "salesforce", "client_id": "vault",
             }, "mailchimp": {
                 "provider": "mailchimp", "client_id": "vault",
+            }, "github_app": {
+                "provider": "github_app", "client_id": "vault",
             }}),
         ),
         (
@@ -60,6 +65,11 @@ pub fn config() -> Config {
         Ok(config) => config,
         Err(error) => panic!("the configuration of the targets: {error}"),
     }
+}
+
+/// A PEM file in the form of an RSA key, and nobody's key.
+fn private_key() -> String {
+    format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", "A".repeat(1600))
 }
 
 /// The input as text and what comes after its first line.

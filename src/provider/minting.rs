@@ -238,7 +238,7 @@ impl<'a> Making<'a> {
             status => return Err(unexpected(status)),
         }
         let text = |member: &str| document.get(member).and_then(Value::as_str);
-        let token = text(&self.minting.token_member);
+        let token = text(&self.minting.token_member).filter(|token| !token.is_empty());
         let end = text(&self.minting.expires_at_member).and_then(time::from_rfc3339);
         let made = token.zip(end).map(|(token, expires_at)| Minted {
             access_token: Secret::new(token),
