@@ -4,9 +4,10 @@
 
 use edge_token_vault::connect::handle::{self, Handle};
 use edge_token_vault::connect::record::{
-    Begin, CODE_LIFETIME, Denied, Phase, STATE_LIFETIME, STORE_LIFETIME, Session, TICKET_LIFETIME,
+    Begin, CODE_LIFETIME, Denied, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME, Session,
+    TICKET_LIFETIME,
 };
-use edge_token_vault::connect::session::{Completion, Fault};
+use edge_token_vault::connect::session::{Completion, Fault, Unidentified};
 use edge_token_vault::encoding::{base64url, sha256};
 use edge_token_vault::ids::{AccountId, UserId};
 use edge_token_vault::message::connect::{Complete, Return};
@@ -326,12 +327,46 @@ fn a_connect_code_works_once_and_for_a_minute() {
     assert_eq!(journey.complete(&ask, NOW).unwrap_err(), Denied::Used);
 }
 
+/// Tokens whose answer did not say whose they are.
+fn tokens() -> Unidentified {
+    Unidentified {
+        store: Box::new(Store { provider_user: None, ..store() }),
+        id_token: Some(Secret::new("the-id-token")),
+        secrets: ProviderSecrets { verifier: Secret::new("verifier"), nonce: Secret::new("nonce") },
+    }
+}
+
+#[test]
+fn tokens_wait_until_it_is_known_whose_they_are() {
+    let mut journey = Journey::returned();
+    let ask = journey.ask();
+    assert!(journey.complete(&ask, NOW).is_ok());
+    journey.step(|session, sealer| Ok(session.granted(&tokens(), sealer, NOW)?)).unwrap();
+    let stored = serde_json::to_string(&journey.session).unwrap();
+    for secret in ["refresh\"", "\"access\"", "the-id-token", "nonce\""] {
+        assert!(!stored.contains(secret), "{stored}");
+    }
+    for _ in 0..2 {
+        let Ok(Completion::Identify(waiting)) = journey.complete(&ask, NOW + 30) else {
+            panic!("the tokens are gone");
+        };
+        assert_eq!(waiting.store.refresh_token.unwrap().expose(), "refresh");
+        assert_eq!(waiting.id_token.unwrap().expose(), "the-id-token");
+        assert_eq!(waiting.secrets.nonce.expose(), "nonce");
+    }
+    // For another user they are not.
+    let mut other = Journey { session: journey.session.clone(), ..Journey::returned() };
+    let stranger = Complete { user: UserId { subject: "eve".into(), ..ask.user.clone() }, ..ask };
+    assert_eq!(other.complete(&stranger, NOW + 30).unwrap_err(), Denied::OtherUser);
+}
+
 #[test]
 fn redeemed_tokens_wait_for_the_vault_and_can_be_stored_again() {
     let mut journey = Journey::returned();
     let ask = journey.ask();
     assert!(journey.complete(&ask, NOW).is_ok());
-    journey.step(|session, sealer| Ok(session.redeemed(&store(), sealer, NOW)?)).unwrap();
+    journey.step(|session, sealer| Ok(session.granted(&tokens(), sealer, NOW)?)).unwrap();
+    journey.step(|session, sealer| Ok(session.redeemed(&store(), sealer)?)).unwrap();
     let stored = serde_json::to_string(&journey.session).unwrap();
     assert!(!stored.contains("\"refresh\"") && !stored.contains("\"access\""), "{stored}");
     for _ in 0..2 {
@@ -339,6 +374,7 @@ fn redeemed_tokens_wait_for_the_vault_and_can_be_stored_again() {
             panic!("the tokens are gone");
         };
         assert_eq!(waiting.refresh_token.unwrap().expose(), "refresh");
+        assert_eq!(waiting.provider_user.as_deref(), Some("1"));
     }
     assert_eq!(journey.complete(&ask, NOW + STORE_LIFETIME).unwrap_err(), Denied::Expired);
 }

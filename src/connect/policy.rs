@@ -130,7 +130,10 @@ pub fn completion_denied(denied: Denied) -> Problem {
         ),
         Denied::NotStored => Problem {
             retry_after: Some(5),
-            ..Problem::new(503, "The account could not be stored now; send the same request again.")
+            ..Problem::new(
+                503,
+                "The account could not be stored now; send the same request again, within ten minutes.",
+            )
         },
     }
 }

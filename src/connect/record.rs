@@ -15,8 +15,8 @@ pub const TICKET_LIFETIME: i64 = 300;
 pub const STATE_LIFETIME: i64 = 600;
 /// Seconds a connect code lives.
 pub const CODE_LIFETIME: i64 = 60;
-/// Seconds within which a completed exchange of the code may still be stored, if the vault could
-/// not at once.
+/// Seconds within which a completed exchange of the code may still be stored, if that was not
+/// possible at once.
 pub const STORE_LIFETIME: i64 = 600;
 /// Seconds after which nothing of a session is of use, and it is deleted.
 pub const SESSION_LIFETIME: i64 =
@@ -107,6 +107,19 @@ pub enum Phase {
         /// Hash of the connect code's secret.
         connect_code: String,
     },
+    /// The tokens are here, and the provider could not be asked yet whose they are.
+    Granted {
+        /// Hash of the connect code's secret.
+        connect_code: String,
+        /// Until when that may be asked.
+        until: UnixSeconds,
+        /// Sealed [`ProviderSecrets`].
+        secrets: String,
+        /// The ID token, sealed, if one came.
+        id_token: Option<String>,
+        /// The sealed [`Store`], which names nobody.
+        store: String,
+    },
     /// The tokens are here and not yet in the vault.
     Redeemed {
         /// Hash of the connect code's secret.
@@ -161,7 +174,8 @@ pub enum Denied {
     ProviderMisconfigured,
     /// The provider's word on who the user is does not hold.
     Identity,
-    /// The vault could not store the grant now; completing again within ten minutes will.
+    /// The vault could not store the grant now, or the provider not say whose it is; completing
+    /// again within ten minutes will.
     NotStored,
     /// The user consented to less than the account already has.
     Narrower {

@@ -1,9 +1,9 @@
 //! One connect, from the application's request to the stored grant.
 //!
 //! ```text
-//! Started ──open──▶ AtProvider ──return──▶ Returned ──complete──▶ Completing ──▶ Redeemed ──▶ Finished
-//!    │                  │                     │                        │
-//!    └──────────────────┴─────────────────────┴──────▶ Failed ◀────────┘
+//! Started ──open──▶ AtProvider ──return──▶ Returned ──complete──▶ Completing ──▶ Granted ──▶ Redeemed ──▶ Finished
+//!    │                  │                     │                        │            │
+//!    └──────────────────┴─────────────────────┴──────▶ Failed ◀────────┴────────────┘
 //! ```
 //!
 //! The provider's code waits, sealed, until the user who began the connect completes it with a
@@ -12,6 +12,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::handle::{self, Handle};
@@ -48,8 +50,21 @@ pub enum Completion {
         /// Verifier and nonce.
         secrets: ProviderSecrets,
     },
+    /// The tokens are here: ask whose they are.
+    Identify(Unidentified),
     /// The tokens are here: store them.
     Store(Box<Store>),
+}
+
+/// Tokens of somebody.
+#[derive(Debug)]
+pub struct Unidentified {
+    /// The grant, which names nobody unless the answer with the tokens did.
+    pub store: Box<Store>,
+    /// The ID token, if one came.
+    pub id_token: Option<Secret>,
+    /// Verifier and nonce.
+    pub secrets: ProviderSecrets,
 }
 
 /// A step that is refused, or that cannot be taken for want of a key.
@@ -121,12 +136,11 @@ impl Session {
         };
         let state = Handle { session: self.begin.session.clone(), secret: Secret::new(random()?) };
         let cookie = Secret::new(random()?);
-        let json = serde_json::to_string(&secrets).map_err(|_| SealError::CannotSeal)?;
         self.phase = Phase::AtProvider {
             state: handle::hash(&state.secret),
             cookie: handle::hash(&cookie),
             until: now + STATE_LIFETIME,
-            secrets: self.seal(sealer, "provider_secrets", &Secret::new(json))?,
+            secrets: self.seal_json(sealer, "provider_secrets", &secrets)?,
         };
         Ok(Opened { state: state.text(), cookie, secrets })
     }
@@ -207,6 +221,7 @@ impl Session {
         }
         let (connect_code, until) = match &self.phase {
             Phase::Returned { connect_code, until, .. }
+            | Phase::Granted { connect_code, until, .. }
             | Phase::Redeemed { connect_code, until, .. } => (connect_code, *until),
             Phase::Completing { .. } => return Err(Denied::Used.into()),
             _ => return Err(Denied::Unknown.into()),
@@ -227,16 +242,22 @@ impl Session {
             return Err(Denied::Verifier.into());
         }
         let completion = match &self.phase {
-            Phase::Returned { secrets, code, .. } => {
-                let secrets = self.unseal(sealer, "provider_secrets", secrets)?;
-                Completion::Redeem {
-                    code: self.unseal(sealer, "provider_code", code)?,
-                    secrets: json::own(secrets.expose()).map_err(|_| SealError::Corrupt)?,
-                }
+            Phase::Returned { secrets, code, .. } => Completion::Redeem {
+                code: self.unseal(sealer, "provider_code", code)?,
+                secrets: self.open_json(sealer, "provider_secrets", secrets)?,
+            },
+            Phase::Granted { secrets, id_token, store, .. } => {
+                let id_token = id_token.as_ref();
+                return Ok(Completion::Identify(Unidentified {
+                    store: Box::new(self.open_json(sealer, "tokens", store)?),
+                    id_token: id_token
+                        .map(|text| self.unseal(sealer, "id_token", text))
+                        .transpose()?,
+                    secrets: self.open_json(sealer, "provider_secrets", secrets)?,
+                }));
             }
             Phase::Redeemed { store, .. } => {
-                let store = self.unseal(sealer, "tokens", store)?;
-                let store = json::own(store.expose()).map_err(|_| SealError::Corrupt)?;
+                let store = self.open_json(sealer, "tokens", store)?;
                 return Ok(Completion::Store(Box::new(store)));
             }
             _ => return Err(Denied::Unknown.into()),
@@ -245,24 +266,42 @@ impl Session {
         Ok(completion)
     }
 
-    /// Keeps redeemed tokens until the vault has them.
+    /// Keeps tokens until it is known whose they are.
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
-    pub fn redeemed(
+    pub fn granted(
         &mut self,
-        store: &Store,
+        tokens: &Unidentified,
         sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<(), SealError> {
         let Phase::Completing { connect_code } = &self.phase else {
             return Err(SealError::CannotSeal);
         };
-        let json = serde_json::to_string(store).map_err(|_| SealError::CannotSeal)?;
-        self.phase = Phase::Redeemed {
+        let id_token = tokens.id_token.as_ref();
+        self.phase = Phase::Granted {
             connect_code: connect_code.clone(),
             until: now + STORE_LIFETIME,
-            store: self.seal(sealer, "tokens", &Secret::new(json))?,
+            secrets: self.seal_json(sealer, "provider_secrets", &tokens.secrets)?,
+            id_token: id_token.map(|token| self.seal(sealer, "id_token", token)).transpose()?,
+            store: self.seal_json(sealer, "tokens", &*tokens.store)?,
+        };
+        Ok(())
+    }
+
+    /// Keeps redeemed tokens until the vault has them.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing changes.
+    pub fn redeemed(&mut self, store: &Store, sealer: &Sealer) -> Result<(), SealError> {
+        let Phase::Granted { connect_code, until, .. } = &self.phase else {
+            return Err(SealError::CannotSeal);
+        };
+        self.phase = Phase::Redeemed {
+            connect_code: connect_code.clone(),
+            until: *until,
+            store: self.seal_json(sealer, "tokens", store)?,
         };
         Ok(())
     }
@@ -309,6 +348,26 @@ impl Session {
     fn seal(&self, sealer: &Sealer, field: &str, secret: &Secret) -> Result<String, SealError> {
         let envelope = sealer.seal(&self.place(field), secret.expose().as_bytes())?;
         Ok(encoding::base64url(envelope))
+    }
+
+    fn seal_json(
+        &self,
+        sealer: &Sealer,
+        field: &str,
+        value: &impl Serialize,
+    ) -> Result<String, SealError> {
+        let json = serde_json::to_string(value).map_err(|_| SealError::CannotSeal)?;
+        self.seal(sealer, field, &Secret::new(json))
+    }
+
+    fn open_json<T: DeserializeOwned>(
+        &self,
+        sealer: &Sealer,
+        field: &str,
+        text: &str,
+    ) -> Result<T, SealError> {
+        let json = self.unseal(sealer, field, text)?;
+        json::own(json.expose()).map_err(|_| SealError::Corrupt)
     }
 
     fn unseal(&self, sealer: &Sealer, field: &str, text: &str) -> Result<Secret, SealError> {

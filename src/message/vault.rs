@@ -8,6 +8,7 @@ use super::{Class, Question};
 use crate::config::GrantType;
 use crate::exchange::answer;
 use crate::ids::{AccountId, UserId};
+use crate::jwt::id_token::Identity;
 use crate::provider::revocation::Revocation;
 use crate::secret::{Secret, exposed, exposed_option};
 use crate::time::UnixSeconds;
@@ -94,6 +95,19 @@ pub struct Store {
     /// What applications need of the provider's answer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, String>,
+}
+
+impl Store {
+    /// Whose it is.
+    pub fn identity(&self) -> Identity {
+        let Self { provider_user, email, name, .. } = self;
+        Identity { id: provider_user.clone(), email: email.clone(), name: name.clone() }
+    }
+
+    /// Says whose it is.
+    pub fn set_identity(&mut self, Identity { id, email, name }: Identity) {
+        (self.provider_user, self.email, self.name) = (id, email, name);
+    }
 }
 
 /// A further token of an account that was just connected.

@@ -5,22 +5,22 @@ use std::collections::BTreeMap;
 use super::record::{AccessTokenRecord, Account, AccountState, Grant};
 use crate::config::Connection;
 use crate::ids::AccountId;
-use crate::jwt::id_token::Identity;
 use crate::message::vault::{KindTokens, Store};
 use crate::provider::answer::Granted;
 use crate::provider::scopes;
 use crate::time::UnixSeconds;
 
-/// The grant to store, from the provider's answer to the code. `asked`: the scopes of the request.
+/// The grant to store, from the provider's answer to the code, which may tell whose it is. `asked`:
+/// the scopes of the request.
 pub fn store(
     connection: &Connection,
     account: AccountId,
     granted: Granted,
-    identity: Identity,
     asked: &[String],
     now: UnixSeconds,
 ) -> Store {
-    let Granted { tokens, kinds: further, extra, .. } = granted;
+    let Granted { tokens, kinds: further, identity, extra } = granted;
+    let identity = identity.unwrap_or_default();
     let at = |seconds: i64| now.saturating_add(seconds);
     let mut kinds = BTreeMap::new();
     for (name, tokens) in further {

@@ -189,20 +189,54 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     }
   });
 
+  /** While it works, a provider answers these requests as given. */
+  const meanwhile = async (simulator, is, given, work) => {
+    const { answer } = simulator;
+    simulator.answer = function faltering(request) {
+      return (is(request) && given()) || answer.call(this, request);
+    };
+    try {
+      return await work();
+    } finally {
+      delete simulator.answer;
+    }
+  };
+  const asksWho = ({ url }) => url.pathname === '/user';
+  const down = { status: 503, headers: {}, body: '' };
+
   test('who consented is asked again where the provider falters, for the tokens come but once', async () => {
     const journey = go('github');
     const user = world.arrive('henriette');
-    const { answer } = journey.simulator;
     let failures = 0;
-    journey.simulator.answer = function faltering(request) {
-      if (request.url.pathname !== '/user' || failures > 0) return answer.call(this, request);
-      failures += 1;
-      return { status: 503, headers: {}, body: '' };
-    };
-    await journey.connect(user);
-    delete journey.simulator.answer;
-    assert.equal(failures, 1);
+    const once = () => { failures += 1; return failures === 1 ? down : undefined; };
+    await meanwhile(journey.simulator, asksWho, once, () => journey.connect(user));
+    assert.equal(failures, 2);
     assert.equal((await journey.token(user, { login_hint: user.login })).owner, user.login);
+  });
+
+  test('tokens wait for a provider that cannot say yet whose they are', async () => {
+    const journey = go('app');
+    const user = world.arrive('hermine');
+    const requests = journey.simulator.count();
+    const { done, again } = await meanwhile(journey.simulator, asksWho, () => down, () => journey.begin(user));
+    assertProblem(done, 503);
+    assert.equal(done.headers.get('retry-after'), '5');
+    assert.deepEqual(await world.accounts(user), []);
+    assertProblem(await meanwhile(journey.simulator, asksWho, () => down, again), 503);
+    assert.equal((await again()).status, 201);
+    assert.equal(journey.simulator.count(), requests + 1, 'the code was sent twice');
+    assert.equal((await journey.token(user, { login_hint: user.login })).owner, user.login);
+    assertProblem(await again(), 409);
+  });
+
+  test('tokens of somebody whom the provider does not name are nobody\'s, and do not wait', async () => {
+    const journey = go('app');
+    const user = world.arrive('hilde');
+    const nobody = () => ({ status: 200, headers: {}, body: '{}' });
+    const { done, again } = await meanwhile(journey.simulator, asksWho, nobody, () => journey.begin(user));
+    assertProblem(done, 502);
+    assertProblem(await again(), 409);
+    assert.deepEqual(await world.accounts(user), []);
   });
 
   test('an account of another domain is no account of this Workspace', async () => {

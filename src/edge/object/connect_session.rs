@@ -9,13 +9,15 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use super::{detached, redeem, sql};
+use super::redeem::{NoIdentity, Redeem};
+use super::{detached, sql};
 use crate::config::{Config, Connection};
-use crate::connect::record::{Begin, Denied, Phase, SESSION_LIFETIME, Session};
-use crate::connect::session::{Completion, Fault};
+use crate::connect::record::{Begin, Denied, Phase, ProviderSecrets, SESSION_LIFETIME, Session};
+use crate::connect::session::{Completion, Fault, Unidentified};
 use crate::edge::objects::{self, NoAnswer, Trouble};
 use crate::edge::providers::{self, NoProvider};
-use crate::edge::{clock, configuration};
+use crate::edge::{clock, configuration, log};
+use crate::error::Event;
 use crate::json;
 use crate::message::connect::{Answer, Ask, CREATE, Complete, Return};
 use crate::message::vault::{self, Act, Store};
@@ -158,44 +160,93 @@ impl Inner {
         let completion = session.complete(ask, &sealer, clock::now());
         // `completing` is durable before the code leaves; so is a session that was burned.
         self.save(&session)?;
-        let store = match completion {
-            Ok(Completion::Store(store)) => store,
+        let tokens = match completion {
+            Ok(Completion::Store(store)) => return self.store(config, session, *store).await,
+            Ok(Completion::Identify(tokens)) => Ok(tokens),
             Ok(Completion::Redeem { code, secrets }) => {
-                let redeemed = match self.provider(config, &session).await {
-                    Ok((connection, provider)) => {
-                        let redeem = redeem::Redeem {
-                            env: &self.env,
-                            config,
-                            connection,
-                            provider: &provider,
-                            scopes: &session.begin.scopes,
-                        };
-                        let callback = config.public_url.callback(&session.begin.connection);
-                        redeem.code(&callback, &code, &secrets).await
-                    }
-                    Err(denied) => Err(denied),
-                };
-                match redeemed {
-                    Ok(mut store) => {
-                        // What came through the browser never goes before the provider's own word.
-                        let mut extra = session.extra.clone();
-                        extra.append(&mut store.extra);
-                        store.extra = extra;
-                        session.redeemed(&store, &sealer, clock::now())?;
-                        self.save(&session)?;
-                        Box::new(store)
-                    }
-                    Err(denied) => {
-                        session.phase = Phase::Failed;
-                        self.save(&session)?;
-                        return Ok(Answer::Denied(denied));
-                    }
-                }
+                self.redeem(config, &mut session, &sealer, &code, secrets).await?
             }
             Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
             Err(Fault::Seal(error)) => return Err(error.into()),
         };
-        self.store(config, session, *store).await
+        match tokens {
+            Ok(tokens) => self.identify(config, session, &sealer, tokens).await,
+            Err(denied) => self.fail(session, denied),
+        }
+    }
+
+    /// Redeems the code, and keeps what it brings.
+    async fn redeem(
+        &self,
+        config: &Config,
+        session: &mut Session,
+        sealer: &Sealer,
+        code: &Secret,
+        secrets: ProviderSecrets,
+    ) -> Result<Result<Unidentified, Denied>, Trouble> {
+        let (connection, provider) = match self.provider(config, session).await {
+            Ok(found) => found,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let callback = config.public_url.callback(&session.begin.connection);
+        let redeem = self.at(config, connection, &provider, session);
+        let mut tokens = match redeem.code(&callback, code, secrets).await {
+            Ok(tokens) => tokens,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        // What came through the browser never goes before the provider's own word.
+        let mut extra = session.extra.clone();
+        extra.append(&mut tokens.store.extra);
+        tokens.store.extra = extra;
+        session.granted(&tokens, sealer, clock::now())?;
+        self.save(session)?;
+        Ok(Ok(tokens))
+    }
+
+    /// Asks whose the tokens are. Until that is known, the session keeps them.
+    async fn identify(
+        &self,
+        config: &Config,
+        mut session: Session,
+        sealer: &Sealer,
+        mut tokens: Unidentified,
+    ) -> Result<Answer, Trouble> {
+        let identity = match self.provider(config, &session).await {
+            Ok((connection, provider)) => {
+                self.at(config, connection, &provider, &session).identity(&tokens).await
+            }
+            Err(_) => Err(NoIdentity::Later),
+        };
+        match identity {
+            Ok(identity) => tokens.store.set_identity(identity),
+            Err(NoIdentity::Later) => {
+                log::event(&Event::new("identity_unavailable", session.begin.connection.clone()));
+                return Ok(Answer::Denied(Denied::NotStored));
+            }
+            Err(NoIdentity::Never(refusal)) => {
+                log::event(&Event::new("id_token_refused", refusal.reason()));
+                return self.fail(session, Denied::Identity);
+            }
+        }
+        session.redeemed(&tokens.store, sealer)?;
+        self.save(&session)?;
+        self.store(config, session, *tokens.store).await
+    }
+
+    fn at<'a>(
+        &'a self,
+        config: &'a Config,
+        connection: &'a Connection,
+        provider: &'a Provider,
+        session: &'a Session,
+    ) -> Redeem<'a> {
+        Redeem { env: &self.env, config, connection, provider, scopes: &session.begin.scopes }
+    }
+
+    fn fail(&self, mut session: Session, denied: Denied) -> Result<Answer, Trouble> {
+        session.phase = Phase::Failed;
+        self.save(&session)?;
+        Ok(Answer::Denied(denied))
     }
 
     /// Hands the grant to its vault. Until that has it, the session keeps it.
@@ -221,9 +272,7 @@ impl Inner {
                 Ok(Answer::Denied(Denied::Used))
             }
             Ok(vault::Answer::Narrower { missing }) => {
-                session.phase = Phase::Failed;
-                self.save(&session)?;
-                Ok(Answer::Denied(Denied::Narrower { missing }))
+                self.fail(session, Denied::Narrower { missing })
             }
             Err(NoAnswer::KeyUnavailable) => Err(Trouble::KeyUnavailable("in the vault".into())),
             _ => Ok(Answer::Denied(Denied::NotStored)),

@@ -4,6 +4,7 @@ use worker::Env;
 
 use crate::config::{Config, Connection};
 use crate::connect::record::{Denied, ProviderSecrets};
+use crate::connect::session::Unidentified;
 use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
 use crate::edge::tokens::{self, Signer};
 use crate::edge::{clock, log, providers};
@@ -13,8 +14,7 @@ use crate::jwt::Refusal;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::compact::Compact;
 use crate::jwt::id_token::{self, Expected, Identity};
-use crate::message::vault::Store;
-use crate::provider::answer::{self, Granted, Tokens};
+use crate::provider::answer;
 use crate::provider::dialect::IdentitySource;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
@@ -33,14 +33,28 @@ pub struct Redeem<'a> {
     pub scopes: &'a [String],
 }
 
+/// Why it is not known whose tokens are.
+pub enum NoIdentity {
+    /// Whoever could tell cannot be had now.
+    Later,
+    /// What was told does not hold.
+    Never(Refusal),
+}
+
+impl From<Refusal> for NoIdentity {
+    fn from(refusal: Refusal) -> Self {
+        if refusal == Refusal::KeysUnavailable { Self::Later } else { Self::Never(refusal) }
+    }
+}
+
 impl Redeem<'_> {
     /// Redeems the code, once.
     pub async fn code(
         &self,
         callback: &str,
         code: &Secret,
-        secrets: &ProviderSecrets,
-    ) -> Result<Store, Denied> {
+        secrets: ProviderSecrets,
+    ) -> Result<Unidentified, Denied> {
         let request =
             request::redeem(self.connection, self.provider, callback, code, &secrets.verifier)
                 .ok_or(Denied::ProviderMisconfigured)?;
@@ -48,27 +62,25 @@ impl Redeem<'_> {
         let now = clock::now();
         let granted = answer::granted(&received, self.connection, now)
             .map_err(|failure| refused(&failure))?;
-        let identity = self.identity(&granted, &secrets.nonce).await.map_err(|refusal| {
-            log::event(&Event::new("id_token_refused", refusal.reason()));
-            Denied::Identity
-        })?;
+        let id_token = granted.tokens.id_token.clone();
         let account = AccountId::random().map_err(|_| Denied::NotStored)?;
-        Ok(consent::store(self.connection, account, granted, identity, self.scopes, now))
+        let store = consent::store(self.connection, account, granted, self.scopes, now);
+        Ok(Unidentified { store: Box::new(store), id_token, secrets })
     }
 
     /// Who the tokens are of: by ID token from an `OpenID` provider, by userinfo from others.
-    async fn identity(&self, granted: &Granted, nonce: &Secret) -> Result<Identity, Refusal> {
-        let tokens = &granted.tokens;
+    pub async fn identity(&self, tokens: &Unidentified) -> Result<Identity, NoIdentity> {
         let rules = &self.connection.identity;
         let source = providers::source(self.connection);
         let (Some(issuer), Some(source), None | Some(IdentitySource::IdToken)) =
             (&self.provider.open_id, source, rules.from)
         else {
             return match (rules.from, &self.provider.userinfo_endpoint) {
-                (Some(IdentitySource::Answer), _) => {
-                    granted.identity.clone().ok_or(Refusal::Subject)
-                }
-                (_, Some(_)) => self.userinfo(tokens).await.ok_or(Refusal::Subject),
+                (Some(IdentitySource::Answer), _) => match tokens.store.identity() {
+                    told @ Identity { id: Some(_), .. } => Ok(told),
+                    _ => Err(Refusal::Subject.into()),
+                },
+                (_, Some(_)) => self.userinfo(&tokens.store.access_token).await,
                 (_, None) => Ok(Identity::default()),
             };
         };
@@ -80,28 +92,32 @@ impl Redeem<'_> {
         let expected = Expected {
             issuer,
             client_id: &self.connection.client_id,
-            nonce: nonce.expose(),
-            access_token: tokens.access_token.expose(),
+            nonce: tokens.secrets.nonce.expose(),
+            access_token: tokens.store.access_token.expose(),
             required_claims: &self.connection.required_claims,
         };
         let told = id_token::read(&token, &expected, now)?;
         if told.email.is_some() && told.name.is_some() {
             return Ok(told);
         }
-        Ok(identity::complete(told, self.userinfo(tokens).await))
+        let info = self.userinfo(&tokens.store.access_token).await.ok();
+        Ok(identity::complete(told, info))
     }
 
-    /// Asked twice if need be: without an answer the tokens, which come but once, are of nobody.
-    async fn userinfo(&self, tokens: &Tokens) -> Option<Identity> {
-        let request =
-            ProviderRequest::userinfo(self.connection, self.provider, &tokens.access_token)?;
-        let rules = &self.connection.identity;
-        let first = outbound::send(&request, OTHER_TIME).await;
-        match identity::read(&first, rules) {
-            None if answer::may_pass(&first) => {
-                identity::read(&outbound::send(&request, OTHER_TIME).await, rules)
-            }
-            found => found,
+    /// Asked twice if need be: few applications complete again.
+    async fn userinfo(&self, access_token: &Secret) -> Result<Identity, NoIdentity> {
+        let request = ProviderRequest::userinfo(self.connection, self.provider, access_token);
+        let Some(request) = request else {
+            return Err(Refusal::Subject.into());
+        };
+        let mut received = outbound::send(&request, OTHER_TIME).await;
+        if answer::may_pass(&received) {
+            received = outbound::send(&request, OTHER_TIME).await;
+        }
+        match identity::read(&received, &self.connection.identity) {
+            Some(told) => Ok(told),
+            None if answer::may_pass(&received) => Err(NoIdentity::Later),
+            None => Err(Refusal::Subject.into()),
         }
     }
 }

@@ -5,7 +5,6 @@ use super::vault_store::{Contents, NewToken, Sealed};
 use crate::edge::clock;
 use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
-use crate::jwt::id_token::Identity;
 use crate::message::vault::{Answer, KindTokens, Store};
 use crate::seal::SealError;
 use crate::secret::Secret;
@@ -21,11 +20,7 @@ use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant
 pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
     open.store.create(&open.home.user, &open.home.connection)?;
     let done = |answer| Ok(Kept { answer, job: None });
-    let identity = Identity {
-        id: new.provider_user.clone(),
-        email: new.email.clone(),
-        name: new.name.clone(),
-    };
+    let identity = new.identity();
     let contents = open.store.contents()?;
     let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
     if let Some(stored) = open.store.redeemed(&new.account)? {

@@ -93,7 +93,7 @@ export class Journey {
     world.internet.add(simulator);
   }
 
-  /** Begins a connect and lets the user decide; the answer of its completion. */
+  /** Begins a connect and lets the user decide; the answer of its completion, which may be asked for `again`. */
   async begin(user, { scopes = [], login = user.login, consent, ticked } = {}) {
     const { world, connection, simulator } = this;
     const started = await world.startConnect(user, { connection, scopes });
@@ -107,9 +107,10 @@ export class Journey {
     const code = back.searchParams.get('connect_code');
     if (!code) return { back };
     world.secrets.add(code);
-    const done = await world.api.complete(user.me_token, started, code);
+    const again = () => world.api.complete(user.me_token, started, code);
+    const done = await again();
     for (const secret of simulator.secrets) world.secrets.add(secret);
-    return { back, done };
+    return { back, done, again };
   }
 
   /** A connect that must work: the account. */
