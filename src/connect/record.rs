@@ -75,7 +75,7 @@ pub enum Flow {
 
 /// How far a session is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "snake_case")]
+#[serde(tag = "name", rename_all = "snake_case", try_from = "Members")]
 pub enum Phase {
     /// The ticket waits for the browser.
     Started,
@@ -133,6 +133,58 @@ pub enum Phase {
     Finished,
     /// Nothing can come of it any more.
     Failed,
+}
+
+/// The members of any [`Phase`], to be read at once: a tagged enum is read twice, with a reader of its
+/// own for what is in between, which is 4 KB of the Worker.
+#[derive(Deserialize)]
+struct Members {
+    name: String,
+    state: Option<String>,
+    cookie: Option<String>,
+    connect_code: Option<String>,
+    until: Option<UnixSeconds>,
+    secrets: Option<String>,
+    code: Option<String>,
+    id_token: Option<String>,
+    store: Option<String>,
+}
+
+impl TryFrom<Members> for Phase {
+    type Error = &'static str;
+
+    fn try_from(members: Members) -> Result<Self, Self::Error> {
+        phase(members).ok_or("no phase of this name has these members")
+    }
+}
+
+fn phase(members: Members) -> Option<Phase> {
+    let Members { name, state, cookie, connect_code, until, secrets, code, id_token, store } =
+        members;
+    Some(match name.as_str() {
+        "started" => Phase::Started,
+        "at_provider" => {
+            Phase::AtProvider { state: state?, cookie: cookie?, until: until?, secrets: secrets? }
+        }
+        "returned" => Phase::Returned {
+            connect_code: connect_code?,
+            until: until?,
+            secrets: secrets?,
+            code: code?,
+        },
+        "completing" => Phase::Completing { connect_code: connect_code? },
+        "granted" => Phase::Granted {
+            connect_code: connect_code?,
+            until: until?,
+            secrets: secrets?,
+            id_token,
+            store: store?,
+        },
+        "redeemed" => Phase::Redeemed { connect_code: connect_code?, until: until?, store: store? },
+        "finished" => Phase::Finished,
+        "failed" => Phase::Failed,
+        _ => return None,
+    })
 }
 
 /// What goes to the provider and must come back, sealed between the hops.

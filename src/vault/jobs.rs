@@ -7,7 +7,7 @@ use crate::time::UnixSeconds;
 
 /// A job. Handlers are idempotent: alarms run at least once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", try_from = "Members")]
 pub enum Job {
     /// Finish a refresh whose object stopped before its answer was settled.
     Recover {
@@ -16,7 +16,7 @@ pub enum Job {
         /// The generation that was being renewed.
         generation: u64,
         /// The grant's kind; empty for the account's own.
-        #[serde(default, skip_serializing_if = "String::is_empty")]
+        #[serde(skip_serializing_if = "String::is_empty")]
         token_kind: String,
     },
     /// Revoke a token at the provider after its account was deleted here.
@@ -35,7 +35,7 @@ pub enum Job {
         user: Option<String>,
         /// Whether an answer with the next refresh token may have been lost: then the provider's
         /// refusal of this one does not say that there is no grant.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(skip_serializing_if = "is_false")]
         doubtful: bool,
     },
     /// Let the registry know that this vault rests on an account at the provider.
@@ -43,6 +43,50 @@ pub enum Job {
         /// The provider's id of the user.
         user: String,
     },
+}
+
+/// The members of any [`Job`], to be read at once: a tagged enum is read twice, with a reader of its own
+/// for what is in between.
+#[derive(Deserialize)]
+struct Members {
+    kind: String,
+    account: Option<AccountId>,
+    generation: Option<u64>,
+    #[serde(default)]
+    token_kind: String,
+    field: Option<String>,
+    envelope: Option<String>,
+    attempt: Option<u32>,
+    user: Option<String>,
+    #[serde(default)]
+    doubtful: bool,
+}
+
+impl TryFrom<Members> for Job {
+    type Error = &'static str;
+
+    fn try_from(members: Members) -> Result<Self, Self::Error> {
+        job(members).ok_or("no job of this kind has these members")
+    }
+}
+
+fn job(members: Members) -> Option<Job> {
+    let Members { kind, account, generation, token_kind, field, envelope, attempt, user, doubtful } =
+        members;
+    Some(match kind.as_str() {
+        "recover" => Job::Recover { account: account?, generation: generation?, token_kind },
+        "revoke" => Job::Revoke {
+            account: account?,
+            field: field?,
+            generation: generation?,
+            envelope: envelope?,
+            attempt: attempt?,
+            user,
+            doubtful,
+        },
+        "hold" => Job::Hold { user: user? },
+        _ => return None,
+    })
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
