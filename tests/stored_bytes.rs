@@ -15,7 +15,7 @@ use edge_token_vault::message::{
 };
 use edge_token_vault::provider::revocation::Revocation;
 use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::jobs::Job;
+use edge_token_vault::vault::jobs::{self, Job};
 use edge_token_vault::vault::record::{AccountState, AccountView, Intent, Reason, Selector, field};
 use edge_token_vault::vault::release::Problem;
 use edge_token_vault::vault::schema;
@@ -189,6 +189,57 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
         assert_eq!(job(revoked).is_against(connected), taken_back, "{revoked:?} {connected:?}");
     }
     assert!(!recover("").is_against(None));
+}
+
+#[test]
+fn a_refresh_to_be_taken_up_goes_before_what_was_due_earlier() {
+    let hold = || Job::Hold { user: "1".into() };
+    let recover = || Job::Recover { account: account(), generation: 1, token_kind: String::new() };
+    let next = |jobs: &[(i64, i64, Job)]| jobs::next(jobs, 10);
+    assert_eq!(next(&[(1, 5, hold()), (2, 10, recover()), (3, 10, recover())]), Some(1));
+    assert_eq!(next(&[(1, 5, recover()), (2, 6, recover())]), Some(0));
+    assert_eq!(next(&[(1, 5, hold()), (2, 6, hold()), (3, 11, recover())]), Some(0));
+    assert_eq!(next(&[(1, 11, hold())]), None);
+}
+
+#[test]
+fn each_phase_of_a_session_reads_as_it_was_written() {
+    let text = || "x".to_owned();
+    for (phase, json) in [
+        (Phase::Started, r#"{"name":"started"}"#),
+        (
+            Phase::AtProvider { state: text(), cookie: text(), until: 8, secrets: text() },
+            r#"{"name":"at_provider","state":"x","cookie":"x","until":8,"secrets":"x"}"#,
+        ),
+        (
+            Phase::Returned { connect_code: text(), until: 8, secrets: text(), code: text() },
+            r#"{"name":"returned","connect_code":"x","until":8,"secrets":"x","code":"x"}"#,
+        ),
+        (Phase::Completing { connect_code: text() }, r#"{"name":"completing","connect_code":"x"}"#),
+        (
+            Phase::Granted {
+                connect_code: text(),
+                until: 8,
+                secrets: text(),
+                id_token: None,
+                store: text(),
+            },
+            r#"{"name":"granted","connect_code":"x","until":8,"secrets":"x","id_token":null,"store":"x"}"#,
+        ),
+        (
+            Phase::Redeemed { connect_code: text(), until: 8, store: text() },
+            r#"{"name":"redeemed","connect_code":"x","until":8,"store":"x"}"#,
+        ),
+        (Phase::Finished, r#"{"name":"finished"}"#),
+        (Phase::Failed, r#"{"name":"failed"}"#),
+    ] {
+        assert_eq!(serde_json::to_string(&phase).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Phase>(json).unwrap(), phase);
+    }
+    // What lacks a member is not read as another phase.
+    for bad in [r#"{"name":"returned","connect_code":"x"}"#, r#"{"name":"later"}"#, "{}"] {
+        assert!(serde_json::from_str::<Phase>(bad).is_err(), "{bad}");
+    }
 }
 
 #[test]

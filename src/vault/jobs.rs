@@ -136,6 +136,17 @@ impl Job {
     }
 }
 
+/// The place of the job to do now among those with when they are due. A refresh to be taken up goes
+/// first: the provider may take the old token for a short time only.
+pub fn next(jobs: &[(i64, UnixSeconds, Job)], now: UnixSeconds) -> Option<usize> {
+    let mut due = jobs.iter().enumerate().filter(|(_, (_, due, _))| *due <= now);
+    let first = due.next()?;
+    let is_recovery =
+        |(_, (_, _, job)): &(usize, &(i64, UnixSeconds, Job))| matches!(job, Job::Recover { .. });
+    let chosen = if is_recovery(&first) { first } else { due.find(is_recovery).unwrap_or(first) };
+    Some(chosen.0)
+}
+
 /// How long after its account was deleted a revocation that was tried at once and came to no end is
 /// tried again, in seconds: longer than two answers may take.
 pub const REVOKE_AFTER: i64 = 20;

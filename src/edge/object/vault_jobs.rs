@@ -8,7 +8,7 @@ use super::vault_revoke::Asked;
 use crate::edge::clock;
 use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
-use crate::vault::jobs::Job;
+use crate::vault::jobs::{self, Job};
 use crate::vault::record::Selector;
 
 /// Most jobs that one alarm runs.
@@ -38,13 +38,12 @@ impl Inner {
         let open = self.open(user, connection)?;
         let now = clock::now();
         for _ in 0..JOBS_AT_ONCE {
-            // Looked up each time: while one runs, a reconnect may take others back. A refresh to
-            // be taken up goes first: the provider may take the old token for a short time only.
-            let due = store.jobs()?.into_iter().filter(|(_, due, _)| *due <= now);
-            let first = due.min_by_key(|(_, _, job)| !matches!(job, Job::Recover { .. }));
-            let Some((id, _, job)) = first else {
+            // Looked up each time: while one runs, a reconnect may take others back.
+            let mut all = store.jobs()?;
+            let Some(next) = jobs::next(&all, now) else {
                 break;
             };
+            let (id, _, job) = all.swap_remove(next);
             let done = match &job {
                 Job::Recover { account, generation, token_kind } => {
                     self.recover(&open, account, token_kind, *generation).await
