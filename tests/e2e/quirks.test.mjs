@@ -193,7 +193,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
   const meanwhile = async (simulator, is, given, work) => {
     const { answer } = simulator;
     simulator.answer = function faltering(request) {
-      return (is(request) && given()) || answer.call(this, request);
+      return (is(request) && given(request)) || answer.call(this, request);
     };
     try {
       return await work();
@@ -227,6 +227,34 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal(journey.simulator.count(), requests + 1, 'the code was sent twice');
     assert.equal((await journey.token(user, { login_hint: user.login })).owner, user.login);
     assertProblem(await again(), 409);
+  });
+
+  test('tokens that are stored again late are not put over those that were renewed meanwhile', async () => {
+    const journey = go('app');
+    const user = world.arrive('hedwig');
+    const { again } = await meanwhile(journey.simulator, asksWho, () => down, () => journey.begin(user));
+    const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
+    const slowly = async (request) => {
+      const answer = GitHub.prototype.answer.call(journey.simulator, request);
+      asked.resolve();
+      await released.promise;
+      return answer;
+    };
+    let [late, held] = [undefined, false];
+    const first = ({ url }) => url.pathname === '/user' && !held;
+    await meanwhile(journey.simulator, first, (request) => { held = true; return slowly(request); }, async () => {
+      late = again();
+      await asked.promise;
+      assert.equal((await again()).status, 201);
+      await world.advance(28801);
+      assert.equal((await journey.token(user)).owner, user.login);
+      released.resolve();
+      assert.equal((await late).status, 201);
+    });
+    assert.equal((await world.accounts(user)).length, 1);
+    await world.advance(28801);
+    assert.equal((await journey.token(user)).owner, user.login);
+    assert.equal(journey.simulator.reused, 0);
   });
 
   test('tokens of somebody whom the provider does not name are nobody\'s, and do not wait', async () => {

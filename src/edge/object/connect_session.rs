@@ -225,6 +225,11 @@ impl Inner {
             }
             Err(NoIdentity::Never(refusal)) => {
                 log::event(&Event::new("id_token_refused", refusal.reason()));
+                // Meanwhile the application may have completed again, with success.
+                let waits = self.load()?.is_some_and(|now| now.phase == session.phase);
+                if !waits {
+                    return Ok(Answer::Denied(Denied::Used));
+                }
                 return self.fail(session, Denied::Identity);
             }
         }
