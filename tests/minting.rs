@@ -1,7 +1,7 @@
 //! Tokens that the vault makes itself at a provider: for whom, and what becomes of a grant where none
 //! is to be had. GitHub's installations are what they are made for.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
 #[path = "support/connection.rs"]
 mod connection_support;
@@ -9,6 +9,7 @@ mod connection_support;
 use connection_support::{connection, known, private_key, proved};
 use edge_token_vault::config::Connection;
 use edge_token_vault::encoding;
+use edge_token_vault::ids::AccountId;
 use edge_token_vault::provider::answer::Received;
 use edge_token_vault::provider::dialect::Minting;
 use edge_token_vault::provider::endpoints::Provider;
@@ -17,9 +18,8 @@ use edge_token_vault::provider::minting::{self, Making, Minted, NoAccount, Unmin
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::mint::{After, after};
 use edge_token_vault::vault::record::{AccessTokenRecord, AccountState, Grant, Reason, Selector};
-use edge_token_vault::vault::refresh::Settlement;
 use edge_token_vault::vault::release::{
-    Problem, Step, Want, Withheld, check_minted, decide, renewal, select, withheld,
+    Held, HeldTokens, Problem, Step, Want, Withheld, decide, decide_for, renewal, select,
 };
 use serde_json::{Value, json};
 
@@ -115,6 +115,8 @@ fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
         json!({"token": "ghs_1"}),
         json!({"token": "ghs_1", "expires_at": "soon"}),
         json!({"token": "", "expires_at": "2026-11-24T05:00:00Z"}),
+        // It is over already, and would be made anew for each caller.
+        json!({"token": "ghs_1", "expires_at": "2026-11-24T04:00:00Z"}),
     ] {
         let refused = refused("", &[alice(), installed(7), (201, bad)]);
         assert_eq!(refused, Unminted::Failure(Failure::Ambiguous));
@@ -131,18 +133,20 @@ fn only_an_owner_gets_a_token_that_can_do_all_that_an_installation_can() {
         membership("pending", "admin"),
         (200, json!({"role": "admin", "organization": {"id": 8}})),
         (200, json!({"state": "active", "role": "admin"})),
-        (200, json!([])),
-        // No member, and a provider that does not tell.
         (404, message("Not Found")),
-        (403, message("You do not have access to this organization membership.")),
     ] {
-        let answers = [proof, installed(8)];
-        assert_eq!(refused("octo-org", &answers), no(NoAccount::NotOwner), "{answers:?}");
-        // Where the application is not installed, nobody is told who owns it.
-        let [proof, _] = answers;
-        let nowhere = [proof, (404, message("Not Found"))];
-        assert_eq!(refused("octo-org", &nowhere), no(NoAccount::NotInstalled), "{nowhere:?}");
+        // Of an organisation of others nobody learns whether the application is installed there.
+        assert_eq!(
+            refused("octo-org", std::slice::from_ref(&proof)),
+            no(NoAccount::NotOwner),
+            "{proof:?}"
+        );
     }
+    // A provider that does not tell, perhaps because the application is not installed.
+    let untold = || (403, message("Resource not accessible by integration"));
+    assert_eq!(refused("octo-org", &[untold(), installed(8)]), no(NoAccount::NotOwner));
+    let nowhere = [untold(), (404, message("Not Found"))];
+    assert_eq!(refused("octo-org", &nowhere), no(NoAccount::NotInstalled));
 }
 
 #[test]
@@ -173,15 +177,27 @@ fn what_the_provider_says_to_the_last_request_is_told_apart() {
     let last = |status| refused("", &[alice(), installed(7), (status, json!({}))]);
     assert_eq!(last(404), no(NoAccount::NotInstalled));
     assert_eq!(last(403), no(NoAccount::Suspended));
-    assert_eq!(last(422), Unminted::Scopes);
+    // Nothing less than all was asked for.
+    assert_eq!(last(422), Unminted::Failure(Failure::Misconfigured("http_422".into())));
     let misconfigured = |word: &str| Unminted::Failure(Failure::Misconfigured(word.into()));
     assert_eq!(last(400), misconfigured("http_400"));
     // Our signature is not accepted: the operator's to mend, and the user's token is none the worse.
     for answers in [&[alice(), (401, json!({}))][..], &[alice(), installed(7), (401, json!({}))]] {
         assert_eq!(refused("", answers), misconfigured("signature_refused"));
     }
-    assert_eq!(refused("", &[(401, json!({}))]), Unminted::UserToken);
-    assert_eq!(refused("octo-org", &[(401, json!({}))]), Unminted::UserToken);
+    let untold = [(403, json!({})), (401, json!({}))];
+    assert_eq!(refused("octo-org", &untold), misconfigured("signature_refused"));
+}
+
+#[test]
+fn that_the_users_token_is_over_is_believed_the_second_time() {
+    let over = || (401, json!({"message": "Bad credentials"}));
+    for name in ["", "octo-org"] {
+        assert!(made(name, &[over()]).is_none(), "it asks again");
+        assert_eq!(refused(name, &[over(), over()]), Unminted::UserToken);
+        let spurious = refused(name, &[over(), alice()]);
+        assert_eq!(spurious, Unminted::Failure(Failure::Unavailable { retry_after: None }));
+    }
 }
 
 #[test]
@@ -190,6 +206,10 @@ fn a_provider_that_is_down_or_limits_rates_says_nothing_about_ownership() {
     let unavailable = |retry_after| Unminted::Failure(Failure::Unavailable { retry_after });
     assert_eq!(told(Received::Lost).unwrap_err(), unavailable(None));
     assert_eq!(told(answer(502, &json!("<html>"))).unwrap_err(), unavailable(None));
+    assert_eq!(
+        told(answer(200, &json!("<html>"))).unwrap_err(),
+        Unminted::Failure(Failure::Ambiguous)
+    );
     for status in [403, 429] {
         let (retry_after, body) = (Some("60".into()), Secret::new("{}"));
         let limited = Received::Answer { status, retry_after, body };
@@ -229,8 +249,11 @@ fn want(scopes: &[&str], exact: bool, resource: Option<&str>) -> Want {
 #[test]
 fn each_account_and_each_narrowing_has_a_token_of_its_own() {
     let connection = app();
-    let select = |want: Want| select(&connection, &[], &want);
+    let select = |want: Want| select(&connection, Some("Alice"), &[], &want);
     let octo = Some("https://github.com/octo-org");
+    // The user's own account, by its name.
+    let alice = select(want(&[], false, Some("https://github.com/alice")));
+    assert_eq!(alice.unwrap(), Selector::new(KIND, "", &[]));
     assert_eq!(select(want(&[], false, None)).unwrap(), Selector::new(KIND, "", &[]));
     assert_eq!(select(want(&[], false, octo)).unwrap(), Selector::new(KIND, "octo-org", &[]));
     let narrow = ["contents:read".to_owned()];
@@ -255,10 +278,34 @@ fn a_level_includes_those_below_it() {
     for lacks in ["issues:write", "contents:admin", "contents", "pulls:read", "admin:read"] {
         assert!(missing(lacks), "{lacks}");
     }
-    let token = AccessTokenRecord { scopes: granted.to_vec(), ..token(0) };
-    let told = check_minted(&app(), &token, &want(&["contents:read", "issues:write"], false, None));
-    let missing = vec!["issues:write".to_owned()];
-    assert_eq!(told.unwrap_err(), Problem::MissingScopes { missing });
+}
+
+#[test]
+fn a_token_that_lacks_scopes_is_made_anew_before_that_is_told() {
+    let connection = app();
+    let decide = |age, state, scopes: &[&str], withheld| {
+        let made = AccessTokenRecord {
+            scopes: vec!["contents:write".into()],
+            expires_at: Some(NOW + 3600 - age),
+            ..token(age)
+        };
+        let grant = Grant::new(1, true, vec![]);
+        let renewal = renewal(&connection, KIND, &grant, Some(&token(600)), withheld, NOW);
+        let want = want(scopes, false, None);
+        decide_for(&want, &connection, state, &grant, Some(&made), renewal, NOW)
+    };
+    let lacking = ["contents:read", "issues:write"];
+    let missing = Step::Stop(Problem::MissingScopes { missing: vec!["issues:write".into()] });
+    let active = AccountState::Active;
+    assert_eq!(decide(600, active, &lacking, None), Step::Refresh);
+    // Made just now: that is what it may do.
+    assert_eq!(decide(59, active, &lacking, None), missing);
+    // Not while the provider is not to be asked, or the grant is over.
+    let down = Some(Problem::Unavailable { retry_after: 5 });
+    assert_eq!(decide(600, active, &lacking, down), missing);
+    let over = AccountState::ReconnectRequired(Reason::RefreshRefused);
+    assert_eq!(decide(600, over, &lacking, None), missing);
+    assert_eq!(decide(600, active, &["contents:read"], None), Step::Serve { expires_in: 3000 });
 }
 
 /// The user's own token, of this age.
@@ -277,7 +324,7 @@ fn a_made_token_rests_on_the_users_own() {
     assert_eq!((connection.grant_of(KIND), connection.grant_of("bot")), ("", "bot"));
     let can = |has_refresh_token, own: Option<&AccessTokenRecord>| {
         let grant = Grant::new(1, has_refresh_token, vec![]);
-        renewal(&connection, KIND, &grant, own, NOW).possible
+        renewal(&connection, KIND, &grant, own, None, NOW).possible
     };
     // Where the App's tokens have no end, there is no refresh token.
     let endless = AccessTokenRecord { expires_at: None, ..token(0) };
@@ -287,7 +334,7 @@ fn a_made_token_rests_on_the_users_own() {
     let grant = Grant::new(1, true, vec![]);
     let last = AccessTokenRecord { expires_at: Some(NOW + 30), ..token(3570) };
     let step = |kind: &str| {
-        let renewal = renewal(&connection, kind, &grant, Some(&token(60)), NOW);
+        let renewal = renewal(&connection, kind, &grant, Some(&token(60)), None, NOW);
         decide(AccountState::Active, &grant, Some(&last), renewal, NOW)
     };
     assert_eq!(step(KIND), Step::Refresh);
@@ -297,36 +344,83 @@ fn a_made_token_rests_on_the_users_own() {
 #[test]
 fn a_refused_user_token_is_renewed_once_and_ends_the_grant_where_it_cannot_be() {
     let grant = Grant::new(3, true, vec![]);
-    let after = |grant: &Grant, age| after(Unminted::UserToken, grant, &token(age), NOW);
-    assert!(matches!(after(&grant, 600), After::Renew));
-    // It was renewed just now: more of that does not help.
-    let After::Settle(Settlement::Kept { grant: kept }) = after(&grant, 1) else {
-        panic!("{:?}", after(&grant, 1));
+    let after = |grant: &Grant, age, failures| {
+        after(&Unminted::UserToken, grant, &token(age), failures, NOW)
     };
-    assert!(kept.retry_at.is_some_and(|at| at > NOW) && kept.fault.is_none());
+    let After::Renew(renewed) = after(&grant, 600, 0) else {
+        panic!("{:?}", after(&grant, 600, 0));
+    };
+    assert_eq!((renewed.until, renewed.failures), (NOW, 1));
+    // It was renewed just now, or in vain: more of that does not help, and ends tokens of others.
+    for held in [withheld(after(&grant, 1, 0)), withheld(after(&grant, 600, renewed.failures))] {
+        assert_eq!(held.why, Withheld::Unavailable);
+        assert!(held.until > NOW);
+    }
     let bare = Grant::new(3, false, vec![]);
-    let After::Settle(Settlement::Ended { state, .. }) = after(&bare, 600) else {
-        panic!("{:?}", after(&bare, 600));
+    let After::End { state, .. } = after(&bare, 600, 0) else {
+        panic!("{:?}", after(&bare, 600, 0));
     };
     assert_eq!(state, AccountState::ReconnectRequired(Reason::RefreshRefused));
 }
 
+/// What is remembered, where the grant is left as it is.
+fn withheld(after: After) -> Held {
+    match after {
+        After::Withhold(held) => held,
+        other => panic!("it cost a grant: {other:?}"),
+    }
+}
+
 #[test]
-fn what_is_not_to_be_had_costs_no_grant_and_is_asked_for_again_in_a_minute() {
+fn what_is_not_to_be_had_costs_no_grant_and_is_asked_for_again_in_a_while() {
     let grant = Grant::new(3, true, vec![]);
-    let after = |unminted| after(unminted, &grant, &token(600), NOW);
-    let After::Withhold(why) = after(no(NoAccount::NotOwner)) else {
-        panic!("a member who is no owner lost a grant");
+    let held = |unminted, failures| withheld(after(&unminted, &grant, &token(600), failures, NOW));
+    let told = |held: Held, at| held.problem(&want(&["issues:read"], true, None), NOW + at);
+    let reason = NoAccount::NotOwner;
+    let not_owner = held(no(reason), 0);
+    assert_eq!(told(not_owner, 59), Some(Problem::NoAccount { reason }));
+    assert_eq!(told(not_owner, 60), None);
+    let missing = vec!["issues:read".to_owned()];
+    assert_eq!(told(held(Unminted::Scopes, 0), 0), Some(Problem::MissingScopes { missing }));
+    // The longer it lasts, the more seldom it is asked.
+    let key = || Unminted::Failure(Failure::Misconfigured("signature_refused".into()));
+    assert_eq!(told(held(key(), 0), 0), Some(Problem::Misconfigured { retry_after: 5 }));
+    assert_eq!(told(held(key(), 3), 0), Some(Problem::Misconfigured { retry_after: 40 }));
+    assert_eq!(held(key(), 3).failures, 4);
+    let down = |retry_after| Unminted::Failure(Failure::Unavailable { retry_after });
+    assert_eq!(told(held(down(Some(90)), 3), 0), Some(Problem::Unavailable { retry_after: 90 }));
+}
+
+#[test]
+fn what_callers_ask_for_does_not_fill_the_memory() {
+    let account = AccountId::random().unwrap();
+    let key = |name: usize| (account.clone(), Selector::new(KIND, &name.to_string(), &[]));
+    let mut held = HeldTokens::default();
+    for name in 0..10_000 {
+        held.insert(key(name), Held::new(Withheld::NoAccount(NoAccount::NotOwner), NOW), NOW);
+    }
+    let there = (0..10_000).filter(|name| held.get(&key(*name)).is_some()).count();
+    assert!((1..=256).contains(&there), "{there}");
+    let last = key(9_999);
+    assert!(held.get(&last).is_some());
+    held.insert(key(0), Held::new(Withheld::Scopes, NOW + 700), NOW + 700);
+    assert!(held.get(&last).is_none(), "it is long past");
+}
+
+#[test]
+fn what_is_left_of_a_token_serves_while_the_provider_is_down_and_not_once_it_is_anothers() {
+    let connection = app();
+    let grant = Grant::new(1, true, vec![]);
+    let last = AccessTokenRecord { expires_at: Some(NOW + 30), ..token(3570) };
+    let step = |problem: Problem| {
+        let renewal = renewal(&connection, KIND, &grant, Some(&last), Some(problem), NOW);
+        decide(AccountState::Active, &grant, Some(&last), renewal, NOW)
     };
-    let told = |ago: i64| withheld(Some((why, NOW - ago)), &want(&[], false, None), NOW);
-    assert_eq!(told(59), Some(Problem::NoAccount { reason: NoAccount::NotOwner }));
-    assert_eq!(told(60), None);
-    let key = Failure::Misconfigured("signature_refused".into());
-    let After::Settle(Settlement::Kept { grant: kept }) = after(Unminted::Failure(key)) else {
-        panic!("a key that is no good cost a grant");
-    };
-    assert_eq!(kept.fault.as_deref(), Some("signature_refused"));
-    assert!(matches!(after(Unminted::Scopes), After::Withhold(Withheld::Scopes)));
+    let served = Step::Serve { expires_in: 30 };
+    assert_eq!(step(Problem::Unavailable { retry_after: 5 }), served);
+    assert_eq!(step(Problem::Misconfigured { retry_after: 5 }), served);
+    let not_owner = Problem::NoAccount { reason: NoAccount::NotOwner };
+    assert_eq!(step(not_owner.clone()), Step::Stop(not_owner));
 }
 
 #[test]
@@ -344,7 +438,12 @@ fn our_signature_tells_who_we_are_for_less_than_ten_minutes() {
 #[test]
 fn without_a_key_there_are_no_such_tokens() {
     let entry = json!({"provider": "github_app", "client_id": "x"});
-    assert!(connection(&entry).unwrap().kinds.is_empty());
+    let without = connection(&entry).unwrap();
+    assert!(without.minting(KIND).is_none() && without.kinds_there().next().is_none());
+    assert_eq!(without.grant_of(KIND), KIND);
+    // Those that were made with one are revoked all the same, and in their own way.
+    assert!(without.may_revoke(KIND));
+    assert_eq!(without.revocation_of(KIND), app().revocation_of(KIND));
     // A kind that comes along is not signed for.
     let slack = json!({"provider": "slack", "client_id": "x"});
     let key = json!({"client_secret": "y", "private_key": private_key()});

@@ -51,12 +51,12 @@ fn token(issued_ago: i64, expires_in: Option<i64>) -> AccessTokenRecord {
 }
 
 fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> Step {
-    let renewal = renewal(&connection(), "", grant, token, NOW);
+    let renewal = renewal(&connection(), "", grant, token, None, NOW);
     decide(AccountState::Active, grant, token, renewal, NOW)
 }
 
 /// What is renewed ahead of need.
-const AHEAD: Renewal = Renewal { possible: true, ahead: true };
+const AHEAD: Renewal = Renewal { possible: true, ahead: true, withheld: None };
 
 #[test]
 fn a_token_is_served_until_its_last_minute_or_its_second_half() {
@@ -145,14 +145,17 @@ fn scopes_are_at_least_these_or_exactly_these() {
     let narrows = connection();
     let fixed = Connection { down_scoping: false, ..connection() };
     let default = Ok(Selector::default());
-    assert_eq!(select(&fixed, &granted, &want(&[], false)), default);
-    assert_eq!(select(&narrows, &granted, &want(&["read"], false)), default);
+    assert_eq!(select(&fixed, None, &granted, &want(&[], false)), default);
+    assert_eq!(select(&narrows, None, &granted, &want(&["read"], false)), default);
     let missing = Problem::MissingScopes { missing: vec!["admin".into()] };
-    assert_eq!(select(&narrows, &granted, &want(&["read", "admin"], false)).unwrap_err(), missing);
-    assert_eq!(select(&fixed, &granted, &want(&["write", "read"], true)), default);
-    let narrow = select(&narrows, &granted, &want(&["read"], true)).unwrap();
+    assert_eq!(
+        select(&narrows, None, &granted, &want(&["read", "admin"], false)).unwrap_err(),
+        missing
+    );
+    assert_eq!(select(&fixed, None, &granted, &want(&["write", "read"], true)), default);
+    let narrow = select(&narrows, None, &granted, &want(&["read"], true)).unwrap();
     assert_eq!(narrow.scopes(&narrows, &granted).unwrap(), ["read"]);
-    let refused = select(&fixed, &granted, &want(&["read"], true)).unwrap_err();
+    let refused = select(&fixed, None, &granted, &want(&["read"], true)).unwrap_err();
     assert_eq!(refused, Problem::CannotNarrow);
 }
 
@@ -161,8 +164,11 @@ fn a_scope_granted_under_its_other_name_is_not_missing() {
     let aliases = [("email".to_owned(), "https://p.example/auth/userinfo.email".to_owned())];
     let connection = Connection { scope_aliases: aliases.into(), ..connection() };
     let granted = texts(&["https://p.example/auth/userinfo.email"]);
-    assert_eq!(select(&connection, &granted, &want(&["email"], false)), Ok(Selector::default()));
-    let other = select(&connection, &granted, &want(&["profile"], false));
+    assert_eq!(
+        select(&connection, None, &granted, &want(&["email"], false)),
+        Ok(Selector::default())
+    );
+    let other = select(&connection, None, &granted, &want(&["profile"], false));
     assert_eq!(other.unwrap_err(), Problem::MissingScopes { missing: texts(&["profile"]) });
 }
 
@@ -172,7 +178,7 @@ fn a_token_is_for_one_resource_where_the_provider_says_so() {
     let connection = Connection { default_resource: Some(graph), ..connection() };
     let granted =
         texts(&["User.Read", "https://graph.example/Mail.Read", "https://vault.example/user"]);
-    let select = |scopes: &[&str]| select(&connection, &granted, &want(scopes, false));
+    let select = |scopes: &[&str]| select(&connection, None, &granted, &want(scopes, false));
     assert_eq!(select(&["User.Read", "https://graph.example/Mail.Read"]), Ok(Selector::default()));
     let vault = select(&["https://vault.example/user"]).unwrap();
     assert_eq!(vault, Selector::new("", "https://vault.example", &[]));
@@ -189,7 +195,7 @@ fn a_token_that_a_refresh_would_end_for_others_is_served_to_its_end() {
     let last = token(3590, Some(10));
     let step = |refresh_ends_access_token, token| {
         let connection = Connection { refresh_ends_access_token, ..connection() };
-        let renewal = renewal(&connection, "", &grant(), Some(token), NOW);
+        let renewal = renewal(&connection, "", &grant(), Some(token), None, NOW);
         decide(AccountState::Active, &grant(), Some(token), renewal, NOW)
     };
     assert_eq!(step(false, &last), Step::Refresh);

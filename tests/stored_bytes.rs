@@ -5,8 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "support/connection.rs"]
+mod connection_support;
+
 use std::collections::BTreeMap;
 
+use connection_support::known;
 use edge_token_vault::config::GrantType;
 use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
 use edge_token_vault::ids::{AccountId, ObjectNames, UserId};
@@ -170,15 +174,16 @@ fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_until_it_is_possible
 
 #[test]
 fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_user() {
-    let job = |user: Option<&str>| Job::Revoke {
+    let job = |user: Option<&str>, field: &str| Job::Revoke {
         account: account(),
-        field: "access_token".into(),
+        field: field.into(),
         generation: 4,
         envelope: "AQ".into(),
         attempt: 3,
         user: user.map(str::to_owned),
         doubtful: false,
     };
+    let app = known("github_app");
     for (revoked, connected, taken_back) in [
         (Some("u"), Some("u"), true),
         (Some("u"), Some("v"), false),
@@ -186,9 +191,17 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
         // Nobody tells the users of this connection apart, so there is one account.
         (None, None, true),
     ] {
-        assert_eq!(job(revoked).is_against(connected), taken_back, "{revoked:?} {connected:?}");
+        let job = job(revoked, "access_token");
+        assert_eq!(job.is_against(connected, &app), taken_back, "{revoked:?} {connected:?}");
     }
-    assert!(!recover("").is_against(None));
+    // What ends with no other token harms no grant: an OAuth app's token, one of an installation.
+    for (provider, field) in
+        [("github", "access_token"), ("github_app", "access_token installation")]
+    {
+        let job = job(Some("u"), field);
+        assert!(!job.is_against(Some("u"), &known(provider)), "{provider}");
+    }
+    assert!(!recover("").is_against(None, &app));
 }
 
 #[test]

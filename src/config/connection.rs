@@ -94,9 +94,21 @@ impl Connection {
         kind.is_empty() || self.kinds.get(kind).is_some_and(|kind| kind.revocable)
     }
 
-    /// How tokens of this kind are made, if they do not come with the consent.
+    /// How tokens of this kind are made, if they do not come with the consent and we have the key.
     pub fn minting(&self, kind: &str) -> Option<&Minting> {
+        self.private_key.as_ref()?;
+        self.made(kind)
+    }
+
+    /// The same whether or not we have the key: there may be some from when we had.
+    pub fn made(&self, kind: &str) -> Option<&Minting> {
         self.kinds.get(kind)?.minting.as_ref()
+    }
+
+    /// Kinds of token that there are, beside the account's own.
+    pub fn kinds_there(&self) -> impl Iterator<Item = &String> {
+        let there = |kind: &Kind| kind.minting.is_none() || self.private_key.is_some();
+        self.kinds.iter().filter(move |(_, kind)| there(kind)).map(|(name, _)| name)
     }
 
     /// The kind of the grant that tokens of this kind rest on: their own, or the account's where we
@@ -107,7 +119,7 @@ impl Connection {
 
     /// How tokens of this kind are revoked.
     pub fn revocation_of(&self, kind: &str) -> &RevocationRules {
-        self.minting(kind).map_or(&self.revocation, |minting| &minting.revocation)
+        self.made(kind).map_or(&self.revocation, |minting| &minting.revocation)
     }
 
     /// Where users consent. With [`Connection::client_id`] it says which consents are one grant at

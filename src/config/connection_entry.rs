@@ -65,7 +65,6 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         fields.missing("kind");
         Protocols::OAuth2
     });
-    let has_key = secret.private_key.is_some();
     let protocol = protocol(fields, kind);
     let provider = fields.text("provider");
     let mut required_scopes = fields.list("required_scopes");
@@ -117,7 +116,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         identity: fields.table("identity", dialect::identity),
         required_claims: given(fields.texts("required_claims")),
         callback_extra: fields.list("callback_extra"),
-        kinds: fields.tables("kinds", |fields| dialect::kind(fields, has_key)),
+        kinds: fields.tables("kinds", dialect::kind),
         private_key: secret.private_key,
     }
 }

@@ -47,16 +47,14 @@ pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
     }
 }
 
-/// Reads a kind of token. One that we sign for is there if we have the key.
-pub(super) fn kind(fields: &mut Fields, has_key: bool) -> Option<Kind> {
-    let kind = Kind {
+pub(super) fn kind(fields: &mut Fields) -> Kind {
+    Kind {
         scopes: fields.list("scopes"),
         scope_parameter: fields.text_or("scope_parameter", ""),
         answer_path: fields.text_or("answer_path", ""),
         revocable: fields.flag("revocable"),
         minting: fields.some_table("minting", minting),
-    };
-    (kind.minting.is_none() || has_key).then_some(kind)
+    }
 }
 
 fn minting(fields: &mut Fields) -> Minting {

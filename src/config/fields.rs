@@ -198,17 +198,16 @@ impl Fields {
         Some(self.within(name, value, read))
     }
 
-    /// Reads tables by name, and keeps what is something.
+    /// Reads tables by name.
     pub(super) fn tables<T>(
         &mut self,
         name: &'static str,
-        read: impl Fn(&mut Self) -> Option<T>,
+        read: impl Fn(&mut Self) -> T,
     ) -> BTreeMap<String, T> {
         let mut tables = BTreeMap::new();
         for (key, value) in self.members_of(name) {
-            if let Some(found) = self.within(&format!("{name}.{key}"), value, &read) {
-                tables.insert(key, found);
-            }
+            let found = self.within(&format!("{name}.{key}"), value, &read);
+            tables.insert(key, found);
         }
         tables
     }

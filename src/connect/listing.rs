@@ -127,8 +127,8 @@ pub fn account_item(account: &AccountView, connection: &str) -> Value {
 fn connection_item(name: &str, connection: &Connection) -> Value {
     let scopes = scopes::ask(connection, &[]);
     let mut item = json!({ "name": name, "strategy": connection.strategy, "scopes": scopes });
-    if let (false, Some(members)) = (connection.kinds.is_empty(), item.as_object_mut()) {
-        let kinds: Vec<&String> = connection.kinds.keys().collect();
+    let kinds: Vec<&String> = connection.kinds_there().collect();
+    if let (false, Some(members)) = (kinds.is_empty(), item.as_object_mut()) {
         members.insert("token_kinds".into(), json!(kinds));
     }
     item

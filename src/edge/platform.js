@@ -55,9 +55,18 @@ export function send(method, url, head, body, limit, milliseconds, number, settl
   }
   const answer = within(milliseconds, async (signal) => {
     const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
-    return [response.status, response.headers.get('retry-after'), await read(response.body, limit)];
+    return [response.status, retryAfter(response.headers), await read(response.body, limit)];
   });
   watch(answer, number, settled);
+}
+
+/**
+ * When to come again: as RFC 9110 says it, or as GitHub does where a rate limit is used up
+ * (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
+ */
+function retryAfter(headers) {
+  const reset = headers.get('x-ratelimit-remaining') === '0' && Number(headers.get('x-ratelimit-reset'));
+  return headers.get('retry-after') ?? (reset ? new Date(reset * 1000).toUTCString() : null);
 }
 
 /** Rejects when the time is over, whether or not what was aborted does. */

@@ -60,7 +60,8 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
         }
         Problem::MissingScopes { missing } => {
             let description = format!(
-                "The account did not grant: {}. Connect it again with these scopes.",
+                "The account did not grant: {}. Connect it again with these scopes; those of an \
+                 installation are granted by whoever owns that.",
                 missing.join(" ")
             );
             (400, "invalid_scope", description)
@@ -68,8 +69,9 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
         Problem::NoSuchKind => (
             400,
             "invalid_target",
-            "The account has no token of this token_kind. Connections list the kinds they have; a \
-             kind that is new in the configuration comes with the next connect."
+            "The account has no token of this token_kind. Connections list the kinds they have; one \
+             that is new in the configuration comes with the next connect, unless the vault makes \
+             it."
                 .into(),
         ),
         Problem::NoSuchResource => (

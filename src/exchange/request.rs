@@ -130,7 +130,11 @@ fn from_form(body: &[u8]) -> Result<Parameters, OAuthError> {
         let target = name == "audience" || name == "resource";
         if parameters.insert(name.clone(), Secret::new(value)).is_some() {
             return Err(if target {
-                OAuthError::new(400, "invalid_target", "ask for one connection at a time")
+                OAuthError::new(
+                    400,
+                    "invalid_target",
+                    "ask for one connection, or resource, at a time",
+                )
             } else {
                 OAuthError::invalid_request(&format!("parameter {name} stands more than once"))
             });

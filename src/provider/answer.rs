@@ -41,9 +41,19 @@ pub enum Received {
     Lost,
 }
 
+impl Received {
+    /// Whether it says no more than that we ask too often. Some answer 403 then, and say when to come
+    /// again.
+    pub fn is_limited(&self) -> bool {
+        matches!(self, Self::Answer { status: 429, .. })
+            || matches!(self, Self::Answer { status: 403, retry_after: Some(_), .. })
+    }
+}
+
 /// Whether another attempt may bring what this one did not.
 pub fn may_pass(received: &Received) -> bool {
-    matches!(received, Received::Lost | Received::Answer { status: 429 | 500.., .. })
+    received.is_limited()
+        || matches!(received, Received::Lost | Received::Answer { status: 500.., .. })
 }
 
 /// Tokens from a provider.
@@ -129,7 +139,7 @@ fn read(
         return Err(Failure::Ambiguous);
     };
     let retry_after = retry_after.as_deref().and_then(|value| seconds_to_wait(value, now));
-    if *status == 429 {
+    if received.is_limited() {
         return Err(Failure::Unavailable { retry_after });
     }
     if let Some(document) = document(body.expose()) {

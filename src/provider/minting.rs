@@ -3,7 +3,8 @@
 //! provider is asked each time whether that account is the user's own, or one of an organisation that
 //! the user owns. To see an account, or to be a member of it, is not enough.
 //!
-//! The sources are GitHub's: "Authenticating as a GitHub App installation".
+//! Sources: GitHub's documentation, "Generating a JSON Web Token (JWT) for a GitHub App" and "Generating
+//! an installation access token for a GitHub App".
 
 use serde_json::{Map, Value};
 
@@ -107,8 +108,9 @@ pub struct Wanted<'a> {
 enum Stage {
     /// The provider tells whether the user owns the account.
     Proof,
-    /// They do not. Where the application is not installed, a provider may not tell who is an owner:
-    /// it is asked which of the two it is.
+    /// It does not accept the user's token: it is asked again, and elsewhere, before that is believed.
+    Confirm,
+    /// It does not say. Where the application is not installed it may not: it is asked which it is.
     Why,
     /// The provider tells what to make a token for.
     LookUp(Owned),
@@ -143,10 +145,12 @@ impl<'a> Making<'a> {
         let lookup =
             if name.is_empty() { &minting.own_lookup } else { &minting.organization_lookup };
         match &self.stage {
-            Stage::Proof if name.is_empty() => {
+            Stage::Proof if !name.is_empty() => {
+                self.get(&minting.membership_endpoint, ("{name}", name), user_token)
+            }
+            Stage::Proof | Stage::Confirm => {
                 ProviderRequest::userinfo(self.connection, self.provider, user_token)
             }
-            Stage::Proof => self.get(&minting.membership_endpoint, ("{name}", name), user_token),
             Stage::Why => self.get(lookup, ("{name}", name), &self.signature),
             Stage::LookUp(owned) => self.get(lookup, ("{name}", &owned.name), &self.signature),
             Stage::Make(id) => self.make(id),
@@ -165,21 +169,24 @@ impl<'a> Making<'a> {
         let (status, document) = read(received, now)?;
         self.stage = match &self.stage {
             Stage::Proof => self.proven(status, &document)?,
-            Stage::Why => return Err(Unminted::NoAccount(why_not(status))),
+            Stage::Confirm if status == 401 => return Err(Unminted::UserToken),
+            Stage::Confirm => {
+                return Err(Unminted::Failure(Failure::Unavailable { retry_after: None }));
+            }
+            Stage::Why => return Err(why_not(status)),
             Stage::LookUp(owned) => Stage::Make(self.found(status, &document, owned)?),
-            Stage::Make(_) => return self.made(status, &document).map(Some),
+            Stage::Make(_) => return self.made(status, &document, now).map(Some),
         };
         Ok(None)
     }
 
     fn proven(&self, status: u16, document: &Value) -> Result<Stage, Unminted> {
+        let not_owner = || Err(Unminted::NoAccount(NoAccount::NotOwner));
         match status {
             200 => {}
-            401 => return Err(Unminted::UserToken),
-            403 | 404 if self.wanted.name.is_empty() => {
-                return Err(Unminted::NoAccount(NoAccount::NotOwner));
-            }
-            403 | 404 => return Ok(Stage::Why),
+            401 => return Ok(Stage::Confirm),
+            403 if !self.wanted.name.is_empty() => return Ok(Stage::Why),
+            403 | 404 => return not_owner(),
             status => return Err(unexpected(status)),
         }
         if self.wanted.name.is_empty() {
@@ -192,7 +199,7 @@ impl<'a> Making<'a> {
         let owns = required.all(|(member, is)| path::text(document, member).as_ref() == Some(is));
         let id = path::text(document, &self.minting.membership_account).filter(|_| owns);
         let name = self.wanted.name.to_owned();
-        Ok(id.map_or(Stage::Why, |id| Stage::LookUp(Owned { id, name })))
+        id.map_or_else(not_owner, |id| Ok(Stage::LookUp(Owned { id, name })))
     }
 
     /// The id to make a token for. Of an account that only bears the same name by now there is none.
@@ -216,8 +223,11 @@ impl<'a> Making<'a> {
         let mut members = Map::new();
         if let Some(scopes) = self.wanted.scopes {
             let mut levels = Map::new();
-            for (name, level) in scopes.iter().map(|scope| level(scope)) {
-                levels.insert(name.to_owned(), Value::String(level.to_owned()));
+            for (name, wanted) in scopes.iter().map(|scope| level(scope)) {
+                let so_far = levels.get(name).and_then(Value::as_str);
+                if so_far.is_none_or(|so_far| is_above(wanted, so_far)) {
+                    levels.insert(name.to_owned(), Value::String(wanted.to_owned()));
+                }
             }
             members.insert(self.minting.scope_member.clone(), Value::Object(levels));
         }
@@ -229,17 +239,19 @@ impl<'a> Making<'a> {
         })
     }
 
-    fn made(&self, status: u16, document: &Value) -> Result<Minted, Unminted> {
+    fn made(&self, status: u16, document: &Value, now: UnixSeconds) -> Result<Minted, Unminted> {
         match status {
             200 | 201 => {}
             403 => return Err(Unminted::NoAccount(NoAccount::Suspended)),
             404 => return Err(Unminted::NoAccount(NoAccount::NotInstalled)),
-            422 => return Err(Unminted::Scopes),
+            422 if self.wanted.scopes.is_some() => return Err(Unminted::Scopes),
             status => return Err(unexpected(status)),
         }
         let text = |member: &str| document.get(member).and_then(Value::as_str);
         let token = text(&self.minting.token_member).filter(|token| !token.is_empty());
-        let end = text(&self.minting.expires_at_member).and_then(time::from_rfc3339);
+        let end = text(&self.minting.expires_at_member)
+            .and_then(time::from_rfc3339)
+            .filter(|end| *end > now);
         let made = token.zip(end).map(|(token, expires_at)| Minted {
             access_token: Secret::new(token),
             scopes: scopes(document.get(&self.minting.scope_member)),
@@ -265,8 +277,12 @@ impl<'a> Making<'a> {
     }
 }
 
-fn why_not(status: u16) -> NoAccount {
-    if status == 404 { NoAccount::NotInstalled } else { NoAccount::NotOwner }
+fn why_not(status: u16) -> Unminted {
+    match status {
+        200 => Unminted::NoAccount(NoAccount::NotOwner),
+        404 => Unminted::NoAccount(NoAccount::NotInstalled),
+        status => unexpected(status),
+    }
 }
 
 /// Which of the wanted scopes a token lacks. A level includes those below it: who may write may read.
@@ -308,12 +324,15 @@ fn read(received: &Received, now: UnixSeconds) -> Result<(u16, Value), Unminted>
     let Received::Answer { status, retry_after, body } = received else {
         return Err(Unminted::Failure(Failure::Unavailable { retry_after: None }));
     };
-    let retry_after = retry_after.as_deref().and_then(|value| answer::seconds_to_wait(value, now));
-    // Providers that limit rates answer 403 as well, and then say when to come again.
-    if matches!(status, 429 | 500..) || (*status == 403 && retry_after.is_some()) {
+    if received.is_limited() || *status >= 500 {
+        let retry_after = retry_after.as_deref().and_then(|at| answer::seconds_to_wait(at, now));
         return Err(Unminted::Failure(Failure::Unavailable { retry_after }));
     }
-    Ok((*status, answer::document(body.expose()).unwrap_or(Value::Null)))
+    match answer::document(body.expose()) {
+        Some(document) => Ok((*status, document)),
+        None if *status < 300 => Err(Unminted::Failure(Failure::Ambiguous)),
+        None => Ok((*status, Value::Null)),
+    }
 }
 
 /// What no other meaning fits. Our signature refused is the operator's to mend, too.

@@ -127,7 +127,7 @@ pub fn revoke(
     user: Option<&str>,
 ) -> Option<ProviderRequest> {
     let rules = connection.revocation_of(of);
-    let endpoint = match connection.minting(of) {
+    let endpoint = match connection.made(of) {
         Some(minting) => &minting.revocation_endpoint,
         None => &provider.revocation_endpoint,
     };
@@ -216,6 +216,7 @@ pub fn outcome(
     // That an access token is over says nothing of what else its grant holds.
     let alone = kind == TokenKind::Refresh || rules.blast == Blast::Token;
     match (*status, verdict) {
+        _ if received.is_limited() => Revocation::Pending,
         (429 | 500.., _) | (_, Some(Failure::Unavailable { .. })) => Revocation::Pending,
         (_, Some(Failure::Misconfigured(code))) if code == "invalid_client" => Revocation::Pending,
         (_, Some(Failure::Refused(_))) if alone => Revocation::Revoked,

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record;
+use crate::config::Connection;
 use crate::ids::AccountId;
+use crate::provider::dialect::Blast;
 use crate::time::UnixSeconds;
 
 /// A job. Handlers are idempotent: alarms run at least once.
@@ -131,8 +134,12 @@ impl Job {
 
     /// Whether the job would harm the grant that this provider user just gave again: at several
     /// providers a revocation takes all grants of the user, the new one too.
-    pub fn is_against(&self, connected: Option<&str>) -> bool {
-        matches!(self, Self::Revoke { user, .. } if user.as_deref() == connected)
+    pub fn is_against(&self, connected: Option<&str>, connection: &Connection) -> bool {
+        let Self::Revoke { user, field, .. } = self else {
+            return false;
+        };
+        let blast = connection.revocation_of(record::kind_of(field)).blast;
+        blast != Blast::Token && user.as_deref() == connected
     }
 }
 

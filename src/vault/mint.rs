@@ -1,8 +1,8 @@
 //! What becomes of a grant where a token that we make was not to be had.
 
-use super::record::{AccessTokenRecord, Grant, Reason};
-use super::refresh::{self, Settlement};
-use super::release::Withheld;
+use super::record::{AccessTokenRecord, AccountState, Grant, Reason};
+use super::refresh;
+use super::release::{Held, Withheld};
 use crate::provider::errors::Failure;
 use crate::provider::minting::Unminted;
 use crate::time::UnixSeconds;
@@ -13,32 +13,48 @@ const OLD: i64 = 60;
 /// What to do next.
 #[derive(Debug)]
 pub enum After {
-    /// Tell the caller; the grant is as it was.
-    Withhold(Withheld),
-    /// Renew the user's own token. If the provider refuses that, the grant is over.
-    Renew,
-    /// Store the grant so.
-    Settle(Settlement),
+    /// Remember it of this token alone; the grant is as it was.
+    Withhold(Held),
+    /// Renew the user's own token, and remember that. If the provider refuses it, the grant is over.
+    Renew(Held),
+    /// The grant is over.
+    End {
+        /// The account's new state.
+        state: AccountState,
+        /// The grant as it must be stored.
+        grant: Grant,
+    },
 }
 
-/// Decides. `own`: the user's token that was shown.
+/// Decides. `own`: the user's token that was shown; `failures`: those of this token in a row before.
 pub fn after(
-    unminted: Unminted,
+    unminted: &Unminted,
     grant: &Grant,
     own: &AccessTokenRecord,
+    failures: u32,
     now: UnixSeconds,
 ) -> After {
-    let put_off =
-        |failure| After::Settle(Settlement::Kept { grant: refresh::put_off(grant, failure, now) });
+    let failed = |why, told| {
+        let until = now.saturating_add(refresh::cool_down(told, failures));
+        After::Withhold(Held { why, until, failures: failures.saturating_add(1) })
+    };
     match unminted {
-        Unminted::Scopes => After::Withhold(Withheld::Scopes),
-        Unminted::NoAccount(reason) => After::Withhold(Withheld::NoAccount(reason)),
-        Unminted::Failure(failure) => put_off(failure),
-        Unminted::UserToken if !grant.has_refresh_token => {
-            After::Settle(refresh::ended(grant, Reason::RefreshRefused))
+        Unminted::Scopes => After::Withhold(Held::new(Withheld::Scopes, now)),
+        Unminted::NoAccount(reason) => {
+            After::Withhold(Held::new(Withheld::NoAccount(*reason), now))
         }
-        Unminted::UserToken if now - own.issued_at >= OLD => After::Renew,
-        // A new one is no better: whatever that is, more of them will not help.
-        Unminted::UserToken => put_off(Failure::Unavailable { retry_after: None }),
+        Unminted::Failure(Failure::Misconfigured(_)) => failed(Withheld::Misconfigured, None),
+        Unminted::Failure(Failure::Unavailable { retry_after }) => {
+            failed(Withheld::Unavailable, *retry_after)
+        }
+        Unminted::UserToken if !grant.has_refresh_token => {
+            let (state, grant) = refresh::ended(grant, Reason::RefreshRefused);
+            After::End { state, grant }
+        }
+        Unminted::UserToken if failures == 0 && now - own.issued_at >= OLD => {
+            After::Renew(Held { why: Withheld::Unavailable, until: now, failures: 1 })
+        }
+        // Where a renewal has not helped, another would not either.
+        Unminted::Failure(_) | Unminted::UserToken => failed(Withheld::Unavailable, None),
     }
 }

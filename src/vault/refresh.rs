@@ -115,7 +115,9 @@ pub fn settle(
         Err(Failure::Refused(_) | Failure::Consent(_)) => {
             let lost = asked.connection.rotation.may_end_the_old()
                 && grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
-            ended(grant, if lost { Reason::RotationLost } else { Reason::RefreshRefused })
+            let reason = if lost { Reason::RotationLost } else { Reason::RefreshRefused };
+            let (state, grant) = ended(grant, reason);
+            Settlement::Ended { state, grant }
         }
         Err(failure @ (Failure::Misconfigured(_) | Failure::Unavailable { .. })) => {
             let grant = Grant { intent: undone(grant), ..put_off(grant, failure, now) };
@@ -201,27 +203,29 @@ pub fn of_same_user(asked: &Asked<'_>, tokens: Tokens) -> Result<Tokens, Failure
     }
 }
 
+/// Seconds until a provider is asked again after these many failures before: as it says, or as we do.
+pub fn cool_down(told: Option<i64>, failures: u32) -> i64 {
+    let doubled = FIRST_COOL_DOWN.saturating_mul(1 << failures.min(10));
+    told.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN))
+}
+
 /// A grant that a failure leaves as good as it was: for a while nothing is asked with it.
-pub fn put_off(grant: &Grant, failure: Failure, now: UnixSeconds) -> Grant {
+fn put_off(grant: &Grant, failure: Failure, now: UnixSeconds) -> Grant {
     let (told, fault) = match failure {
         Failure::Misconfigured(code) => (None, Some(code)),
         Failure::Unavailable { retry_after } => (retry_after, None),
         _ => (None, None),
     };
-    let doubled = FIRST_COOL_DOWN.saturating_mul(1 << grant.failures.min(10));
-    let wait = told.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN));
     Grant {
-        retry_at: Some(now.saturating_add(wait)),
+        retry_at: Some(now.saturating_add(cool_down(told, grant.failures))),
         failures: grant.failures.saturating_add(1),
         fault,
         ..grant.clone()
     }
 }
 
-/// A grant that is over, and why.
-pub fn ended(grant: &Grant, reason: Reason) -> Settlement {
-    Settlement::Ended {
-        state: AccountState::ReconnectRequired(reason),
-        grant: Grant { intent: None, retry_at: None, fault: None, ..grant.clone() },
-    }
+/// A grant that is over, and the state that says why.
+pub fn ended(grant: &Grant, reason: Reason) -> (AccountState, Grant) {
+    let over = Grant { intent: None, retry_at: None, fault: None, ..grant.clone() };
+    (AccountState::ReconnectRequired(reason), over)
 }

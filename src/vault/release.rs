@@ -1,9 +1,12 @@
 //! Which token is released, if any.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
 use crate::config::Connection;
+use crate::ids::AccountId;
 use crate::provider::minting::{self, NoAccount};
 use crate::provider::scopes;
 use crate::time::UnixSeconds;
@@ -119,13 +122,15 @@ pub fn pick<'a>(accounts: &'a [Account], hint: Option<&str>) -> Result<&'a Accou
     }
 }
 
-/// Which of the account's tokens the caller needs. `granted`: scopes of the grant of the wanted kind.
+/// Which of the account's tokens the caller needs. `own`: the account's name at the provider;
+/// `granted`: scopes of the grant of the wanted kind.
 ///
 /// # Errors
 /// [`Problem::MissingScopes`], [`Problem::NoSuchResource`], [`Problem::SeveralResources`],
 /// [`Problem::CannotNarrow`].
 pub fn select(
     connection: &Connection,
+    own: Option<&str>,
     granted: &[String],
     want: &Want,
 ) -> Result<Selector, Problem> {
@@ -134,6 +139,8 @@ pub fn select(
             Some(resource) => minting.name_in(resource).ok_or(Problem::NoSuchResource)?,
             None => String::new(),
         };
+        let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(&name));
+        let name = if is_own { String::new() } else { name };
         // What the token may do shows only when it is there.
         let narrowed = if want.exact { want.scopes.as_slice() } else { &[] };
         return Ok(Selector::new(&want.kind, &name, narrowed));
@@ -162,12 +169,14 @@ pub fn select(
 }
 
 /// How a token can be renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {
     /// Whether it can.
     pub possible: bool,
     /// Whether before its end, too: not where that would end the one that others still hold.
     pub ahead: bool,
+    /// What to tell instead while it is not asked for again.
+    pub withheld: Option<Problem>,
 }
 
 /// Of a token of this kind. `own`: the account's own token, on which one that we make rests.
@@ -176,14 +185,15 @@ pub fn renewal(
     kind: &str,
     grant: &Grant,
     own: Option<&AccessTokenRecord>,
+    withheld: Option<Problem>,
     now: UnixSeconds,
 ) -> Renewal {
     if connection.minting(kind).is_none() {
         let ahead = !connection.refresh_ends_access_token;
-        return Renewal { possible: grant.has_refresh_token, ahead };
+        return Renewal { possible: grant.has_refresh_token, ahead, withheld };
     }
     let lives = own.is_some_and(|own| remaining(own, now).is_some());
-    Renewal { possible: grant.has_refresh_token || lives, ahead: true }
+    Renewal { possible: grant.has_refresh_token || lives, ahead: true, withheld }
 }
 
 /// Decides over one grant, its state and the selected token.
@@ -216,47 +226,114 @@ pub fn decide(
             stop(Problem::Misconfigured { retry_after: at - now })
         }
         Some(at) if at > now => stop(Problem::Unavailable { retry_after: at - now }),
-        _ => Step::Refresh,
+        _ => match renewal.withheld {
+            None => Step::Refresh,
+            // It is not the user's, or not any more: nothing of it serves.
+            Some(problem @ Problem::NoAccount { .. }) => Step::Stop(problem),
+            Some(problem) => stop(problem),
+        },
     }
 }
 
-/// Why the provider would not give a token, though the grant goes on.
+/// Tokens that were not to be had, and are not asked for again yet. Kept in memory: an object that
+/// starts anew asks again.
+#[derive(Debug, Default)]
+pub struct HeldTokens(HashMap<(AccountId, Selector), Held>);
+
+impl HeldTokens {
+    /// What is remembered of a token.
+    pub fn get(&self, token: &(AccountId, Selector)) -> Option<&Held> {
+        self.0.get(token)
+    }
+
+    /// Remembers it, and forgets what is long past: callers name tokens as they like.
+    pub fn insert(&mut self, token: (AccountId, Selector), held: Held, now: UnixSeconds) {
+        const MOST: usize = 256;
+        const LONG_PAST: i64 = 600;
+        self.0.retain(|_, held| held.until + LONG_PAST > now);
+        if self.0.len() >= MOST {
+            self.0.clear();
+        }
+        self.0.insert(token, held);
+    }
+
+    /// Forgets a token that is there.
+    pub fn remove(&mut self, token: &(AccountId, Selector)) {
+        self.0.remove(token);
+    }
+}
+
+/// [`decide`] for a caller who needs scopes. What a token that we made may do was settled when it was
+/// made: an older one that lacks some is made anew before that is told.
+pub fn decide_for(
+    want: &Want,
+    connection: &Connection,
+    state: AccountState,
+    grant: &Grant,
+    token: Option<&AccessTokenRecord>,
+    renewal: Renewal,
+    now: UnixSeconds,
+) -> Step {
+    const FRESH: i64 = 60;
+    let step = decide(state, grant, token, renewal.clone(), now);
+    let (Step::Serve { .. }, Some(made), Some(_)) = (&step, token, connection.minting(&want.kind))
+    else {
+        return step;
+    };
+    let missing = minting::missing(&made.scopes, &want.scopes);
+    if missing.is_empty() {
+        return step;
+    }
+    match decide(state, grant, None, renewal, now) {
+        Step::Refresh if now - made.issued_at >= FRESH => Step::Refresh,
+        _ => Step::Stop(Problem::MissingScopes { missing }),
+    }
+}
+
+/// Why a token is not to be had, though the grant goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Withheld {
     /// The user has not consented to its scopes.
     Scopes,
     /// There is nothing to make it for.
     NoAccount(NoAccount),
+    /// The user's own token, on which it rests, does not open.
+    Corrupt,
+    /// The provider cannot be had.
+    Unavailable,
+    /// The provider does not accept our signature or request.
+    Misconfigured,
 }
 
-/// What to tell while such a token is not asked for again yet. `refused`: why and when it was.
-pub fn withheld(
-    refused: Option<(Withheld, UnixSeconds)>,
-    want: &Want,
-    now: UnixSeconds,
-) -> Option<Problem> {
-    const ASK_AGAIN: i64 = 60;
-    let (why, at) = refused?;
-    (0..ASK_AGAIN).contains(&(now - at)).then(|| match why {
-        Withheld::Scopes => Problem::MissingScopes { missing: want.scopes.clone() },
-        Withheld::NoAccount(reason) => Problem::NoAccount { reason },
-    })
+/// What is remembered of a token that was not to be had. Others of its account are none the worse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Why.
+    pub why: Withheld,
+    /// It is not asked for again before.
+    pub until: UnixSeconds,
+    /// Failures in a row.
+    pub failures: u32,
 }
 
-/// Scopes that the caller needs and a token that we made does not have.
-///
-/// # Errors
-/// [`Problem::MissingScopes`].
-pub fn check_minted(
-    connection: &Connection,
-    token: &AccessTokenRecord,
-    want: &Want,
-) -> Result<(), Problem> {
-    if connection.minting(&want.kind).is_none() {
-        return Ok(());
+impl Held {
+    /// Of a token that somebody must do something for: asked for again in a minute.
+    pub fn new(why: Withheld, now: UnixSeconds) -> Self {
+        const ASK_AGAIN: i64 = 60;
+        Self { why, until: now + ASK_AGAIN, failures: 0 }
     }
-    let missing = minting::missing(&token.scopes, &want.scopes);
-    if missing.is_empty() { Ok(()) } else { Err(Problem::MissingScopes { missing }) }
+
+    /// What to tell while it is not asked for again.
+    pub fn problem(&self, want: &Want, now: UnixSeconds) -> Option<Problem> {
+        let retry_after = self.until - now;
+        (retry_after > 0).then(|| match self.why {
+            Withheld::Scopes => Problem::MissingScopes { missing: want.scopes.clone() },
+            Withheld::NoAccount(reason) => Problem::NoAccount { reason },
+            Withheld::Corrupt => Problem::ReconnectRequired { reason: Reason::Corrupt },
+            Withheld::Unavailable => Problem::Unavailable { retry_after },
+            Withheld::Misconfigured => Problem::Misconfigured { retry_after },
+        })
+    }
 }
 
 /// Seconds of life left; `None` if it is over.

@@ -6,6 +6,7 @@ import { assertRefused, describe as show, eventually } from './harness.mjs';
 import { Journey, startWorld } from './providers/journey.mjs';
 import { Tried } from './providers/tried.mjs';
 import { GitHubInstallations } from './providers/github-installations.mjs';
+import { json } from './providers/simulator.mjs';
 
 const ALL = 'contents:write metadata:read';
 
@@ -80,6 +81,14 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     assert.equal((await journey.token(user)).access_token, own.access_token);
   });
 
+  test('one\'s own account may be named like any other', async () => {
+    const user = await connected('Aurelia');
+    simulator.install('Aurelia');
+    const token = await installation(user, 'aurelia');
+    assert.equal(token.of, 'Aurelia');
+    assert.equal((await installation(user)).access_token, token.access_token);
+  });
+
   behaviour('organisation', 'organisation', async () => {
     const user = await connected('berta', 'admin');
     const token = await installation(user, 'octo-org');
@@ -103,6 +112,17 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     const invited = await connected('carla');
     simulator.member('octo-org', 'carla', { role: 'admin', state: 'pending' });
     assert.equal((await refused(invited, 'octo-org')).reason, 'not_owner');
+  });
+
+  test('many organisations at once each get their token', async () => {
+    const user = await connected('cosima');
+    const names = Array.from({ length: 8 }, (_, index) => `many-${index}`);
+    for (const name of names) {
+      simulator.organisation(name, { cosima: { role: 'admin', state: 'active' } });
+      simulator.install(name);
+    }
+    const tokens = await Promise.all([...names, ...names].map((name) => installation(user, name)));
+    assert.deepEqual(tokens.map((token) => token.of), [...names, ...names]);
   });
 
   test('an owner who is one no more gets no further token', async () => {
@@ -144,6 +164,16 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     const lacking = await journey.exchange(user, { ...of('octo-org'), scope: 'contents:read issues:write' });
     assertRefused(lacking, 400, 'invalid_scope');
     assert.deepEqual(lacking.body.connection_state, { state: 'missing_scopes', missing_scopes: ['issues:write'] });
+  });
+
+  test('a permission that an owner grants later is there within a minute', async () => {
+    const user = await connected('gunda');
+    const found = simulator.install('gunda');
+    assert.equal((await refused(user, undefined, { scope: 'issues:write' })).state, 'missing_scopes');
+    found.permissions = { ...found.permissions, issues: 'write' };
+    assert.equal((await refused(user, undefined, { scope: 'issues:write' })).state, 'missing_scopes');
+    await world.advance(61);
+    assert.equal((await installation(user, undefined, { scope: 'issues:write' })).scope, 'contents:write issues:write metadata:read');
   });
 
   behaviour('refresh', 'refresh', async () => {
@@ -196,6 +226,75 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
   });
 
+  test('trouble with one organisation is none of another\'s, nor of the user\'s own token', async () => {
+    const user = await connected('jette', 'admin');
+    simulator.organisation('ill', { jette: { role: 'admin', state: 'active' } });
+    simulator.install('ill');
+    const ill = ({ url }) => url.pathname === '/orgs/ill/installation';
+    const down = () => ({ status: 503, headers: { 'retry-after': '3600' }, body: '' });
+    await simulator.meanwhile(ill, down, async () => {
+      assert.equal((await refused(user, 'ill')).retry_after, 3600);
+      assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+      await world.advance(28801);
+      simulator.requests.length = 0;
+      assert.equal((await journey.token(user)).owner, 'jette');
+      assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+    });
+  });
+
+  test('a rate limit that is used up is no word on who owns what', async () => {
+    const user = await connected('jule', 'admin');
+    const account = (await world.accounts(user))[0];
+    const limited = () => json(403, { message: 'API rate limit exceeded' }, {
+      'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(simulator.now() + 500),
+    });
+    for (const part of ['/user/memberships/', '/orgs/', '/access_tokens']) {
+      const other = await connected(`jule-at${part.replaceAll('/', '-')}`, 'admin');
+      await simulator.meanwhile(({ url }) => url.pathname.includes(part), limited, async () => {
+        const state = await refused(other, 'octo-org');
+        assert.equal(state.state, 'unavailable', part);
+        assert.ok(state.retry_after > 400 && state.retry_after <= 500, state.retry_after);
+      });
+    }
+    const { access_token: token } = await installation(user, 'octo-org');
+    await simulator.meanwhile(({ url }) => url.pathname === '/installation/token', limited, async () => {
+      assert.equal(await journey.remove(user, account), 'pending');
+      assert.ok(simulator.installationOf(token));
+    });
+  });
+
+  test('where only one door does not take the user\'s token, nothing is renewed or ended', async () => {
+    const user = await connected('justus', 'admin');
+    const before = simulator.count('refresh_token');
+    const refuses = () => json(401, { message: 'Bad credentials' });
+    await simulator.meanwhile(({ url }) => url.pathname.includes('/memberships/'), refuses, async () => {
+      for (let time = 0; time < 3; time += 1) {
+        assert.equal((await refused(user, 'octo-org')).state, 'unavailable');
+        await world.advance(61);
+      }
+    });
+    assert.equal(simulator.count('refresh_token'), before);
+    await world.advance(301);
+    assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+  });
+
+  test('a token that is never accepted is renewed once and not again and again', async () => {
+    const user = await connected('jakob', 'admin');
+    const before = simulator.count('refresh_token');
+    const refuses = () => json(401, { message: 'Bad credentials' });
+    const shows = ({ url }) => url.pathname.includes('/memberships/') || url.pathname === '/user';
+    await world.advance(120);
+    await simulator.meanwhile(shows, refuses, async () => {
+      for (let time = 0; time < 6; time += 1) {
+        assert.equal((await refused(user, 'octo-org')).state, 'unavailable');
+        await world.advance(61);
+      }
+    });
+    assert.equal(simulator.count('refresh_token'), before + 1);
+    await world.advance(301);
+    assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+  });
+
   behaviour('misconfigured client', 'signature', async () => {
     const user = await connected('karl', 'admin');
     const { publicKey } = simulator;
@@ -236,7 +335,38 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     } finally {
       simulator.makingIsDown = false;
     }
+  });
+
+  test('what was still to be revoked of an installation stays so when the user connects again', async () => {
+    const user = await connected('mia', 'admin');
+    const { access_token: token } = await installation(user, 'octo-org');
+    const [account] = await world.accounts(user);
+    simulator.makingIsDown = true;
+    try {
+      assert.equal(await journey.remove(user, account), 'pending');
+    } finally {
+      simulator.makingIsDown = false;
+    }
+    await journey.connect(user);
     await eventually('it is revoked', () => simulator.installationOf(token) === undefined, 40);
+    assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+  });
+
+  test('without the key there are no more tokens, and those there are can be revoked', async () => {
+    const user = await connected('mona', 'admin');
+    const { access_token: token } = await installation(user, 'octo-org');
+    await world.stopVault();
+    const { app, ...others } = JSON.parse(world.bindings.text.PROVIDER_SECRETS);
+    await world.startVault({ PROVIDER_SECRETS: JSON.stringify({ ...others, app: app.client_secret }) });
+    try {
+      assert.equal((await refused(user, 'octo-org')).reason, 'token_kind_unknown');
+      const [account] = await world.accounts(user);
+      assert.equal(await journey.remove(user, account), 'revoked');
+      assert.equal(simulator.installationOf(token), undefined);
+    } finally {
+      await world.stopVault();
+      await world.startVault();
+    }
   });
 
   test('a token that is being made while its account is deleted is revoked', async () => {
@@ -275,7 +405,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
       const requests = endless.requests.length;
       const answer = await by.exchange(user, of('octo-org'));
       assert.deepEqual(answer.body.connection_state, { state: 'reconnect_required', reason: 'refresh_refused' });
-      assert.equal(endless.requests.length, requests + 1 - time, 'a dead grant was asked for again');
+      assert.equal(endless.requests.length, time === 0 ? requests + 2 : requests, 'a dead grant was asked for again');
     }
     new Journey(world, 'app', simulator);
   });

@@ -189,18 +189,6 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     }
   });
 
-  /** While it works, a provider answers these requests as given. */
-  const meanwhile = async (simulator, is, given, work) => {
-    const { answer } = simulator;
-    simulator.answer = function faltering(request) {
-      return (is(request) && given(request)) || answer.call(this, request);
-    };
-    try {
-      return await work();
-    } finally {
-      delete simulator.answer;
-    }
-  };
   const asksWho = ({ url }) => url.pathname === '/user';
   const down = { status: 503, headers: {}, body: '' };
 
@@ -209,7 +197,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const user = world.arrive('henriette');
     let failures = 0;
     const once = () => { failures += 1; return failures === 1 ? down : undefined; };
-    await meanwhile(journey.simulator, asksWho, once, () => journey.connect(user));
+    await journey.simulator.meanwhile(asksWho, once, () => journey.connect(user));
     assert.equal(failures, 2);
     assert.equal((await journey.token(user, { login_hint: user.login })).owner, user.login);
   });
@@ -218,11 +206,11 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const journey = go('app');
     const user = world.arrive('hermine');
     const requests = journey.simulator.count();
-    const { done, again } = await meanwhile(journey.simulator, asksWho, () => down, () => journey.begin(user));
+    const { done, again } = await journey.simulator.meanwhile(asksWho, () => down, () => journey.begin(user));
     assertProblem(done, 503);
     assert.equal(done.headers.get('retry-after'), '5');
     assert.deepEqual(await world.accounts(user), []);
-    assertProblem(await meanwhile(journey.simulator, asksWho, () => down, again), 503);
+    assertProblem(await journey.simulator.meanwhile(asksWho, () => down, again), 503);
     assert.equal((await again()).status, 201);
     assert.equal(journey.simulator.count(), requests + 1, 'the code was sent twice');
     assert.equal((await journey.token(user, { login_hint: user.login })).owner, user.login);
@@ -232,7 +220,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
   test('tokens that are stored again late are not put over those that were renewed meanwhile', async () => {
     const journey = go('app');
     const user = world.arrive('hedwig');
-    const { again } = await meanwhile(journey.simulator, asksWho, () => down, () => journey.begin(user));
+    const { again } = await journey.simulator.meanwhile(asksWho, () => down, () => journey.begin(user));
     const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
     const slowly = async (request) => {
       const answer = GitHub.prototype.answer.call(journey.simulator, request);
@@ -242,7 +230,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     };
     let [late, held] = [undefined, false];
     const first = ({ url }) => url.pathname === '/user' && !held;
-    await meanwhile(journey.simulator, first, (request) => { held = true; return slowly(request); }, async () => {
+    await journey.simulator.meanwhile(first, (request) => { held = true; return slowly(request); }, async () => {
       late = again();
       await asked.promise;
       assert.equal((await again()).status, 201);
@@ -261,7 +249,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const journey = go('app');
     const user = world.arrive('hilde');
     const nobody = () => ({ status: 200, headers: {}, body: '{}' });
-    const { done, again } = await meanwhile(journey.simulator, asksWho, nobody, () => journey.begin(user));
+    const { done, again } = await journey.simulator.meanwhile(asksWho, nobody, () => journey.begin(user));
     assertProblem(done, 502);
     assertProblem(await again(), 409);
     assert.deepEqual(await world.accounts(user), []);

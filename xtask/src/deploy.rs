@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::dev_files::{random_key, write_private};
 use crate::process::{not_started, run, step};
@@ -111,12 +111,17 @@ fn read_provider_secrets(file: &Path) -> Result<ProviderSecrets> {
     let form = "a JSON object from connection to client secret, or to a table of client_secret and \
                 private_key";
     let secrets: ProviderSecrets = read_private(file, form)?;
-    let texts =
-        |table: &Value| table.as_object().is_some_and(|table| table.values().all(Value::is_string));
-    if secrets.values().all(|secret| secret.is_string() || texts(secret)) {
+    if secrets.values().all(is_provider_secret) {
         return Ok(secrets);
     }
     bail!("{} must be {form}", file.display())
+}
+
+/// Whether this has the form of what proves a Worker at a provider: the client secret, or a table of it
+/// and a private key.
+pub(crate) fn is_provider_secret(value: &Value) -> bool {
+    let texts = |table: &Map<String, Value>| table.values().all(Value::is_string);
+    value.is_string() || value.as_object().is_some_and(texts)
 }
 
 /// Reads a file of secrets. The error of the parser would quote what it read.

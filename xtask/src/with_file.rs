@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Value, json};
 
+use crate::deploy::is_provider_secret;
 use crate::dev_config::{DevConfig, Table};
 
 /// Clients that may use every connection a file adds.
@@ -54,8 +55,10 @@ impl DevConfig {
 
     fn check_secrets(&self) -> Result<()> {
         for (name, secret) in &self.provider_secrets {
-            if !secret.is_string() {
-                bail!("secrets.{name} must be a string");
+            if !is_provider_secret(secret) {
+                bail!(
+                    "secrets.{name} must be a string, or a table of client_secret and private_key"
+                );
             }
             if !self.connections.contains_key(name) {
                 bail!("secrets.{name}: there is no connection of this name");
@@ -192,7 +195,10 @@ mod tests {
         assert!(
             refusal("[secrets]\ngithub = \"s\"").contains("secrets.github: there is no connection")
         );
-        assert!(refusal("[secrets]\ndemo = 1").contains("secrets.demo must be a string"));
+        for bad in ["demo = 1", "demo = { client_secret = 1 }"] {
+            let text = format!("[secrets]\n{bad}");
+            assert!(refusal(&text).contains("secrets.demo must be a string"), "{bad}");
+        }
     }
 
     #[test]

@@ -38,12 +38,14 @@ impl<K> Default for Flights<K> {
 }
 
 impl<K: Eq + Hash + Clone + 'static> Flights<K> {
-    /// Waits for the work in flight under `key`, or starts `work` and waits for that.
-    pub async fn join<F>(self: &Rc<Self>, state: &State, key: K, work: impl FnOnce() -> F)
+    /// Waits for the work in flight under `key`, or starts `work` and waits for that: then it is
+    /// `true`.
+    pub async fn join<F>(self: &Rc<Self>, state: &State, key: K, work: impl FnOnce() -> F) -> bool
     where
         F: Future<Output = ()> + 'static,
     {
         let running = self.0.borrow().get(&key).cloned();
+        let starts = running.is_none();
         let promise = match running {
             Some(promise) => promise,
             None => {
@@ -60,6 +62,7 @@ impl<K: Eq + Hash + Clone + 'static> Flights<K> {
             }
         };
         wait(&promise).await;
+        starts
     }
 }
 

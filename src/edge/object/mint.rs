@@ -16,9 +16,8 @@ use crate::provider::minting::{self, Making, Minted, Unminted, Wanted};
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::mint::{self, After};
-use crate::vault::record::{self, AccessTokenRecord, Account, Grant, Selector};
-use crate::vault::refresh::Settlement;
-use crate::vault::release;
+use crate::vault::record::{self, AccessTokenRecord, Account, Selector};
+use crate::vault::release::{self, Held, Withheld};
 
 impl Inner {
     /// Makes a token and stores it, or stores why there is none; the caller looks again.
@@ -37,10 +36,16 @@ impl Inner {
         let contents = open.store.contents()?;
         let account = contents.accounts.iter().find(|account| account.id == *id);
         let grant = contents.grant(id, "").map(|grant| grant.record.clone());
-        let (Some(account), Some(grant), Some((record, own))) =
-            (account, grant, own_token(open, id)?)
-        else {
-            // What became of the renewal is stored with the grant.
+        let (Some(account), Some(grant)) = (account, grant) else {
+            return Ok(());
+        };
+        let key = (id.clone(), selector.clone());
+        let remember = |held| self.held.borrow_mut().insert(key.clone(), held, clock::now());
+        let Some((record, own)) = own_token(open, id)? else {
+            // What became of a renewal is stored with the grant. Without one, the token does not open.
+            if !grant.has_refresh_token {
+                remember(Held::new(Withheld::Corrupt, clock::now()));
+            }
             return Ok(());
         };
         let wanted = Wanted {
@@ -53,30 +58,33 @@ impl Inner {
             Ok(provider) => make(connection, provider, minting, wanted).await,
             Err(_) => Err(Unminted::Failure(Failure::Unavailable { retry_after: None })),
         };
-        match minted {
+        let unminted = match minted {
             Ok(minted) => {
+                self.held.borrow_mut().remove(&key);
                 keep(open, account, selector, minted)?;
-                self.schedule(open).await
+                return self.schedule(open).await;
             }
-            Err(unminted) => {
-                match &unminted {
-                    Unminted::Failure(failure) => log_failure(open, id, failure),
-                    Unminted::UserToken => {
-                        log_failure(open, id, &Failure::Refused("http_401".into()));
-                    }
-                    Unminted::NoAccount(_) | Unminted::Scopes => {}
-                }
-                match mint::after(unminted, &grant, &record, clock::now()) {
-                    After::Withhold(why) => {
-                        let key = (id.clone(), selector.clone());
-                        self.refused.borrow_mut().insert(key, (why, clock::now()));
-                        Ok(())
-                    }
-                    After::Renew => self.renew(open, id, &Selector::default()).await,
-                    After::Settle(settlement) => settle(open, id, &grant, settlement),
-                }
-            }
+            Err(unminted) => unminted,
+        };
+        match &unminted {
+            Unminted::Failure(failure) => log_failure(open, id, failure),
+            Unminted::UserToken => log_failure(open, id, &Failure::Refused("http_401".into())),
+            Unminted::NoAccount(_) | Unminted::Scopes => {}
         }
+        let failures = self.held.borrow().get(&key).map_or(0, |held| held.failures);
+        let after = mint::after(&unminted, &grant, &record, failures, clock::now());
+        let stored = open.store.grant(id, "")?.map(|sealed| sealed.record.generation);
+        match after {
+            After::Withhold(held) => remember(held),
+            // Connected again meanwhile, or gone: that grant was not asked about.
+            _ if stored != Some(grant.generation) => {}
+            After::Renew(held) => {
+                remember(held);
+                self.renew(open, id, &Selector::default()).await?;
+            }
+            After::End { state, grant } => end(open, id, "", state, grant)?,
+        }
+        Ok(())
     }
 }
 
@@ -133,16 +141,12 @@ fn keep(
 ) -> Result<(), Trouble> {
     let id = &account.id;
     let field = record::field("access_token", selector.kind());
-    let grant = open.store.grant(id, "")?.map(|sealed| sealed.record);
-    let generation = grant.as_ref().map_or(0, |grant| grant.generation);
+    let grant = open.store.grant(id, "")?;
+    let generation = grant.as_ref().map_or(0, |grant| grant.record.generation);
     let envelope = open.seal(id, &field, generation, &minted.access_token)?;
-    let Some(grant) = grant else {
+    if grant.is_none() {
         let job = revoke_job(account, &field, generation, envelope, false);
         return open.store.add_job(&job, clock::now()).map(drop);
-    };
-    if grant.retry_at.is_some() {
-        let grant = Grant { retry_at: None, failures: 0, fault: None, ..grant };
-        open.store.update_grant(id, "", &grant)?;
     }
     open.store.put_access_token(NewToken {
         account: id,
@@ -155,22 +159,4 @@ fn keep(
         },
         envelope,
     })
-}
-
-/// Stores what a failure does to the grant that it was about.
-fn settle(
-    open: &Open,
-    id: &AccountId,
-    asked: &Grant,
-    settlement: Settlement,
-) -> Result<(), Trouble> {
-    let stored = open.store.grant(id, "")?.map(|sealed| sealed.record.generation);
-    if stored != Some(asked.generation) {
-        return Ok(());
-    }
-    match settlement {
-        Settlement::Kept { grant } => open.store.update_grant(id, "", &grant),
-        Settlement::Ended { state, grant } => end(open, id, "", state, grant),
-        Settlement::Renewed(_) => Ok(()),
-    }
 }

@@ -22,7 +22,17 @@ use crate::vault::record::{
     self, AccessTokenRecord, Account, AccountState, Grant, Reason, Selector,
 };
 use crate::vault::refresh::{self, Asked, Fate, Renewal, Settlement};
-use crate::vault::release::{Problem, Withheld};
+use crate::vault::release::{Held, Problem, Withheld};
+
+/// What a caller waited for.
+pub(super) enum Waited {
+    /// What it started itself: what came of that is stored.
+    Own,
+    /// What another caller had started, perhaps for another token of the account.
+    Others,
+    /// Nothing: this is in the way.
+    Stopped(Problem),
+}
 
 impl Inner {
     /// Waits for the refresh of this account that is in flight, or starts one. What came of it is
@@ -35,7 +45,7 @@ impl Inner {
         open: &Open,
         account: &AccountId,
         selector: Selector,
-    ) -> Result<Option<Problem>, Trouble> {
+    ) -> Result<Waited, Trouble> {
         let grant_kind = open.connection()?.grant_of(selector.kind()).to_owned();
         // Without its key nothing is tried and nothing changes.
         match read_refresh_token(open, account, &grant_kind) {
@@ -45,7 +55,8 @@ impl Inner {
                     connection: Some(open.home.connection.clone()),
                     ..Event::new("grant_corrupt", account.to_string())
                 });
-                return Ok(Some(Problem::ReconnectRequired { reason: Reason::Corrupt }));
+                let reason = Reason::Corrupt;
+                return Ok(Waited::Stopped(Problem::ReconnectRequired { reason }));
             }
             Err(NoToken::Trouble(trouble)) => return Err(trouble),
         }
@@ -66,8 +77,8 @@ impl Inner {
             }
         };
         let flight = (account.clone(), grant_kind);
-        self.flights.join(&self.state, flight, work).await;
-        Ok(None)
+        let starts = self.flights.join(&self.state, flight, work).await;
+        Ok(if starts { Waited::Own } else { Waited::Others })
     }
 
     pub(super) async fn renew(
@@ -135,7 +146,7 @@ impl Inner {
             log_failure(open, id, failure);
             if asked.refused_alone(failure) {
                 let key = (id.clone(), selector.clone());
-                self.refused.borrow_mut().insert(key, (Withheld::Scopes, now));
+                self.held.borrow_mut().insert(key, Held::new(Withheld::Scopes, now), now);
             }
         }
         let settlement = refresh::settle(&grant, &asked, answer, now);

@@ -1,7 +1,7 @@
 //! `Vault`: one user's accounts at one connection.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use worker::{Env, State};
 use zeroize::Zeroizing;
 
 use super::detached::Flights;
+use super::refresh::Waited;
 use super::vault_keep::{self, Kept};
 use super::vault_store::{Sealed, VaultStore};
 use crate::config::{Config, Connection, GrantType};
@@ -23,18 +24,17 @@ use crate::ids::{AccountId, UserId};
 use crate::message::vault::{Act, Answer, Ask};
 use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
-use crate::time::UnixSeconds;
 use crate::vault::record::{self, Account, AccountView, Grant, Selector};
-use crate::vault::release::{self, Problem, Step, Want, Withheld};
+use crate::vault::release::{self, HeldTokens, Problem, Step, Want};
 
 /// When jobs that could not be looked at are tried again.
 const RETRY_JOBS: Duration = Duration::from_mins(5);
 
-/// How often one exchange looks again after a refresh before it gives up.
-const LOOKS: usize = 3;
+/// Most refreshes that one exchange starts before it gives up.
+const REFRESHES: usize = 3;
 
-/// Tokens that a provider would not give, why, and when it said so.
-pub(super) type Refused = HashMap<(AccountId, Selector), (Withheld, UnixSeconds)>;
+/// Most of others that it waits for.
+const WAITS: usize = 100;
 
 /// One per user and connection.
 #[wasm_bindgen]
@@ -48,8 +48,8 @@ pub(super) struct Inner {
     pub(super) store: Rc<VaultStore>,
     home: RefCell<Option<Rc<Home>>>,
     pub(super) flights: Rc<Flights<(AccountId, String)>>,
-    /// Tokens that the provider would not give, why, and when it said so.
-    pub(super) refused: RefCell<Refused>,
+    /// Tokens that were not to be had, and are not asked for again yet.
+    pub(super) held: RefCell<HeldTokens>,
 }
 
 #[wasm_bindgen]
@@ -67,7 +67,7 @@ impl Vault {
                 store,
                 home: RefCell::default(),
                 flights: Rc::default(),
-                refused: RefCell::default(),
+                held: RefCell::default(),
             }),
         }
     }
@@ -192,7 +192,7 @@ impl Inner {
                 self.exchange(open, grant, &want).await
             }
             Act::Store(store) => {
-                self.refused.take();
+                self.held.take();
                 let user = store.provider_user.clone();
                 let Kept { answer, job } = vault_keep::keep(open, store)?;
                 self.schedule(open).await?;
@@ -221,16 +221,20 @@ impl Inner {
         grant: GrantType,
         want: &Want,
     ) -> Result<Answer, Trouble> {
-        for _ in 0..LOOKS {
-            let looked = look(open, want, &self.refused.borrow())?;
+        let mut started = 0;
+        for _ in 0..WAITS {
+            let looked = look(open, want, &self.held.borrow())?;
             match looked {
                 Look::Serve { access_token, scopes, expires_in, extra } => {
                     return Ok(Answer::Token { grant, access_token, scopes, expires_in, extra });
                 }
                 Look::Stop(problem) => return Ok(Answer::Problem(problem)),
+                Look::Refresh(..) if started == REFRESHES => break,
                 Look::Refresh(account, selector) => {
-                    if let Some(problem) = self.refresh(open, &account, selector).await? {
-                        return Ok(Answer::Problem(problem));
+                    match self.refresh(open, &account, selector).await? {
+                        Waited::Own => started += 1,
+                        Waited::Others => {}
+                        Waited::Stopped(problem) => return Ok(Answer::Problem(problem)),
                     }
                 }
             }
@@ -251,7 +255,7 @@ enum Look {
 }
 
 /// Reads what is stored and decides, without an await.
-fn look(open: &Open, want: &Want, refused: &Refused) -> Result<Look, Trouble> {
+fn look(open: &Open, want: &Want, held: &HeldTokens) -> Result<Look, Trouble> {
     let contents = open.store.contents()?;
     let account = match release::pick(&contents.accounts, want.login_hint.as_deref()) {
         Ok(account) => account,
@@ -262,7 +266,8 @@ fn look(open: &Open, want: &Want, refused: &Refused) -> Result<Look, Trouble> {
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
         return Ok(Look::Stop(Problem::NoSuchKind));
     };
-    let selector = match release::select(connection, &grant.scopes, want) {
+    let own = account.identity.name.as_deref();
+    let selector = match release::select(connection, own, &grant.scopes, want) {
         Ok(selector) => selector,
         Err(none) => return Ok(Look::Stop(none)),
     };
@@ -281,26 +286,20 @@ fn look(open: &Open, want: &Want, refused: &Refused) -> Result<Look, Trouble> {
     let now = clock::now();
     let record = token.as_ref().map(|(record, _)| *record);
     let own = contents.access_token(&account.id, &Selector::default()).map(|own| &own.record);
-    let renewal = release::renewal(connection, &want.kind, grant, own, now);
-    let step = release::decide(grant.state_of(grant_kind, account), grant, record, renewal, now);
+    let key = (account.id.clone(), selector);
+    let withheld = held.get(&key).and_then(|held| held.problem(want, now));
+    let renewal = release::renewal(connection, &want.kind, grant, own, withheld, now);
+    let state = grant.state_of(grant_kind, account);
+    let step = release::decide_for(want, connection, state, grant, record, renewal, now);
     Ok(match (step, token) {
-        (Step::Serve { expires_in }, Some((record, access_token))) => {
-            match release::check_minted(connection, record, want) {
-                Ok(()) => Look::Serve {
-                    access_token,
-                    scopes: record.scopes.clone(),
-                    expires_in,
-                    extra: account.extra.clone(),
-                },
-                Err(problem) => Look::Stop(problem),
-            }
-        }
+        (Step::Serve { expires_in }, Some((record, access_token))) => Look::Serve {
+            access_token,
+            scopes: record.scopes.clone(),
+            expires_in,
+            extra: account.extra.clone(),
+        },
         (Step::Stop(problem), _) => Look::Stop(problem),
         _ => {
-            let key = (account.id.clone(), selector);
-            if let Some(problem) = release::withheld(refused.get(&key).copied(), want, now) {
-                return Ok(Look::Stop(problem));
-            }
             let (account, selector) = key;
             Look::Refresh(account, selector)
         }

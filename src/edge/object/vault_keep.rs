@@ -40,7 +40,7 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
         created_at: known.map_or(new.issued_at, |account| account.created_at),
         extra: new.extra.clone(),
     };
-    let redemption = new.account.clone();
+    let (connection, redemption) = (open.connection()?, new.account.clone());
     let mut sealed = Vec::new();
     let issued_at = new.issued_at;
     for (kind, tokens) in consent::by_kind(new) {
@@ -48,7 +48,7 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
         sealed.push(seal(open, &account.id, &kind, tokens, issued_at, old)?);
     }
     // One write from here on.
-    open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref()))?;
+    open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref(), connection))?;
     open.store.put_account(&account)?;
     open.store.remember_redemption(&redemption, &account.id, clock::now())?;
     let job = match account.identity.id.clone() {

@@ -297,7 +297,7 @@ fn revocations(
         |kind: &str| connection.may_revoke(kind) && revocation::is_narrow(connection, kind, shared);
     let mut jobs = Vec::new();
     for kind in connection.kinds.keys() {
-        if connection.minting(kind).is_some() && revocable(kind) {
+        if connection.made(kind).is_some() && revocable(kind) {
             jobs.extend(tokens(kind).into_iter().map(|token| job(kind, token)));
         }
     }

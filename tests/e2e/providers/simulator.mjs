@@ -95,6 +95,22 @@ export class Simulator {
     return answer || (await this.answer(request)) || json(404, { message: 'Not Found' });
   }
 
+  /**
+   * While it works, requests that `is` picks are answered as `given` says, or as ever where it gives
+   * nothing.
+   */
+  async meanwhile(is, given, work) {
+    const { answer } = this;
+    this.answer = function troubled(request) {
+      return (is(request) && given(request)) || answer.call(this, request);
+    };
+    try {
+      return await work();
+    } finally {
+      this.answer = answer;
+    }
+  }
+
   isTokenEndpoint({ url }) {
     const endpoints = [this.tokenAt, this.refreshAt, this.revokeAt];
     return endpoints.includes(`${url.host}${url.pathname}`);
