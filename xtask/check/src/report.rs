@@ -186,6 +186,7 @@ mod tests {
             "  does not ask for a refresh token",
             "  one account per user",
             "Connection app (github_app)\n",
+            "  makes tokens of the kind installation if PROVIDER_SECRETS.app is a table with a private_key\n",
             "each refresh brings a new refresh token and ends the old one. It also ends the access token",
             "unless another user of the vault has the same account there\n",
             "Its answers do not tell an end: 900 s are counted on\n",
