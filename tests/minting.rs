@@ -119,7 +119,7 @@ fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
         json!({"token": "ghs_1", "expires_at": "2026-11-24T04:00:00Z"}),
     ] {
         let refused = refused("", &[alice(), installed(7), (201, bad)]);
-        assert_eq!(refused, Unminted::Failure(Failure::Ambiguous));
+        assert_eq!(refused, Unminted::Failure(Failure::Ambiguous { retry_after: None }));
     }
 }
 
@@ -208,7 +208,7 @@ fn a_provider_that_is_down_or_limits_rates_says_nothing_about_ownership() {
     assert_eq!(told(answer(502, &json!("<html>"))).unwrap_err(), unavailable(None));
     assert_eq!(
         told(answer(200, &json!("<html>"))).unwrap_err(),
-        Unminted::Failure(Failure::Ambiguous)
+        Unminted::Failure(Failure::Ambiguous { retry_after: None })
     );
     for status in [403, 429] {
         let (retry_after, body) = (Some("60".into()), Secret::new("{}"));

@@ -79,7 +79,9 @@ fn lifetimes_that_are_none_count_as_untold() {
         match plain(200, &body) {
             Ok(tokens) => assert_eq!(tokens.expires_in, None, "{value}"),
             // 1e400 is no JSON number to us, so the whole answer is unreadable.
-            Err(failure) => assert_eq!((value, failure), ("1e400", Failure::Ambiguous)),
+            Err(failure) => {
+                assert_eq!((value, failure), ("1e400", Failure::Ambiguous { retry_after: None }))
+            }
         }
     }
 }
@@ -141,10 +143,30 @@ fn only_a_clear_verdict_ends_a_grant() {
         (200, r#"{"access_token":"a","token_type":"mac"}"#),
         (200, r#"{"access_token":"a","access_token":"b"}"#),
     ] {
-        assert_eq!(plain(status, body).unwrap_err(), Failure::Ambiguous, "{status} {body}");
+        assert_eq!(
+            plain(status, body).unwrap_err(),
+            Failure::Ambiguous { retry_after: None },
+            "{status} {body}"
+        );
+    }
+    // A gateway that is down speaks neither for the provider nor of our registration.
+    for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"internal_failure"}"#, "<html>"] {
+        for (status, failure) in [
+            (500, Failure::Ambiguous { retry_after: Some(120) }),
+            (502, Failure::Ambiguous { retry_after: Some(120) }),
+            (503, Failure::Unavailable { retry_after: Some(120) }),
+        ] {
+            let (retry_after, body) = (Some("120".into()), Secret::new(body));
+            let down = Received::Answer { status, retry_after, body };
+            let told = answer::renewed(&down, &custom(&json!({})), NOW);
+            assert_eq!(told.unwrap_err(), failure, "{status}");
+        }
     }
     let connection = custom(&json!({}));
-    assert_eq!(answer::renewed(&Received::Lost, &connection, NOW).unwrap_err(), Failure::Ambiguous);
+    assert_eq!(
+        answer::renewed(&Received::Lost, &connection, NOW).unwrap_err(),
+        Failure::Ambiguous { retry_after: None }
+    );
 }
 
 #[test]
@@ -346,6 +368,10 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
     use Revocation::{Failed, Pending, Revoked};
     for (provider, status, body, told) in [
         ("box", 200, "", Revoked),
+        ("box", 200, "<html>maintenance</html>", Pending),
+        ("x", 200, r#"{"revoked":true}"#, Revoked),
+        ("x", 200, r#"{"revoked":false}"#, Failed),
+        ("slack", 200, r#"{"ok":true,"revoked":false}"#, Failed),
         ("box", 400, r#"{"error":"invalid_request"}"#, Failed),
         ("box", 401, r#"{"error":"invalid_client"}"#, Pending),
         ("box", 503, "", Pending),
@@ -353,7 +379,8 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("google", 200, "{}", Revoked),
         ("google", 400, r#"{"error":"invalid_token"}"#, Revoked),
         ("github", 204, "", Revoked),
-        ("github", 404, r#"{"message":"Not Found"}"#, Revoked),
+        // So GitHub answers a client secret that ran out as well.
+        ("github", 404, r#"{"message":"Not Found"}"#, Failed),
         ("github", 422, r#"{"message":"Validation Failed"}"#, Failed),
         ("slack", 200, r#"{"ok":true,"revoked":true}"#, Revoked),
         ("slack", 200, r#"{"ok":false,"error":"token_revoked"}"#, Revoked),

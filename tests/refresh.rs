@@ -313,7 +313,7 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
     for failure in [
         Failure::Misconfigured("invalid_client".into()),
         Failure::Unavailable { retry_after: Some(120) },
-        Failure::Ambiguous,
+        Failure::Ambiguous { retry_after: None },
     ] {
         assert!(matches!(settle(&grant(), Err(failure)), Settlement::Kept { .. }));
     }
@@ -381,7 +381,9 @@ fn a_lost_answer_keeps_its_intent_and_the_next_attempt_counts_on() {
     let first = refresh::begin(&grant(), &secret, NOW);
     assert_eq!((first.attempt, first.generation), (1, 4));
     let begun = Grant { intent: Some(first.clone()), ..grant() };
-    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::Ambiguous)) else {
+    let Settlement::Kept { grant: kept } =
+        settle(&begun, Err(Failure::Ambiguous { retry_after: None }))
+    else {
         panic!()
     };
     assert_eq!(kept.intent, Some(first));
@@ -419,7 +421,7 @@ fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
     let mut grant = grant();
     let mut waits = Vec::new();
     for _ in 0..9 {
-        let (seconds, next) = wait(&grant, Failure::Ambiguous);
+        let (seconds, next) = wait(&grant, Failure::Ambiguous { retry_after: None });
         waits.push(seconds);
         grant = next;
     }

@@ -44,6 +44,7 @@ pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
         id: fields.text_or("id", "sub"),
         email: fields.text_or("email", "email"),
         name: fields.text_or("name", "name"),
+        extra: fields.list("extra"),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::config::GrantType;
 use crate::exchange::answer;
 use crate::ids::{AccountId, UserId};
 use crate::jwt::id_token::Identity;
+use crate::provider::identity::Told;
 use crate::provider::revocation::Revocation;
 use crate::secret::{Secret, exposed, exposed_option};
 use crate::time::UnixSeconds;
@@ -104,9 +105,11 @@ impl Store {
         Identity { id: provider_user.clone(), email: email.clone(), name: name.clone() }
     }
 
-    /// Says whose it is.
-    pub fn set_identity(&mut self, Identity { id, email, name }: Identity) {
-        (self.provider_user, self.email, self.name) = (id, email, name);
+    /// Says whose it is, and what else was told then: what came with the tokens goes before that.
+    pub fn tell(&mut self, Told { identity, mut extra }: Told) {
+        (self.provider_user, self.email, self.name) = (identity.id, identity.email, identity.name);
+        extra.append(&mut self.extra);
+        self.extra = extra;
     }
 }
 

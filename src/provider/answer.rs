@@ -104,10 +104,7 @@ pub fn granted(
         let found = found.and_then(|found| tokens_of(found, shape, false));
         kinds.extend(found.map(|tokens| (name.clone(), tokens)));
     }
-    let mut extra = BTreeMap::new();
-    for member in &shape.extra {
-        extra.extend(path::text(&document, member).map(|value| (member.clone(), value)));
-    }
+    let extra = path::named(&document, &shape.extra);
     let identity = match connection.identity.from {
         Some(IdentitySource::Answer) => identity::of_document(&document, &connection.identity),
         _ => None,
@@ -136,7 +133,7 @@ fn read(
     now: UnixSeconds,
 ) -> Result<(Tokens, Value), Failure> {
     let Received::Answer { status, retry_after, body } = received else {
-        return Err(Failure::Ambiguous);
+        return Err(Failure::Ambiguous { retry_after: None });
     };
     let retry_after = retry_after.as_deref().and_then(|value| seconds_to_wait(value, now));
     if received.is_limited() {
@@ -149,8 +146,12 @@ fn read(
         if let Some(tokens) = tokens {
             return Ok((tokens, document));
         }
-        if let Some(failure) = errors::verdict(&connection.errors, &document, retry_after) {
-            return Err(failure);
+        match errors::verdict(&connection.errors, &document, retry_after) {
+            // A gateway's words are no verdict on a grant, nor on our registration.
+            Some(failure) if *status < 500 || matches!(failure, Failure::Unavailable { .. }) => {
+                return Err(failure);
+            }
+            _ => {}
         }
     }
     Err(by_status(*status, retry_after))
@@ -165,7 +166,7 @@ fn by_status(status: u16, retry_after: Option<i64>) -> Failure {
         404 | 405 | 410 => Failure::Misconfigured(format!("http_{status}")),
         401 => Failure::Misconfigured("invalid_client".into()),
         // An empty or unreadable 400 is not a verdict on the grant.
-        _ => Failure::Ambiguous,
+        _ => Failure::Ambiguous { retry_after },
     }
 }
 

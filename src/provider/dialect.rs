@@ -35,7 +35,7 @@ pub enum Pkce {
     /// It takes it, or passes it over.
     #[default]
     Supported,
-    /// It refuses requests with it: none is sent.
+    /// None is sent: it refuses requests with it, or wants its clients set up for it.
     Refused,
 }
 
@@ -347,6 +347,8 @@ pub struct IdentityRules {
     pub email: String,
     /// Name to show.
     pub name: String,
+    /// Paths of what applications need of that document, and that is no secret.
+    pub extra: Vec<String>,
 }
 
 /// A further token that comes along with an account's own, such as the bot's beside the user's.

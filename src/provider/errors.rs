@@ -22,7 +22,10 @@ pub enum Failure {
         retry_after: Option<i64>,
     },
     /// Nobody knows what the provider did.
-    Ambiguous,
+    Ambiguous {
+        /// Seconds to wait, if told.
+        retry_after: Option<i64>,
+    },
     /// The tokens are another user's.
     OtherUser,
 }
@@ -34,7 +37,7 @@ impl Failure {
         match self {
             Self::Refused(code) | Self::Consent(code) | Self::Misconfigured(code) => code,
             Self::Unavailable { .. } => "unavailable",
-            Self::Ambiguous => "ambiguous",
+            Self::Ambiguous { .. } => "ambiguous",
             Self::OtherUser => "other_user",
         }
     }
@@ -70,7 +73,9 @@ pub fn verdict(rules: &ErrorRules, document: &Value, retry_after: Option<i64>) -
     }
     match document.get("error") {
         Some(Value::String(code)) => Some(registered(code, retry_after)),
-        Some(Value::Object(_) | Value::Array(_) | Value::Bool(_)) => Some(Failure::Ambiguous),
+        Some(Value::Object(_) | Value::Array(_) | Value::Bool(_)) => {
+            Some(Failure::Ambiguous { retry_after: None })
+        }
         _ => None,
     }
 }

@@ -1,5 +1,7 @@
 //! Who the account is, as a userinfo answer tells (OpenID Connect Core §5.3.2).
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::answer::Received;
@@ -8,12 +10,23 @@ use super::path;
 use crate::json;
 use crate::jwt::id_token::Identity;
 
+/// What a provider tells of who consented.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Who it is.
+    pub identity: Identity,
+    /// What applications need beside it.
+    pub extra: BTreeMap<String, String>,
+}
+
 /// Reads a userinfo answer. `None` if there is none, or it has no id.
-pub fn read(received: &Received, rules: &IdentityRules) -> Option<Identity> {
+pub fn read(received: &Received, rules: &IdentityRules) -> Option<Told> {
     let Received::Answer { status: 200, body, .. } = received else {
         return None;
     };
-    of_document(&json::read(body.expose().as_bytes()).ok()?, rules)
+    let document = json::read(body.expose().as_bytes()).ok()?;
+    let identity = of_document(&document, rules)?;
+    Some(Told { identity, extra: path::named(&document, &rules.extra) })
 }
 
 /// Reads an identity from a document. `None` if that has no id.
@@ -25,17 +38,19 @@ pub fn of_document(document: &Value, rules: &IdentityRules) -> Option<Identity> 
     })
 }
 
-/// Completes the identity of an ID token with what userinfo says. Another user's answer is not
-/// used (Core §5.3.2: the two `sub` must match).
-pub fn complete(from_token: Identity, userinfo: Option<Identity>) -> Identity {
-    match userinfo {
-        Some(info) if info.id == from_token.id => Identity {
-            id: from_token.id,
-            email: from_token.email.or(info.email),
-            name: from_token.name.or(info.name),
-        },
-        _ => from_token,
+/// Completes what an ID token tells with what userinfo says. Another user's answer is not used (Core
+/// §5.3.2: the two `sub` must match).
+pub fn complete(mut from_token: Told, userinfo: Option<Told>) -> Told {
+    if let Some(Told { identity: info, mut extra }) = userinfo
+        && info.id == from_token.identity.id
+    {
+        let identity = &mut from_token.identity;
+        identity.email = identity.email.take().or(info.email);
+        identity.name = identity.name.take().or(info.name);
+        extra.append(&mut from_token.extra);
+        from_token.extra = extra;
     }
+    from_token
 }
 
 #[cfg(test)]
@@ -44,9 +59,14 @@ mod tests {
 
     #[test]
     fn userinfo_of_another_user_is_not_used() {
-        let token = Identity { id: Some("1".into()), ..Identity::default() };
-        let other =
-            Identity { id: Some("2".into()), email: Some("evil@example.com".into()), name: None };
-        assert_eq!(complete(token.clone(), Some(other)), token);
+        let told = |id: &str, email: Option<&str>, tenant: &str| Told {
+            identity: Identity { id: Some(id.into()), email: email.map(Into::into), name: None },
+            extra: BTreeMap::from([("tid".to_owned(), tenant.to_owned())]),
+        };
+        let token = told("1", None, "a");
+        assert_eq!(complete(token.clone(), Some(told("2", Some("evil@example.com"), "b"))), token);
+        // Of the same user it adds, and the signed word goes before it.
+        let both = complete(token, Some(told("1", Some("a@example.com"), "b")));
+        assert_eq!(both, told("1", Some("a@example.com"), "a"));
     }
 }

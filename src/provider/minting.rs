@@ -216,7 +216,8 @@ impl<'a> Making<'a> {
         if path::text(document, &self.minting.suspended).is_some() {
             return none(NoAccount::Suspended);
         }
-        path::text(document, &self.minting.id).ok_or(Unminted::Failure(Failure::Ambiguous))
+        path::text(document, &self.minting.id)
+            .ok_or(Unminted::Failure(Failure::Ambiguous { retry_after: None }))
     }
 
     fn make(&self, id: &str) -> Option<ProviderRequest> {
@@ -257,7 +258,7 @@ impl<'a> Making<'a> {
             scopes: scopes(document.get(&self.minting.scope_member)),
             expires_at,
         });
-        made.ok_or(Unminted::Failure(Failure::Ambiguous))
+        made.ok_or(Unminted::Failure(Failure::Ambiguous { retry_after: None }))
     }
 
     fn get(
@@ -330,7 +331,7 @@ fn read(received: &Received, now: UnixSeconds) -> Result<(u16, Value), Unminted>
     }
     match answer::document(body.expose()) {
         Some(document) => Ok((*status, document)),
-        None if *status < 300 => Err(Unminted::Failure(Failure::Ambiguous)),
+        None if *status < 300 => Err(Unminted::Failure(Failure::Ambiguous { retry_after: None })),
         None => Ok((*status, Value::Null)),
     }
 }

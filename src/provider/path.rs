@@ -1,5 +1,7 @@
 //! Paths into what providers answer: `authed_user.id`, `data.0.id`, `team.id|enterprise.id+user.id`.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// Longest value that is kept of an answer, in bytes.
@@ -27,6 +29,15 @@ pub fn text(document: &Value, path: &str) -> Option<String> {
     }
     let text = texts.join(":");
     (!text.is_empty() && text.len() <= MAX_TEXT).then_some(text)
+}
+
+/// The texts at these paths that there are, by path.
+pub fn named(document: &Value, paths: &[String]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for path in paths {
+        found.extend(text(document, path).map(|text| (path.clone(), text)));
+    }
+    found
 }
 
 /// All texts and numbers at a path, lists gone through.

@@ -2,6 +2,7 @@
 //! wider than it may be.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::answer::{self, Received};
 use super::dialect::{
@@ -192,7 +193,8 @@ fn authenticate(
     None
 }
 
-/// What the provider's answer to a revocation means. Only its own word makes it [`Revoked`].
+/// What the provider's answer to a revocation means. Only its own word makes it [`Revoked`]: a page of
+/// whoever stands before it is none, and not a 404 that may as well be about our credentials.
 ///
 /// [`Revoked`]: Revocation::Revoked
 pub fn outcome(
@@ -217,10 +219,19 @@ pub fn outcome(
     let alone = kind == TokenKind::Refresh || rules.blast == Blast::Token;
     match (*status, verdict) {
         _ if received.is_limited() => Revocation::Pending,
-        (429 | 500.., _) | (_, Some(Failure::Unavailable { .. })) => Revocation::Pending,
+        (500.., _) | (_, Some(Failure::Unavailable { .. })) => Revocation::Pending,
         (_, Some(Failure::Misconfigured(code))) if code == "invalid_client" => Revocation::Pending,
         (_, Some(Failure::Refused(_))) if alone => Revocation::Revoked,
-        _ if good && error.is_none() => Revocation::Revoked,
+        _ if good && error.is_none() => {
+            let said = document.as_ref().and_then(|document| document.get("revoked"));
+            if body.expose().trim_start().starts_with('<') {
+                Revocation::Pending
+            } else if said == Some(&Value::Bool(false)) {
+                Revocation::Failed
+            } else {
+                Revocation::Revoked
+            }
+        }
         // The token proves itself: refused, it is over.
         (401, _) if rules.authentication == RevocationAuthentication::Bearer => {
             if alone {
@@ -229,8 +240,14 @@ pub fn outcome(
                 Revocation::Failed
             }
         }
-        // It is not there.
-        (404 | 410, _) if rules.method == Method::Delete && alone => Revocation::Revoked,
+        // It is not there: where nothing but the token was shown, that cannot be about ourselves.
+        (404 | 410, _)
+            if rules.method == Method::Delete
+                && rules.authentication == RevocationAuthentication::None
+                && alone =>
+        {
+            Revocation::Revoked
+        }
         // Ours to mend, and then it works.
         (401, _) => Revocation::Pending,
         _ => Revocation::Failed,

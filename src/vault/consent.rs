@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{AccessTokenRecord, Account, AccountState, Grant};
+use super::record::{AccessTokenRecord, AccountState, Grant};
 use crate::config::Connection;
 use crate::ids::AccountId;
 use crate::message::vault::{KindTokens, Store};
@@ -53,20 +53,21 @@ pub fn store(
     }
 }
 
-/// The scopes that storing `new` would take from an account whose grant lives. Empty: store it.
+/// The scopes that storing `new` would take from a grant that lives. Empty: store it. `state` and `old`:
+/// the grant's of this kind; `token`: its default access token.
 ///
 /// A consent for less is never put over a wider one: other applications may rest on that. Whoever
 /// means it deletes the account first.
 pub fn lost(
     connection: &Connection,
-    account: &Account,
+    state: AccountState,
     old: &Grant,
     token: Option<&AccessTokenRecord>,
     new: &[String],
     now: UnixSeconds,
 ) -> Vec<String> {
     let token_lives = token.is_some_and(|token| token.expires_at.is_none_or(|at| at > now));
-    let lives = account.state == AccountState::Active && (old.has_refresh_token || token_lives);
+    let lives = state == AccountState::Active && (old.has_refresh_token || token_lives);
     if lives { scopes::missing(connection, new, &old.scopes) } else { Vec::new() }
 }
 

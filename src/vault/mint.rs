@@ -44,9 +44,9 @@ pub fn after(
             After::Withhold(Held::new(Withheld::NoAccount(*reason), now))
         }
         Unminted::Failure(Failure::Misconfigured(_)) => failed(Withheld::Misconfigured, None),
-        Unminted::Failure(Failure::Unavailable { retry_after }) => {
-            failed(Withheld::Unavailable, *retry_after)
-        }
+        Unminted::Failure(
+            Failure::Unavailable { retry_after } | Failure::Ambiguous { retry_after },
+        ) => failed(Withheld::Unavailable, *retry_after),
         Unminted::UserToken if !grant.has_refresh_token => {
             let (state, grant) = refresh::ended(grant, Reason::RefreshRefused);
             After::End { state, grant }

@@ -213,7 +213,9 @@ pub fn cool_down(told: Option<i64>, failures: u32) -> i64 {
 fn put_off(grant: &Grant, failure: Failure, now: UnixSeconds) -> Grant {
     let (told, fault) = match failure {
         Failure::Misconfigured(code) => (None, Some(code)),
-        Failure::Unavailable { retry_after } => (retry_after, None),
+        Failure::Unavailable { retry_after } | Failure::Ambiguous { retry_after } => {
+            (retry_after, None)
+        }
         _ => (None, None),
     };
     Grant {

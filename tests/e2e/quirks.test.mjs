@@ -126,6 +126,23 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal((await journey.token(user, { token_kind: 'bot' })).owner, `bot of ${user.login}`);
   });
 
+  test('a consent for less is not stored over one for more, of any kind of token', async () => {
+    const journey = go('slack');
+    const user = world.arrive('corinna');
+    await journey.connect(user);
+    const bot = await journey.token(user, { token_kind: 'bot' });
+    const { redeem } = journey.simulator;
+    journey.simulator.redeem = function less(params) {
+      const grant = redeem.call(this, params);
+      return { ...grant, query: { ...grant.query, scope: 'users:read' } };
+    };
+    const { done } = await journey.begin(user);
+    delete journey.simulator.redeem;
+    assertProblem(done, 409);
+    assert.match(done.body.detail, /chat:write/);
+    assert.equal((await journey.token(user, { token_kind: 'bot' })).access_token, bot.access_token);
+  });
+
   test('an application gets what it needs beside the token', async () => {
     const journey = go('salesforce');
     const user = world.arrive('dirk');

@@ -77,7 +77,7 @@ fn table(entries: &BTreeMap<String, Table>) -> Vec<Vec<String>> {
             text("name").to_owned(),
             refresh_token(entry),
             ahead(entry),
-            entry.get("pkce").and_then(Value::as_str).unwrap_or("supported").to_owned(),
+            pkce(entry),
             revocation(entry),
             variables(entry),
         ]);
@@ -120,8 +120,23 @@ fn ahead(entry: &Table) -> String {
     .to_owned()
 }
 
+/// Whether PKCE is sent, and whether that is what the provider says.
+fn pkce(entry: &Table) -> String {
+    let told = match entry.get("pkce").and_then(Value::as_str) {
+        Some("required") => "required",
+        Some("refused") => "not sent",
+        _ => "sent",
+    };
+    let unsure = if is_cited(entry, "pkce") { "" } else { " (unverified)" };
+    format!("{told}{unsure}")
+}
+
 fn revocation(entry: &Table) -> String {
     let found = entry.get("kind").and_then(Value::as_str) == Some("oidc");
+    let identity = entry.get("identity").and_then(Value::as_table);
+    let told = found
+        || entry.contains_key("userinfo_endpoint")
+        || identity.is_some_and(|identity| identity.contains_key("from"));
     let rules = entry.get("revocation").and_then(Value::as_table);
     let rule = |field: &str| rules.and_then(|rules| rules.get(field)).and_then(Value::as_str);
     if !entry.contains_key("revocation_endpoint") {
@@ -130,6 +145,7 @@ fn revocation(entry: &Table) -> String {
     match rule("blast").filter(|_| is_cited(entry, "revocation.blast")) {
         Some("token") => "this token",
         Some("app") => "never: would end other users' too",
+        _ if !told => "never: nothing tells whose grant it is",
         _ => "the grant",
     }
     .to_owned()

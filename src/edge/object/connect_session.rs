@@ -190,14 +190,10 @@ impl Inner {
         };
         let callback = config.public_url.callback(&session.begin.connection);
         let redeem = self.at(config, connection, &provider, session);
-        let mut tokens = match redeem.code(&callback, code, secrets).await {
+        let tokens = match redeem.code(&callback, code, secrets).await {
             Ok(tokens) => tokens,
             Err(denied) => return Ok(Err(denied)),
         };
-        // What came through the browser never goes before the provider's own word.
-        let mut extra = session.extra.clone();
-        extra.append(&mut tokens.store.extra);
-        tokens.store.extra = extra;
         session.granted(&tokens, sealer, clock::now())?;
         self.save(session)?;
         Ok(Ok(tokens))
@@ -218,7 +214,7 @@ impl Inner {
             Err(_) => Err(NoIdentity::Later),
         };
         match identity {
-            Ok(identity) => tokens.store.set_identity(identity),
+            Ok(told) => tokens.store.tell(told),
             Err(NoIdentity::Later) => {
                 log::event(&Event::new("identity_unavailable", session.begin.connection.clone()));
                 return Ok(Answer::Denied(Denied::NotStored));
@@ -233,6 +229,10 @@ impl Inner {
                 return self.fail(session, Denied::Identity);
             }
         }
+        // What came through the browser never goes before the provider's own word.
+        let mut extra = session.extra.clone();
+        extra.append(&mut tokens.store.extra);
+        tokens.store.extra = extra;
         session.redeemed(&tokens.store, sealer)?;
         self.save(&session)?;
         self.store(config, session, *tokens.store).await

@@ -1,5 +1,8 @@
 //! Redeeming an authorization code: tokens, then who they are of.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
 use worker::Env;
 
 use crate::config::{Config, Connection};
@@ -18,7 +21,8 @@ use crate::provider::answer;
 use crate::provider::dialect::IdentitySource;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
-use crate::provider::identity;
+use crate::provider::identity::{self, Told};
+use crate::provider::path;
 use crate::provider::request::{self, ProviderRequest};
 use crate::secret::Secret;
 use crate::vault::consent;
@@ -69,7 +73,7 @@ impl Redeem<'_> {
     }
 
     /// Who the tokens are of: by ID token from an `OpenID` provider, by userinfo from others.
-    pub async fn identity(&self, tokens: &Unidentified) -> Result<Identity, NoIdentity> {
+    pub async fn identity(&self, tokens: &Unidentified) -> Result<Told, NoIdentity> {
         let rules = &self.connection.identity;
         let source = providers::source(self.connection);
         let (Some(issuer), Some(source), None | Some(IdentitySource::IdToken)) =
@@ -77,11 +81,13 @@ impl Redeem<'_> {
         else {
             return match (rules.from, &self.provider.userinfo_endpoint) {
                 (Some(IdentitySource::Answer), _) => match tokens.store.identity() {
-                    told @ Identity { id: Some(_), .. } => Ok(told),
+                    identity @ Identity { id: Some(_), .. } => {
+                        Ok(Told { identity, extra: BTreeMap::new() })
+                    }
                     _ => Err(Refusal::Subject.into()),
                 },
                 (_, Some(_)) => self.userinfo(&tokens.store.access_token).await,
-                (_, None) => Ok(Identity::default()),
+                (_, None) => Ok(Told::default()),
             };
         };
         let text = tokens.id_token.as_ref().ok_or(Refusal::IdToken)?;
@@ -96,8 +102,11 @@ impl Redeem<'_> {
             access_token: tokens.store.access_token.expose(),
             required_claims: &self.connection.required_claims,
         };
-        let told = id_token::read(&token, &expected, now)?;
-        if told.email.is_some() && told.name.is_some() {
+        let identity = id_token::read(&token, &expected, now)?;
+        let is_whole = identity.email.is_some() && identity.name.is_some();
+        let claims = Value::Object(token.all_claims()?);
+        let told = Told { identity, extra: path::named(&claims, &rules.extra) };
+        if is_whole && told.extra.len() == rules.extra.len() {
             return Ok(told);
         }
         let info = self.userinfo(&tokens.store.access_token).await.ok();
@@ -105,7 +114,7 @@ impl Redeem<'_> {
     }
 
     /// Asked twice if need be: few applications complete again.
-    async fn userinfo(&self, access_token: &Secret) -> Result<Identity, NoIdentity> {
+    async fn userinfo(&self, access_token: &Secret) -> Result<Told, NoIdentity> {
         let request = ProviderRequest::userinfo(self.connection, self.provider, access_token);
         let Some(request) = request else {
             return Err(Refusal::Subject.into());
@@ -127,7 +136,7 @@ fn refused(failure: &Failure) -> Denied {
     match failure {
         Failure::Refused(_) | Failure::Consent(_) => Denied::CodeRefused,
         Failure::Misconfigured(_) => Denied::ProviderMisconfigured,
-        Failure::Unavailable { .. } | Failure::Ambiguous => Denied::ProviderUnavailable,
+        Failure::Unavailable { .. } | Failure::Ambiguous { .. } => Denied::ProviderUnavailable,
         Failure::OtherUser => Denied::Identity,
     }
 }

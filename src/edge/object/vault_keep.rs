@@ -30,7 +30,8 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
             Answer::Stored(view(account, grant))
         }));
     }
-    if let Some(missing) = lost(open, known, &contents, &new)? {
+    let missing = lost(open, known, &contents, &new)?;
+    if !missing.is_empty() {
         return done(Answer::Narrower { missing });
     }
     let account = Account {
@@ -82,23 +83,29 @@ pub(super) struct Kept {
     pub(super) job: Option<i64>,
 }
 
-/// Scopes that a consent would take from an account whose grant lives.
+/// Scopes that a consent would take from an account's grants that live, of any kind.
 fn lost(
     open: &Open,
     known: Option<&Account>,
     contents: &Contents,
     new: &Store,
-) -> Result<Option<Vec<String>>, Trouble> {
+) -> Result<Vec<String>, Trouble> {
     let Some(account) = known else {
-        return Ok(None);
+        return Ok(Vec::new());
     };
-    let Some(grant) = contents.grant(&account.id, "") else {
-        return Ok(None);
-    };
-    let token = contents.access_token(&account.id, &Selector::default()).map(|token| &token.record);
     let (connection, now) = (open.connection()?, clock::now());
-    let missing = consent::lost(connection, account, &grant.record, token, &new.scopes, now);
-    Ok(Some(missing).filter(|missing| !missing.is_empty()))
+    let further = new.kinds.iter().map(|(kind, tokens)| (kind.as_str(), &tokens.scopes));
+    let mut missing = Vec::new();
+    for (kind, scopes) in std::iter::once(("", &new.scopes)).chain(further) {
+        let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, kind) else {
+            continue;
+        };
+        let token = contents.access_token(&account.id, &Selector::new(kind, "", &[]));
+        let token = token.map(|token| &token.record);
+        let state = grant.state_of(kind, account);
+        missing.extend(consent::lost(connection, state, grant, token, scopes, now));
+    }
+    Ok(missing)
 }
 
 /// A grant of one kind, sealed and ready to be written.

@@ -96,6 +96,10 @@ fn revocation(connection: &Connection) -> &'static str {
         (_, Blast::App) => {
             "a deleted account stays valid at the provider: revoking would end other users' too"
         }
+        (_, Blast::Grant) if accounts(connection).is_some() => {
+            "a deleted account stays valid at the provider: nothing tells whose grant a revocation \
+             would end"
+        }
         (_, Blast::Token) => "a deleted account's tokens are revoked at the provider",
         (_, Blast::Grant) => {
             "a deleted account's tokens are revoked at the provider, unless another user of the \
