@@ -105,6 +105,52 @@ fn each_entry_needs_no_more_than_a_client_id_a_secret_and_its_variables() {
 }
 
 #[test]
+fn whatever_the_catalogue_says_a_connection_written_by_hand_can_say() {
+    for (id, entry) in entries() {
+        let known = known(&id);
+        let facts: serde_json::Value =
+            serde_json::from_str(catalogue::entry(&id).unwrap()).unwrap();
+        let mut by_hand = facts.as_object().unwrap().clone();
+        by_hand.insert("client_id".into(), json!("the-client"));
+        let variables = entry.get("variables").and_then(Value::as_table);
+        for (name, variable) in variables.into_iter().flatten() {
+            if variable.get("value").is_none() {
+                by_hand["variables"][name]["value"] = json!(connection_support::variable(&id).1);
+            }
+        }
+        let by_hand = connection_support::proved(&json!(by_hand), &connection_support::secret(&id));
+        // The one difference is what lists call it.
+        let by_hand = Connection { strategy: id.clone(), ..by_hand.unwrap() };
+        assert_eq!(format!("{by_hand:?}"), format!("{known:?}"), "{id}");
+    }
+}
+
+#[test]
+fn a_variable_sends_nothing_to_a_host_of_its_own() {
+    for (provider, name, good, bad) in [
+        ("entra", "tenant", "contoso-1", "contoso/../x"),
+        ("zendesk", "subdomain", "acme", "acme.evil.example/"),
+        ("intercom", "region", "eu.", "evil."),
+        ("gitlab", "host", "git.example.com", "git.example.com/x"),
+        ("salesforce", "host", "acme.my.salesforce.com", "salesforce.com.evil.example"),
+        ("shopify", "shop", "acme", "acme.evil"),
+    ] {
+        let with = |value: &str| {
+            let variables = json!({ name: value });
+            connection_support::connection(
+                &json!({"provider": provider, "client_id": "x", "variables": variables}),
+            )
+        };
+        let connection = with(good).unwrap();
+        let endpoints = format!("{:?} {:?}", connection.endpoints, connection.protocol);
+        assert!(endpoints.contains(good), "{provider}: {endpoints}");
+        let error = with(bad).unwrap_err();
+        assert_eq!(error.field, format!("it.variables.{name}"), "{error}");
+        assert!(error.mend.contains("must be one of"), "{error}");
+    }
+}
+
+#[test]
 fn what_the_registry_knows_outlives_a_provider_that_moves() {
     for id in entries().into_keys() {
         let connection = known(&id);

@@ -159,6 +159,10 @@ fn ones_own_account_is_that_of_the_user_whose_grant_it_is() {
     let nobody = made_by(None, "", &[answer(200, &json!({"login": "alice"}))]).unwrap();
     assert_eq!(nobody.unwrap_err(), Unminted::Failure(Failure::OtherUser));
     assert_eq!(refused("", &[(404, json!({}))]), no(NoAccount::NotOwner));
+    // Who asks too often hears no word on who owns what.
+    let often =
+        refused("", &[(403, json!({"message": "You have exceeded a secondary rate limit"}))]);
+    assert_eq!(often, Unminted::Failure(Failure::Unavailable { retry_after: None }));
 }
 
 #[test]
@@ -303,6 +307,9 @@ fn a_token_that_lacks_scopes_is_made_anew_before_that_is_told() {
     // Not while the provider is not to be asked, or the grant is over.
     let down = Some(Problem::Unavailable { retry_after: 5 });
     assert_eq!(decide(600, active, &lacking, down), missing);
+    // That it is another's by now goes before.
+    let another = Problem::NoAccount { reason: NoAccount::NotOwner };
+    assert_eq!(decide(600, active, &lacking, Some(another.clone())), Step::Stop(another));
     let over = AccountState::ReconnectRequired(Reason::RefreshRefused);
     assert_eq!(decide(600, over, &lacking, None), missing);
     assert_eq!(decide(600, active, &["contents:read"], None), Step::Serve { expires_in: 3000 });
@@ -356,9 +363,12 @@ fn a_refused_user_token_is_renewed_once_and_ends_the_grant_where_it_cannot_be() 
         assert_eq!(held.why, Withheld::Unavailable);
         assert!(held.until > NOW);
     }
+    // Where there is no refresh token, the only one is tried again after a while.
     let bare = Grant::new(3, false, vec![]);
-    let After::End { state, .. } = after(&bare, 600, 0) else {
-        panic!("{:?}", after(&bare, 600, 0));
+    let once = withheld(after(&bare, 600, 0));
+    assert_eq!((once.why, once.until > NOW), (Withheld::Unavailable, true));
+    let After::End { state, .. } = after(&bare, 600, once.failures) else {
+        panic!("{:?}", after(&bare, 600, once.failures));
     };
     assert_eq!(state, AccountState::ReconnectRequired(Reason::RefreshRefused));
 }

@@ -80,7 +80,7 @@ fn lifetimes_that_are_none_count_as_untold() {
             Ok(tokens) => assert_eq!(tokens.expires_in, None, "{value}"),
             // 1e400 is no JSON number to us, so the whole answer is unreadable.
             Err(failure) => {
-                assert_eq!((value, failure), ("1e400", Failure::Ambiguous { retry_after: None }))
+                assert_eq!((value, failure), ("1e400", Failure::Ambiguous { retry_after: None }));
             }
         }
     }
@@ -149,6 +149,21 @@ fn only_a_clear_verdict_ends_a_grant() {
             "{status} {body}"
         );
     }
+    // Who limits rates may answer 403, and says when to come again.
+    let refused = |status, retry_after: Option<&str>| Received::Answer {
+        status,
+        retry_after: retry_after.map(Into::into),
+        body: Secret::new(r#"{"error":"invalid_grant"}"#),
+    };
+    for (status, limited) in [(403, true), (429, true), (400, false)] {
+        let answer = refused(status, Some("120"));
+        let told = answer::renewed(&answer, &custom(&json!({})), NOW).unwrap_err();
+        assert_eq!(told == Failure::Unavailable { retry_after: Some(120) }, limited, "{status}");
+        assert_eq!(answer::may_pass(&answer), limited, "{status}");
+        let told = revocation::outcome(&answer, &known("github"), "", TokenKind::Access);
+        assert_eq!(told == Revocation::Pending, limited, "{status}");
+    }
+    assert!(!answer::may_pass(&refused(403, None)));
     // A gateway that is down speaks neither for the provider nor of our registration.
     for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"internal_failure"}"#, "<html>"] {
         for (status, failure) in [

@@ -194,13 +194,8 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
         let job = job(revoked, "access_token");
         assert_eq!(job.is_against(connected, &app), taken_back, "{revoked:?} {connected:?}");
     }
-    // What ends with no other token harms no grant: an OAuth app's token, one of an installation.
-    for (provider, field) in
-        [("github", "access_token"), ("github_app", "access_token installation")]
-    {
-        let job = job(Some("u"), field);
-        assert!(!job.is_against(Some("u"), &known(provider)), "{provider}");
-    }
+    // One that the vault made takes no grant along.
+    assert!(!job(Some("u"), "access_token installation").is_against(Some("u"), &app));
     assert!(!recover("").is_against(None, &app));
 }
 
@@ -213,6 +208,15 @@ fn a_refresh_to_be_taken_up_goes_before_what_was_due_earlier() {
     assert_eq!(next(&[(1, 5, recover()), (2, 6, recover())]), Some(0));
     assert_eq!(next(&[(1, 5, hold()), (2, 6, hold()), (3, 11, recover())]), Some(0));
     assert_eq!(next(&[(1, 11, hold())]), None);
+}
+
+#[test]
+fn a_refresh_is_taken_up_within_the_time_for_which_a_rotated_token_is_taken_once_more() {
+    for (grace, after) in
+        [(None, 30), (Some(0), 30), (Some(30), 15), (Some(10), 12), (Some(600), 30)]
+    {
+        assert_eq!(jobs::recover_after(grace), after, "{grace:?}");
+    }
 }
 
 #[test]

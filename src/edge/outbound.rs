@@ -4,7 +4,7 @@ use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast as _;
 
 use super::{platform, task};
-use crate::provider::answer::{MAX_ANSWER, Received};
+use crate::provider::answer::{self, MAX_ANSWER, Received};
 use crate::provider::endpoints::MAX_DOCUMENT;
 use crate::provider::request::ProviderRequest;
 use crate::secret::Secret;
@@ -61,8 +61,10 @@ async fn fetch(
         platform::send(method, url, head, body, limit, time, number, settled)
     });
     let answer: Array = sent.ok()?.await.ok()?.unchecked_into();
-    let body: Uint8Array = answer.get(2).dyn_into().ok()?;
+    let body: Uint8Array = answer.get(4).dyn_into().ok()?;
     let status = answer.get(0).as_f64()?;
+    let told = |index| answer.get(index).as_string();
+    let retry_after = answer::retry_after(told(1), told(2).as_deref(), told(3).as_deref());
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an HTTP status")]
-    Some((status as u16, answer.get(1).as_string(), body.to_vec()))
+    Some((status as u16, retry_after, body.to_vec()))
 }

@@ -40,9 +40,12 @@ async function read(stream, limit) {
   return all;
 }
 
+/** Headers that tell when to come again, in the order in which they are handed over. */
+const WAITS = ['retry-after', 'x-ratelimit-remaining', 'x-ratelimit-reset'];
+
 /**
  * Sends a request to somebody else; `head` has a header a line. The value is
- * `[status, retryAfter, body]`, with null for a body of more than `limit` bytes.
+ * `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
  *
  * A redirect that is followed would carry our credentials to wherever it points. Some providers
  * refuse requests without a user agent.
@@ -55,18 +58,10 @@ export function send(method, url, head, body, limit, milliseconds, number, settl
   }
   const answer = within(milliseconds, async (signal) => {
     const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
-    return [response.status, retryAfter(response.headers), await read(response.body, limit)];
+    const told = WAITS.map((name) => response.headers.get(name));
+    return [response.status, ...told, await read(response.body, limit)];
   });
   watch(answer, number, settled);
-}
-
-/**
- * When to come again: as RFC 9110 says it, or as GitHub does where a rate limit is used up
- * (https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api).
- */
-function retryAfter(headers) {
-  const reset = headers.get('x-ratelimit-remaining') === '0' && Number(headers.get('x-ratelimit-reset'));
-  return headers.get('retry-after') ?? (reset ? new Date(reset * 1000).toUTCString() : null);
 }
 
 /** Rejects when the time is over, whether or not what was aborted does. */

@@ -5,6 +5,7 @@ use worker::Env;
 use super::issuers::{self, Source};
 use crate::config::{Config, Connection};
 use crate::provider::endpoints::{NoEndpoint, Provider};
+use crate::provider::errors::Failure;
 use crate::time::UnixSeconds;
 
 /// Why a provider cannot be talked to.
@@ -19,6 +20,16 @@ pub enum NoProvider {
 impl From<NoEndpoint> for NoProvider {
     fn from(_: NoEndpoint) -> Self {
         Self::Incomplete
+    }
+}
+
+impl From<NoProvider> for Failure {
+    /// The provider was not asked: as good as one that says it did nothing.
+    fn from(reason: NoProvider) -> Self {
+        match reason {
+            NoProvider::Unavailable => Self::Unavailable { retry_after: None },
+            NoProvider::Incomplete => Self::Misconfigured("metadata".into()),
+        }
     }
 }
 

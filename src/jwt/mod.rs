@@ -58,6 +58,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the same token may be accepted later: its key was not to be had, or not known yet.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::KeysUnavailable | Self::Key)
+    }
+
     /// A stable word for logs and counters.
     pub fn reason(self) -> &'static str {
         match self {

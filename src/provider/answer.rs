@@ -32,7 +32,7 @@ pub enum Received {
     Answer {
         /// HTTP status.
         status: u16,
-        /// `Retry-After`, if there is one.
+        /// When to come again, as [`retry_after`] gives it.
         retry_after: Option<String>,
         /// The body: it holds tokens.
         body: Secret,
@@ -48,6 +48,21 @@ impl Received {
         matches!(self, Self::Answer { status: 429, .. })
             || matches!(self, Self::Answer { status: 403, retry_after: Some(_), .. })
     }
+}
+
+/// When to come again, as three headers tell it: `Retry-After` (RFC 9110 §10.2.3), or the time at which a
+/// rate limit that is used up begins anew, as GitHub has it: `x-ratelimit-remaining`,
+/// `x-ratelimit-reset`. Others write seconds in the latter.
+pub fn retry_after(
+    told: Option<String>,
+    remaining: Option<&str>,
+    reset: Option<&str>,
+) -> Option<String> {
+    const LONGEST_IN_SECONDS: i64 = 1_000_000;
+    told.or_else(|| {
+        let reset: i64 = reset.filter(|_| remaining == Some("0"))?.parse().ok()?;
+        Some(if reset > LONGEST_IN_SECONDS { format!("@{reset}") } else { reset.to_string() })
+    })
 }
 
 /// Whether another attempt may bring what this one did not.
@@ -263,11 +278,12 @@ fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
     }
 }
 
-/// `Retry-After` (RFC 9110 §10.2.3): seconds or a date, at most an hour.
+/// What [`retry_after`] gives: seconds, a date, or a time behind `@`; at most an hour.
 pub(super) fn seconds_to_wait(value: &str, now: UnixSeconds) -> Option<i64> {
-    let seconds = match value.trim().parse::<i64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
+    let seconds = match (value.trim().parse::<i64>(), value.strip_prefix('@')) {
+        (Ok(seconds), _) => seconds,
+        (_, Some(at)) => at.parse::<i64>().ok()?.checked_sub(now)?,
+        _ => {
             let at = httpdate::parse_http_date(value.trim()).ok()?;
             let since_epoch = at.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
             i64::try_from(since_epoch).ok()?.checked_sub(now)?
@@ -290,5 +306,21 @@ mod tests {
         assert_eq!(wait("99999"), Some(3600));
         assert_eq!(wait("Tue, 24 Nov 2026 04:02:00 GMT"), Some(120));
         assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn a_rate_limit_that_is_used_up_tells_when_it_begins_anew() {
+        let told = |retry_after: Option<&str>, remaining, reset| {
+            let told = super::retry_after(retry_after.map(str::to_owned), remaining, reset);
+            told.and_then(|value| seconds_to_wait(&value, NOW))
+        };
+        let soon = (NOW + 500).to_string();
+        assert_eq!(told(None, Some("0"), Some(&soon)), Some(500));
+        assert_eq!(told(Some("60"), Some("0"), Some(&soon)), Some(60));
+        // Others count in seconds, and what is not used up holds nobody.
+        assert_eq!(told(None, Some("0"), Some("157")), Some(157));
+        assert_eq!(told(None, Some("12"), Some(&soon)), None);
+        assert_eq!(told(None, None, Some(&soon)), None);
+        assert_eq!(told(None, Some("0"), Some("soon")), None);
     }
 }

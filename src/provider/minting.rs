@@ -108,7 +108,7 @@ pub struct Wanted<'a> {
 enum Stage {
     /// The provider tells whether the user owns the account.
     Proof,
-    /// It does not accept the user's token: it is asked again, and elsewhere, before that is believed.
+    /// It does not accept the user's token: it is asked whose that is before that is believed.
     Confirm,
     /// It does not say. Where the application is not installed it may not: it is asked which it is.
     Why,
@@ -186,7 +186,9 @@ impl<'a> Making<'a> {
             200 => {}
             401 => return Ok(Stage::Confirm),
             403 if !self.wanted.name.is_empty() => return Ok(Stage::Why),
-            403 | 404 => return not_owner(),
+            404 => return not_owner(),
+            // Who asks too often is told so, and not always when to come again.
+            403 => return Err(Unminted::Failure(Failure::Unavailable { retry_after: None })),
             status => return Err(unexpected(status)),
         }
         if self.wanted.name.is_empty() {

@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use super::record;
 use crate::config::Connection;
 use crate::ids::AccountId;
-use crate::provider::dialect::Blast;
 use crate::time::UnixSeconds;
 
 /// A job. Handlers are idempotent: alarms run at least once.
@@ -133,13 +132,13 @@ impl Job {
     }
 
     /// Whether the job would harm the grant that this provider user just gave again: at several
-    /// providers a revocation takes all grants of the user, the new one too.
+    /// providers a revocation takes all grants of the user, the new one too. That of a token we made
+    /// takes no grant.
     pub fn is_against(&self, connected: Option<&str>, connection: &Connection) -> bool {
         let Self::Revoke { user, field, .. } = self else {
             return false;
         };
-        let blast = connection.revocation_of(record::kind_of(field)).blast;
-        blast != Blast::Token && user.as_deref() == connected
+        connection.made(record::kind_of(field)).is_none() && user.as_deref() == connected
     }
 }
 

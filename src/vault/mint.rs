@@ -17,7 +17,7 @@ pub enum After {
     Withhold(Held),
     /// Renew the user's own token, and remember that. If the provider refuses it, the grant is over.
     Renew(Held),
-    /// The grant is over.
+    /// The grant is over: its only token was refused, and after a while again.
     End {
         /// The account's new state.
         state: AccountState,
@@ -47,14 +47,17 @@ pub fn after(
         Unminted::Failure(
             Failure::Unavailable { retry_after } | Failure::Ambiguous { retry_after },
         ) => failed(Withheld::Unavailable, *retry_after),
-        Unminted::UserToken if !grant.has_refresh_token => {
+        Unminted::UserToken if failures > 0 && !grant.has_refresh_token => {
             let (state, grant) = refresh::ended(grant, Reason::RefreshRefused);
             After::End { state, grant }
         }
-        Unminted::UserToken if failures == 0 && now - own.issued_at >= OLD => {
+        Unminted::UserToken
+            if failures == 0 && grant.has_refresh_token && now - own.issued_at >= OLD =>
+        {
             After::Renew(Held { why: Withheld::Unavailable, until: now, failures: 1 })
         }
-        // Where a renewal has not helped, another would not either.
+        // Where there is no other token, it is tried once more before that is believed; where a renewal
+        // has not helped, another would not either.
         Unminted::Failure(_) | Unminted::UserToken => failed(Withheld::Unavailable, None),
     }
 }

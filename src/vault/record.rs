@@ -217,9 +217,18 @@ impl Selector {
 
     /// The kind that stands in a column.
     pub fn kind_in(column: &str) -> String {
-        let parts: [String; 3] = crate::json::own(column).unwrap_or_default();
-        let [_, _, kind] = parts;
+        let [_, _, kind] = Self::parts(column);
         kind
+    }
+
+    /// Whether a column is of a token of this kind for this resource, however narrowed.
+    pub fn is_for(column: &str, kind: &str, resource: &str) -> bool {
+        let [_, of, own] = Self::parts(column);
+        own == kind && of == resource
+    }
+
+    fn parts(column: &str) -> [String; 3] {
+        crate::json::own(column).unwrap_or_default()
     }
 }
 

@@ -228,7 +228,7 @@ pub fn decide(
         Some(at) if at > now => stop(Problem::Unavailable { retry_after: at - now }),
         _ => match renewal.withheld {
             None => Step::Refresh,
-            // It is not the user's, or not any more: nothing of it serves.
+            // It is not the user's, or not any more.
             Some(problem @ Problem::NoAccount { .. }) => Step::Stop(problem),
             Some(problem) => stop(problem),
         },
@@ -286,6 +286,7 @@ pub fn decide_for(
     }
     match decide(state, grant, None, renewal, now) {
         Step::Refresh if now - made.issued_at >= FRESH => Step::Refresh,
+        told @ Step::Stop(Problem::NoAccount { .. }) => told,
         _ => Step::Stop(Problem::MissingScopes { missing }),
     }
 }

@@ -134,6 +134,17 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     assert.equal(simulator.installationOf(last.access_token), undefined);
   });
 
+  test('once the vault knows that somebody is no owner, what it made serves nobody', async () => {
+    const user = await connected('dagmar', 'admin');
+    const { access_token: token } = await installation(user, 'octo-org');
+    simulator.member('octo-org', 'dagmar', { role: 'member', state: 'active' });
+    await world.advance(61);
+    // Made anew for want of scopes, it shows.
+    assert.equal((await refused(user, 'octo-org', { scope: 'issues:write' })).reason, 'not_owner');
+    assert.equal((await refused(user, 'octo-org')).reason, 'not_owner');
+    await eventually('it is revoked', () => simulator.installationOf(token) === undefined);
+  });
+
   behaviour('not installed', 'organisation', async () => {
     simulator.organisation('late', { emil: { role: 'admin', state: 'active' } });
     const user = await connected('emil');
@@ -145,6 +156,12 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     await world.advance(61);
     assert.equal((await installation(user)).of, 'emil');
     assert.equal((await installation(user, 'late')).of, 'late');
+    // Connecting again is asking again.
+    simulator.organisation('later', { emil: { role: 'admin', state: 'active' } });
+    assert.equal((await refused(user, 'later')).reason, 'not_installed');
+    simulator.install('later');
+    await journey.connect(user);
+    assert.equal((await installation(user, 'later')).of, 'later');
   });
 
   behaviour('suspended', 'make', async () => {
@@ -239,6 +256,26 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
       simulator.requests.length = 0;
       assert.equal((await journey.token(user)).owner, 'jette');
       assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+    });
+  });
+
+  test('an organisation that does not answer keeps nobody waiting for another', async () => {
+    const user = await connected('johanna', 'admin');
+    const hanging = Array.from({ length: 3 }, (_, index) => `hanging-${index}`);
+    for (const name of hanging) {
+      simulator.organisation(name, { johanna: { role: 'admin', state: 'active' } });
+      simulator.install(name);
+    }
+    const released = Promise.withResolvers();
+    const waits = ({ url }) => url.pathname.startsWith('/orgs/hanging-');
+    const hangs = async () => { await released.promise; return json(502, {}); };
+    await simulator.meanwhile(waits, hangs, async () => {
+      const late = hanging.map((name) => journey.exchange(user, of(name)));
+      await eventually('they are asked for', () => simulator.requests.filter((one) => waits({ url: { pathname: one.path } })).length >= hanging.length);
+      assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
+      assert.equal((await journey.token(user)).owner, 'johanna');
+      released.resolve();
+      for (const answer of await Promise.all(late)) assert.equal(answer.body.connection_state.state, 'unavailable');
     });
   });
 
@@ -398,15 +435,41 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     assert.equal((await installation(user, 'octo-org', {}, by)).of, 'octo-org');
     await world.advance(30 * 86400);
     assert.equal((await installation(user, 'octo-org', {}, by)).of, 'octo-org');
-    // She withdraws what she consented to.
+    // She withdraws what she consented to: that is believed when it is so after a while, too.
     endless.end('nora');
     await world.advance(3601);
+    const once = await by.exchange(user, of('octo-org'));
+    assert.equal(once.body.connection_state.state, 'unavailable');
+    await world.advance(6);
     for (let time = 0; time < 2; time += 1) {
       const requests = endless.requests.length;
       const answer = await by.exchange(user, of('octo-org'));
       assert.deepEqual(answer.body.connection_state, { state: 'reconnect_required', reason: 'refresh_refused' });
       assert.equal(endless.requests.length, time === 0 ? requests + 2 : requests, 'a dead grant was asked for again');
     }
+    // A grant that comes while the old one's token is refused is not taken for it.
+    await by.connect(user);
+    await world.advance(3601);
+    const refuses = () => json(401, { message: 'Bad credentials' });
+    const shows = ({ url }) => url.pathname.includes('/memberships/') || url.pathname === '/user';
+    await endless.meanwhile(shows, refuses, () => by.exchange(user, of('octo-org')));
+    await world.advance(6);
+    let connected = false;
+    const whileConnecting = async () => {
+      if (connected) return refuses();
+      connected = true;
+      const { answer } = endless;
+      delete endless.answer;
+      await by.connect(user);
+      endless.answer = answer;
+      return refuses();
+    };
+    await endless.meanwhile(({ url }) => url.pathname.includes('/memberships/'), whileConnecting, () => (
+      endless.meanwhile(({ url }) => url.pathname === '/user' && connected, refuses, () => by.exchange(user, of('octo-org')))
+    ));
+    assert.ok(connected);
+    await world.advance(601);
+    assert.equal((await installation(user, 'octo-org', {}, by)).of, 'octo-org');
     new Journey(world, 'app', simulator);
   });
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
 import { Journey, startWorld } from './providers/journey.mjs';
+import { newSigningKey } from './tokens.mjs';
 import { Box } from './providers/box.mjs';
 import { GitHub } from './providers/github.mjs';
 import { Google } from './providers/google.mjs';
@@ -232,6 +233,20 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal(journey.simulator.count(), requests + 1, 'the code was sent twice');
     assert.equal((await journey.token(user, { login_hint: user.login })).owner, user.login);
     assertProblem(await again(), 409);
+  });
+
+  test('tokens wait for the key of their ID token, however long that lives', async () => {
+    const journey = go('entra');
+    const { simulator } = journey;
+    await journey.connect(world.arrive('hubert'));
+    const user = world.arrive('hulda');
+    simulator.key = newSigningKey('RS256');
+    const keys = ({ url }) => url.pathname.endsWith('/keys');
+    const { done, again } = await simulator.meanwhile(keys, () => down, () => journey.begin(user));
+    assertProblem(done, 503);
+    await world.advance(500);
+    assert.equal((await again()).status, 201);
+    assert.equal((await journey.token(user)).provider_data.tid, DIRECTORY);
   });
 
   test('tokens that are stored again late are not put over those that were renewed meanwhile', async () => {

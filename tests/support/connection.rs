@@ -29,22 +29,31 @@ pub fn proved(entry: &Value, secret: &Value) -> Result<Connection, ConfigError> 
 /// A connection to a provider of the catalogue, with values for the variables that have none.
 pub fn known(provider: &str) -> Connection {
     let mut entry = json!({"provider": provider, "client_id": "the-client"});
-    let variable = match provider {
-        "entra" => Some(("tenant", "7f5d2b1c-0d3e-4c59-9a6e-2f1b8c4d5e6f")),
-        "google_workspace" => Some(("domain", "example.org")),
-        "shopify" => Some(("shop", "acme")),
-        "snowflake" => Some(("account", "acme")),
-        "zendesk" => Some(("subdomain", "acme")),
-        _ => None,
-    };
-    if let Some((name, value)) = variable {
+    let (name, value) = variable(provider);
+    if !name.is_empty() {
         entry["variables"] = json!({name: value});
     }
-    let secret = match provider {
+    proved(&entry, &secret(provider)).unwrap()
+}
+
+/// The variable of a provider that has no value of its own, and one that fits.
+pub fn variable(provider: &str) -> (&'static str, &'static str) {
+    match provider {
+        "entra" => ("tenant", "7f5d2b1c-0d3e-4c59-9a6e-2f1b8c4d5e6f"),
+        "google_workspace" => ("domain", "example.org"),
+        "shopify" => ("shop", "acme"),
+        "snowflake" => ("account", "acme"),
+        "zendesk" => ("subdomain", "acme"),
+        _ => ("", ""),
+    }
+}
+
+/// What proves us at a provider.
+pub fn secret(provider: &str) -> Value {
+    match provider {
         "github_app" => json!({"client_secret": "the-secret", "private_key": private_key()}),
         _ => json!("the-secret"),
-    };
-    proved(&entry, &secret).unwrap()
+    }
 }
 
 /// A PEM file in the form of a private key of 2048 bits, and nobody's key.

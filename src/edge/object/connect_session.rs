@@ -213,6 +213,12 @@ impl Inner {
             }
             Err(_) => Err(NoIdentity::Later),
         };
+        // Meanwhile the application may have completed again, with success, or the session was burned.
+        let stored = self.load()?.map(|session| session.phase);
+        let waits = stored.as_ref() == Some(&session.phase);
+        if !waits && !matches!(stored, Some(Phase::Redeemed { .. } | Phase::Finished)) {
+            return Ok(Answer::Denied(Denied::Used));
+        }
         match identity {
             Ok(told) => tokens.store.tell(told),
             Err(NoIdentity::Later) => {
@@ -221,8 +227,6 @@ impl Inner {
             }
             Err(NoIdentity::Never(refusal)) => {
                 log::event(&Event::new("id_token_refused", refusal.reason()));
-                // Meanwhile the application may have completed again, with success.
-                let waits = self.load()?.is_some_and(|now| now.phase == session.phase);
                 if !waits {
                     return Ok(Answer::Denied(Denied::Used));
                 }
@@ -233,8 +237,10 @@ impl Inner {
         let mut extra = session.extra.clone();
         extra.append(&mut tokens.store.extra);
         tokens.store.extra = extra;
-        session.redeemed(&tokens.store, sealer)?;
-        self.save(&session)?;
+        if waits {
+            session.redeemed(&tokens.store, sealer)?;
+            self.save(&session)?;
+        }
         self.store(config, session, *tokens.store).await
     }
 

@@ -1,6 +1,9 @@
 //! Making a token ourselves: the user's own token shows for whom, our signature makes it.
 
-use super::refresh::{end, log_failure};
+use std::pin::Pin;
+use std::rc::Rc;
+
+use super::refresh::{Waited, end, log_failure};
 use super::vault::{Inner, Open};
 use super::vault_revoke::revoke_job;
 use super::vault_store::{NewToken, Sealed};
@@ -12,7 +15,7 @@ use crate::ids::AccountId;
 use crate::provider::dialect::Minting;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
-use crate::provider::minting::{self, Making, Minted, Unminted, Wanted};
+use crate::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::mint::{self, After};
@@ -22,7 +25,7 @@ use crate::vault::release::{self, Held, Withheld};
 impl Inner {
     /// Makes a token and stores it, or stores why there is none; the caller looks again.
     pub(super) async fn mint(
-        &self,
+        self: &Rc<Self>,
         open: &Open,
         id: &AccountId,
         selector: &Selector,
@@ -30,7 +33,7 @@ impl Inner {
     ) -> Result<(), Trouble> {
         let connection = open.connection()?;
         if own_token(open, id)?.is_none() {
-            self.renew(open, id, &Selector::default()).await?;
+            self.renew_own(open, id).await?;
         }
         let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
         let contents = open.store.contents()?;
@@ -56,7 +59,7 @@ impl Inner {
         };
         let minted = match &found {
             Ok(provider) => make(connection, provider, minting, wanted).await,
-            Err(_) => Err(Unminted::Failure(Failure::Unavailable { retry_after: None })),
+            Err(reason) => Err(Unminted::Failure((*reason).into())),
         };
         let unminted = match minted {
             Ok(minted) => {
@@ -75,16 +78,55 @@ impl Inner {
         let after = mint::after(&unminted, &grant, &record, failures, clock::now());
         let stored = open.store.grant(id, "")?.map(|sealed| sealed.record.generation);
         match after {
-            After::Withhold(held) => remember(held),
+            After::Withhold(held) => {
+                remember(held);
+                if let Withheld::NoAccount(reason) = held.why {
+                    self.drop_made(open, account, selector, reason).await?;
+                }
+            }
             // Connected again meanwhile, or gone: that grant was not asked about.
             _ if stored != Some(grant.generation) => {}
             After::Renew(held) => {
                 remember(held);
-                self.renew(open, id, &Selector::default()).await?;
+                self.renew_own(open, id).await?;
             }
             After::End { state, grant } => end(open, id, "", state, grant)?,
         }
         Ok(())
+    }
+}
+
+impl Inner {
+    /// Renews the user's own token, or waits for whoever does. Boxed, for that may make tokens as well.
+    async fn renew_own(self: &Rc<Self>, open: &Open, id: &AccountId) -> Result<(), Trouble> {
+        let renewal = self.refresh(open, id, Selector::default());
+        let renewal: Pin<Box<dyn Future<Output = Result<Waited, Trouble>> + '_>> =
+            Box::pin(renewal);
+        renewal.await.map(drop)
+    }
+
+    /// Forgets what was made for an account that is not the user's, or not there any more. What others
+    /// may still hold of it is revoked where it is not the user's.
+    async fn drop_made(
+        &self,
+        open: &Open,
+        account: &Account,
+        selector: &Selector,
+        reason: NoAccount,
+    ) -> Result<(), Trouble> {
+        let (kind, now) = (selector.kind(), clock::now());
+        let field = record::field("access_token", kind);
+        let contents = open.store.contents()?;
+        for token in contents.made(&account.id, kind, selector.resource()) {
+            let lives = release::remaining(&token.record, now).is_some();
+            let envelope = token.envelope.clone().filter(|_| lives);
+            if let (NoAccount::NotOwner, Some(envelope)) = (reason, envelope) {
+                let job = revoke_job(account, &field, token.record.generation, envelope, false);
+                open.store.add_job(&job, now)?;
+            }
+        }
+        open.store.drop_made(&account.id, kind, selector.resource())?;
+        self.schedule(open).await
     }
 }
 
@@ -148,6 +190,7 @@ fn keep(
         let job = revoke_job(account, &field, generation, envelope, false);
         return open.store.add_job(&job, clock::now()).map(drop);
     }
+    open.store.drop_over(id, selector.kind(), clock::now())?;
     open.store.put_access_token(NewToken {
         account: id,
         selector,

@@ -47,7 +47,7 @@ pub enum NoIdentity {
 
 impl From<Refusal> for NoIdentity {
     fn from(refusal: Refusal) -> Self {
-        if refusal == Refusal::KeysUnavailable { Self::Later } else { Self::Never(refusal) }
+        if refusal.may_pass() { Self::Later } else { Self::Never(refusal) }
     }
 }
 
@@ -102,7 +102,8 @@ impl Redeem<'_> {
             access_token: tokens.store.access_token.expose(),
             required_claims: &self.connection.required_claims,
         };
-        let identity = id_token::read(&token, &expected, now)?;
+        // It was good when it came; since then it may have had to wait.
+        let identity = id_token::read(&token, &expected, tokens.store.issued_at)?;
         let is_whole = identity.email.is_some() && identity.name.is_some();
         let claims = Value::Object(token.all_claims()?);
         let told = Told { identity, extra: path::named(&claims, &rules.extra) };

@@ -7,7 +7,7 @@ use super::vault_revoke::revoke_job;
 use super::vault_store::NewToken;
 use crate::edge::objects::Trouble;
 use crate::edge::outbound::{self, TOKEN_TIME};
-use crate::edge::providers::{self, NoProvider};
+use crate::edge::providers;
 use crate::edge::{clock, log};
 use crate::error::Event;
 use crate::ids::AccountId;
@@ -65,6 +65,11 @@ impl Inner {
             home: open.home.clone(),
             store: open.store.clone(),
         };
+        // Each token that we make has a flight of its own; a grant is renewed in one.
+        let flight = match open.connection()?.minting(selector.kind()) {
+            Some(_) => (account.clone(), selector.column()),
+            None => (account.clone(), grant_kind),
+        };
         let (this, id) = (self.clone(), account.clone());
         let work = || async move {
             let done = match own.connection().map(|one| one.minting(selector.kind())) {
@@ -76,17 +81,11 @@ impl Inner {
                 log::event(&Event::new("refresh_failed", format!("{trouble:?}")));
             }
         };
-        let flight = (account.clone(), grant_kind);
         let starts = self.flights.join(&self.state, flight, work).await;
         Ok(if starts { Waited::Own } else { Waited::Others })
     }
 
-    pub(super) async fn renew(
-        &self,
-        open: &Open,
-        id: &AccountId,
-        selector: &Selector,
-    ) -> Result<(), Trouble> {
+    async fn renew(&self, open: &Open, id: &AccountId, selector: &Selector) -> Result<(), Trouble> {
         let connection = open.connection()?;
         let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
         // From here to the request no await but storage's: this is the grant that is renewed.
@@ -110,11 +109,7 @@ impl Inner {
         let provider = match found {
             Ok(provider) => provider,
             Err(reason) => {
-                // The provider was not asked: as good as one that says it did nothing.
-                let failure = match reason {
-                    NoProvider::Unavailable => Failure::Unavailable { retry_after: None },
-                    NoProvider::Incomplete => Failure::Misconfigured("metadata".into()),
-                };
+                let failure = reason.into();
                 let now = clock::now();
                 let intent = refresh::begin(&grant, &token, now);
                 let begun = Grant { intent: Some(intent), ..grant.clone() };

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::refresh::Waited;
 use super::vault::{Inner, Open};
 use super::vault_revoke::Asked;
 use crate::edge::clock;
@@ -72,23 +71,13 @@ impl Inner {
         kind: &str,
         generation: u64,
     ) -> bool {
-        const LOOKS: usize = 3;
-        for _ in 0..LOOKS {
-            let Ok(grant) = open.store.grant(account, kind) else {
-                return false;
-            };
-            let intent = grant.and_then(|sealed| sealed.record.intent);
-            if intent.is_none_or(|intent| intent.generation != generation) {
-                return true;
-            }
-            let selector = Selector::new(kind, "", &[]);
-            match self.refresh(open, account, selector).await {
-                Ok(Waited::Own | Waited::Stopped(_)) => return true,
-                // That may have been for a token that we make, which leaves the grant as it is.
-                Ok(Waited::Others) => {}
-                Err(_) => return false,
-            }
-        }
-        false
+        let Ok(grant) = open.store.grant(account, kind) else {
+            return false;
+        };
+        let unsettled = grant
+            .and_then(|sealed| sealed.record.intent)
+            .is_some_and(|intent| intent.generation == generation);
+        let selector = Selector::new(kind, "", &[]);
+        !unsettled || self.refresh(open, account, selector).await.is_ok()
     }
 }

@@ -274,8 +274,8 @@ impl At<'_> {
     }
 }
 
-/// The jobs that revoke what the provider can revoke of an account, the refresh token first: at most
-/// providers its end is the grant's (RFC 7009 §2.1).
+/// The jobs that revoke what the provider can revoke of an account. The refresh token goes first: at
+/// most providers its end is the grant's (RFC 7009 §2.1). Tokens that we made go last.
 fn revocations(
     connection: &Connection,
     account: &Account,
@@ -296,11 +296,6 @@ fn revocations(
     let revocable =
         |kind: &str| connection.may_revoke(kind) && revocation::is_narrow(connection, kind, shared);
     let mut jobs = Vec::new();
-    for kind in connection.kinds.keys() {
-        if connection.made(kind).is_some() && revocable(kind) {
-            jobs.extend(tokens(kind).into_iter().map(|token| job(kind, token)));
-        }
-    }
     for (kind, grant) in contents.grants(&account.id) {
         if !revocable(kind) {
             continue;
@@ -317,6 +312,11 @@ fn revocations(
         }
         if chosen.access {
             jobs.extend(access.into_iter().map(|token| job(kind, token)));
+        }
+    }
+    for kind in connection.kinds.keys() {
+        if connection.made(kind).is_some() && revocable(kind) {
+            jobs.extend(tokens(kind).into_iter().map(|token| job(kind, token)));
         }
     }
     jobs

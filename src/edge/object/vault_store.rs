@@ -76,6 +76,19 @@ impl Contents {
         found.map(|one| &one.token)
     }
 
+    /// An account's access tokens of this kind for this resource, however narrowed.
+    pub fn made(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        resource: &str,
+    ) -> impl Iterator<Item = &Sealed<AccessTokenRecord>> {
+        let is = move |one: &&StoredToken| {
+            one.account == *account && Selector::is_for(&one.selector, kind, resource)
+        };
+        self.tokens.iter().filter(is).map(|one| &one.token)
+    }
+
     /// All access tokens of an account with their kinds.
     pub fn access_tokens(
         &self,
@@ -299,6 +312,29 @@ impl VaultStore {
         let delete =
             "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ?";
         self.write(delete, vec![account.as_str().into(), kind.into()]).map(drop)
+    }
+
+    /// Forgets an account's access tokens of one kind for one resource.
+    pub fn drop_made(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        resource: &str,
+    ) -> Result<(), Trouble> {
+        let delete = "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND json_extract(selector, '$[1]') = ?";
+        self.write(delete, vec![account.as_str().into(), kind.into(), resource.into()]).map(drop)
+    }
+
+    /// Forgets an account's access tokens of one kind that are over.
+    pub fn drop_over(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        now: UnixSeconds,
+    ) -> Result<(), Trouble> {
+        let delete = "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND expires_at <= ?";
+        let row = vec![account.as_str().into(), kind.into(), sql::integer(now)?];
+        self.write(delete, row).map(drop)
     }
 
     /// Forgets an account with everything.

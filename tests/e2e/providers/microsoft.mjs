@@ -124,7 +124,7 @@ export class Microsoft extends Simulator {
     const tid = this.options.foreign ?? DIRECTORY;
     return signJwt({ alg: 'RS256', kid: this.key.kid, typ: 'JWT' }, {
       iss: `https://${HOST}/${tid}/v2.0`, tid, oid: this.user(login).id, aud: this.client.id,
-      nonce: query.nonce, iat: now, nbf: now, exp: now + 3600, ver: '2.0', ...this.#claims(login),
+      nonce: query.nonce, iat: now, nbf: now, exp: now + 300, ver: '2.0', ...this.#claims(login),
     }, this.key);
   }
 }

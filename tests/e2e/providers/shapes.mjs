@@ -65,8 +65,8 @@ export const SHAPES = {
   docusign: {
     source: 'https://developers.docusign.com/platform/auth/confidential-authcode-get-token/',
     authorize: 'account.docusign.com/oauth/auth', token: 'account.docusign.com/oauth/token', auth: 'basic', life: 28800, once: true,
-    me: { at: 'account.docusign.com/oauth/userinfo', says: (user) => ({ sub: user.id, name: user.name, email: user.email, accounts: [] }) },
-    hint: email,
+    me: { at: 'account.docusign.com/oauth/userinfo', says: (user) => ({ sub: user.id, name: user.name, email: user.email, accounts: [{ account_id: 'a1', is_default: true, base_uri: 'https://demo.docusign.net' }] }) },
+    hint: email, data: { 'accounts.0.base_uri': 'https://demo.docusign.net' },
   },
   dropbox: {
     source: 'https://www.dropbox.com/developers/documentation/http/documentation#authorization',
@@ -130,7 +130,7 @@ export const SHAPES = {
     authorize: 'login.mailchimp.com/oauth2/authorize', token: 'login.mailchimp.com/oauth2/token',
     auth: 'post', scopes: false, refresh: false, told: () => ({ scope: null }),
     me: { at: 'login.mailchimp.com/oauth2/metadata', scheme: 'OAuth', says: (user) => ({ dc: 'us6', user_id: user.number, accountname: user.name, login: { email: user.email } }) },
-    hint: email,
+    hint: email, data: { dc: 'us6' },
   },
   paypal: {
     source: 'https://developer.paypal.com/docs/log-in-with-paypal/integrate/',
