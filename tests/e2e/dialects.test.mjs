@@ -254,6 +254,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
 
       behaviour('misconfigured client', 'misconfigured', async () => {
         const user = await arrive('gina');
+        const logged = world.workerd.log.length;
         if (life) await journey.connect(user);
         simulator.expired = true;
         try {
@@ -271,7 +272,9 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
         } finally {
           simulator.expired = false;
         }
-        assert.match(world.workerd.log, new RegExp(`"${connection}"`));
+        // The operator is told, with the provider's code.
+        const told = life ? `"refresh_refused","reason":"cac_\\w+: [\\w.]+","connection":"${connection}"` : '"code_not_redeemed","reason":"[\\w.]+"';
+        assert.match(world.workerd.log.slice(logged), new RegExp(told));
         if (!life) return;
         await world.advance(3600);
         assert.equal((await journey.token(user)).owner, user.login);

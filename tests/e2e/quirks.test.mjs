@@ -371,6 +371,21 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal((await journey.token(user)).owner, user.login);
   });
 
+  test('a refresh token that nobody used for sixty days is over, and its end is known before', async () => {
+    const journey = go('box');
+    const user = world.arrive('rolf');
+    const account = await journey.connect(user);
+    const days = (Date.parse(account.expires_at) / 1000 - journey.simulator.now()) / 86400;
+    assert.ok(days > 59.9 && days <= 60, account.expires_at);
+    await world.advance(30 * 86400);
+    assert.equal((await journey.token(user)).owner, user.login);
+    await world.advance(59 * 86400);
+    assert.equal((await journey.token(user)).owner, user.login);
+    await world.advance(61 * 86400);
+    const answer = await journey.exchange(user);
+    assert.deepEqual(answer.body.connection_state, { state: 'reconnect_required', reason: 'refresh_refused' });
+  });
+
   test('a code that came too late connects nothing', async () => {
     const journey = go('box');
     const user = world.arrive('rosa');

@@ -87,7 +87,7 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
         const answer = await journey.exchange(user);
         assertRefused(answer, 400, 'invalid_target');
         assert.equal(answer.body.connection_state.state, 'reconnect_required');
-        tried.add(id, 'dead grant', renewal ?? source);
+        tried.add(id, 'dead grant', simulator.sources.dead ?? renewal ?? source);
       }
       if (revoked) {
         const other = world.arrive(`bert-${id}`);

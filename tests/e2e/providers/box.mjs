@@ -21,6 +21,8 @@ export class Box extends Simulator {
 
   codeLife = 30;
 
+  refreshLife = 60 * 86400;
+
   answer(request) {
     const { pathname } = request.url;
     if (pathname === '/2.0/users/me') {

@@ -173,8 +173,10 @@ export class Shopify extends Simulator {
     const params = parameters(request, 'form', 'json');
     if (!proves(request, params, this.client, 'post')) return json(400, { error: 'application_cannot_be_found' });
     const refresh = params.grant_type === 'refresh_token';
-    const grant = refresh ? this.renewing(params.refresh_token, true) : this.redeem(params);
+    const grant = refresh ? this.renewing(params.refresh_token) : this.redeem(params);
     if (!grant) return json(400, { error: 'invalid_grant' });
+    if (grant.served && grant.served !== params.refresh_token) this.refreshes.delete(grant.served);
+    if (refresh) grant.served = params.refresh_token;
     const ends = (refresh || params.expiring === '1') && { expires_in: 3600, refresh_token: this.refreshOf(grant), refresh_token_expires_in: 7776000 };
     return json(200, { access_token: this.accessOf(grant, 'shpat_'), scope: grant.scopes.join(','), ...ends });
   }

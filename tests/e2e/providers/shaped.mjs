@@ -15,7 +15,8 @@ export class Shaped extends Simulator {
     const addresses = [shape.authorize, shape.token, shape.me?.at, shape.issuer].filter(Boolean);
     this.hosts = [...new Set(addresses.map((address) => address.split('/')[0]))];
     this.callback = () => shape.callback ?? {};
-    this.sources = { connect: shape.source };
+    // Where nothing else is documented, a dead grant is what the RFC says.
+    this.sources = { connect: shape.source, dead: shape.deadSource ?? 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2' };
   }
 
   flawOf(query) {
@@ -66,7 +67,7 @@ export class Shaped extends Simulator {
     }
     if (shape.pkce === 'refused' && params.code_verifier !== undefined) return json(400, { error: 'invalid_request' });
     const grant = refresh ? this.renewing(params.refresh_token, shape.once) : this.redeem(params);
-    if (!grant) return json(400, { error: 'invalid_grant' });
+    if (!grant) return json(400, (refresh && shape.dead) || { error: 'invalid_grant' });
     const again = shape.refresh !== false && (!refresh || shape.once) && { refresh_token: this.refreshOf(grant) };
     const scope = shape.told?.(grant.scopes) ?? { scope: grant.scopes.join(this.separator) };
     return json(200, {

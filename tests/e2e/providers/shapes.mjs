@@ -5,7 +5,8 @@
 // `life`: seconds an access token lives, `tells: false` where an answer does not say so, `refresh:
 // false` where there is no refresh token; `once`: one serves once; `told`: how scopes are told;
 // `says`: what else an answer holds; `me`: where the user is read; `hint`: of the user, what the vault
-// then knows the account by.
+// then knows the account by; `dead`: the answer to a refresh of a grant that is over, where that is not
+// the RFC's, and `deadSource`.
 const email = ({ email: address }) => address;
 const id = ({ id: number }) => number;
 
@@ -47,6 +48,8 @@ export const SHAPES = {
     source: 'https://www.canva.dev/docs/connect/authentication/',
     authorize: 'www.canva.com/api/oauth/authorize', token: 'api.canva.com/rest/v1/oauth/token',
     auth: 'basic', pkce: 'required', life: 14400, once: true,
+    dead: { code: 'invalid_grant', message: 'Refresh token is invalid.' },
+    deadSource: 'https://github.com/canva-sdks/canva-connect-api-starter-kit/blob/main/openapi/spec.yml',
     me: { at: 'api.canva.com/rest/v1/users/me', says: (user) => ({ team_user: { user_id: user.id, team_id: 't' } }) },
     hint: id,
   },
@@ -79,6 +82,8 @@ export const SHAPES = {
     source: 'https://dev.fitbit.com/build/reference/web-api/developer-guide/authorization/',
     authorize: 'www.fitbit.com/oauth2/authorize', token: 'api.fitbit.com/oauth2/token', auth: 'basic', life: 28800, once: true,
     says: (user) => ({ user_id: user.id }),
+    dead: { errors: [{ errorType: 'invalid_grant', message: 'Refresh token invalid' }], success: false },
+    deadSource: 'https://dev.fitbit.com/build/reference/web-api/troubleshooting-guide/error-messages/',
     hint: id,
   },
   freshbooks: {
@@ -98,6 +103,8 @@ export const SHAPES = {
   hubspot: {
     source: 'https://developers.hubspot.com/docs/api-reference/legacy/authentication/oauth-tokens/v1/guide',
     authorize: 'app.hubspot.com/oauth/authorize', token: 'api.hubapi.com/oauth/v1/token', auth: 'post', life: 1800,
+    dead: { status: 'BAD_REFRESH_TOKEN', message: 'missing or unknown refresh token', correlationId: '0' },
+    deadSource: 'https://www.nango.dev/blog/hubspot-oauth-bad-refresh-token',
   },
   huggingface: {
     source: 'https://huggingface.co/docs/hub/oauth',

@@ -61,6 +61,9 @@ export class Simulator {
   /** Refresh token → grant. */
   refreshes = new Map();
 
+  /** Refresh token → when it ends, where `refreshLife` says so. */
+  #ends = new Map();
+
   /** How often a refresh token came that had served. */
   reused = 0;
 
@@ -189,11 +192,13 @@ export class Simulator {
     const token = random(prefix);
     this.secrets.add(token);
     this.refreshes.set(token, grant);
+    if (this.refreshLife) this.#ends.set(token, this.now() + this.refreshLife);
     return token;
   }
 
   /** The grant of a refresh token, which then has served if it serves `once`. */
   renewing(token, once) {
+    if (this.#ends.get(token) <= this.now()) this.refreshes.delete(token);
     const grant = this.refreshes.get(token);
     if (!grant && this.#spent.has(token)) this.reused += 1;
     if (grant && once) {
