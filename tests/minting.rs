@@ -144,7 +144,7 @@ fn only_an_owner_gets_a_token_that_can_do_all_that_an_installation_can() {
     }
     // A provider that does not tell, perhaps because the application is not installed.
     let untold = || (403, message("Resource not accessible by integration"));
-    assert_eq!(refused("octo-org", &[untold(), installed(8)]), no(NoAccount::NotOwner));
+    assert_eq!(refused("octo-org", &[untold(), installed(8)]), no(NoAccount::Untold));
     let nowhere = [untold(), (404, message("Not Found"))];
     assert_eq!(refused("octo-org", &nowhere), no(NoAccount::NotInstalled));
 }
@@ -158,7 +158,7 @@ fn ones_own_account_is_that_of_the_user_whose_grant_it_is() {
     // Of an account whose user is not known nothing is anybody's.
     let nobody = made_by(None, "", &[answer(200, &json!({"login": "alice"}))]).unwrap();
     assert_eq!(nobody.unwrap_err(), Unminted::Failure(Failure::OtherUser));
-    assert_eq!(refused("", &[(404, json!({}))]), no(NoAccount::NotOwner));
+    assert_eq!(refused("", &[(404, json!({}))]), no(NoAccount::Untold));
     // Who asks too often hears no word on who owns what.
     let often =
         refused("", &[(403, json!({"message": "You have exceeded a secondary rate limit"}))]);
@@ -351,24 +351,28 @@ fn a_made_token_rests_on_the_users_own() {
 #[test]
 fn a_refused_user_token_is_renewed_once_and_ends_the_grant_where_it_cannot_be() {
     let grant = Grant::new(3, true, vec![]);
-    let after = |grant: &Grant, age, failures| {
-        after(&Unminted::UserToken, grant, &token(age), failures, NOW)
+    let after = |grant: &Grant, age, before: Option<Held>| {
+        after(&Unminted::UserToken, grant, &token(age), before, NOW)
     };
-    let After::Renew(renewed) = after(&grant, 600, 0) else {
-        panic!("{:?}", after(&grant, 600, 0));
+    let After::Renew(renewed) = after(&grant, 600, None) else {
+        panic!("{:?}", after(&grant, 600, None));
     };
     assert_eq!((renewed.until, renewed.failures), (NOW, 1));
     // It was renewed just now, or in vain: more of that does not help, and ends tokens of others.
-    for held in [withheld(after(&grant, 1, 0)), withheld(after(&grant, 600, renewed.failures))] {
+    for held in [withheld(after(&grant, 1, None)), withheld(after(&grant, 600, Some(renewed)))] {
         assert_eq!(held.why, Withheld::Unavailable);
         assert!(held.until > NOW);
     }
     // Where there is no refresh token, the only one is tried again after a while.
     let bare = Grant::new(3, false, vec![]);
-    let once = withheld(after(&bare, 600, 0));
+    // Another trouble before is no refusal.
+    let down = Held { refused: false, ..Held::new(Withheld::Unavailable, NOW) };
+    let down = Held { failures: 3, ..down };
+    assert!(matches!(after(&grant, 600, Some(down)), After::Renew(_)));
+    let once = withheld(after(&bare, 600, Some(down)));
     assert_eq!((once.why, once.until > NOW), (Withheld::Unavailable, true));
-    let After::End { state, .. } = after(&bare, 600, once.failures) else {
-        panic!("{:?}", after(&bare, 600, once.failures));
+    let After::End { state, .. } = after(&bare, 600, Some(once)) else {
+        panic!("{:?}", after(&bare, 600, Some(once)));
     };
     assert_eq!(state, AccountState::ReconnectRequired(Reason::RefreshRefused));
 }
@@ -384,7 +388,10 @@ fn withheld(after: After) -> Held {
 #[test]
 fn what_is_not_to_be_had_costs_no_grant_and_is_asked_for_again_in_a_while() {
     let grant = Grant::new(3, true, vec![]);
-    let held = |unminted, failures| withheld(after(&unminted, &grant, &token(600), failures, NOW));
+    let held = |unminted, failures| {
+        let before = Held { failures, ..Held::new(Withheld::Unavailable, NOW) };
+        withheld(after(&unminted, &grant, &token(600), Some(before), NOW))
+    };
     let told = |held: Held, at| held.problem(&want(&["issues:read"], true, None), NOW + at);
     let reason = NoAccount::NotOwner;
     let not_owner = held(no(reason), 0);

@@ -395,7 +395,7 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("google", 400, r#"{"error":"invalid_token"}"#, Revoked),
         ("github", 204, "", Revoked),
         // So GitHub answers a client secret that ran out as well.
-        ("github", 404, r#"{"message":"Not Found"}"#, Failed),
+        ("github", 404, r#"{"message":"Not Found"}"#, Pending),
         ("github", 422, r#"{"message":"Validation Failed"}"#, Failed),
         ("slack", 200, r#"{"ok":true,"revoked":true}"#, Revoked),
         ("slack", 200, r#"{"ok":false,"error":"token_revoked"}"#, Revoked),
@@ -404,8 +404,8 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("twitch", 400, r#"{"status":400,"message":"Invalid token"}"#, Revoked),
         ("salesforce", 400, r#"{"error":"invalid_token"}"#, Revoked),
         ("hubspot", 404, "", Revoked),
+        ("github_app", 404, r#"{"message":"Not Found"}"#, Pending),
         // This access token is over, but nobody spoke of the grant.
-        ("github_app", 404, r#"{"message":"Not Found"}"#, Failed),
         ("notion", 400, r#"{"code":"invalid_grant"}"#, Failed),
         ("dropbox", 401, r#"{"error_summary":"expired_access_token/"}"#, Failed),
         ("zendesk", 401, "", Failed),

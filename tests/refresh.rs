@@ -418,6 +418,9 @@ fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
     };
     let (told, _) = wait(&grant(), Failure::Unavailable { retry_after: Some(120) });
     assert_eq!(told, 120);
+    // What may have rotated is not left alone until its old token is good no more.
+    let (told, _) = wait(&grant(), Failure::Ambiguous { retry_after: Some(1800) });
+    assert_eq!(told, 30);
     let mut grant = grant();
     let mut waits = Vec::new();
     for _ in 0..9 {

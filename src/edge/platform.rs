@@ -24,8 +24,9 @@ extern "C" {
         settled: &Function,
     ) -> Result<(), JsValue>;
 
-    /// Sends a request to somebody else, for `[status, retryAfter, body]`: a number, a string or
-    /// null, and a `Uint8Array` or null if it is longer than `limit`. `head` has a header a line.
+    /// Sends a request to somebody else, for `[status, ...waits, body]`: a number, three headers that
+    /// tell when to come again (strings or null), and a `Uint8Array` or null if it is longer than
+    /// `limit`. `head` has a header a line.
     /// Redirects are not followed.
     #[wasm_bindgen(catch)]
     pub fn send(

@@ -121,7 +121,7 @@ fn no_account(reason: NoAccount) -> &'static str {
             "The application is not installed there. Whoever owns the account installs it at the \
              provider; the connection goes on."
         }
-        NoAccount::NotOwner => {
+        NoAccount::NotOwner | NoAccount::Untold => {
             "The provider does not say that the user owns this account. Such a token can do more \
              than a member may, so only an owner gets it."
         }

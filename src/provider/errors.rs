@@ -74,7 +74,7 @@ pub fn verdict(rules: &ErrorRules, document: &Value, retry_after: Option<i64>) -
     match document.get("error") {
         Some(Value::String(code)) => Some(registered(code, retry_after)),
         Some(Value::Object(_) | Value::Array(_) | Value::Bool(_)) => {
-            Some(Failure::Ambiguous { retry_after: None })
+            Some(Failure::Ambiguous { retry_after })
         }
         _ => None,
     }

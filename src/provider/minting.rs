@@ -52,8 +52,10 @@ pub enum Unminted {
 pub enum NoAccount {
     /// The application is not installed there.
     NotInstalled,
-    /// The user does not own it, or the provider does not tell.
+    /// The user does not own it.
     NotOwner,
+    /// The provider does not tell whether the user owns it.
+    Untold,
     /// The application may not work there at present.
     Suspended,
 }
@@ -63,7 +65,7 @@ impl NoAccount {
     pub fn name(self) -> &'static str {
         match self {
             Self::NotInstalled => "not_installed",
-            Self::NotOwner => "not_owner",
+            Self::NotOwner | Self::Untold => "not_owner",
             Self::Suspended => "suspended",
         }
     }
@@ -181,12 +183,13 @@ impl<'a> Making<'a> {
     }
 
     fn proven(&self, status: u16, document: &Value) -> Result<Stage, Unminted> {
-        let not_owner = || Err(Unminted::NoAccount(NoAccount::NotOwner));
+        let no = |why| Err(Unminted::NoAccount(why));
         match status {
             200 => {}
             401 => return Ok(Stage::Confirm),
             403 if !self.wanted.name.is_empty() => return Ok(Stage::Why),
-            404 => return not_owner(),
+            404 if self.wanted.name.is_empty() => return no(NoAccount::Untold),
+            404 => return no(NoAccount::NotOwner),
             // Who asks too often is told so, and not always when to come again.
             403 => return Err(Unminted::Failure(Failure::Unavailable { retry_after: None })),
             status => return Err(unexpected(status)),
@@ -201,7 +204,7 @@ impl<'a> Making<'a> {
         let owns = required.all(|(member, is)| path::text(document, member).as_ref() == Some(is));
         let id = path::text(document, &self.minting.membership_account).filter(|_| owns);
         let name = self.wanted.name.to_owned();
-        id.map_or_else(not_owner, |id| Ok(Stage::LookUp(Owned { id, name })))
+        id.map_or_else(|| no(NoAccount::NotOwner), |id| Ok(Stage::LookUp(Owned { id, name })))
     }
 
     /// The id to make a token for. Of an account that only bears the same name by now there is none.
@@ -282,7 +285,7 @@ impl<'a> Making<'a> {
 
 fn why_not(status: u16) -> Unminted {
     match status {
-        200 => Unminted::NoAccount(NoAccount::NotOwner),
+        200 => Unminted::NoAccount(NoAccount::Untold),
         404 => Unminted::NoAccount(NoAccount::NotInstalled),
         status => unexpected(status),
     }

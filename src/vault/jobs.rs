@@ -132,8 +132,8 @@ impl Job {
     }
 
     /// Whether the job would harm the grant that this provider user just gave again: at several
-    /// providers a revocation takes all grants of the user, the new one too. That of a token we made
-    /// takes no grant.
+    /// providers a revocation takes all grants of the user, the new one too, and some give the same
+    /// token again. That of a token we made takes no grant.
     pub fn is_against(&self, connected: Option<&str>, connection: &Connection) -> bool {
         let Self::Revoke { user, field, .. } = self else {
             return false;
@@ -157,15 +157,17 @@ pub fn next(jobs: &[(i64, UnixSeconds, Job)], now: UnixSeconds) -> Option<usize>
 /// tried again, in seconds: longer than two answers may take.
 pub const REVOKE_AFTER: i64 = 20;
 
+/// The longest that an unsettled refresh waits to be taken up, in seconds.
+pub const RECOVER_AFTER: i64 = 30;
+
 /// How long after a refresh began an unsettled one is taken up again, in seconds: longer than a
 /// provider may take to answer, and within the time for which it takes a rotated token once more,
 /// where that is known.
 pub fn recover_after(reuse_grace: Option<i64>) -> i64 {
-    const LONGEST: i64 = 30;
     const SHORTEST: i64 = 12;
     match reuse_grace {
-        Some(grace) if grace > 0 => (grace / 2).clamp(SHORTEST, LONGEST),
-        _ => LONGEST,
+        Some(grace) if grace > 0 => (grace / 2).clamp(SHORTEST, RECOVER_AFTER),
+        _ => RECOVER_AFTER,
     }
 }
 

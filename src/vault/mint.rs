@@ -26,18 +26,21 @@ pub enum After {
     },
 }
 
-/// Decides. `own`: the user's token that was shown; `failures`: those of this token in a row before.
+/// Decides. `own`: the user's token that was shown; `before`: what was remembered of the wanted one.
 pub fn after(
     unminted: &Unminted,
     grant: &Grant,
     own: &AccessTokenRecord,
-    failures: u32,
+    before: Option<Held>,
     now: UnixSeconds,
 ) -> After {
-    let failed = |why, told| {
+    let failures = before.map_or(0, |held| held.failures);
+    let refused = before.is_some_and(|held| held.refused);
+    let put_off = |why, told, refused| {
         let until = now.saturating_add(refresh::cool_down(told, failures));
-        After::Withhold(Held { why, until, failures: failures.saturating_add(1) })
+        After::Withhold(Held { why, until, failures: failures.saturating_add(1), refused })
     };
+    let failed = |why, told| put_off(why, told, refused);
     match unminted {
         Unminted::Scopes => After::Withhold(Held::new(Withheld::Scopes, now)),
         Unminted::NoAccount(reason) => {
@@ -47,17 +50,20 @@ pub fn after(
         Unminted::Failure(
             Failure::Unavailable { retry_after } | Failure::Ambiguous { retry_after },
         ) => failed(Withheld::Unavailable, *retry_after),
-        Unminted::UserToken if failures > 0 && !grant.has_refresh_token => {
+        Unminted::UserToken if grant.has_refresh_token => {
+            if !refused && now - own.issued_at >= OLD {
+                let why = Withheld::Unavailable;
+                return After::Renew(Held { why, until: now, failures: 1, refused: true });
+            }
+            // A renewal has not helped, or was just made: another would not either.
+            failed(Withheld::Unavailable, None)
+        }
+        Unminted::UserToken if refused => {
             let (state, grant) = refresh::ended(grant, Reason::RefreshRefused);
             After::End { state, grant }
         }
-        Unminted::UserToken
-            if failures == 0 && grant.has_refresh_token && now - own.issued_at >= OLD =>
-        {
-            After::Renew(Held { why: Withheld::Unavailable, until: now, failures: 1 })
-        }
-        // Where there is no other token, it is tried once more before that is believed; where a renewal
-        // has not helped, another would not either.
-        Unminted::Failure(_) | Unminted::UserToken => failed(Withheld::Unavailable, None),
+        // There is no other token: it is tried once more before that is believed.
+        Unminted::UserToken => put_off(Withheld::Unavailable, None, true),
+        Unminted::Failure(_) => failed(Withheld::Unavailable, None),
     }
 }

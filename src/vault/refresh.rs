@@ -3,6 +3,7 @@
 //! Before the provider is asked, an [`Intent`] is written. Its answer is settled against the grant
 //! as it is then: a grant that moved on or went away in the meantime is left as it is.
 
+use super::jobs;
 use super::record::{AccountState, Grant, Intent, Reason};
 use crate::config::Connection;
 use crate::encoding;
@@ -213,8 +214,10 @@ pub fn cool_down(told: Option<i64>, failures: u32) -> i64 {
 fn put_off(grant: &Grant, failure: Failure, now: UnixSeconds) -> Grant {
     let (told, fault) = match failure {
         Failure::Misconfigured(code) => (None, Some(code)),
-        Failure::Unavailable { retry_after } | Failure::Ambiguous { retry_after } => {
-            (retry_after, None)
+        Failure::Unavailable { retry_after } => (retry_after, None),
+        // It may have rotated, and then the old token is good for a short time only.
+        Failure::Ambiguous { retry_after } => {
+            (retry_after.map(|wait| wait.min(jobs::RECOVER_AFTER)), None)
         }
         _ => (None, None),
     };

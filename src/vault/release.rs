@@ -315,13 +315,15 @@ pub struct Held {
     pub until: UnixSeconds,
     /// Failures in a row.
     pub failures: u32,
+    /// Whether the user's own token was refused, and what can be done about that was done.
+    pub refused: bool,
 }
 
 impl Held {
     /// Of a token that somebody must do something for: asked for again in a minute.
     pub fn new(why: Withheld, now: UnixSeconds) -> Self {
         const ASK_AGAIN: i64 = 60;
-        Self { why, until: now + ASK_AGAIN, failures: 0 }
+        Self { why, until: now + ASK_AGAIN, failures: 0, refused: false }
     }
 
     /// What to tell while it is not asked for again.

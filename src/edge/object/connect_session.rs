@@ -194,6 +194,10 @@ impl Inner {
             Ok(tokens) => tokens,
             Err(denied) => return Ok(Err(denied)),
         };
+        // Meanwhile the session may have been burned.
+        if self.load()?.map(|stored| stored.phase) != Some(session.phase.clone()) {
+            return Ok(Err(Denied::Used));
+        }
         session.granted(&tokens, sealer, clock::now())?;
         self.save(session)?;
         Ok(Ok(tokens))

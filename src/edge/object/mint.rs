@@ -74,14 +74,14 @@ impl Inner {
             Unminted::UserToken => log_failure(open, id, &Failure::Refused("http_401".into())),
             Unminted::NoAccount(_) | Unminted::Scopes => {}
         }
-        let failures = self.held.borrow().get(&key).map_or(0, |held| held.failures);
-        let after = mint::after(&unminted, &grant, &record, failures, clock::now());
+        let before = self.held.borrow().get(&key).copied();
+        let after = mint::after(&unminted, &grant, &record, before, clock::now());
         let stored = open.store.grant(id, "")?.map(|sealed| sealed.record.generation);
         match after {
             After::Withhold(held) => {
                 remember(held);
-                if let Withheld::NoAccount(reason) = held.why {
-                    self.drop_made(open, account, selector, reason).await?;
+                if held.why == Withheld::NoAccount(NoAccount::NotOwner) {
+                    self.drop_made(open, account, selector).await?;
                 }
             }
             // Connected again meanwhile, or gone: that grant was not asked about.
@@ -105,22 +105,19 @@ impl Inner {
         renewal.await.map(drop)
     }
 
-    /// Forgets what was made for an account that is not the user's, or not there any more. What others
-    /// may still hold of it is revoked where it is not the user's.
+    /// Revokes and forgets what was made for an account that is not the user's any more.
     async fn drop_made(
         &self,
         open: &Open,
         account: &Account,
         selector: &Selector,
-        reason: NoAccount,
     ) -> Result<(), Trouble> {
         let (kind, now) = (selector.kind(), clock::now());
         let field = record::field("access_token", kind);
         let contents = open.store.contents()?;
         for token in contents.made(&account.id, kind, selector.resource()) {
             let lives = release::remaining(&token.record, now).is_some();
-            let envelope = token.envelope.clone().filter(|_| lives);
-            if let (NoAccount::NotOwner, Some(envelope)) = (reason, envelope) {
+            if let Some(envelope) = token.envelope.clone().filter(|_| lives) {
                 let job = revoke_job(account, &field, token.record.generation, envelope, false);
                 open.store.add_job(&job, now)?;
             }
