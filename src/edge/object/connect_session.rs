@@ -195,7 +195,8 @@ impl Inner {
             Err(denied) => return Ok(Err(denied)),
         };
         // Meanwhile the session may have been burned.
-        if self.load()?.map(|stored| stored.phase) != Some(session.phase.clone()) {
+        let stored = self.load()?.map(|stored| stored.phase);
+        if !matches!(stored, Some(Phase::Completing { .. })) {
             return Ok(Err(Denied::Used));
         }
         session.granted(&tokens, sealer, clock::now())?;
@@ -219,7 +220,7 @@ impl Inner {
         };
         // Meanwhile the application may have completed again, with success, or the session was burned.
         let stored = self.load()?.map(|session| session.phase);
-        let waits = stored.as_ref() == Some(&session.phase);
+        let waits = matches!(stored, Some(Phase::Granted { .. }));
         if !waits && !matches!(stored, Some(Phase::Redeemed { .. } | Phase::Finished)) {
             return Ok(Answer::Denied(Denied::Used));
         }
