@@ -19,15 +19,14 @@ pub fn keeps(connection: &Connection) -> bool {
     !connection.incremental_consent && !connection.scope_parameter.is_empty()
 }
 
-/// The same with what the user's account granted before: a consent for more must not end what is
-/// there. Some providers keep that themselves. Of several accounts nobody knows yet which it will be.
+/// The same with what the user's accounts granted before: a consent for more must not end what is
+/// there, and of several nobody knows yet which it will be. Some providers keep that themselves.
 pub fn keeping(connection: &Connection, ask: Vec<String>, accounts: &[AccountView]) -> Vec<String> {
-    match accounts {
-        [account] if keeps(connection) => {
-            text::unique(ask.into_iter().chain(account.scopes.iter().cloned()))
-        }
-        _ => ask,
+    if !keeps(connection) {
+        return ask;
     }
+    let before = accounts.iter().flat_map(|account| account.scopes.iter().cloned());
+    text::unique(ask.into_iter().chain(before))
 }
 
 /// What an answer granted. `told` is what it says; what it does not say is what was `asked` for

@@ -176,6 +176,18 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal((await journey.token(user, { scope: 'gist repo' })).owner, user.login);
   });
 
+  test('a step-up keeps what was granted, whichever of several accounts it will be', async () => {
+    const journey = go('github');
+    const user = world.arrive('friedrich');
+    await journey.connect(user, { login: 'friedrich-1', scopes: ['repo'] });
+    await journey.connect(user, { login: 'friedrich-2', scopes: ['user'] });
+    for (const login of ['friedrich-1', 'friedrich-2']) {
+      await journey.connect(user, { login, scopes: ['gist'] });
+      assert.deepEqual(journey.asked.get('scope').split(' ').toSorted(), ['gist', 'repo', 'user']);
+      assert.equal((await journey.token(user, { login_hint: login, scope: 'gist' })).owner, login);
+    }
+  });
+
   test('a consent for less is not stored over one for more', async () => {
     const journey = go('github');
     const user = world.arrive('gustav');
