@@ -135,7 +135,7 @@ const DIALECTS = {
 
 describe('providers as their documentation describes them', { timeout: 300_000 }, () => {
   let world;
-  const tried = new Tried('dialects');
+  const tried = new Tried();
 
   before(async () => { world = await startWorld(DIALECTS); });
   after(async () => {

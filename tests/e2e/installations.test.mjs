@@ -14,7 +14,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
   const simulator = new GitHubInstallations({});
   // The user's tokens of this App have no end, and its key came in the other form.
   const endless = new GitHubInstallations({ pkcs8: true, endless: true });
-  const tried = new Tried('installations');
+  const tried = new Tried();
   let world;
   let journey;
 
@@ -36,7 +36,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
   /** A test that goes into the table. */
   const behaviour = (name, source, run) => test(name, async () => {
     await run();
-    tried.add('github_app', name, simulator.sources[source]);
+    tried.add('github_app installation', name, simulator.sources[source]);
   });
 
   const of = (organisation) => ({ token_kind: 'installation', ...(organisation && { resource: `https://github.com/${organisation}` }) });

@@ -32,7 +32,7 @@ const ELSEWHERE = ['box', 'entra', 'github', 'github_app', 'google', 'google_wor
 
 describe('providers of the catalogue, by their documented shape', { timeout: 300_000 }, () => {
   let world;
-  const tried = new Tried('shapes');
+  const tried = new Tried();
 
   before(async () => {
     world = await startWorld(Object.fromEntries(Object.entries(ALL).map(([id, { simulator, variables, scopes }]) => (
