@@ -77,8 +77,8 @@ fn names_tell_users_connections_and_classes_apart() {
 }
 
 #[test]
-fn the_tables_of_version_2_are_pinned() {
-    assert_eq!(schema::VERSION, 2);
+fn the_tables_of_version_3_are_pinned() {
+    assert_eq!(schema::VERSION, 3);
     let tables = [
         schema::CREATE.join("\n"),
         directory::CREATE.to_owned(),
@@ -86,7 +86,7 @@ fn the_tables_of_version_2_are_pinned() {
         issuer::CREATE.to_owned(),
         connect::CREATE.to_owned(),
     ];
-    assert_eq!(tables.join("\n"), include_str!("golden/schema-v2.sql").trim());
+    assert_eq!(tables.join("\n"), include_str!("golden/schema-v3.sql").trim());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! nothing.
 
 /// Version of the schema, kept in `owner.schema`.
-pub const VERSION: i64 = 2;
+pub const VERSION: i64 = 3;
 
 /// Creates the tables.
 ///
@@ -27,14 +27,31 @@ const REDEMPTION: &str = "CREATE TABLE IF NOT EXISTS redemption (id TEXT PRIMARY
 const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', PRIMARY KEY (account, kind))";
 
 /// From version 1: several grants per account, what applications need, the end of refresh tokens.
-/// Run without an await in between, which makes it one write.
-pub const FROM_1: [&str; 8] = [
+const FROM_1: [&str; 6] = [
     "ALTER TABLE account ADD COLUMN extra TEXT",
-    REDEMPTION,
-    "INSERT INTO jobs (due, kind, payload) SELECT 0, 'hold', json_object('kind', 'hold', 'user', provider_user) FROM account WHERE provider_user IS NOT NULL",
     "ALTER TABLE \"grant\" RENAME TO grant_1",
     GRANT,
     "INSERT INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault) SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault FROM grant_1",
     "DROP TABLE grant_1",
     "UPDATE owner SET schema = 2",
 ];
+
+/// From version 2: what was stored is remembered though its account goes; a column `account.redemption`
+/// is read no more. The registry is told of each account: version 1 did not tell it, and version 2 under
+/// other names.
+const FROM_2: [&str; 3] = [
+    REDEMPTION,
+    "INSERT INTO jobs (due, kind, payload) SELECT 0, 'hold', json_object('kind', 'hold', 'user', provider_user) FROM account WHERE provider_user IS NOT NULL",
+    "UPDATE owner SET schema = 3",
+];
+
+/// What brings tables of this version up to date: to be run without an await in between, which makes it
+/// one write.
+pub fn upgrade(version: i64) -> impl Iterator<Item = &'static str> {
+    let steps: &[&[&str]] = match version {
+        1 => &[&FROM_1, &FROM_2],
+        2 => &[&FROM_2],
+        _ => &[],
+    };
+    steps.iter().flat_map(|step| step.iter().copied())
+}

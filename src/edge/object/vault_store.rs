@@ -149,10 +149,8 @@ impl VaultStore {
         let rows = self.read("SELECT schema FROM owner WHERE id = 1")?;
         let version =
             rows.into_iter().next().map_or(Ok(schema::VERSION), |mut row| row.integer())?;
-        if version == 1 {
-            for statement in schema::FROM_1 {
-                sql::run(&self.storage, statement, vec![])?;
-            }
+        for statement in schema::upgrade(version) {
+            sql::run(&self.storage, statement, vec![])?;
             self.has_new_jobs.set(true);
         }
         Ok(())
