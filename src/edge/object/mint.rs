@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::refresh::{Waited, end, log_failure};
 use super::vault::{Inner, Open};
 use super::vault_revoke::revoke_job;
-use super::vault_store::{NewToken, Sealed};
+use super::vault_store::NewToken;
 use crate::config::Connection;
 use crate::edge::objects::Trouble;
 use crate::edge::outbound::{self, OTHER_TIME};
@@ -16,7 +16,6 @@ use crate::provider::dialect::Minting;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
-use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::mint::{self, After};
 use crate::vault::record::{self, AccessTokenRecord, Account, Selector};
@@ -154,21 +153,13 @@ async fn make(
 
 /// The user's own token, while it lives.
 fn own_token(open: &Open, id: &AccountId) -> Result<Option<(AccessTokenRecord, Secret)>, Trouble> {
-    let contents = open.store.contents()?;
-    let Some(Sealed { record, envelope: Some(envelope) }) =
-        contents.access_token(id, &Selector::default())
-    else {
-        return Ok(None);
-    };
-    if release::remaining(record, clock::now()).is_none() {
+    let (contents, own) = (open.store.contents()?, Selector::default());
+    let stored = contents.access_token(id, &own);
+    if stored.is_none_or(|token| release::remaining(&token.record, clock::now()).is_none()) {
         return Ok(None);
     }
-    match open.open(id, "access_token", record.generation, envelope) {
-        Ok(token) => Ok(Some((record.clone(), token))),
-        // One that does not open counts as none, as when it is to be released.
-        Err(SealError::Corrupt) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let token = open.access_token(&contents, id, &own)?;
+    Ok(token.map(|(record, token)| (record.clone(), token)))
 }
 
 /// Stores a token, or revokes it if its account was deleted meanwhile.

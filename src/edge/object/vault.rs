@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::detached::Flights;
 use super::refresh::Waited;
 use super::vault_keep::{self, Kept};
-use super::vault_store::{Sealed, VaultStore};
+use super::vault_store::{Contents, Sealed, VaultStore};
 use crate::config::{Config, Connection, GrantType};
 use crate::edge::objects::{self, Trouble};
 use crate::edge::{clock, configuration, log};
@@ -24,7 +24,7 @@ use crate::ids::{AccountId, UserId};
 use crate::message::vault::{Act, Answer, Ask};
 use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::record::{self, Account, AccountView, Grant, Selector};
+use crate::vault::record::{self, AccessTokenRecord, Account, AccountView, Grant, Selector};
 use crate::vault::release::{self, HeldTokens, Problem, Step, Want};
 
 /// When jobs that could not be looked at are tried again.
@@ -159,6 +159,26 @@ impl Open {
         let bytes: Zeroizing<Vec<u8>> = self.home.sealer.open(&place, envelope)?;
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
     }
+
+    /// A stored access token. One that does not open counts as none: its grant may give another.
+    pub(super) fn access_token<'a>(
+        &self,
+        contents: &'a Contents,
+        account: &AccountId,
+        selector: &Selector,
+    ) -> Result<Option<(&'a AccessTokenRecord, Secret)>, Trouble> {
+        let Some(Sealed { record, envelope: Some(envelope) }) =
+            contents.access_token(account, selector)
+        else {
+            return Ok(None);
+        };
+        let field = record::field("access_token", selector.kind());
+        match self.open(account, &field, record.generation, envelope) {
+            Ok(token) => Ok(Some((record, token))),
+            Err(SealError::Corrupt) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 impl Inner {
@@ -271,18 +291,7 @@ fn look(open: &Open, want: &Want, held: &HeldTokens) -> Result<Look, Trouble> {
         Ok(selector) => selector,
         Err(none) => return Ok(Look::Stop(none)),
     };
-    let field = record::field("access_token", &want.kind);
-    // A token that does not open counts as none: its grant may give another.
-    let token = match contents.access_token(&account.id, &selector) {
-        Some(Sealed { record, envelope: Some(envelope) }) => {
-            match open.open(&account.id, &field, record.generation, envelope) {
-                Ok(text) => Some((record, text)),
-                Err(SealError::Corrupt) => None,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        _ => None,
-    };
+    let token = open.access_token(&contents, &account.id, &selector)?;
     let now = clock::now();
     let record = token.as_ref().map(|(record, _)| *record);
     let own = contents.access_token(&account.id, &Selector::default()).map(|own| &own.record);
