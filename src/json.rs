@@ -5,10 +5,13 @@
 //! a token means one thing to a gateway and another to us (RFC 7515 §4, RFC 8725bis), so
 //! documents are walked once before they are read.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 /// How deep honest tokens, metadata and requests nest, with room to spare.
 pub const MAX_DEPTH: usize = 16;
@@ -52,6 +55,60 @@ pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotStrict> {
 /// As `serde_json` has it; may quote what was read.
 pub fn own<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
     serde_json::from_slice(text.as_bytes())
+}
+
+/// Reads one text at a path (members with dots between them; empty for the document itself, whose
+/// `member` is wanted) out of a document that need not be strict: what stands beside it, however odd, is
+/// skipped unread. `None` if it is not there, is no text, or stands there twice with two values.
+pub fn text_at(bytes: &[u8], path: &str, member: &str) -> Option<String> {
+    let steps: Vec<&str> =
+        path.split('.').filter(|step| !step.is_empty()).chain([member]).collect();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    Descent(&steps).deserialize(&mut deserializer).ok()?
+}
+
+/// Goes down the members that are left of a path.
+struct Descent<'a>(&'a [&'a str]);
+
+impl<'de> DeserializeSeed<'de> for Descent<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Option<String>, D::Error> {
+        if self.0.is_empty() {
+            return Option::<String>::deserialize(deserializer);
+        }
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Descent<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<String>, A::Error> {
+        let Some((wanted, rest)) = self.0.split_first() else {
+            return Ok(None);
+        };
+        let mut found: Option<String> = None;
+        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
+            if name != *wanted {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let text = map.next_value_seed(Descent(rest))?;
+            if found.is_some() && found != text {
+                return Err(A::Error::custom("two values"));
+            }
+            found = text;
+        }
+        Ok(found)
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -148,6 +205,27 @@ mod tests {
             [r#"{"sub":1,"sub":1}"#, r#"{"sub":1,"s\u0075b":2}"#, r#"[{"a":{"b":1,"b":2}}]"#]
         {
             assert_eq!(check(text.as_bytes()), Err(NotStrict), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_text_is_read_whatever_stands_beside_it() {
+        let deep = format!(r#"{{"a":{}{},"t":"x"}}"#, "[".repeat(200), "]".repeat(200));
+        for (text, path, found) in [
+            (r#"{"t":"x"}"#, "", Some("x")),
+            (r#"{"a":"\ud800","t":"x","error":false}"#, "", Some("x")),
+            (r#"{"a":1,"a":2,"t":"x"}"#, "", Some("x")),
+            (r#"{"t":"x","t":"x"}"#, "", Some("x")),
+            (r#"{"t":"x","t":"y"}"#, "", None),
+            (r#"{"t":7}"#, "", None),
+            (r#"{"t":null}"#, "", None),
+            (r#"{"u":{"v":{"t":"x"}},"t":"y"}"#, "u.v", Some("x")),
+            (r#"{"u":["t"]}"#, "u", None),
+            (r#"{"t":"x""#, "", None),
+            ("", "", None),
+            (&deep, "", Some("x")),
+        ] {
+            assert_eq!(text_at(text.as_bytes(), path, "t").as_deref(), found, "{text}");
         }
     }
 

@@ -5,6 +5,12 @@ pub fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
+/// Whether `text` can be an access token: `1*( %x21-7E )`. RFC 6749 §A.12 allows a space as well, which no
+/// `Authorization` header can carry; the narrower `b64token` of RFC 6750 §2.1 is not what providers keep to.
+pub fn is_access_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Splits a space-separated scope value, dropping repeats and keeping order.
 pub fn scopes(value: &str) -> Vec<String> {
     unique(value.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned))
@@ -81,6 +87,16 @@ mod tests {
         assert!(is_scope("https://www.googleapis.com/auth/drive.readonly"));
         for refused in ["", "a b", "a\"b", "a\\b", "é", "a\n"] {
             assert!(!is_scope(refused), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn an_access_token_is_visible_ascii() {
+        for taken in ["gho_abc", "a!b|c", "00D|x~\"y\\z", "a"] {
+            assert!(is_access_token(taken), "{taken:?}");
+        }
+        for refused in ["", "a b", "a\n", "a\r\nx-evil: 1", "\u{7f}", "é", "a\0"] {
+            assert!(!is_access_token(refused), "{refused:?}");
         }
     }
 

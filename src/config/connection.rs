@@ -7,6 +7,7 @@ use crate::provider::dialect::{
     AnswerShape, BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, IdentitySource, Kind,
     Minting, Pkce, RevocationRules, Rotation,
 };
+use crate::provider::registration::Registration;
 use crate::secret::Secret;
 
 /// One provider and our registration there.
@@ -20,6 +21,11 @@ pub struct Connection {
     pub endpoints: Endpoints,
     /// Our client id there.
     pub client_id: String,
+    /// What its grants are bound to: the authority with the provider's variables, and the client id.
+    pub registration: Registration,
+    /// Authorities, with variables as [`Registration::authority`] has them, that were this
+    /// connection's before an address moved. Their grants count as its own.
+    pub earlier_authorities: Vec<String>,
     /// Our client secret there, unless we are a public client.
     pub client_secret: Option<Secret>,
     /// Our private key there, with which we sign for tokens of some kinds.
@@ -120,6 +126,36 @@ impl Connection {
     /// How tokens of this kind are revoked.
     pub fn revocation_of(&self, kind: &str) -> &RevocationRules {
         self.made(kind).map_or(&self.revocation, |minting| &minting.revocation)
+    }
+
+    /// Whether a grant of this registration may be used here. One that carries none is of a version
+    /// that did not store it; it counts as this connection's own.
+    pub fn accepts(&self, registration: Option<&Registration>) -> bool {
+        registration.is_none_or(|of| {
+            of.client_id == self.client_id
+                && (of.authority == self.registration.authority
+                    || self.earlier_authorities.contains(&of.authority))
+        })
+    }
+
+    /// The registrations under which the registry may know a grant of this one: its own first, then
+    /// those that this connection counts as the same. Only their bare authorities matter there.
+    pub fn same_registrations(&self, registration: Option<&Registration>) -> Vec<Registration> {
+        let mut same: Vec<Registration> = registration.cloned().into_iter().collect();
+        if self.accepts(registration) {
+            let client_id = self.client_id.clone();
+            let earlier = self.earlier_authorities.iter().map(|authority| Registration {
+                authority: authority.clone(),
+                client_id: client_id.clone(),
+            });
+            for one in std::iter::once(self.registration.clone()).chain(earlier) {
+                let known = |other: &Registration| other.bare_authority() == one.bare_authority();
+                if !same.iter().any(known) {
+                    same.push(one);
+                }
+            }
+        }
+        same
     }
 
     /// Where users consent. With [`Connection::client_id`] it says which consents are one grant at

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
-
 use super::dialect;
 use super::fields::{self, Fields};
 use super::issuer::issuer_identifier;
+use super::merge::Completed;
 use super::provider_secret::ProviderSecret;
 use super::{Connection, Endpoints, Fault, Protocol, PublicUrl, endpoint};
 use crate::provider::dialect::{
     AnswerShape, BodyFormat, ClientAuthentication, IdentitySource, Minting, Pkce, Rotation, Unit,
     Zero,
 };
+use crate::provider::registration::Registration;
 use crate::text;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +50,15 @@ const LONGEST: i64 = 315_360_000;
 /// Reads an entry that [`super::merge`] completed.
 pub(super) fn read(
     name: &str,
-    entry: Value,
+    Completed { entry, details }: Completed,
     secret: ProviderSecret,
     vault: &PublicUrl,
 ) -> Result<Connection, Fault> {
     check_name(name)?;
-    let connection = fields::read(entry, |fields| connection(fields, secret))?;
+    let mut connection = fields::read(entry, |fields| connection(fields, secret))?;
     check(&connection, vault)?;
+    connection.registration =
+        Registration::new(connection.authority(), &details, &connection.client_id);
     Ok(connection)
 }
 
@@ -87,6 +89,8 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
             authorization_response_iss: fields.text("authorization_response_iss"),
         },
         client_id: fields.required("client_id"),
+        registration: Registration::default(),
+        earlier_authorities: fields.list("earlier_authorities"),
         client_secret: secret.client_secret,
         client_authentication: fields
             .choice("client_authentication", ClientAuthentication::NAMES)

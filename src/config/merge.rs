@@ -6,9 +6,21 @@ use super::Fault;
 use crate::json;
 use crate::provider::catalogue;
 
+/// An entry with all that is known of its provider.
+pub(super) struct Completed {
+    /// The entry, variables filled in.
+    pub(super) entry: Value,
+    /// What decides where tokens are sent beside the authority: the values of the provider's variables,
+    /// and the endpoints of [`REDIRECTING`] that the entry itself gives.
+    pub(super) details: Vec<(String, String)>,
+}
+
+/// Endpoints that refresh tokens are sent to, wherever the authority says.
+const REDIRECTING: [&str; 2] = ["refresh_endpoint", "token_endpoint"];
+
 /// Puts an entry of `CONNECTIONS` over the facts about the provider it names, member by member, and
 /// fills in the provider's variables. What the entry says wins.
-pub(super) fn complete(entry: Value) -> Result<Value, Fault> {
+pub(super) fn complete(entry: Value) -> Result<Completed, Fault> {
     let Value::Object(mut given) = entry else {
         return Err(Fault::new("", "must be a table"));
     };
@@ -23,6 +35,7 @@ pub(super) fn complete(entry: Value) -> Result<Value, Fault> {
         }
     };
     lift_variables(&mut given);
+    let mut details = given_endpoints(&given);
     over(&mut facts, given);
     let variables = match facts.remove("variables") {
         Some(Value::Object(variables)) => variables,
@@ -31,9 +44,20 @@ pub(super) fn complete(entry: Value) -> Result<Value, Fault> {
     };
     let mut merged = Value::Object(facts);
     for (name, variable) in &variables {
-        fill(&mut merged, &format!("{{{name}}}"), value_of(name, variable)?);
+        let value = value_of(name, variable)?;
+        fill(&mut merged, &format!("{{{name}}}"), value);
+        details.push((name.clone(), value.to_owned()));
     }
-    Ok(merged)
+    Ok(Completed { entry: merged, details })
+}
+
+/// The token endpoint of a connection that names neither provider nor issuer is its authority already.
+fn given_endpoints(given: &Map<String, Value>) -> Vec<(String, String)> {
+    let is_authority = !given.contains_key("provider") && !given.contains_key("issuer");
+    let redirecting =
+        REDIRECTING.into_iter().filter(|name| !(is_authority && *name == "token_endpoint"));
+    let found = redirecting.filter_map(|name| Some((name, given.get(name)?.as_str()?)));
+    found.map(|(name, address)| (name.to_owned(), address.to_owned())).collect()
 }
 
 fn facts(id: &str) -> Result<Map<String, Value>, Fault> {

@@ -125,7 +125,7 @@ pub fn page(denied: &Denied) -> (u16, String) {
             "The provider cannot be reached at the moment. Go back to the application and try \
              again later.",
         ),
-        Denied::ProviderMisconfigured => {
+        Denied::ProviderMisconfigured | Denied::RegistrationChanged => {
             (503, "This connection is not set up correctly. Its operator has to look into it.")
         }
         _ => (400, "This link is not valid. Go back to the application and try again."),

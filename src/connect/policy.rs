@@ -119,6 +119,20 @@ pub fn completion_denied(denied: Denied) -> Problem {
             502,
             "The provider's statement of who the user is does not hold. Nothing was connected.",
         ),
+        Denied::RegistrationChanged => Problem {
+            retry_after: Some(60),
+            ..Problem::new(
+                503,
+                "The connection stands for another provider or client_id than when this connect began. \
+                 The vault's operator must act. Nothing was changed.",
+            )
+        },
+        Denied::UnknownUser => Problem::new(
+            409,
+            "The provider gave no refresh token, the account has one, and the provider does not tell \
+             whether both are the same user's, so nothing was changed. Delete the account first, or make \
+             the provider ask for consent again, so that it gives a refresh token.",
+        ),
         Denied::Narrower { missing } => Problem::new(
             409,
             format!(

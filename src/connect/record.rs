@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::UserId;
+use crate::provider::registration::Registration;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
@@ -18,9 +19,12 @@ pub const CODE_LIFETIME: i64 = 60;
 /// Seconds within which a completed exchange of the code may still be stored, if that was not
 /// possible at once.
 pub const STORE_LIFETIME: i64 = 600;
+/// Seconds that the provider may take to redeem the code. The application's request ends earlier; it sends
+/// the same again and finds what came meanwhile.
+pub const REDEEM_TIME: i64 = 120;
 /// Seconds after which nothing of a session is of use, and it is deleted.
 pub const SESSION_LIFETIME: i64 =
-    TICKET_LIFETIME + STATE_LIFETIME + CODE_LIFETIME + STORE_LIFETIME + 60;
+    TICKET_LIFETIME + STATE_LIFETIME + CODE_LIFETIME + REDEEM_TIME + STORE_LIFETIME + 60;
 
 /// What an application starts a session with, checked and complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +51,9 @@ pub struct Begin {
     pub ticket: String,
     /// Hash of the auth session's secret.
     pub auth_session: String,
+    /// The registration that the connection had: what the provider gives goes to no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
 }
 
 /// A session as it is stored, in JSON. Sealed values are base64url envelopes.
@@ -229,6 +236,12 @@ pub enum Denied {
     /// The vault could not store the grant now, or the provider not say whose it is; completing
     /// again within ten minutes will.
     NotStored,
+    /// The connection stands for another provider or client than when this began. Nothing changed: should
+    /// the configuration be put right in time, it goes on.
+    RegistrationChanged,
+    /// The account's grant can be renewed, the new one cannot, and nothing tells whether they are the same
+    /// user's.
+    UnknownUser,
     /// The user consented to less than the account already has.
     Narrower {
         /// The scopes that would be lost.

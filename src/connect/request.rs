@@ -148,6 +148,7 @@ impl ConnectBody {
                 params,
                 ticket: handle::hash(&ticket),
                 auth_session: handle::hash(&auth_session),
+                registration: Some(record.registration.clone()),
             },
             ticket: Handle { session: session.clone(), secret: ticket }.text(),
             auth_session: Handle { session, secret: auth_session }.text(),

@@ -21,6 +21,7 @@ use super::record::{
     Begin, CODE_LIFETIME, Denied, Flow, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME,
     Session, TICKET_LIFETIME,
 };
+use crate::config::Connection;
 use crate::encoding;
 use crate::json;
 use crate::message::connect::{Complete, Return};
@@ -198,7 +199,12 @@ impl Session {
         Ok(self.location(&[("connect_code", connect_code.text().expose())]))
     }
 
-    /// Completes for the application.
+    /// Whether the connection is still the registration that this session began with.
+    pub fn is_of(&self, connection: &Connection) -> bool {
+        connection.accepts(self.begin.registration.as_ref())
+    }
+
+    /// Completes for the application. `connection`: what is configured under its name, if anything.
     ///
     /// # Errors
     /// [`Fault`]. Whoever holds the auth session and is another user or client, or shows the right
@@ -206,6 +212,7 @@ impl Session {
     pub fn complete(
         &mut self,
         ask: &Complete,
+        connection: Option<&Connection>,
         sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<Completion, Fault> {
@@ -240,6 +247,9 @@ impl Session {
         if !self.verifier_fits(ask.code_verifier.as_ref()) {
             self.phase = Phase::Failed;
             return Err(Denied::Verifier.into());
+        }
+        if connection.is_some_and(|connection| !self.is_of(connection)) {
+            return Err(Denied::RegistrationChanged.into());
         }
         let completion = match &self.phase {
             Phase::Returned { secrets, code, .. } => Completion::Redeem {

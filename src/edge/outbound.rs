@@ -9,7 +9,8 @@ use crate::provider::endpoints::MAX_DOCUMENT;
 use crate::provider::request::ProviderRequest;
 use crate::secret::Secret;
 
-/// How many milliseconds a provider may take to answer a token request.
+/// How many milliseconds a provider may take to answer a token request that a deletion waits for. Renewals
+/// and codes have more: [`crate::vault::refresh::flight_time`], [`crate::connect::record::REDEEM_TIME`].
 pub const TOKEN_TIME: u32 = 10_000;
 /// How many milliseconds anything else may take: the caller is waiting for more than this.
 pub const OTHER_TIME: u32 = 5_000;
@@ -35,10 +36,12 @@ pub async fn send(request: &ProviderRequest, time: u32) -> Received {
     let Some((status, retry_after, body)) = answered else {
         return Received::Lost;
     };
-    match String::from_utf8(body) {
-        Ok(body) => Received::Answer { status, retry_after, body: Secret::new(body) },
-        Err(_) => Received::Lost,
-    }
+    // A byte that is no UTF-8 in a text nobody uses costs nobody a token: tokens are ASCII.
+    let body = match String::from_utf8(body) {
+        Ok(body) => Secret::new(body),
+        Err(error) => Secret::new(String::from_utf8_lossy(error.as_bytes())),
+    };
+    Received::Answer { status, retry_after, body }
 }
 
 /// Fetches a public document. `None` unless it came whole with status 200.

@@ -9,7 +9,7 @@ use crate::config::GrantType;
 use crate::error::{ConnectionState, OAuthError};
 use crate::provider::minting::NoAccount;
 use crate::secret::Secret;
-use crate::vault::release::Problem;
+use crate::vault::release::{Misconfiguration, Problem};
 
 /// The body of a success. Clients break on a missing or null `expires_in`, on a `token_type` other
 /// than `Bearer` and on `scope` as a list. `extra` is what this provider's API needs beside the
@@ -100,18 +100,31 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
             "The provider cannot renew the token at the moment. The account stays connected."
                 .into(),
         ),
-        Problem::Misconfigured { .. } => (
-            503,
-            "temporarily_unavailable",
-            "The provider does not accept this vault's registration. Its operator must act; the \
-             account stays connected."
-                .into(),
-        ),
+        Problem::Misconfigured { reason, .. } => {
+            (503, "temporarily_unavailable", misconfigured(*reason).into())
+        }
     };
     OAuthError {
         retry_after: state.retry_after,
         connection_state: Some(Box::new(state)),
         ..OAuthError::new(status, code, &description)
+    }
+}
+
+fn misconfigured(reason: Misconfiguration) -> &'static str {
+    match reason {
+        Misconfiguration::ProviderRefusedClient => {
+            "The provider does not accept this vault's registration. Its operator must act; the \
+             account stays connected."
+        }
+        Misconfiguration::RegistrationChanged => {
+            "The account was connected under another provider or client_id than the connection has \
+             now. The vault's operator must act; the account stays as it is."
+        }
+        Misconfiguration::UnusableAccessToken => {
+            "The provider's access token contains characters that no access token may have. The \
+             vault's operator must act; the account stays connected."
+        }
     }
 }
 
@@ -180,8 +193,8 @@ fn state(problem: &Problem) -> ConnectionState {
         Problem::Unavailable { retry_after } => {
             ConnectionState { retry_after: Some(*retry_after), ..plain("unavailable") }
         }
-        Problem::Misconfigured { retry_after } => ConnectionState {
-            reason: Some("provider_refused_client"),
+        Problem::Misconfigured { retry_after, reason } => ConnectionState {
+            reason: Some(reason.name()),
             retry_after: Some(*retry_after),
             ..plain("misconfigured")
         },

@@ -30,6 +30,13 @@ pub enum Ask {
         /// Name of the vault that asks.
         vault: String,
     },
+    /// Whether this vault is known to rest on that account.
+    Lists {
+        /// [`crate::ids::ObjectNames::provider_account`].
+        account: String,
+        /// Name of the vault.
+        vault: String,
+    },
     /// Forget that a vault rests on it, and say the same.
     Release {
         /// [`crate::ids::ObjectNames::provider_account`].
@@ -60,6 +67,11 @@ pub enum Answer {
     Shared {
         /// Whether another vault rests on it.
         shared: bool,
+    },
+    /// What was asked of the vault.
+    Listed {
+        /// Whether it is known to rest on that account.
+        listed: bool,
     },
     /// How the keys compare.
     Checked {

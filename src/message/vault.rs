@@ -10,6 +10,7 @@ use crate::exchange::answer;
 use crate::ids::{AccountId, UserId};
 use crate::jwt::id_token::Identity;
 use crate::provider::identity::Told;
+use crate::provider::registration::Registration;
 use crate::provider::revocation::Revocation;
 use crate::secret::{Secret, exposed, exposed_option};
 use crate::time::UnixSeconds;
@@ -96,6 +97,9 @@ pub struct Store {
     /// What applications need of the provider's answer.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, String>,
+    /// The registration that the tokens came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
 }
 
 impl Store {
@@ -159,6 +163,9 @@ pub enum Answer {
         /// Which.
         missing: Vec<String>,
     },
+    /// The account's grant lives and can be renewed, the new one cannot, and nothing tells whether they are
+    /// the same user's: nothing was changed.
+    UnknownUser,
     /// Whether there was such an account.
     Deleted(bool),
     /// The same, and what became of it at the provider.

@@ -42,6 +42,14 @@ pub enum Received {
 }
 
 impl Received {
+    /// Seconds until it says to come again.
+    pub fn seconds_to_wait(&self, now: UnixSeconds) -> Option<i64> {
+        match self {
+            Self::Answer { retry_after, .. } => seconds_to_wait(retry_after.as_deref()?, now),
+            Self::Lost => None,
+        }
+    }
+
     /// Whether it says no more than that we ask too often. Some answer 403 then, and say when to come
     /// again.
     pub fn is_limited(&self) -> bool {
@@ -71,6 +79,45 @@ pub fn may_pass(received: &Received) -> bool {
         || matches!(received, Received::Lost | Received::Answer { status: 500.., .. })
 }
 
+/// What an answer tells of the life of its access token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// This many seconds.
+    Seconds(i64),
+    /// The provider says that it does not end.
+    Endless,
+    /// Nothing, or nothing that can be read.
+    Untold,
+}
+
+/// The life that is counted on where nothing else tells one and the token can be renewed, in seconds:
+/// what most providers give, and short enough that a token that is over is not served for long.
+const ASSUMED_LIFETIME: i64 = 3600;
+
+/// Seconds that a token with this lifetime lives. `before`: the life of the token it replaces, if that is
+/// known. `None`: it has no end that anybody knows, which is so only where it cannot be renewed or the
+/// provider says it.
+pub fn seconds_to_live(
+    connection: &Connection,
+    lifetime: Lifetime,
+    renewable: bool,
+    before: Option<i64>,
+) -> Option<i64> {
+    match lifetime {
+        Lifetime::Seconds(seconds) => Some(seconds),
+        Lifetime::Untold if renewable => {
+            before.or(connection.answer.default_expires_in).or(Some(ASSUMED_LIFETIME))
+        }
+        Lifetime::Endless | Lifetime::Untold => None,
+    }
+}
+
+/// Whether the operator should know of it: the token can be renewed, its end is not told, and no
+/// `default_expires_in` says that this is how the provider answers.
+pub fn is_lifetime_assumed(connection: &Connection, lifetime: Lifetime, renewable: bool) -> bool {
+    renewable && lifetime == Lifetime::Untold && connection.answer.default_expires_in.is_none()
+}
+
 /// Tokens from a provider.
 #[derive(Debug, Clone)]
 pub struct Tokens {
@@ -78,8 +125,8 @@ pub struct Tokens {
     pub access_token: Secret,
     /// A refresh token; `None` if the answer has none, which on a refresh means "keep the old".
     pub refresh_token: Option<Secret>,
-    /// Seconds the access token lives; `None` if nobody knows an end.
-    pub expires_in: Option<i64>,
+    /// How long the access token lives.
+    pub lifetime: Lifetime,
     /// Seconds the refresh token lives, if known.
     pub refresh_token_expires_in: Option<i64>,
     /// Scopes granted, if told; if not, they are those asked for (RFC 6749 §5.1).
@@ -111,12 +158,12 @@ pub fn granted(
     now: UnixSeconds,
 ) -> Result<Granted, Failure> {
     let shape = &connection.answer;
-    let (tokens, document) = read(received, connection, &shape.path, false, now)?;
+    let (tokens, document) = read(received, connection, &shape.path, now)?;
     let mut kinds = BTreeMap::new();
     let come_along = connection.kinds.iter().filter(|(_, kind)| kind.minting.is_none());
     for (name, kind) in come_along {
         let found = path::value(&document, &kind.answer_path);
-        let found = found.and_then(|found| tokens_of(found, shape, false));
+        let found = found.and_then(|found| tokens_of(found, shape)?.ok());
         kinds.extend(found.map(|tokens| (name.clone(), tokens)));
     }
     let extra = path::named(&document, &shape.extra);
@@ -137,14 +184,28 @@ pub fn renewed(
     now: UnixSeconds,
 ) -> Result<Tokens, Failure> {
     let path = &connection.answer.refresh_path;
-    read(received, connection, path, true, now).map(|(tokens, _)| tokens)
+    read(received, connection, path, now).map(|(tokens, _)| tokens)
+}
+
+/// The refresh token that takes the place of the one that was `sent`, as a successful answer to a refresh
+/// names it: whatever else is odd about that answer, it may be the only one that is good from now on.
+pub fn successor(received: &Received, connection: &Connection, sent: &Secret) -> Option<Secret> {
+    let Received::Answer { status: 200..=299, body, .. } = received else {
+        return None;
+    };
+    let (body, path) = (without_mark(body.expose()), &connection.answer.refresh_path);
+    let next = if body.trim_start().starts_with('{') {
+        json::text_at(body.as_bytes(), path, REFRESH_TOKEN).map(Secret::new)
+    } else {
+        document(body).and_then(|form| member(path::value(&form, path)?, REFRESH_TOKEN))
+    };
+    next.filter(|next| !next.expose().is_empty() && next.sha256() != sent.sha256())
 }
 
 fn read(
     received: &Received,
     connection: &Connection,
     path: &str,
-    renewed: bool,
     now: UnixSeconds,
 ) -> Result<(Tokens, Value), Failure> {
     let Received::Answer { status, retry_after, body } = received else {
@@ -157,9 +218,10 @@ fn read(
     if let Some(document) = document(body.expose()) {
         let good = (200..=299).contains(status) && !errors::is_error(&document);
         let found = path::value(&document, path).filter(|_| good);
-        let tokens = found.and_then(|found| tokens_of(found, &connection.answer, renewed));
-        if let Some(tokens) = tokens {
-            return Ok((tokens, document));
+        match found.and_then(|found| tokens_of(found, &connection.answer)) {
+            Some(Ok(tokens)) => return Ok((tokens, document)),
+            Some(Err(Unusable)) => return Err(Failure::UnusableToken),
+            None => {}
         }
         match errors::verdict(&connection.errors, &document, retry_after) {
             // A gateway's words are no verdict on a grant, nor on our registration.
@@ -185,8 +247,14 @@ fn by_status(status: u16, retry_after: Option<i64>) -> Failure {
     }
 }
 
+/// A byte-order mark is passed over (RFC 8259 §8.1).
+fn without_mark(body: &str) -> &str {
+    body.strip_prefix('\u{feff}').unwrap_or(body)
+}
+
 /// A JSON object, or a form where the body is none.
 pub(super) fn document(body: &str) -> Option<Value> {
+    let body = without_mark(body);
     if body.trim_start().starts_with('{') {
         return json::read(body.as_bytes()).ok();
     }
@@ -202,12 +270,20 @@ pub(super) fn document(body: &str) -> Option<Value> {
     Some(Value::Object(members))
 }
 
-/// `renewed`: it answers a refresh, so that there is a refresh token whether or not it stands here.
-fn tokens_of(object: &Value, shape: &AnswerShape, renewed: bool) -> Option<Tokens> {
-    let text = |name: &str| match object.get(name) {
+const REFRESH_TOKEN: &str = "refresh_token";
+
+/// A member that is text and not empty.
+fn member(object: &Value, name: &str) -> Option<Secret> {
+    match object.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.clone())),
         _ => None,
-    };
+    }
+}
+
+/// There is an access token, and it is not text that may be one.
+struct Unusable;
+
+fn tokens_of(object: &Value, shape: &AnswerShape) -> Option<Result<Tokens, Unusable>> {
     let bearer = match object.get("token_type") {
         Some(Value::String(kind)) => {
             kind.eq_ignore_ascii_case("bearer") || shape.token_types.contains(kind)
@@ -219,24 +295,26 @@ fn tokens_of(object: &Value, shape: &AnswerShape, renewed: bool) -> Option<Token
     if !bearer {
         return None;
     }
-    let refresh_token = text("refresh_token");
-    let renewable = renewed || refresh_token.is_some();
+    let access_token = member(object, "access_token")?;
+    if !text::is_access_token(access_token.expose()) {
+        return Some(Err(Unusable));
+    }
     let told = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
-    Some(Tokens {
-        access_token: text("access_token")?,
-        refresh_token,
-        expires_in: match told(&shape.expires_in_member, shape.expires_in_unit) {
-            Some(0) if shape.zero_expires_in == Zero::Never => None,
-            Some(seconds) => Some(seconds),
-            None => shape.default_expires_in.filter(|_| renewable),
+    Some(Ok(Tokens {
+        access_token,
+        refresh_token: member(object, REFRESH_TOKEN),
+        lifetime: match told(&shape.expires_in_member, shape.expires_in_unit) {
+            Some(0) if shape.zero_expires_in == Zero::Never => Lifetime::Endless,
+            Some(seconds) => Lifetime::Seconds(seconds),
+            None => Lifetime::Untold,
         },
         refresh_token_expires_in: told(&shape.refresh_token_expires_in_member, Unit::Seconds)
             .or(shape.refresh_token_lifetime),
         scopes: object
             .get(&shape.scope_member)
             .and_then(|value| scopes(value, &shape.scope_separator)),
-        id_token: text("id_token"),
-    })
+        id_token: member(object, "id_token"),
+    }))
 }
 
 /// The whole part of a number that fits.
@@ -251,6 +329,7 @@ fn lifetime(value: &Value, unit: Unit) -> Option<i64> {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?))?,
         // The library's reader of fractions is 10 KB of the Worker.
         Value::String(text) => {
+            let text = text.trim();
             let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
             rest.bytes().all(|b| b.is_ascii_digit()).then(|| whole.parse().ok())??
         }

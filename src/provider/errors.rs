@@ -28,9 +28,16 @@ pub enum Failure {
     },
     /// The tokens are another user's.
     OtherUser,
+    /// The provider did it, and its access token is not text that may be one (RFC 6749 §A.12).
+    UnusableToken,
 }
 
 impl Failure {
+    /// Whether it says that the token itself, or whose it is, will not do.
+    pub fn is_verdict_on_token(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Consent(_) | Self::OtherUser)
+    }
+
     /// The word for the operator's log: one of ours, a code of the catalogue, or what looks like a
     /// code.
     pub fn word(&self) -> &str {
@@ -39,14 +46,36 @@ impl Failure {
             Self::Unavailable { .. } => "unavailable",
             Self::Ambiguous { .. } => "ambiguous",
             Self::OtherUser => "other_user",
+            Self::UnusableToken => UNUSABLE_ACCESS_TOKEN,
         }
     }
 }
 
+/// The word for an access token that is not text that may be one: in the log, stored as a grant's fault,
+/// and as the reason that callers are told.
+pub const UNUSABLE_ACCESS_TOKEN: &str = "unusable_access_token";
+
 /// Whether an answer says that it is an error, whatever its status: `error`, or Slack's `ok`.
 pub fn is_error(document: &Value) -> bool {
-    !matches!(document.get("error"), None | Some(Value::Null))
+    document.get("error").is_some_and(names_an_error)
         || document.get("ok") == Some(&Value::Bool(false))
+}
+
+/// Whether a member `error` is about one. Some providers send it always, with a value that says that
+/// there is none: `""`, `false`, `0`, `[]`, or TikTok's `{"code": "ok"}`.
+fn names_an_error(error: &Value) -> bool {
+    match error {
+        Value::Null => false,
+        Value::Bool(is_one) => *is_one,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => match members.get("code") {
+            Some(Value::String(code)) => !code.is_empty() && !code.eq_ignore_ascii_case("ok"),
+            Some(code) => names_an_error(code),
+            None => !members.is_empty(),
+        },
+    }
 }
 
 /// The codes of an error answer.

@@ -17,6 +17,7 @@ use super::{identity, path};
 use crate::config::Connection;
 use crate::encoding;
 use crate::secret::Secret;
+use crate::text;
 use crate::time::{self, SKEW, UnixSeconds};
 
 /// How long our signature is good, in seconds. GitHub takes ten minutes at most.
@@ -253,11 +254,14 @@ impl<'a> Making<'a> {
             422 if self.wanted.scopes.is_some() => return Err(Unminted::Scopes),
             status => return Err(unexpected(status)),
         }
-        let text = |member: &str| document.get(member).and_then(Value::as_str);
-        let token = text(&self.minting.token_member).filter(|token| !token.is_empty());
-        let end = text(&self.minting.expires_at_member)
+        let member = |name: &str| document.get(name).and_then(Value::as_str);
+        let token = member(&self.minting.token_member).filter(|token| !token.is_empty());
+        let end = member(&self.minting.expires_at_member)
             .and_then(time::from_rfc3339)
             .filter(|end| *end > now);
+        if token.is_some_and(|token| !text::is_access_token(token)) {
+            return Err(Unminted::Failure(Failure::UnusableToken));
+        }
         let made = token.zip(end).map(|(token, expires_at)| Minted {
             access_token: Secret::new(token),
             scopes: scopes(document.get(&self.minting.scope_member)),

@@ -9,6 +9,7 @@ pub mod errors;
 pub mod identity;
 pub mod minting;
 pub mod path;
+pub mod registration;
 pub mod request;
 pub mod revocation;
 pub mod scopes;

@@ -25,7 +25,9 @@ pub fn keeping(connection: &Connection, ask: Vec<String>, accounts: &[AccountVie
     if !keeps(connection) {
         return ask;
     }
-    let before = accounts.iter().flat_map(|account| account.scopes.iter().cloned());
+    // A consent to this registration takes nothing from an account of another.
+    let own = accounts.iter().filter(|account| connection.accepts(account.registration.as_ref()));
+    let before = own.flat_map(|account| account.scopes.iter().cloned());
     text::unique(ask.into_iter().chain(before))
 }
 

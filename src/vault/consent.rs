@@ -6,7 +6,7 @@ use super::record::{AccessTokenRecord, AccountState, Grant};
 use crate::config::Connection;
 use crate::ids::AccountId;
 use crate::message::vault::{KindTokens, Store};
-use crate::provider::answer::Granted;
+use crate::provider::answer::{self, Granted, Tokens};
 use crate::provider::scopes;
 use crate::time::UnixSeconds;
 
@@ -22,14 +22,18 @@ pub fn store(
     let Granted { tokens, kinds: further, identity, extra } = granted;
     let identity = identity.unwrap_or_default();
     let at = |seconds: i64| now.saturating_add(seconds);
+    let ends = |tokens: &Tokens| {
+        let renewable = tokens.refresh_token.is_some();
+        answer::seconds_to_live(connection, tokens.lifetime, renewable, None).map(at)
+    };
     let mut kinds = BTreeMap::new();
     for (name, tokens) in further {
         let asked = connection.kinds.get(&name).map_or(&[][..], |kind| &kind.scopes);
         let tokens = KindTokens {
+            expires_at: ends(&tokens),
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             scopes: tokens.scopes.unwrap_or_else(|| asked.to_vec()),
-            expires_at: tokens.expires_in.map(at),
             refresh_token_expires_at: tokens.refresh_token_expires_in.map(at),
         };
         kinds.insert(name, tokens);
@@ -39,6 +43,7 @@ pub fn store(
         provider_user: identity.id,
         email: identity.email,
         name: identity.name,
+        expires_at: ends(&tokens),
         access_token: tokens.access_token,
         refresh_token_expires_at: tokens
             .refresh_token_expires_in
@@ -47,9 +52,50 @@ pub fn store(
         refresh_token: tokens.refresh_token,
         scopes: scopes::granted(connection, tokens.scopes, asked),
         issued_at: now,
-        expires_at: tokens.expires_in.map(at),
         kinds,
         extra,
+        registration: Some(connection.registration.clone()),
+    }
+}
+
+/// Whether a consent brought tokens whose end is counted on though the provider tells none.
+pub fn assumes_lifetime(connection: &Connection, granted: &Granted) -> bool {
+    std::iter::once(&granted.tokens).chain(granted.kinds.values()).any(|tokens| {
+        answer::is_lifetime_assumed(connection, tokens.lifetime, tokens.refresh_token.is_some())
+    })
+}
+
+/// Which refresh token a grant has after a consent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefreshTokenFrom {
+    /// The new one, or none.
+    Consent,
+    /// The one that is stored: some providers give one at the first consent only.
+    Stored,
+}
+
+/// A consent brought no refresh token, and nothing tells whether it is the same user's as the grant that
+/// is stored and can be renewed. Stored over it, one user's access token would be renewed with another's
+/// refresh token, or a good refresh token would be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownUser;
+
+/// Decides it. `old`: the grant of this kind that is stored, and its state; `identity_is_known`: whether the
+/// provider told who consented.
+///
+/// # Errors
+/// [`UnknownUser`].
+pub fn refresh_token_from(
+    brings_one: bool,
+    identity_is_known: bool,
+    old: Option<(&Grant, AccountState)>,
+    now: UnixSeconds,
+) -> Result<RefreshTokenFrom, UnknownUser> {
+    let is_kept = !brings_one && old.is_some_and(|(old, state)| old.is_renewable(state, now));
+    match (is_kept, identity_is_known) {
+        (false, _) => Ok(RefreshTokenFrom::Consent),
+        (true, true) => Ok(RefreshTokenFrom::Stored),
+        (true, false) => Err(UnknownUser),
     }
 }
 

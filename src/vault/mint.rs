@@ -47,6 +47,7 @@ pub fn after(
             After::Withhold(Held::new(Withheld::NoAccount(*reason), now))
         }
         Unminted::Failure(Failure::Misconfigured(_)) => failed(Withheld::Misconfigured, None),
+        Unminted::Failure(Failure::UnusableToken) => failed(Withheld::UnusableToken, None),
         Unminted::Failure(
             Failure::Unavailable { retry_after } | Failure::Ambiguous { retry_after },
         ) => failed(Withheld::Unavailable, *retry_after),

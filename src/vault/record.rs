@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Connection;
 use crate::ids::AccountId;
 use crate::jwt::id_token::Identity;
+use crate::provider::registration::Registration;
 use crate::provider::scopes;
 use crate::time::UnixSeconds;
 
@@ -110,6 +111,9 @@ pub struct Grant {
     /// Whether a grant of a further kind goes on. That of the account's own stands in
     /// [`Account::state`].
     pub state: AccountState,
+    /// The registration it came from, and the only one it may be used with. `None`: stored by a version
+    /// that did not keep it, and not renewed since.
+    pub registration: Option<Registration>,
 }
 
 impl Grant {
@@ -130,7 +134,14 @@ impl Grant {
             fault: None,
             expires_at: None,
             state: AccountState::Active,
+            registration: None,
         }
+    }
+
+    /// Whether its refresh token may still be good.
+    pub fn is_renewable(&self, state: AccountState, now: UnixSeconds) -> bool {
+        let ended = self.expires_at.is_some_and(|at| at <= now);
+        state == AccountState::Active && self.has_refresh_token && !ended
     }
 }
 
@@ -144,9 +155,27 @@ pub struct Intent {
     pub token_sha256: String,
     /// How many times this refresh token was sent without a settled answer, this one included.
     pub attempt: u32,
-    /// When.
+    /// When it was sent last.
     pub at: UnixSeconds,
+    /// When it was first sent without a settled answer; of a version that did not tell, `at`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<UnixSeconds>,
+    /// A refresh token that came in an answer nothing else could be taken from: sealed as
+    /// [`SUCCESSOR`], base64url. It is sent from then on, and the grant's own stays until that works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub successor: Option<String>,
 }
+
+impl Intent {
+    /// When its token was first sent without a settled answer.
+    pub fn since(&self) -> UnixSeconds {
+        self.since.unwrap_or(self.at)
+    }
+}
+
+/// The column that [`Intent::successor`] is sealed as: another word than the tokens' own columns, so that
+/// no kind of token makes the same of it ([`field`]).
+pub const SUCCESSOR: &str = "next_refresh_token";
 
 /// An access token, without its sealed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +188,13 @@ pub struct AccessTokenRecord {
     pub issued_at: UnixSeconds,
     /// When it ends; `None` if the provider told no end.
     pub expires_at: Option<UnixSeconds>,
+}
+
+impl AccessTokenRecord {
+    /// Seconds it lives in all, if that is known.
+    pub fn lifetime(&self) -> Option<i64> {
+        Some(self.expires_at?.saturating_sub(self.issued_at)).filter(|seconds| *seconds > 0)
+    }
 }
 
 /// Which of an account's access tokens. The default token has none of the three.
@@ -237,6 +273,12 @@ pub fn field(column: &str, kind: &str) -> String {
     if kind.is_empty() { column.to_owned() } else { format!("{column} {kind}") }
 }
 
+/// Whether what is sealed so is a refresh token.
+pub fn is_refresh_token(field: &str) -> bool {
+    let column = field.split_once(' ').map_or(field, |(column, _)| column);
+    matches!(column, "refresh_token" | SUCCESSOR)
+}
+
 /// The kind of a token that is sealed so.
 pub fn kind_of(field: &str) -> &str {
     field.split_once(' ').map_or("", |(_, kind)| kind)
@@ -257,4 +299,7 @@ pub struct AccountView {
     /// [`Account::extra`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, String>,
+    /// [`Grant::registration`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
 }

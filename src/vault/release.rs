@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
 use crate::config::Connection;
 use crate::ids::AccountId;
+use crate::provider::answer::{self, Lifetime};
+use crate::provider::dialect::Zero;
+use crate::provider::errors::UNUSABLE_ACCESS_TOKEN;
 use crate::provider::minting::{self, NoAccount};
 use crate::provider::scopes;
 use crate::time::UnixSeconds;
@@ -72,12 +75,56 @@ pub enum Problem {
         /// Seconds to wait.
         retry_after: i64,
     },
-    /// The provider does not accept our registration; the operator must act.
+    /// The operator must act, and the account is as good as it was.
     Misconfigured {
-        /// Seconds until the provider is asked again.
+        /// Seconds until it is tried again.
         retry_after: i64,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Misconfiguration::is_default")]
+        reason: Misconfiguration,
     },
 }
+
+/// What the operator must look into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Misconfiguration {
+    /// The provider does not accept our registration or request.
+    #[default]
+    ProviderRefusedClient,
+    /// The account was connected under another registration than the configuration has.
+    RegistrationChanged,
+    /// The provider's access token is not text that may be one.
+    UnusableAccessToken,
+}
+
+impl Misconfiguration {
+    /// The word that is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProviderRefusedClient => "provider_refused_client",
+            Self::RegistrationChanged => "registration_changed",
+            Self::UnusableAccessToken => UNUSABLE_ACCESS_TOKEN,
+        }
+    }
+
+    /// Of a grant whose last failure left this fault.
+    fn of_fault(fault: &str) -> Self {
+        match fault {
+            UNUSABLE_ACCESS_TOKEN => Self::UnusableAccessToken,
+            _ => Self::ProviderRefusedClient,
+        }
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Seconds after which a caller may ask again for an account of another registration: somebody has to put
+/// the configuration right first.
+const REGISTRATION_RETRY: i64 = 60;
 
 /// What to do for a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,20 +143,48 @@ pub enum Step {
 /// Picks the account. `accounts` are in order of connection, the oldest first: that is the default,
 /// so that a second account never changes what an application already does.
 ///
+/// `fits`: whether an account's grant came from the registration that is configured. One that did not is
+/// passed over as long as one that did can be meant.
+///
 /// # Errors
 /// The [`Problem`] to tell.
-pub fn pick<'a>(accounts: &'a [Account], hint: Option<&str>) -> Result<&'a Account, Problem> {
-    let Some(hint) = hint else {
-        return accounts.first().ok_or(Problem::NotConnected);
+pub fn pick<'a>(
+    accounts: &'a [Account],
+    hint: Option<&str>,
+    fits: impl Fn(&Account) -> bool,
+) -> Result<&'a Account, Problem> {
+    let none = match pick_among(accounts.iter().filter(|account| fits(account)), hint) {
+        Err(none @ (Problem::NotConnected | Problem::NoSuchAccount)) => none,
+        picked => return picked,
     };
-    if accounts.is_empty() {
+    match pick_among(accounts.iter().filter(|account| !fits(account)), hint) {
+        Ok(_) | Err(Problem::AmbiguousAccount) => Err(registration_changed()),
+        Err(Problem::NoSuchAccount) => Err(Problem::NoSuchAccount),
+        Err(_) => Err(none),
+    }
+}
+
+/// What a caller is told of an account of another registration.
+pub fn registration_changed() -> Problem {
+    let reason = Misconfiguration::RegistrationChanged;
+    Problem::Misconfigured { retry_after: REGISTRATION_RETRY, reason }
+}
+
+fn pick_among<'a>(
+    mut accounts: impl Iterator<Item = &'a Account> + Clone,
+    hint: Option<&str>,
+) -> Result<&'a Account, Problem> {
+    let Some(hint) = hint else {
+        return accounts.next().ok_or(Problem::NotConnected);
+    };
+    if accounts.clone().next().is_none() {
         return Err(Problem::NotConnected);
     }
     let by_id = |account: &&Account| account.identity.id.as_deref() == Some(hint);
-    if let Some(account) = accounts.iter().find(by_id) {
+    if let Some(account) = accounts.clone().find(by_id) {
         return Ok(account);
     }
-    let mut matching = accounts.iter().filter(|account| {
+    let mut matching = accounts.filter(|account| {
         let email = account.identity.email.as_deref();
         // People write addresses in any case; names and ids are the provider's business.
         email.is_some_and(|email| email.eq_ignore_ascii_case(hint))
@@ -222,10 +297,13 @@ pub fn decide(
         return stop(Problem::ReconnectRequired { reason: Reason::NoRefreshToken });
     }
     match grant.retry_at {
-        Some(at) if at > now && grant.fault.is_some() => {
-            stop(Problem::Misconfigured { retry_after: at - now })
-        }
-        Some(at) if at > now => stop(Problem::Unavailable { retry_after: at - now }),
+        Some(at) if at > now => stop(match &grant.fault {
+            Some(fault) => Problem::Misconfigured {
+                retry_after: at - now,
+                reason: Misconfiguration::of_fault(fault),
+            },
+            None => Problem::Unavailable { retry_after: at - now },
+        }),
         _ => match renewal.withheld {
             None => Step::Refresh,
             // It is not the user's, or not any more.
@@ -304,6 +382,8 @@ pub enum Withheld {
     Unavailable,
     /// The provider does not accept our signature or request.
     Misconfigured,
+    /// What the provider gave is not text that may be an access token.
+    UnusableToken,
 }
 
 /// What is remembered of a token that was not to be had. Others of its account are none the worse.
@@ -334,9 +414,33 @@ impl Held {
             Withheld::NoAccount(reason) => Problem::NoAccount { reason },
             Withheld::Corrupt => Problem::ReconnectRequired { reason: Reason::Corrupt },
             Withheld::Unavailable => Problem::Unavailable { retry_after },
-            Withheld::Misconfigured => Problem::Misconfigured { retry_after },
+            Withheld::Misconfigured => {
+                Problem::Misconfigured { retry_after, reason: Misconfiguration::default() }
+            }
+            Withheld::UnusableToken => Problem::Misconfigured {
+                retry_after,
+                reason: Misconfiguration::UnusableAccessToken,
+            },
         })
     }
+}
+
+/// A token as it is taken to be, where that is not what stands in its record: one without an end that can
+/// be renewed was stored when an end that could not be read counted as none. `None`: as it stands.
+pub fn as_believed(
+    connection: &Connection,
+    grant: &Grant,
+    token: &AccessTokenRecord,
+) -> Option<AccessTokenRecord> {
+    let told_endless = connection.answer.zero_expires_in == Zero::Never;
+    if token.expires_at.is_some() || !grant.has_refresh_token || told_endless {
+        return None;
+    }
+    let lives = answer::seconds_to_live(connection, Lifetime::Untold, true, None)?;
+    Some(AccessTokenRecord {
+        expires_at: Some(token.issued_at.saturating_add(lives)),
+        ..token.clone()
+    })
 }
 
 /// Seconds of life left; `None` if it is over.

@@ -1,5 +1,6 @@
 //! `ConnectSession`: one connect in flight, and its record.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct ConnectSession {
 struct Inner {
     state: State,
     env: Env,
+    /// Whether the code is being redeemed right now.
+    redeeming: Cell<bool>,
 }
 
 #[wasm_bindgen]
@@ -44,7 +47,7 @@ impl ConnectSession {
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         let state = State::from(state);
-        Self { inner: Rc::new(Inner { state, env }) }
+        Self { inner: Rc::new(Inner { state, env, redeeming: Cell::new(false) }) }
     }
 
     /// Answers one question.
@@ -157,14 +160,24 @@ impl Inner {
         };
         let name = config.names.connect_session(&session.begin.session);
         let sealer = Sealer::new(&config.key_ring, &name);
-        let completion = session.complete(ask, &sealer, clock::now());
+        let connection = config.connections.get(&session.begin.connection);
+        let completion = session.complete(ask, connection, &sealer, clock::now());
         // `completing` is durable before the code leaves; so is a session that was burned.
         self.save(&session)?;
         let tokens = match completion {
             Ok(Completion::Store(store)) => return self.store(config, session, *store).await,
             Ok(Completion::Identify(tokens)) => Ok(tokens),
             Ok(Completion::Redeem { code, secrets }) => {
-                self.redeem(config, &mut session, &sealer, &code, secrets).await?
+                self.redeeming.set(true);
+                let redeemed = self.redeem(config, &mut session, &sealer, &code, secrets).await;
+                self.redeeming.set(false);
+                redeemed?
+            }
+            // The application's first request for it ended before the provider answered.
+            Err(Fault::Denied(Denied::Used))
+                if self.redeeming.get() && matches!(session.phase, Phase::Completing { .. }) =>
+            {
+                return Ok(Answer::Denied(Denied::NotStored));
             }
             Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
             Err(Fault::Seal(error)) => return Err(error.into()),
@@ -290,6 +303,7 @@ impl Inner {
             Ok(vault::Answer::Narrower { missing }) => {
                 self.fail(session, Denied::Narrower { missing })
             }
+            Ok(vault::Answer::UnknownUser) => self.fail(session, Denied::UnknownUser),
             Err(NoAnswer::KeyUnavailable) => Err(Trouble::KeyUnavailable("in the vault".into())),
             _ => Ok(Answer::Denied(Denied::NotStored)),
         }
@@ -304,6 +318,15 @@ impl Inner {
             .connections
             .get(&session.begin.connection)
             .ok_or(Denied::ProviderMisconfigured)?;
+        if !session.is_of(connection) {
+            let name = session.begin.connection.clone();
+            let reason = "a connect in flight belongs to another registration".to_owned();
+            log::event(&Event {
+                connection: Some(name),
+                ..Event::new("registration_changed", reason)
+            });
+            return Err(Denied::RegistrationChanged);
+        }
         let found = providers::of(&self.env, config, connection, clock::now()).await;
         match found {
             Ok(provider) => Ok((connection, provider)),

@@ -16,6 +16,7 @@ use crate::provider::dialect::Minting;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
+use crate::provider::registration::Registration;
 use crate::secret::Secret;
 use crate::vault::mint::{self, After};
 use crate::vault::record::{self, AccessTokenRecord, Account, Selector};
@@ -63,7 +64,7 @@ impl Inner {
         let unminted = match minted {
             Ok(minted) => {
                 self.held.borrow_mut().remove(&key);
-                keep(open, account, selector, minted)?;
+                keep(open, account, contents.registration(id), selector, minted)?;
                 return self.schedule(open).await;
             }
             Err(unminted) => unminted,
@@ -117,7 +118,9 @@ impl Inner {
         for token in contents.made(&account.id, kind, selector.resource()) {
             let lives = release::remaining(&token.record, now).is_some();
             if let Some(envelope) = token.envelope.clone().filter(|_| lives) {
-                let job = revoke_job(account, &field, token.record.generation, envelope, false);
+                let generation = token.record.generation;
+                let of = contents.registration(&account.id);
+                let job = revoke_job(account, of, &field, generation, envelope, false);
                 open.store.add_job(&job, now)?;
             }
         }
@@ -166,6 +169,7 @@ fn own_token(open: &Open, id: &AccountId) -> Result<Option<(AccessTokenRecord, S
 fn keep(
     open: &Open,
     account: &Account,
+    registration: Option<&Registration>,
     selector: &Selector,
     minted: Minted,
 ) -> Result<(), Trouble> {
@@ -175,7 +179,7 @@ fn keep(
     let generation = grant.as_ref().map_or(0, |grant| grant.record.generation);
     let envelope = open.seal(id, &field, generation, &minted.access_token)?;
     if grant.is_none() {
-        let job = revoke_job(account, &field, generation, envelope, false);
+        let job = revoke_job(account, registration, &field, generation, envelope, false);
         return open.store.add_job(&job, clock::now()).map(drop);
     }
     open.store.drop_over(id, selector.kind(), clock::now())?;

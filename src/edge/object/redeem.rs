@@ -6,9 +6,9 @@ use serde_json::Value;
 use worker::Env;
 
 use crate::config::{Config, Connection};
-use crate::connect::record::{Denied, ProviderSecrets};
+use crate::connect::record::{Denied, ProviderSecrets, REDEEM_TIME};
 use crate::connect::session::Unidentified;
-use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
+use crate::edge::outbound::{self, OTHER_TIME};
 use crate::edge::tokens::{self, Signer};
 use crate::edge::{clock, log, providers};
 use crate::error::Event;
@@ -26,6 +26,9 @@ use crate::provider::path;
 use crate::provider::request::{self, ProviderRequest};
 use crate::secret::Secret;
 use crate::vault::consent;
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "two minutes")]
+const REDEEM_MILLISECONDS: u32 = REDEEM_TIME as u32 * 1000;
 
 /// What it takes.
 pub struct Redeem<'a> {
@@ -62,10 +65,14 @@ impl Redeem<'_> {
         let request =
             request::redeem(self.connection, self.provider, callback, code, &secrets.verifier)
                 .ok_or(Denied::ProviderMisconfigured)?;
-        let received = outbound::send(&request, TOKEN_TIME).await;
+        // The code is good once: whoever gives up the answer gives up the grant.
+        let received = outbound::send(&request, REDEEM_MILLISECONDS).await;
         let now = clock::now();
         let granted = answer::granted(&received, self.connection, now)
             .map_err(|failure| refused(&failure))?;
+        if consent::assumes_lifetime(self.connection, &granted) {
+            log::event(&Event::new("expires_in_assumed", self.connection.strategy.clone()));
+        }
         let id_token = granted.tokens.id_token.clone();
         let account = AccountId::random().map_err(|_| Denied::NotStored)?;
         let store = consent::store(self.connection, account, granted, self.scopes, now);
@@ -136,7 +143,7 @@ fn refused(failure: &Failure) -> Denied {
     log::event(&Event::new("code_not_redeemed", failure.word()));
     match failure {
         Failure::Refused(_) | Failure::Consent(_) => Denied::CodeRefused,
-        Failure::Misconfigured(_) => Denied::ProviderMisconfigured,
+        Failure::Misconfigured(_) | Failure::UnusableToken => Denied::ProviderMisconfigured,
         Failure::Unavailable { .. } | Failure::Ambiguous { .. } => Denied::ProviderUnavailable,
         Failure::OtherUser => Denied::Identity,
     }

@@ -64,6 +64,12 @@ fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
             create(storage)?;
             others(storage, account, vault)
         }
+        Ask::Lists { account, vault } => {
+            create(storage)?;
+            let lists = "SELECT 1 FROM holder WHERE account = ? AND vault = ?";
+            let rows = sql::run(storage, lists, vec![account.into(), vault.into()])?;
+            Ok(Answer::Listed { listed: !rows.is_empty() })
+        }
         Ask::Check { values, remember } => check(storage, &values, &remember),
     }
 }

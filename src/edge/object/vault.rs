@@ -19,13 +19,18 @@ use super::vault_store::{Contents, Sealed, VaultStore};
 use crate::config::{Config, Connection, GrantType};
 use crate::edge::objects::{self, Trouble};
 use crate::edge::{clock, configuration, log};
+use crate::encoding;
 use crate::error::Event;
 use crate::ids::{AccountId, UserId};
 use crate::message::vault::{Act, Answer, Ask};
+use crate::provider::registration::Registration;
 use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
-use crate::vault::record::{self, AccessTokenRecord, Account, AccountView, Grant, Selector};
-use crate::vault::release::{self, HeldTokens, Problem, Step, Want};
+use crate::text;
+use crate::vault::record::{
+    self, AccessTokenRecord, Account, AccountView, Grant, SUCCESSOR, Selector,
+};
+use crate::vault::release::{self, HeldTokens, Misconfiguration, Problem, Step, Want};
 
 /// When jobs that could not be looked at are tried again.
 const RETRY_JOBS: Duration = Duration::from_mins(5);
@@ -106,6 +111,32 @@ pub(super) struct Home {
     sealer: Sealer,
 }
 
+/// A grant's own refresh token, and the one that came in an answer nothing else could be taken from.
+pub(super) struct RefreshTokens {
+    own: Secret,
+    successor: Option<Secret>,
+}
+
+impl RefreshTokens {
+    /// The one that is good, as far as we know.
+    pub(super) fn to_send(self) -> Secret {
+        self.successor.unwrap_or(self.own)
+    }
+
+    /// The grant's own.
+    pub(super) fn own(&self) -> &Secret {
+        &self.own
+    }
+
+    /// The one to send, and the grant's own where that is another.
+    pub(super) fn to_send_and_kept(self) -> (Secret, Option<Secret>) {
+        match self.successor {
+            Some(successor) => (successor, Some(self.own)),
+            None => (self.own, None),
+        }
+    }
+}
+
 /// A vault at work: whose it is, and what it takes to open it.
 pub(super) struct Open {
     pub(super) config: Rc<Config>,
@@ -160,6 +191,35 @@ impl Open {
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
     }
 
+    /// A grant's refresh tokens. `None` if it has none.
+    pub(super) fn refresh_tokens(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        sealed: &Sealed<Grant>,
+    ) -> Result<Option<RefreshTokens>, SealError> {
+        let Some(envelope) = &sealed.envelope else {
+            return Ok(None);
+        };
+        let grant = &sealed.record;
+        let field = record::field("refresh_token", kind);
+        let own = self.open(account, &field, grant.generation, envelope)?;
+        let sealed = grant.intent.as_ref().and_then(|intent| {
+            let envelope = encoding::from_base64url(intent.successor.as_ref()?)?;
+            Some((intent.generation, envelope))
+        });
+        let successor = match sealed {
+            Some((generation, envelope)) => {
+                match self.open(account, &record::field(SUCCESSOR, kind), generation, &envelope) {
+                    Err(SealError::Corrupt) => None,
+                    opened => Some(opened?),
+                }
+            }
+            None => None,
+        };
+        Ok(Some(RefreshTokens { own, successor }))
+    }
+
     /// A stored access token. One that does not open counts as none: its grant may give another.
     pub(super) fn access_token<'a>(
         &self,
@@ -174,6 +234,8 @@ impl Open {
         };
         let field = record::field("access_token", selector.kind());
         match self.open(account, &field, record.generation, envelope) {
+            // One that no header can carry was stored before that was looked at.
+            Ok(token) if !text::is_access_token(token.expose()) => Ok(None),
             Ok(token) => Ok(Some((record, token))),
             Err(SealError::Corrupt) => Ok(None),
             Err(error) => Err(error.into()),
@@ -214,12 +276,12 @@ impl Inner {
             Act::Store(store) => {
                 self.held.take();
                 let user = store.provider_user.clone();
-                let Kept { answer, job } = vault_keep::keep(open, store)?;
+                let Kept { answer, job, registration } = vault_keep::keep(open, store)?;
                 self.schedule(open).await?;
                 // At once, so that nobody who deletes from now on takes this grant along. The job
                 // stands in for a registry that is silent.
                 if let (Some(user), Some(job)) = (user, job)
-                    && self.hold(open, &user).await
+                    && self.hold(open, &user, registration.as_ref()).await
                 {
                     open.store.end_job(job)?;
                     self.schedule(open).await?;
@@ -277,11 +339,15 @@ enum Look {
 /// Reads what is stored and decides, without an await.
 fn look(open: &Open, want: &Want, held: &HeldTokens) -> Result<Look, Trouble> {
     let contents = open.store.contents()?;
-    let account = match release::pick(&contents.accounts, want.login_hint.as_deref()) {
-        Ok(account) => account,
-        Err(none) => return Ok(Look::Stop(none)),
-    };
     let connection = open.connection()?;
+    let fits = |account: &Account| connection.accepts(contents.registration(&account.id));
+    let account = match release::pick(&contents.accounts, want.login_hint.as_deref(), fits) {
+        Ok(account) => account,
+        Err(none) => {
+            log_registrations(open, &contents, &none);
+            return Ok(Look::Stop(none));
+        }
+    };
     let grant_kind = connection.grant_of(&want.kind);
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
         return Ok(Look::Stop(Problem::NoSuchKind));
@@ -293,7 +359,9 @@ fn look(open: &Open, want: &Want, held: &HeldTokens) -> Result<Look, Trouble> {
     };
     let token = open.access_token(&contents, &account.id, &selector)?;
     let now = clock::now();
-    let record = token.as_ref().map(|(record, _)| *record);
+    let believed =
+        token.as_ref().and_then(|(record, _)| release::as_believed(connection, grant, record));
+    let record = believed.as_ref().or(token.as_ref().map(|(record, _)| *record));
     let own = contents.access_token(&account.id, &Selector::default()).map(|own| &own.record);
     let key = (account.id.clone(), selector);
     let withheld = held.get(&key).and_then(|held| held.problem(want, now));
@@ -315,11 +383,37 @@ fn look(open: &Open, want: &Want, held: &HeldTokens) -> Result<Look, Trouble> {
     })
 }
 
+/// Tells the operator which registrations differ, where that is in the way.
+fn log_registrations(open: &Open, contents: &Contents, told: &Problem) {
+    let reason = Misconfiguration::RegistrationChanged;
+    let differs = matches!(told, Problem::Misconfigured { reason: why, .. } if *why == reason);
+    let Some(configured) = open.connection().ok().filter(|_| differs) else {
+        return;
+    };
+    let Registration { authority, client_id } = &configured.registration;
+    let stored = contents.accounts.iter().filter_map(|account| contents.registration(&account.id));
+    for of in stored {
+        log::event(&Event {
+            connection: Some(open.home.connection.clone()),
+            ..Event::new(
+                "registration_changed",
+                format!(
+                    "connected at `{}` as `{}`; configured is `{authority}` as `{client_id}`",
+                    of.authority, of.client_id
+                ),
+            )
+        });
+    }
+}
+
 fn accounts(open: &Open) -> Result<Answer, Trouble> {
     let contents = open.store.contents()?;
     let views = contents.accounts.iter().map(|account| {
         let grant = contents.grant(&account.id, "").map(|grant| &grant.record);
-        view(account, grant)
+        AccountView {
+            registration: contents.registration(&account.id).cloned(),
+            ..view(account, grant)
+        }
     });
     Ok(Answer::Accounts(views.collect()))
 }
@@ -331,5 +425,6 @@ pub(super) fn view(account: &Account, grant: Option<&Grant>) -> AccountView {
         created_at: account.created_at,
         expires_at: grant.and_then(|grant| grant.expires_at),
         extra: account.extra.clone(),
+        registration: None,
     }
 }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::refresh::Waited;
 use super::vault::{Inner, Open};
 use super::vault_revoke::Asked;
 use crate::edge::clock;
@@ -10,6 +11,7 @@ use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
 use crate::vault::jobs::{self, Job};
 use crate::vault::record::Selector;
+use crate::vault::release;
 
 /// Most jobs that one alarm runs.
 const JOBS_AT_ONCE: usize = 20;
@@ -48,7 +50,10 @@ impl Inner {
                 Job::Recover { account, generation, token_kind } => {
                     self.recover(&open, account, token_kind, *generation).await
                 }
-                Job::Hold { user } => self.hold(&open, user).await,
+                Job::Hold { user, registration } => {
+                    self.hold(&open, user, registration.as_ref()).await
+                }
+                Job::Bind { account, .. } => self.bind(&open, account).await,
                 Job::Revoke { .. } => {
                     self.run_revocation(&open, id, &job, Asked::Before, now).await?;
                     continue;
@@ -78,6 +83,11 @@ impl Inner {
             .and_then(|sealed| sealed.record.intent)
             .is_some_and(|intent| intent.generation == generation);
         let selector = Selector::new(kind, "", &[]);
-        !unsettled || self.refresh(open, account, selector).await.is_ok()
+        // A grant of another registration waits until that is configured again.
+        !unsettled
+            || match self.refresh(open, account, selector).await {
+                Ok(Waited::Stopped(problem)) => problem != release::registration_changed(),
+                waited => waited.is_ok(),
+            }
     }
 }

@@ -1,15 +1,16 @@
 //! Keeping a grant that was just connected.
 
-use super::vault::{Open, view};
+use super::vault::{Open, RefreshTokens, view};
 use super::vault_store::{Contents, NewToken, Sealed};
 use crate::edge::clock;
 use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
 use crate::message::vault::{Answer, KindTokens, Store};
+use crate::provider::registration::Registration;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
-use crate::vault::consent;
+use crate::vault::consent::{self, RefreshTokenFrom};
 use crate::vault::jobs::{self, Job};
 use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant, Selector};
 
@@ -19,10 +20,18 @@ use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant
 /// Tokens are stored once: those that come again may have been renewed meanwhile, or deleted.
 pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
     open.store.create(&open.home.user, &open.home.connection)?;
-    let done = |answer| Ok(Kept { answer, job: None });
+    let done = |answer| Ok(Kept { answer, job: None, registration: None });
     let identity = new.identity();
     let contents = open.store.contents()?;
-    let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
+    let connection = open.connection()?;
+    // Its isolate knew another configuration: the session keeps the tokens, and comes again.
+    if !connection.accepts(new.registration.as_ref()) {
+        return Err(Trouble::Failed("registration_changed"));
+    }
+    // An account of another registration is another account, whoever it is of.
+    let known = contents.accounts.iter().find(|account| {
+        account.identity.id == identity.id && connection.accepts(contents.registration(&account.id))
+    });
     if let Some(stored) = open.store.redeemed(&new.account)? {
         let account = contents.accounts.iter().find(|account| account.id == stored);
         return done(account.map_or(Answer::Deleted(true), |account| {
@@ -41,12 +50,25 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
         created_at: known.map_or(new.issued_at, |account| account.created_at),
         extra: new.extra.clone(),
     };
-    let (connection, redemption) = (open.connection()?, new.account.clone());
-    let mut sealed = Vec::new();
-    let issued_at = new.issued_at;
+    let redemption = new.account.clone();
+    let (mut sealed, mut registration) = (Vec::new(), new.registration.clone());
+    let issued = Issued { at: new.issued_at, registration: new.registration.clone() };
     for (kind, tokens) in consent::by_kind(new) {
         let old = contents.grant(&account.id, &kind);
-        sealed.push(seal(open, &account.id, &kind, tokens, issued_at, old)?);
+        let state = |old: &Grant| known.map_or(account.state, |known| old.state_of(&kind, known));
+        let stored = old.map(|old| (&old.record, state(&old.record)));
+        let brings_one = tokens.refresh_token.is_some();
+        let is_known = account.identity.id.is_some();
+        let from = consent::refresh_token_from(brings_one, is_known, stored, clock::now());
+        let Ok(from) = from else {
+            return done(Answer::UnknownUser);
+        };
+        let kept = old.filter(|_| from == RefreshTokenFrom::Stored);
+        let keep = seal(open, &account.id, &kind, tokens, &issued, old, kept)?;
+        if kind.is_empty() {
+            registration.clone_from(&keep.grant.registration);
+        }
+        sealed.push(keep);
     }
     // One write from here on.
     open.store.drop_jobs(|job| job.is_against(account.identity.id.as_deref(), connection))?;
@@ -55,7 +77,8 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
     let job = match account.identity.id.clone() {
         Some(user) => {
             let due = clock::now() + jobs::HOLD_AGAIN;
-            Some(open.store.add_job(&Job::Hold { user }, due)?)
+            let job = Job::Hold { user, registration: registration.clone() };
+            Some(open.store.add_job(&job, due)?)
         }
         None => None,
     };
@@ -74,13 +97,20 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
             own = Some(grant);
         }
     }
-    Ok(Kept { answer: Answer::Stored(view(&account, own.as_ref())), job })
+    Ok(Kept { answer: Answer::Stored(view(&account, own.as_ref())), job, registration })
 }
 
-/// What came of it, and the job that tells the registry.
+/// What came of it, the job that tells the registry, and the registration that it tells.
 pub(super) struct Kept {
     pub(super) answer: Answer,
     pub(super) job: Option<i64>,
+    pub(super) registration: Option<Registration>,
+}
+
+/// When tokens were issued, and to which registration.
+struct Issued {
+    at: UnixSeconds,
+    registration: Option<Registration>,
 }
 
 /// Scopes that a consent would take from an account's grants that live, of any kind.
@@ -122,33 +152,39 @@ fn seal(
     account: &AccountId,
     kind: &str,
     new: KindTokens,
-    issued_at: UnixSeconds,
+    issued: &Issued,
     old: Option<&Sealed<Grant>>,
+    kept: Option<&Sealed<Grant>>,
 ) -> Result<Keep, Trouble> {
     let generation = old.map_or(1, |grant| grant.record.generation + 1);
     let field = record::field("refresh_token", kind);
-    let refresh_token = match &new.refresh_token {
-        Some(token) => Some(token.clone()),
-        // Some providers give one only at the first consent. What we have is still good.
-        None => old.map_or(Ok(None), |old| still_good(open, account, &field, old))?,
-    };
-    let sealed = match &refresh_token {
+    let still_good = kept.map_or(Ok(None), |kept| still_good(open, account, kind, kept))?;
+    // What does not open any more is not kept.
+    let kept = kept.filter(|_| still_good.is_some());
+    let sealed = match still_good.as_ref().or(new.refresh_token.as_ref()) {
         Some(token) => Some(open.seal(account, &field, generation, token)?),
         None => None,
     };
-    let kept = new.refresh_token.is_none();
-    let expires_at =
-        if kept { old.and_then(|old| old.record.expires_at) } else { new.refresh_token_expires_at };
+    let expires_at = kept.map_or(new.refresh_token_expires_at, |kept| kept.record.expires_at);
+    // A refresh token goes on with the registration that it came from.
+    let registration = match kept {
+        Some(kept) => kept.record.registration.clone(),
+        None => issued.registration.clone(),
+    };
     let access = record::field("access_token", kind);
     Ok(Keep {
         kind: kind.to_owned(),
-        grant: Grant { expires_at, ..Grant::new(generation, sealed.is_some(), new.scopes.clone()) },
+        grant: Grant {
+            expires_at,
+            registration,
+            ..Grant::new(generation, sealed.is_some(), new.scopes.clone())
+        },
         refresh_token: sealed,
         access_token: open.seal(account, &access, generation, &new.access_token)?,
         record: AccessTokenRecord {
             generation,
             scopes: new.scopes,
-            issued_at,
+            issued_at: issued.at,
             expires_at: new.expires_at,
         },
     })
@@ -158,14 +194,11 @@ fn seal(
 fn still_good(
     open: &Open,
     account: &AccountId,
-    field: &str,
+    kind: &str,
     old: &Sealed<Grant>,
 ) -> Result<Option<Secret>, Trouble> {
-    let Some(envelope) = &old.envelope else {
-        return Ok(None);
-    };
-    match open.open(account, field, old.record.generation, envelope) {
-        Ok(token) => Ok(Some(token)),
+    match open.refresh_tokens(account, kind, old) {
+        Ok(tokens) => Ok(tokens.map(RefreshTokens::to_send)),
         Err(SealError::Corrupt) => Ok(None),
         Err(error) => Err(error.into()),
     }

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::vault::{Inner, Open};
-use super::vault_store::Contents;
+use super::vault_store::{Contents, Sealed};
 use crate::config::Connection;
 use crate::edge::objects::{self, Trouble};
 use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
@@ -12,16 +12,19 @@ use crate::encoding;
 use crate::error::Event;
 use crate::ids::AccountId;
 use crate::message::registry::{Answer, Ask};
-use crate::provider::answer::{self, Tokens};
+use crate::provider::answer::{self, Received};
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
+use crate::provider::registration::Registration;
 use crate::provider::request;
 use crate::provider::revocation::{self, Revocation, TokenKind};
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::{SKEW, UnixSeconds};
 use crate::vault::jobs::{self, Job};
-use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Reason};
+use crate::vault::record::{
+    self, AccessTokenRecord, Account, AccountState, Grant, Reason, SUCCESSOR,
+};
 
 /// How many milliseconds a deletion waits for the provider before the jobs take over.
 const PATIENCE: i64 = 8_000;
@@ -59,21 +62,29 @@ impl Inner {
             return Ok(None);
         };
         let user = account.identity.id;
+        let registration = open.store.contents()?.registration(id).cloned();
         // Whatever comes of it, this puts right what the registry knows.
         if let Some(user) = user.clone() {
-            open.store.add_job(&Job::Hold { user }, clock::now() + jobs::HOLD_AGAIN)?;
+            let job = Job::Hold { user, registration: registration.clone() };
+            open.store.add_job(&job, clock::now() + jobs::HOLD_AGAIN)?;
             self.schedule(open).await?;
         }
-        let shared = self.registry(open, user.as_deref(), Registry::Release).await?;
+        let of = (user.as_deref(), registration.as_ref());
+        let shared = self.registry(open, of, Registry::Release).await?;
         // Meanwhile the account may have been renewed, or deleted.
         let contents = open.store.contents()?;
         let Some(account) = known(&contents) else {
             return Ok(None);
         };
         let now = clock::now();
-        let jobs = match open.connection() {
-            Ok(connection) => revocations(connection, &account, &contents, shared, now),
-            Err(_) => Vec::new(),
+        let connection = open.connection().ok();
+        let jobs = match (contents.registration(id), connection) {
+            (registration, Some(connection)) if connection.accepts(registration) => {
+                revocations(connection, &account, &contents, shared, now)
+            }
+            // Only where it came from can it be revoked: that waits until it is configured again.
+            (Some(_), _) => waiting_revocations(&account, &contents, now),
+            (None, _) => Vec::new(),
         };
         let mut added = Vec::new();
         for job in jobs {
@@ -97,41 +108,89 @@ impl Inner {
 
     /// Lets the registry know whether this vault rests on an account at the provider. Whether that
     /// is settled.
-    pub(super) async fn hold(&self, open: &Open, user: &str) -> bool {
+    pub(super) async fn hold(
+        &self,
+        open: &Open,
+        user: &str,
+        registration: Option<&Registration>,
+    ) -> bool {
+        let connection = open.connection().ok();
+        // Without a registration the job is about grants that do not tell theirs, or told it since.
+        let is_meant = |stamp: Option<&Registration>| match registration {
+            Some(_) => stamp == registration,
+            None => connection.is_some_and(|connection| connection.accepts(stamp)),
+        };
         let rests = || {
             let contents = open.store.contents().ok()?;
-            Some(contents.accounts.iter().any(|one| one.identity.id.as_deref() == Some(user)))
+            Some(contents.accounts.iter().any(|one| {
+                one.identity.id.as_deref() == Some(user) && is_meant(contents.registration(&one.id))
+            }))
         };
         let before = rests();
         let what = if before == Some(true) { Registry::Hold } else { Registry::Release };
-        let told = before.is_some() && self.registry(open, Some(user), what).await.is_ok();
+        let of = (Some(user), registration);
+        let told = before.is_some() && self.registry(open, of, what).await.is_ok();
         told && before == rests()
     }
 
-    /// Tells or asks the registry. Returns whether another vault rests on that account, which nobody
-    /// knows of an unknown one.
+    /// Tells or asks the registry of a user's grant of this registration; without one, of today's.
+    /// Returns whether another vault rests on that account, which nobody knows of an unknown one.
     async fn registry(
         &self,
         open: &Open,
-        user: Option<&str>,
+        (user, registration): (Option<&str>, Option<&Registration>),
         what: Registry,
     ) -> Result<bool, Trouble> {
-        let (Some(user), Ok(connection)) = (user, open.connection()) else {
+        let same = match (open.connection(), registration) {
+            (Ok(connection), _) => connection.same_registrations(registration),
+            (Err(_), Some(registration)) => vec![registration.clone()],
+            (Err(_), None) => return Ok(true),
+        };
+        let Some(user) = user else {
             return Ok(true);
         };
-        let names = &open.config.names;
-        let account = names.provider_account(connection.authority(), &connection.client_id, user);
-        let vault = names.vault(&open.home.user, &open.home.connection);
-        let shard = names.registry_of(&account);
-        let ask = match what {
-            Registry::Hold => Ask::Hold { account, vault },
-            Registry::Release => Ask::Release { account, vault },
-            Registry::Others => Ask::Others { account, vault },
+        let mut shared = false;
+        for registration in &same {
+            let (account, vault) = registry_names(open, user, registration);
+            let shard = open.config.names.registry_of(&account);
+            let ask = match what {
+                Registry::Hold => Ask::Hold { account, vault },
+                Registry::Release => Ask::Release { account, vault },
+                Registry::Others => Ask::Others { account, vault },
+            };
+            match objects::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
+                Ok(Answer::Shared { shared: here }) => shared |= here,
+                // Told once, under its own registration.
+                Ok(_) => return Ok(false),
+                Err(_) => return Err(Trouble::Failed("registry")),
+            }
+        }
+        Ok(shared)
+    }
+
+    /// Binds an account's grants that do not tell their registration to today's, if the registry was told
+    /// of them under it. Whether that is settled.
+    pub(super) async fn bind(&self, open: &Open, id: &AccountId) -> bool {
+        self.registry_lists(open, id).await.unwrap_or(false)
+    }
+
+    async fn registry_lists(&self, open: &Open, id: &AccountId) -> Result<bool, Trouble> {
+        let contents = open.store.contents()?;
+        let account = contents.accounts.iter().find(|account| account.id == *id);
+        let user = account.and_then(|account| account.identity.id.as_deref());
+        let (Some(user), None) = (user, contents.registration(id)) else {
+            return Ok(true);
         };
+        let registration = &open.connection()?.registration;
+        let (account, vault) = registry_names(open, user, registration);
+        let shard = open.config.names.registry_of(&account);
+        let ask = Ask::Lists { account, vault };
         match objects::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
-            Ok(Answer::Shared { shared }) => Ok(shared),
-            Ok(_) => Ok(false),
-            Err(_) => Err(Trouble::Failed("registry")),
+            Ok(Answer::Listed { listed: true }) => {
+                open.store.bind_grants(id, registration)?;
+                Ok(true)
+            }
+            _ => Ok(false),
         }
     }
 
@@ -144,6 +203,13 @@ impl Inner {
         asked: Asked,
         now: UnixSeconds,
     ) -> Result<Revocation, Trouble> {
+        if job.must_wait(open.connection().ok()) {
+            open.store.end_job(id)?;
+            return match job.waiting(now) {
+                Some((job, due)) => open.store.add_job(&job, due).map(|_| Revocation::Pending),
+                None => Ok(Revocation::Failed),
+            };
+        }
         let (told, left) = self.revoke(open, id, job, asked).await?;
         let taken_back = !open.store.end_job(id)?;
         if told != Revocation::Pending || taken_back {
@@ -163,7 +229,8 @@ impl Inner {
         job: &Job,
         asked: Asked,
     ) -> Result<(Revocation, Job), Trouble> {
-        let Job::Revoke { account, field, generation, envelope, user, .. } = job else {
+        let Job::Revoke { account, field, generation, envelope, user, registration, .. } = job
+        else {
             return Ok((Revocation::NotSupported, job.clone()));
         };
         let of = record::kind_of(field);
@@ -171,7 +238,8 @@ impl Inner {
             return Ok((Revocation::NotSupported, job.clone()));
         };
         if asked == Asked::Before {
-            match self.registry(open, user.as_deref(), Registry::Others).await {
+            let whose = (user.as_deref(), registration.as_ref());
+            match self.registry(open, whose, Registry::Others).await {
                 Ok(shared) if revocation::is_narrow(connection, of, shared) => {}
                 Ok(_) => return Ok((Revocation::NotSupported, job.clone())),
                 Err(_) => return Ok((Revocation::Pending, job.clone())),
@@ -218,26 +286,34 @@ impl At<'_> {
             return Ok((Revocation::NotSupported, job.clone()));
         };
         let sure = *attempt == 0 && !doubtful;
-        let refresh = field.starts_with(TokenKind::Refresh.name());
+        let refresh = record::is_refresh_token(field);
         if !refresh || !revocation::needs_access_token(self.connection) {
             let kind = if refresh { TokenKind::Refresh } else { TokenKind::Access };
             return Ok((self.send(record::kind_of(field), token, kind).await, job.clone()));
         }
         // This provider ends a grant only for one of its access tokens, and none lives.
-        let tokens = match self.renewed(token, sure).await {
-            Ok(tokens) => tokens,
-            Err(told) => return Ok((told, job.clone())),
+        let Some(received) = self.refresh(token).await else {
+            return Ok((Revocation::NotSupported, job.clone()));
         };
-        // Another attempt needs another access token: this one may be over by then.
-        let left = match &tokens.refresh_token {
+        // Another attempt needs another access token, and the refresh token that gives one by then.
+        let left = match answer::successor(&received, self.connection, token) {
             Some(next) => {
-                let sealed = self.open.seal(account, field, *generation, next)?;
+                let sealed = self.open.seal(account, field, *generation, &next)?;
                 job.with(encoding::base64url(sealed))
             }
             None => job.clone(),
         };
-        let of = record::kind_of(field);
-        Ok((self.send(of, &tokens.access_token, TokenKind::Access).await, left))
+        let told = match answer::renewed(&received, self.connection, clock::now()) {
+            Ok(tokens) => {
+                let of = record::kind_of(field);
+                self.send(of, &tokens.access_token, TokenKind::Access).await
+            }
+            Err(Failure::Refused(_)) if sure => Revocation::Revoked,
+            // It may only say that the token was rotated, in an answer that was lost.
+            Err(Failure::Refused(_)) => Revocation::Failed,
+            Err(_) => Revocation::Pending,
+        };
+        Ok((told, left))
     }
 
     /// Whether the job still stands: to be looked up in the turn in which a request goes out.
@@ -255,23 +331,77 @@ impl At<'_> {
         revocation::outcome(&received, self.connection, of, kind)
     }
 
-    /// `sure`: a refusal says that there is no grant.
-    async fn renewed(&self, refresh_token: &Secret, sure: bool) -> Result<Tokens, Revocation> {
+    /// Asks for an access token. `None` if there is nothing to ask, or the job was taken back.
+    async fn refresh(&self, refresh_token: &Secret) -> Option<Received> {
         let callback = self.open.callback();
         let request =
-            request::refresh(self.connection, self.provider, &callback, refresh_token, None);
-        let Some(request) = request.filter(|_| self.stands()) else {
-            return Err(Revocation::NotSupported);
-        };
-        let received = outbound::send(&request, TOKEN_TIME).await;
-        match answer::renewed(&received, self.connection, clock::now()) {
-            Ok(tokens) => Ok(tokens),
-            Err(Failure::Refused(_)) if sure => Err(Revocation::Revoked),
-            // It may only say that the token was rotated, in an answer that was lost.
-            Err(Failure::Refused(_)) => Err(Revocation::Failed),
-            Err(_) => Err(Revocation::Pending),
+            request::refresh(self.connection, self.provider, &callback, refresh_token, None)
+                .filter(|_| self.stands())?;
+        Some(outbound::send(&request, TOKEN_TIME).await)
+    }
+}
+
+/// How the registry calls an account at a provider, and this vault.
+fn registry_names(open: &Open, user: &str, of: &Registration) -> (String, String) {
+    let names = &open.config.names;
+    let account = names.provider_account(of.bare_authority(), &of.client_id, user);
+    (account, names.vault(&open.home.user, &open.home.connection))
+}
+
+/// The jobs that wait to revoke an account of a registration that is not configured. Its provider's ways
+/// are not known here: so of each grant the refresh token, at whose end access tokens end too (RFC 7009
+/// §2.1), and where there is none the access tokens that live.
+fn waiting_revocations(account: &Account, contents: &Contents, now: UnixSeconds) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (kind, grant) in contents.grants(&account.id) {
+        if grant.envelope.is_some() {
+            jobs.extend(refresh_jobs(account, contents, kind, grant));
+        } else {
+            jobs.extend(access_jobs(account, contents, kind, now));
         }
     }
+    jobs
+}
+
+/// Jobs for a grant's refresh token, and for the successor that came in an answer nothing else could be
+/// taken from.
+fn refresh_jobs(
+    account: &Account,
+    contents: &Contents,
+    kind: &str,
+    grant: &Sealed<Grant>,
+) -> Vec<Job> {
+    let record = &grant.record;
+    let doubtful = record.intent.is_some()
+        || record.state_of(kind, account) == AccountState::ReconnectRequired(Reason::RotationLost);
+    let of = contents.registration(&account.id);
+    let job = |column: &str, generation, envelope| {
+        let field = record::field(column, kind);
+        revoke_job(account, of, &field, generation, envelope, doubtful)
+    };
+    let mut jobs = Vec::new();
+    if let Some(intent) = &record.intent
+        && let Some(envelope) = intent.successor.as_deref().and_then(encoding::from_base64url)
+    {
+        jobs.push(job(SUCCESSOR, intent.generation, envelope));
+    }
+    if let Some(envelope) = grant.envelope.clone() {
+        jobs.push(job("refresh_token", record.generation, envelope));
+    }
+    jobs
+}
+
+/// Jobs for an account's access tokens of one kind that live.
+fn access_jobs(account: &Account, contents: &Contents, kind: &str, now: UnixSeconds) -> Vec<Job> {
+    let lives = |record: &AccessTokenRecord| record.expires_at.is_none_or(|at| at > now + SKEW);
+    let field = record::field("access_token", kind);
+    let of = contents.registration(&account.id);
+    let tokens = contents.access_tokens(&account.id).filter(|(of, _)| of == kind);
+    let tokens = tokens.filter_map(|(_, token)| Some((&token.record, token.envelope.clone()?)));
+    let jobs = tokens.filter(|(record, _)| lives(record)).map(|(record, envelope)| {
+        revoke_job(account, of, &field, record.generation, envelope, false)
+    });
+    jobs.collect()
 }
 
 /// The jobs that revoke what the provider can revoke of an account. The refresh token goes first: at
@@ -283,16 +413,6 @@ fn revocations(
     shared: bool,
     now: UnixSeconds,
 ) -> Vec<Job> {
-    let lives = |record: &AccessTokenRecord| record.expires_at.is_none_or(|at| at > now + SKEW);
-    let tokens = |kind: &str| {
-        let all = contents.access_tokens(&account.id).filter(|(of, _)| of == kind);
-        let all = all.filter_map(|(_, token)| Some((&token.record, token.envelope.clone()?)));
-        all.filter(|(record, _)| lives(record)).collect::<Vec<_>>()
-    };
-    let job = |kind: &str, (record, envelope): (&AccessTokenRecord, Vec<u8>)| {
-        let field = record::field("access_token", kind);
-        revoke_job(account, &field, record.generation, envelope, false)
-    };
     let revocable =
         |kind: &str| connection.may_revoke(kind) && revocation::is_narrow(connection, kind, shared);
     let mut jobs = Vec::new();
@@ -300,23 +420,18 @@ fn revocations(
         if !revocable(kind) {
             continue;
         }
-        let doubtful = grant.record.intent.is_some()
-            || grant.record.state_of(kind, account)
-                == AccountState::ReconnectRequired(Reason::RotationLost);
-        let access = tokens(kind);
-        let refresh = grant.envelope.clone();
-        let chosen = revocation::choose(connection, refresh.is_some(), !access.is_empty());
-        if let (true, Some(envelope)) = (chosen.refresh, refresh) {
-            let field = record::field("refresh_token", kind);
-            jobs.push(revoke_job(account, &field, grant.record.generation, envelope, doubtful));
+        let access = access_jobs(account, contents, kind, now);
+        let chosen = revocation::choose(connection, grant.envelope.is_some(), !access.is_empty());
+        if chosen.refresh {
+            jobs.extend(refresh_jobs(account, contents, kind, grant));
         }
         if chosen.access {
-            jobs.extend(access.into_iter().map(|token| job(kind, token)));
+            jobs.extend(access);
         }
     }
     for kind in connection.kinds.keys() {
         if connection.made(kind).is_some() && revocable(kind) {
-            jobs.extend(tokens(kind).into_iter().map(|token| job(kind, token)));
+            jobs.extend(access_jobs(account, contents, kind, now));
         }
     }
     jobs
@@ -325,6 +440,7 @@ fn revocations(
 /// A job to revoke a token that is already sealed.
 pub(super) fn revoke_job(
     account: &Account,
+    registration: Option<&Registration>,
     field: &str,
     generation: u64,
     envelope: Vec<u8>,
@@ -338,5 +454,7 @@ pub(super) fn revoke_job(
         attempt: 0,
         user: account.identity.id.clone(),
         doubtful,
+        registration: registration.cloned(),
+        waits_since: None,
     }
 }

@@ -11,6 +11,7 @@ use crate::edge::objects::Trouble;
 use crate::ids::{AccountId, UserId};
 use crate::json;
 use crate::jwt::id_token::Identity;
+use crate::provider::registration::Registration;
 use crate::time::UnixSeconds;
 use crate::vault::jobs::Job;
 use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
@@ -62,6 +63,13 @@ impl Contents {
         let own = self.grants.iter().filter(|((of, _), _)| of == account);
         grants.extend(own.map(|((_, kind), grant)| (kind.as_str(), grant)));
         grants
+    }
+
+    /// The registration that an account's grants came from: they are of one consent, so any tells it.
+    pub fn registration(&self, account: &AccountId) -> Option<&Registration> {
+        let told = |grant: &'_ Sealed<Grant>| grant.record.registration.is_some();
+        let mut grants = self.grants.iter().filter(|((of, _), grant)| of == account && told(grant));
+        grants.next().and_then(|(_, grant)| grant.record.registration.as_ref())
     }
 
     /// One of an account's access tokens.
@@ -131,7 +139,7 @@ impl VaultStore {
         }
         self.migrate()?;
         let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
-        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state FROM \"grant\"";
+        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id FROM \"grant\"";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         Ok(Contents {
             accounts: self
@@ -253,7 +261,8 @@ impl VaultStore {
         grant: &Grant,
         envelope: Option<Vec<u8>>,
     ) -> Result<(), Trouble> {
-        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let registration = grant.registration.as_ref();
         let row = vec![
             account.as_str().into(),
             sql::integer(generation_column(grant.generation)?)?,
@@ -266,8 +275,21 @@ impl VaultStore {
             kind.into(),
             sql::optional_integer(grant.expires_at)?,
             grant.state.column().into(),
+            registration.map(|of| of.authority.clone()).into(),
+            registration.map(|of| of.client_id.clone()).into(),
         ];
         self.write(upsert, row).map(drop)
+    }
+
+    /// Binds an account's grants to a registration, those that do not tell one.
+    pub fn bind_grants(&self, account: &AccountId, to: &Registration) -> Result<(), Trouble> {
+        let update = "UPDATE \"grant\" SET authority = ?, client_id = ? WHERE account = ? AND authority IS NULL";
+        let row = vec![
+            to.authority.as_str().into(),
+            to.client_id.as_str().into(),
+            account.as_str().into(),
+        ];
+        self.write(update, row).map(drop)
     }
 
     /// Writes what changes about a grant while its refresh token stays.
@@ -441,10 +463,14 @@ fn read_grant(mut row: Row) -> Result<Keyed<Grant>, Trouble> {
         fault: row.optional_text()?,
         expires_at: None,
         state: AccountState::Active,
+        registration: None,
     };
     let kind = row.text()?;
     record.expires_at = row.optional_integer()?;
     record.state = AccountState::from_column(&row.text()?);
+    let registration = row.optional_text()?.zip(row.optional_text()?);
+    record.registration =
+        registration.map(|(authority, client_id)| Registration { authority, client_id });
     Ok(((account, kind), Sealed { record, envelope }))
 }
 
