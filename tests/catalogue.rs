@@ -119,8 +119,9 @@ fn whatever_the_catalogue_says_a_connection_written_by_hand_can_say() {
             }
         }
         let by_hand = connection_support::proved(&json!(by_hand), &connection_support::secret(&id));
-        // The one difference is what lists call it.
-        let by_hand = Connection { strategy: id.clone(), ..by_hand.unwrap() };
+        // The one difference is what it is called: by lists, and as an authority.
+        let registration = known.registration.clone();
+        let by_hand = Connection { strategy: id.clone(), registration, ..by_hand.unwrap() };
         assert_eq!(format!("{by_hand:?}"), format!("{known:?}"), "{id}");
     }
 }

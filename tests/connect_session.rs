@@ -15,6 +15,9 @@ use edge_token_vault::message::vault::Store;
 use edge_token_vault::seal::{KeyRing, Sealer};
 use edge_token_vault::secret::Secret;
 use serde_json::json;
+#[path = "support/connection.rs"]
+mod connection_support;
+
 use std::collections::BTreeMap;
 use url::Url;
 
@@ -51,6 +54,7 @@ impl Journey {
             params: vec![],
             ticket: handle::hash(&ticket),
             auth_session: handle::hash(&auth_session),
+            registration: None,
         };
         let ring = json!({"write": "k1", "keys": {"k1": base64url([7; 32])}}).to_string();
         let nothing = || Secret::new("");
@@ -121,7 +125,7 @@ impl Journey {
     }
 
     fn complete(&mut self, ask: &Complete, now: i64) -> Result<Completion, Denied> {
-        self.step(|session, sealer| session.complete(ask, sealer, now))
+        self.step(|session, sealer| session.complete(ask, None, sealer, now))
     }
 }
 
@@ -144,6 +148,7 @@ fn store() -> Store {
         refresh_token_expires_at: None,
         kinds: BTreeMap::new(),
         extra: BTreeMap::new(),
+        registration: None,
     }
 }
 
@@ -296,6 +301,24 @@ fn a_verifier_without_a_challenge_is_refused_and_neither_is_fine() {
         let ask = Complete { code_verifier: verifier, ..journey.ask() };
         assert_eq!(journey.complete(&ask, NOW).is_ok(), expected);
     }
+}
+
+#[test]
+fn a_connect_waits_while_its_connection_is_another_registration() {
+    let entry = |client_id: &str| {
+        connection_support::connection(&json!({"provider": "github", "client_id": client_id}))
+    };
+    let (ours, other) = (entry("one").unwrap(), entry("two").unwrap());
+    let mut journey = Journey::returned();
+    journey.session.begin.registration = Some(ours.registration.clone());
+    let before = journey.session.clone();
+    let ask = journey.ask();
+    let complete = |journey: &mut Journey, connection| {
+        journey.step(|session, sealer| session.complete(&ask, Some(connection), sealer, NOW))
+    };
+    assert_eq!(complete(&mut journey, &other).unwrap_err(), Denied::RegistrationChanged);
+    assert_eq!(journey.session, before);
+    assert!(matches!(complete(&mut journey, &ours), Ok(Completion::Redeem { .. })));
 }
 
 #[test]

@@ -19,7 +19,8 @@ use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::mint::{After, after};
 use edge_token_vault::vault::record::{AccessTokenRecord, AccountState, Grant, Reason, Selector};
 use edge_token_vault::vault::release::{
-    Held, HeldTokens, Problem, Step, Want, Withheld, decide, decide_for, renewal, select,
+    Held, HeldTokens, Misconfiguration, Problem, Step, Want, Withheld, decide, decide_for, renewal,
+    select,
 };
 use serde_json::{Value, json};
 
@@ -401,8 +402,14 @@ fn what_is_not_to_be_had_costs_no_grant_and_is_asked_for_again_in_a_while() {
     assert_eq!(told(held(Unminted::Scopes, 0), 0), Some(Problem::MissingScopes { missing }));
     // The longer it lasts, the more seldom it is asked.
     let key = || Unminted::Failure(Failure::Misconfigured("signature_refused".into()));
-    assert_eq!(told(held(key(), 0), 0), Some(Problem::Misconfigured { retry_after: 5 }));
-    assert_eq!(told(held(key(), 3), 0), Some(Problem::Misconfigured { retry_after: 40 }));
+    assert_eq!(
+        told(held(key(), 0), 0),
+        Some(Problem::Misconfigured { retry_after: 5, reason: Misconfiguration::default() })
+    );
+    assert_eq!(
+        told(held(key(), 3), 0),
+        Some(Problem::Misconfigured { retry_after: 40, reason: Misconfiguration::default() })
+    );
     assert_eq!(held(key(), 3).failures, 4);
     let down = |retry_after| Unminted::Failure(Failure::Unavailable { retry_after });
     assert_eq!(told(held(down(Some(90)), 3), 0), Some(Problem::Unavailable { retry_after: 90 }));
@@ -435,7 +442,10 @@ fn what_is_left_of_a_token_serves_while_the_provider_is_down_and_not_once_it_is_
     };
     let served = Step::Serve { expires_in: 30 };
     assert_eq!(step(Problem::Unavailable { retry_after: 5 }), served);
-    assert_eq!(step(Problem::Misconfigured { retry_after: 5 }), served);
+    assert_eq!(
+        step(Problem::Misconfigured { retry_after: 5, reason: Misconfiguration::default() }),
+        served
+    );
     let not_owner = Problem::NoAccount { reason: NoAccount::NotOwner };
     assert_eq!(step(not_owner.clone()), Step::Stop(not_owner));
 }

@@ -7,7 +7,7 @@ mod connection_support;
 
 use connection_support::known;
 use edge_token_vault::config::Connection;
-use edge_token_vault::provider::answer::{self, Granted, Received, Tokens};
+use edge_token_vault::provider::answer::{self, Granted, Lifetime, Received, Tokens};
 use edge_token_vault::provider::dialect::RevokedToken;
 use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::provider::revocation::{self, Revocation, TokenKind};
@@ -54,7 +54,7 @@ fn a_plain_answer_is_read() {
     let tokens = plain(200, body).unwrap();
     assert_eq!(tokens.access_token.expose(), "a");
     assert_eq!(tokens.refresh_token.unwrap().expose(), "r");
-    assert_eq!(tokens.expires_in, Some(3600));
+    assert_eq!(tokens.lifetime, Lifetime::Seconds(3600));
     assert_eq!(tokens.scopes.unwrap(), ["x", "y"]);
 }
 
@@ -64,7 +64,8 @@ fn odd_but_honest_answers_are_read() {
     assert_eq!(tokens.access_token.expose(), "a");
     let body = r#"{"access_token":"a","expires_in":"60","scope":["x"],"refresh_token":""}"#;
     let tokens = plain(200, body).unwrap();
-    assert_eq!((tokens.expires_in, tokens.scopes), (Some(60), Some(vec!["x".to_owned()])));
+    assert_eq!(tokens.lifetime, Lifetime::Seconds(60));
+    assert_eq!(tokens.scopes.unwrap(), ["x"]);
     assert!(tokens.refresh_token.is_none());
     let body = r#"{"access_token":"a","scope":"repo,user"}"#;
     assert_eq!(renewed(&known("github"), 200, body).unwrap().scopes.unwrap(), ["repo", "user"]);
@@ -72,12 +73,22 @@ fn odd_but_honest_answers_are_read() {
 
 #[test]
 fn lifetimes_that_are_none_count_as_untold() {
-    for value in
-        ["-1", "1e400", "null", "\"x\"", "\"NaN\"", "\"1.5e9\"", "\"-5\"", "99999999999999", "1e18"]
-    {
+    for value in [
+        "-1",
+        "1e400",
+        "null",
+        "\"\"",
+        "\"3600s\"",
+        "\"x\"",
+        "\"NaN\"",
+        "\"1.5e9\"",
+        "\"-5\"",
+        "99999999999999",
+        "1e18",
+    ] {
         let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
         match plain(200, &body) {
-            Ok(tokens) => assert_eq!(tokens.expires_in, None, "{value}"),
+            Ok(tokens) => assert_eq!(tokens.lifetime, Lifetime::Untold, "{value}"),
             // 1e400 is no JSON number to us, so the whole answer is unreadable.
             Err(failure) => {
                 assert_eq!((value, failure), ("1e400", Failure::Ambiguous { retry_after: None }));
@@ -90,9 +101,11 @@ fn lifetimes_that_are_none_count_as_untold() {
 fn a_lifetime_is_read_as_its_provider_means_it() {
     let lives = |more: Value, body: Value| {
         let connection = custom(&more);
-        granted(&connection, &body).unwrap().tokens.expires_in
+        let tokens = granted(&connection, &body).unwrap().tokens;
+        let renewable = tokens.refresh_token.is_some();
+        answer::seconds_to_live(&connection, tokens.lifetime, renewable, None)
     };
-    for whole in [json!(3600.9), json!("3600.9"), json!(3.6009e3)] {
+    for whole in [json!(3600.9), json!("3600.9"), json!(3.6009e3), json!(" 3600 ")] {
         let body = json!({"access_token": "a", "expires_in": whole});
         assert_eq!(lives(json!({}), body.clone()), Some(3600), "{body}");
     }
@@ -102,21 +115,127 @@ fn a_lifetime_is_read_as_its_provider_means_it() {
     // A life that is only counted on must not end a token that cannot be renewed.
     let untold = json!({"access_token": "a", "refresh_token": "r"});
     assert_eq!(lives(json!({"default_expires_in": 900}), untold.clone()), Some(900));
-    assert_eq!(lives(json!({}), untold), None);
+    assert_eq!(lives(json!({}), untold), Some(3600));
     assert_eq!(lives(json!({"default_expires_in": 900}), json!({"access_token": "a"})), None);
     let again = renewed(&known("salesforce"), 200, r#"{"access_token":"a"}"#).unwrap();
-    assert_eq!(again.expires_in, Some(900));
+    let lives =
+        |before| answer::seconds_to_live(&known("salesforce"), again.lifetime, true, before);
+    assert_eq!((lives(None), lives(Some(7200))), (Some(900), Some(7200)));
+    let lives = |more: Value, body: Value| granted(&custom(&more), &body).unwrap().tokens.lifetime;
     for (unit, seconds) in [("seconds", 7200), ("minutes", 432_000), ("milliseconds", 7)] {
         let rules = json!({"expires_in_member": "ttl", "expires_in_unit": unit});
-        assert_eq!(lives(rules, json!({"access_token": "a", "ttl": "7200"})), Some(seconds));
+        let told = lives(rules, json!({"access_token": "a", "ttl": "7200"}));
+        assert_eq!(told, Lifetime::Seconds(seconds));
     }
     assert_eq!(
         granted(&known("mailchimp"), &json!({"access_token": "a", "expires_in": 0}))
             .unwrap()
             .tokens
-            .expires_in,
-        None
+            .lifetime,
+        Lifetime::Endless
     );
+}
+
+#[test]
+fn the_operator_is_told_of_a_life_that_is_counted_on_without_the_providers_word() {
+    let custom = |more: Value| custom(&more);
+    for (connection, lifetime, renewable, told) in [
+        (custom(json!({})), Lifetime::Untold, true, true),
+        (custom(json!({})), Lifetime::Untold, false, false),
+        (custom(json!({})), Lifetime::Seconds(5), true, false),
+        (custom(json!({"default_expires_in": 9})), Lifetime::Untold, true, false),
+    ] {
+        assert_eq!(answer::is_lifetime_assumed(&connection, lifetime, renewable), told);
+    }
+}
+
+#[test]
+fn a_member_error_that_names_none_is_no_error() {
+    for error in [
+        "\"\"",
+        "\" \"",
+        "false",
+        "0",
+        "0.0",
+        "[]",
+        "{}",
+        "null",
+        r#"{"code":"ok"}"#,
+        r#"{"code":0}"#,
+    ] {
+        let body = format!(r#"{{"access_token":"a","error":{error}}}"#);
+        assert!(plain(200, &body).is_ok(), "{error}");
+    }
+    for error in
+        ["\"x\"", "true", "1", "[0]", r#"{"code":"access_token_invalid"}"#, r#"{"message":"no"}"#]
+    {
+        let body = format!(r#"{{"access_token":"a","error":{error}}}"#);
+        assert!(plain(200, &body).is_err(), "{error}");
+    }
+}
+
+#[test]
+fn an_access_token_that_no_header_can_carry_is_not_taken() {
+    for bad in ["a b", "a\\nx-evil: 1", "\\u00e9", "a\\u0000"] {
+        let body =
+            format!(r#"{{"access_token":"{bad}","refresh_token":"r2","token_type":"bearer"}}"#)
+                .replace("\\\\", "\\");
+        assert_eq!(plain(200, &body).unwrap_err(), Failure::UnusableToken, "{body}");
+    }
+    for good in ["a!b|c", "ya29.a0-_~+/=", "00D!AQ"] {
+        let body = format!(r#"{{"access_token":"{good}"}}"#);
+        assert_eq!(plain(200, &body).unwrap().access_token.expose(), good);
+    }
+}
+
+#[test]
+fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer() {
+    let connection = custom(&json!({}));
+    let sent = Secret::new("r1");
+    let next = |status, body: &str| {
+        let next = answer::successor(&received(status, body), &connection, &sent);
+        next.map(|next| next.expose().to_owned())
+    };
+    for body in [
+        r#"{"access_token":"a","refresh_token":"r2"}"#,
+        r#"{"access_token":"a b","refresh_token":"r2"}"#,
+        r#"{"refresh_token":"r2"}"#,
+        r#"{"access_token":"a","token_type":"mac","refresh_token":"r2"}"#,
+        r#"{"error":"none","refresh_token":"r2"}"#,
+        r#"{"refresh_token":"r2","name":"\ud800"}"#,
+        r#"{"refresh_token":"r2","a":1,"a":2}"#,
+        "\u{feff}{\"refresh_token\":\"r2\"}",
+        " {\"refresh_token\":\"r2\"}",
+        "access_token=a&refresh_token=r2",
+    ] {
+        assert_eq!(next(200, body).as_deref(), Some("r2"), "{body}");
+    }
+    for body in [
+        r#"{"refresh_token":"r1"}"#,
+        r#"{"refresh_token":""}"#,
+        r#"{"refresh_token":null}"#,
+        r#"{"refresh_token":7}"#,
+        r#"{"refresh_token":"r2","refresh_token":"r3"}"#,
+        r#"{"refresh_token":"r2""#,
+        "<html>refresh_token=r2</html>",
+        "",
+    ] {
+        assert_eq!(next(200, body), None, "{body}");
+    }
+    assert_eq!(next(400, r#"{"refresh_token":"r2"}"#), None);
+    assert!(answer::successor(&Received::Lost, &connection, &sent).is_none());
+    // Where Slack has it.
+    let slack = known("slack");
+    let body = r#"{"ok":true,"authed_user":{"refresh_token":"r2"},"refresh_token":"bot"}"#;
+    let path = &slack.answer.refresh_path;
+    let found = answer::successor(&received(200, body), &slack, &sent);
+    let expected = if path.is_empty() { "bot" } else { "r2" };
+    assert_eq!(found.unwrap().expose(), expected);
+}
+
+#[test]
+fn a_byte_order_mark_before_an_answer_is_passed_over() {
+    assert!(plain(200, "\u{feff}{\"access_token\":\"a\"}").is_ok());
 }
 
 #[test]
@@ -353,7 +472,7 @@ fn slacks_answer_holds_a_users_token_and_a_bots() {
     assert_eq!(granted.tokens.access_token.expose(), "user");
     assert_eq!(granted.tokens.scopes.unwrap(), ["search:read"]);
     let bot = &granted.kinds["bot"];
-    assert_eq!((bot.access_token.expose(), bot.expires_in), ("bot", None));
+    assert_eq!((bot.access_token.expose(), bot.lifetime), ("bot", Lifetime::Untold));
     assert_eq!(bot.scopes.as_deref().unwrap(), ["chat:write", "commands"]);
     assert_eq!(granted.identity.unwrap().id.unwrap(), "T1:U1");
     let extra: Vec<_> =

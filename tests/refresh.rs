@@ -12,16 +12,18 @@ use edge_token_vault::config::Connection;
 use edge_token_vault::encoding::base64url;
 use edge_token_vault::ids::AccountId;
 use edge_token_vault::jwt::id_token::Identity;
-use edge_token_vault::provider::answer::Tokens;
-use edge_token_vault::provider::dialect::Rotation;
+use edge_token_vault::provider::answer::{Lifetime, Tokens};
+use edge_token_vault::provider::dialect::{Rotation, Zero};
 use edge_token_vault::provider::errors::Failure;
+use edge_token_vault::provider::registration::Registration;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
 };
 use edge_token_vault::vault::refresh::{self, Asked, Fate, Settlement};
 use edge_token_vault::vault::release::{
-    Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, decide, pick, renewal, select,
+    Misconfiguration, Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, as_believed, decide, pick,
+    registration_changed, renewal, select,
 };
 
 const NOW: i64 = 1_795_492_800;
@@ -87,7 +89,13 @@ fn where_no_refresh_is_possible_what_is_left_of_the_token_serves() {
     }
     let stop = |grant: &Grant| step(grant, Some(&token(3600, Some(0))));
     assert_eq!(stop(&cooling), Step::Stop(Problem::Unavailable { retry_after: 30 }));
-    assert_eq!(stop(&broken), Step::Stop(Problem::Misconfigured { retry_after: 30 }));
+    assert_eq!(
+        stop(&broken),
+        Step::Stop(Problem::Misconfigured {
+            retry_after: 30,
+            reason: Misconfiguration::ProviderRefusedClient
+        })
+    );
     let reason = Reason::NoRefreshToken;
     assert_eq!(stop(&bare), Step::Stop(Problem::ReconnectRequired { reason }));
     assert_eq!(step(&Grant { retry_at: Some(NOW), ..cooling }, None), Step::Refresh);
@@ -106,9 +114,9 @@ fn a_grant_that_is_over_is_not_tried_again() {
 #[test]
 fn without_a_hint_the_oldest_account_is_meant() {
     let accounts = [account("1", "a@x.example", "a"), account("2", "b@x.example", "b")];
-    assert_eq!(pick(&accounts, None).unwrap().id, accounts[0].id);
-    assert_eq!(pick(&[], None).unwrap_err(), Problem::NotConnected);
-    assert_eq!(pick(&[], Some("a")).unwrap_err(), Problem::NotConnected);
+    assert_eq!(pick(&accounts, None, |_| true).unwrap().id, accounts[0].id);
+    assert_eq!(pick(&[], None, |_| true).unwrap_err(), Problem::NotConnected);
+    assert_eq!(pick(&[], Some("a"), |_| true).unwrap_err(), Problem::NotConnected);
 }
 
 #[test]
@@ -118,7 +126,8 @@ fn a_hint_matches_id_email_or_name_and_must_match_one() {
         account("2", "b@x.example", "same"),
         account("3", "", "2"),
     ];
-    let picked = |hint| pick(&accounts, Some(hint)).map(|account| account.identity.id.clone());
+    let picked =
+        |hint| pick(&accounts, Some(hint), |_| true).map(|account| account.identity.id.clone());
     assert_eq!(picked("1").unwrap().unwrap(), "1");
     assert_eq!(picked("B@x.example").unwrap().unwrap(), "2");
     // An id goes before a name that looks like it.
@@ -207,7 +216,7 @@ fn tokens() -> Tokens {
     Tokens {
         access_token: Secret::new("new access"),
         refresh_token: Some(Secret::new("new refresh")),
-        expires_in: Some(3600),
+        lifetime: Lifetime::Seconds(3600),
         refresh_token_expires_in: None,
         scopes: None,
         id_token: None,
@@ -227,6 +236,8 @@ fn settle_at(
     let old = Secret::new("old refresh");
     let asked = Asked {
         refresh_token: &old,
+        kept: None,
+        lifetime_before: None,
         scopes,
         user: Some("1"),
         issuer: Some("https://p.example"),
@@ -239,7 +250,20 @@ fn settle_at(
 fn a_renewal_moves_to_the_next_generation_with_the_new_refresh_token() {
     let begun = Grant { failures: 3, intent: Some(intent(1)), ..grant() };
     let Settlement::Renewed(renewal) = settle(&begun, Ok(tokens())) else { panic!() };
-    assert_eq!(renewal.grant, Grant::new(5, true, grant().scopes));
+    // It worked with the connection's registration, so that is the one it is bound to.
+    let registration = Some(connection().registration);
+    let expected = Grant { registration, ..Grant::new(5, true, grant().scopes) };
+    assert_eq!(renewal.grant, expected);
+    // One that is bound stays bound to what it was: the configuration may list that as an earlier one.
+    let bound = Registration { authority: "earlier".into(), client_id: "c".into() };
+    let begun = Grant { registration: Some(bound.clone()), ..grant() };
+    let Settlement::Renewed(renewal) = settle(&begun, Ok(tokens())) else { panic!() };
+    assert_eq!(renewal.grant.registration, Some(bound));
+    let Settlement::Renewed(renewal) =
+        settle(&Grant { failures: 3, intent: Some(intent(1)), ..grant() }, Ok(tokens()))
+    else {
+        panic!()
+    };
     assert_eq!(renewal.refresh_token.expose(), "new refresh");
     assert_eq!(renewal.expires_at, Some(NOW + 3600));
 }
@@ -257,7 +281,7 @@ fn a_narrower_scope_narrows_what_is_recorded_unless_it_was_asked_for() {
     let Settlement::Renewed(renewal) = settle(&grant(), Ok(answer.clone())) else { panic!() };
     assert_eq!(renewal.grant.scopes, ["read"]);
     let narrowed = ["read".to_owned()];
-    let answer = Tokens { expires_in: None, ..answer };
+    let answer = Tokens { lifetime: Lifetime::Endless, ..answer };
     let settled = settle_at(&connection(), &grant(), Some(&narrowed), Ok(answer));
     let Settlement::Renewed(renewal) = settled else { panic!() };
     assert_eq!(renewal.grant.scopes, ["read", "write"]);
@@ -275,6 +299,8 @@ fn an_answer_about_another_user_is_not_taken_over() {
     let (old, connection) = (Secret::new("old refresh"), connection());
     let asked = Asked {
         refresh_token: &old,
+        kept: None,
+        lifetime_before: None,
         scopes: None,
         user: Some("1"),
         issuer: Some("https://p.example"),
@@ -295,7 +321,8 @@ fn an_answer_about_another_user_is_not_taken_over() {
 }
 
 fn intent(attempt: u32) -> Intent {
-    Intent { generation: 4, token_sha256: String::new(), attempt, at: NOW }
+    let token_sha256 = String::new();
+    Intent { generation: 4, token_sha256, attempt, at: NOW, since: None, successor: None }
 }
 
 #[test]
@@ -433,10 +460,228 @@ fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
     assert_eq!((faulty.fault.as_deref(), faulty.intent), (Some("invalid_client"), None));
 }
 
+fn successor(attempt: u32) -> Intent {
+    Intent { successor: Some("sealed".into()), ..intent(attempt) }
+}
+
+/// Settles a refresh that was sent with the successor of the grant's own token.
+fn settle_successor(begun: &Grant, answer: Result<Tokens, Failure>) -> Settlement {
+    let (sent, own, connection) = (Secret::new("next"), Secret::new("own"), connection());
+    let asked = Asked {
+        refresh_token: &sent,
+        kept: Some(&own),
+        lifetime_before: None,
+        scopes: None,
+        user: Some("1"),
+        issuer: None,
+        connection: &connection,
+    };
+    refresh::settle(begun, &asked, answer, NOW)
+}
+
+#[test]
+fn a_new_refresh_token_outlives_an_answer_that_nothing_else_can_be_taken_from() {
+    let begun =
+        refresh::with_successor(Grant { intent: Some(intent(1)), ..grant() }, "sealed".to_owned());
+    for failure in [Failure::Ambiguous { retry_after: None }, Failure::UnusableToken] {
+        let Settlement::Kept { grant: kept } = settle(&begun, Err(failure)) else { panic!() };
+        assert_eq!(kept.intent.as_ref().unwrap().successor.as_deref(), Some("sealed"));
+        // The next attempt carries it on, and counts anew: it was never sent.
+        let next = refresh::begin(&kept, &Secret::new("next"), NOW + 5);
+        assert_eq!((next.attempt, next.successor.as_deref()), (1, Some("sealed")));
+    }
+    // Tokens of another user are none of this one's, the refresh token included.
+    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::OtherUser)) else {
+        panic!()
+    };
+    assert_eq!(kept.intent.unwrap().successor, None);
+}
+
+#[test]
+fn a_provider_that_did_nothing_leaves_the_successor_to_be_sent() {
+    for failure in [
+        Failure::Unavailable { retry_after: None },
+        Failure::Misconfigured("invalid_client".into()),
+    ] {
+        let begun = Grant { intent: Some(successor(1)), ..grant() };
+        let Settlement::Kept { grant: kept } = settle_successor(&begun, Err(failure)) else {
+            panic!()
+        };
+        assert_eq!(kept.intent, Some(successor(0)));
+    }
+}
+
+#[test]
+fn a_successor_that_is_refused_gives_way_to_the_grants_own_token_before_the_grant_ends() {
+    let begun = Grant { intent: Some(successor(1)), ..grant() };
+    for failure in [Failure::Refused("invalid_grant".into()), Failure::OtherUser] {
+        let Settlement::Kept { grant: kept } = settle_successor(&begun, Err(failure)) else {
+            panic!()
+        };
+        assert_eq!((kept.intent.as_ref().unwrap().successor.as_ref(), kept.retry_at), (None, None));
+        // Its own token refused as well: it was rotated, and what it was rotated to is no good.
+        let own = Secret::new("own");
+        let again = Grant { intent: Some(refresh::begin(&kept, &own, NOW)), ..kept };
+        let refused = settle(&again, Err(Failure::Refused("invalid_grant".into())));
+        let Settlement::Ended { state, .. } = refused else { panic!() };
+        assert_eq!(state, AccountState::ReconnectRequired(Reason::RotationLost));
+    }
+}
+
+#[test]
+fn a_successor_that_works_takes_the_place_of_the_grants_own_token() {
+    let begun = Grant { intent: Some(successor(1)), ..grant() };
+    let answer = Tokens { refresh_token: None, ..tokens() };
+    let Settlement::Renewed(renewal) = settle_successor(&begun, Ok(answer)) else { panic!() };
+    assert_eq!((renewal.refresh_token.expose(), renewal.grant.intent), ("next", None));
+}
+
+#[test]
+fn an_access_token_that_cannot_be_used_leaves_the_grant_and_names_itself_as_the_fault() {
+    let begun = Grant { intent: Some(intent(1)), ..grant() };
+    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::UnusableToken)) else {
+        panic!()
+    };
+    // No new refresh token came: the old one goes on, and nothing is open.
+    assert_eq!((kept.generation, kept.intent.as_ref()), (4, None));
+    let told = step(&kept, None);
+    let reason = Misconfiguration::UnusableAccessToken;
+    assert_eq!(told, Step::Stop(Problem::Misconfigured { retry_after: 5, reason }));
+}
+
+#[test]
+fn what_is_not_settled_is_followed_up_within_the_time_the_provider_leaves() {
+    let due = |attempt, failures, leeway, lost, told| {
+        let grant = Grant { intent: Some(intent(attempt)), failures, ..grant() };
+        refresh::follow_up(&grant, leeway, lost, told, NOW + 1).map(|at| at - NOW)
+    };
+    for (attempt, failures, leeway, lost, told, expected) in [
+        // A lost answer at once, then less and less often.
+        (1, 1, None, true, None, Some(1)),
+        (2, 2, None, true, None, Some(6)),
+        (3, 3, None, true, None, Some(11)),
+        (9, 9, None, true, None, Some(3601)),
+        // An unclear one in half of the time for which the old token is taken again.
+        (1, 1, None, false, None, Some(30)),
+        (1, 1, Some(0), false, None, Some(30)),
+        (1, 1, Some(20), false, None, Some(10)),
+        (1, 1, Some(600), false, None, Some(30)),
+        // A provider that does nothing again and again is asked less often, too.
+        (1, 6, None, false, None, Some(601)),
+        // As it says, unless that is too late.
+        (1, 1, None, false, Some(900), Some(901)),
+        (1, 1, Some(60), false, Some(900), Some(57)),
+        (4, 4, Some(60), true, None, Some(31)),
+        (5, 5, Some(60), true, None, Some(57)),
+    ] {
+        let case = (attempt, failures, leeway, lost, told);
+        assert_eq!(due(attempt, failures, leeway, lost, told), expected, "{case:?}");
+    }
+    assert_eq!(refresh::follow_up(&grant(), None, true, None, NOW), None);
+}
+
+#[test]
+fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
+    let open = |intent: Intent| {
+        let since = Some(NOW - 59);
+        let grant = Grant { intent: Some(Intent { since, ..intent }), ..grant() };
+        refresh::follow_up(&grant, Some(60), true, None, NOW)
+    };
+    assert_eq!(open(intent(3)), None);
+    assert_eq!(open(successor(1)), Some(NOW));
+    // Time is counted from the first attempt that was not settled.
+    let first = refresh::begin(&grant(), &Secret::new("own"), NOW);
+    let again = Grant { intent: Some(first), ..grant() };
+    let second = refresh::begin(&again, &Secret::new("own"), NOW + 9);
+    assert_eq!((second.at, second.since()), (NOW + 9, NOW));
+}
+
+#[test]
+fn a_flight_waits_as_long_as_it_may_and_leaves_half_of_a_known_leeway() {
+    for (leeway, seconds) in [
+        (None, 120),
+        (Some(0), 120),
+        (Some(30), 120),
+        (Some(60), 120),
+        (Some(61), 30),
+        (Some(90), 45),
+        (Some(600), 120),
+    ] {
+        assert_eq!(refresh::flight_time(leeway), seconds, "{leeway:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_tells_no_end_never_makes_a_renewable_token_endless() {
+    let (old, mut connection) = (Secret::new("old refresh"), connection());
+    connection.answer.default_expires_in = None;
+    let lives = |connection: &Connection, lifetime, lifetime_before| {
+        let asked = Asked {
+            refresh_token: &old,
+            kept: None,
+            lifetime_before,
+            scopes: None,
+            user: None,
+            issuer: None,
+            connection,
+        };
+        let answer = Tokens { lifetime, ..tokens() };
+        let Settlement::Renewed(renewal) = refresh::settle(&grant(), &asked, Ok(answer), NOW)
+        else {
+            panic!()
+        };
+        (renewal.expires_at.map(|at| at - NOW), renewal.is_lifetime_assumed)
+    };
+    let mut known = connection.clone();
+    known.answer.default_expires_in = Some(900);
+    let untold = Lifetime::Untold;
+    assert_eq!(lives(&connection, untold, Some(7200)), (Some(7200), true));
+    assert_eq!(lives(&connection, untold, None), (Some(3600), true));
+    assert_eq!(lives(&known, untold, None), (Some(900), false));
+    assert_eq!(lives(&known, untold, Some(60)), (Some(60), false));
+    assert_eq!(lives(&connection, Lifetime::Endless, Some(60)), (None, false));
+}
+
+#[test]
+fn a_stored_token_without_an_end_that_can_be_renewed_is_taken_to_live_an_hour() {
+    let believed = |grant: &Grant, connection: &Connection, token: &AccessTokenRecord| {
+        as_believed(connection, grant, token).map(|token| token.expires_at.unwrap() - NOW)
+    };
+    let (mut connection, bare) = (connection(), Grant::new(1, false, vec![]));
+    connection.answer.default_expires_in = None;
+    assert_eq!(believed(&grant(), &connection, &token(600, None)), Some(3000));
+    assert_eq!(believed(&grant(), &connection, &token(600, Some(5))), None);
+    assert_eq!(believed(&bare, &connection, &token(600, None)), None);
+    let mut endless = connection.clone();
+    endless.answer.zero_expires_in = Zero::Never;
+    assert_eq!(believed(&grant(), &endless, &token(600, None)), None);
+}
+
+#[test]
+fn an_account_of_another_registration_is_passed_over_as_long_as_one_fits() {
+    let accounts =
+        [account("1", "a@x.example", "a"), account("1", "a@x.example", "a"), account("2", "", "b")];
+    let picked = |hint, fitting: &[usize]| {
+        let fits = |one: &Account| fitting.iter().any(|index| accounts[*index].id == one.id);
+        let picked = pick(&accounts, hint, fits);
+        picked.map(|one| accounts.iter().position(|other| other.id == one.id).unwrap())
+    };
+    assert_eq!(picked(None, &[1, 2]), Ok(1));
+    assert_eq!(picked(Some("1"), &[1, 2]), Ok(1));
+    assert_eq!(picked(Some("a@x.example"), &[1]), Ok(1));
+    // None fits that could be meant: the operator must act, and nothing is wrong with the account.
+    for (hint, fitting) in [(None, &[][..]), (Some("1"), &[]), (Some("b"), &[1]), (Some("a"), &[])]
+    {
+        assert_eq!(picked(hint, fitting), Err(registration_changed()), "{hint:?}");
+    }
+    assert_eq!(picked(Some("nobody"), &[]), Err(Problem::NoSuchAccount));
+    assert_eq!(picked(Some("nobody"), &[0, 1, 2]), Err(Problem::NoSuchAccount));
+}
+
 #[test]
 fn an_answer_is_written_to_the_grant_it_is_about_and_to_no_other() {
     let (asked, sent) = (grant(), Secret::new("rt-4"));
-    let fate = |stored| refresh::fate(&asked, &sent, stored);
+    let fate = |stored| refresh::fate(&asked, &[&sent], stored);
     let same = grant();
     let later = Grant { generation: 5, ..grant() };
     let other = Secret::new("rt-5");

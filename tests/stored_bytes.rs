@@ -17,11 +17,14 @@ use edge_token_vault::ids::{AccountId, ObjectNames, UserId};
 use edge_token_vault::message::{
     self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
 };
+use edge_token_vault::provider::registration::Registration;
 use edge_token_vault::provider::revocation::Revocation;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::jobs::{self, Job};
-use edge_token_vault::vault::record::{AccountState, AccountView, Intent, Reason, Selector, field};
-use edge_token_vault::vault::release::Problem;
+use edge_token_vault::vault::record::{
+    AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, field, is_refresh_token,
+};
+use edge_token_vault::vault::release::{Misconfiguration, Problem};
 use edge_token_vault::vault::schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -77,8 +80,8 @@ fn names_tell_users_connections_and_classes_apart() {
 }
 
 #[test]
-fn the_tables_of_version_3_are_pinned() {
-    assert_eq!(schema::VERSION, 3);
+fn the_tables_of_version_4_are_pinned() {
+    assert_eq!(schema::VERSION, 4);
     let tables = [
         schema::CREATE.join("\n"),
         directory::CREATE.to_owned(),
@@ -86,7 +89,7 @@ fn the_tables_of_version_3_are_pinned() {
         issuer::CREATE.to_owned(),
         connect::CREATE.to_owned(),
     ];
-    assert_eq!(tables.join("\n"), include_str!("golden/schema-v3.sql").trim());
+    assert_eq!(tables.join("\n"), include_str!("golden/schema-v4.sql").trim());
 }
 
 #[test]
@@ -113,10 +116,103 @@ fn columns_are_pinned() {
         [field("refresh_token", ""), field("refresh_token", "bot")],
         ["refresh_token", "refresh_token bot"]
     );
-    let intent = Intent { generation: 4, token_sha256: "00ff".into(), attempt: 2, at: 7 };
+    let token_sha256 = "00ff".to_owned();
+    let intent =
+        Intent { generation: 4, token_sha256, attempt: 2, at: 7, since: None, successor: None };
     let json = r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7}"#;
     assert_eq!(serde_json::to_string(&intent).unwrap(), json);
     assert_eq!(serde_json::from_str::<Intent>(json).unwrap(), intent);
+}
+
+#[test]
+fn an_intent_with_a_successor_is_pinned_and_sealed_as_no_kind_of_token_is() {
+    let intent = Intent {
+        generation: 4,
+        token_sha256: "00ff".into(),
+        attempt: 2,
+        at: 7,
+        since: Some(5),
+        successor: Some("AQ".into()),
+    };
+    let json =
+        r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7,"since":5,"successor":"AQ"}"#;
+    assert_eq!(serde_json::to_string(&intent).unwrap(), json);
+    assert_eq!(serde_json::from_str::<Intent>(json).unwrap(), intent);
+    let fields = [field(SUCCESSOR, ""), field(SUCCESSOR, "bot")];
+    assert_eq!(fields, ["next_refresh_token", "next_refresh_token bot"]);
+    for column in ["refresh_token", "access_token"] {
+        for kind in ["", "next", "next_refresh_token", " next"] {
+            assert!(!fields.contains(&field(column, kind)), "{column} {kind}");
+        }
+    }
+    for (field, is_one) in
+        [("refresh_token bot", true), ("next_refresh_token", true), ("access_token", false)]
+    {
+        assert_eq!(is_refresh_token(field), is_one, "{field}");
+    }
+}
+
+#[test]
+fn what_carries_a_registration_is_pinned() {
+    let registration =
+        Some(Registration { authority: "zendesk subdomain=acme".into(), client_id: "c".into() });
+    let stamp = r#"{"authority":"zendesk subdomain=acme","client_id":"c"}"#;
+    let jobs = [
+        (
+            Job::Hold { user: "u".into(), registration: registration.clone() },
+            format!(r#"{{"kind":"hold","user":"u","registration":{stamp}}}"#),
+        ),
+        (
+            Job::Bind { account: account(), attempt: 3 },
+            r#"{"kind":"bind","account":"cac_0123456789ABCDEFGHIJKL","attempt":3}"#.to_owned(),
+        ),
+        (
+            Job::Revoke {
+                account: account(),
+                field: "refresh_token".into(),
+                generation: 4,
+                envelope: "AQ".into(),
+                attempt: 0,
+                user: None,
+                doubtful: true,
+                registration: registration.clone(),
+                waits_since: Some(7),
+            },
+            format!(
+                r#"{{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0,"user":null,"doubtful":true,"registration":{stamp},"waits_since":7}}"#
+            ),
+        ),
+    ];
+    for (job, json) in jobs {
+        assert_eq!(serde_json::to_string(&job).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Job>(&json).unwrap(), job);
+    }
+    let view = AccountView {
+        id: account(),
+        scopes: vec![],
+        created_at: 7,
+        expires_at: None,
+        extra: BTreeMap::new(),
+        registration,
+    };
+    let shown = format!(
+        r#"{{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7,"registration":{stamp}}}"#
+    );
+    pinned(&vault::Answer::Accounts(vec![view]), &format!(r#"{{"accounts":[{shown}]}}"#));
+}
+
+#[test]
+fn a_vault_of_each_earlier_version_ends_with_the_tables_of_this_one() {
+    // What a version adds is in the upgrade of each version before it.
+    for version in 1..schema::VERSION {
+        let steps: Vec<&str> = schema::upgrade(version).collect();
+        assert!(steps.iter().any(|step| step.contains("ADD COLUMN client_id")), "{version}");
+        let last = format!("UPDATE owner SET schema = {}", schema::VERSION);
+        assert!(steps.contains(&last.as_str()), "{version}");
+        // Only a vault of version 3 told the registry at the connect, under the names of today.
+        assert_eq!(steps.iter().any(|step| step.contains("'bind'")), version == 3, "{version}");
+    }
+    assert_eq!(schema::upgrade(schema::VERSION).count(), 0);
 }
 
 #[test]
@@ -135,11 +231,13 @@ fn jobs_are_pinned() {
                 attempt: 0,
                 user: Some("u".into()),
                 doubtful: false,
+                registration: None,
+                waits_since: None,
             },
             r#"{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0,"user":"u"}"#,
         ),
     ];
-    let hold = Job::Hold { user: "u".into() };
+    let hold = Job::Hold { user: "u".into(), registration: None };
     assert_eq!(serde_json::to_string(&hold).unwrap(), r#"{"kind":"hold","user":"u"}"#);
     let bot = r#"{"kind":"recover","account":"cac_0123456789ABCDEFGHIJKL","generation":4,"token_kind":"bot"}"#;
     assert_eq!(serde_json::to_string(&recover("bot")).unwrap(), bot);
@@ -159,6 +257,8 @@ fn a_failed_revocation_is_tried_for_two_days_and_a_recovery_until_it_is_possible
         attempt: 0,
         user: None,
         doubtful: false,
+        registration: None,
+        waits_since: None,
     };
     let mut now = 0;
     let mut attempts = 1;
@@ -182,6 +282,8 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
         attempt: 3,
         user: user.map(str::to_owned),
         doubtful: false,
+        registration: None,
+        waits_since: None,
     };
     let app = known("github_app");
     for (revoked, connected, taken_back) in [
@@ -201,7 +303,7 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
 
 #[test]
 fn a_refresh_to_be_taken_up_goes_before_what_was_due_earlier() {
-    let hold = || Job::Hold { user: "1".into() };
+    let hold = || Job::Hold { user: "1".into(), registration: None };
     let recover = || Job::Recover { account: account(), generation: 1, token_kind: String::new() };
     let next = |jobs: &[(i64, i64, Job)]| jobs::next(jobs, 10);
     assert_eq!(next(&[(1, 5, hold()), (2, 10, recover()), (3, 10, recover())]), Some(1));
@@ -213,7 +315,7 @@ fn a_refresh_to_be_taken_up_goes_before_what_was_due_earlier() {
 #[test]
 fn a_refresh_is_taken_up_within_the_time_for_which_a_rotated_token_is_taken_once_more() {
     for (grace, after) in
-        [(None, 30), (Some(0), 30), (Some(30), 15), (Some(10), 12), (Some(600), 30)]
+        [(None, 30), (Some(0), 30), (Some(30), 15), (Some(10), 5), (Some(1), 1), (Some(600), 30)]
     {
         assert_eq!(jobs::recover_after(grace), after, "{grace:?}");
     }
@@ -274,6 +376,7 @@ fn a_session_is_stored_as_pinned() {
             params: vec![("prompt".into(), "login".into())],
             ticket: "t".into(),
             auth_session: "a".into(),
+            registration: None,
         },
         created_at: 7,
         flow: Flow::Connect,
@@ -317,7 +420,7 @@ fn questions_to_a_vault_are_pinned() {
         &asked(r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL"}}"#),
     );
     pinned(
-        &ask(vault::Act::Store(vault::Store {
+        &ask(vault::Act::Store(Box::new(vault::Store {
             account: account(),
             provider_user: Some("1".into()),
             email: None,
@@ -330,7 +433,8 @@ fn questions_to_a_vault_are_pinned() {
             refresh_token_expires_at: None,
             kinds: BTreeMap::new(),
             extra: BTreeMap::new(),
-        })),
+            registration: None,
+        }))),
         &asked(
             r#"{"store":{"account":"cac_0123456789ABCDEFGHIJKL","provider_user":"1","email":null,"name":null,"access_token":"at","refresh_token":"rt","scopes":[],"issued_at":7,"expires_at":null}}"#,
         ),
@@ -345,6 +449,7 @@ fn a_vaults_answers_are_pinned() {
         created_at: 7,
         expires_at: None,
         extra: BTreeMap::new(),
+        registration: None,
     };
     let shown = r#"{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7}"#;
     let answers = [
@@ -363,6 +468,22 @@ fn a_vaults_answers_are_pinned() {
         (
             vault::Answer::Removed(Some(Revocation::NotSupported)),
             r#"{"removed":"not_supported"}"#.into(),
+        ),
+        (vault::Answer::UnknownUser, r#""unknown_user""#.into()),
+        (
+            vault::Answer::Problem(Problem::Misconfigured {
+                retry_after: 5,
+                reason: Misconfiguration::RegistrationChanged,
+            }),
+            r#"{"problem":{"misconfigured":{"retry_after":5,"reason":"registration_changed"}}}"#
+                .into(),
+        ),
+        (
+            vault::Answer::Problem(Problem::Misconfigured {
+                retry_after: 5,
+                reason: Misconfiguration::ProviderRefusedClient,
+            }),
+            r#"{"problem":{"misconfigured":{"retry_after":5}}}"#.into(),
         ),
         (
             vault::Answer::Narrower { missing: vec!["a".into()] },

@@ -18,7 +18,7 @@ use edge_token_vault::exchange::{answer, request};
 use edge_token_vault::jwt::Refusal;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::Reason;
-use edge_token_vault::vault::release::Problem;
+use edge_token_vault::vault::release::{Misconfiguration, Problem};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -302,7 +302,11 @@ fn a_connection_without_a_token_tells_its_state() {
         (Problem::MissingScopes { missing }, scope, scopes),
         (Problem::CannotNarrow, scope, because("misconfigured", "cannot_narrow")),
         (Problem::Unavailable { retry_after: 30 }, later, wait),
-        (Problem::Misconfigured { retry_after: 60 }, later, refused),
+        (
+            Problem::Misconfigured { retry_after: 60, reason: Misconfiguration::default() },
+            later,
+            refused,
+        ),
     ] {
         for (grant, answer) in GrantType::ALL.into_iter().zip(answers) {
             let error = answer::problem(grant, &problem);

@@ -52,7 +52,7 @@ pub enum Act {
         resource: Option<String>,
     },
     /// Keep a grant that was just connected.
-    Store(Store),
+    Store(Box<Store>),
     /// List the accounts.
     Accounts,
     /// Delete an account, and revoke its tokens at the provider.

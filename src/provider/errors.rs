@@ -62,7 +62,7 @@ pub fn is_error(document: &Value) -> bool {
 }
 
 /// Whether a member `error` is about one. Some providers send it always, with a value that says that
-/// there is none: `""`, `false`, `0`, `[]`, or TikTok's `{"code": "ok"}`.
+/// there is none: `""`, `false`, `0`, `[]`, or `{"code": "ok"}` as at `TikTok`.
 fn names_an_error(error: &Value) -> bool {
     match error {
         Value::Null => false,

@@ -22,7 +22,7 @@ pub enum After {
         /// The account's new state.
         state: AccountState,
         /// The grant as it must be stored.
-        grant: Grant,
+        grant: Box<Grant>,
     },
 }
 
@@ -61,7 +61,7 @@ pub fn after(
         }
         Unminted::UserToken if refused => {
             let (state, grant) = refresh::ended(grant, Reason::RefreshRefused);
-            After::End { state, grant }
+            After::End { state, grant: Box::new(grant) }
         }
         // There is no other token: it is tried once more before that is believed.
         Unminted::UserToken => put_off(Withheld::Unavailable, None, true),

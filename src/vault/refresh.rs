@@ -95,11 +95,11 @@ pub fn follow_up(
     let Some(until) = until.map(|leeway| intent.since().saturating_add(leeway)) else {
         return Some(due);
     };
-    let last = until - LAST_CHANCE;
-    if due <= last {
+    let final_try = until - LAST_CHANCE;
+    if due <= final_try {
         return Some(due);
     }
-    (now < last).then_some(last)
+    (now < final_try).then_some(final_try)
 }
 
 /// How long before a rotated token's second chance is over it is tried for the last time, in seconds.

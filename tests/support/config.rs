@@ -171,6 +171,7 @@ pub fn fields<T: std::fmt::Debug>(refused: Result<T, Problem>) -> String {
 /// 25 accounts at two connections, in no order, five connected in each second.
 pub fn accounts() -> Vec<(String, AccountView)> {
     let account = |index: i64| AccountView {
+        registration: None,
         id: AccountId::parse(&format!("cac_{:02}", index * 7 % 25)).unwrap(),
         scopes: vec!["a".into()],
         created_at: 1_795_492_800 + index % 5,

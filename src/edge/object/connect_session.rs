@@ -287,7 +287,8 @@ impl Inner {
     ) -> Result<Answer, Trouble> {
         let (user, connection) = (session.begin.user.clone(), session.begin.connection.clone());
         let name = config.names.vault(&user, &connection);
-        let ask = vault::Ask { user, connection: connection.clone(), act: Act::Store(store) };
+        let ask =
+            vault::Ask { user, connection: connection.clone(), act: Act::Store(Box::new(store)) };
         match objects::ask(&self.env, &name, &ask).await {
             Ok(vault::Answer::Stored(account)) => {
                 session.phase = Phase::Finished;

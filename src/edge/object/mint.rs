@@ -90,7 +90,7 @@ impl Inner {
                 remember(held);
                 self.renew_own(open, id).await?;
             }
-            After::End { state, grant } => end(open, id, "", state, grant)?,
+            After::End { state, grant } => end(open, id, "", state, *grant)?,
         }
         Ok(())
     }

@@ -103,7 +103,7 @@ impl Inner {
             Ok(None) | Err(NoToken::Corrupt) => return Ok(()),
             Err(NoToken::Trouble(trouble)) => return Err(trouble),
         };
-        let (token, kept) = tokens.to_send_and_kept();
+        let (token, kept) = tokens.into_sent_and_kept();
         let contents = open.store.contents()?;
         let Some(account) = contents.accounts.iter().find(|account| account.id == *id) else {
             return Ok(());
@@ -125,7 +125,7 @@ impl Inner {
         let of = Renewing { open, account, selector, asked, sent: kept.as_ref().unwrap_or(&token) };
         let provider = match found {
             Ok(provider) => provider,
-            Err(reason) => return of.settle(begun, Err(reason.into()), Heard::default(), now),
+            Err(reason) => return of.settle(&begun, Err(reason.into()), Heard::default(), now),
         };
         let callback = open.callback();
         let request = request::refresh(connection, &provider, &callback, &token, scopes.as_deref())
@@ -150,7 +150,7 @@ impl Inner {
             }
         }
         let heard = Heard::of(&received, now);
-        Renewing { asked, ..of }.settle(begun, answer, heard, now)?;
+        Renewing { asked, ..of }.settle(&begun, answer, heard, now)?;
         self.schedule(open).await
     }
 }
@@ -233,14 +233,14 @@ impl Renewing<'_> {
     /// Settles an answer, and follows up what it leaves open.
     fn settle(
         &self,
-        begun: Grant,
+        begun: &Grant,
         answer: Result<Tokens, Failure>,
         heard: Heard,
         now: UnixSeconds,
     ) -> Result<(), Trouble> {
         let (open, id, kind) = (self.open, &self.account.id, self.kind());
-        let settlement = refresh::settle(&begun, &self.asked, answer, now);
-        self.commit(&begun, settlement)?;
+        let settlement = refresh::settle(begun, &self.asked, answer, now);
+        self.commit(begun, settlement)?;
         let Some(Sealed { record: stored, .. }) = open.store.grant(id, kind)? else {
             return self.follow_up(begun.generation, None);
         };

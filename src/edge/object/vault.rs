@@ -119,7 +119,7 @@ pub(super) struct RefreshTokens {
 
 impl RefreshTokens {
     /// The one that is good, as far as we know.
-    pub(super) fn to_send(self) -> Secret {
+    pub(super) fn into_sent(self) -> Secret {
         self.successor.unwrap_or(self.own)
     }
 
@@ -129,7 +129,7 @@ impl RefreshTokens {
     }
 
     /// The one to send, and the grant's own where that is another.
-    pub(super) fn to_send_and_kept(self) -> (Secret, Option<Secret>) {
+    pub(super) fn into_sent_and_kept(self) -> (Secret, Option<Secret>) {
         match self.successor {
             Some(successor) => (successor, Some(self.own)),
             None => (self.own, None),
@@ -276,7 +276,7 @@ impl Inner {
             Act::Store(store) => {
                 self.held.take();
                 let user = store.provider_user.clone();
-                let Kept { answer, job, registration } = vault_keep::keep(open, store)?;
+                let Kept { answer, job, registration } = vault_keep::keep(open, *store)?;
                 self.schedule(open).await?;
                 // At once, so that nobody who deletes from now on takes this grant along. The job
                 // stands in for a registry that is silent.

@@ -198,7 +198,7 @@ fn still_good(
     old: &Sealed<Grant>,
 ) -> Result<Option<Secret>, Trouble> {
     match open.refresh_tokens(account, kind, old) {
-        Ok(tokens) => Ok(tokens.map(RefreshTokens::to_send)),
+        Ok(tokens) => Ok(tokens.map(RefreshTokens::into_sent)),
         Err(SealError::Corrupt) => Ok(None),
         Err(error) => Err(error.into()),
     }

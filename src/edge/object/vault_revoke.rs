@@ -149,7 +149,7 @@ impl Inner {
         let Some(user) = user else {
             return Ok(true);
         };
-        let mut shared = false;
+        let mut others = false;
         for registration in &same {
             let (account, vault) = registry_names(open, user, registration);
             let shard = open.config.names.registry_of(&account);
@@ -159,13 +159,13 @@ impl Inner {
                 Registry::Others => Ask::Others { account, vault },
             };
             match objects::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
-                Ok(Answer::Shared { shared: here }) => shared |= here,
+                Ok(Answer::Shared { shared }) => others |= shared,
                 // Told once, under its own registration.
                 Ok(_) => return Ok(false),
                 Err(_) => return Err(Trouble::Failed("registry")),
             }
         }
-        Ok(shared)
+        Ok(others)
     }
 
     /// Binds an account's grants that do not tell their registration to today's, if the registry was told
