@@ -66,6 +66,7 @@ fn a_registration_names_whatever_decides_where_tokens_are_sent() {
         assert_eq!(connection.registration, of(authority));
         // The registry's names are made of it, with or without what stands behind it.
         assert_eq!(connection.registration.bare_authority(), connection.authority());
+        assert_eq!(connection.registration.is_bare(), !authority.contains(' '));
     }
 }
 

@@ -28,6 +28,12 @@ impl Registration {
         Self { authority, client_id: client_id.to_owned() }
     }
 
+    /// Whether nothing but the authority decides where tokens are sent. Only then is the registry, which
+    /// knows no more than that, a witness of the whole registration.
+    pub fn is_bare(&self) -> bool {
+        self.bare_authority() == self.authority
+    }
+
     /// The authority alone: the registry's names are made of it.
     pub fn bare_authority(&self) -> &str {
         self.authority.split_once(' ').map_or(&self.authority, |(bare, _)| bare)

@@ -57,7 +57,8 @@ const FROM_3: [&str; 3] = [
 ];
 
 /// A vault of version 3 told the registry of an account when it was connected, under the registration of
-/// that time: if the registry lists it under today's, that is the one. Earlier versions told other names
+/// that time: if the registry lists it under today's, that is the one, unless it depends on more than the
+/// registry knows. Earlier versions told other names
 /// or none, so there the registry is no witness.
 const BIND_3: [&str; 1] = [
     "INSERT INTO jobs (due, kind, payload) SELECT 0, 'bind', json_object('kind', 'bind', 'account', id, 'attempt', 0) FROM account WHERE provider_user IS NOT NULL",

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { PROVIDER_TOKEN_SECONDS, World, assertRefused, describe as show, eventually } from './harness.mjs';
+import { PROVIDER_TOKEN_SECONDS, World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
 
 const POST = 'vault-post';
 const PUBLIC = 'vault-public';
@@ -22,6 +22,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
           token_endpoint_auth_method: 'client_secret_post',
         },
         { connection: 'bare', client_id: PUBLIC },
+        { connection: 'told', client_id: 'vault-told' },
         { connection: 'tasks', client_id: 'vault-tasks', client_secret: randomBytes(32).toString('base64url') },
       ],
       connections: ({ issuer }) => {
@@ -41,6 +42,14 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
           // What README shows for a provider that the vault does not know.
           tasks: { ...endpoints, client_id: 'vault-tasks' },
           bare: { ...endpoints, ...ask, client_id: PUBLIC, client_authentication: 'none' },
+          // Its answers tell whose they are.
+          told: {
+            ...endpoints,
+            ...ask,
+            client_id: 'vault-told',
+            client_authentication: 'none',
+            identity: { from: 'answer', id: 'user' },
+          },
         };
       },
     });
@@ -136,13 +145,13 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
   });
 
   test('connecting again during a refresh, without a new refresh token, keeps the one the refresh brings', async () => {
-    const connection = 'bare';
+    const connection = 'told';
     const user = await world.signIn('guido');
     const sent = [];
     const atProvider = Promise.withResolvers();
     const answered = Promise.withResolvers();
     const tokens = (number, more) => {
-      const body = { access_token: `access-${number}-${connection}`, token_type: 'Bearer', expires_in: PROVIDER_TOKEN_SECONDS };
+      const body = { access_token: `access-${number}-${connection}`, token_type: 'Bearer', expires_in: PROVIDER_TOKEN_SECONDS, user: 'guido' };
       return { status: 200, body: { ...body, ...more } };
     };
     const refreshes = [
@@ -171,6 +180,75 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     await world.advance(PROVIDER_TOKEN_SECONDS);
     assert.equal((await world.exchange(user, { connection })).access_token, `access-4-${connection}`);
     assert.deepEqual(sent, ['first', 'rotated-once']);
+  });
+
+  test('without a new refresh token and without knowing the user, a connect puts nothing over a grant that can be renewed', async () => {
+    const connection = 'bare';
+    const user = await world.signIn('ines');
+    const tokens = (number, more) => (
+      { status: 200, body: { access_token: `access-${number}`, token_type: 'Bearer', expires_in: PROVIDER_TOKEN_SECONDS, ...more } }
+    );
+    const codes = [tokens('i1', { refresh_token: 'refresh-i1' }), tokens('i2'), tokens('i3')];
+    world.intercept(({ grant }) => (
+      grant === 'authorization_code' ? codes.shift() : { status: 400, body: { error: 'invalid_grant' } }
+    ));
+    const account = await connect(user, connection);
+    const started = await world.startConnect(user, { connection });
+    const back = await world.visit(started, { login: 'somebody-else' });
+    const refused = await world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    assertProblem(refused, 409);
+    assert.match(refused.body.detail, /[Dd]elete the account first/);
+    assert.match(refused.body.detail, /consent again/);
+    assert.equal((await world.exchange(user, { connection })).access_token, 'access-i1');
+
+    // When the grant is over, there is nothing to keep.
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    const over = await world.api.exchange(world.clients.backend, user.access_token, connection);
+    assert.equal(over.body.connection_state.state, 'reconnect_required');
+    assert.equal((await connect(user, connection)).id, account.id);
+    assert.equal((await world.exchange(user, { connection })).access_token, 'access-i3');
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    const bare = await world.api.exchange(world.clients.backend, user.access_token, connection);
+    assert.equal(bare.body.connection_state.reason, 'no_refresh_token');
+  });
+
+  for (const [what, told, lives] of [
+    ['is not told', undefined, 900],
+    ['cannot be read', '3600s', 900],
+    ['has blanks around it', ' 300 ', 300],
+  ]) {
+    test(`a token whose life ${what} is renewed before it is taken to be over`, async () => {
+      const connection = 'told';
+      const user = await world.signIn(`life-${lives}-${what.length}`);
+      let number = 0;
+      const lifetimes = [900, told];
+      world.intercept(() => {
+        number += 1;
+        const body = { access_token: `life-${number}-${what.length}`, token_type: 'Bearer', expires_in: lifetimes[number - 1], user: user.login };
+        return { status: 200, body: { ...body, refresh_token: `life-refresh-${number}-${what.length}` } };
+      });
+      await connect(user, connection);
+      await world.advance(900);
+      const renewed = await world.exchange(user, { connection });
+      assert.equal(renewed.access_token, `life-2-${what.length}`);
+      assert.ok(renewed.expires_in > lives - 5 && renewed.expires_in <= lives, `${renewed.expires_in} s`);
+      await world.advance(lives);
+      assert.equal((await world.exchange(user, { connection })).access_token, `life-3-${what.length}`);
+    });
+  }
+
+  test('a member error beside good tokens that names none is no error', async () => {
+    const connection = 'told';
+    const user = await world.signIn('error-ok');
+    const errors = [{ code: 'ok' }, ''];
+    world.intercept(() => ({
+      status: 200,
+      body: { access_token: 'error-ok-access', refresh_token: 'error-ok-refresh', expires_in: 60, user: 'e', error: errors.shift() },
+    }));
+    await connect(user, connection);
+    await world.advance(60);
+    assert.equal((await world.exchange(user, { connection })).access_token, 'error-ok-access');
+    assert.deepEqual(errors, []);
   });
 
   test('a provider that refuses the code leaves nothing behind', async () => {

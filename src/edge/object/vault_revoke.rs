@@ -182,6 +182,9 @@ impl Inner {
             return Ok(true);
         };
         let registration = &open.connection()?.registration;
+        if !registration.is_bare() {
+            return Ok(true);
+        }
         let (account, vault) = registry_names(open, user, registration);
         let shard = open.config.names.registry_of(&account);
         let ask = Ask::Lists { account, vault };

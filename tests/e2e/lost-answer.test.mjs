@@ -1,0 +1,191 @@
+// What a provider's answer to a refresh may lose, and the vault does not: it follows up by itself, keeps a
+// new refresh token before it judges the rest, and waits longer than its callers.
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { World, assertRefused, describe as show, eventually } from './harness.mjs';
+import { HostileServer, answer, broken } from './hostile-server.mjs';
+
+const LIFE = 600;
+/** Seconds after which callers are answered, whether or not the provider has. */
+const CALLERS_WAIT = 15;
+
+describe('a lost answer', { timeout: 180_000 }, () => {
+  let world;
+  let server;
+  let issued = 0;
+  /** Refresh tokens that the provider was sent, and how it answers them in turn; good tokens at the end. */
+  let sent;
+  let acts;
+  /** Codes that were redeemed. */
+  let codes = 0;
+
+  before(async () => {
+    server = await HostileServer.start();
+    server.on('/token', async (response, params) => {
+      const refresh = params.get('refresh_token');
+      if (refresh) sent.push(refresh);
+      else codes += 1;
+      const act = acts.shift();
+      if (act) await act(response);
+      else answer(200, good())(response);
+    });
+    const entry = (origin, more) => ({
+      kind: 'oauth2',
+      authorization_endpoint: `${world?.issuer ?? origin}/auth`,
+      token_endpoint: `${server.origin}/token`,
+      client_authentication: 'none',
+      scopes: ['openid'],
+      identity: { from: 'answer', id: 'user' },
+      ...more,
+    });
+    world = await World.start({
+      upstream: ['leeway', 'unknown'].map((connection) => ({ connection, client_id: `vault-${connection}` })),
+      connections: ({ issuer }) => ({
+        leeway: entry(issuer, { client_id: 'vault-leeway', authorization_endpoint: `${issuer}/auth`, reuse_grace: 10 }),
+        unknown: entry(issuer, { client_id: 'vault-unknown', authorization_endpoint: `${issuer}/auth` }),
+      }),
+    });
+  });
+  after(async () => {
+    await world?.close();
+    await server?.close();
+  });
+
+  function good(change = {}) {
+    issued += 1;
+    world.secrets.add(`access-${issued}-x`).add(`refresh-${issued}-x`);
+    return { access_token: `access-${issued}-x`, refresh_token: `refresh-${issued}-x`, token_type: 'Bearer', expires_in: LIFE, user: 'u', ...change };
+  }
+
+  /** A user whose token has seconds left, and the number of the refresh token there is. */
+  async function nearExpiry(login, connection = 'leeway', left = 20) {
+    [sent, acts] = [[], []];
+    const user = await world.signIn(login);
+    await world.connect(user, login, { connection });
+    const number = issued;
+    await world.advance(LIFE - left);
+    return { user, number };
+  }
+
+  const exchange = (user, connection = 'leeway') => (
+    world.api.exchange(world.clients.backend, user.access_token, connection)
+  );
+  const names = (...numbers) => numbers.map((number) => `refresh-${number}-x`);
+
+  for (const [what, lose] of Object.entries({
+    'breaks off': broken,
+    'is unclear': answer(500, 'oops'),
+  })) {
+    test(`an answer that ${what} is followed up by the vault itself, though no caller comes`, async () => {
+      const { user, number } = await nearExpiry(`lost-${what.replaceAll(' ', '-')}`);
+      acts = [lose];
+      const served = await exchange(user);
+      // What is left of the old token serves the caller, who has no reason to come again.
+      assert.equal(served.body.access_token, `access-${number}-x`, show(served));
+      await eventually('it is asked again', () => sent.length === 2, 20);
+      assert.deepEqual(sent, names(number, number));
+      await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
+      assert.equal(sent.length, 2);
+    });
+  }
+
+  for (const [what, change] of Object.entries({
+    'has a token of an unknown type': { token_type: 'mac' },
+    'has no access token': { access_token: undefined },
+    'says error': { error: 'none' },
+  })) {
+    test(`the new refresh token of an answer that ${what} is sent from then on`, async () => {
+      const { user, number } = await nearExpiry(`odd-${what.replaceAll(' ', '-')}`);
+      acts = [(response) => answer(200, good(change))(response)];
+      await exchange(user);
+      const next = issued;
+      await eventually('it is asked again', () => sent.length === 2, 20);
+      assert.deepEqual(sent, names(number, next));
+      await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
+      // The old one is forgotten.
+      await world.advance(LIFE);
+      await exchange(user);
+      assert.deepEqual(sent, names(number, next, next + 1));
+    });
+  }
+
+  test('a vault that is killed after such an answer goes on with the new refresh token', async () => {
+    const { user, number } = await nearExpiry('killed', 'unknown', 0);
+    acts = [(response) => answer(200, good({ token_type: 'mac' }))(response)];
+    const refused = await exchange(user, 'unknown');
+    assert.equal(refused.status, 503, show(refused));
+    const next = issued;
+    await world.stopVault('SIGKILL');
+    await world.startVault();
+    await world.advance(60);
+    const renewed = await exchange(user, 'unknown');
+    assert.equal(renewed.status, 200, show(renewed));
+    assert.deepEqual(sent, names(number, next));
+  });
+
+  test('a new refresh token that is refused gives way to the old one', async () => {
+    const { user, number } = await nearExpiry('refused');
+    acts = [
+      (response) => answer(200, good({ token_type: 'mac' }))(response),
+      answer(400, { error: 'invalid_grant' }),
+    ];
+    await exchange(user);
+    const next = issued;
+    await eventually('the old one is sent again', () => sent.length === 3, 20);
+    assert.deepEqual(sent, names(number, next, number));
+    await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
+  });
+
+  test('an access token that no header can carry is not released; the operator is named, and the grant goes on', async () => {
+    const { user, number } = await nearExpiry('unusable', 'unknown', 0);
+    acts = [(response) => answer(200, good({ access_token: 'two words' }))(response)];
+    const refused = await exchange(user, 'unknown');
+    assertRefused(refused, 503, 'temporarily_unavailable');
+    const { state, reason } = refused.body.connection_state;
+    assert.deepEqual({ state, reason }, { state: 'misconfigured', reason: 'unusable_access_token' });
+    const next = issued;
+    await world.advance(60);
+    const renewed = await exchange(user, 'unknown');
+    assert.equal(renewed.status, 200, show(renewed));
+    assert.deepEqual(sent, names(number, next));
+  });
+
+  test('an answer that comes after callers were told to wait is stored and released', async () => {
+    const { user, number } = await nearExpiry('late', 'unknown', 0);
+    acts = [async (response) => {
+      await sleep((CALLERS_WAIT + 2) * 1000);
+      answer(200, good())(response);
+    }];
+    const refused = await exchange(user, 'unknown');
+    assert.equal(refused.status, 503, show(refused));
+    await eventually('it is released', async () => (await exchange(user, 'unknown')).status === 200, 30);
+    assert.deepEqual(sent, names(number));
+  });
+
+  test('a code whose answer comes late connects the account, for whoever completes again', async () => {
+    [sent, acts] = [[], [async (response) => {
+      await sleep((CALLERS_WAIT + 2) * 1000);
+      answer(200, good())(response);
+    }]];
+    const before = codes;
+    const user = await world.signIn('late-code');
+    const started = await world.startConnect(user, { connection: 'unknown' });
+    const back = await world.visit(started, { login: 'late-code' });
+    const complete = () => world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    const first = await complete();
+    assert.equal(first.status, 503, show(first));
+    assert.ok(Number(first.headers.get('retry-after')) > 0);
+    const done = await eventually('it is connected', async () => {
+      const answered = await complete();
+      assert.ok([201, 409, 503].includes(answered.status), show(answered));
+      return answered.status !== 503 && answered;
+    }, 30);
+    // The first request may have finished it meanwhile; then it is over, and the account is there.
+    assert.ok([201, 409].includes(done.status), show(done));
+    assert.equal((await world.accounts(user)).length, 1);
+    assert.equal(codes, before + 1);
+  });
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});
