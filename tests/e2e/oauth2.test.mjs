@@ -162,7 +162,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
       },
       () => tokens(4, { refresh_token: 'rotated-twice' }),
     ];
-    const codes = [tokens(1, { refresh_token: 'first' }), tokens(3)];
+    const codes = [tokens(1, { refresh_token: 'never-rotated' }), tokens(3)];
     world.intercept(({ grant, params }) => {
       if (grant === 'authorization_code') return codes.shift();
       sent.push(params.get('refresh_token'));
@@ -179,7 +179,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
 
     await world.advance(PROVIDER_TOKEN_SECONDS);
     assert.equal((await world.exchange(user, { connection })).access_token, `access-4-${connection}`);
-    assert.deepEqual(sent, ['first', 'rotated-once']);
+    assert.deepEqual(sent, ['never-rotated', 'rotated-once']);
   });
 
   test('without a new refresh token and without knowing the user, a connect puts nothing over a grant that can be renewed', async () => {
