@@ -33,7 +33,8 @@ pub struct Redeem<'a> {
     pub config: &'a Config,
     pub connection: &'a Connection,
     pub provider: &'a Provider,
-    /// Scopes asked for: those granted, where the answer names none.
+    /// Scopes asked for: those granted, where the answer names none. Some providers want them named
+    /// again.
     pub scopes: &'a [String],
 }
 
@@ -59,8 +60,9 @@ impl Redeem<'_> {
         code: &Secret,
         secrets: ProviderSecrets,
     ) -> Result<Unidentified, Denied> {
+        let (connection, verifier) = (self.connection, &secrets.verifier);
         let request =
-            request::redeem(self.connection, self.provider, callback, code, &secrets.verifier)
+            request::redeem(connection, self.provider, callback, code, verifier, self.scopes)
                 .ok_or(Denied::ProviderMisconfigured)?;
         let received = outbound::send(&request, TOKEN_TIME).await;
         let now = clock::now();

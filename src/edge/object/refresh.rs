@@ -15,6 +15,7 @@ use crate::provider::answer;
 use crate::provider::errors::Failure;
 use crate::provider::request;
 use crate::provider::revocation;
+use crate::provider::scopes;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::vault::jobs::{self, Job};
@@ -118,7 +119,8 @@ impl Inner {
             }
         };
         let callback = open.callback();
-        let request = request::refresh(connection, &provider, &callback, &token, scopes.as_deref())
+        let named = scopes.clone().or_else(|| scopes::at_refresh(connection, &grant.scopes));
+        let request = request::refresh(connection, &provider, &callback, &token, named.as_deref())
             .ok_or(Trouble::Failed("request"))?;
         let now = clock::now();
         let intent = refresh::begin(&grant, &token, now);

@@ -6,6 +6,7 @@ use crate::edge::clock;
 use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
 use crate::message::vault::{Answer, KindTokens, Store};
+use crate::provider::scopes;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
@@ -140,17 +141,13 @@ fn seal(
     let expires_at =
         if kept { old.and_then(|old| old.record.expires_at) } else { new.refresh_token_expires_at };
     let access = record::field("access_token", kind);
+    let scopes = scopes::of_first_token(open.connection()?, &new.scopes);
     Ok(Keep {
         kind: kind.to_owned(),
-        grant: Grant { expires_at, ..Grant::new(generation, sealed.is_some(), new.scopes.clone()) },
+        grant: Grant { expires_at, ..Grant::new(generation, sealed.is_some(), new.scopes) },
         refresh_token: sealed,
         access_token: open.seal(account, &access, generation, &new.access_token)?,
-        record: AccessTokenRecord {
-            generation,
-            scopes: new.scopes,
-            issued_at,
-            expires_at: new.expires_at,
-        },
+        record: AccessTokenRecord { generation, scopes, issued_at, expires_at: new.expires_at },
     })
 }
 
