@@ -21,7 +21,7 @@ use edge_token_vault::vault::record::{
 };
 use edge_token_vault::vault::refresh::{self, Asked, Fate, Settlement};
 use edge_token_vault::vault::release::{
-    Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, decide, pick, renewal, select,
+    Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, decide, decide_for, pick, renewal, select,
 };
 
 const NOW: i64 = 1_795_492_800;
@@ -157,6 +157,88 @@ fn scopes_are_at_least_these_or_exactly_these() {
     assert_eq!(narrow.scopes(&narrows, &granted).unwrap(), ["read"]);
     let refused = select(&fixed, None, &granted, &want(&["read"], true)).unwrap_err();
     assert_eq!(refused, Problem::CannotNarrow);
+}
+
+#[test]
+fn a_client_that_gets_what_it_names_never_gets_more_whatever_the_provider_gave() {
+    let aliases = [("mail".to_owned(), "https://p.example/mail".to_owned())];
+    let includes = [("write".to_owned(), texts(&["read"]))];
+    let plain = Connection {
+        down_scoping: false,
+        scope_aliases: aliases.into(),
+        scope_includes: includes.into(),
+        ..connection()
+    };
+    let narrows = Connection { down_scoping: true, ..plain.clone() };
+    let graph = Some("https://graph.example".to_owned());
+    let by_resource = Connection { default_resource: graph, ..plain.clone() };
+    let unscoped = Connection { scope_parameter: String::new(), ..plain.clone() };
+    let graph_read = "https://graph.example/read";
+    let vault = "https://vault.example/a";
+    // The grant's scopes as recorded, those of the token, those asked for, and whether it is given.
+    for (connection, granted, has, asked, given) in [
+        (&plain, &["read"][..], &["read"][..], &["read"][..], true),
+        // The token is wider than the grant is said to be.
+        (&plain, &["read"], &["read", "admin"], &["read"], false),
+        // A narrowed refresh was answered with more, or with what was asked for.
+        (&narrows, &["read", "admin"], &["read", "admin"], &["read"], false),
+        (&narrows, &["read", "admin"], &["read"], &["read"], true),
+        (&plain, &["read", "admin"], &["read", "admin"], &["read"], false),
+        (&plain, &["read", "admin"], &["read", "admin"], &["admin", "read"], true),
+        // By the names that missing scopes go by.
+        (&plain, &["https://p.example/mail"], &["https://p.example/mail"], &["mail"], true),
+        (&by_resource, &[graph_read], &["read"], &["read"], true),
+        (&by_resource, &["read", vault], &["read"], &[graph_read], true),
+        (&by_resource, &["read", vault], &[vault], &[vault], true),
+        (&by_resource, &["read", vault], &[vault, "https://vault.example/b"], &[vault], false),
+        // What a scope includes is asked for with it, and not the other way round.
+        (&plain, &["write", "read"], &["write", "read"], &["write"], true),
+        (&plain, &["write"], &["write"], &["write", "read"], true),
+        (&plain, &["write"], &["write"], &["read"], false),
+        // Whoever names none gets nothing that has some; where there are none, there is nothing to name.
+        (&plain, &["read"], &["read"], &[], false),
+        (&narrows, &["read"], &["read"], &[], false),
+        (&unscoped, &[], &[], &[], true),
+    ] {
+        let case = format!("{granted:?} {has:?} {asked:?}");
+        let decide = |exact, kind: &str| {
+            let want = Want { kind: kind.to_owned(), ..want(asked, exact) };
+            let stored = AccessTokenRecord { scopes: texts(has), ..token(600, Some(3000)) };
+            match select(connection, None, &texts(granted), &want) {
+                Ok(_) => {
+                    let renewal = renewal(connection, kind, &grant(), None, None, NOW);
+                    let state = AccountState::Active;
+                    decide_for(&want, connection, state, &grant(), Some(&stored), renewal, NOW)
+                }
+                Err(problem) => Step::Stop(problem),
+            }
+        };
+        let served = Step::Serve { expires_in: 3000 };
+        let refused = Step::Stop(Problem::CannotNarrow);
+        for kind in ["", "bot"] {
+            assert_eq!(
+                decide(true, kind),
+                if given { served.clone() } else { refused.clone() },
+                "{case}"
+            );
+            assert_eq!(decide(false, kind), served, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_too_wide_is_asked_for_again_only_at_its_end() {
+    let wide = |expires_in| AccessTokenRecord {
+        scopes: texts(&["read", "admin"]),
+        ..token(3600, Some(expires_in))
+    };
+    let step = |token: &AccessTokenRecord| {
+        let renewal = renewal(&connection(), "", &grant(), None, None, NOW);
+        let (want, state) = (want(&["read"], true), AccountState::Active);
+        decide_for(&want, &connection(), state, &grant(), Some(token), renewal, NOW)
+    };
+    assert_eq!(step(&wide(3000)), Step::Stop(Problem::CannotNarrow));
+    assert_eq!(step(&wide(0)), Step::Refresh);
 }
 
 #[test]
