@@ -15,6 +15,7 @@ import { Slack } from './providers/slack.mjs';
 const CALENDAR = 'https://www.googleapis.com/auth/calendar';
 const DRIVE = 'https://www.googleapis.com/auth/drive';
 const VAULT = 'https://vault.azure.net/user_impersonation';
+const MANAGE = 'https://management.azure.com/user_impersonation';
 
 describe('quirks of providers', { timeout: 180_000 }, () => {
   let world;
@@ -176,6 +177,20 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal((await journey.token(user, { scope: 'gist repo' })).owner, user.login);
   });
 
+  test('GitHub leaves out scopes that another includes, and they are granted none the less', async () => {
+    const journey = go('github');
+    const user = world.arrive('franziska');
+    await journey.connect(user, { scopes: ['user:email'] });
+    // A wider scope takes nothing away.
+    const account = await journey.connect(user, { scopes: ['user', 'gist'] });
+    assert.deepEqual(account.scopes.toSorted(), ['gist', 'user']);
+    const token = await journey.token(user, { scope: 'user:email read:user gist' });
+    assert.equal(token.owner, user.login);
+    const answer = await journey.exchange(user, { scope: 'user:email read:org' });
+    assertRefused(answer, 400, 'invalid_scope');
+    assert.deepEqual(answer.body.connection_state, { state: 'missing_scopes', missing_scopes: ['read:org'] });
+  });
+
   test('a step-up keeps what was granted, whichever of several accounts it will be', async () => {
     const journey = go('github');
     const user = world.arrive('friedrich');
@@ -327,6 +342,23 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assertRefused(await journey.exchange(user, { scope: `Mail.Read ${VAULT}` }), 400, 'invalid_scope');
   });
 
+  test('a code for several Microsoft resources is redeemed for one, and what it answers takes no other away', async () => {
+    const journey = go('microsoft');
+    const { simulator } = journey;
+    const user = world.arrive('karla');
+    const account = await journey.connect(user, { scopes: [VAULT, MANAGE] });
+    assert.deepEqual(account.scopes.toSorted(), ['email', MANAGE, VAULT, 'offline_access', 'openid', 'profile']);
+    for (let time = 0; time < 2; time += 1) {
+      // Without a scope it is the token that the code brought.
+      for (const [scope, resource] of [[undefined, 'https://vault.azure.net'], [MANAGE, 'https://management.azure.com'], [VAULT, 'https://vault.azure.net']]) {
+        const token = await journey.token(user, scope && { scope });
+        assert.equal(simulator.resource(token.access_token), resource, scope);
+        assert.equal(token.scope, scope ?? VAULT);
+      }
+      await world.advance(3701);
+    }
+  });
+
   test('a resource that the user has not consented to is a missing scope, and the grant goes on', async () => {
     const journey = go('microsoft');
     const user = world.arrive('klara');
@@ -346,7 +378,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
   test('Microsoft\'s codes tell a dead grant from a provider that is down', async () => {
     const journey = go('microsoft');
     const { simulator } = journey;
-    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'reconnect_required'], [90033, 'unavailable']]) {
+    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'reconnect_required'], [90033, 'unavailable'], [50196, 'unavailable']]) {
       const user = world.arrive(`lars-${refusal}`);
       await journey.connect(user);
       await world.advance(3701);
