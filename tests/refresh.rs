@@ -16,6 +16,7 @@ use edge_token_vault::provider::answer::Tokens;
 use edge_token_vault::provider::dialect::Rotation;
 use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::consent;
 use edge_token_vault::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
 };
@@ -270,6 +271,20 @@ fn a_token_is_for_one_resource_where_the_provider_says_so() {
         select(&["User.Read", "https://vault.example/user"]).unwrap_err(),
         Problem::SeveralResources
     );
+}
+
+#[test]
+fn a_consent_renews_its_users_account_or_the_one_from_before_users_were_told_apart() {
+    let accounts = [account("", "", ""), account("1", "", "")];
+    let id = |id: Option<&str>| Identity { id: id.map(str::to_owned), email: None, name: None };
+    let renews = |accounts: &[Account], user| {
+        consent::renews(accounts, &id(user)).map(|account| account.id.clone())
+    };
+    assert_eq!(renews(&accounts, Some("1")), Some(accounts[1].id.clone()));
+    assert_eq!(renews(&accounts, Some("2")), Some(accounts[0].id.clone()));
+    assert_eq!(renews(&accounts, None), Some(accounts[0].id.clone()));
+    assert_eq!(renews(&accounts[1..], Some("2")), None);
+    assert_eq!(renews(&accounts[1..], None), None);
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{AccessTokenRecord, AccountState, Grant};
+use super::record::{AccessTokenRecord, Account, AccountState, Grant};
 use crate::config::Connection;
 use crate::ids::AccountId;
+use crate::jwt::id_token::Identity;
 use crate::message::vault::{KindTokens, Store};
 use crate::provider::answer::Granted;
 use crate::provider::scopes;
@@ -51,6 +52,14 @@ pub fn store(
         kinds,
         extra,
     }
+}
+
+/// The account that a consent renews, if any: the one that is this user's, or else one of which nobody
+/// knows whose it is. Such a one comes from before the provider told who consents; then there was only
+/// one, and each consent renewed that.
+pub fn renews<'a>(accounts: &'a [Account], identity: &Identity) -> Option<&'a Account> {
+    let of = |id: Option<&str>| accounts.iter().find(|one| one.identity.id.as_deref() == id);
+    of(identity.id.as_deref()).or_else(|| of(None))
 }
 
 /// The scopes that storing `new` would take from a grant that lives. Empty: store it. `state` and `old`:

@@ -10,6 +10,7 @@ import { Google } from './providers/google.mjs';
 import { DIRECTORY, Microsoft } from './providers/microsoft.mjs';
 import { Notion } from './providers/notion.mjs';
 import { Salesforce } from './providers/salesforce.mjs';
+import { Shaped } from './providers/shaped.mjs';
 import { Slack } from './providers/slack.mjs';
 
 const CALENDAR = 'https://www.googleapis.com/auth/calendar';
@@ -37,6 +38,13 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     entra: { entry: { provider: 'entra', variables: { tenant: DIRECTORY } }, simulator: new Microsoft({ tenant: DIRECTORY }) },
     salesforce: { entry: { provider: 'salesforce', scopes: ['api'] }, simulator: new Salesforce({}) },
     notion: { entry: { provider: 'notion' }, simulator: new Notion({}) },
+    nameless: {
+      entry: { kind: 'oauth2', authorization_endpoint: 'https://portal.example.net/authorize', token_endpoint: 'https://portal.example.net/token' },
+      simulator: new Shaped({
+        authorize: 'portal.example.net/authorize', token: 'portal.example.net/token', auth: 'basic', life: 3600,
+        says: ({ number }) => ({ hub_id: number }),
+      }),
+    },
   };
 
   before(async () => { world = await startWorld(providers); });
@@ -472,6 +480,20 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const [last] = await world.accounts(other);
     assert.equal(await journey.remove(other, last), 'revoked');
     assert.equal(journey.simulator.living('team'), 0);
+  });
+
+  test('an account from before a provider told who consents is renewed by the next consent', async () => {
+    const journey = go('nameless');
+    const user = world.arrive('quentin');
+    const { id } = await journey.connect(user, { login: 'portal-1' });
+    const { nameless } = world.bindings.json.CONNECTIONS;
+    nameless.identity = { from: 'answer', id: 'hub_id' };
+    await world.stopVault();
+    await world.startVault();
+    assert.equal((await journey.connect(user, { login: 'portal-1' })).id, id);
+    assert.notEqual((await journey.connect(user, { login: 'portal-2' })).id, id);
+    assert.equal((await world.accounts(user)).length, 2);
+    assert.equal((await journey.token(user)).owner, 'portal-1');
   });
 
   test('the list of connections names provider, scopes and kinds', async () => {

@@ -23,7 +23,7 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
     let done = |answer| Ok(Kept { answer, job: None });
     let identity = new.identity();
     let contents = open.store.contents()?;
-    let known = contents.accounts.iter().find(|account| account.identity.id == identity.id);
+    let known = consent::renews(&contents.accounts, &identity);
     if let Some(stored) = open.store.redeemed(&new.account)? {
         let account = contents.accounts.iter().find(|account| account.id == stored);
         return done(account.map_or(Answer::Deleted(true), |account| {
