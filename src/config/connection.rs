@@ -116,9 +116,9 @@ impl Connection {
 
     /// Whether there are scopes to ask for of tokens of this kind.
     pub fn has_scopes(&self, kind: &str) -> bool {
-        let own = self.kinds.get(kind);
         !self.scope_parameter.is_empty()
-            || own.is_some_and(|kind| kind.minting.is_some() || !kind.scope_parameter.is_empty())
+            || self.minting(kind).is_some()
+            || self.kinds.get(kind).is_some_and(|kind| !kind.scope_parameter.is_empty())
     }
 
     /// The kind of the grant that tokens of this kind rest on: their own, or the account's where we

@@ -340,7 +340,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const journey = go('microsoft');
     const { simulator } = journey;
     const user = world.arrive('karl');
-    await journey.connect(user, { scopes: ['Mail.Read', VAULT] });
+    await journey.connect(user, { scopes: [VAULT, 'Mail.Read'] });
     const mail = await journey.token(user, { scope: 'Mail.Read' });
     const vault = await journey.token(user, { scope: VAULT });
     assert.equal(simulator.resource(mail.access_token), 'https://graph.microsoft.com');
@@ -348,6 +348,9 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal((await journey.token(user, { scope: VAULT })).access_token, vault.access_token);
     assert.equal((await journey.token(user)).access_token, mail.access_token);
     assertRefused(await journey.exchange(user, { scope: `Mail.Read ${VAULT}` }), 400, 'invalid_scope');
+    // A refresh says which of the two it is for.
+    await world.advance(3701);
+    assert.equal(simulator.resource((await journey.token(user)).access_token), 'https://graph.microsoft.com');
   });
 
   test('a code for several Microsoft resources is redeemed for one, and what it answers takes no other away', async () => {
