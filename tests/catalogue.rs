@@ -208,7 +208,8 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
 
         let secret = |text: &str| Secret::new(text);
         let code = secret("the-code");
-        let redeem = request::redeem(&connection, &provider, CALLBACK, &code, &secret(VERIFIER));
+        let verifier = secret(VERIFIER);
+        let redeem = request::redeem(&connection, &provider, CALLBACK, &code, &verifier, &scopes);
         told.push_str(&show("redeem", redeem.unwrap()));
         let token = secret("the-refresh-token");
         let refresh = request::refresh(&connection, &provider, CALLBACK, &token, None);

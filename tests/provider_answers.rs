@@ -384,6 +384,42 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             json!({"error": "temporarily_unavailable", "error_codes": [90_033]}),
             down.clone(),
         ),
+        // Asked too often, which ends no grant.
+        (
+            "microsoft",
+            400,
+            json!({"error": "invalid_grant", "error_codes": [50_196]}),
+            down.clone(),
+        ),
+        ("entra", 400, json!({"error": "invalid_grant", "error_codes": [50_196]}), down.clone()),
+        (
+            "atlassian",
+            403,
+            json!({"error": "unauthorized_client", "error_description": "refresh_token is invalid"}),
+            dead("refresh_token is invalid"),
+        ),
+        (
+            "atlassian",
+            403,
+            json!({"error": "invalid_grant", "error_description": "Unknown or invalid refresh token."}),
+            dead("invalid_grant"),
+        ),
+        (
+            "atlassian",
+            401,
+            json!({"error": "access_denied", "error_description": "Unauthorized"}),
+            ours("access_denied"),
+        ),
+        (
+            "hubspot",
+            400,
+            json!({
+                "error": "invalid_grant",
+                "error_description": "refresh token is invalid, expired or revoked",
+                "status": "BAD_REFRESH_TOKEN",
+            }),
+            dead("BAD_REFRESH_TOKEN"),
+        ),
         (
             "salesforce",
             400,
@@ -522,7 +558,9 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("slack", 200, r#"{"ok":false,"error":"ratelimited"}"#, Pending),
         ("twitch", 400, r#"{"status":400,"message":"Invalid token"}"#, Revoked),
         ("salesforce", 400, r#"{"error":"invalid_token"}"#, Revoked),
-        ("hubspot", 404, "", Revoked),
+        ("hubspot", 200, "", Revoked),
+        ("hubspot", 400, r#"{"error":"invalid_grant","status":"BAD_REFRESH_TOKEN"}"#, Revoked),
+        ("hubspot", 404, "", Failed),
         ("github_app", 404, r#"{"message":"Not Found"}"#, Pending),
         // This access token is over, but nobody spoke of the grant.
         ("notion", 400, r#"{"code":"invalid_grant"}"#, Failed),
@@ -541,6 +579,13 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         revocation::outcome(&Received::Lost, &known("box"), "", TokenKind::Refresh),
         Pending
     );
+    // Where nothing but the token was shown, what is not there is that.
+    let by_path = custom(&json!({
+        "revocation_endpoint": "https://idp.example/tokens/{token}",
+        "revocation": {"method": "DELETE", "authentication": "none", "blast": "token"},
+    }));
+    let gone = revocation::outcome(&received(404, ""), &by_path, "", TokenKind::Refresh);
+    assert_eq!(gone, Revoked);
 }
 
 #[test]
@@ -657,6 +702,10 @@ fn scopes_are_what_the_provider_says_it_granted() {
     assert!(scopes::missing(&google, &kept, &list("openid email")).is_empty());
     let more = list("https://www.googleapis.com/auth/calendar");
     assert_eq!(scopes::missing(&google, &kept, &more), more);
+    // LinkedIn's answer has commas between scopes that are asked for with spaces.
+    let told = json!({"access_token": "a", "scope": "email,openid,profile"});
+    let tokens = granted(&known("linkedin"), &told).unwrap().tokens;
+    assert_eq!(tokens.scopes.unwrap(), list("email openid profile"));
     // Microsoft tells of one resource, and names its own scopes short or long.
     let microsoft = known("microsoft");
     let asked = list("Mail.Read https://vault.azure.net/user_impersonation");
@@ -664,6 +713,10 @@ fn scopes_are_what_the_provider_says_it_granted() {
         scopes::granted(&microsoft, Some(list("https://graph.microsoft.com/Mail.Read")), &asked);
     assert!(scopes::missing(&microsoft, &kept, &asked).is_empty());
     assert_eq!(scopes::missing(&microsoft, &kept, &list("Mail.Send")), ["Mail.Send"]);
+    // Where the token is for another resource, that one is told of, and all else stays.
+    let asked = list("openid offline_access https://vault.azure.net/a https://vault.azure.net/b");
+    let kept = scopes::granted(&microsoft, Some(list("https://vault.azure.net/b")), &asked);
+    assert_eq!(kept, list("https://vault.azure.net/b openid offline_access"));
     assert_eq!(
         scopes::resource(&microsoft, "https://vault.azure.net/user_impersonation"),
         Some("https://vault.azure.net")
@@ -672,4 +725,73 @@ fn scopes_are_what_the_provider_says_it_granted() {
     assert_eq!(scopes::resource(&microsoft, "Mail.Read"), None);
     // Where there are no scopes, none is asked for.
     assert!(scopes::ask(&known("notion"), &list("read")).is_empty());
+}
+
+#[test]
+fn a_scope_that_includes_another_satisfies_it() {
+    let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let by_hand = custom(&json!({
+        "scope_includes": {
+            "admin": ["write"], "write": ["read"], "a_*_z": ["b_*"], "grow*": ["grow*!"],
+            "loop": ["pool"], "pool": ["loop"],
+        },
+        "scope_aliases": {"peruse": "read"},
+    }));
+    let (github, shopify) = (known("github"), known("shopify"));
+    for (connection, granted, wanted, missing) in [
+        // As GitHub's documentation has it: what was asked for, and what the token has.
+        (&github, "user gist", "user gist user:email", ""),
+        (&github, "repo", "public_repo repo:status repo_deployment repo:invite", ""),
+        (&github, "admin:org", "read:org write:org", ""),
+        (&github, "user:email", "user", "user"),
+        (&github, "read:org", "write:org", "write:org"),
+        (&github, "repo", "read:user delete_repo", "read:user delete_repo"),
+        (&shopify, "write_orders", "read_orders write_orders", ""),
+        (&shopify, "unauthenticated_write_checkouts", "unauthenticated_read_checkouts", ""),
+        (&shopify, "read_orders", "write_orders", "write_orders"),
+        (&shopify, "write_orders", "read_products", "read_products"),
+        (&shopify, "write_orders", "unauthenticated_read_orders", "unauthenticated_read_orders"),
+        (&by_hand, "admin", "read", ""),
+        (&by_hand, "admin", "peruse", ""),
+        (&by_hand, "read", "admin", "admin"),
+        (&by_hand, "a_x_z", "b_x", ""),
+        (&by_hand, "a__z", "b_", "b_"),
+        (&by_hand, "growx loop", "pool growx! other", "other"),
+    ] {
+        let found = scopes::missing(connection, &list(granted), &list(wanted));
+        assert_eq!(found, list(missing), "{granted}: {wanted}");
+    }
+    for (field, value) in [
+        ("scope_includes.a", json!("b")),
+        ("scope_includes.a", json!(["b c"])),
+        ("scope_includes.a", json!(["b_*"])),
+        ("scope_includes.a*b*", json!(["c"])),
+        ("scope_includes.a*", json!(["b_*_*"])),
+    ] {
+        let scope = field.strip_prefix("scope_includes.").unwrap();
+        let entry = json!({
+            "kind": "oauth2", "client_id": "x", "scope_includes": {scope: value},
+            "authorization_endpoint": "https://idp.example/a",
+            "token_endpoint": "https://idp.example/t",
+        });
+        let error = connection_support::connection(&entry).unwrap_err();
+        assert_eq!(error.field, format!("it.{field}"), "{error}");
+    }
+}
+
+#[test]
+fn each_account_of_hubspot_is_one_of_its_portals() {
+    let answer = |hub: u32| {
+        json!({
+            "access_token": "a", "refresh_token": "r", "expires_in": 1800, "hub_id": hub,
+            "scopes": ["oauth", "crm.objects.contacts.read"],
+        })
+    };
+    let hubspot = known("hubspot");
+    for hub in [62_515, 62_516] {
+        let granted = granted(&hubspot, &answer(hub)).unwrap();
+        assert_eq!(granted.identity.unwrap().id.unwrap(), hub.to_string());
+        assert_eq!(granted.extra["hub_id"], hub.to_string());
+        assert_eq!(granted.tokens.scopes.unwrap(), ["oauth", "crm.objects.contacts.read"]);
+    }
 }

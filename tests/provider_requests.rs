@@ -176,7 +176,8 @@ fn a_code_is_redeemed_with_one_authentication_and_the_same_redirect_uri() {
     let redeem = |name: &str| {
         let (connection, provider) = known(&config, name);
         let (code, verifier) = (Secret::new("the code+"), Secret::new(VERIFIER));
-        request::redeem(&connection, &provider, CALLBACK, &code, &verifier).unwrap()
+        request::redeem(&connection, &provider, CALLBACK, &code, &verifier, &["repo".into()])
+            .unwrap()
     };
     let common =
         [("code", "the code+"), ("grant_type", "authorization_code"), ("redirect_uri", CALLBACK)];
@@ -193,6 +194,58 @@ fn a_code_is_redeemed_with_one_authentication_and_the_same_redirect_uri() {
     let chat = redeem("chat");
     assert_eq!(authorization_header(&chat), None);
     assert_eq!(sent(&chat), with(&[("client_id", "vault-chat"), ("code_verifier", VERIFIER)]));
+}
+
+#[test]
+fn a_code_is_redeemed_for_one_resource_where_a_token_is_for_one() {
+    let config = config();
+    let (connection, provider) = known(&config, "calendar");
+    let by_resource =
+        Connection { default_resource: Some("https://graph.example".into()), ..connection };
+    let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    // What the user consents to; what the redemption names; what a refresh for the same token does.
+    for (asked, redeemed, refreshed) in [
+        ("openid offline_access Mail.Read", Some("openid offline_access Mail.Read"), None),
+        (
+            "openid https://vault.example/a Mail.Read https://vault.example/b profile",
+            Some("openid Mail.Read profile"),
+            Some("openid Mail.Read profile"),
+        ),
+        (
+            "openid https://graph.example/Mail.Read https://vault.example/a",
+            Some("openid https://graph.example/Mail.Read"),
+            Some("openid https://graph.example/Mail.Read"),
+        ),
+        (
+            "openid https://vault.example/a https://vault.example/b",
+            Some("openid https://vault.example/a https://vault.example/b"),
+            None,
+        ),
+        (
+            "openid https://vault.example/a https://other.example/b",
+            Some("openid https://vault.example/a"),
+            Some("openid https://vault.example/a"),
+        ),
+        ("openid offline_access", Some("openid offline_access"), None),
+    ] {
+        let asked = list(asked);
+        let secret = Secret::new("x");
+        let redeem =
+            request::redeem(&by_resource, &provider, CALLBACK, &secret, &secret, &asked).unwrap();
+        assert_eq!(sent(&redeem).get("scope").map(String::as_str), redeemed, "{asked:?}");
+        let named = scopes::at_refresh(&by_resource, &asked).map(|scopes| scopes.join(" "));
+        assert_eq!(named.as_deref(), refreshed, "{asked:?}");
+        // Elsewhere the code and the refresh token say it.
+        let (plain, _) = known(&config, "calendar");
+        let redeem =
+            request::redeem(&plain, &provider, CALLBACK, &secret, &secret, &asked).unwrap();
+        assert_eq!(sent(&redeem).get("scope"), None);
+        assert_eq!(scopes::at_refresh(&plain, &asked), None);
+        assert_eq!(scopes::of_first_token(&plain, &asked), asked);
+    }
+    let all = list("openid Mail.Read https://vault.example/a");
+    assert_eq!(scopes::of_first_token(&by_resource, &all), ["openid", "Mail.Read"]);
+    assert_eq!(scopes::of_first_token(&by_resource, &all[2..]), ["https://vault.example/a"]);
 }
 
 #[test]
@@ -258,7 +311,7 @@ fn no_request_prints_a_secret() {
     for name in ["calendar", "code", "chat"] {
         let (connection, provider) = known(&config, name);
         let requests = [
-            request::redeem(&connection, &provider, CALLBACK, &secret, &secret),
+            request::redeem(&connection, &provider, CALLBACK, &secret, &secret, &[]),
             request::refresh(&connection, &provider, CALLBACK, &secret, None),
             revocation::revoke(&connection, &provider, "", (&secret, TokenKind::Access), None),
             ProviderRequest::userinfo(&connection, &provider, &secret),

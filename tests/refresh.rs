@@ -17,13 +17,14 @@ use edge_token_vault::provider::dialect::{Rotation, Zero};
 use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::provider::registration::Registration;
 use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::consent;
 use edge_token_vault::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
 };
 use edge_token_vault::vault::refresh::{self, Asked, Fate, Settlement};
 use edge_token_vault::vault::release::{
-    Misconfiguration, Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, as_believed, decide, pick,
-    registration_changed, renewal, select,
+    Misconfiguration, Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, as_believed, decide,
+    decide_for, pick, registration_changed, renewal, select,
 };
 
 const NOW: i64 = 1_795_492_800;
@@ -169,6 +170,88 @@ fn scopes_are_at_least_these_or_exactly_these() {
 }
 
 #[test]
+fn a_client_that_gets_what_it_names_never_gets_more_whatever_the_provider_gave() {
+    let aliases = [("mail".to_owned(), "https://p.example/mail".to_owned())];
+    let includes = [("write".to_owned(), texts(&["read"]))];
+    let plain = Connection {
+        down_scoping: false,
+        scope_aliases: aliases.into(),
+        scope_includes: includes.into(),
+        ..connection()
+    };
+    let narrows = Connection { down_scoping: true, ..plain.clone() };
+    let graph = Some("https://graph.example".to_owned());
+    let by_resource = Connection { default_resource: graph, ..plain.clone() };
+    let unscoped = Connection { scope_parameter: String::new(), ..plain.clone() };
+    let graph_read = "https://graph.example/read";
+    let vault = "https://vault.example/a";
+    // The grant's scopes as recorded, those of the token, those asked for, and whether it is given.
+    for (connection, granted, has, asked, given) in [
+        (&plain, &["read"][..], &["read"][..], &["read"][..], true),
+        // The token is wider than the grant is said to be.
+        (&plain, &["read"], &["read", "admin"], &["read"], false),
+        // A narrowed refresh was answered with more, or with what was asked for.
+        (&narrows, &["read", "admin"], &["read", "admin"], &["read"], false),
+        (&narrows, &["read", "admin"], &["read"], &["read"], true),
+        (&plain, &["read", "admin"], &["read", "admin"], &["read"], false),
+        (&plain, &["read", "admin"], &["read", "admin"], &["admin", "read"], true),
+        // By the names that missing scopes go by.
+        (&plain, &["https://p.example/mail"], &["https://p.example/mail"], &["mail"], true),
+        (&by_resource, &[graph_read], &["read"], &["read"], true),
+        (&by_resource, &["read", vault], &["read"], &[graph_read], true),
+        (&by_resource, &["read", vault], &[vault], &[vault], true),
+        (&by_resource, &["read", vault], &[vault, "https://vault.example/b"], &[vault], false),
+        // What a scope includes is asked for with it, and not the other way round.
+        (&plain, &["write", "read"], &["write", "read"], &["write"], true),
+        (&plain, &["write"], &["write"], &["write", "read"], true),
+        (&plain, &["write"], &["write"], &["read"], false),
+        // Whoever names none gets nothing that has some; where there are none, there is nothing to name.
+        (&plain, &["read"], &["read"], &[], false),
+        (&narrows, &["read"], &["read"], &[], false),
+        (&unscoped, &[], &[], &[], true),
+    ] {
+        let case = format!("{granted:?} {has:?} {asked:?}");
+        let decide = |exact, kind: &str| {
+            let want = Want { kind: kind.to_owned(), ..want(asked, exact) };
+            let stored = AccessTokenRecord { scopes: texts(has), ..token(600, Some(3000)) };
+            match select(connection, None, &texts(granted), &want) {
+                Ok(_) => {
+                    let renewal = renewal(connection, kind, &grant(), None, None, NOW);
+                    let state = AccountState::Active;
+                    decide_for(&want, connection, state, &grant(), Some(&stored), renewal, NOW)
+                }
+                Err(problem) => Step::Stop(problem),
+            }
+        };
+        let served = Step::Serve { expires_in: 3000 };
+        let refused = Step::Stop(Problem::CannotNarrow);
+        for kind in ["", "bot"] {
+            assert_eq!(
+                decide(true, kind),
+                if given { served.clone() } else { refused.clone() },
+                "{case}"
+            );
+            assert_eq!(decide(false, kind), served, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_token_that_is_too_wide_is_asked_for_again_only_at_its_end() {
+    let wide = |expires_in| AccessTokenRecord {
+        scopes: texts(&["read", "admin"]),
+        ..token(3600, Some(expires_in))
+    };
+    let step = |token: &AccessTokenRecord| {
+        let renewal = renewal(&connection(), "", &grant(), None, None, NOW);
+        let (want, state) = (want(&["read"], true), AccountState::Active);
+        decide_for(&want, &connection(), state, &grant(), Some(token), renewal, NOW)
+    };
+    assert_eq!(step(&wide(3000)), Step::Stop(Problem::CannotNarrow));
+    assert_eq!(step(&wide(0)), Step::Refresh);
+}
+
+#[test]
 fn a_scope_granted_under_its_other_name_is_not_missing() {
     let aliases = [("email".to_owned(), "https://p.example/auth/userinfo.email".to_owned())];
     let connection = Connection { scope_aliases: aliases.into(), ..connection() };
@@ -197,6 +280,20 @@ fn a_token_is_for_one_resource_where_the_provider_says_so() {
         select(&["User.Read", "https://vault.example/user"]).unwrap_err(),
         Problem::SeveralResources
     );
+}
+
+#[test]
+fn a_consent_renews_its_users_account_or_the_one_from_before_users_were_told_apart() {
+    let accounts = [account("", "", ""), account("1", "", "")];
+    let id = |id: Option<&str>| Identity { id: id.map(str::to_owned), email: None, name: None };
+    let renews = |accounts: &[Account], user| {
+        consent::renews(accounts.iter(), &id(user)).map(|account| account.id.clone())
+    };
+    assert_eq!(renews(&accounts, Some("1")), Some(accounts[1].id.clone()));
+    assert_eq!(renews(&accounts, Some("2")), Some(accounts[0].id.clone()));
+    assert_eq!(renews(&accounts, None), Some(accounts[0].id.clone()));
+    assert_eq!(renews(&accounts[1..], Some("2")), None);
+    assert_eq!(renews(&accounts[1..], None), None);
 }
 
 #[test]

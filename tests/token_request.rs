@@ -255,6 +255,35 @@ fn policy_lets_through_only_what_fits_in_every_respect() {
 }
 
 #[test]
+fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes() {
+    // `backend` has the policy, `agent` has not.
+    let config = config();
+    let mut unscoped = config.connections["code"].clone();
+    unscoped.scope_parameter = String::new();
+    let [scoped, unscoped] = [&config.connections["code"], &unscoped].map(Some);
+    for grant in GrantType::ALL {
+        let none = read_with(grant, None, &[]).unwrap();
+        let some = read_with(grant, None, &[("scope", "read")]).unwrap();
+        let check = |client, connection, request| {
+            policy::check_scopes(&config.clients[client], connection, request)
+        };
+        assert_eq!(check("backend", scoped, &none), Err(Forbidden::NoScope));
+        for (client, connection, request) in [
+            ("backend", scoped, &some),
+            ("backend", unscoped, &none),
+            ("backend", None, &none),
+            ("agent", scoped, &none),
+        ] {
+            assert_eq!(check(client, connection, request), Ok(()), "{client}");
+        }
+        let error = Forbidden::NoScope.answer(grant);
+        assert_eq!((error.status, error.code), (400, "invalid_scope"));
+        assert!(error.description.contains("name them in scope"), "{}", error.description);
+        assert_allowed(&error);
+    }
+}
+
+#[test]
 fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
     // A22, C14: the log has the reason, the caller the list of what to check.
     use Refusal::{Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time};

@@ -42,8 +42,11 @@ pub struct Connection {
     pub scope_separator: String,
     /// Scopes that the provider grants under another name than it is asked for.
     pub scope_aliases: BTreeMap<String, String>,
+    /// Scopes that include others: whoever has one has those. One `*` in a scope stands for a part of
+    /// it, which takes the place of `*` in those included.
+    pub scope_includes: BTreeMap<String, Vec<String>>,
     /// Where an access token is for one resource only (the part of a scope before its last slash):
-    /// the resource of scopes that name none.
+    /// the resource of scopes that name none. The redemption of a code then names the scopes of one.
     pub default_resource: Option<String>,
     /// Whether the provider itself adds new consent to what was granted before.
     pub incremental_consent: bool,
@@ -115,6 +118,13 @@ impl Connection {
     pub fn kinds_there(&self) -> impl Iterator<Item = &String> {
         let there = |kind: &Kind| kind.minting.is_none() || self.private_key.is_some();
         self.kinds.iter().filter(move |(_, kind)| there(kind)).map(|(name, _)| name)
+    }
+
+    /// Whether there are scopes to ask for of tokens of this kind.
+    pub fn has_scopes(&self, kind: &str) -> bool {
+        !self.scope_parameter.is_empty()
+            || self.minting(kind).is_some()
+            || self.kinds.get(kind).is_some_and(|kind| !kind.scope_parameter.is_empty())
     }
 
     /// The kind of the grant that tokens of this kind rest on: their own, or the account's where we

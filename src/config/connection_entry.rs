@@ -13,6 +13,7 @@ use crate::provider::dialect::{
     Zero,
 };
 use crate::provider::registration::Registration;
+use crate::provider::scopes;
 use crate::text;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +100,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         required_scopes: text::unique(required_scopes),
         scope_parameter: fields.text_or("scope_parameter", "scope"),
         scope_aliases: fields.texts("scope_aliases"),
+        scope_includes: fields.lists("scope_includes"),
         default_resource: fields.text("default_resource"),
         incremental_consent: fields.flag("incremental_consent"),
         authorization_params: given(fields.texts("authorization_params")),
@@ -252,7 +254,10 @@ fn check_scopes(connection: &Connection) -> Result<(), Fault> {
             return Err(Fault::new(format!("{field}[{index}]"), mend));
         }
     }
-    Ok(())
+    match scopes::fault_in_includes(&connection.scope_includes) {
+        Some((field, mend)) => Err(Fault::new(field, mend)),
+        None => Ok(()),
+    }
 }
 
 fn check_params(connection: &Connection) -> Result<(), Fault> {

@@ -141,6 +141,23 @@ impl Fields {
         texts
     }
 
+    /// Lists of texts by name; without, none.
+    pub(super) fn lists(&mut self, name: &'static str) -> BTreeMap<String, Vec<String>> {
+        let mut lists = BTreeMap::new();
+        for (key, value) in self.members_of(name) {
+            match texts(value) {
+                Some(list) => {
+                    lists.insert(key, list);
+                }
+                None => self.fault(
+                    &format!("{name}.{key}"),
+                    "must be a list of texts, such as [\"a\", \"b\"]",
+                ),
+            }
+        }
+        lists
+    }
+
     /// One of these.
     pub(super) fn choice<T: Copy>(&mut self, name: &'static str, all: &[(&str, T)]) -> Option<T> {
         let value = self.take(name)?;

@@ -110,6 +110,8 @@ async fn answer_to(
     line.user = Some(names.log(&config.names, &token.user).to_owned());
     let issuer = policy::issuer_of(config, token).map_err(forbidden)?;
     policy::check(client, issuer, token, &request.connection).map_err(forbidden)?;
+    let connection = config.connections.get(&request.connection);
+    policy::check_scopes(client, connection, request).map_err(forbidden)?;
     let vault = names.vault(&config.names, &token.user, &request.connection);
     release(request, client, token, &vault, env, config).await
 }

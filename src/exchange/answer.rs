@@ -92,7 +92,9 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
         Problem::CannotNarrow => (
             400,
             "invalid_scope",
-            "The account granted more than these scopes, and its tokens cannot be narrowed.".into(),
+            "This client may only have tokens with the scopes it names; the account's token has \
+             more, and cannot be narrowed. Name all scopes of the account."
+                .into(),
         ),
         Problem::Unavailable { .. } => (
             503,

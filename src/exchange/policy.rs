@@ -1,6 +1,7 @@
 //! Who may exchange whose token for what.
 
-use crate::config::{Client, Config, GrantType, Issuer};
+use super::request::TokenRequest;
+use crate::config::{Client, Config, Connection, GrantType, Issuer, ScopePolicy};
 use crate::error::OAuthError;
 use crate::jwt::Refusal;
 use crate::jwt::access_token::AccessToken;
@@ -12,6 +13,8 @@ pub enum Forbidden {
     Grant,
     /// The client may not use this connection, or there is none of this name.
     Connection,
+    /// The client may only have tokens with the scopes it names, and names none.
+    NoScope,
     /// The subject token is not for this client. Leaves like any other refusal of the token.
     SubjectToken(Refusal),
 }
@@ -51,6 +54,23 @@ pub fn check(
     Ok(())
 }
 
+/// Whether `client` names the scopes that its token shall have, if it may have no others. Where there
+/// are no scopes, there are none to name.
+///
+/// # Errors
+/// [`Forbidden::NoScope`].
+pub fn check_scopes(
+    client: &Client,
+    connection: Option<&Connection>,
+    request: &TokenRequest,
+) -> Result<(), Forbidden> {
+    let names = client.scope_policy == ScopePolicy::AtLeast || !request.scopes.is_empty();
+    if names || !connection.is_some_and(|one| one.has_scopes(&request.kind)) {
+        return Ok(());
+    }
+    Err(Forbidden::NoScope)
+}
+
 /// The issuer's record for a verified token. It was there when the token was verified.
 ///
 /// # Errors
@@ -81,6 +101,11 @@ impl Forbidden {
                 "unauthorized_client",
                 "this client may not use this grant_type; it is not among its grants",
             ),
+            Self::NoScope => OAuthError::new(
+                400,
+                "invalid_scope",
+                "this client gets tokens with the scopes it names and no others; name them in scope",
+            ),
             Self::Connection if auth0 => OAuthError::new(
                 403,
                 "unauthorized_client",
@@ -99,6 +124,7 @@ impl Forbidden {
         match self {
             Self::Grant => "grant",
             Self::Connection => "connection",
+            Self::NoScope => "no_scope",
             Self::SubjectToken(refusal) => refusal.reason(),
         }
     }

@@ -17,6 +17,7 @@ use url::{Url, form_urlencoded};
 
 use super::dialect::{BodyFormat, ClientAuthentication, Method, Pkce};
 use super::endpoints::Provider;
+use super::scopes;
 use crate::config::Connection;
 use crate::secret::Secret;
 
@@ -124,19 +125,23 @@ pub(super) fn filled(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> 
 type Client =
     BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// Redeems an authorization code (RFC 6749 §4.1.3).
+/// Redeems an authorization code (RFC 6749 §4.1.3) that was `asked` for with these scopes.
 pub fn redeem(
     connection: &Connection,
     provider: &Provider,
     callback: &str,
     code: &Secret,
     verifier: &Secret,
+    asked: &[String],
 ) -> Option<ProviderRequest> {
     let client =
         client(connection, provider).set_redirect_uri(RedirectUrl::new(callback.to_owned()).ok()?);
     let mut request = client.exchange_code(AuthorizationCode::new(code.expose().to_owned()));
     if connection.pkce != Pkce::Refused {
         request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
+    }
+    if let Some(scopes) = scopes::at_redemption(connection, asked) {
+        request = request.add_extra_param("scope", scopes.join(&connection.scope_separator));
     }
     let captured = capture(|sender| drop(request.request(sender)))?;
     write(connection, &provider.token_endpoint, captured, &connection.code_params, callback)

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::record::{AccessTokenRecord, AccountState, Grant};
+use super::record::{AccessTokenRecord, Account, AccountState, Grant};
 use crate::config::Connection;
 use crate::ids::AccountId;
+use crate::jwt::id_token::Identity;
 use crate::message::vault::{KindTokens, Store};
 use crate::provider::answer::{self, Granted, Tokens};
 use crate::provider::scopes;
@@ -80,23 +81,37 @@ pub enum RefreshTokenFrom {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownUser;
 
-/// Decides it. `old`: the grant of this kind that is stored, and its state; `identity_is_known`: whether the
-/// provider told who consented.
+/// Decides it. `old`: the grant of this kind that is stored, and its state; `is_same_user`: whether the
+/// provider told of both who they are of, and it is the same user.
 ///
 /// # Errors
 /// [`UnknownUser`].
 pub fn refresh_token_from(
     brings_one: bool,
-    identity_is_known: bool,
+    is_same_user: bool,
     old: Option<(&Grant, AccountState)>,
     now: UnixSeconds,
 ) -> Result<RefreshTokenFrom, UnknownUser> {
     let is_kept = !brings_one && old.is_some_and(|(old, state)| old.is_renewable(state, now));
-    match (is_kept, identity_is_known) {
+    match (is_kept, is_same_user) {
         (false, _) => Ok(RefreshTokenFrom::Consent),
         (true, true) => Ok(RefreshTokenFrom::Stored),
         (true, false) => Err(UnknownUser),
     }
+}
+
+/// The account that a consent renews, if any: the one that is this user's, or else one of which nobody
+/// knows whose it is. Such a one comes from before the provider told who consents; then there was only
+/// one, and each consent renewed that.
+///
+/// `accounts`: those of the registration that was consented to. One of another is another account, whoever
+/// it is of.
+pub fn renews<'a>(
+    accounts: impl Iterator<Item = &'a Account> + Clone,
+    identity: &Identity,
+) -> Option<&'a Account> {
+    let of = |id: Option<&str>| accounts.clone().find(|one| one.identity.id.as_deref() == id);
+    of(identity.id.as_deref()).or_else(|| of(None))
 }
 
 /// The scopes that storing `new` would take from a grant that lives. Empty: store it. `state` and `old`:

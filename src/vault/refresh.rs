@@ -259,7 +259,7 @@ fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -
         Some(narrowed) => (grant.scopes.clone(), told.unwrap_or_else(|| narrowed.to_vec())),
         None => (
             scopes::granted(asked.connection, told.clone(), &grant.scopes),
-            told.unwrap_or_else(|| grant.scopes.clone()),
+            told.unwrap_or_else(|| scopes::of_first_token(asked.connection, &grant.scopes)),
         ),
     };
     let at = |seconds: i64| now.saturating_add(seconds);

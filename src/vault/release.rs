@@ -233,14 +233,23 @@ pub fn select(
     if resources.any(|other| other != first) {
         return Err(Problem::SeveralResources);
     }
-    let mut within = granted.iter().filter(|scope| resource(scope) == first);
-    let wider = within.any(|scope| !want.scopes.contains(scope));
-    let narrow = want.exact && !want.scopes.is_empty() && wider;
-    if narrow && !connection.down_scoping {
+    let within: Vec<String> =
+        granted.iter().filter(|scope| resource(scope) == first).cloned().collect();
+    let narrow = is_wider(connection, want, &within);
+    if narrow && (!connection.down_scoping || want.scopes.is_empty()) {
         return Err(Problem::CannotNarrow);
     }
     let narrowed = if narrow { want.scopes.as_slice() } else { &[] };
     Ok(Selector::new(&want.kind, first.as_deref().unwrap_or_default(), narrowed))
+}
+
+/// Whether a token with these scopes has more than a caller may get.
+fn is_wider(connection: &Connection, want: &Want, has: &[String]) -> bool {
+    let more = || match connection.minting(&want.kind) {
+        Some(_) => minting::missing(&want.scopes, has),
+        None => scopes::missing(connection, &want.scopes, has),
+    };
+    want.exact && !more().is_empty()
 }
 
 /// How a token can be renewed.
@@ -343,6 +352,10 @@ impl HeldTokens {
 
 /// [`decide`] for a caller who needs scopes. What a token that we made may do was settled when it was
 /// made: an older one that lacks some is made anew before that is told.
+///
+/// What a token may do is what its own record says, whatever was asked for it: a provider may give more
+/// than that. Such a token stays where it is and is not asked for again before its end, because the
+/// provider would give the same.
 pub fn decide_for(
     want: &Want,
     connection: &Connection,
@@ -354,19 +367,24 @@ pub fn decide_for(
 ) -> Step {
     const FRESH: i64 = 60;
     let step = decide(state, grant, token, renewal.clone(), now);
-    let (Step::Serve { .. }, Some(made), Some(_)) = (&step, token, connection.minting(&want.kind))
-    else {
+    let (Step::Serve { .. }, Some(token)) = (&step, token) else {
         return step;
     };
-    let missing = minting::missing(&made.scopes, &want.scopes);
-    if missing.is_empty() {
-        return step;
+    let missing = match connection.minting(&want.kind) {
+        Some(_) => minting::missing(&token.scopes, &want.scopes),
+        None => Vec::new(),
+    };
+    if !missing.is_empty() {
+        return match decide(state, grant, None, renewal, now) {
+            Step::Refresh if now - token.issued_at >= FRESH => Step::Refresh,
+            told @ Step::Stop(Problem::NoAccount { .. }) => told,
+            _ => Step::Stop(Problem::MissingScopes { missing }),
+        };
     }
-    match decide(state, grant, None, renewal, now) {
-        Step::Refresh if now - made.issued_at >= FRESH => Step::Refresh,
-        told @ Step::Stop(Problem::NoAccount { .. }) => told,
-        _ => Step::Stop(Problem::MissingScopes { missing }),
+    if is_wider(connection, want, &token.scopes) {
+        return Step::Stop(Problem::CannotNarrow);
     }
+    step
 }
 
 /// Why a token is not to be had, though the grant goes on.

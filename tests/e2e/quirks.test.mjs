@@ -10,11 +10,13 @@ import { Google } from './providers/google.mjs';
 import { DIRECTORY, Microsoft } from './providers/microsoft.mjs';
 import { Notion } from './providers/notion.mjs';
 import { Salesforce } from './providers/salesforce.mjs';
+import { Shaped } from './providers/shaped.mjs';
 import { Slack } from './providers/slack.mjs';
 
 const CALENDAR = 'https://www.googleapis.com/auth/calendar';
 const DRIVE = 'https://www.googleapis.com/auth/drive';
 const VAULT = 'https://vault.azure.net/user_impersonation';
+const MANAGE = 'https://management.azure.com/user_impersonation';
 
 describe('quirks of providers', { timeout: 180_000 }, () => {
   let world;
@@ -36,6 +38,13 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     entra: { entry: { provider: 'entra', variables: { tenant: DIRECTORY } }, simulator: new Microsoft({ tenant: DIRECTORY }) },
     salesforce: { entry: { provider: 'salesforce', scopes: ['api'] }, simulator: new Salesforce({}) },
     notion: { entry: { provider: 'notion' }, simulator: new Notion({}) },
+    nameless: {
+      entry: { kind: 'oauth2', authorization_endpoint: 'https://portal.example.net/authorize', token_endpoint: 'https://portal.example.net/token' },
+      simulator: new Shaped({
+        authorize: 'portal.example.net/authorize', token: 'portal.example.net/token', auth: 'basic', life: 3600,
+        says: ({ number }) => ({ hub_id: number }),
+      }),
+    },
   };
 
   before(async () => { world = await startWorld(providers); });
@@ -174,6 +183,20 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     await journey.connect(user, { scopes: ['gist'] });
     assert.deepEqual(journey.asked.get('scope').split(' ').toSorted(), ['gist', 'repo']);
     assert.equal((await journey.token(user, { scope: 'gist repo' })).owner, user.login);
+  });
+
+  test('GitHub leaves out scopes that another includes, and they are granted none the less', async () => {
+    const journey = go('github');
+    const user = world.arrive('franziska');
+    await journey.connect(user, { scopes: ['user:email'] });
+    // A wider scope takes nothing away.
+    const account = await journey.connect(user, { scopes: ['user', 'gist'] });
+    assert.deepEqual(account.scopes.toSorted(), ['gist', 'user']);
+    const token = await journey.token(user, { scope: 'user:email read:user gist' });
+    assert.equal(token.owner, user.login);
+    const answer = await journey.exchange(user, { scope: 'user:email read:org' });
+    assertRefused(answer, 400, 'invalid_scope');
+    assert.deepEqual(answer.body.connection_state, { state: 'missing_scopes', missing_scopes: ['read:org'] });
   });
 
   test('a step-up keeps what was granted, whichever of several accounts it will be', async () => {
@@ -317,7 +340,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const journey = go('microsoft');
     const { simulator } = journey;
     const user = world.arrive('karl');
-    await journey.connect(user, { scopes: ['Mail.Read', VAULT] });
+    await journey.connect(user, { scopes: [VAULT, 'Mail.Read'] });
     const mail = await journey.token(user, { scope: 'Mail.Read' });
     const vault = await journey.token(user, { scope: VAULT });
     assert.equal(simulator.resource(mail.access_token), 'https://graph.microsoft.com');
@@ -325,6 +348,26 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal((await journey.token(user, { scope: VAULT })).access_token, vault.access_token);
     assert.equal((await journey.token(user)).access_token, mail.access_token);
     assertRefused(await journey.exchange(user, { scope: `Mail.Read ${VAULT}` }), 400, 'invalid_scope');
+    // A refresh says which of the two it is for.
+    await world.advance(3701);
+    assert.equal(simulator.resource((await journey.token(user)).access_token), 'https://graph.microsoft.com');
+  });
+
+  test('a code for several Microsoft resources is redeemed for one, and what it answers takes no other away', async () => {
+    const journey = go('microsoft');
+    const { simulator } = journey;
+    const user = world.arrive('karla');
+    const account = await journey.connect(user, { scopes: [VAULT, MANAGE] });
+    assert.deepEqual(account.scopes.toSorted(), ['email', MANAGE, VAULT, 'offline_access', 'openid', 'profile']);
+    for (let time = 0; time < 2; time += 1) {
+      // Without a scope it is the token that the code brought.
+      for (const [scope, resource] of [[undefined, 'https://vault.azure.net'], [MANAGE, 'https://management.azure.com'], [VAULT, 'https://vault.azure.net']]) {
+        const token = await journey.token(user, scope && { scope });
+        assert.equal(simulator.resource(token.access_token), resource, scope);
+        assert.equal(token.scope, scope ?? VAULT);
+      }
+      await world.advance(3701);
+    }
   });
 
   test('a resource that the user has not consented to is a missing scope, and the grant goes on', async () => {
@@ -346,7 +389,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
   test('Microsoft\'s codes tell a dead grant from a provider that is down', async () => {
     const journey = go('microsoft');
     const { simulator } = journey;
-    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'reconnect_required'], [90033, 'unavailable']]) {
+    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'reconnect_required'], [90033, 'unavailable'], [50196, 'unavailable']]) {
       const user = world.arrive(`lars-${refusal}`);
       await journey.connect(user);
       await world.advance(3701);
@@ -440,6 +483,20 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const [last] = await world.accounts(other);
     assert.equal(await journey.remove(other, last), 'revoked');
     assert.equal(journey.simulator.living('team'), 0);
+  });
+
+  test('an account from before a provider told who consents is renewed by the next consent', async () => {
+    const journey = go('nameless');
+    const user = world.arrive('quentin');
+    const { id } = await journey.connect(user, { login: 'portal-1' });
+    const { nameless } = world.bindings.json.CONNECTIONS;
+    nameless.identity = { from: 'answer', id: 'hub_id' };
+    await world.stopVault();
+    await world.startVault();
+    assert.equal((await journey.connect(user, { login: 'portal-1' })).id, id);
+    assert.notEqual((await journey.connect(user, { login: 'portal-2' })).id, id);
+    assert.equal((await world.accounts(user)).length, 2);
+    assert.equal((await journey.token(user)).owner, 'portal-1');
   });
 
   test('the list of connections names provider, scopes and kinds', async () => {

@@ -18,7 +18,7 @@ const ODD = {
   figma: { simulator: new Figma({}), scopes: ['file_read'], life: 7776000, hint: email, revoked: 'not_supported' },
   basecamp: { simulator: new Basecamp({}), scopes: [], life: 1209600, hint: email, revoked: 'not_supported' },
   zendesk: { simulator: new Zendesk({}), scopes: ['write'], life: 1800, hint: email, variables: { subdomain: 'acme' }, once: true, revoked: 'revoked' },
-  shopify: { simulator: new Shopify({}), scopes: ['read_orders'], life: 3600, variables: { shop: 'acme' }, once: true, data: { shop: 'acme.myshopify.com' }, revoked: 'not_supported' },
+  shopify: { simulator: new Shopify({}), scopes: ['read_orders', 'write_orders', 'read_products'], life: 3600, variables: { shop: 'acme' }, once: true, data: { shop: 'acme.myshopify.com' }, revoked: 'not_supported' },
   atlassian: { simulator: new Atlassian({}), scopes: ['read:jira-work'], life: 3600, hint: email, once: true, revoked: 'not_supported' },
 };
 
@@ -51,7 +51,7 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
     assert.deepEqual([...ELSEWHERE, ...Object.keys(ALL)].toSorted(), ids.toSorted());
   });
 
-  for (const [id, { simulator, life, hint, data, revoked, refresh, once }] of Object.entries(ALL)) {
+  for (const [id, { simulator, scopes, life, hint, data, revoked, refresh, once }] of Object.entries(ALL)) {
     test(id, async () => {
       const journey = new Journey(world, id, simulator);
       const { connect: source, refresh: renewal, revoke } = simulator.sources;
@@ -59,7 +59,10 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
       const account = await journey.connect(user);
       tried.add(id, 'connect', source);
 
-      const first = await journey.token(user, hint && { login_hint: hint(simulator.user(user.login)) });
+      // What was asked for and granted is there, however the provider writes it.
+      const first = await journey.token(user, {
+        ...(hint && { login_hint: hint(simulator.user(user.login)) }), ...(scopes.length > 0 && { scope: scopes.join(' ') }),
+      });
       assert.equal(first.owner, user.login);
       for (const [name, value] of Object.entries(data ?? {})) assert.equal(first.provider_data[name], value);
       tried.add(id, 'exchange', source);
@@ -98,6 +101,30 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
       assert.ok(account.id);
     });
   }
+
+  test('a second portal of HubSpot is a second account', async () => {
+    const { simulator } = ALL.hubspot;
+    const journey = new Journey(world, 'hubspot', simulator);
+    const user = world.arrive('carl-hubspot');
+    const account = await journey.connect(user, { login: 'first' });
+    await journey.connect(user, { login: 'second' });
+    assert.equal((await world.accounts(user)).length, 2);
+    for (const portal of ['first', 'second']) {
+      const hub = String(simulator.user(portal).number);
+      const token = await journey.token(user, { login_hint: hub });
+      assert.equal(token.owner, portal);
+      assert.equal(token.provider_data.hub_id, hub);
+    }
+    // Deleting the one revokes its refresh token and no other.
+    const renewable = (portal) => [...simulator.refreshes.values()].some(({ login }) => login === portal);
+    assert.equal(await journey.remove(user, account), 'revoked');
+    assert.deepEqual([renewable('first'), renewable('second')], [false, true]);
+    await world.advance(1801);
+    assert.equal((await journey.token(user)).owner, 'second');
+    // The same portal again renews the account that it has.
+    await journey.connect(user, { login: 'second' });
+    assert.equal((await world.accounts(user)).length, 1);
+  });
 
   test('every request went to a provider that was meant', () => assert.deepEqual(world.internet.strays, []));
   test('nothing secret was logged', () => world.assertNothingLogged());

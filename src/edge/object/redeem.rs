@@ -36,7 +36,8 @@ pub struct Redeem<'a> {
     pub config: &'a Config,
     pub connection: &'a Connection,
     pub provider: &'a Provider,
-    /// Scopes asked for: those granted, where the answer names none.
+    /// Scopes asked for: those granted, where the answer names none. Some providers want them named
+    /// again.
     pub scopes: &'a [String],
 }
 
@@ -62,8 +63,9 @@ impl Redeem<'_> {
         code: &Secret,
         secrets: ProviderSecrets,
     ) -> Result<Unidentified, Denied> {
+        let (connection, verifier) = (self.connection, &secrets.verifier);
         let request =
-            request::redeem(self.connection, self.provider, callback, code, &secrets.verifier)
+            request::redeem(connection, self.provider, callback, code, verifier, self.scopes)
                 .ok_or(Denied::ProviderMisconfigured)?;
         // The code is good once: whoever gives up the answer gives up the grant.
         let received = outbound::send(&request, REDEEM_MILLISECONDS).await;

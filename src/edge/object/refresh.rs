@@ -17,6 +17,7 @@ use crate::provider::answer::{self, Received, Tokens};
 use crate::provider::errors::Failure;
 use crate::provider::request;
 use crate::provider::revocation;
+use crate::provider::scopes;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
@@ -128,7 +129,8 @@ impl Inner {
             Err(reason) => return of.settle(&begun, Err(reason.into()), Heard::default(), now),
         };
         let callback = open.callback();
-        let request = request::refresh(connection, &provider, &callback, &token, scopes.as_deref())
+        let named = scopes.clone().or_else(|| scopes::at_refresh(connection, &begun.scopes));
+        let request = request::refresh(connection, &provider, &callback, &token, named.as_deref())
             .ok_or(Trouble::Failed("request"))?;
         open.store.update_grant(id, selector.kind(), &begun)?;
         let due = now + jobs::recover_after(connection.reuse_grace);

@@ -7,6 +7,7 @@ use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
 use crate::message::vault::{Answer, KindTokens, Store};
 use crate::provider::registration::Registration;
+use crate::provider::scopes;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
@@ -29,9 +30,9 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
         return Err(Trouble::Failed("registration_changed"));
     }
     // An account of another registration is another account, whoever it is of.
-    let known = contents.accounts.iter().find(|account| {
-        account.identity.id == identity.id && connection.accepts(contents.registration(&account.id))
-    });
+    let own = contents.accounts.iter();
+    let own = own.filter(|account| connection.accepts(contents.registration(&account.id)));
+    let known = consent::renews(own, &identity);
     if let Some(stored) = open.store.redeemed(&new.account)? {
         let account = contents.accounts.iter().find(|account| account.id == stored);
         return done(account.map_or(Answer::Deleted(true), |account| {
@@ -58,8 +59,9 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
         let state = |old: &Grant| known.map_or(account.state, |known| old.state_of(&kind, known));
         let stored = old.map(|old| (&old.record, state(&old.record)));
         let brings_one = tokens.refresh_token.is_some();
-        let is_known = account.identity.id.is_some();
-        let from = consent::refresh_token_from(brings_one, is_known, stored, clock::now());
+        let is_same_user = account.identity.id.is_some()
+            && known.is_some_and(|known| known.identity.id == account.identity.id);
+        let from = consent::refresh_token_from(brings_one, is_same_user, stored, clock::now());
         let Ok(from) = from else {
             return done(Answer::UnknownUser);
         };
@@ -172,18 +174,19 @@ fn seal(
         None => issued.registration.clone(),
     };
     let access = record::field("access_token", kind);
+    let scopes = scopes::of_first_token(open.connection()?, &new.scopes);
     Ok(Keep {
         kind: kind.to_owned(),
         grant: Grant {
             expires_at,
             registration,
-            ..Grant::new(generation, sealed.is_some(), new.scopes.clone())
+            ..Grant::new(generation, sealed.is_some(), new.scopes)
         },
         refresh_token: sealed,
         access_token: open.seal(account, &access, generation, &new.access_token)?,
         record: AccessTokenRecord {
             generation,
-            scopes: new.scopes,
+            scopes,
             issued_at: issued.at,
             expires_at: new.expires_at,
         },

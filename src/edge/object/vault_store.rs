@@ -206,7 +206,7 @@ impl VaultStore {
 
     /// Adds an account, or renews what is known of it.
     pub fn put_account(&self, account: &Account) -> Result<(), Trouble> {
-        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
+        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET provider_user = excluded.provider_user, email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
         let row = vec![
             account.id.as_str().into(),
             account.identity.id.clone().into(),

@@ -1,12 +1,33 @@
 // GitHub: an OAuth app whose tokens have no end, and a GitHub App whose tokens do. Answers are
-// form-encoded unless JSON is asked for, errors come with status 200, and a refresh ends the access
-// token before.
+// form-encoded unless JSON is asked for, errors come with status 200, a refresh ends the access token
+// before, and of the scopes asked for a token has those alone that no other includes.
 import { Simulator, basic, bearer, empty, form, json, parameters, proves } from './simulator.mjs';
+
+/** What a scope includes, as the list of scopes has it. */
+const INCLUDES = {
+  repo: ['repo:status', 'repo_deployment', 'public_repo', 'repo:invite', 'security_events'],
+  'admin:repo_hook': ['write:repo_hook', 'read:repo_hook'],
+  'write:repo_hook': ['read:repo_hook'],
+  'admin:org': ['write:org', 'read:org'],
+  'write:org': ['read:org'],
+  'admin:public_key': ['write:public_key', 'read:public_key'],
+  'write:public_key': ['read:public_key'],
+  'admin:gpg_key': ['write:gpg_key', 'read:gpg_key'],
+  'write:gpg_key': ['read:gpg_key'],
+  user: ['read:user', 'user:email', 'user:follow'],
+  project: ['read:project'],
+};
+
+const normalized = (scopes) => {
+  const included = new Set(scopes.flatMap((scope) => INCLUDES[scope] ?? []));
+  return [...new Set(scopes)].filter((scope) => !included.has(scope));
+};
 
 export class GitHub extends Simulator {
   /** Where what is simulated stands. */
   sources = {
     connect: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
+    scopes: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps#normalized-scopes',
     identity: 'https://docs.github.com/en/rest/users/users#get-the-authenticated-user',
     refresh: 'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/refreshing-user-access-tokens',
     dead: 'https://www.nango.dev/blog/github-app-oauth-refresh-token-bad-refresh-token',
@@ -49,7 +70,7 @@ export class GitHub extends Simulator {
   }
 
   #tokens(grant) {
-    const scope = this.options.app ? '' : grant.scopes.join(',');
+    const scope = this.options.app ? '' : normalized(grant.scopes).join(',');
     grant.current = this.accessOf(grant, this.options.app ? 'ghu_' : 'gho_');
     const plain = { access_token: grant.current, scope, token_type: 'bearer' };
     // An App may leave expiry out.

@@ -1,6 +1,7 @@
 // Microsoft's identity platform, for one directory or for all: one document with `{tenantid}` in its
 // issuer, a token for one resource, codes of AADSTS, no revocation; a refresh brings a new refresh token
-// and does not end the old one.
+// and does not end the old one. Users consent to several resources at once; the redemption of the code
+// then names the scopes of one.
 import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
 import { Simulator, bearer, json, parameters, proves } from './simulator.mjs';
 
@@ -13,12 +14,17 @@ export const DIRECTORY = '9122040d-6c67-4c5b-b112-36a304b66dad';
 
 const resourceOf = (scope) => (scope.includes('://') ? scope.slice(0, scope.lastIndexOf('/')) : GRAPH);
 
+/** Resources that scopes are of, in their order. */
+const resourcesOf = (scopes) => [...new Set(scopes.filter((one) => !OPEN_ID.includes(one)).map((one) => resourceOf(one)))];
+
 export class Microsoft extends Simulator {
   /** Where what is simulated stands. */
   sources = {
     connect: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow',
     identity: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-protocols-oidc',
     scopes: 'https://learn.microsoft.com/en-us/entra/identity-platform/scopes-oidc',
+    resources: 'https://github.com/AzureAD/microsoft-authentication-library-for-python/issues/125',
+    several: 'https://github.com/Azure-Samples/active-directory-aspnetcore-webapp-openidconnect-v2/issues/271',
     refresh: 'https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens',
     errors: 'https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes',
     revoke: 'https://learn.microsoft.com/en-us/entra/identity-platform/refresh-tokens#token-revocation',
@@ -84,8 +90,14 @@ export class Microsoft extends Simulator {
     if (params.grant_type === 'refresh_token') return this.#refresh(params);
     const grant = this.redeem(params);
     if (!grant) return this.#refuse(400, 'invalid_grant', 70008);
-    const first = resourceOf(grant.scopes.find((scope) => !OPEN_ID.includes(scope)) ?? '');
-    return json(200, { ...this.#tokens(grant, first), id_token: this.#idToken(grant) });
+    const consented = resourcesOf(grant.scopes);
+    const asked = params.scope?.split(' ').filter(Boolean) ?? [];
+    if (asked.length === 0 && consented.length > 1) return this.#refuse(400, 'invalid_request', 28003);
+    const resources = resourcesOf(asked);
+    if (resources.length > 1) return this.#refuse(400, 'invalid_scope', 28000);
+    // Scopes of OpenID Connect alone name no resource that the code is for.
+    if (asked.length > 0 && resources.length === 0 && consented.some((one) => one !== GRAPH)) return this.#refuse(400, 'invalid_scope', 28002);
+    return json(200, { ...this.#tokens(grant, resources[0] ?? consented[0] ?? GRAPH), id_token: this.#idToken(grant) });
   }
 
   #refresh({ refresh_token: token, scope }) {
@@ -95,9 +107,8 @@ export class Microsoft extends Simulator {
     const asked = scope?.split(' ') ?? grant.scopes;
     const missing = asked.filter((one) => !grant.scopes.includes(one) && !OPEN_ID.includes(one));
     if (missing.length > 0) return this.#refuse(400, 'invalid_grant', 65001, { suberror: 'consent_required' });
-    const resources = new Set((scope?.split(' ') ?? []).filter((one) => !OPEN_ID.includes(one)).map(resourceOf));
-    if (resources.size > 1) return this.#refuse(400, 'invalid_scope', 70011);
-    return json(200, this.#tokens(grant, [...resources][0] ?? GRAPH));
+    // Of several the token is for the first.
+    return json(200, this.#tokens(grant, resourcesOf(asked)[0] ?? GRAPH));
   }
 
   #tokens(grant, resource) {

@@ -152,11 +152,15 @@ export class Zendesk extends Simulator {
   }
 }
 
-/** An end of tokens only if it is asked for; the old refresh token goes on until the new one is used. */
+/**
+ * An end of tokens only if it is asked for; the old refresh token goes on until the new one is used; a
+ * scope to read is left out where there is the one to write.
+ */
 export class Shopify extends Simulator {
   sources = {
     connect: 'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/authorization-code-grant',
     refresh: 'https://shopify.dev/docs/apps/build/authentication-authorization/access-tokens/offline-access-tokens',
+    scopes: 'https://github.com/Shopify/shopify-api-ruby/pull/829',
   };
 
   hosts = ['acme.myshopify.com'];
@@ -178,15 +182,21 @@ export class Shopify extends Simulator {
     if (grant.served && grant.served !== params.refresh_token) this.refreshes.delete(grant.served);
     if (refresh) grant.served = params.refresh_token;
     const ends = (refresh || params.expiring === '1') && { expires_in: 3600, refresh_token: this.refreshOf(grant), refresh_token_expires_in: 7776000 };
-    return json(200, { access_token: this.accessOf(grant, 'shpat_'), scope: grant.scopes.join(','), ...ends });
+    const implied = grant.scopes.filter((one) => /^(unauthenticated_)?write_/.test(one)).map((one) => one.replace('write_', 'read_'));
+    const scope = grant.scopes.filter((one) => !implied.includes(one));
+    return json(200, { access_token: this.accessOf(grant, 'shpat_'), scope: scope.join(','), ...ends });
   }
 }
 
-/** JSON bodies, an audience, refresh tokens that serve once. */
+/**
+ * JSON bodies, an audience, refresh tokens that serve once. The documentation has one answer to a refresh
+ * token that is over; people get another (`dead`).
+ */
 export class Atlassian extends Simulator {
   sources = {
     connect: 'https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/',
     refresh: 'https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/#use-a-refresh-token-to-get-another-access-token-and-refresh-token-pair',
+    dead: 'https://github.com/raycast/extensions/issues/11836',
   };
 
   hosts = ['auth.atlassian.com', 'api.atlassian.com'];
@@ -210,7 +220,8 @@ export class Atlassian extends Simulator {
     if (!params || !proves(request, params, this.client, 'post')) return json(401, { error: 'access_denied', error_description: 'Unauthorized' });
     const refresh = params.grant_type === 'refresh_token';
     const grant = refresh ? this.renewing(params.refresh_token, true) : this.redeem(params);
-    if (!grant) return json(403, { error: 'invalid_grant', error_description: refresh ? 'Unknown or invalid refresh token.' : 'Invalid authorization code' });
+    if (!grant && refresh) return json(403, { error: 'unauthorized_client', error_description: 'refresh_token is invalid' });
+    if (!grant) return json(403, { error: 'invalid_grant', error_description: 'Invalid authorization code' });
     return json(200, {
       access_token: this.accessOf(grant), expires_in: 3600, token_type: 'Bearer', scope: grant.scopes.join(' '),
       ...(grant.scopes.includes('offline_access') && { refresh_token: this.refreshOf(grant) }),

@@ -1,6 +1,6 @@
 // A simulator that is driven by the shape a provider's documentation gives (shapes.mjs).
 import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
-import { Simulator, basic, bearer, json, parameters, proves } from './simulator.mjs';
+import { Simulator, basic, bearer, empty, json, parameters, proves } from './simulator.mjs';
 
 const KEY = newSigningKey('RS256');
 
@@ -11,12 +11,13 @@ export class Shaped extends Simulator {
     this.shape = shape;
     this.authorizeAt = shape.authorize;
     this.tokenAt = shape.token;
+    this.revokeAt = shape.revoke;
     this.separator = shape.separator ?? ' ';
     const addresses = [shape.authorize, shape.token, shape.me?.at, shape.issuer].filter(Boolean);
     this.hosts = [...new Set(addresses.map((address) => address.split('/')[0]))];
     this.callback = () => shape.callback ?? {};
     // Where nothing else is documented, a dead grant is what the RFC says.
-    this.sources = { connect: shape.source, dead: shape.deadSource ?? 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2' };
+    this.sources = { connect: shape.source, revoke: shape.revokeSource, dead: shape.deadSource ?? 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2' };
   }
 
   flawOf(query) {
@@ -36,7 +37,14 @@ export class Shaped extends Simulator {
     if (shape.issuer && at === `${shape.issuer}/.well-known/openid-configuration`) return json(200, this.#metadata());
     if (shape.issuer && at === `${shape.issuer}/keys`) return json(200, { keys: [publicKey(KEY)] });
     if (at === shape.me?.at) return this.#me(request);
+    if (at === shape.revoke) return this.#revoke(request);
     return at === shape.token && this.#token(request);
+  }
+
+  #revoke(request) {
+    const params = request.method === 'POST' && parameters(request, 'form');
+    if (!params || !proves(request, params, this.client, this.shape.auth)) return json(401, { error: 'invalid_client' });
+    return this.refreshes.delete(params.token) ? empty(200) : json(400, this.shape.dead ?? { error: 'invalid_request' });
   }
 
   #metadata() {

@@ -6,7 +6,7 @@
 // false` where there is no refresh token; `once`: one serves once; `told`: how scopes are told;
 // `says`: what else an answer holds; `me`: where the user is read; `hint`: of the user, what the vault
 // then knows the account by; `dead`: the answer to a refresh of a grant that is over, where that is not
-// the RFC's, and `deadSource`.
+// the RFC's, and `deadSource`; `revoke`: where a refresh token is revoked (RFC 7009), and `revokeSource`.
 const email = ({ email: address }) => address;
 const id = ({ id: number }) => number;
 
@@ -101,10 +101,17 @@ export const SHAPES = {
     hint: email,
   },
   hubspot: {
-    source: 'https://developers.hubspot.com/docs/api-reference/legacy/authentication/oauth-tokens/v1/guide',
-    authorize: 'app.hubspot.com/oauth/authorize', token: 'api.hubapi.com/oauth/v1/token', auth: 'post', life: 1800,
-    dead: { status: 'BAD_REFRESH_TOKEN', message: 'missing or unknown refresh token', correlationId: '0' },
-    deadSource: 'https://www.nango.dev/blog/hubspot-oauth-bad-refresh-token',
+    source: 'https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide',
+    authorize: 'app.hubspot.com/oauth/authorize', token: 'api.hubapi.com/oauth/2026-03/token', auth: 'post', life: 1800,
+    revoke: 'api.hubapi.com/oauth/2026-03/token/revoke', revoked: 'revoked',
+    revokeSource: 'https://developers.hubspot.com/docs/api-reference/latest/authentication/oauth-tokens/revoke-token',
+    told: (scopes) => ({ scopes: ['oauth', ...scopes] }), says: (user) => ({ hub_id: user.number }),
+    hint: (user) => String(user.number),
+    dead: {
+      error: 'invalid_grant', error_description: 'refresh token is invalid, expired or revoked',
+      status: 'BAD_REFRESH_TOKEN', message: 'refresh token is invalid, expired or revoked',
+    },
+    deadSource: 'https://developers.hubspot.com/changelog/new-oauth-v3-api-endpoints-and-standardized-error-responses',
   },
   huggingface: {
     source: 'https://huggingface.co/docs/hub/oauth',
@@ -128,7 +135,7 @@ export const SHAPES = {
   linkedin: {
     source: 'https://learn.microsoft.com/en-us/linkedin/shared/authentication/authorization-code-flow',
     authorize: 'www.linkedin.com/oauth/v2/authorization', token: 'www.linkedin.com/oauth/v2/accessToken',
-    auth: 'post', pkce: 'refused', life: 5184000,
+    auth: 'post', pkce: 'refused', life: 5184000, told: (scopes) => ({ scope: scopes.toSorted().join(',') }),
     me: { at: 'api.linkedin.com/v2/userinfo', says: (user) => ({ sub: user.id, name: user.name, email: user.email }) },
     hint: email,
   },
