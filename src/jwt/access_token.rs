@@ -78,7 +78,7 @@ impl AccessToken {
         let claims = token.claims::<RawClaims>()?;
         let expires_at = claims::check_time(&claims, now, MAX_LIFETIME)?;
         let raw = claims.custom;
-        if raw.iss.as_deref() != Some(issuer.issuer.as_str()) {
+        if raw.iss.as_ref() != Some(&issuer.source.issuer) {
             return Err(Refusal::Issuer);
         }
         if raw.nonce.is_some() || raw.at_hash.is_some() || raw.c_hash.is_some() {
@@ -99,7 +99,7 @@ impl AccessToken {
             (None, None) => Vec::new(),
         };
         Ok(Self {
-            user: UserId { issuer: issuer.issuer.clone(), subject },
+            user: UserId { issuer: issuer.source.issuer.clone(), subject },
             client_id,
             audiences: raw.aud.into_vec(),
             scopes,
