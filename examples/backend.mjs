@@ -30,7 +30,7 @@ async function providerToken(userToken, connection) {
 const server = createServer(async (request, response) => {
   const userToken = request.headers.authorization?.replace(/^Bearer /i, '') ?? '';
   try {
-    const token = await providerToken(userToken, dev.connections[0]);
+    const token = await providerToken(userToken, 'demo');
     const profile = await fetch(`${dev.issuer}/me`, { headers: { authorization: `Bearer ${token}` } });
     response.writeHead(profile.status, { 'content-type': 'application/json' }).end(await profile.text());
   } catch (error) {

@@ -11,7 +11,7 @@ get() { node -p 'JSON.parse(require("fs").readFileSync(process.argv[1])).'"$1" "
 member() { node -p 'JSON.parse(require("fs").readFileSync(0)).'"$1"; }
 base64url() { base64 | tr -d '=\n' | tr '+/' '-_'; }
 
-vault=$(get vault) connection=$(get 'connections[0]') redirect_uri=$(get 'clients.spa.redirect_uris[0]')
+vault=$(get vault) connection=demo redirect_uri=$(get 'clients.spa.redirect_uris[0]')
 api=$vault/me/v1/connected-accounts
 me="Authorization: Bearer $(get user.me_token)"
 verifier=$(head -c 32 /dev/urandom | base64url)

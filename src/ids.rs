@@ -23,6 +23,19 @@ pub struct UserId {
     pub subject: String,
 }
 
+/// Where an issuer's documents, metadata and keys, are found. What was found in one way never stands
+/// in for what was asked for in another, even of the same issuer: a discovered key set must not
+/// replace the one whose address is configured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// Issuer identifier.
+    pub issuer: String,
+    /// Where its keys are, if not found by discovery. Then there is no metadata.
+    pub jwks_uri: Option<String>,
+    /// What `issuer` in its metadata may be, if it is not that.
+    pub pattern: Option<String>,
+}
+
 /// A connected account's public id: `cac_` and 22 letters or digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -122,9 +135,15 @@ impl ObjectNames {
         self.name(&["connect-session", session])
     }
 
-    /// The `IssuerKeys` of one issuer.
-    pub fn issuer_keys(&self, issuer: &str) -> String {
-        self.name(&["issuer-keys", issuer])
+    /// The `IssuerKeys` of one source.
+    pub fn issuer_keys(&self, source: &Source) -> String {
+        let mut parts = vec!["issuer-keys", &source.issuer];
+        for (what, asked) in [("jwks_uri", &source.jwks_uri), ("pattern", &source.pattern)] {
+            if let Some(asked) = asked {
+                parts.extend([what, asked]);
+            }
+        }
+        self.name(&parts)
     }
 
     /// How the log names a user: the same user is the same 16 hex digits, and nobody who lacks the

@@ -7,10 +7,17 @@ use crate::config::{Config, GrantType};
 use crate::connect::policy;
 use crate::jwt::algorithm::Algorithm;
 
-/// Path of the authorization server's metadata.
-pub const AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
-/// Path of the connected-accounts API's metadata.
-pub const PROTECTED_RESOURCE: &str = "/.well-known/oauth-protected-resource/me/";
+/// The document that is served at this path. Clients that know OpenID Connect Discovery alone look for
+/// the authorization server's at an address of its own (§4), and find the same members there.
+pub fn at(path: &str) -> Option<fn(&Config) -> Value> {
+    match path {
+        "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" => {
+            Some(authorization_server)
+        }
+        "/.well-known/oauth-protected-resource/me/" => Some(protected_resource),
+        _ => None,
+    }
+}
 
 /// Metadata of the vault as an authorization server (RFC 8414 §2). It has no authorization
 /// endpoint, so it supports no response type.

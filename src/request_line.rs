@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::metadata;
+
 /// One request, in JSON. Built from our own words, configured names and hashes; never from text of
 /// a caller or provider.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -58,10 +60,7 @@ pub fn route(method: &str, path: &str) -> &'static str {
     let item = api.is_some_and(|rest| rest.starts_with("accounts/"));
     match (method, path) {
         ("GET" | "HEAD", "/health") => "GET /health",
-        (
-            "GET" | "HEAD",
-            crate::metadata::AUTHORIZATION_SERVER | crate::metadata::PROTECTED_RESOURCE,
-        ) => "GET /.well-known",
+        ("GET" | "HEAD", path) if metadata::at(path).is_some() => "GET /.well-known",
         ("POST", "/oauth/token") => "POST /oauth/token",
         ("GET", "/connected-accounts/connect") => "GET /connected-accounts/connect",
         ("GET", path) if path.starts_with("/callback/") => "GET /callback",
@@ -83,6 +82,9 @@ mod tests {
     fn a_route_is_one_of_ours_or_unknown_and_never_what_was_sent() {
         assert_eq!(route("POST", "/oauth/token"), "POST /oauth/token");
         assert_eq!(route("GET", "/callback/demo"), "GET /callback");
+        for document in ["oauth-authorization-server", "openid-configuration"] {
+            assert_eq!(route("HEAD", &format!("/.well-known/{document}")), "GET /.well-known");
+        }
         assert_eq!(
             route("DELETE", "/me/v1/connected-accounts/accounts/cac_1"),
             "DELETE /me/v1/connected-accounts/accounts"

@@ -8,12 +8,12 @@
 #[path = "support/connection.rs"]
 mod connection_support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connection_support::known;
 use edge_token_vault::config::GrantType;
 use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
-use edge_token_vault::ids::{AccountId, ObjectNames, UserId};
+use edge_token_vault::ids::{AccountId, ObjectNames, Source, UserId};
 use edge_token_vault::message::{
     self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
 };
@@ -28,6 +28,7 @@ use edge_token_vault::vault::release::{Misconfiguration, Problem};
 use edge_token_vault::vault::schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 fn user() -> UserId {
     UserId { issuer: "https://idp.example/".into(), subject: "alice".into() }
@@ -39,6 +40,14 @@ fn recover(kind: &str) -> Job {
 
 fn account() -> AccountId {
     AccountId::parse("cac_0123456789ABCDEFGHIJKL").unwrap()
+}
+
+fn source(jwks_uri: Option<&str>, pattern: Option<&str>) -> Source {
+    Source {
+        issuer: "https://idp.example/".into(),
+        jwks_uri: jwks_uri.map(str::to_owned),
+        pattern: pattern.map(str::to_owned),
+    }
 }
 
 /// The message has these bytes, and these bytes are the message.
@@ -58,8 +67,10 @@ fn object_names_are_pinned() {
         names.registry(&user()),
         names.registry_shard(63),
         names.connect_session("sid"),
-        names.issuer_keys("https://idp.example/"),
+        names.issuer_keys(&source(None, None)),
         names.check_value(),
+        names.issuer_keys(&source(Some("https://idp.example/jwks"), None)),
+        names.issuer_keys(&source(None, Some("https://idp.example/*"))),
     ];
     assert_eq!(pinned.join("\n"), include_str!("golden/object-names.txt").trim());
 }
@@ -77,6 +88,34 @@ fn names_tell_users_connections_and_classes_apart() {
     assert_ne!(account("1"), account("2"));
     assert_ne!(account("1"), names.provider_account("https://idp.example", "other", "1"));
     assert_ne!(names.check_value(), ObjectNames::new([6; 32]).check_value());
+}
+
+#[test]
+fn an_issuers_documents_are_kept_apart_by_what_was_asked_for() {
+    let names = ObjectNames::new([5; 32]);
+    let asked = [(None, None), (Some("x"), None), (None, Some("x")), (Some("y"), None)];
+    let distinct: BTreeSet<String> =
+        asked.iter().map(|(uri, pattern)| names.issuer_keys(&source(*uri, *pattern))).collect();
+    assert_eq!(distinct.len(), asked.len());
+}
+
+#[test]
+fn documents_of_an_issuer_that_were_found_in_another_way_answer_no_question() {
+    let found = |issuer: Option<&str>| {
+        let metadata = issuer.map(|issuer| json!({"issuer": issuer, "jwks_uri": "https://k"}));
+        let published = json!({"metadata": metadata, "jwks": "{}", "fetched_at": 1});
+        serde_json::from_value::<issuer::Published>(published).unwrap()
+    };
+    let pinned = found(None);
+    let own = found(Some("https://idp.example/"));
+    let tenant = found(Some("https://idp.example/t1"));
+    let answered = |source: &Source| {
+        let ask = issuer::Ask::of(source, false);
+        [&pinned, &own, &tenant].map(|published| ask.is_answered_by(published))
+    };
+    assert_eq!(answered(&source(None, None)), [false, true, false]);
+    assert_eq!(answered(&source(Some("https://k"), None)), [true, false, false]);
+    assert_eq!(answered(&source(None, Some("https://idp.example/*"))), [false, false, true]);
 }
 
 #[test]

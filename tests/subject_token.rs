@@ -349,6 +349,31 @@ fn c13_signatures_have_their_algorithms_length() {
 }
 
 #[test]
+fn scopes_are_text_or_a_list_under_either_name() {
+    let scopes = |claims: &Value| read(&header(), claims).map(|token| token.scopes);
+    let cases: [(&str, Value, &[&str]); 6] = [
+        ("scope", json!("a b a"), &["a", "b"]),
+        ("scope", json!(["a", "b", "a"]), &["a", "b"]),
+        ("scope", json!([]), &[]),
+        ("scp", json!("a b"), &["a", "b"]),
+        ("scp", json!(["a", "b"]), &["a", "b"]),
+        ("scp", Value::Null, &[]),
+    ];
+    for (name, value, expected) in cases {
+        let claims = with(&[("scope", Value::Null), (name, value)]);
+        assert_eq!(scopes(&claims).unwrap(), expected, "{claims}");
+    }
+    let both = with(&[("scope", json!(["a"])), ("scp", json!(["b"]))]);
+    assert_eq!(scopes(&both).unwrap(), ["a"]);
+    for name in ["scope", "scp"] {
+        for value in [json!(["a", 7]), json!([null]), json!([["a"]]), json!(7), json!({"a": 1})] {
+            let claims = with(&[("scope", Value::Null), (name, value)]);
+            assert_eq!(scopes(&claims).unwrap_err(), Refusal::Json, "{claims}");
+        }
+    }
+}
+
+#[test]
 fn c15_a_token_bound_to_a_key_is_refused_without_its_proof() {
     for cnf in [json!({"jkt": "x"}), json!({"x5t#S256": "x"}), json!({})] {
         assert_eq!(read(&header(), &with(&[("cnf", cnf)])).unwrap_err(), Refusal::Bound);

@@ -41,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
     CONFIG.with(|config| {
         let Some(issuer) = config.issuers.get(&issuer) else { return };
         if let Ok(read) = AccessToken::read(&token, issuer, NOW) {
-            assert_eq!(read.user.issuer, issuer.issuer);
+            assert_eq!(read.user.issuer, issuer.source.issuer);
             assert!(!read.user.subject.is_empty() && !read.client_id.is_empty());
             assert!(read.is_current(NOW));
         }

@@ -4,19 +4,18 @@ use serde_json::Value;
 
 use super::fields::{self, Fields};
 use super::{Fault, PublicUrl, endpoint};
+use crate::ids::Source;
 use crate::jwt::algorithm::Algorithm;
 
 /// A trusted issuer of subject tokens.
 #[derive(Debug, Clone)]
 pub struct Issuer {
-    /// `iss` of its tokens, compared byte by byte.
-    pub issuer: String,
+    /// `iss` of its tokens, compared byte by byte, and where its keys are.
+    pub source: Source,
     /// Audiences of its tokens that may be exchanged here.
     pub audiences: Vec<String>,
     /// Signature algorithms it uses.
     pub algorithms: Vec<Algorithm>,
-    /// Where its keys are, if not found by discovery.
-    pub jwks_uri: Option<String>,
     types: Vec<String>,
 }
 
@@ -78,7 +77,8 @@ impl Raw {
         if types.is_empty() || types.iter().any(String::is_empty) {
             return Err(Fault::new("typ", "must name the `typ` of the issuer's access tokens"));
         }
-        Ok(Issuer { issuer: self.issuer, audiences, algorithms, jwks_uri: self.jwks_uri, types })
+        let source = Source { issuer: self.issuer, jwks_uri: self.jwks_uri, pattern: None };
+        Ok(Issuer { source, audiences, algorithms, types })
     }
 }
 

@@ -94,7 +94,7 @@ impl Config {
             let issuer = fields::read(entry, issuer::Raw::read)
                 .and_then(|raw| raw.check(&public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
-            let identifier = issuer.issuer.clone();
+            let identifier = issuer.source.issuer.clone();
             if issuers.insert(identifier, issuer).is_some() {
                 let mend = "another entry of ISSUERS has the same issuer; keep one";
                 return Err(Fault::new("issuer", mend).at(table.origins.get(&name), &name));

@@ -8,6 +8,7 @@ use worker::Env;
 
 use super::objects;
 use crate::config::Config;
+use crate::ids::Source;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache;
 use crate::message::issuer::{Answer, Ask};
@@ -25,59 +26,42 @@ pub struct Documents {
     pub fetched_at: UnixSeconds,
 }
 
-/// Where an issuer's documents are.
-#[derive(Debug, Clone, Copy)]
-pub struct Source<'a> {
-    /// Issuer identifier.
-    pub issuer: &'a str,
-    /// Where its keys are, if not found by discovery.
-    pub jwks_uri: Option<&'a str>,
-    /// What `issuer` in its metadata may be, if it is not that.
-    pub pattern: Option<&'a str>,
-}
-
 struct Held {
     documents: Rc<Documents>,
     asked_at: UnixSeconds,
 }
 
 thread_local! {
-    static COPIES: RefCell<HashMap<String, Held>> = RefCell::default();
+    static COPIES: RefCell<HashMap<Source, Held>> = RefCell::default();
 }
 
 /// The copy this isolate may use without asking anybody.
-pub fn held(issuer: &str, now: UnixSeconds) -> Option<Rc<Documents>> {
+pub fn held(source: &Source, now: UnixSeconds) -> Option<Rc<Documents>> {
     COPIES.with_borrow(|copies| {
-        let copy = copies.get(issuer)?;
+        let copy = copies.get(source)?;
         let held =
             key_cache::Held { fetched_at: copy.documents.fetched_at, asked_at: copy.asked_at };
         held.is_usable(now).then(|| copy.documents.clone())
     })
 }
 
-/// The documents of an issuer. `lacking`: a copy that was given before and lacks a key.
+/// The documents of a source. `lacking`: a copy that was given before and lacks a key.
 pub async fn documents(
     env: &Env,
     config: &Config,
-    source: Source<'_>,
+    source: &Source,
     lacking: Option<&Documents>,
     now: UnixSeconds,
 ) -> Option<Rc<Documents>> {
-    let issuer = source.issuer;
-    if let Some(documents) = held(issuer, now) {
+    if let Some(documents) = held(source, now) {
         let newer = lacking.is_none_or(|lacking| lacking.fetched_at < documents.fetched_at);
         let held = key_cache::Held { fetched_at: documents.fetched_at, asked_at: now };
         if newer || !held.may_renew(now) {
             return Some(documents);
         }
     }
-    let ask = Ask {
-        issuer: issuer.to_owned(),
-        jwks_uri: source.jwks_uri.map(str::to_owned),
-        pattern: source.pattern.map(str::to_owned),
-        renew: lacking.is_some(),
-    };
-    let answer = objects::ask(env, &config.names.issuer_keys(issuer), &ask).await.ok()?;
+    let ask = Ask::of(source, lacking.is_some());
+    let answer = objects::ask(env, &config.names.issuer_keys(source), &ask).await.ok()?;
     let Answer::Published(published) = answer else {
         return None;
     };
@@ -87,6 +71,6 @@ pub async fn documents(
         fetched_at: published.fetched_at,
     });
     let copy = Held { documents: documents.clone(), asked_at: now };
-    COPIES.with_borrow_mut(|copies| copies.insert(issuer.to_owned(), copy));
+    COPIES.with_borrow_mut(|copies| copies.insert(source.clone(), copy));
     Some(documents)
 }

@@ -76,12 +76,6 @@ async fn answer(incoming: &Incoming, env: &Env, line: &mut RequestLine) -> Answe
         "/health" => {
             http::read_only(method, || http::json(200, &serde_json::json!({"status": "ok"})))
         }
-        metadata::AUTHORIZATION_SERVER => {
-            http::read_only(method, || http::document(&metadata::authorization_server(&config)))
-        }
-        metadata::PROTECTED_RESOURCE => {
-            http::read_only(method, || http::document(&metadata::protected_resource(&config)))
-        }
         "/oauth/token" if method == "POST" => {
             token_endpoint::exchange(incoming, env, &config, line).await
         }
@@ -91,6 +85,9 @@ async fn answer(incoming: &Incoming, env: &Env, line: &mut RequestLine) -> Answe
         }
         "/connected-accounts/connect" => http::method_not_allowed("GET"),
         path => {
+            if let Some(document) = metadata::at(path) {
+                return http::read_only(method, || http::document(&document(&config)));
+            }
             match (path.strip_prefix("/me/v1/connected-accounts/"), path.strip_prefix("/callback/"))
             {
                 (Some(rest), _) => {

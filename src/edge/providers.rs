@@ -2,8 +2,9 @@
 
 use worker::Env;
 
-use super::issuers::{self, Source};
+use super::issuers;
 use crate::config::{Config, Connection};
+use crate::ids::Source;
 use crate::provider::endpoints::{NoEndpoint, Provider};
 use crate::provider::errors::Failure;
 use crate::time::UnixSeconds;
@@ -44,12 +45,16 @@ pub async fn of(
         return Ok(Provider::new(connection, None)?);
     };
     let documents =
-        issuers::documents(env, config, source, None, now).await.ok_or(NoProvider::Unavailable)?;
+        issuers::documents(env, config, &source, None, now).await.ok_or(NoProvider::Unavailable)?;
     Ok(Provider::new(connection, documents.metadata.as_ref())?)
 }
 
 /// Where the documents of an `OpenID` provider are.
-pub fn source(connection: &Connection) -> Option<Source<'_>> {
+pub fn source(connection: &Connection) -> Option<Source> {
     let discovery = Provider::discovery(connection)?;
-    Some(Source { issuer: discovery.issuer, jwks_uri: None, pattern: discovery.pattern })
+    Some(Source {
+        issuer: discovery.issuer.to_owned(),
+        jwks_uri: None,
+        pattern: discovery.pattern.map(str::to_owned),
+    })
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 use worker::Env;
 
 use super::crypto;
-use super::issuers::{self, Source};
+use super::issuers;
 use crate::config::{Config, Issuer};
-use crate::ids::UserNames;
+use crate::ids::{Source, UserNames};
 use crate::jwt::Refusal;
 use crate::jwt::access_token::{self, AccessToken};
 use crate::jwt::algorithm::Algorithm;
@@ -31,7 +31,7 @@ pub async fn verify_access_token(
     now: UnixSeconds,
 ) -> Result<Rc<VerifiedToken>, Refusal> {
     let hash = text.sha256();
-    if let Some(token) = remembered(&hash, now) {
+    if let Some(token) = remembered(config, &hash, now) {
         return Ok(token);
     }
     let token = Compact::parse(text.expose())?;
@@ -44,9 +44,11 @@ pub async fn verify_access_token(
     Ok(verified)
 }
 
-fn remembered(hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {
+fn remembered(config: &Config, hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {
     VERIFIED.with_borrow(|memory| {
-        let documents = issuers::held(memory.issuer(hash)?, now)?;
+        // By its own source: a connection to the same issuer may hold other keys of it.
+        let issuer = config.issuers.get(memory.issuer(hash)?)?;
+        let documents = issuers::held(&issuer.source, now)?;
         let token = memory.get(hash, &documents.keys.fingerprint())?;
         token.token.is_current(now).then(|| token.clone())
     })
@@ -56,21 +58,14 @@ fn remembered(hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {
 #[derive(Clone, Copy)]
 pub struct Signer<'a> {
     /// Where its keys are.
-    pub source: Source<'a>,
+    pub source: &'a Source,
     /// Algorithms it may use.
     pub algorithms: &'a [Algorithm],
 }
 
 impl<'a> Signer<'a> {
     fn of(issuer: &'a Issuer) -> Self {
-        Self {
-            source: Source {
-                issuer: &issuer.issuer,
-                jwks_uri: issuer.jwks_uri.as_deref(),
-                pattern: None,
-            },
-            algorithms: &issuer.algorithms,
-        }
+        Self { source: &issuer.source, algorithms: &issuer.algorithms }
     }
 }
 

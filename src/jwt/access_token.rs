@@ -24,7 +24,7 @@ pub struct AccessToken {
     pub client_id: String,
     /// `aud`.
     pub audiences: Vec<String>,
-    /// `scope`, or `scp` where an issuer writes that.
+    /// `scope`, or `scp` where an issuer writes that; text or a list.
     pub scopes: Vec<String>,
     /// `exp`.
     pub expires_at: UnixSeconds,
@@ -38,7 +38,7 @@ struct RawClaims {
     aud: Audience,
     azp: Option<String>,
     client_id: Option<String>,
-    scope: Option<String>,
+    scope: Option<OneOrMany>,
     scp: Option<OneOrMany>,
     cnf: Option<serde_json::Value>,
     nonce: Option<serde_json::Value>,
@@ -46,6 +46,7 @@ struct RawClaims {
     c_hash: Option<serde_json::Value>,
 }
 
+/// Scopes: text (RFC 9068 §2.2.3), or the list that several issuers write.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
@@ -78,7 +79,7 @@ impl AccessToken {
         let claims = token.claims::<RawClaims>()?;
         let expires_at = claims::check_time(&claims, now, MAX_LIFETIME)?;
         let raw = claims.custom;
-        if raw.iss.as_deref() != Some(issuer.issuer.as_str()) {
+        if raw.iss.as_ref() != Some(&issuer.source.issuer) {
             return Err(Refusal::Issuer);
         }
         if raw.nonce.is_some() || raw.at_hash.is_some() || raw.c_hash.is_some() {
@@ -93,13 +94,13 @@ impl AccessToken {
             (Some(client), _) | (None, Some(client)) if !client.is_empty() => client,
             _ => return Err(Refusal::Client),
         };
-        let scopes = match (raw.scope, raw.scp) {
-            (Some(scope), _) | (None, Some(OneOrMany::One(scope))) => text::scopes(&scope),
-            (None, Some(OneOrMany::Many(scopes))) => text::unique(scopes),
-            (None, None) => Vec::new(),
+        let scopes = match raw.scope.or(raw.scp) {
+            Some(OneOrMany::One(scopes)) => text::scopes(&scopes),
+            Some(OneOrMany::Many(scopes)) => text::unique(scopes),
+            None => Vec::new(),
         };
         Ok(Self {
-            user: UserId { issuer: issuer.issuer.clone(), subject },
+            user: UserId { issuer: issuer.source.issuer.clone(), subject },
             client_id,
             audiences: raw.aud.into_vec(),
             scopes,

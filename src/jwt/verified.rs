@@ -36,7 +36,7 @@ pub struct VerifiedToken {
 
 impl Verified {
     /// What the token with this hash said, if it was verified with the key set of this
-    /// fingerprint. Look up the issuer's current set by the `AccessToken`'s issuer: see `issuer`.
+    /// fingerprint. The current set is found by the trusted issuer's source: see `issuer`.
     pub fn get(&self, hash: &[u8; 32], keys: &[u8; 32]) -> Option<&Rc<VerifiedToken>> {
         self.entries.get(hash).filter(|entry| entry.keys == *keys).map(|entry| &entry.token)
     }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
-use crate::provider::endpoints::Metadata;
+use crate::ids::Source;
+use crate::provider::endpoints::{Discovery, Metadata};
 use crate::time::UnixSeconds;
 
 /// Asks for what an issuer publishes.
@@ -19,6 +20,28 @@ pub struct Ask {
     /// The asker holds a copy fetched at this time, and it lacks a key.
     #[serde(default)]
     pub renew: bool,
+}
+
+impl Ask {
+    /// Asks for what is found at `source`.
+    pub fn of(source: &Source, renew: bool) -> Self {
+        let Source { issuer, jwks_uri, pattern } = source.clone();
+        Self { issuer, jwks_uri, pattern, renew }
+    }
+
+    /// Whose metadata is asked for.
+    pub fn discovery(&self) -> Discovery<'_> {
+        Discovery { issuer: &self.issuer, pattern: self.pattern.as_deref() }
+    }
+
+    /// Whether these documents were fetched for this question. The version before kept all of an
+    /// issuer under one name, however they were found.
+    pub fn is_answered_by(&self, published: &Published) -> bool {
+        match &published.metadata {
+            None => self.jwks_uri.is_some(),
+            Some(found) => self.jwks_uri.is_none() && self.discovery().admits(&found.issuer),
+        }
+    }
 }
 
 /// What an issuer publishes.

@@ -44,7 +44,8 @@ pub struct Discovery<'a> {
 }
 
 impl Discovery<'_> {
-    fn admits(&self, told: &str) -> bool {
+    /// Whether a document that tells this `issuer` is the one that was asked for.
+    pub fn admits(&self, told: &str) -> bool {
         let Some((before, after)) = self.pattern.and_then(|pattern| pattern.split_once('*')) else {
             return told == self.issuer;
         };

@@ -107,11 +107,11 @@ pub fn refresh_token_from(
 /// `accounts`: those of the registration that was consented to. One of another is another account, whoever
 /// it is of.
 pub fn renews<'a>(
-    accounts: impl Iterator<Item = &'a Account> + Clone,
+    mut accounts: impl Iterator<Item = &'a Account> + Clone,
     identity: &Identity,
 ) -> Option<&'a Account> {
-    let of = |id: Option<&str>| accounts.clone().find(|one| one.identity.id.as_deref() == id);
-    of(identity.id.as_deref()).or_else(|| of(None))
+    let own = accounts.clone().find(|one| one.identity.id == identity.id);
+    own.or_else(|| accounts.find(|one| one.identity.id.is_none()))
 }
 
 /// The scopes that storing `new` would take from a grant that lives. Empty: store it. `state` and `old`:

@@ -116,6 +116,7 @@ describe('bad input', { timeout: 120_000 }, () => {
     '/oauth/token': ['POST', ['GET', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']],
     '/health': ['GET', ['POST', 'DELETE']],
     '/.well-known/oauth-authorization-server': ['GET', ['POST']],
+    '/.well-known/openid-configuration': ['GET', ['POST']],
     '/connected-accounts/connect': ['GET', ['POST', 'PUT']],
     '/callback/demo': ['GET', ['POST', 'DELETE']],
     '/me/v1/connected-accounts/connect': ['POST', ['GET', 'PUT']],

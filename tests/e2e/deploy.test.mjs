@@ -1,7 +1,7 @@
-// `cargo xtask deploy --dry-run` with the real wrangler, up to what would go to Cloudflare.
+// `cargo xtask deploy` with the real wrangler, against a simulator of Cloudflare's API.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -29,11 +29,11 @@ describe('deploying', { timeout: 300_000 }, () => {
   afterEach(() => rmSync(directory, { recursive: true, force: true }));
   after(() => cloudflare?.close());
 
-  async function deploy(...more) {
-    const arguments_ = ['xtask', 'deploy', '--dry-run', '--config', join(directory, 'wrangler.toml'), '--keys', keys, ...more];
+  async function deploy(more = [], environment = {}) {
+    const arguments_ = ['xtask', 'deploy', '--config', join(directory, 'wrangler.toml'), '--keys', keys, ...more];
     const child = spawn('cargo', arguments_, {
       cwd: ROOT,
-      env: { ...process.env, ...cloudflare.environment, CI: '1', NO_COLOR: '1' },
+      env: { ...process.env, ...cloudflare.environment, CI: '1', NO_COLOR: '1', ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const [said, errors, code] = await Promise.all([
@@ -44,11 +44,11 @@ describe('deploying', { timeout: 300_000 }, () => {
     return { code, said: `${said}\n${errors}` };
   }
 
-  const withSecrets = () => deploy('--provider-secrets', join(directory, 'provider.json'));
-  const secrets = () => Object.fromEntries(cloudflare.workers.get(WORKER) ?? []);
+  const providerSecrets = () => ['--provider-secrets', join(directory, 'provider.json')];
+  const secrets = () => Object.fromEntries(cloudflare.workers.get(WORKER)?.secrets ?? []);
 
-  test('a first deployment checks, makes and sets the secrets, and builds', async () => {
-    const { code, said } = await withSecrets();
+  test('a first deployment checks, makes and sets the secrets, and deploys', async () => {
+    const { code, said } = await deploy(providerSecrets());
     assert.equal(code, 0, said);
     assert.match(said, /redirect URI to register: https:\/\/vault\.example\.com\/callback\/calendar/);
     const set = secrets();
@@ -63,55 +63,122 @@ describe('deploying', { timeout: 300_000 }, () => {
     for (const secret of ['canary-provider-secret', set.OBJECT_NAME_KEY, JSON.parse(set.KEY_RING).keys.k1]) {
       assert.ok(!said.includes(secret), 'a secret was printed');
     }
-    assert.match(said, /--dry-run: exiting now/);
-    assert.ok(!cloudflare.requests.some((request) => request.includes('deployments')), cloudflare.requests.join('\n'));
+    const [{ uploaded }] = cloudflare.workers.get(WORKER).deployments;
+    assert.equal(uploaded.main_module, 'entry.js');
+    assert.ok(uploaded.modules.some((name) => name.endsWith('.wasm')), uploaded.modules.join(' '));
+    assert.deepEqual(uploaded.migrations.steps[0].new_sqlite_classes, ['Vault', 'Directory', 'Registry', 'ConnectSession', 'IssuerKeys']);
   });
 
-  test('a second deployment touches nothing that is set', async () => {
-    assert.equal((await withSecrets()).code, 0);
+  test('a second deployment touches no secret that is set', async () => {
+    assert.equal((await deploy(providerSecrets())).code, 0);
     const before = secrets();
+    const { deployments } = cloudflare.workers.get(WORKER);
+    const deployed = deployments.length;
     rmSync(keys);
     const { code, said } = await deploy();
     assert.equal(code, 0, said);
     assert.deepEqual(secrets(), before);
     assert.ok(!existsSync(keys));
-    assert.match(said, /all secrets are set; none was touched/);
+    assert.match(said, /all secrets are set; none is touched/);
     assert.match(said, /PROVIDER_SECRETS cannot be read back; it must hold: calendar/);
+    assert.equal(deployments.length, deployed + 1);
   });
 
   test('a run that stopped between making and setting the keys goes on with the same', async () => {
-    assert.equal((await withSecrets()).code, 0);
+    assert.equal((await deploy(providerSecrets())).code, 0);
     const before = secrets();
     cloudflare.workers.clear();
-    const { code, said } = await withSecrets();
+    const { code, said } = await deploy(providerSecrets());
     assert.equal(code, 0, said);
     assert.deepEqual(secrets(), before);
   });
 
   test('a Worker with one of the two keys is left alone', async () => {
-    cloudflare.workers.set(WORKER, new Map([['KEY_RING', 'x'], ['PROVIDER_SECRETS', '{}']]));
+    cloudflare.put(WORKER, { KEY_RING: 'x', PROVIDER_SECRETS: '{}' });
     const { code, said } = await deploy();
     assert.equal(code, 1, said);
     assert.match(said, /wrangler secret put OBJECT_NAME_KEY/);
-    assert.deepEqual(secrets(), { KEY_RING: 'x', PROVIDER_SECRETS: '{}' });
+    assert.deepEqual(cloudflare.writes, []);
   });
 
   test('a secret that is missing is asked for by its connection, and nothing is set', async () => {
     const { code, said } = await deploy();
     assert.equal(code, 1, said);
     assert.match(said, /\{"calendar":"…"\} and add --provider-secrets/);
-    assert.equal(cloudflare.workers.size, 0);
+    assert.deepEqual(cloudflare.writes, []);
     assert.ok(!existsSync(keys));
   });
 
   test('a configuration that does not work stops before anything else', async () => {
     writeFileSync(join(directory, 'wrangler.toml'), configuration().replace('https://vault', 'http://vault'));
-    const { code, said } = await withSecrets();
+    const { code, said } = await deploy(providerSecrets());
     assert.equal(code, 1, said);
     assert.match(said, /PUBLIC_URL: must be https/);
     assert.deepEqual(cloudflare.requests, []);
   });
+
+  const states = {
+    'before the first deployment': {
+      set: () => {},
+      says: [/would make OBJECT_NAME_KEY and KEY_RING and keep them in .*production\.json/, /would set OBJECT_NAME_KEY, KEY_RING, PROVIDER_SECRETS\n/],
+    },
+    'with keys that an earlier run kept': {
+      set: () => {
+        mkdirSync(join(directory, 'keys'));
+        writeFileSync(keys, JSON.stringify({ KEY_RING: 'canary-ring', OBJECT_NAME_KEY: 'canary-names' }));
+      },
+      says: [/taking the keys from .*production\.json/, /would set OBJECT_NAME_KEY, KEY_RING, PROVIDER_SECRETS\n/],
+    },
+    'of a Worker that has its keys': {
+      set: () => cloudflare.put(WORKER, { KEY_RING: 'x', OBJECT_NAME_KEY: 'y', PROVIDER_SECRETS: '{}' }),
+      says: [/would set PROVIDER_SECRETS\n/],
+    },
+  };
+  for (const [when, { set, says }] of Object.entries(states)) {
+    test(`a dry run ${when} says what it would set, and changes nothing`, async () => {
+      set();
+      const [files, workers] = [everyFile(), structuredClone(cloudflare.workers)];
+      const { code, said } = await deploy(['--dry-run', ...providerSecrets()]);
+      assert.equal(code, 0, said);
+      for (const line of says) assert.match(said, line);
+      assert.match(said, /--dry-run: exiting now/);
+      assert.ok(!said.includes('canary'), 'a secret was printed');
+      assert.deepEqual(cloudflare.writes, []);
+      assert.deepEqual(cloudflare.workers, workers);
+      assert.deepEqual(everyFile(), files);
+    });
+  }
+
+  /** What stands in the directory of the configuration, with its content. */
+  function everyFile() {
+    return readdirSync(directory, { recursive: true, withFileTypes: true })
+      .map((entry) => [join(entry.parentPath, entry.name), entry])
+      .map(([path, entry]) => [path, entry.isFile() ? readFileSync(path, 'utf8') : 'directory'])
+      .sort();
+  }
+
+  for (const dry of [[], ['--dry-run']]) {
+    test(`${['deploying', ...dry].join(' ')} without a login says how to log in`, async () => {
+      const credentials = { CLOUDFLARE_API_TOKEN: '', CLOUDFLARE_API_KEY: '', CLOUDFLARE_EMAIL: '' };
+      const home = { HOME: directory, XDG_CONFIG_HOME: directory, ...toolsOf(process.env) };
+      const { code, said } = await deploy([...dry, ...providerSecrets()], { ...credentials, ...home });
+      assert.equal(code, 1, said);
+      assert.match(said, /Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN/);
+      assert.deepEqual(cloudflare.requests, []);
+      assert.ok(!existsSync(keys));
+    });
+  }
 });
+
+/** Where cargo and the tools of this project are, for one whose home is elsewhere. */
+function toolsOf({ HOME, CARGO_HOME, RUSTUP_HOME, XDG_CACHE_HOME, EDGE_TOKEN_VAULT_CACHE }) {
+  const cache = XDG_CACHE_HOME ?? join(HOME, '.cache');
+  return {
+    CARGO_HOME: CARGO_HOME ?? join(HOME, '.cargo'),
+    RUSTUP_HOME: RUSTUP_HOME ?? join(HOME, '.rustup'),
+    EDGE_TOKEN_VAULT_CACHE: EDGE_TOKEN_VAULT_CACHE ?? join(cache, 'edge-token-vault'),
+  };
+}
 
 /** The project's own file, for another Worker that is built already. */
 function configuration() {

@@ -1,34 +1,56 @@
-// The examples do what they say, on a vault of the shape that `cargo xtask dev` describes.
+// The examples, the main job and the printed commands do what they say, on a vault of the shape that
+// `cargo xtask dev --with` describes: the connection that a file adds is left alone.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { invitation } from '../../xtask/js/invitation.mjs';
+import { mainJob } from '../../xtask/js/main-job.mjs';
 import { call } from '../../xtask/js/vault-api.mjs';
 import { authorize } from '../../xtask/js/browser.mjs';
 import { APP, World, describe as show } from './harness.mjs';
+import { HostileServer } from './hostile-server.mjs';
 
+const execute = promisify(execFile);
 const example = (name) => fileURLToPath(new URL(`../../examples/${name}`, import.meta.url));
 
 describe('examples', { timeout: 60_000 }, () => {
   let world;
   let user;
   let dev;
+  let added;
+  let run;
 
   before(async () => {
-    world = await World.start();
+    added = await HostileServer.start();
+    const endpoints = { authorization_endpoint: `${added.origin}/authorize`, token_endpoint: `${added.origin}/token` };
+    world = await World.start({
+      connections: () => ({ asana: { kind: 'oauth2', client_id: 'vault', client_authentication: 'none', ...endpoints } }),
+    });
     user = await world.signIn('sam');
     dev = join(world.directory, 'dev.json');
-    writeFileSync(dev, JSON.stringify({
+    run = {
       vault: world.vault,
       issuer: world.issuer,
+      audience: `${world.vault}/`,
+      me_audience: `${world.vault}/me/`,
       clients: { backend: world.clients.backend, spa: { client_id: 'spa', redirect_uris: [APP] } },
-      connections: ['demo'],
+      connection: 'demo',
+      connections: ['asana', 'demo'],
+      dev_json: dev,
+    };
+    writeFileSync(dev, JSON.stringify({
+      ...run,
       user: { access_token: user.access_token, me_token: user.me_token },
     }));
   });
-  after(() => world?.close());
+  after(async () => {
+    await world?.close();
+    await added?.close();
+  });
 
   /** A child's output up to the first match. */
   function outputOf(child, pattern) {
@@ -67,4 +89,23 @@ describe('examples', { timeout: 60_000 }, () => {
       child.kill();
     }
   });
+
+  test('the main job is done with the connection to the provider that runs here', async () => {
+    const lines = [];
+    await mainJob(run, 'joe', (line) => lines.push(line));
+    assert.match(lines.join('\n'), /connect demo/);
+  });
+
+  test('the printed commands exchange and list', async () => {
+    const printed = invitation(run, 'sam');
+    const [exchange, list] = [...printed.matchAll(/^ {2}curl (?:.*\\\n)+.*$/gm)].map(([command]) => command);
+    const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH}`;
+    const answer = async (command) => (
+      JSON.parse((await execute('bash', ['-c', command], { env: { ...process.env, PATH: path } })).stdout)
+    );
+    assert.equal(await world.owner((await answer(exchange)).access_token), 'sam');
+    assert.deepEqual((await answer(list)).accounts.map((account) => account.connection), ['demo']);
+  });
+
+  test('nothing asked the provider of the added connection', () => assert.deepEqual(added.requests, []));
 });

@@ -172,3 +172,79 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
 
   test('nothing secret was logged', () => world.assertNothingLogged());
 });
+
+describe('an issuer with pinned keys that is also the provider of a connection', { timeout: 120_000 }, () => {
+  const pinnedKey = newSigningKey('RS256');
+  const publishedKey = newSigningKey('RS256');
+  const names = ['used-as-issuer-first', 'used-as-provider-first'];
+  const servers = {};
+  let world;
+  let user;
+
+  before(async () => {
+    for (const name of names) {
+      const server = await HostileServer.start();
+      const { origin } = server;
+      server.on('/pinned', answer(200, { keys: [publicKey(pinnedKey)] }));
+      server.on('/jwks', answer(200, { keys: [publicKey(publishedKey)] }));
+      server.on('/.well-known/openid-configuration', answer(200, {
+        issuer: origin, jwks_uri: `${origin}/jwks`, authorization_endpoint: `${origin}/authorize`, token_endpoint: `${origin}/token`,
+      }));
+      servers[name] = server;
+    }
+    const each = (make) => Object.fromEntries(names.map((name) => [name, make(servers[name].origin)]));
+    world = await World.start({
+      issuers: () => each((origin) => ({ issuer: origin, typ: 'at+jwt', jwks_uri: `${origin}/pinned` })),
+      connections: () => each((origin) => ({ kind: 'oidc', issuer: origin, client_id: 'vault', client_authentication: 'none' })),
+    });
+    user = await world.signIn('alice');
+  });
+  after(async () => {
+    await world?.close();
+    for (const server of Object.values(servers)) await server.close();
+  });
+
+  function token(name, key) {
+    const iat = now() + world.clock;
+    const made = accessToken({
+      issuer: servers[name].origin,
+      audience: `${world.vault}/me/`,
+      sub: 'eve',
+      clientId: 'spa',
+      key,
+      claims: { iat, exp: iat + 6 * 3600, scope: 'read:me:connected_accounts' },
+    });
+    world.secrets.add(made);
+    return made;
+  }
+
+  /** The pinned key is the only one that counts; the connection finds its endpoints by discovery. */
+  const uses = (name) => {
+    const [good, bad] = [pinnedKey, publishedKey].map((key) => token(name, key));
+    return {
+      async issuer() {
+        for (const [subject, status] of [[good, 200], [bad, 401]]) {
+          const answered = await world.api.accounts(subject);
+          assert.equal(answered.status, status, show(answered));
+        }
+      },
+      async provider() {
+        const started = await world.startConnect(user, { connection: name });
+        const answered = await world.api.call('GET', world.api.connectLink(started).slice(world.vault.length));
+        assert.ok(answered.headers.get('location')?.startsWith(`${servers[name].origin}/authorize?`), show(answered));
+      },
+    };
+  };
+
+  for (const name of names) {
+    test(`keeps pinned keys and discovered endpoints apart: ${name}`, async () => {
+      const { issuer, provider } = uses(name);
+      const turn = name.includes('issuer') ? [issuer, provider] : [provider, issuer];
+      for (const use of [...turn, ...turn]) await use();
+      await world.advance(FRESH + COOL_DOWN);
+      for (const use of [...turn, ...turn]) await use();
+    });
+  }
+
+  test('nothing secret was logged', () => world.assertNothingLogged());
+});

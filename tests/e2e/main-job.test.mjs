@@ -124,6 +124,16 @@ describe('the main job', { timeout: 120_000 }, () => {
     for (const scope of ME_SCOPES) assert.ok(resource.body.scopes_supported.includes(scope), scope);
   });
 
+  test('OpenID clients find the same metadata where they look', async () => {
+    const [oauth, openId] = ['oauth-authorization-server', 'openid-configuration'].map((name) => `/.well-known/${name}`);
+    const described = ({ status, headers, body }) => ({ status, headers: Object.fromEntries(headers), body });
+    for (const method of ['GET', 'HEAD', 'POST']) {
+      const [expected, answer] = await Promise.all([oauth, openId].map((path) => world.api.call(method, path)));
+      assert.equal(expected.status, method === 'POST' ? 405 : 200, show(expected));
+      assert.deepEqual(described(answer), described(expected), method);
+    }
+  });
+
   test('/health answers', async () => {
     const answer = await world.api.call('GET', '/health');
     assert.equal(answer.status, 200, show(answer));

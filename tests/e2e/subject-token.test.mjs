@@ -40,5 +40,19 @@ describe('subject tokens', { timeout: 120_000 }, () => {
     assertProblem(await world.api.call('GET', '/me/v1/connected-accounts/accounts'), 401);
   });
 
+  test('scopes that are written as a list open the user API as text does', async () => {
+    const audience = `${world.vault}/me/`;
+    const read = 'read:me:connected_accounts';
+    for (const name of ['scope', 'scp']) {
+      const accounts = (value) => world.api.accounts(token({ audience, claims: { [name]: value } }));
+      const listed = await accounts(['openid', read]);
+      assert.equal(listed.status, 200, `${name}: ${show(listed)}`);
+      assertProblem(await accounts(['openid']), 403);
+      // One text of a list is one scope, and what is no text makes no token.
+      assertProblem(await accounts([`openid ${read}`]), 403);
+      assertProblem(await accounts([read, 7]), 401);
+    }
+  });
+
   test('nothing secret was logged', () => world.assertNothingLogged());
 });

@@ -5,11 +5,11 @@
 //
 // run.json: { vault, issuer, provider_port, audience, me_audience, keys_file, dev_json,
 //   clients: { backend: { client_id, client_secret }, spa: { client_id, redirect_uris } },
-//   connections: [name], provider_client: { client_id, client_secret, redirect_uris } }
+//   connection: name, connections: [name], provider_client: { client_id, client_secret, redirect_uris } }
 import { readFileSync } from 'node:fs';
-import { relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { renew, signIn } from './browser.mjs';
+import { invitation } from './invitation.mjs';
 import { writePrivate } from './keys.mjs';
 import { mainJob, signInOptions } from './main-job.mjs';
 import { startProvider } from './provider.mjs';
@@ -52,7 +52,7 @@ async function develop(run, once) {
   const user = await mainJob(run, LOGIN, console.log);
   writeDevFile(run, user);
   if (once) return 0;
-  printInvitation(run);
+  console.log(invitation(run, LOGIN));
   return keepFresh(run, user);
 }
 
@@ -82,6 +82,7 @@ function writeDevFile(run, user) {
       backend: { client_id: backend.client_id, client_secret: backend.client_secret },
       spa: { client_id: spa.client_id, redirect_uris: spa.redirect_uris },
     },
+    connection: run.connection,
     connections: run.connections,
     user: { sub: user.sub, access_token: user.access_token, me_token: user.me_token },
   }, null, 2));
@@ -100,31 +101,6 @@ async function keepFresh(run, first) {
       console.error(`could not renew the tokens of ${LOGIN}: ${error.message}`);
     }
   }
-}
-
-function printInvitation(run) {
-  const file = relative(process.cwd(), run.dev_json) || run.dev_json;
-  const read = (path) => `$(node -p 'JSON.parse(fs.readFileSync("${file}")).${path}')`;
-  console.log(`
-The vault is at ${run.vault}, the provider at ${run.issuer}.
-Open ${run.clients.spa.redirect_uris[0]} to do the same by hand (any user name and password).
-
-Exchange ${LOGIN}'s token:
-
-  curl -sS ${run.vault}/oauth/token \\
-    -u "${read('clients.backend.client_id')}:${read('clients.backend.client_secret')}" \\
-    --data-urlencode grant_type=urn:ietf:params:oauth:grant-type:token-exchange \\
-    --data-urlencode subject_token_type=urn:ietf:params:oauth:token-type:access_token \\
-    --data-urlencode requested_token_type=urn:ietf:params:oauth:token-type:access_token \\
-    --data-urlencode "audience=${run.connections[0]}" \\
-    --data-urlencode "subject_token=${read('user.access_token')}"
-
-List ${LOGIN}'s accounts:
-
-  curl -sS ${run.vault}/me/v1/connected-accounts/accounts \\
-    -H "Authorization: Bearer ${read('user.me_token')}"
-
-Stop with Ctrl-C.`);
 }
 
 // The renewal never ends by itself, and must not keep a finished run alive.

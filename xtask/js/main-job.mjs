@@ -16,7 +16,7 @@ import { VaultApi, call } from './vault-api.mjs';
  */
 export async function mainJob(run, login, print) {
   const api = new VaultApi(run.vault);
-  const [connection] = run.connections;
+  const { connection } = run;
   const [redirectUri] = run.clients.spa.redirect_uris;
 
   const user = await signIn(signInOptions(run, login));

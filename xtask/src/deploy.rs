@@ -19,6 +19,7 @@ use crate::tools::Tools;
 
 const KEYS: [&str; 2] = ["OBJECT_NAME_KEY", "KEY_RING"];
 const PROVIDER_SECRETS: &str = "PROVIDER_SECRETS";
+const LOGIN: &str = "Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN.";
 
 pub(crate) struct DeployOptions {
     pub(crate) config: PathBuf,
@@ -45,15 +46,21 @@ pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<Exi
     if plan.provider_secrets.is_none() && !needed.is_empty() {
         println!("==> {PROVIDER_SECRETS} cannot be read back; it must hold: {}", needed.join(", "));
     }
-    let secrets = deployment.make(plan)?;
-    if secrets.is_empty() {
-        println!("==> all secrets are set; none was touched");
-    } else {
-        let names: Vec<&str> = secrets.keys().map(String::as_str).collect();
-        step(&format!("setting {}", names.join(", ")), || deployment.set(&secrets))?;
+    let names = plan.names().join(", ");
+    if names.is_empty() {
+        println!("==> all secrets are set; none is touched");
     }
-    let last = if options.dry_run { "building what would be deployed" } else { "deploying" };
-    step(last, || deployment.deploy())?;
+    if options.dry_run {
+        deployment.say_what_would_be_set(&plan, &names)?;
+        step("building what would be deployed", || deployment.build())?;
+        println!("Nothing was set and nothing was deployed.");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let secrets = deployment.make(plan)?;
+    if !secrets.is_empty() {
+        step(&format!("setting {names}"), || deployment.set(&secrets))?;
+    }
+    step("deploying", || deployment.deploy())?;
     println!("Register the redirect URIs above at their providers, if that is not done yet.");
     Ok(ExitCode::SUCCESS)
 }
@@ -64,6 +71,14 @@ struct Plan {
     /// Names to make, if the file of kept keys does not have them.
     make: Vec<&'static str>,
     provider_secrets: Option<ProviderSecrets>,
+}
+
+impl Plan {
+    /// Names of the secrets that are to be set.
+    fn names(&self) -> Vec<&str> {
+        let provider_secrets = self.provider_secrets.as_ref().map(|_| PROVIDER_SECRETS);
+        self.make.iter().copied().chain(provider_secrets).collect()
+    }
 }
 
 /// Decides from the names that are set already, the connections that need a secret, and what was
@@ -184,42 +199,71 @@ impl Deployment<'_> {
         let mut list = self.wrangler(&["secret", "list", "--format", "json"])?;
         let output = list.output().map_err(|error| not_started(&list, &error, ""))?;
         let said = String::from_utf8_lossy(&output.stdout);
-        if !output.status.success() {
-            let errors = String::from_utf8_lossy(&output.stderr);
-            if said.contains("not found") || errors.contains("not found") {
-                println!("==> there is no such Worker yet; this is its first deployment");
-                return Ok(BTreeSet::new());
-            }
-            bail!("cannot list the Worker's secrets, so none will be made:\n{said}{errors}");
+        if output.status.success() {
+            return names(&said)
+                .context("cannot read the list of the Worker's secrets, so none will be made");
         }
-        names(&said).context("cannot read the list of the Worker's secrets, so none will be made")
+        let said = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+        match NoList::of(&said) {
+            NoList::NoWorker => {
+                println!("==> there is no such Worker yet; this is its first deployment");
+                Ok(BTreeSet::new())
+            }
+            NoList::NoLogin => bail!("you are not logged in at Cloudflare. {LOGIN}"),
+            NoList::Other => bail!(
+                "cannot list the Worker's secrets, so none will be made. Should the reason be the \
+                 login: {LOGIN}\n{said}"
+            ),
+        }
     }
 
     /// Makes what is to be made. It goes into a file first: nobody can read it back from the
     /// platform.
     fn make(&self, plan: Plan) -> Result<Secrets> {
-        let mut secrets = Secrets::new();
-        if !plan.make.is_empty() {
-            secrets = self.kept_keys()?;
-        }
+        let mut secrets = match plan.make[..] {
+            [] => Secrets::new(),
+            _ => self.kept_keys()?.map_or_else(|| self.make_keys(), Ok)?,
+        };
         if let Some(provider) = plan.provider_secrets {
             secrets.insert(PROVIDER_SECRETS.to_owned(), serde_json::to_string(&provider)?);
         }
         Ok(secrets)
     }
 
-    fn kept_keys(&self) -> Result<Secrets> {
+    /// The same without making anything.
+    fn say_what_would_be_set(&self, plan: &Plan, names: &str) -> Result<()> {
+        if !plan.make.is_empty() && self.kept_keys()?.is_none() {
+            let file = self.keys_file();
+            println!("==> would make {} and keep them in {}", KEYS.join(" and "), file.display());
+        }
+        if !names.is_empty() {
+            println!("==> would set {names}");
+        }
+        Ok(())
+    }
+
+    fn keys_file(&self) -> PathBuf {
         let name = self.options.environment.as_deref().unwrap_or("production");
         let usual = || self.root.join(".secrets").join(format!("{name}.json"));
-        let file = self.options.keys.clone().unwrap_or_else(usual);
-        if file.exists() {
-            println!("==> taking the keys from {}, which an earlier run made", file.display());
-            let keys: Secrets = read_private(&file, "a JSON object of texts")?;
-            if keys.keys().map(String::as_str).ne(BTreeSet::from(KEYS)) {
-                bail!("{} must have {}", file.display(), KEYS.join(" and "));
-            }
-            return Ok(keys);
+        self.options.keys.clone().unwrap_or_else(usual)
+    }
+
+    /// The keys that an earlier run made, if one did.
+    fn kept_keys(&self) -> Result<Option<Secrets>> {
+        let file = self.keys_file();
+        if !file.exists() {
+            return Ok(None);
         }
+        println!("==> taking the keys from {}, which an earlier run made", file.display());
+        let keys: Secrets = read_private(&file, "a JSON object of texts")?;
+        if keys.keys().map(String::as_str).ne(BTreeSet::from(KEYS)) {
+            bail!("{} must have {}", file.display(), KEYS.join(" and "));
+        }
+        Ok(Some(keys))
+    }
+
+    fn make_keys(&self) -> Result<Secrets> {
+        let file = self.keys_file();
         let ring = json!({"write": "k1", "keys": {"k1": random_key()?}});
         let keys = Secrets::from([
             ("OBJECT_NAME_KEY".to_owned(), random_key()?),
@@ -255,10 +299,49 @@ impl Deployment<'_> {
 
     fn deploy(&self) -> Result<()> {
         let mut deploy = self.wrangler(&["deploy"])?;
-        if self.options.dry_run {
-            deploy.arg("--dry-run");
-        }
         run(&mut deploy, "The secrets are set; the same command continues here.")
+    }
+
+    /// Makes what would be uploaded, and leaves nothing but the build's own output.
+    fn build(&self) -> Result<()> {
+        let scratch = self.wrangler_scratch();
+        let new: Vec<_> = scratch.iter().filter(|directory| !directory.exists()).collect();
+        let built = run(&mut self.wrangler(&["deploy", "--dry-run"])?, "The reason stands above.");
+        for directory in new {
+            // Only what is empty: a development run of this checkout may have begun meanwhile.
+            let _ = fs::remove_dir(directory);
+        }
+        built
+    }
+
+    /// Directories that wrangler makes beside the configuration, the innermost first.
+    fn wrangler_scratch(&self) -> [PathBuf; 2] {
+        let hidden = self.root.join(&self.options.config).with_file_name(".wrangler");
+        [hidden.join("tmp"), hidden]
+    }
+}
+
+/// Why wrangler gave no list of secrets.
+#[derive(Debug, PartialEq)]
+enum NoList {
+    NoWorker,
+    NoLogin,
+    Other,
+}
+
+impl NoList {
+    fn of(said: &str) -> Self {
+        let no_worker = |line: &str| {
+            let name = line.split_once("Worker \"").map(|(_, rest)| rest);
+            name.is_some_and(|rest| rest.contains("\" not found"))
+        };
+        if said.lines().any(no_worker) {
+            Self::NoWorker
+        } else if said.contains("set a CLOUDFLARE_API_TOKEN environment variable") {
+            Self::NoLogin
+        } else {
+            Self::Other
+        }
     }
 }
 
@@ -284,6 +367,7 @@ mod tests {
     fn a_first_deployment_makes_both_keys() {
         let plan = plan(&set(&[]), &["a".into()], Some(&secrets(&["a"]))).unwrap();
         assert_eq!(plan, Plan { make: KEYS.to_vec(), provider_secrets: Some(secrets(&["a"])) });
+        assert_eq!(plan.names(), ["OBJECT_NAME_KEY", "KEY_RING", "PROVIDER_SECRETS"]);
     }
 
     #[test]
@@ -291,6 +375,7 @@ mod tests {
         let all = set(&["KEY_RING", "OBJECT_NAME_KEY", "PROVIDER_SECRETS"]);
         let plan = plan(&all, &["a".into()], None).unwrap();
         assert_eq!(plan, Plan { make: vec![], provider_secrets: None });
+        assert!(plan.names().is_empty());
     }
 
     #[test]
@@ -311,6 +396,24 @@ mod tests {
         let error = plan(&set(&[]), &needed, Some(&secrets(&["a", "b", "c"]))).unwrap_err();
         assert!(error.to_string().contains("names c"), "{error}");
         assert!(plan(&set(&[]), &[], None).unwrap().provider_secrets.is_none());
+    }
+
+    #[test]
+    fn only_wranglers_word_that_there_is_no_such_worker_makes_it_a_first_deployment() {
+        let cases = [
+            ("ERROR Worker \"a-vault\" not found.", NoList::NoWorker),
+            (
+                "ERROR In a non-interactive environment, it's necessary to set a \
+                 CLOUDFLARE_API_TOKEN environment variable for wrangler to work.",
+                NoList::NoLogin,
+            ),
+            ("Authentication error [code: 10000]", NoList::Other),
+            ("getaddrinfo: host api.cloudflare.com not found", NoList::Other),
+            ("", NoList::Other),
+        ];
+        for (said, expected) in cases {
+            assert_eq!(NoList::of(said), expected, "{said}");
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The configuration of a Worker that runs on this machine. No I/O.
 
+use std::iter;
+
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -9,6 +11,10 @@ use crate::tools::hex;
 
 /// The client that the vault is at the provider.
 const PROVIDER_CLIENT: &str = "edge-token-vault";
+
+/// The connection to the provider that runs here. The main job uses no other: those of a file lead to
+/// real providers.
+const CONNECTION: &str = "demo";
 
 pub(crate) type Table = Map<String, Value>;
 
@@ -31,7 +37,7 @@ impl DevConfig {
             "dev": {"issuer": issuer, "audiences": [audience], "algorithms": ["RS256"], "typ": "at+jwt"},
         });
         let connections = json!({
-            "demo": {
+            CONNECTION: {
                 "kind": "oidc",
                 "issuer": issuer,
                 "client_id": PROVIDER_CLIENT,
@@ -50,11 +56,11 @@ impl DevConfig {
                 ],
                 "audiences": [audience],
                 "accepts_from": ["spa"],
-                "connections": ["demo"],
+                "connections": [CONNECTION],
             },
             "spa": {
                 "authentication": "none",
-                "connections": ["demo"],
+                "connections": [CONNECTION],
                 "redirect_uris": [format!("{issuer}/app")],
                 "origins": [issuer],
             },
@@ -65,7 +71,7 @@ impl DevConfig {
             issuers: table(issuers),
             connections: table(connections),
             clients: table(clients),
-            provider_secrets: table(json!({"demo": secrets.provider_client})),
+            provider_secrets: table(json!({CONNECTION: secrets.provider_client})),
         }
     }
 
@@ -91,7 +97,8 @@ impl DevConfig {
         secrets: &Secrets,
         files: (&str, &str),
     ) -> Value {
-        let names: Vec<&String> = self.connections.keys().collect();
+        let added = self.connections.keys().map(String::as_str).filter(|name| *name != CONNECTION);
+        let names: Vec<&str> = iter::once(CONNECTION).chain(added).collect();
         let spa_redirects = self.clients.get("spa").and_then(|spa| spa.get("redirect_uris"));
         json!({
             "vault": self.vault,
@@ -103,6 +110,7 @@ impl DevConfig {
                 "backend": {"client_id": "backend", "client_secret": secrets.backend_client},
                 "spa": {"client_id": "spa", "redirect_uris": spa_redirects},
             },
+            "connection": CONNECTION,
             "connections": names,
             "provider_client": {
                 "client_id": PROVIDER_CLIENT,
@@ -184,5 +192,14 @@ mod tests {
         assert_eq!(run["provider_client"]["redirect_uris"], callbacks);
         assert_eq!(run["connections"], json!(["demo", "github", "twin"]));
         assert_eq!(run["clients"]["spa"]["redirect_uris"], json!(["http://127.0.0.1:8788/app"]));
+    }
+
+    #[test]
+    fn the_connection_of_the_main_job_is_demo_whatever_sorts_before_it() {
+        let mut config = config();
+        config.merge("[connections.asana]\nprovider = \"asana\"\n[connections.zoom]").unwrap();
+        let run = config.run_file(8788, &secrets(), ("keys", "dev"));
+        assert_eq!(run["connection"], "demo");
+        assert_eq!(run["connections"], json!(["demo", "asana", "zoom"]));
     }
 }

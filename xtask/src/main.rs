@@ -35,7 +35,7 @@ Usage: cargo xtask <command>
       Checks a configuration without deploying it, and asks the issuers and providers it names.
   deploy [--dry-run] [--provider-secrets FILE] [--keys FILE] [--config wrangler.toml] [--env NAME]
       Checks the configuration, makes and sets the secrets that are not set yet, and deploys.
-      --dry-run     does everything but the last; so it sets secrets
+      --dry-run     checks, builds, and says which secrets it would make and set; sets and deploys nothing
       --provider-secrets  client secrets (and private keys) by connection, as JSON; the file is only read
       --keys        where the keys it makes are kept for you; .secrets/NAME.json
   dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml] [--state DIR]

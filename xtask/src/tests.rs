@@ -115,12 +115,26 @@ fn end_to_end(root: &Path) -> Result<Count> {
         .env("PATH", tools.path()?)
         .env("E2E_BUILD", &out_dir);
     let mut count = counted(&mut node, Count::read_tap)?;
-    count.add(development_run(root)?);
+    count.add(development_run(root, None)?);
+    let with = root.join("target/e2e/with.toml");
+    fs::write(&with, ADDED_CONNECTION).context("cannot write into target/e2e")?;
+    count.add(development_run(root, Some(&with))?);
     Ok(count)
 }
 
+/// What a new user adds first. It sorts before the connection that the main job uses, and nothing
+/// listens where it leads to.
+const ADDED_CONNECTION: &str = r#"
+[connections.asana]
+kind = "oauth2"
+client_id = "vault"
+client_authentication = "none"
+authorization_endpoint = "http://127.0.0.1:1/authorize"
+token_endpoint = "http://127.0.0.1:1/token"
+"#;
+
 /// The first thing a new user does, as one test.
-fn development_run(root: &Path) -> Result<Count> {
+fn development_run(root: &Path, with: Option<&Path>) -> Result<Count> {
     let (port, provider_port) = free_ports()?;
     let mut cargo = Command::new("cargo");
     cargo
@@ -137,6 +151,9 @@ fn development_run(root: &Path) -> Result<Count> {
             "target/e2e/dev",
         ])
         .current_dir(root);
+    if let Some(with) = with {
+        cargo.arg("--with").arg(with);
+    }
     let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;
     let passed = status.success();
     println!("{} - {}", if passed { "ok" } else { "not ok" }, line_of(&cargo));

@@ -1,4 +1,4 @@
-//! `IssuerKeys`: the last good metadata and keys of one issuer, and the only place that fetches
+//! `IssuerKeys`: the last good metadata and keys of one source, and the only place that fetches
 //! them.
 
 use std::rc::Rc;
@@ -19,9 +19,9 @@ use crate::json;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache::{self, Fetches, Step};
 use crate::message::issuer::{Answer, Ask, CREATE, Published};
-use crate::provider::endpoints::{Discovery, Metadata};
+use crate::provider::endpoints::Metadata;
 
-/// One per issuer.
+/// One per source.
 #[wasm_bindgen]
 pub struct IssuerKeys {
     inner: Rc<Inner>,
@@ -54,17 +54,17 @@ impl IssuerKeys {
 impl Inner {
     async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
         let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
-        let (published, fetches) = self.stored()?;
+        let (published, fetches) = self.stored(&ask)?;
         let now = clock::now();
         match key_cache::plan(fetches, ask.renew, now) {
             Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
             Step::Unavailable => Ok(Answer::Unavailable),
             Step::Fetch => {
-                let this = self.clone();
+                let (this, asked) = (self.clone(), ask.clone());
                 let public_url = config.public_url.clone();
-                let fetch = || async move { this.fetch(&ask, &public_url).await };
+                let fetch = || async move { this.fetch(&asked, &public_url).await };
                 self.flights.join(&self.state, (), fetch).await;
-                let (published, fetches) = self.stored()?;
+                let (published, fetches) = self.stored(&ask)?;
                 match key_cache::after_failure(fetches, clock::now()) {
                     Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
                     _ => Ok(Answer::Unavailable),
@@ -84,7 +84,7 @@ impl Inner {
         }
     }
 
-    fn stored(&self) -> Result<(Option<Published>, Fetches), Trouble> {
+    fn stored(&self, ask: &Ask) -> Result<(Option<Published>, Fetches), Trouble> {
         let storage = self.state.storage().sql();
         if !sql::has_table(&storage, "issuer")? {
             return Ok((None, Fetches::default()));
@@ -93,9 +93,11 @@ impl Inner {
         let Some(mut row) = sql::run(&storage, query, vec![])?.into_iter().next() else {
             return Ok((None, Fetches::default()));
         };
-        // A copy of a version that reads otherwise is as good as none: it is fetched again.
-        let published: Option<Published> =
-            row.optional_text()?.and_then(|json| json::own(&json).ok());
+        // A copy of a version that reads or asks otherwise is as good as none: it is fetched again.
+        let published: Option<Published> = row
+            .optional_text()?
+            .and_then(|json| json::own(&json).ok())
+            .filter(|published| ask.is_answered_by(published));
         let good_at = published.as_ref().map(|published| published.fetched_at);
         Ok((published, Fetches { good_at, tried_at: Some(row.integer()?) }))
     }
@@ -117,9 +119,8 @@ async fn fetch_documents(ask: &Ask, public_url: &PublicUrl) -> Result<Published,
         None => {
             let address = Metadata::address(&ask.issuer);
             let body = outbound::document(&address).await.ok_or("no metadata")?;
-            let source = Discovery { issuer: &ask.issuer, pattern: ask.pattern.as_deref() };
-            let metadata =
-                Metadata::parse(&body, source, public_url).map_err(|error| error.to_string())?;
+            let metadata = Metadata::parse(&body, ask.discovery(), public_url)
+                .map_err(|error| error.to_string())?;
             let uri = metadata.jwks_uri.clone();
             (Some(metadata), uri)
         }

@@ -86,7 +86,7 @@ impl Redeem<'_> {
         let rules = &self.connection.identity;
         let source = providers::source(self.connection);
         let (Some(issuer), Some(source), None | Some(IdentitySource::IdToken)) =
-            (&self.provider.open_id, source, rules.from)
+            (&self.provider.open_id, &source, rules.from)
         else {
             return match (rules.from, &self.provider.userinfo_endpoint) {
                 (Some(IdentitySource::Answer), _) => match tokens.store.identity() {

@@ -13,7 +13,7 @@ pub(crate) fn text(config: &Config) -> String {
     let _ = writeln!(out, "The configuration is good. Vault: {}", url.identifier());
     for issuer in config.issuers.values() {
         let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
-        let _ = writeln!(out, "\nIssuer {}", issuer.issuer);
+        let _ = writeln!(out, "\nIssuer {}", issuer.source.issuer);
         let _ = writeln!(out, "  exchanges its tokens for {}", issuer.audiences.join(", "));
         let _ = writeln!(out, "  signed with {}", algorithms.join(", "));
     }
@@ -132,7 +132,7 @@ pub(crate) fn needs(config: &Config) -> Value {
 pub(crate) fn questions(config: &Config) -> Value {
     let issuers = config.issuers.values().map(|issuer| {
         let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
-        json!({"issuer": issuer.issuer, "jwks_uri": issuer.jwks_uri, "algorithms": algorithms})
+        json!({"issuer": issuer.source.issuer, "jwks_uri": issuer.source.jwks_uri, "algorithms": algorithms})
     });
     let connections = config.connections.iter().map(|(name, connection)| match &connection.protocol {
         Protocol::OpenId { issuer, pattern } => {
