@@ -112,6 +112,12 @@ fn a_lifetime_is_read_as_its_provider_means_it() {
     let zero = json!({"access_token": "a", "expires_in": 0});
     assert_eq!(lives(json!({}), zero.clone()), Some(0));
     assert_eq!(lives(json!({"zero_expires_in": "never"}), zero), None);
+    let never = json!({"missing_expires_in": "never"});
+    let renewable =
+        |told: Value| json!({"access_token": "a", "refresh_token": "r", "expires_in": told});
+    assert_eq!(lives(never.clone(), renewable(json!(null))), None);
+    assert_eq!(lives(never.clone(), renewable(json!(60))), Some(60));
+    assert_eq!(lives(never, renewable(json!("3600s"))), Some(3600));
     // A life that is only counted on must not end a token that cannot be renewed.
     let untold = json!({"access_token": "a", "refresh_token": "r"});
     assert_eq!(lives(json!({"default_expires_in": 900}), untold.clone()), Some(900));

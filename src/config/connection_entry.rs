@@ -9,8 +9,8 @@ use super::merge::Completed;
 use super::provider_secret::ProviderSecret;
 use super::{Connection, Endpoints, Fault, Protocol, PublicUrl, endpoint};
 use crate::provider::dialect::{
-    AnswerShape, BodyFormat, ClientAuthentication, IdentitySource, Minting, Pkce, Rotation, Unit,
-    Zero,
+    AnswerShape, BodyFormat, ClientAuthentication, IdentitySource, Minting, Missing, Pkce,
+    Rotation, Unit, Zero,
 };
 use crate::provider::registration::Registration;
 use crate::provider::scopes;
@@ -153,6 +153,7 @@ fn answer(fields: &mut Fields, separator: &str) -> AnswerShape {
         expires_in_member: fields.text_or("expires_in_member", "expires_in"),
         expires_in_unit: fields.choice("expires_in_unit", Unit::NAMES).unwrap_or_default(),
         zero_expires_in: fields.choice("zero_expires_in", Zero::NAMES).unwrap_or_default(),
+        missing_expires_in: fields.choice("missing_expires_in", Missing::NAMES).unwrap_or_default(),
         default_expires_in: fields.number("default_expires_in"),
         refresh_token_expires_in_member: fields
             .text_or("refresh_token_expires_in_member", "refresh_token_expires_in"),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::dialect::{AnswerShape, IdentitySource, Unit, Zero};
+use super::dialect::{AnswerShape, IdentitySource, Missing, Unit, Zero};
 use super::errors::{self, Failure};
 use super::{identity, path};
 use crate::config::Connection;
@@ -306,6 +306,11 @@ fn tokens_of(object: &Value, shape: &AnswerShape) -> Option<Result<Tokens, Unusa
         lifetime: match told(&shape.expires_in_member, shape.expires_in_unit) {
             Some(0) if shape.zero_expires_in == Zero::Never => Lifetime::Endless,
             Some(seconds) => Lifetime::Seconds(seconds),
+            None if shape.missing_expires_in == Missing::Never
+                && matches!(object.get(&shape.expires_in_member), None | Some(Value::Null)) =>
+            {
+                Lifetime::Endless
+            }
             None => Lifetime::Untold,
         },
         refresh_token_expires_in: told(&shape.refresh_token_expires_in_member, Unit::Seconds)

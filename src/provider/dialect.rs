@@ -165,6 +165,22 @@ impl Zero {
         &[("over", Self::Over), ("never", Self::Never)];
 }
 
+/// What it means that an answer has no `expires_in`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Missing {
+    /// The token ends, and nobody says when.
+    #[default]
+    Untold,
+    /// The token does not end.
+    Never,
+}
+
+impl Missing {
+    /// As configuration names them.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("untold", Self::Untold), ("never", Self::Never)];
+}
+
 /// Where things stand in the answer to a token request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AnswerShape {
@@ -184,8 +200,10 @@ pub struct AnswerShape {
     pub expires_in_unit: Unit,
     /// What zero means there.
     pub zero_expires_in: Zero,
-    /// Life of an access token whose answer tells none, in seconds, where it can be renewed. Without,
-    /// or without a refresh token, it is taken to last.
+    /// What it means that it is not there.
+    pub missing_expires_in: Missing,
+    /// Life of an access token whose answer tells none, in seconds, where it can be renewed. Without
+    /// a refresh token it is taken to last.
     pub default_expires_in: Option<i64>,
     /// Member that holds the refresh token's life.
     pub refresh_token_expires_in_member: String,

@@ -8,7 +8,7 @@ use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Sel
 use crate::config::Connection;
 use crate::ids::AccountId;
 use crate::provider::answer::{self, Lifetime};
-use crate::provider::dialect::Zero;
+use crate::provider::dialect::{Missing, Zero};
 use crate::provider::errors::UNUSABLE_ACCESS_TOKEN;
 use crate::provider::minting::{self, NoAccount};
 use crate::provider::scopes;
@@ -450,7 +450,8 @@ pub fn as_believed(
     grant: &Grant,
     token: &AccessTokenRecord,
 ) -> Option<AccessTokenRecord> {
-    let told_endless = connection.answer.zero_expires_in == Zero::Never;
+    let told_endless = connection.answer.zero_expires_in == Zero::Never
+        || connection.answer.missing_expires_in == Missing::Never;
     if token.expires_at.is_some() || !grant.has_refresh_token || told_endless {
         return None;
     }

@@ -20,6 +20,12 @@ pub(crate) fn text(config: &Config) -> String {
     for (name, connection) in &config.connections {
         let _ = writeln!(out, "\nConnection {name} ({})", connection.strategy);
         let _ = writeln!(out, "  redirect URI to register: {}", url.callback(name));
+        let registration = &connection.registration;
+        let _ = writeln!(
+            out,
+            "  its grants are bound to the authority `{}` and the client_id `{}`",
+            registration.authority, registration.client_id
+        );
         if connection.client_secret.is_some() {
             let _ = writeln!(out, "  needs PROVIDER_SECRETS.{name}");
         }
