@@ -15,6 +15,7 @@ pub mod jwt;
 pub mod message;
 pub mod metadata;
 pub mod provider;
+pub mod public_url;
 pub mod request_line;
 pub mod seal;
 pub mod secret;

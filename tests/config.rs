@@ -6,12 +6,12 @@
 mod config_support;
 
 use config_support::{BACKEND_SECRET, config, load};
-use edge_token_vault::config::{
-    Authentication, Config, GrantType, Protocol, PublicUrl, ScopePolicy,
-};
+use edge_token_vault::config::{Authentication, Config, GrantType, ScopePolicy};
 use edge_token_vault::encoding;
 use edge_token_vault::jwt::algorithm::Algorithm;
+use edge_token_vault::provider::connection::Protocol;
 use edge_token_vault::provider::dialect::{ClientAuthentication, Pkce};
+use edge_token_vault::public_url::PublicUrl;
 use serde_json::{Value, json};
 
 /// The change of the good configuration must be refused at `place`, such as

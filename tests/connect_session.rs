@@ -4,16 +4,15 @@
 
 use edge_token_vault::connect::handle::{self, Handle};
 use edge_token_vault::connect::record::{
-    Begin, CODE_LIFETIME, Denied, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME, Session,
-    TICKET_LIFETIME,
+    Begin, CODE_LIFETIME, Complete, Denied, Phase, ProviderSecrets, Return, STATE_LIFETIME,
+    STORE_LIFETIME, Session, TICKET_LIFETIME,
 };
 use edge_token_vault::connect::session::{Completion, Fault, Unidentified};
 use edge_token_vault::encoding::{base64url, sha256};
 use edge_token_vault::ids::{AccountId, UserId};
-use edge_token_vault::message::connect::{Complete, Return};
-use edge_token_vault::message::vault::Store;
 use edge_token_vault::seal::{KeyRing, Sealer};
 use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::consent::Store;
 use serde_json::json;
 #[path = "support/connection.rs"]
 mod connection_support;

@@ -11,13 +11,14 @@ use config_support::{
     CHALLENGE, FORM, JSON, REDIRECT, SESSION, VERIFIER, accounts, complete, config, connect,
     fields, new_handle, user_token,
 };
-use edge_token_vault::config::PublicUrl;
+use edge_token_vault::connect::browser;
 use edge_token_vault::connect::handle::{self, Handle};
 use edge_token_vault::connect::listing::Page;
 use edge_token_vault::connect::policy::{self, CREATE, DELETE, READ};
+use edge_token_vault::connect::record::Denied;
 use edge_token_vault::connect::request::{self, ConnectBody, NewSession};
-use edge_token_vault::connect::{browser, record::Denied};
 use edge_token_vault::error::Problem;
+use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::secret::Secret;
 use serde_json::json;
 
@@ -154,8 +155,10 @@ fn a_problem_has_the_published_form() {
 
 #[test]
 fn a_refused_completion_says_whose_turn_it_is() {
-    use Denied::{CodeRefused, Expired, OtherRedirect, OtherUser, Unknown, Used, Verifier};
-    use Denied::{Identity, NotStored, ProviderMisconfigured, ProviderUnavailable};
+    use Denied::{
+        CodeRefused, Expired, Identity, NotStored, OtherRedirect, OtherUser, ProviderMisconfigured,
+        ProviderUnavailable, Unknown, Used, Verifier,
+    };
     for (status, reasons) in [
         (400, vec![Unknown, Expired, OtherRedirect, Verifier, CodeRefused]),
         (403, vec![OtherUser]),

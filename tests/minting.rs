@@ -7,10 +7,10 @@
 mod connection_support;
 
 use connection_support::{connection, known, private_key, proved};
-use edge_token_vault::config::Connection;
 use edge_token_vault::encoding;
 use edge_token_vault::ids::AccountId;
 use edge_token_vault::provider::answer::Received;
+use edge_token_vault::provider::connection::Connection;
 use edge_token_vault::provider::dialect::Minting;
 use edge_token_vault::provider::endpoints::Provider;
 use edge_token_vault::provider::errors::Failure;

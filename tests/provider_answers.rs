@@ -6,8 +6,8 @@
 mod connection_support;
 
 use connection_support::known;
-use edge_token_vault::config::Connection;
 use edge_token_vault::provider::answer::{self, Granted, Lifetime, Received, Tokens};
+use edge_token_vault::provider::connection::Connection;
 use edge_token_vault::provider::dialect::RevokedToken;
 use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::provider::revocation::{self, Revocation, TokenKind};

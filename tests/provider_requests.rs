@@ -8,9 +8,10 @@ mod config_support;
 use std::collections::BTreeMap;
 
 use config_support::{config, load};
-use edge_token_vault::config::{Config, Connection, PublicUrl};
+use edge_token_vault::config::Config;
 use edge_token_vault::encoding::{base64url, sha256};
 use edge_token_vault::provider::authorize::{self, Ask};
+use edge_token_vault::provider::connection::Connection;
 use edge_token_vault::provider::dialect::Method;
 use edge_token_vault::provider::endpoints::{
     BadMetadata, Discovery, Metadata, NoEndpoint, Provider,
@@ -18,6 +19,7 @@ use edge_token_vault::provider::endpoints::{
 use edge_token_vault::provider::request::{self, ProviderRequest};
 use edge_token_vault::provider::revocation::{self, TokenKind};
 use edge_token_vault::provider::scopes;
+use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::secret::Secret;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};

@@ -8,11 +8,11 @@ mod config_support;
 use std::collections::BTreeMap;
 
 use config_support::config;
-use edge_token_vault::config::Connection;
 use edge_token_vault::encoding::base64url;
 use edge_token_vault::ids::AccountId;
-use edge_token_vault::jwt::id_token::Identity;
+use edge_token_vault::jwt::identity::Identity;
 use edge_token_vault::provider::answer::{Lifetime, Tokens};
+use edge_token_vault::provider::connection::Connection;
 use edge_token_vault::provider::dialect::{Rotation, Zero};
 use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::provider::registration::Registration;

@@ -6,10 +6,11 @@
 mod connection_support;
 
 use connection_support::connection;
-use edge_token_vault::config::Connection;
+use edge_token_vault::connect::request::NewSession;
 use edge_token_vault::ids::AccountId;
+use edge_token_vault::provider::connection::Connection;
 use edge_token_vault::provider::registration::Registration;
-use edge_token_vault::provider::scopes;
+use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::consent::{RefreshTokenFrom, UnknownUser, refresh_token_from};
 use edge_token_vault::vault::jobs::Job;
 use edge_token_vault::vault::record::{AccountState, AccountView, Grant, Reason};
@@ -121,8 +122,17 @@ fn scopes_of_accounts_of_another_registration_are_not_asked_for_again() {
         account("before", None),
         account("foreign", Some(of("elsewhere"))),
     ];
-    let asked = scopes::keeping(&connection, vec!["new".into()], &accounts);
-    assert_eq!(asked, ["new", "own", "before"]);
+    let begin = json!({
+        "session": "", "user": {"issuer": "", "subject": ""}, "client_id": "", "connection": "it",
+        "redirect_uri": "", "scopes": ["new"], "params": [], "ticket": "", "auth_session": "",
+    });
+    let mut session = NewSession {
+        begin: serde_json::from_value(begin).unwrap(),
+        ticket: Secret::new(""),
+        auth_session: Secret::new(""),
+    };
+    session.keep_granted(&connection, &accounts);
+    assert_eq!(session.begin.scopes, ["new", "own", "before"]);
 }
 
 fn revoke(registration: Option<Registration>) -> Job {

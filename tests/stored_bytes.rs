@@ -20,6 +20,7 @@ use edge_token_vault::message::{
 use edge_token_vault::provider::registration::Registration;
 use edge_token_vault::provider::revocation::Revocation;
 use edge_token_vault::secret::Secret;
+use edge_token_vault::vault::consent::Store;
 use edge_token_vault::vault::jobs::{self, Job};
 use edge_token_vault::vault::record::{
     AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, field, is_refresh_token,
@@ -459,7 +460,7 @@ fn questions_to_a_vault_are_pinned() {
         &asked(r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL"}}"#),
     );
     pinned(
-        &ask(vault::Act::Store(Box::new(vault::Store {
+        &ask(vault::Act::Store(Box::new(Store {
             account: account(),
             provider_user: Some("1".into()),
             email: None,

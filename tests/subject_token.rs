@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use edge_token_vault::config::{Config, Issuer, Variables};
+use edge_token_vault::config::{Config, Variables};
 use edge_token_vault::encoding::base64url;
 use edge_token_vault::jwt::Refusal;
 use edge_token_vault::jwt::access_token::{AccessToken, MAX_LIFETIME, claimed_issuer};
@@ -10,6 +10,7 @@ use edge_token_vault::jwt::algorithm::Algorithm;
 use edge_token_vault::jwt::compact::{Compact, MAX_LENGTH};
 use edge_token_vault::jwt::jwk::JwkSet;
 use edge_token_vault::jwt::signature::SignatureCheck;
+use edge_token_vault::jwt::trusted_issuer::Issuer;
 use serde_json::{Value, json};
 
 const NOW: i64 = 1_795_492_800;

@@ -1,11 +1,13 @@
 //! What providers and issuers answer. The first lines are a status and `Retry-After`.
 #![no_main]
 
-use edge_token_vault::config::{Config, Connection, PublicUrl};
+use edge_token_vault::config::Config;
+use edge_token_vault::provider::connection::Connection;
+use edge_token_vault::public_url::PublicUrl;
+use edge_token_vault::provider::identity;
 use edge_token_vault::provider::answer::{self, Received, Tokens};
 use edge_token_vault::provider::endpoints::{Discovery, Metadata, Provider};
 use edge_token_vault::provider::errors::Failure;
-use edge_token_vault::provider::identity;
 use edge_token_vault::provider::minting::{Making, Wanted};
 use edge_token_vault::provider::revocation::{self, TokenKind};
 use edge_token_vault::secret::Secret;

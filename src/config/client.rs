@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Fault;
 use super::fields::Fields;
 use super::issuer::subject_audiences;
-use super::public_url::parse_url;
-use super::{Connection, Fault, PublicUrl};
 use crate::encoding;
 use crate::jwt::jwk::JwkSet;
+use crate::provider::connection::Connection;
+use crate::public_url::{PublicUrl, parse_url};
 use crate::text;
 
 /// A client and what it may do.

@@ -7,13 +7,15 @@ use super::fields::{self, Fields};
 use super::issuer::issuer_identifier;
 use super::merge::Completed;
 use super::provider_secret::ProviderSecret;
-use super::{Connection, Endpoints, Fault, Protocol, PublicUrl, endpoint};
+use super::{Fault, endpoint};
+use crate::provider::connection::{Connection, Endpoints, Protocol};
 use crate::provider::dialect::{
     AnswerShape, BodyFormat, ClientAuthentication, IdentitySource, Minting, Missing, Pkce,
     Rotation, Unit, Zero,
 };
 use crate::provider::registration::Registration;
 use crate::provider::scopes;
+use crate::public_url::PublicUrl;
 use crate::text;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,30 +1,13 @@
-//! A trusted issuer: whose access tokens count here, and for what.
+//! An entry of `ISSUERS`.
 
 use serde_json::Value;
 
 use super::fields::{self, Fields};
-use super::{Fault, PublicUrl, endpoint};
+use super::{Fault, endpoint};
 use crate::ids::Source;
 use crate::jwt::algorithm::Algorithm;
-
-/// A trusted issuer of subject tokens.
-#[derive(Debug, Clone)]
-pub struct Issuer {
-    /// `iss` of its tokens, compared byte by byte, and where its keys are.
-    pub source: Source,
-    /// Audiences of its tokens that may be exchanged here.
-    pub audiences: Vec<String>,
-    /// Signature algorithms it uses.
-    pub algorithms: Vec<Algorithm>,
-    types: Vec<String>,
-}
-
-impl Issuer {
-    /// Whether its access tokens carry this `typ` (lower case, without `application/`).
-    pub fn accepts_type(&self, typ: Option<&str>) -> bool {
-        typ.is_some_and(|typ| self.types.iter().any(|accepted| accepted == typ))
-    }
-}
+use crate::jwt::trusted_issuer::Issuer;
+use crate::public_url::PublicUrl;
 
 /// An entry of `ISSUERS`.
 #[derive(Debug)]

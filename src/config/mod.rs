@@ -5,28 +5,26 @@
 //! A table is a JSON object or a string that holds one.
 
 mod client;
-mod connection;
 mod connection_entry;
 mod dialect;
 mod fields;
 mod issuer;
 mod merge;
 mod provider_secret;
-mod public_url;
 mod variables;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 pub use client::{Authentication, Client, GrantType, ScopePolicy};
-pub use connection::{Connection, Endpoints, Protocol};
-pub use issuer::Issuer;
-pub use public_url::PublicUrl;
 pub use variables::Variables;
 
 use self::provider_secret::ProviderSecrets;
 use crate::encoding;
 use crate::ids::ObjectNames;
+use crate::jwt::trusted_issuer::Issuer;
+use crate::provider::connection::Connection;
+use crate::public_url::PublicUrl;
 use crate::seal::KeyRing;
 
 /// A configuration that can be worked with.

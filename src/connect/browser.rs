@@ -7,8 +7,8 @@ use url::form_urlencoded;
 
 use super::handle::Handle;
 use super::record::{Denied, STATE_LIFETIME};
-use crate::config::PublicUrl;
-use crate::message::connect::Return;
+use crate::connect::record::Return;
+use crate::public_url::PublicUrl;
 use crate::secret::Secret;
 use crate::text;
 

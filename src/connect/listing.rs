@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-use crate::config::{Client, Config, Connection};
+use crate::config::{Client, Config};
 use crate::encoding;
 use crate::error::{Problem, ValidationError};
+use crate::provider::connection::Connection;
 use crate::provider::scopes;
 use crate::time::rfc3339;
 use crate::vault::record::AccountView;

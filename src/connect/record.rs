@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::UserId;
 use crate::provider::registration::Registration;
-use crate::secret::Secret;
+use crate::secret::{Secret, exposed, exposed_option};
 use crate::time::UnixSeconds;
 
 /// Seconds a ticket lives.
@@ -54,6 +54,49 @@ pub struct Begin {
     /// The registration that the connection had: what the provider gives goes to no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+}
+
+/// What came with the provider's redirect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Return {
+    /// The state's secret.
+    #[serde(with = "exposed")]
+    pub state: Secret,
+    /// The session's cookie, if the browser has it.
+    #[serde(with = "exposed_option")]
+    pub cookie: Option<Secret>,
+    /// The connection of the callback's path.
+    pub connection: String,
+    /// `iss`.
+    pub iss: Option<String>,
+    /// `code`.
+    #[serde(with = "exposed_option")]
+    pub code: Option<Secret>,
+    /// `error`, if the provider or the user said no.
+    pub error: Option<String>,
+    /// Parameters that the connection keeps for applications.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extra: BTreeMap<String, String>,
+}
+
+/// What the application presents at the end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Complete {
+    /// The user of the request.
+    pub user: UserId,
+    /// The client of the request.
+    pub client_id: String,
+    /// The auth session's secret.
+    #[serde(with = "exposed")]
+    pub auth_session: Secret,
+    /// The connect code's secret.
+    #[serde(with = "exposed")]
+    pub connect_code: Secret,
+    /// The redirect URI again.
+    pub redirect_uri: String,
+    /// PKCE's verifier between application and vault.
+    #[serde(with = "exposed_option")]
+    pub code_verifier: Option<Secret>,
 }
 
 /// A session as it is stored, in JSON. Sealed values are base64url envelopes.

@@ -5,12 +5,13 @@ use serde_json::Value;
 
 use super::handle::{self, Handle};
 use super::record::Begin;
-use crate::config::{Client, Connection};
+use crate::config::Client;
+use crate::connect::record::Complete;
 use crate::encoding::{self, NoRandomness};
 use crate::error::{Problem, ValidationError};
 use crate::ids::UserId;
 use crate::json;
-use crate::message::connect::Complete;
+use crate::provider::connection::Connection;
 use crate::provider::{authorize, scopes};
 use crate::secret::Secret;
 use crate::text;
@@ -157,10 +158,13 @@ impl ConnectBody {
 }
 
 impl NewSession {
-    /// Asks also for what the user's account granted before.
+    /// Asks also for what the user's accounts granted before: of several nobody knows yet which it will
+    /// be. A consent to this registration takes nothing from an account of another.
     pub fn keep_granted(&mut self, connection: &Connection, accounts: &[AccountView]) {
         let asked = std::mem::take(&mut self.begin.scopes);
-        self.begin.scopes = scopes::keeping(connection, asked, accounts);
+        let fits = |account: &&AccountView| connection.accepts(account.registration.as_ref());
+        let before = accounts.iter().filter(fits).flat_map(|account| &account.scopes);
+        self.begin.scopes = scopes::keeping(connection, asked, before);
     }
 }
 

@@ -21,14 +21,14 @@ use super::record::{
     Begin, CODE_LIFETIME, Denied, Flow, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME,
     Session, TICKET_LIFETIME,
 };
-use crate::config::Connection;
+use crate::connect::record::{Complete, Return};
 use crate::encoding;
 use crate::json;
-use crate::message::connect::{Complete, Return};
-use crate::message::vault::Store;
+use crate::provider::connection::Connection;
 use crate::seal::{Place, SealError, Sealer};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
+use crate::vault::consent::Store;
 
 /// What the browser needs to go to the provider.
 #[derive(Debug)]

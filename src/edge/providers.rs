@@ -3,8 +3,9 @@
 use worker::Env;
 
 use super::issuers;
-use crate::config::{Config, Connection};
+use crate::config::Config;
 use crate::ids::Source;
+use crate::provider::connection::Connection;
 use crate::provider::endpoints::{NoEndpoint, Provider};
 use crate::provider::errors::Failure;
 use crate::time::UnixSeconds;

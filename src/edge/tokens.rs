@@ -5,15 +5,15 @@ use std::rc::Rc;
 
 use worker::Env;
 
-use super::crypto;
-use super::issuers;
-use crate::config::{Config, Issuer};
+use super::{crypto, issuers};
+use crate::config::Config;
 use crate::ids::{Source, UserNames};
 use crate::jwt::Refusal;
 use crate::jwt::access_token::{self, AccessToken};
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::compact::Compact;
 use crate::jwt::signature::SignatureCheck;
+use crate::jwt::trusted_issuer::Issuer;
 use crate::jwt::verified::{Verified, VerifiedToken};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;

@@ -1,10 +1,12 @@
 //! Who may exchange whose token for what.
 
 use super::request::TokenRequest;
-use crate::config::{Client, Config, Connection, GrantType, Issuer, ScopePolicy};
+use crate::config::{Client, Config, GrantType, ScopePolicy};
 use crate::error::OAuthError;
 use crate::jwt::Refusal;
 use crate::jwt::access_token::AccessToken;
+use crate::jwt::trusted_issuer::Issuer;
+use crate::provider::connection::Connection;
 
 /// Why an exchange may not be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::Refusal;
 use super::claims::{self, Audience};
 use super::compact::Compact;
-use crate::config::Issuer;
 use crate::ids::UserId;
+use crate::jwt::trusted_issuer::Issuer;
 use crate::text;
 use crate::time::{SKEW, UnixSeconds};
 

@@ -10,21 +10,18 @@ use super::algorithm::Algorithm;
 use super::claims::{self, Audience};
 use super::compact::Compact;
 use crate::encoding;
-use crate::provider::endpoints::{TENANT, is_tenant};
+use crate::jwt::identity::Identity;
 use crate::time::UnixSeconds;
 
 /// Longest life we take for sane: a day.
 const MAX_LIFETIME: i64 = 24 * 3600;
 
-/// Who the provider says its user is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Identity {
-    /// The provider's own id of the user; `None` where a provider tells none.
-    pub id: Option<String>,
-    /// E-mail address, if told.
-    pub email: Option<String>,
-    /// A name to show: `preferred_username` or `name` in `OpenID` Connect.
-    pub name: Option<String>,
+/// The tenant's place in the issuer of a provider that has one document for all of them.
+pub const TENANT: &str = "{tenantid}";
+
+/// Whether this can be a tenant's id: it stands in an issuer identifier.
+pub fn is_tenant(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// What the token must match.

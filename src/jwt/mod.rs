@@ -11,10 +11,12 @@ pub mod assertion;
 pub mod claims;
 pub mod compact;
 pub mod id_token;
+pub mod identity;
 pub mod jwk;
 pub mod key_cache;
 pub mod private_key;
 pub mod signature;
+pub mod trusted_issuer;
 pub mod verified;
 
 use std::fmt;

@@ -8,12 +8,9 @@ use super::{Class, Question};
 use crate::config::GrantType;
 use crate::exchange::answer;
 use crate::ids::{AccountId, UserId};
-use crate::jwt::id_token::Identity;
-use crate::provider::identity::Told;
-use crate::provider::registration::Registration;
 use crate::provider::revocation::Revocation;
-use crate::secret::{Secret, exposed, exposed_option};
-use crate::time::UnixSeconds;
+use crate::secret::Secret;
+use crate::vault::consent::Store;
 use crate::vault::record::AccountView;
 use crate::vault::release::Problem;
 
@@ -63,75 +60,6 @@ pub enum Act {
         #[serde(default, skip_serializing_if = "is_false")]
         tell: bool,
     },
-}
-
-/// A grant that was just connected.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Store {
-    /// Id for the account if it is new. Storing the same twice changes nothing.
-    pub account: AccountId,
-    /// The provider's id of the user.
-    pub provider_user: Option<String>,
-    /// E-mail address at the provider.
-    pub email: Option<String>,
-    /// Name at the provider.
-    pub name: Option<String>,
-    /// The access token.
-    #[serde(with = "exposed")]
-    pub access_token: Secret,
-    /// The refresh token, if there is one.
-    #[serde(with = "exposed_option")]
-    pub refresh_token: Option<Secret>,
-    /// Scopes granted.
-    pub scopes: Vec<String>,
-    /// When the tokens came.
-    pub issued_at: UnixSeconds,
-    /// When the access token ends, if known.
-    pub expires_at: Option<UnixSeconds>,
-    /// When the refresh token ends, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_token_expires_at: Option<UnixSeconds>,
-    /// Further tokens that came along, by kind.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub kinds: BTreeMap<String, KindTokens>,
-    /// What applications need of the provider's answer.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<String, String>,
-    /// The registration that the tokens came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub registration: Option<Registration>,
-}
-
-impl Store {
-    /// Whose it is.
-    pub fn identity(&self) -> Identity {
-        let Self { provider_user, email, name, .. } = self;
-        Identity { id: provider_user.clone(), email: email.clone(), name: name.clone() }
-    }
-
-    /// Says whose it is, and what else was told then: what came with the tokens goes before that.
-    pub fn tell(&mut self, Told { identity, mut extra }: Told) {
-        (self.provider_user, self.email, self.name) = (identity.id, identity.email, identity.name);
-        extra.append(&mut self.extra);
-        self.extra = extra;
-    }
-}
-
-/// A further token of an account that was just connected.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct KindTokens {
-    /// The access token.
-    #[serde(with = "exposed")]
-    pub access_token: Secret,
-    /// The refresh token, if there is one.
-    #[serde(with = "exposed_option")]
-    pub refresh_token: Option<Secret>,
-    /// Scopes granted.
-    pub scopes: Vec<String>,
-    /// When the access token ends, if known.
-    pub expires_at: Option<UnixSeconds>,
-    /// When the refresh token ends, if known.
-    pub refresh_token_expires_at: Option<UnixSeconds>,
 }
 
 /// What a vault answers.

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::dialect::Pkce;
 use super::endpoints::Provider;
-use crate::config::Connection;
+use crate::provider::connection::Connection;
 
 /// What one session adds to a connection's authorization request.
 #[derive(Debug, Clone, Copy)]

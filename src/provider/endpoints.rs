@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::config::{Connection, Protocol, PublicUrl};
 use crate::json;
+use crate::jwt::id_token::{TENANT, is_tenant};
+use crate::provider::connection::{Connection, Protocol};
+use crate::public_url::PublicUrl;
 
 /// Longest metadata or key document that is read, in bytes.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
@@ -30,9 +32,6 @@ pub struct Metadata {
     pub authorization_response_iss_parameter_supported: bool,
 }
 
-/// The tenant's place in the issuer of a provider that has one document for all of them.
-pub const TENANT: &str = "{tenantid}";
-
 /// Where metadata is found, and whose it must be.
 #[derive(Debug, Clone, Copy)]
 pub struct Discovery<'a> {
@@ -52,11 +51,6 @@ impl Discovery<'_> {
         let tenant = told.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         tenant.is_some_and(|tenant| tenant == TENANT || is_tenant(tenant))
     }
-}
-
-/// Whether this can be a tenant's id: it stands in an issuer identifier.
-pub fn is_tenant(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 /// Why a metadata document was discarded whole.

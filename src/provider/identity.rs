@@ -8,7 +8,7 @@ use super::answer::Received;
 use super::dialect::IdentityRules;
 use super::path;
 use crate::json;
-use crate::jwt::id_token::Identity;
+use crate::jwt::identity::Identity;
 
 /// What a provider tells of who consented.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod authorize;
 pub mod catalogue;
+pub mod connection;
 pub mod dialect;
 pub mod endpoints;
 pub mod errors;

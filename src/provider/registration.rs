@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// flight and with jobs that outlive the account.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Registration {
-    /// The authority ([`crate::config::Connection::authority`]), and behind spaces whatever else
+    /// The authority ([`crate::provider::connection::Connection::authority`]), and behind spaces whatever else
     /// decides where tokens are sent, as `name=value`: the provider's variables, and endpoints that the
     /// configuration gives in place of the provider's own.
     pub authority: String,

@@ -18,7 +18,7 @@ use url::{Url, form_urlencoded};
 use super::dialect::{BodyFormat, ClientAuthentication, Method, Pkce};
 use super::endpoints::Provider;
 use super::scopes;
-use crate::config::Connection;
+use crate::provider::connection::Connection;
 use crate::secret::Secret;
 
 /// One request to a provider. Its secrets do not print.

@@ -11,7 +11,7 @@ use super::dialect::{
 use super::endpoints::Provider;
 use super::errors::{self, Failure};
 use super::request::{self, Body, ProviderRequest};
-use crate::config::Connection;
+use crate::provider::connection::Connection;
 use crate::secret::Secret;
 
 /// Which of the two tokens a revocation is about: `token_type_hint` of RFC 7009 §2.1.

@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::Connection;
+use crate::provider::connection::Connection;
 use crate::text;
-use crate::vault::record::AccountView;
 
 /// Scopes of OpenID Connect (Core §5.4 and §11). They name no resource, and a request for any may have
 /// them.
@@ -28,16 +27,17 @@ pub fn keeps(connection: &Connection) -> bool {
     !connection.incremental_consent && !connection.scope_parameter.is_empty()
 }
 
-/// The same with what the user's accounts granted before: a consent for more must not end what is
-/// there, and of several nobody knows yet which it will be. Some providers keep that themselves.
-pub fn keeping(connection: &Connection, ask: Vec<String>, accounts: &[AccountView]) -> Vec<String> {
+/// The same with the scopes that were granted `before`: a consent for more must not end what is there.
+/// Some providers keep that themselves.
+pub fn keeping<'a>(
+    connection: &Connection,
+    ask: Vec<String>,
+    before: impl Iterator<Item = &'a String>,
+) -> Vec<String> {
     if !keeps(connection) {
         return ask;
     }
-    // A consent to this registration takes nothing from an account of another.
-    let own = accounts.iter().filter(|account| connection.accepts(account.registration.as_ref()));
-    let before = own.flat_map(|account| account.scopes.iter().cloned());
-    text::unique(ask.into_iter().chain(before))
+    text::unique(ask.into_iter().chain(before.cloned()))
 }
 
 /// What an answer granted. `told` is what it says; what it does not say is what was `asked` for

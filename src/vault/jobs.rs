@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::record;
-use crate::config::Connection;
 use crate::ids::AccountId;
+use crate::provider::connection::Connection;
 use crate::provider::registration::Registration;
 use crate::time::UnixSeconds;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Connection;
 use crate::ids::AccountId;
-use crate::jwt::id_token::Identity;
+use crate::jwt::identity::Identity;
+use crate::provider::connection::Connection;
 use crate::provider::registration::Registration;
 use crate::provider::scopes;
 use crate::time::UnixSeconds;

@@ -9,10 +9,10 @@
 
 use super::jobs;
 use super::record::{AccountState, Grant, Intent, Reason};
-use crate::config::Connection;
 use crate::encoding;
 use crate::jwt::id_token;
 use crate::provider::answer::{self, Tokens};
+use crate::provider::connection::Connection;
 use crate::provider::errors::{Failure, UNUSABLE_ACCESS_TOKEN};
 use crate::provider::scopes;
 use crate::secret::Secret;

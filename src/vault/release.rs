@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
-use crate::config::Connection;
 use crate::ids::AccountId;
 use crate::provider::answer::{self, Lifetime};
+use crate::provider::connection::Connection;
 use crate::provider::dialect::{Missing, Zero};
 use crate::provider::errors::UNUSABLE_ACCESS_TOKEN;
 use crate::provider::minting::{self, NoAccount};

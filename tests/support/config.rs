@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use edge_token_vault::config::{Config, ConfigError, GrantType, Variables};
 use edge_token_vault::connect::handle::{self, Handle};
-use edge_token_vault::connect::request::{self as api, CompleteBody, ConnectBody, NewSession};
+use edge_token_vault::connect::record::Complete;
+use edge_token_vault::connect::request as api;
+use edge_token_vault::connect::request::{CompleteBody, ConnectBody, NewSession};
 use edge_token_vault::encoding;
 use edge_token_vault::error::{OAuthError, Problem};
 use edge_token_vault::exchange::request::{
@@ -17,7 +19,6 @@ use edge_token_vault::exchange::request::{
 };
 use edge_token_vault::ids::{AccountId, UserId};
 use edge_token_vault::jwt::access_token::AccessToken;
-use edge_token_vault::message::connect::Complete;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::AccountView;
 use serde_json::{Value, json};

@@ -4,7 +4,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edge_token_vault::config::{Config, ConfigError, Connection, Variables};
+use edge_token_vault::config::{Config, ConfigError, Variables};
+use edge_token_vault::provider::connection::Connection;
 use serde_json::{Value, json};
 
 /// A connection written so, with a secret.

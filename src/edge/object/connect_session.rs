@@ -12,20 +12,24 @@ use worker::{Env, State};
 
 use super::redeem::{NoIdentity, Redeem};
 use super::{detached, sql};
-use crate::config::{Config, Connection};
-use crate::connect::record::{Begin, Denied, Phase, ProviderSecrets, SESSION_LIFETIME, Session};
+use crate::config::Config;
+use crate::connect::record::{
+    Begin, Complete, Denied, Phase, ProviderSecrets, Return, SESSION_LIFETIME, Session,
+};
 use crate::connect::session::{Completion, Fault, Unidentified};
 use crate::edge::objects::{self, NoAnswer, Trouble};
 use crate::edge::providers::{self, NoProvider};
 use crate::edge::{clock, configuration, log};
 use crate::error::Event;
 use crate::json;
-use crate::message::connect::{Answer, Ask, CREATE, Complete, Return};
-use crate::message::vault::{self, Act, Store};
+use crate::message::connect::{Answer, Ask, CREATE};
+use crate::message::vault::{self, Act};
 use crate::provider::authorize;
+use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
 use crate::seal::Sealer;
 use crate::secret::Secret;
+use crate::vault::consent::Store;
 
 /// One per connect.
 #[wasm_bindgen]

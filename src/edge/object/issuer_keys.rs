@@ -11,7 +11,6 @@ use worker::{Env, State};
 
 use super::detached::Flights;
 use super::sql;
-use crate::config::PublicUrl;
 use crate::edge::objects::{self, Trouble};
 use crate::edge::{clock, configuration, log, outbound};
 use crate::error::Event;
@@ -20,6 +19,7 @@ use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache::{self, Fetches, Step};
 use crate::message::issuer::{Answer, Ask, CREATE, Published};
 use crate::provider::endpoints::Metadata;
+use crate::public_url::PublicUrl;
 
 /// One per source.
 #[wasm_bindgen]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use worker::Env;
 
-use crate::config::{Config, Connection};
+use crate::config::Config;
 use crate::connect::record::{Denied, ProviderSecrets, REDEEM_TIME};
 use crate::connect::session::Unidentified;
 use crate::edge::outbound::{self, OTHER_TIME};
@@ -16,14 +16,15 @@ use crate::ids::AccountId;
 use crate::jwt::Refusal;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::compact::Compact;
-use crate::jwt::id_token::{self, Expected, Identity};
-use crate::provider::answer;
+use crate::jwt::id_token::{self, Expected};
+use crate::jwt::identity::Identity;
+use crate::provider::connection::Connection;
 use crate::provider::dialect::IdentitySource;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::identity::{self, Told};
-use crate::provider::path;
 use crate::provider::request::{self, ProviderRequest};
+use crate::provider::{answer, path};
 use crate::secret::Secret;
 use crate::vault::consent;
 

@@ -5,13 +5,13 @@ use super::vault_store::{Contents, NewToken, Sealed};
 use crate::edge::clock;
 use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
-use crate::message::vault::{Answer, KindTokens, Store};
+use crate::message::vault::Answer;
 use crate::provider::registration::Registration;
 use crate::provider::scopes;
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
-use crate::vault::consent::{self, RefreshTokenFrom};
+use crate::vault::consent::{self, KindTokens, RefreshTokenFrom, Store};
 use crate::vault::jobs::{self, Job};
 use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant, Selector};
 

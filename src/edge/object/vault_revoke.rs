@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::vault::{Inner, Open};
 use super::vault_store::{Contents, Sealed};
-use crate::config::Connection;
 use crate::edge::objects::{self, Trouble};
 use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
 use crate::edge::{clock, log, providers};
@@ -13,6 +12,7 @@ use crate::error::Event;
 use crate::ids::AccountId;
 use crate::message::registry::{Answer, Ask};
 use crate::provider::answer::{self, Received};
+use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::registration::Registration;

@@ -10,7 +10,7 @@ use super::sql::{self, Row};
 use crate::edge::objects::Trouble;
 use crate::ids::{AccountId, UserId};
 use crate::json;
-use crate::jwt::id_token::Identity;
+use crate::jwt::identity::Identity;
 use crate::provider::registration::Registration;
 use crate::time::UnixSeconds;
 use crate::vault::jobs::Job;

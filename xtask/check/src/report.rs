@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use edge_token_vault::config::{Authentication, Config, Connection, Protocol};
+use edge_token_vault::config::{Authentication, Config};
+use edge_token_vault::provider::connection::{Connection, Protocol};
 use edge_token_vault::provider::dialect::{Blast, IdentitySource, Rotation};
 use serde_json::{Value, json};
 

@@ -86,7 +86,7 @@ impl PublicUrl {
 }
 
 /// Parses a URL, or says what to mend.
-pub(super) fn parse_url(text: &str, mend: &str) -> Result<Url, String> {
+pub fn parse_url(text: &str, mend: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|_| {
         if text.is_ascii() {
             mend.to_owned()
