@@ -35,7 +35,7 @@ fn directory() -> PathBuf {
 
 /// The catalogue's files, by id.
 fn entries() -> BTreeMap<String, Table> {
-    let files = std::fs::read_dir(directory().join("src/provider/catalogue")).unwrap();
+    let files = std::fs::read_dir(directory().join("crates/provider/src/catalogue")).unwrap();
     let read = files.map(|file| {
         let path = file.unwrap().path();
         let id = path.file_stem().unwrap().to_str().unwrap().to_owned();

@@ -46,7 +46,7 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
   });
 
   test('none is left out', () => {
-    const directory = fileURLToPath(new URL('../../src/provider/catalogue', import.meta.url));
+    const directory = fileURLToPath(new URL('../../crates/provider/src/catalogue', import.meta.url));
     const ids = readdirSync(directory).map((name) => name.replace('.toml', ''));
     assert.deepEqual([...ELSEWHERE, ...Object.keys(ALL)].toSorted(), ids.toSorted());
   });

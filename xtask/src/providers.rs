@@ -12,7 +12,7 @@ use toml::{Table, Value};
 const DOCUMENT: &str = "docs/providers.md";
 
 /// Facts that count as the cautious one while they have no source, as `build.rs` has it.
-const CAUTIOUS: &[&str] = &include!("../../src/provider/cautious.in");
+const CAUTIOUS: &[&str] = &include!("../../crates/provider/src/cautious.in");
 
 pub(crate) fn providers_command(root: &Path, write: bool) -> Result<()> {
     let entries = read(root)?;
@@ -38,7 +38,7 @@ pub(crate) fn providers_command(root: &Path, write: bool) -> Result<()> {
 /// Entries by id.
 fn read(root: &Path) -> Result<BTreeMap<String, Table>> {
     let mut entries = BTreeMap::new();
-    for file in fs::read_dir(root.join("src/provider/catalogue"))? {
+    for file in fs::read_dir(root.join("crates/provider/src/catalogue"))? {
         let path = file?.path();
         let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let text = fs::read_to_string(&path)?;
@@ -168,7 +168,7 @@ fn is_cited(entry: &Table, field: &str) -> bool {
     sources.and_then(|all| source(all, field)).is_some_and(|source| source != "unverified")
 }
 
-include!("../../src/provider/sources.in");
+include!("../../crates/provider/src/sources.in");
 
 /// Each provider with its facts and where they stand.
 fn facts(entries: &BTreeMap<String, Table>) -> String {

@@ -1,0 +1,245 @@
+//! A client of the vault: an application, an API or an agent.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Fault;
+use super::fields::Fields;
+use super::issuer::subject_audiences;
+use vault_base::encoding;
+use vault_base::public_url::{PublicUrl, parse_url};
+use vault_base::text;
+use vault_jose::jwk::JwkSet;
+use vault_provider::connection::Connection;
+
+/// A client and what it may do.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// How it proves itself at the token endpoint.
+    pub authentication: Authentication,
+    /// Grant types it may use there.
+    pub grants: Vec<GrantType>,
+    /// Audiences of the subject tokens it may exchange.
+    pub audiences: Vec<String>,
+    /// Clients whose users' tokens it may exchange: matched with `client_id` or `azp`.
+    pub accepts_from: Vec<String>,
+    /// Connections it may use.
+    pub connections: Vec<String>,
+    /// Where its connect flows may return, compared byte by byte.
+    pub redirect_uris: Vec<String>,
+    /// Browser origins it calls the API from.
+    pub origins: Vec<String>,
+    /// What `scope` means in its exchanges.
+    pub scope_policy: ScopePolicy,
+}
+
+/// How a client proves itself.
+#[derive(Debug, Clone)]
+pub enum Authentication {
+    /// One of these SHA-256 hashes is that of its secret (several while one is being replaced).
+    Secret(Vec<[u8; 32]>),
+    /// It signs assertions with one of these keys (RFC 7523).
+    PrivateKeyJwt(JwkSet),
+    /// It cannot: a browser or native application. It uses the API with its users' tokens only.
+    None,
+}
+
+/// A grant type of the token endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum GrantType {
+    /// RFC 8693.
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
+    /// Auth0's Token Vault.
+    #[serde(
+        rename = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
+    )]
+    FederatedConnection,
+}
+
+impl GrantType {
+    /// Both, in the order in which metadata lists them.
+    pub const ALL: [Self; 2] = [Self::TokenExchange, Self::FederatedConnection];
+
+    /// The registered name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
+            Self::FederatedConnection => {
+                "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
+            }
+        }
+    }
+
+    /// Reads `grant_type`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.name() == name)
+    }
+}
+
+/// What `scope` means in an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ScopePolicy {
+    /// The token has at least these scopes.
+    #[default]
+    AtLeast,
+    /// The token has these scopes and no others.
+    Exact,
+}
+
+/// An entry of `CLIENTS`.
+#[derive(Debug)]
+pub(super) struct Raw {
+    authentication: RawAuthentication,
+    secret_sha256: Vec<String>,
+    jwks: Option<Value>,
+    grants: Vec<GrantType>,
+    audiences: Option<Vec<String>>,
+    accepts_from: Option<Vec<String>>,
+    connections: Vec<String>,
+    redirect_uris: Vec<String>,
+    origins: Vec<String>,
+    scope_policy: ScopePolicy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RawAuthentication {
+    ClientSecret,
+    PrivateKeyJwt,
+    None,
+}
+
+const AUTHENTICATIONS: &[(&str, RawAuthentication)] = &[
+    ("client_secret", RawAuthentication::ClientSecret),
+    ("private_key_jwt", RawAuthentication::PrivateKeyJwt),
+    ("none", RawAuthentication::None),
+];
+
+const SCOPE_POLICIES: &[(&str, ScopePolicy)] =
+    &[("at_least", ScopePolicy::AtLeast), ("exact", ScopePolicy::Exact)];
+
+impl Raw {
+    /// Reads all fields.
+    pub(super) fn read(fields: &mut Fields) -> Self {
+        let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
+        Self {
+            authentication: fields.choice("authentication", AUTHENTICATIONS).unwrap_or_else(|| {
+                fields.missing("authentication");
+                RawAuthentication::None
+            }),
+            secret_sha256: fields.list("secret_sha256"),
+            jwks: fields.take("jwks"),
+            grants: fields.choices("grants", &grants).unwrap_or_default(),
+            audiences: fields.some_list("audiences"),
+            accepts_from: fields.some_list("accepts_from"),
+            connections: fields.list("connections"),
+            redirect_uris: fields.list("redirect_uris"),
+            origins: fields.list("origins"),
+            scope_policy: fields.choice("scope_policy", SCOPE_POLICIES).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn check(
+        self,
+        client_id: &str,
+        vault: &PublicUrl,
+        connections: &BTreeMap<String, Connection>,
+    ) -> Result<Client, Fault> {
+        if client_id.is_empty() || text::description(client_id) != client_id {
+            let mend = "a client id is printable ASCII without quotes and backslashes";
+            return Err(Fault::new("", mend));
+        }
+        let authentication = self.authentication()?;
+        if matches!(authentication, Authentication::None) && !self.grants.is_empty() {
+            let mend = "a client without authentication cannot exchange; remove its grants";
+            return Err(Fault::new("grants", mend));
+        }
+        let audiences = self.audiences.unwrap_or_else(|| vec![vault.identifier()]);
+        subject_audiences(&audiences, vault)?;
+        for (index, name) in self.connections.iter().enumerate() {
+            if !connections.contains_key(name) {
+                let mend = format!("`{name}` is not among CONNECTIONS");
+                return Err(Fault::new(format!("connections[{index}]"), mend));
+            }
+        }
+        for (index, uri) in self.redirect_uris.iter().enumerate() {
+            redirect_uri(uri)
+                .map_err(|mend| Fault::new(format!("redirect_uris[{index}]"), mend))?;
+        }
+        for (index, origin) in self.origins.iter().enumerate() {
+            browser_origin(origin).map_err(|mend| Fault::new(format!("origins[{index}]"), mend))?;
+        }
+        Ok(Client {
+            authentication,
+            grants: self.grants,
+            audiences,
+            accepts_from: self.accepts_from.unwrap_or_else(|| vec![client_id.to_owned()]),
+            connections: self.connections,
+            redirect_uris: self.redirect_uris,
+            origins: self.origins,
+            scope_policy: self.scope_policy,
+        })
+    }
+
+    fn authentication(&self) -> Result<Authentication, Fault> {
+        let has_secret = !self.secret_sha256.is_empty();
+        match (self.authentication, has_secret, &self.jwks) {
+            (RawAuthentication::ClientSecret, true, None) => {
+                let hashes = self.secret_sha256.iter().enumerate().map(|(index, hash)| {
+                    encoding::from_hex_array(hash).ok_or_else(|| {
+                        let mend = "must be the SHA-256 of the secret: 64 hex digits";
+                        Fault::new(format!("secret_sha256[{index}]"), mend)
+                    })
+                });
+                Ok(Authentication::Secret(hashes.collect::<Result<_, _>>()?))
+            }
+            (RawAuthentication::PrivateKeyJwt, false, Some(jwks)) => {
+                JwkSet::parse(jwks.to_string().as_bytes())
+                    .map(Authentication::PrivateKeyJwt)
+                    .map_err(|_| {
+                        let mend = "must be a JWK set with at least one public signature key: RSA \
+                                    of 2048 bits or more, P-256 or Ed25519";
+                        Fault::new("jwks", mend)
+                    })
+            }
+            (RawAuthentication::None, false, None) => Ok(Authentication::None),
+            (RawAuthentication::ClientSecret, false, None) => {
+                Err(Fault::new("secret_sha256", "is missing"))
+            }
+            (RawAuthentication::PrivateKeyJwt, false, None) => {
+                Err(Fault::new("jwks", "is missing"))
+            }
+            _ => Err(Fault::new(
+                "authentication",
+                "give `secret_sha256` for client_secret, `jwks` for private_key_jwt, neither for \
+                 none",
+            )),
+        }
+    }
+}
+
+/// https, http on loopback (RFC 8252 §7.3), or an application's own scheme; never a fragment.
+fn redirect_uri(text: &str) -> Result<(), String> {
+    let url = parse_url(text, "must be an absolute URI")?;
+    if text.contains('#') {
+        return Err("must not have a fragment (RFC 6749 §3.1.2)".into());
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")) => Ok(()),
+        "http" => Err("must be https; http is for loopback only".into()),
+        // RFC 8252 §7.1: a private-use scheme is a reversed domain name.
+        scheme if scheme.contains('.') => Ok(()),
+        _ => Err("must be https, http on loopback, or a private-use scheme with a dot".into()),
+    }
+}
+
+fn browser_origin(text: &str) -> Result<(), String> {
+    let url = parse_url(text, "must be an origin such as https://app.example.com")?;
+    if !matches!(url.scheme(), "https" | "http") || url.origin().ascii_serialization() != text {
+        return Err("must be scheme, host and port alone, such as https://app.example.com".into());
+    }
+    Ok(())
+}

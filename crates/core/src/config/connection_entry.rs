@@ -1,0 +1,373 @@
+//! An entry of `CONNECTIONS`: reads its fields, and checks that they fit together.
+
+use std::collections::BTreeMap;
+
+use super::dialect;
+use super::fields::{self, Fields};
+use super::issuer::issuer_identifier;
+use super::merge::Completed;
+use super::provider_secret::ProviderSecret;
+use super::{Fault, endpoint};
+use vault_base::public_url::PublicUrl;
+use vault_base::text;
+use vault_provider::connection::{Connection, Endpoints, Protocol};
+use vault_provider::dialect::{
+    AnswerShape, BodyFormat, ClientAuthentication, IdentitySource, Minting, Missing, Pkce,
+    Rotation, Unit, Zero,
+};
+use vault_provider::registration::Registration;
+use vault_provider::scopes;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocols {
+    OAuth2,
+    Oidc,
+}
+
+const KINDS: &[(&str, Protocols)] = &[("oauth2", Protocols::OAuth2), ("oidc", Protocols::Oidc)];
+
+/// Parameters of requests that are ours: configuration must not set them.
+const OWN_PARAMETERS: [&str; 11] = [
+    "client_id",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "nonce",
+    "redirect_uri",
+    "response_type",
+    "scope",
+    "state",
+];
+
+/// Parameters of a refresh that some providers want beyond what the RFC sends with it.
+const REFRESH_PARAMETERS: [&str; 2] = ["redirect_uri", "scope"];
+
+/// What may stand in `revocation_endpoint`.
+const REVOCATION_PLACEHOLDERS: [&str; 3] = ["{token}", "{client_id}", "{user}"];
+
+/// Longest life of a token that is believed, in seconds: ten years.
+const LONGEST: i64 = 315_360_000;
+
+/// Reads an entry that [`super::merge`] completed.
+pub(super) fn read(
+    name: &str,
+    Completed { entry, details }: Completed,
+    secret: ProviderSecret,
+    vault: &PublicUrl,
+) -> Result<Connection, Fault> {
+    check_name(name)?;
+    let mut connection = fields::read(entry, |fields| connection(fields, secret))?;
+    check(&connection, vault)?;
+    connection.registration =
+        Registration::new(connection.authority(), &details, &connection.client_id);
+    Ok(connection)
+}
+
+fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
+    let kind = fields.choice("kind", KINDS).unwrap_or_else(|| {
+        fields.missing("kind");
+        Protocols::OAuth2
+    });
+    let protocol = protocol(fields, kind);
+    let provider = fields.text("provider");
+    let mut required_scopes = fields.list("required_scopes");
+    if kind == Protocols::Oidc {
+        required_scopes.insert(0, "openid".to_owned());
+    }
+    let scope_separator = fields.text_or("scope_separator", " ");
+    Connection {
+        strategy: provider.unwrap_or_else(|| match kind {
+            Protocols::OAuth2 => "oauth2".to_owned(),
+            Protocols::Oidc => "oidc".to_owned(),
+        }),
+        protocol,
+        endpoints: Endpoints {
+            authorization_endpoint: fields.text("authorization_endpoint"),
+            token_endpoint: fields.text("token_endpoint"),
+            refresh_endpoint: fields.text("refresh_endpoint"),
+            userinfo_endpoint: fields.text("userinfo_endpoint"),
+            revocation_endpoint: fields.text("revocation_endpoint"),
+            authorization_response_iss: fields.text("authorization_response_iss"),
+        },
+        client_id: fields.required("client_id"),
+        registration: Registration::default(),
+        earlier_authorities: fields.list("earlier_authorities"),
+        client_secret: secret.client_secret,
+        client_authentication: fields
+            .choice("client_authentication", ClientAuthentication::NAMES)
+            .unwrap_or_default(),
+        scopes: text::unique(fields.list("scopes")),
+        required_scopes: text::unique(required_scopes),
+        scope_parameter: fields.text_or("scope_parameter", "scope"),
+        scope_aliases: fields.texts("scope_aliases"),
+        scope_includes: fields.lists("scope_includes"),
+        default_resource: fields.text("default_resource"),
+        incremental_consent: fields.flag("incremental_consent"),
+        authorization_params: given(fields.texts("authorization_params")),
+        token_params: given(fields.texts("token_params")),
+        code_params: given(fields.texts("code_params")),
+        refresh_params: given(fields.texts("refresh_params")),
+        omit_params: fields.list("omit_params"),
+        body_format: fields.choice("body_format", BodyFormat::NAMES).unwrap_or_default(),
+        headers: given(fields.texts("headers")),
+        pkce: fields.choice("pkce", Pkce::NAMES).unwrap_or_default(),
+        answer: answer(fields, &scope_separator),
+        scope_separator,
+        errors: fields.table("errors", dialect::errors),
+        rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or_default(),
+        reuse_grace: fields.number("reuse_grace"),
+        refresh_ends_access_token: fields.flag("refresh_ends_access_token"),
+        down_scoping: fields.flag("down_scoping"),
+        revocation: fields.table("revocation", dialect::revocation),
+        identity: fields.table("identity", dialect::identity),
+        required_claims: given(fields.texts("required_claims")),
+        callback_extra: fields.list("callback_extra"),
+        kinds: fields.tables("kinds", dialect::kind),
+        private_key: secret.private_key,
+    }
+}
+
+fn protocol(fields: &mut Fields, kind: Protocols) -> Protocol {
+    let (issuer, pattern) = (fields.text("issuer"), fields.text("issuer_pattern"));
+    match (kind, issuer) {
+        (Protocols::Oidc, Some(issuer)) => return Protocol::OpenId { issuer, pattern },
+        (Protocols::Oidc, None) => {
+            fields.fault("issuer", "is missing; kind `oidc` needs it for discovery");
+        }
+        (Protocols::OAuth2, Some(_)) => {
+            fields.fault("issuer", "is for kind `oidc`; remove it, or say that kind");
+        }
+        (Protocols::OAuth2, None) => {}
+    }
+    Protocol::OAuth2
+}
+
+fn answer(fields: &mut Fields, separator: &str) -> AnswerShape {
+    let path = fields.text_or("answer_path", "");
+    AnswerShape {
+        refresh_path: fields.text_or("refresh_answer_path", &path),
+        path,
+        token_types: fields.list("answer_token_types"),
+        scope_member: fields.text_or("answer_scope_member", "scope"),
+        scope_separator: fields.text_or("answer_scope_separator", separator),
+        expires_in_member: fields.text_or("expires_in_member", "expires_in"),
+        expires_in_unit: fields.choice("expires_in_unit", Unit::NAMES).unwrap_or_default(),
+        zero_expires_in: fields.choice("zero_expires_in", Zero::NAMES).unwrap_or_default(),
+        missing_expires_in: fields.choice("missing_expires_in", Missing::NAMES).unwrap_or_default(),
+        default_expires_in: fields.number("default_expires_in"),
+        refresh_token_expires_in_member: fields
+            .text_or("refresh_token_expires_in_member", "refresh_token_expires_in"),
+        refresh_token_lifetime: fields.number("refresh_token_lifetime"),
+        extra: fields.list("extra"),
+    }
+}
+
+/// Checks that all fits together.
+fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
+    if let Protocol::OpenId { issuer, .. } = &connection.protocol {
+        issuer_identifier(issuer, vault)?;
+    }
+    check_endpoints(connection, vault)?;
+    check_secret(connection)?;
+    if connection.scope_separator != " " && connection.scope_separator != "," {
+        return Err(Fault::new("scope_separator", "must be a space or a comma"));
+    }
+    check_scopes(connection)?;
+    check_params(connection)?;
+    check_identity(connection)?;
+    let seconds = [
+        ("default_expires_in", connection.answer.default_expires_in),
+        ("refresh_token_lifetime", connection.answer.refresh_token_lifetime),
+    ];
+    for (field, value) in seconds {
+        if value.is_some_and(|seconds| !(1..=LONGEST).contains(&seconds)) {
+            return Err(Fault::new(field, format!("must be 1 to {LONGEST} seconds")));
+        }
+    }
+    check_kinds(connection, vault)
+}
+
+fn check_endpoints(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
+    let given = &connection.endpoints;
+    for (field, value, fillable) in [
+        ("authorization_endpoint", &given.authorization_endpoint, &[][..]),
+        ("token_endpoint", &given.token_endpoint, &[]),
+        ("refresh_endpoint", &given.refresh_endpoint, &[]),
+        ("userinfo_endpoint", &given.userinfo_endpoint, &[]),
+        ("revocation_endpoint", &given.revocation_endpoint, &REVOCATION_PLACEHOLDERS),
+    ] {
+        match value {
+            Some(address) => check_endpoint(field, address, fillable, vault)?,
+            None if connection.protocol == Protocol::OAuth2
+                && matches!(field, "authorization_endpoint" | "token_endpoint") =>
+            {
+                return Err(Fault::new(field, "is missing; kind `oauth2` needs it"));
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+/// Checks an address in which these placeholders may stand.
+fn check_endpoint(
+    field: &str,
+    address: &str,
+    placeholders: &[&str],
+    vault: &PublicUrl,
+) -> Result<(), Fault> {
+    let filled = without_placeholders(address, placeholders);
+    if filled.contains('{') {
+        let fillable = match placeholders {
+            [] => String::new(),
+            some => format!(", and a whole segment of its path may be {}", some.join(", ")),
+        };
+        let mend =
+            format!("has a placeholder that nothing fills: `variables` fills their own{fillable}");
+        return Err(Fault::new(field, mend));
+    }
+    endpoint(field, &filled, vault)
+}
+
+fn check_secret(connection: &Connection) -> Result<(), Fault> {
+    let public = connection.client_authentication == ClientAuthentication::None;
+    match (public, &connection.client_secret) {
+        (true, Some(_)) => {
+            let mend = "is `none`, but PROVIDER_SECRETS has a secret; remove one of the two";
+            Err(Fault::new("client_authentication", mend))
+        }
+        (false, None) => {
+            let mend = "needs the client secret in PROVIDER_SECRETS, under this name";
+            Err(Fault::new("client_authentication", mend))
+        }
+        (true, None) if connection.pkce == Pkce::Refused => {
+            Err(Fault::new("pkce", "a public client must use PKCE (RFC 9700 §2.1.1)"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_scopes(connection: &Connection) -> Result<(), Fault> {
+    let all = [("scopes", &connection.scopes), ("required_scopes", &connection.required_scopes)];
+    for (field, scopes) in all {
+        if let Some(index) = scopes.iter().position(|scope| !text::is_scope(scope)) {
+            let mend = "is not one scope (RFC 6749 §3.3); give a list";
+            return Err(Fault::new(format!("{field}[{index}]"), mend));
+        }
+    }
+    match scopes::fault_in_includes(&connection.scope_includes) {
+        Some((field, mend)) => Err(Fault::new(field, mend)),
+        None => Ok(()),
+    }
+}
+
+fn check_params(connection: &Connection) -> Result<(), Fault> {
+    for (field, params, more) in [
+        ("authorization_params", &connection.authorization_params, &[][..]),
+        ("token_params", &connection.token_params, &[]),
+        ("code_params", &connection.code_params, &[]),
+        ("refresh_params", &connection.refresh_params, &REFRESH_PARAMETERS),
+    ] {
+        let own =
+            OWN_PARAMETERS.iter().find(|own| params.contains_key(**own) && !more.contains(own));
+        if let Some(own) = own {
+            return Err(Fault::new(format!("{field}.{own}"), "is set by the vault; remove it"));
+        }
+    }
+    Ok(())
+}
+
+fn check_identity(connection: &Connection) -> Result<(), Fault> {
+    let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
+    let nowhere = connection.endpoints.userinfo_endpoint.is_none();
+    match connection.identity.from {
+        Some(IdentitySource::IdToken) if !open_id => {
+            Err(Fault::new("identity.from", "is `id_token`, which only kind `oidc` has"))
+        }
+        Some(IdentitySource::Userinfo) if !open_id && nowhere => {
+            Err(Fault::new("userinfo_endpoint", "is missing; identity is read there"))
+        }
+        None | Some(IdentitySource::IdToken) if open_id => Ok(()),
+        _ if !connection.required_claims.is_empty() => {
+            let mend = "are claims of the ID token, which tells who consented with kind `oidc` \
+                        and without another `identity.from`";
+            Err(Fault::new("required_claims", mend))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks the kinds of token that are signed for.
+fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
+    let mut signs = false;
+    for (name, kind) in &connection.kinds {
+        let Some(minting) = &kind.minting else {
+            continue;
+        };
+        signs = true;
+        check_minting(minting, vault)
+            .map_err(|fault| fault.within(&format!("kinds.{name}.minting.")))?;
+    }
+    let nowhere = connection.endpoints.userinfo_endpoint.is_none();
+    if signs && nowhere && connection.protocol == Protocol::OAuth2 {
+        let mend = "is missing; a token is signed for only after the provider told whose it is";
+        return Err(Fault::new("userinfo_endpoint", mend));
+    }
+    if connection.private_key.is_some() && !signs {
+        let mend = "PROVIDER_SECRETS has a private key, and nothing here is signed with it";
+        return Err(Fault::new("kinds", mend));
+    }
+    Ok(())
+}
+
+fn check_minting(minting: &Minting, vault: &PublicUrl) -> Result<(), Fault> {
+    if !minting.resource.ends_with("/{name}") {
+        return Err(Fault::new("resource", "must end with /{name}"));
+    }
+    for (field, address, placeholder) in [
+        ("own_lookup", &minting.own_lookup, "{name}"),
+        ("organization_lookup", &minting.organization_lookup, "{name}"),
+        ("membership_endpoint", &minting.membership_endpoint, "{name}"),
+        ("token_endpoint", &minting.token_endpoint, "{id}"),
+    ] {
+        if !address.split('/').any(|segment| segment == placeholder) {
+            let mend = format!("lacks {placeholder}, a whole segment of its path");
+            return Err(Fault::new(field, mend));
+        }
+        check_endpoint(field, address, &[placeholder], vault)?;
+    }
+    match &minting.revocation_endpoint {
+        Some(address) => check_endpoint("revocation_endpoint", address, &[], vault),
+        None => Ok(()),
+    }
+}
+
+/// An address with its placeholders ([`vault_provider::revocation`]) filled in, to be checked. They
+/// are whole segments behind the host: nothing a user brings may choose where a token is sent.
+fn without_placeholders(uri: &str, names: &[&str]) -> String {
+    const BEFORE_PATH: usize = 3;
+    let segments = uri.split('/').enumerate().map(|(index, segment)| {
+        if index >= BEFORE_PATH && names.contains(&segment) { "x" } else { segment }
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// An empty value takes back what the catalogue has.
+fn given(params: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut kept = BTreeMap::new();
+    kept.extend(params.into_iter().filter(|(_, value)| !value.is_empty()));
+    kept
+}
+
+/// The name stands in the callback's path and in requests.
+fn check_name(name: &str) -> Result<(), Fault> {
+    let fits = (1..=128).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        && name.bytes().any(|b| b.is_ascii_alphanumeric());
+    if fits {
+        return Ok(());
+    }
+    Err(Fault::new("", "a connection's name is 1 to 128 letters, digits, `-`, `_`, `.`"))
+}

@@ -1,0 +1,85 @@
+//! Reads what a connection says of how its provider speaks.
+
+use super::fields::Fields;
+use vault_provider::dialect::{
+    Blast, BodyFormat, ErrorRules, IdentityRules, IdentitySource, Kind, Method, Minting,
+    RevocationAuthentication, RevocationRules, RevokedToken,
+};
+
+pub(super) fn errors(fields: &mut Fields) -> ErrorRules {
+    ErrorRules {
+        members: fields.some_list("members").unwrap_or_else(|| vec!["error".to_owned()]),
+        permanent: fields.list("permanent"),
+        transient: fields.list("transient"),
+        misconfigured: fields.list("misconfigured"),
+        consent: fields.list("consent"),
+    }
+}
+
+pub(super) fn revocation(fields: &mut Fields) -> RevocationRules {
+    RevocationRules {
+        method: fields.choice("method", Method::NAMES).unwrap_or_default(),
+        authentication: fields
+            .choice("authentication", RevocationAuthentication::NAMES)
+            .unwrap_or_default(),
+        body: fields.choice("body", BodyFormat::NAMES).unwrap_or_default(),
+        token_parameter: fields.text_or("token_parameter", "token"),
+        hint: fields.flag_or("hint", true),
+        params: fields.texts("params"),
+        headers: fields.texts("headers"),
+        token: fields.choice("token", RevokedToken::NAMES).unwrap_or_default(),
+        blast: fields.choice("blast", Blast::NAMES).unwrap_or_default(),
+        gone: fields.list("gone"),
+    }
+}
+
+pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
+    IdentityRules {
+        from: fields.choice("from", IdentitySource::NAMES),
+        // Other than with revocations, this is a question.
+        method: fields.choice("method", Method::NAMES).unwrap_or(Method::Get),
+        body: fields.text("body"),
+        scheme: fields.text_or("scheme", "Bearer"),
+        headers: fields.texts("headers"),
+        id: fields.text_or("id", "sub"),
+        email: fields.text_or("email", "email"),
+        name: fields.text_or("name", "name"),
+        extra: fields.list("extra"),
+    }
+}
+
+pub(super) fn kind(fields: &mut Fields) -> Kind {
+    Kind {
+        scopes: fields.list("scopes"),
+        scope_parameter: fields.text_or("scope_parameter", ""),
+        answer_path: fields.text_or("answer_path", ""),
+        revocable: fields.flag("revocable"),
+        minting: fields.some_table("minting", minting),
+    }
+}
+
+fn minting(fields: &mut Fields) -> Minting {
+    let rules = Minting {
+        resource: fields.required("resource"),
+        own_lookup: fields.required("own_lookup"),
+        organization_lookup: fields.required("organization_lookup"),
+        membership_endpoint: fields.required("membership_endpoint"),
+        membership_required: fields.texts("membership_required"),
+        membership_account: fields.required("membership_account"),
+        id: fields.required("id"),
+        account: fields.required("account"),
+        suspended: fields.required("suspended"),
+        token_endpoint: fields.required("token_endpoint"),
+        token_member: fields.required("token_member"),
+        expires_at_member: fields.required("expires_at_member"),
+        scope_member: fields.required("scope_member"),
+        headers: fields.texts("headers"),
+        revocation_endpoint: fields.text("revocation_endpoint"),
+        revocation: fields.table("revocation", revocation),
+    };
+    if rules.membership_required.is_empty() {
+        let mend = "is missing: it says what an owner is, and without it anybody would be one";
+        fields.fault("membership_required", mend);
+    }
+    rules
+}

@@ -1,0 +1,88 @@
+//! An entry of `ISSUERS`.
+
+use serde_json::Value;
+
+use super::fields::{self, Fields};
+use super::{Fault, endpoint};
+use vault_base::ids::Source;
+use vault_base::public_url::PublicUrl;
+use vault_jose::algorithm::Algorithm;
+use vault_jose::trusted_issuer::Issuer;
+
+/// An entry of `ISSUERS`.
+#[derive(Debug)]
+pub(super) struct Raw {
+    issuer: String,
+    audiences: Option<Vec<String>>,
+    algorithms: Option<Vec<Algorithm>>,
+    types: Vec<String>,
+    jwks_uri: Option<String>,
+}
+
+impl Raw {
+    /// Reads all fields.
+    pub(super) fn read(fields: &mut Fields) -> Self {
+        let algorithms: Vec<(&str, Algorithm)> =
+            Algorithm::ALL.iter().map(|one| (one.name(), *one)).collect();
+        Self {
+            issuer: fields.required("issuer"),
+            audiences: fields.some_list("audiences"),
+            algorithms: fields.choices("algorithms", &algorithms),
+            types: match fields.take("typ") {
+                None => vec!["at+jwt".to_owned()],
+                Some(Value::String(one)) => vec![one],
+                Some(many) => fields::texts(many).unwrap_or_else(|| {
+                    fields.fault("typ", "must be text or a list of texts");
+                    Vec::new()
+                }),
+            },
+            jwks_uri: fields.text("jwks_uri"),
+        }
+    }
+
+    pub(super) fn check(self, vault: &PublicUrl) -> Result<Issuer, Fault> {
+        issuer_identifier(&self.issuer, vault)?;
+        if let Some(uri) = &self.jwks_uri {
+            endpoint("jwks_uri", uri, vault)?;
+        }
+        let audiences = self.audiences.unwrap_or_else(|| vec![vault.identifier()]);
+        subject_audiences(&audiences, vault)?;
+        let algorithms = self.algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec());
+        if algorithms.is_empty() {
+            return Err(Fault::new("algorithms", "must name at least one algorithm"));
+        }
+        let types: Vec<String> = self
+            .types
+            .into_iter()
+            .map(|typ| typ.to_ascii_lowercase())
+            .map(|typ| typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
+            .collect();
+        if types.is_empty() || types.iter().any(String::is_empty) {
+            return Err(Fault::new("typ", "must name the `typ` of the issuer's access tokens"));
+        }
+        let source = Source { issuer: self.issuer, jwks_uri: self.jwks_uri, pattern: None };
+        Ok(Issuer { source, audiences, algorithms, types })
+    }
+}
+
+/// An issuer identifier is an address without query and fragment (RFC 8414 §2).
+pub(super) fn issuer_identifier(text: &str, vault: &PublicUrl) -> Result<(), Fault> {
+    endpoint("issuer", text, vault)?;
+    if text.contains('?') {
+        return Err(Fault::new("issuer", "must not have a query"));
+    }
+    Ok(())
+}
+
+/// Audiences of subject tokens: at least one, and never the API's own, whose tokens let a user's
+/// application manage accounts and must buy nothing else.
+pub(super) fn subject_audiences(audiences: &[String], vault: &PublicUrl) -> Result<(), Fault> {
+    if audiences.is_empty() || audiences.iter().any(String::is_empty) {
+        return Err(Fault::new("audiences", "must name at least one audience"));
+    }
+    if audiences.contains(&vault.me()) {
+        let mend = format!("must not contain {}, which is the API's own audience", vault.me());
+        return Err(Fault::new("audiences", mend));
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+//! The deployment's configuration: read and checked once, before anything else happens.
+//!
+//! It comes as variables: `PUBLIC_URL`, the tables `ISSUERS`, `CONNECTIONS`, `CLIENTS` (with
+//! `ISSUERS_*` … merged in), and the secrets `KEY_RING`, `OBJECT_NAME_KEY`, `PROVIDER_SECRETS`.
+//! A table is a JSON object or a string that holds one.
+
+mod client;
+mod connection_entry;
+mod dialect;
+mod fields;
+mod issuer;
+mod merge;
+mod provider_secret;
+mod variables;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use client::{Authentication, Client, GrantType, ScopePolicy};
+pub use variables::Variables;
+
+use self::provider_secret::ProviderSecrets;
+use vault_base::encoding;
+use vault_base::ids::ObjectNames;
+use vault_base::public_url::PublicUrl;
+use vault_base::seal::KeyRing;
+use vault_jose::trusted_issuer::Issuer;
+use vault_provider::connection::Connection;
+
+/// A configuration that can be worked with.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the vault is reached, and the identifiers that follow from it.
+    pub public_url: PublicUrl,
+    /// Trusted issuers by issuer identifier.
+    pub issuers: BTreeMap<String, Issuer>,
+    /// Connections by name.
+    pub connections: BTreeMap<String, Connection>,
+    /// Clients by client id.
+    pub clients: BTreeMap<String, Client>,
+    /// Sealing keys.
+    pub key_ring: KeyRing,
+    /// Derives object names.
+    pub names: ObjectNames,
+}
+
+/// What is wrong, for the operator's log. Never shows a value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The variable, such as `CONNECTIONS`.
+    pub variable: String,
+    /// The field in it, such as `github.token_endpoint`; empty if it is the whole variable.
+    pub field: String,
+    /// What is wrong and how to mend it.
+    pub mend: String,
+}
+
+impl ConfigError {
+    pub(crate) fn new(variable: &str, field: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { variable: variable.to_owned(), field: field.into(), mend: mend.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dot = if self.field.is_empty() { "" } else { "." };
+        write!(f, "{}{dot}{}: {}", self.variable, self.field, self.mend)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads and checks all variables.
+    ///
+    /// # Errors
+    /// The first [`ConfigError`] found.
+    pub fn load(variables: &Variables) -> Result<Self, ConfigError> {
+        if variables.text("JURISDICTION")?.is_some() {
+            return Err(ConfigError::new("JURISDICTION", "", "is reserved; remove it"));
+        }
+        let public_url = PublicUrl::parse(&variables.required("PUBLIC_URL")?)
+            .map_err(|mend| ConfigError::new("PUBLIC_URL", "", mend))?;
+        let key_ring = KeyRing::parse(&variables.required("KEY_RING")?)
+            .map_err(|error| ConfigError::new("KEY_RING", "", error.to_string()))?;
+        let names = object_names(&variables.required("OBJECT_NAME_KEY")?)?;
+        let mut secrets = ProviderSecrets::read(variables)?;
+
+        let mut issuers = BTreeMap::new();
+        let table = variables.table("ISSUERS")?;
+        for (name, entry) in table.entries {
+            let issuer = fields::read(entry, issuer::Raw::read)
+                .and_then(|raw| raw.check(&public_url))
+                .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+            let identifier = issuer.source.issuer.clone();
+            if issuers.insert(identifier, issuer).is_some() {
+                let mend = "another entry of ISSUERS has the same issuer; keep one";
+                return Err(Fault::new("issuer", mend).at(table.origins.get(&name), &name));
+            }
+        }
+        let mut connections = BTreeMap::new();
+        let table = variables.table("CONNECTIONS")?;
+        for (name, entry) in table.entries {
+            let secret = secrets.take(&name)?;
+            let connection = merge::complete(entry)
+                .and_then(|entry| connection_entry::read(&name, entry, secret, &public_url))
+                .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+            connections.insert(name, connection);
+        }
+        secrets.end()?;
+        let mut clients = BTreeMap::new();
+        let table = variables.table("CLIENTS")?;
+        for (name, entry) in table.entries {
+            let client = fields::read(entry, client::Raw::read)
+                .and_then(|raw| raw.check(&name, &public_url, &connections))
+                .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+            clients.insert(name, client);
+        }
+        Ok(Self { public_url, issuers, connections, clients, key_ring, names })
+    }
+}
+
+fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
+    encoding::from_base64url_array(text).map(ObjectNames::new).ok_or_else(|| {
+        let mend = "must be 32 bytes in base64url without padding";
+        ConfigError::new("OBJECT_NAME_KEY", "", mend)
+    })
+}
+
+/// Something wrong in a field of one entry, before it is known which variable that came from.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    field: String,
+    mend: String,
+}
+
+impl Fault {
+    pub(crate) fn new(field: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { field: field.into(), mend: mend.into() }
+    }
+
+    /// The same of a field in a table.
+    fn within(self, table: &str) -> Self {
+        Self { field: format!("{table}{}", self.field), mend: self.mend }
+    }
+
+    fn at(self, variable: Option<&String>, entry: &str) -> ConfigError {
+        let variable = variable.map_or("", String::as_str);
+        let dot = if self.field.is_empty() { "" } else { "." };
+        ConfigError::new(variable, format!("{entry}{dot}{}", self.field), self.mend)
+    }
+}
+
+/// Checks the address of somebody else's endpoint: https, or http on loopback while the vault
+/// itself is; a host, no user info, no fragment.
+pub(crate) fn endpoint(field: &str, text: &str, vault: &PublicUrl) -> Result<(), Fault> {
+    vault.allows(text).map_err(|mend| Fault::new(field, mend))
+}

@@ -1,0 +1,78 @@
+//! `PROVIDER_SECRETS`: what proves us at our providers.
+
+use serde_json::Value;
+
+use super::variables::Table;
+use super::{ConfigError, Fault, Variables};
+use vault_base::secret::Secret;
+use vault_jose::private_key::PrivateKey;
+
+/// What proves us at one provider.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ProviderSecret {
+    pub(super) client_secret: Option<Secret>,
+    pub(super) private_key: Option<PrivateKey>,
+}
+
+/// The secrets of all connections. No message quotes what it is about.
+pub(super) struct ProviderSecrets(Table);
+
+impl ProviderSecrets {
+    /// Finds them.
+    pub(super) fn read(variables: &Variables) -> Result<Self, ConfigError> {
+        variables.table("PROVIDER_SECRETS").map(Self)
+    }
+
+    /// Takes that of a connection.
+    pub(super) fn take(&mut self, connection: &str) -> Result<ProviderSecret, ConfigError> {
+        let Some(value) = self.0.entries.remove(connection) else {
+            return Ok(ProviderSecret::default());
+        };
+        secret(value).map_err(|fault| fault.at(self.0.origins.get(connection), connection))
+    }
+
+    /// All must have been taken.
+    pub(super) fn end(self) -> Result<(), ConfigError> {
+        match self.0.entries.keys().next() {
+            None => Ok(()),
+            Some(name) => {
+                let mend = "there is no connection of this name; remove the secret or add it";
+                Err(ConfigError::new("PROVIDER_SECRETS", name, mend))
+            }
+        }
+    }
+}
+
+fn secret(value: Value) -> Result<ProviderSecret, Fault> {
+    const FORM: &str = "must be text, the client secret, or a table of client_secret and \
+                        private_key, both text";
+    let form = || Fault::new("", FORM);
+    let mut secret = ProviderSecret::default();
+    let members = match value {
+        Value::String(text) => {
+            secret.client_secret = Some(Secret::new(text));
+            return Ok(secret);
+        }
+        Value::Object(members) => members,
+        _ => return Err(form()),
+    };
+    for (name, value) in members {
+        let Value::String(text) = value else {
+            return Err(form());
+        };
+        let text = Secret::new(text);
+        match name.as_str() {
+            "client_secret" => secret.client_secret = Some(text),
+            "private_key" => {
+                let key = PrivateKey::parse(&text).ok_or_else(|| {
+                    let mend = "must be an RSA key of 2048 bits or more as a PEM file: PRIVATE KEY \
+                                or RSA PRIVATE KEY, without a passphrase";
+                    Fault::new("private_key", mend)
+                })?;
+                secret.private_key = Some(key);
+            }
+            _ => return Err(form()),
+        }
+    }
+    Ok(secret)
+}

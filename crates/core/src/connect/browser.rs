@@ -1,0 +1,144 @@
+//! What a browser brings and gets on its way through a connect: the callback's query, the session's
+//! cookie, and the page for when there is nowhere to send it.
+
+use std::collections::BTreeMap;
+
+use url::form_urlencoded;
+
+use super::handle::Handle;
+use super::record::{Denied, STATE_LIFETIME};
+use crate::connect::record::Return;
+use vault_base::public_url::PublicUrl;
+use vault_base::secret::Secret;
+use vault_base::text;
+
+/// The callback's parameters and the session they belong to.
+///
+/// `kept` names parameters that applications need. Each may stand once: two `code`s, `state`s or
+/// `iss`s are how one answer is mistaken for another.
+///
+/// # Errors
+/// [`Denied::Unknown`] if they are not those of an answer to one of our requests.
+pub fn callback(
+    query: &str,
+    connection: &str,
+    kept: &[String],
+    cookies: Option<&str>,
+    public_url: &PublicUrl,
+) -> Result<(String, Return), Denied> {
+    let state = Handle::parse(once(query, "state")?.ok_or(Denied::Unknown)?.expose())
+        .ok_or(Denied::Unknown)?;
+    let cookie = cookies.and_then(|header| read_cookie(header, &state.session, public_url));
+    let mut extra = BTreeMap::new();
+    for name in kept {
+        let value = once(query, name)?.map(|value| value.expose().to_owned());
+        extra.extend(value.filter(|value| value.len() <= 1024).map(|value| (name.clone(), value)));
+    }
+    let back = Return {
+        state: state.secret,
+        cookie,
+        connection: connection.to_owned(),
+        iss: once(query, "iss")?.map(|iss| iss.expose().to_owned()),
+        code: once(query, "code")?,
+        error: once(query, "error")?.map(|error| error.expose().to_owned()),
+        extra,
+    };
+    if back.code.is_none() && back.error.is_none() {
+        return Err(Denied::Unknown);
+    }
+    Ok((state.session, back))
+}
+
+/// The ticket of the hop to the provider.
+///
+/// # Errors
+/// [`Denied::Unknown`] unless there is exactly one, well formed.
+pub fn ticket(query: &str) -> Result<Handle, Denied> {
+    once(query, "ticket")?.and_then(|ticket| Handle::parse(ticket.expose())).ok_or(Denied::Unknown)
+}
+
+fn once(query: &str, name: &str) -> Result<Option<Secret>, Denied> {
+    let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+    match (values.next(), values.next()) {
+        (Some((_, value)), None) if !value.is_empty() => Ok(Some(Secret::new(value))),
+        (Some(_), Some(_)) => Err(Denied::Unknown),
+        _ => Ok(None),
+    }
+}
+
+/// `Set-Cookie` that binds a browser to a session. `Lax`, because the provider's redirect is a
+/// cross-site navigation.
+pub fn set_cookie(session: &str, value: &Secret, public_url: &PublicUrl) -> Secret {
+    let secure = if public_url.is_local() { "" } else { "; Secure" };
+    Secret::new(format!(
+        "{}={}; Path=/; Max-Age={STATE_LIFETIME}; HttpOnly; SameSite=Lax{secure}",
+        cookie_name(session, public_url),
+        value.expose(),
+    ))
+}
+
+/// `Set-Cookie` that takes the cookie back.
+pub fn clear_cookie(session: &str, public_url: &PublicUrl) -> String {
+    let secure = if public_url.is_local() { "" } else { "; Secure" };
+    format!(
+        "{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}",
+        cookie_name(session, public_url)
+    )
+}
+
+/// One cookie per session, so that two connects in two tabs do not disturb each other.
+fn cookie_name(session: &str, public_url: &PublicUrl) -> String {
+    let prefix = if public_url.is_local() { "" } else { "__Host-" };
+    format!("{prefix}etv-{session}")
+}
+
+fn read_cookie(header: &str, session: &str, public_url: &PublicUrl) -> Option<Secret> {
+    let name = cookie_name(session, public_url);
+    let mut values = header
+        .split(';')
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(key, _)| *key == name)
+        .map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (Some(value), None) => Some(Secret::new(value)),
+        _ => None,
+    }
+}
+
+/// Status and page for a browser that cannot be sent on: there is no address that is known to be
+/// right. The text is ours alone.
+pub fn page(denied: &Denied) -> (u16, String) {
+    let (status, message) = match denied {
+        Denied::Expired => {
+            (400, "This link has expired. Go back to the application and try again.")
+        }
+        Denied::Used => {
+            (400, "This link was used already. Go back to the application and try again.")
+        }
+        Denied::OtherBrowser => (
+            400,
+            "This connect was started in another browser. Finish it there, or start again from \
+             the application.",
+        ),
+        Denied::ProviderUnavailable | Denied::NotStored => (
+            503,
+            "The provider cannot be reached at the moment. Go back to the application and try \
+             again later.",
+        ),
+        Denied::ProviderMisconfigured | Denied::RegistrationChanged => {
+            (503, "This connection is not set up correctly. Its operator has to look into it.")
+        }
+        _ => (400, "This link is not valid. Go back to the application and try again."),
+    };
+    (status, document(message))
+}
+
+/// A page with one message and nothing that runs.
+pub fn document(message: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Connecting an account\
+         </title><meta name=\"viewport\" content=\"width=device-width\"><h1>The account was not \
+         connected</h1><p>{}</p></html>\n",
+        text::html(message)
+    )
+}

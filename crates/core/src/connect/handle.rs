@@ -1,0 +1,50 @@
+//! Handles: ticket, state, `auth_session`, `connect_code`. Each is `sid.secret`, 22 + 1 + 22 base64url
+//! characters: the session's id finds the object, the secret is stored there as a hash.
+
+use vault_base::encoding::{self, NoRandomness};
+use vault_base::secret::Secret;
+
+const PART: usize = 22;
+
+/// A handle, split.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    /// The session's id: no secret, but nothing to show either.
+    pub session: String,
+    /// What makes this handle this one.
+    pub secret: Secret,
+}
+
+impl Handle {
+    /// Reads `sid.secret`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (session, secret) = text.split_once('.')?;
+        let fits =
+            |part: &str| part.len() == PART && encoding::from_base64url_array::<16>(part).is_some();
+        (fits(session) && fits(secret))
+            .then(|| Self { session: session.to_owned(), secret: Secret::new(secret) })
+    }
+
+    /// Writes `sid.secret`.
+    pub fn text(&self) -> Secret {
+        Secret::new(format!("{}.{}", self.session, self.secret.expose()))
+    }
+}
+
+/// 128 random bits as 22 base64url characters: a session id or the secret of a handle.
+///
+/// # Errors
+/// [`NoRandomness`].
+pub fn random() -> Result<String, NoRandomness> {
+    Ok(encoding::base64url(encoding::random::<16>()?))
+}
+
+/// What is stored of a handle's secret, or of a cookie: SHA-256, hex.
+pub fn hash(secret: &Secret) -> String {
+    encoding::hex(&secret.sha256())
+}
+
+/// Compares a presented secret with a stored hash.
+pub fn matches(presented: &Secret, stored: &str) -> bool {
+    encoding::equal(hash(presented).as_bytes(), stored.as_bytes())
+}

@@ -1,0 +1,153 @@
+//! Who may use the connected-accounts API, and what its session answers mean outside.
+
+use crate::config::{Client, Config};
+use crate::connect::record::Denied;
+use crate::error::Problem;
+use vault_base::text;
+use vault_jose::access_token::AccessToken;
+
+/// Scope to connect and complete.
+pub const CREATE: &str = "create:me:connected_accounts";
+/// Scope to list.
+pub const READ: &str = "read:me:connected_accounts";
+/// Scope to delete.
+pub const DELETE: &str = "delete:me:connected_accounts";
+
+/// Reads `Authorization: Bearer` (RFC 6750 §2.1).
+///
+/// # Errors
+/// 401 without a token.
+pub fn bearer(authorization: Option<&str>) -> Result<&str, Problem> {
+    authorization
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .filter(|token| !token.is_empty())
+        .ok_or_else(|| Problem::new(401, "Send the user's access token as Authorization: Bearer."))
+}
+
+/// The one answer to a token that is no good here.
+pub fn refused() -> Problem {
+    Problem::new(
+        401,
+        "The access token is not accepted. Check that it is of a trusted issuer, unexpired, with a \
+         life of 24 hours at most, for the audience of this API, and issued to a client of this \
+         vault.",
+    )
+}
+
+/// Whether a verified token may do this here: it is for this API, has the scope, and was issued to
+/// a client of ours, which is given.
+///
+/// # Errors
+/// 401 or 403.
+pub fn check<'a>(
+    config: &'a Config,
+    token: &AccessToken,
+    scope: &'static str,
+) -> Result<&'a Client, Problem> {
+    if !token.audiences.contains(&config.public_url.me()) {
+        return Err(refused());
+    }
+    let client = config.clients.get(&token.client_id).ok_or_else(refused)?;
+    if token.scopes.iter().any(|granted| granted == scope) {
+        return Ok(client);
+    }
+    Err(Problem::new(403, format!("The access token lacks the scope {scope}.")))
+}
+
+/// Whether a preflight from this origin is answered: it belongs to one of our clients. Which
+/// client's request will follow is not known yet.
+pub fn preflight_allowed(config: &Config, origin: &str) -> bool {
+    config.clients.values().any(|client| client.origins.iter().any(|own| own == origin))
+}
+
+/// Whether a browser on this origin may make this client's requests.
+///
+/// # Errors
+/// 403.
+pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), Problem> {
+    match origin {
+        Some(origin) if !client.origins.iter().any(|own| own == origin) => {
+            Err(Problem::new(403, "This origin is not among the client's origins."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a refused completion says to the application.
+pub fn completion_denied(denied: Denied) -> Problem {
+    match denied {
+        Denied::Unknown | Denied::OtherProvider | Denied::OtherBrowser => Problem::new(
+            400,
+            "auth_session and connect_code do not belong to a connect that waits for completion.",
+        ),
+        Denied::Used => Problem::new(
+            409,
+            "This connect is over: it was completed or has failed. Start a new one.",
+        ),
+        Denied::Expired => Problem::new(
+            400,
+            "The connect_code has expired; complete within 60 seconds. Start a new connect.",
+        ),
+        Denied::OtherUser => Problem::new(
+            403,
+            "Another user or client began this connect. It has been ended; nothing was connected.",
+        ),
+        Denied::OtherRedirect => Problem::new(
+            400,
+            "redirect_uri differs from the one of the connect request. Start a new connect.",
+        ),
+        Denied::Verifier => Problem::new(
+            400,
+            "code_verifier does not fit: send the verifier of code_challenge if and only if the \
+             connect request had one. Start a new connect.",
+        ),
+        Denied::CodeRefused => {
+            Problem::new(400, "The provider refused its authorization code. Start a new connect.")
+        }
+        Denied::ProviderUnavailable => Problem::new(
+            502,
+            "The provider's answer was lost or unreadable. Nothing was connected; start a new \
+             connect.",
+        ),
+        Denied::ProviderMisconfigured => Problem::new(
+            502,
+            "The provider does not accept this vault's registration. Its operator must act.",
+        ),
+        Denied::Identity => Problem::new(
+            502,
+            "The provider's statement of who the user is does not hold. Nothing was connected.",
+        ),
+        Denied::RegistrationChanged => Problem {
+            retry_after: Some(60),
+            ..Problem::new(
+                503,
+                "The connection stands for another provider or client_id than when this connect began. \
+                 The vault's operator must act. Nothing was changed.",
+            )
+        },
+        Denied::UnknownUser => Problem::new(
+            409,
+            "The provider gave no refresh token, the account has one, and the provider does not tell \
+             whether both are the same user's, so nothing was changed. Delete the account first, or make \
+             the provider ask for consent again, so that it gives a refresh token.",
+        ),
+        Denied::Narrower { missing } => Problem::new(
+            409,
+            format!(
+                "The user granted less than the account already has, so nothing was changed. \
+                 Missing: {}. Connect again with these scopes, or delete the account first to give \
+                 them up.",
+                text::description(&missing.join(" "))
+            ),
+        ),
+        Denied::NotStored => Problem {
+            retry_after: Some(5),
+            ..Problem::new(
+                503,
+                "The account could not be stored now; send the same request again, within ten minutes.",
+            )
+        },
+    }
+}

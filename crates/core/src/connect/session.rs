@@ -1,0 +1,410 @@
+//! One connect, from the application's request to the stored grant.
+//!
+//! ```text
+//! Started ──open──▶ AtProvider ──return──▶ Returned ──complete──▶ Completing ──▶ Granted ──▶ Redeemed ──▶ Finished
+//!    │                  │                     │                        │            │
+//!    └──────────────────┴─────────────────────┴──────▶ Failed ◀────────┴────────────┘
+//! ```
+//!
+//! The provider's code waits, sealed, until the user who began the connect completes it with a
+//! token of their own. That a browser finished the flow proves nothing about whose browser it was:
+//! this is the rule against cross-user session fixation (RFC 9700 and its update).
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::handle::{self, Handle};
+use super::record::{
+    Begin, CODE_LIFETIME, Denied, Flow, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME,
+    Session, TICKET_LIFETIME,
+};
+use crate::connect::record::{Complete, Return};
+use crate::vault::consent::Store;
+use vault_base::encoding;
+use vault_base::json;
+use vault_base::seal::{Place, SealError, Sealer};
+use vault_base::secret::Secret;
+use vault_base::time::UnixSeconds;
+use vault_provider::connection::Connection;
+
+/// What the browser needs to go to the provider.
+#[derive(Debug)]
+pub struct Opened {
+    /// `state`.
+    pub state: Secret,
+    /// The cookie's value.
+    pub cookie: Secret,
+    /// What goes into the authorization request.
+    pub secrets: ProviderSecrets,
+}
+
+/// What completing does next.
+#[derive(Debug)]
+pub enum Completion {
+    /// Redeem the code; `completing` is to be stored first.
+    Redeem {
+        /// The provider's code.
+        code: Secret,
+        /// Verifier and nonce.
+        secrets: ProviderSecrets,
+    },
+    /// The tokens are here: ask whose they are.
+    Identify(Unidentified),
+    /// The tokens are here: store them.
+    Store(Box<Store>),
+}
+
+/// Tokens of somebody.
+#[derive(Debug)]
+pub struct Unidentified {
+    /// The grant, which names nobody unless the answer with the tokens did.
+    pub store: Box<Store>,
+    /// The ID token, if one came.
+    pub id_token: Option<Secret>,
+    /// Verifier and nonce.
+    pub secrets: ProviderSecrets,
+}
+
+/// A step that is refused, or that cannot be taken for want of a key.
+#[derive(Debug)]
+pub enum Fault {
+    /// Refused. The session may have changed (it failed), and is to be stored.
+    Denied(Denied),
+    /// Nothing changed.
+    Seal(SealError),
+}
+
+impl From<Denied> for Fault {
+    fn from(denied: Denied) -> Self {
+        Self::Denied(denied)
+    }
+}
+
+impl From<SealError> for Fault {
+    fn from(error: SealError) -> Self {
+        Self::Seal(error)
+    }
+}
+
+impl Session {
+    /// A session that was just begun.
+    pub fn new(begin: Begin, now: UnixSeconds) -> Self {
+        Self {
+            begin,
+            created_at: now,
+            flow: Flow::Connect,
+            phase: Phase::Started,
+            extra: BTreeMap::new(),
+        }
+    }
+
+    /// Whether this ticket may be opened now.
+    ///
+    /// # Errors
+    /// [`Denied`]; nothing changes.
+    pub fn check_ticket(&self, ticket: &Secret, now: UnixSeconds) -> Result<(), Denied> {
+        if !handle::matches(ticket, &self.begin.ticket) {
+            return Err(Denied::Unknown);
+        }
+        if self.phase != Phase::Started {
+            return Err(Denied::Used);
+        }
+        if now >= self.created_at + TICKET_LIFETIME {
+            return Err(Denied::Expired);
+        }
+        Ok(())
+    }
+
+    /// Opens the ticket: the browser goes to the provider.
+    ///
+    /// # Errors
+    /// [`Fault`]; nothing changes.
+    pub fn open(
+        &mut self,
+        ticket: &Secret,
+        sealer: &Sealer,
+        now: UnixSeconds,
+    ) -> Result<Opened, Fault> {
+        self.check_ticket(ticket, now)?;
+        let random = || handle::random().map_err(|_| SealError::CannotSeal);
+        let verifier = encoding::random::<32>().map_err(|_| SealError::CannotSeal)?;
+        let secrets = ProviderSecrets {
+            verifier: Secret::new(encoding::base64url(verifier)),
+            nonce: Secret::new(random()?),
+        };
+        let state = Handle { session: self.begin.session.clone(), secret: Secret::new(random()?) };
+        let cookie = Secret::new(random()?);
+        self.phase = Phase::AtProvider {
+            state: handle::hash(&state.secret),
+            cookie: handle::hash(&cookie),
+            until: now + STATE_LIFETIME,
+            secrets: self.seal_json(sealer, "provider_secrets", &secrets)?,
+        };
+        Ok(Opened { state: state.text(), cookie, secrets })
+    }
+
+    /// Takes the provider's answer and says where the browser goes. `from_provider`: `iss` is what
+    /// this provider sends.
+    ///
+    /// # Errors
+    /// [`Fault`]: an error page, never a redirect. Only an answer from another provider changes
+    /// something: it ends the session.
+    pub fn returned(
+        &mut self,
+        back: &Return,
+        from_provider: bool,
+        sealer: &Sealer,
+        now: UnixSeconds,
+    ) -> Result<Secret, Fault> {
+        let Phase::AtProvider { state, cookie, until, secrets } = &self.phase else {
+            return Err(Denied::Used.into());
+        };
+        if self.flow != Flow::Connect || !handle::matches(&back.state, state) {
+            return Err(Denied::Unknown.into());
+        }
+        if !back.cookie.as_ref().is_some_and(|presented| handle::matches(presented, cookie)) {
+            return Err(Denied::OtherBrowser.into());
+        }
+        if now >= *until {
+            return Err(Denied::Expired.into());
+        }
+        if back.connection != self.begin.connection || !from_provider {
+            self.phase = Phase::Failed;
+            return Err(Denied::OtherProvider.into());
+        }
+        let code = match (&back.code, &back.error) {
+            (Some(code), None) => code,
+            (_, error) => {
+                let error = error.as_deref().unwrap_or("server_error");
+                self.phase = Phase::Failed;
+                return Ok(self.failed_location(error));
+            }
+        };
+        let secrets = secrets.clone();
+        let waiting = self.seal(sealer, "provider_code", code)?;
+        let connect_code = Handle {
+            session: self.begin.session.clone(),
+            secret: Secret::new(handle::random().map_err(|_| SealError::CannotSeal)?),
+        };
+        self.extra.clone_from(&back.extra);
+        self.phase = Phase::Returned {
+            connect_code: handle::hash(&connect_code.secret),
+            until: now + CODE_LIFETIME,
+            secrets,
+            code: waiting,
+        };
+        Ok(self.location(&[("connect_code", connect_code.text().expose())]))
+    }
+
+    /// Whether the connection is still the registration that this session began with.
+    pub fn is_of(&self, connection: &Connection) -> bool {
+        connection.accepts(self.begin.registration.as_ref())
+    }
+
+    /// Completes for the application. `connection`: what is configured under its name, if anything.
+    ///
+    /// # Errors
+    /// [`Fault`]. Whoever holds the auth session and is another user or client, or shows the right
+    /// code with a wrong verifier or redirect URI, ends the session: its code is never redeemed.
+    pub fn complete(
+        &mut self,
+        ask: &Complete,
+        connection: Option<&Connection>,
+        sealer: &Sealer,
+        now: UnixSeconds,
+    ) -> Result<Completion, Fault> {
+        if !handle::matches(&ask.auth_session, &self.begin.auth_session) {
+            return Err(Denied::Unknown.into());
+        }
+        if matches!(self.phase, Phase::Finished | Phase::Failed) {
+            return Err(Denied::Used.into());
+        }
+        if ask.user != self.begin.user || ask.client_id != self.begin.client_id {
+            self.phase = Phase::Failed;
+            return Err(Denied::OtherUser.into());
+        }
+        let (connect_code, until) = match &self.phase {
+            Phase::Returned { connect_code, until, .. }
+            | Phase::Granted { connect_code, until, .. }
+            | Phase::Redeemed { connect_code, until, .. } => (connect_code, *until),
+            Phase::Completing { .. } => return Err(Denied::Used.into()),
+            _ => return Err(Denied::Unknown.into()),
+        };
+        if !handle::matches(&ask.connect_code, connect_code) {
+            return Err(Denied::Unknown.into());
+        }
+        if now >= until {
+            self.phase = Phase::Failed;
+            return Err(Denied::Expired.into());
+        }
+        if ask.redirect_uri != self.begin.redirect_uri {
+            self.phase = Phase::Failed;
+            return Err(Denied::OtherRedirect.into());
+        }
+        if !self.verifier_fits(ask.code_verifier.as_ref()) {
+            self.phase = Phase::Failed;
+            return Err(Denied::Verifier.into());
+        }
+        if connection.is_some_and(|connection| !self.is_of(connection)) {
+            return Err(Denied::RegistrationChanged.into());
+        }
+        let completion = match &self.phase {
+            Phase::Returned { secrets, code, .. } => Completion::Redeem {
+                code: self.unseal(sealer, "provider_code", code)?,
+                secrets: self.open_json(sealer, "provider_secrets", secrets)?,
+            },
+            Phase::Granted { secrets, id_token, store, .. } => {
+                let id_token = id_token.as_ref();
+                return Ok(Completion::Identify(Unidentified {
+                    store: Box::new(self.open_json(sealer, "tokens", store)?),
+                    id_token: id_token
+                        .map(|text| self.unseal(sealer, "id_token", text))
+                        .transpose()?,
+                    secrets: self.open_json(sealer, "provider_secrets", secrets)?,
+                }));
+            }
+            Phase::Redeemed { store, .. } => {
+                let store = self.open_json(sealer, "tokens", store)?;
+                return Ok(Completion::Store(Box::new(store)));
+            }
+            _ => return Err(Denied::Unknown.into()),
+        };
+        self.phase = Phase::Completing { connect_code: connect_code.clone() };
+        Ok(completion)
+    }
+
+    /// Keeps tokens until it is known whose they are.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing changes.
+    pub fn granted(
+        &mut self,
+        tokens: &Unidentified,
+        sealer: &Sealer,
+        now: UnixSeconds,
+    ) -> Result<(), SealError> {
+        let Phase::Completing { connect_code } = &self.phase else {
+            return Err(SealError::CannotSeal);
+        };
+        let id_token = tokens.id_token.as_ref();
+        self.phase = Phase::Granted {
+            connect_code: connect_code.clone(),
+            until: now + STORE_LIFETIME,
+            secrets: self.seal_json(sealer, "provider_secrets", &tokens.secrets)?,
+            id_token: id_token.map(|token| self.seal(sealer, "id_token", token)).transpose()?,
+            store: self.seal_json(sealer, "tokens", &*tokens.store)?,
+        };
+        Ok(())
+    }
+
+    /// Keeps redeemed tokens until the vault has them.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing changes.
+    pub fn redeemed(&mut self, store: &Store, sealer: &Sealer) -> Result<(), SealError> {
+        let Phase::Granted { connect_code, until, .. } = &self.phase else {
+            return Err(SealError::CannotSeal);
+        };
+        self.phase = Phase::Redeemed {
+            connect_code: connect_code.clone(),
+            until: *until,
+            store: self.seal_json(sealer, "tokens", store)?,
+        };
+        Ok(())
+    }
+
+    /// Whether the verifier is there exactly if a challenge was, and fits it (RFC 7636 §4.6).
+    fn verifier_fits(&self, verifier: Option<&Secret>) -> bool {
+        match (&self.begin.code_challenge, verifier) {
+            (None, None) => true,
+            (Some(challenge), Some(verifier)) => {
+                let computed = encoding::base64url(verifier.sha256());
+                encoding::equal(computed.as_bytes(), challenge.as_bytes())
+            }
+            _ => false,
+        }
+    }
+
+    fn failed_location(&self, error: &str) -> Secret {
+        let (error, description) = outward(error);
+        self.location(&[("error", error), ("error_description", description)])
+    }
+
+    /// The redirect URI with parameters appended to its query, and the application's state.
+    fn location(&self, params: &[(&str, &str)]) -> Secret {
+        let state = self.begin.state.as_deref().map(|state| ("state", state));
+        let params: Vec<(&str, &str)> = params.iter().copied().chain(state).collect();
+        let location = Url::parse(&self.begin.redirect_uri).map(|mut url| {
+            url.query_pairs_mut().extend_pairs(params);
+            url.to_string()
+        });
+        Secret::new(location.unwrap_or_default())
+    }
+
+    fn place<'a>(&'a self, field: &'a str) -> Place<'a> {
+        Place {
+            issuer: &self.begin.user.issuer,
+            subject: &self.begin.user.subject,
+            connection: &self.begin.connection,
+            account: &self.begin.session,
+            field,
+            generation: 0,
+        }
+    }
+
+    fn seal(&self, sealer: &Sealer, field: &str, secret: &Secret) -> Result<String, SealError> {
+        let envelope = sealer.seal(&self.place(field), secret.expose().as_bytes())?;
+        Ok(encoding::base64url(envelope))
+    }
+
+    fn seal_json(
+        &self,
+        sealer: &Sealer,
+        field: &str,
+        value: &impl Serialize,
+    ) -> Result<String, SealError> {
+        let json = serde_json::to_string(value).map_err(|_| SealError::CannotSeal)?;
+        self.seal(sealer, field, &Secret::new(json))
+    }
+
+    fn open_json<T: DeserializeOwned>(
+        &self,
+        sealer: &Sealer,
+        field: &str,
+        text: &str,
+    ) -> Result<T, SealError> {
+        let json = self.unseal(sealer, field, text)?;
+        json::own(json.expose()).map_err(|_| SealError::Corrupt)
+    }
+
+    fn unseal(&self, sealer: &Sealer, field: &str, text: &str) -> Result<Secret, SealError> {
+        let envelope = encoding::from_base64url(text).ok_or(SealError::Corrupt)?;
+        let bytes = sealer.open(&self.place(field), &envelope)?;
+        std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
+    }
+}
+
+/// The provider's error as it goes on to the application: registered codes as they are, all others
+/// as `server_error`; never the provider's text, which we cannot vouch for.
+fn outward(error: &str) -> (&'static str, &'static str) {
+    match error {
+        "access_denied" => ("access_denied", "The user or the provider declined."),
+        "login_required"
+        | "interaction_required"
+        | "consent_required"
+        | "account_selection_required" => {
+            ("interaction_required", "The provider needs the user to interact.")
+        }
+        "invalid_scope" => ("invalid_scope", "The provider does not know a requested scope."),
+        "temporarily_unavailable" => {
+            ("temporarily_unavailable", "The provider cannot answer at the moment.")
+        }
+        "invalid_request" | "unauthorized_client" | "unsupported_response_type" => {
+            ("server_error", "The provider does not accept the connection's configuration.")
+        }
+        _ => ("server_error", "The provider could not do it."),
+    }
+}

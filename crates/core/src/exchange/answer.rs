@@ -1,0 +1,216 @@
+//! What the token endpoint answers (RFC 6749 §5, RFC 8693 §2.2; Auth0's codes for Auth0's grant).
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN};
+use crate::config::GrantType;
+use crate::error::{ConnectionState, OAuthError};
+use crate::vault::release::{Misconfiguration, Problem};
+use vault_base::secret::Secret;
+use vault_provider::minting::NoAccount;
+
+/// The body of a success. Clients break on a missing or null `expires_in`, on a `token_type` other
+/// than `Bearer` and on `scope` as a list. `extra` is what this provider's API needs beside the
+/// token, such as Salesforce's `instance_url`.
+pub fn success(
+    grant: GrantType,
+    token: &Secret,
+    scopes: &[String],
+    expires_in: i64,
+    extra: &BTreeMap<String, String>,
+) -> String {
+    let mut body = json!({
+        "access_token": token.expose(),
+        "issued_token_type": match grant {
+            GrantType::TokenExchange => ACCESS_TOKEN,
+            GrantType::FederatedConnection => FEDERATED_ACCESS_TOKEN,
+        },
+        "token_type": "Bearer",
+        "expires_in": expires_in,
+        "scope": scopes.join(" "),
+    });
+    if let (false, Some(members)) = (extra.is_empty(), body.as_object_mut()) {
+        members.insert("provider_data".into(), json!(extra));
+    }
+    body.to_string()
+}
+
+/// The error for a connection that gives no token.
+pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
+    let auth0 = grant == GrantType::FederatedConnection;
+    let state = state(problem);
+    let (status, code, description) = match problem {
+        Problem::NotConnected | Problem::NoSuchAccount | Problem::AmbiguousAccount => {
+            let (status, code) = if auth0 {
+                (401, "federated_connection_refresh_token_not_found")
+            } else {
+                (400, "invalid_target")
+            };
+            (status, code, not_found(problem))
+        }
+        Problem::ReconnectRequired { .. } => {
+            let (status, code) = if auth0 {
+                (401, "federated_connection_refresh_token_flow_failed")
+            } else {
+                (400, "invalid_target")
+            };
+            (status, code, "The account's grant is over; the user must connect it again.".into())
+        }
+        Problem::MissingScopes { missing } => {
+            let description = format!(
+                "The account did not grant: {}. Connect it again with these scopes; those of an \
+                 installation are granted by whoever owns that.",
+                missing.join(" ")
+            );
+            (400, "invalid_scope", description)
+        }
+        Problem::NoSuchKind => (
+            400,
+            "invalid_target",
+            "The account has no token of this token_kind. Connections list the kinds they have; one \
+             that is new in the configuration comes with the next connect, unless the vault makes \
+             it."
+                .into(),
+        ),
+        Problem::NoSuchResource => (
+            400,
+            "invalid_target",
+            "Tokens of this token_kind are for no such resource. docs/providers.md says which kinds \
+             are for resources, and how those are named."
+                .into(),
+        ),
+        Problem::NoAccount { reason } => (400, "invalid_target", no_account(*reason).into()),
+        Problem::SeveralResources => (
+            400,
+            "invalid_scope",
+            "At this provider a token is for one resource, and these scopes belong to several. Ask \
+             for the scopes of one resource at a time."
+                .into(),
+        ),
+        Problem::CannotNarrow => (
+            400,
+            "invalid_scope",
+            "This client may only have tokens with the scopes it names; the account's token has \
+             more, and cannot be narrowed. Name all scopes of the account."
+                .into(),
+        ),
+        Problem::Unavailable { .. } => (
+            503,
+            "temporarily_unavailable",
+            "The provider cannot renew the token at the moment. The account stays connected."
+                .into(),
+        ),
+        Problem::Misconfigured { reason, .. } => {
+            (503, "temporarily_unavailable", misconfigured(*reason).into())
+        }
+    };
+    OAuthError {
+        retry_after: state.retry_after,
+        connection_state: Some(Box::new(state)),
+        ..OAuthError::new(status, code, &description)
+    }
+}
+
+fn misconfigured(reason: Misconfiguration) -> &'static str {
+    match reason {
+        Misconfiguration::ProviderRefusedClient => {
+            "The provider does not accept this vault's registration. Its operator must act; the \
+             account stays connected."
+        }
+        Misconfiguration::RegistrationChanged => {
+            "The account was connected under another provider or client_id than the connection has \
+             now. The vault's operator must act; the account stays as it is."
+        }
+        Misconfiguration::UnusableAccessToken => {
+            "The provider's access token contains characters that no access token may have. The \
+             vault's operator must act; the account stays connected."
+        }
+    }
+}
+
+fn no_account(reason: NoAccount) -> &'static str {
+    match reason {
+        NoAccount::NotInstalled => {
+            "The application is not installed there. Whoever owns the account installs it at the \
+             provider; the connection goes on."
+        }
+        NoAccount::NotOwner | NoAccount::Untold => {
+            "The provider does not say that the user owns this account. Such a token can do more \
+             than a member may, so only an owner gets it."
+        }
+        NoAccount::Suspended => {
+            "The application is suspended there. Whoever owns the account takes that back at the \
+             provider; the connection goes on."
+        }
+    }
+}
+
+fn not_found(problem: &Problem) -> String {
+    match problem {
+        Problem::NoSuchAccount => {
+            "login_hint matches none of the user's connected accounts (by provider user id, \
+             e-mail or name)."
+        }
+        Problem::AmbiguousAccount => {
+            "login_hint matches two of the user's connected accounts; use the provider user id."
+        }
+        _ => "The user has not connected an account.",
+    }
+    .into()
+}
+
+fn state(problem: &Problem) -> ConnectionState {
+    let plain = |state| ConnectionState { state, ..ConnectionState::default() };
+    match problem {
+        Problem::NotConnected => plain("not_connected"),
+        Problem::NoSuchAccount => {
+            ConnectionState { reason: Some("login_hint_unknown"), ..plain("not_connected") }
+        }
+        Problem::AmbiguousAccount => {
+            ConnectionState { reason: Some("login_hint_ambiguous"), ..plain("not_connected") }
+        }
+        Problem::ReconnectRequired { reason } => {
+            ConnectionState { reason: Some(reason.name()), ..plain("reconnect_required") }
+        }
+        Problem::MissingScopes { missing } => {
+            ConnectionState { missing_scopes: Some(missing.clone()), ..plain("missing_scopes") }
+        }
+        Problem::NoSuchKind => {
+            ConnectionState { reason: Some("token_kind_unknown"), ..plain("not_connected") }
+        }
+        Problem::NoSuchResource => {
+            ConnectionState { reason: Some("resource_unknown"), ..plain("not_connected") }
+        }
+        Problem::NoAccount { reason } => {
+            ConnectionState { reason: Some(reason.name()), ..plain("not_connected") }
+        }
+        Problem::SeveralResources => {
+            ConnectionState { reason: Some("several_resources"), ..plain("missing_scopes") }
+        }
+        Problem::CannotNarrow => {
+            ConnectionState { reason: Some("cannot_narrow"), ..plain("misconfigured") }
+        }
+        Problem::Unavailable { retry_after } => {
+            ConnectionState { retry_after: Some(*retry_after), ..plain("unavailable") }
+        }
+        Problem::Misconfigured { retry_after, reason } => ConnectionState {
+            reason: Some(reason.name()),
+            retry_after: Some(*retry_after),
+            ..plain("misconfigured")
+        },
+    }
+}
+
+/// A stored value needs a sealing key that is not there: the operator's to mend.
+pub fn key_unavailable() -> OAuthError {
+    OAuthError {
+        retry_after: Some(60),
+        ..OAuthError::new(
+            503,
+            "key_unavailable",
+            "The vault cannot open what it stored. Its operator must act; nothing is lost.",
+        )
+    }
+}

@@ -1,0 +1,194 @@
+//! Which client asks, and how it proves that (RFC 6749 §2.3, RFC 7523 §2.2).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use url::form_urlencoded;
+
+use crate::config::{Authentication, Client};
+use crate::error::OAuthError;
+use vault_base::encoding;
+use vault_base::secret::Secret;
+use vault_jose::access_token::AccessToken;
+use vault_jose::algorithm::Algorithm;
+use vault_jose::compact::Compact;
+use vault_jose::signature::SignatureCheck;
+use vault_jose::{Refusal, assertion};
+
+/// `client_assertion_type` of `private_key_jwt`.
+pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What a request shows of its client.
+#[derive(Debug)]
+pub struct Credentials {
+    /// The client id the request names. Without one, a secret belongs to the client that the
+    /// subject token was issued to: so an SDK of Auth0's sends it.
+    pub client_id: Option<String>,
+    /// The proof.
+    pub proof: Proof,
+    /// Whether it came in the `Authorization` header, and a refusal must say so in a challenge.
+    pub basic: bool,
+}
+
+/// A proof of who the client is.
+#[derive(Debug)]
+pub enum Proof {
+    /// A secret.
+    Secret(Secret),
+    /// A signed assertion.
+    Assertion(Secret),
+    /// None.
+    Nothing,
+}
+
+impl Credentials {
+    /// Reads them from the header and the body's parameters.
+    ///
+    /// # Errors
+    /// `invalid_request` for two proofs or two client ids; `invalid_client` for a header that is
+    /// not readable.
+    pub fn read(
+        authorization: Option<&str>,
+        client_id: Option<&Secret>,
+        client_secret: Option<&Secret>,
+        assertion_type: Option<&Secret>,
+        assertion: Option<&Secret>,
+    ) -> Result<Self, OAuthError> {
+        let named = client_id.map(|id| id.expose().to_owned());
+        let basic = authorization.map(read_basic).transpose()?;
+        if [basic.is_some(), client_secret.is_some(), assertion.is_some()]
+            .iter()
+            .filter(|given| **given)
+            .count()
+            > 1
+        {
+            let mend = "use one way of client authentication: Basic, client_secret, or assertion";
+            return Err(OAuthError::invalid_request(mend));
+        }
+        match (assertion_type.map(Secret::expose), assertion) {
+            (None, None) | (Some(JWT_BEARER), Some(_)) => {}
+            _ => {
+                let mend = format!("send client_assertion with client_assertion_type {JWT_BEARER}");
+                return Err(OAuthError::invalid_request(&mend));
+            }
+        }
+        if let Some((id, secret)) = basic {
+            if named.is_some_and(|named| named != id) {
+                let mend = "client_id differs from the one in the Authorization header";
+                return Err(OAuthError::invalid_request(mend));
+            }
+            return Ok(Self { client_id: Some(id), proof: Proof::Secret(secret), basic: true });
+        }
+        let proof = match (client_secret, assertion) {
+            (Some(secret), _) => Proof::Secret(secret.clone()),
+            (None, Some(assertion)) => Proof::Assertion(assertion.clone()),
+            (None, None) => Proof::Nothing,
+        };
+        Ok(Self { client_id: named, proof, basic: false })
+    }
+
+    /// The client that asks. `subject` is the verified subject token; it names the client only
+    /// where the request does not.
+    ///
+    /// # Errors
+    /// `invalid_client`.
+    pub fn client_id(&self, subject: Option<&AccessToken>) -> Result<String, OAuthError> {
+        let asserted = match &self.proof {
+            Proof::Assertion(jwt) => {
+                let claimed = Compact::parse(jwt.expose())
+                    .and_then(|token| assertion::claimed_client(&token));
+                Some(claimed.map_err(|_| self.refused())?)
+            }
+            Proof::Secret(_) | Proof::Nothing => None,
+        };
+        match (&self.client_id, asserted, subject) {
+            (Some(named), Some(asserted), _) if *named != asserted => Err(self.refused()),
+            (Some(id), _, _) => Ok(id.clone()),
+            (None, Some(asserted), _) => Ok(asserted),
+            (None, None, Some(token)) if matches!(self.proof, Proof::Secret(_)) => {
+                Ok(token.client_id.clone())
+            }
+            _ => Err(self.refused()),
+        }
+    }
+
+    /// Whether the subject token must be verified before the client is known.
+    pub fn needs_subject(&self) -> bool {
+        self.client_id.is_none() && matches!(self.proof, Proof::Secret(_))
+    }
+
+    /// Checks a secret against the client's hashes, in constant time.
+    ///
+    /// # Errors
+    /// `invalid_client` unless the proof is a right secret. An assertion is not checked here: see
+    /// [`check_assertion`].
+    pub fn check_secret(&self, client: &Client) -> Result<(), OAuthError> {
+        let (Proof::Secret(secret), Authentication::Secret(hashes)) =
+            (&self.proof, &client.authentication)
+        else {
+            return Err(self.refused());
+        };
+        let presented = secret.sha256();
+        let matches = hashes.iter().fold(false, |matched, hash| {
+            // No early end: how many hashes a client has is nobody's business.
+            encoding::equal(&presented, hash) | matched
+        });
+        if matches { Ok(()) } else { Err(self.refused()) }
+    }
+
+    /// The one answer to a client that is not who it says, or does not exist.
+    pub fn refused(&self) -> OAuthError {
+        OAuthError {
+            challenge: self.basic.then_some("Basic realm=\"oauth\", charset=\"UTF-8\""),
+            ..OAuthError::new(
+                401,
+                "invalid_client",
+                "unknown client, or wrong client authentication",
+            )
+        }
+    }
+}
+
+/// What to check of an assertion's signature.
+///
+/// # Errors
+/// [`Refusal`] for the log.
+pub fn assertion_check<'a>(
+    token: &'a Compact<'_>,
+    client: &'a Client,
+) -> Result<SignatureCheck<'a>, Refusal> {
+    match &client.authentication {
+        Authentication::PrivateKeyJwt(keys) => SignatureCheck::of(token, keys, &Algorithm::ALL),
+        Authentication::Secret(_) | Authentication::None => Err(Refusal::Client),
+    }
+}
+
+/// Reads `Basic` credentials: base64 of two form-encoded halves (RFC 6749 §2.3.1).
+fn read_basic(header: &str) -> Result<(String, Secret), OAuthError> {
+    let unreadable = || OAuthError {
+        challenge: Some("Basic realm=\"oauth\", charset=\"UTF-8\""),
+        ..OAuthError::new(
+            401,
+            "invalid_client",
+            "the Authorization header must be Basic with form-encoded client id and secret",
+        )
+    };
+    let (scheme, encoded) = header.split_once(' ').ok_or_else(unreadable)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(unreadable());
+    }
+    let bytes = STANDARD.decode(encoded.trim()).map_err(|_| unreadable())?;
+    let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
+    let (id, secret) = text.split_once(':').ok_or_else(unreadable)?;
+    let decode = |half: &str| {
+        // A half is the value of one form parameter. `&` cannot stand in it encoded, and where it
+        // stands bare the client did not encode: then it is meant as it is.
+        form_urlencoded::parse(format!("v={}", half.replace('&', "%26")).as_bytes())
+            .next()
+            .map(|(_, value)| value.into_owned())
+    };
+    let (id, secret) = decode(id).zip(decode(secret)).ok_or_else(unreadable)?;
+    if id.is_empty() {
+        return Err(unreadable());
+    }
+    Ok((id, Secret::new(secret)))
+}

@@ -1,0 +1,14 @@
+//! What the vault decides. No module names the platform, reads a clock or talks to a network: time is an
+//! argument, requests and answers are plain values.
+//!
+//! Each module uses only those before it: [`config`], [`error`], [`vault`], [`connect`] and [`exchange`],
+//! [`metadata`], [`request_line`], and on top [`message`].
+
+pub mod config;
+pub mod connect;
+pub mod error;
+pub mod exchange;
+pub mod message;
+pub mod metadata;
+pub mod request_line;
+pub mod vault;

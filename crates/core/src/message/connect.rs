@@ -1,0 +1,65 @@
+//! Messages to a `ConnectSession` object.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Class, Question};
+use crate::connect::record::{Begin, Complete, Denied, Return};
+use crate::vault::record::AccountView;
+use vault_base::secret::{Secret, exposed};
+
+/// What a session is asked, in the order of a connect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ask {
+    /// An application starts it.
+    Begin(Box<Begin>),
+    /// The browser opens it with the ticket.
+    Open {
+        /// The ticket's secret.
+        #[serde(with = "exposed")]
+        ticket: Secret,
+    },
+    /// The provider sends the browser back.
+    Return(Return),
+    /// The application completes it for its user.
+    Complete(Complete),
+}
+
+/// What a session answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The session is stored.
+    Begun,
+    /// Send the browser to the provider, with the session's cookie.
+    Opened {
+        /// Where to.
+        location: String,
+        /// The cookie's value.
+        #[serde(with = "exposed")]
+        cookie: Secret,
+    },
+    /// Send the browser to the application.
+    Returned {
+        /// Where to.
+        #[serde(with = "exposed")]
+        location: Secret,
+    },
+    /// The account is connected.
+    Completed {
+        /// The account.
+        account: AccountView,
+        /// Its connection.
+        connection: String,
+    },
+    /// No.
+    Denied(Denied),
+}
+
+impl Question for Ask {
+    const CLASS: Class = Class::ConnectSession;
+    type Answer = Answer;
+}
+
+/// The one table: [`crate::connect::record::Session`] in JSON.
+pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY CHECK (id = 1), record TEXT NOT NULL)";

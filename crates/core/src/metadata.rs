@@ -1,0 +1,47 @@
+//! The metadata documents (RFC 8414, RFC 9728): what they advertise works, and what works is
+//! advertised.
+
+use serde_json::{Value, json};
+
+use crate::config::{Config, GrantType};
+use crate::connect::policy;
+use vault_jose::algorithm::Algorithm;
+
+/// The document that is served at this path. Clients that know OpenID Connect Discovery alone look for
+/// the authorization server's at an address of its own (§4), and find the same members there.
+pub fn at(path: &str) -> Option<fn(&Config) -> Value> {
+    match path {
+        "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" => {
+            Some(authorization_server)
+        }
+        "/.well-known/oauth-protected-resource/me/" => Some(protected_resource),
+        _ => None,
+    }
+}
+
+/// Metadata of the vault as an authorization server (RFC 8414 §2). It has no authorization
+/// endpoint, so it supports no response type.
+pub fn authorization_server(config: &Config) -> Value {
+    json!({
+        "issuer": config.public_url.identifier(),
+        "token_endpoint": config.public_url.path("/oauth/token"),
+        "token_endpoint_auth_methods_supported":
+            ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": Algorithm::ALL.map(Algorithm::name),
+        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "response_types_supported": [],
+        "protected_resources": [config.public_url.me()],
+    })
+}
+
+/// Metadata of the connected-accounts API (RFC 9728 §2).
+pub fn protected_resource(config: &Config) -> Value {
+    let issuers: Vec<&String> = config.issuers.keys().collect();
+    json!({
+        "resource": config.public_url.me(),
+        "authorization_servers": issuers,
+        "bearer_methods_supported": ["header"],
+        "scopes_supported": [policy::CREATE, policy::READ, policy::DELETE],
+        "resource_name": "Connected accounts",
+    })
+}

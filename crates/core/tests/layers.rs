@@ -1,0 +1,53 @@
+//! The modules of this crate use only those below them. Between crates the compiler sees to that.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the bottom up; what stands in one row does not use the others of that row.
+const LAYERS: [&[&str]; 6] = [
+    &["config"],
+    &["error"],
+    &["vault"],
+    &["connect", "exchange"],
+    &["metadata", "message"],
+    &["request_line"],
+];
+
+fn layer(module: &str) -> Option<usize> {
+    LAYERS.iter().position(|row| row.contains(&module))
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+/// The modules of this crate that a file names behind `crate::`, comments aside.
+fn used(text: &str) -> Vec<&str> {
+    let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+    let paths = code.flat_map(|line| line.split("crate::").skip(1));
+    let end =
+        |path: &str| path.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(path.len());
+    paths.map(|path| path.split_at(end(path)).0).filter(|name| !name.is_empty()).collect()
+}
+
+#[test]
+fn no_module_uses_one_above_it_or_beside_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut arrows = 0;
+    for file in files(&root).into_iter().filter(|file| !file.ends_with("lib.rs")) {
+        let module = file.strip_prefix(&root).unwrap().iter().next().unwrap().to_str().unwrap();
+        let module = module.trim_end_matches(".rs");
+        let own = layer(module).unwrap_or_else(|| panic!("{module} has no layer"));
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(!text.contains("use crate::{"), "{}: name modules one by one", file.display());
+        for other in used(&text) {
+            let theirs = layer(other).unwrap_or_else(|| panic!("{other} has no layer"));
+            assert!(theirs < own || other == module, "{}: uses {other}", file.display());
+            arrows += 1;
+        }
+    }
+    assert!(arrows > 20, "the test has found nothing to look at");
+}

@@ -1,0 +1,115 @@
+//! A user's access token: the subject token of an exchange, the bearer token of the API.
+//!
+//! Rules: RFC 9068 §4, RFC 8725, and what an issuer's configuration says.
+
+use serde::Deserialize;
+
+use super::Refusal;
+use super::claims::{self, Audience};
+use super::compact::Compact;
+use crate::trusted_issuer::Issuer;
+use vault_base::ids::UserId;
+use vault_base::text;
+use vault_base::time::{SKEW, UnixSeconds};
+
+/// Longest life of a subject token: 24 hours. One that lives longer is a leak waiting.
+pub const MAX_LIFETIME: i64 = 24 * 3600;
+
+/// What a verified access token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessToken {
+    /// Who it is about.
+    pub user: UserId,
+    /// Which client it was issued to: `client_id` or `azp`.
+    pub client_id: String,
+    /// `aud`.
+    pub audiences: Vec<String>,
+    /// `scope`, or `scp` where an issuer writes that; text or a list.
+    pub scopes: Vec<String>,
+    /// `exp`.
+    pub expires_at: UnixSeconds,
+}
+
+#[derive(Deserialize)]
+struct RawClaims {
+    iss: Option<String>,
+    sub: Option<String>,
+    #[serde(default)]
+    aud: Audience,
+    azp: Option<String>,
+    client_id: Option<String>,
+    scope: Option<OneOrMany>,
+    scp: Option<OneOrMany>,
+    cnf: Option<serde_json::Value>,
+    nonce: Option<serde_json::Value>,
+    at_hash: Option<serde_json::Value>,
+    c_hash: Option<serde_json::Value>,
+}
+
+/// Scopes: text (RFC 9068 §2.2.3), or the list that several issuers write.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// The issuer a token claims, to find its configuration and keys. Says nothing yet.
+///
+/// # Errors
+/// [`Refusal::Issuer`] without one, [`Refusal::Json`].
+pub fn claimed_issuer(token: &Compact<'_>) -> Result<String, Refusal> {
+    #[derive(Deserialize)]
+    struct Only {
+        iss: Option<String>,
+    }
+    token.claims::<Only>()?.custom.iss.ok_or(Refusal::Issuer)
+}
+
+impl AccessToken {
+    /// Reads the claims of a token whose signature was checked with `issuer`'s keys.
+    ///
+    /// # Errors
+    /// The [`Refusal`] for the operator's log.
+    pub fn read(token: &Compact<'_>, issuer: &Issuer, now: UnixSeconds) -> Result<Self, Refusal> {
+        let typ = token.token_type();
+        if !issuer.accepts_type(typ.as_deref()) {
+            return Err(Refusal::Type);
+        }
+        let claims = token.claims::<RawClaims>()?;
+        let expires_at = claims::check_time(&claims, now, MAX_LIFETIME)?;
+        let raw = claims.custom;
+        if raw.iss.as_ref() != Some(&issuer.source.issuer) {
+            return Err(Refusal::Issuer);
+        }
+        if raw.nonce.is_some() || raw.at_hash.is_some() || raw.c_hash.is_some() {
+            return Err(Refusal::IdToken);
+        }
+        if raw.cnf.is_some() {
+            return Err(Refusal::Bound);
+        }
+        let subject = claims::check_subject(raw.sub)?;
+        let client_id = match (raw.client_id, raw.azp) {
+            (Some(client), Some(party)) if client != party => return Err(Refusal::Client),
+            (Some(client), _) | (None, Some(client)) if !client.is_empty() => client,
+            _ => return Err(Refusal::Client),
+        };
+        let scopes = match raw.scope.or(raw.scp) {
+            Some(OneOrMany::One(scopes)) => text::scopes(&scopes),
+            Some(OneOrMany::Many(scopes)) => text::unique(scopes),
+            None => Vec::new(),
+        };
+        Ok(Self {
+            user: UserId { issuer: issuer.source.issuer.clone(), subject },
+            client_id,
+            audiences: raw.aud.into_vec(),
+            scopes,
+            expires_at,
+        })
+    }
+
+    /// Whether the token is still good; asked at every use of a remembered one.
+    pub fn is_current(&self, now: UnixSeconds) -> bool {
+        now <= self.expires_at.saturating_add(SKEW)
+    }
+}

@@ -1,0 +1,142 @@
+//! The ID token a provider returns with its tokens (OpenID Connect Core §3.1.3.7).
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Refusal;
+use super::algorithm::Algorithm;
+use super::claims::{self, Audience};
+use super::compact::Compact;
+use crate::identity::Identity;
+use vault_base::encoding;
+use vault_base::time::UnixSeconds;
+
+/// Longest life we take for sane: a day.
+const MAX_LIFETIME: i64 = 24 * 3600;
+
+/// The tenant's place in the issuer of a provider that has one document for all of them.
+pub const TENANT: &str = "{tenantid}";
+
+/// Whether this can be a tenant's id: it stands in an issuer identifier.
+pub fn is_tenant(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+/// What the token must match.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The provider's issuer identifier; [`TENANT`] in it stands for the token's `tid`.
+    pub issuer: &'a str,
+    /// Our client id there.
+    pub client_id: &'a str,
+    /// The nonce of this session.
+    pub nonce: &'a str,
+    /// The access token that came along, for `at_hash`.
+    pub access_token: &'a str,
+    /// Further claims that must have these values.
+    pub required_claims: &'a BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct RawClaims {
+    iss: Option<String>,
+    tid: Option<String>,
+    sub: Option<String>,
+    #[serde(default)]
+    aud: Audience,
+    azp: Option<String>,
+    nonce: Option<String>,
+    at_hash: Option<String>,
+    email: Option<String>,
+    name: Option<String>,
+    preferred_username: Option<String>,
+}
+
+/// Reads the identity from an ID token whose signature was checked with the provider's keys.
+///
+/// # Errors
+/// The [`Refusal`] for the operator's log.
+pub fn read(
+    token: &Compact<'_>,
+    expected: &Expected<'_>,
+    now: UnixSeconds,
+) -> Result<Identity, Refusal> {
+    let claims = token.claims::<RawClaims>()?;
+    claims::check_time(&claims, now, MAX_LIFETIME)?;
+    if claims.issued_at.is_none() {
+        return Err(Refusal::Time);
+    }
+    let raw = claims.custom;
+    if !raw.is_from(expected.issuer) {
+        return Err(Refusal::Issuer);
+    }
+    check_required(token, expected.required_claims)?;
+    // We trust no other audience, so ours must be the only one.
+    if raw.aud.into_vec() != [expected.client_id] {
+        return Err(Refusal::Audience);
+    }
+    if raw.azp.is_some_and(|party| party != expected.client_id) {
+        return Err(Refusal::Client);
+    }
+    let nonce = raw.nonce.unwrap_or_default();
+    if !encoding::equal(nonce.as_bytes(), expected.nonce.as_bytes()) {
+        return Err(Refusal::Binding);
+    }
+    let bound = |hash: String| hash == access_token_hash(expected.access_token);
+    if token.algorithm() != Algorithm::EdDsa && !raw.at_hash.is_none_or(bound) {
+        return Err(Refusal::Binding);
+    }
+    Ok(Identity {
+        id: Some(claims::check_subject(raw.sub)?),
+        email: raw.email,
+        name: raw.preferred_username.or(raw.name),
+    })
+}
+
+impl RawClaims {
+    /// Whether `iss` is this issuer, in the token's own tenant where there are several.
+    fn is_from(&self, issuer: &str) -> bool {
+        let Some(iss) = &self.iss else {
+            return false;
+        };
+        match &self.tid {
+            Some(tenant) if issuer.contains(TENANT) => {
+                is_tenant(tenant) && *iss == issuer.replace(TENANT, tenant)
+            }
+            _ => iss == issuer && !issuer.contains(TENANT),
+        }
+    }
+}
+
+/// A Workspace's `hd`, for one: without the check anybody's account would do.
+fn check_required(token: &Compact<'_>, required: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if required.is_empty() {
+        return Ok(());
+    }
+    let claims = token.all_claims()?;
+    let has = |(name, value): (&String, &String)| {
+        claims.get(name).and_then(Value::as_str) == Some(value.as_str())
+    };
+    if required.iter().all(has) { Ok(()) } else { Err(Refusal::Subject) }
+}
+
+/// Whether an ID token in a refresh answer is of this issuer and user (Core §12.2). It came from the
+/// provider's own token endpoint; no signature is needed to refuse it.
+///
+/// # Errors
+/// [`Refusal`] if it cannot be read.
+pub fn is_of(token: &str, issuer: &str, user: &str) -> Result<bool, Refusal> {
+    let compact = Compact::parse(token)?;
+    let raw = compact.claims::<RawClaims>()?.custom;
+    let from = raw.iss.is_none() || raw.is_from(issuer);
+    Ok(from && claims::check_subject(raw.sub)? == user)
+}
+
+/// Left half of SHA-256 of the token (Core §3.1.3.6), the hash of all our algorithms but Ed25519:
+/// there it is SHA-512's, and the claim, which the code flow may leave out, is not compared.
+fn access_token_hash(token: &str) -> String {
+    let digest = encoding::sha256(token);
+    encoding::base64url(digest.split_at(16).0)
+}

@@ -1,0 +1,214 @@
+//! JSON Web Key Sets (RFC 7517), public signature keys only.
+
+use serde::Deserialize;
+
+use super::Refusal;
+use super::algorithm::Algorithm;
+use super::compact::Compact;
+use vault_base::encoding;
+
+/// Most keys of a set that are read. The rest are left out.
+const MAX_KEYS: usize = 100;
+
+/// A public key that may check signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwk {
+    key_id: Option<String>,
+    algorithm: Option<Algorithm>,
+    material: Material,
+}
+
+/// The key itself; values are canonical base64url as in the JWK.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Material {
+    /// RSA of 2048 to 8192 bits.
+    Rsa {
+        /// Modulus.
+        n: String,
+        /// Public exponent.
+        e: String,
+    },
+    /// A point of P-256.
+    P256 {
+        /// First coordinate, 32 bytes.
+        x: String,
+        /// Second coordinate, 32 bytes.
+        y: String,
+    },
+    /// Ed25519, 32 bytes.
+    Ed25519 {
+        /// The key.
+        x: String,
+    },
+}
+
+/// Keys of one issuer or client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwkSet {
+    keys: Vec<Jwk>,
+    fingerprint: [u8; 32],
+}
+
+/// A document that is no key set, or one without a single usable key. An issuer that answers so
+/// has not withdrawn its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoKeys;
+
+impl std::fmt::Display for NoKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not a JWK set with at least one usable signature key")
+    }
+}
+
+impl std::error::Error for NoKeys {}
+
+#[derive(Deserialize)]
+struct RawSet {
+    keys: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct RawKey {
+    kty: String,
+    #[serde(rename = "use")]
+    usage: Option<String>,
+    key_ops: Option<Vec<String>>,
+    alg: Option<String>,
+    kid: Option<String>,
+    crv: Option<String>,
+    n: Option<String>,
+    e: Option<String>,
+    x: Option<String>,
+    y: Option<String>,
+    d: Option<serde_json::Value>,
+    k: Option<serde_json::Value>,
+}
+
+impl JwkSet {
+    /// Reads a set. Keys that are no good are left out one by one; they do not sink the others.
+    ///
+    /// # Errors
+    /// [`NoKeys`].
+    pub fn parse(json: &[u8]) -> Result<Self, NoKeys> {
+        let raw: RawSet = vault_base::json::read(json).map_err(|_| NoKeys)?;
+        let keys: Vec<Jwk> =
+            raw.keys.into_iter().take(MAX_KEYS).filter_map(|key| Jwk::read(key).ok()).collect();
+        if keys.is_empty() {
+            return Err(NoKeys);
+        }
+        Ok(Self { keys, fingerprint: encoding::sha256(json) })
+    }
+
+    /// The usable keys.
+    pub fn keys(&self) -> &[Jwk] {
+        &self.keys
+    }
+
+    /// SHA-256 of the document, to bind what was verified to the set it was verified with.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        self.fingerprint
+    }
+
+    /// The one key that a token may be checked with.
+    ///
+    /// With `kid`: the key of that id that fits `alg`; two that fit are ambiguous and refused.
+    /// Without: the only key that fits `alg`.
+    ///
+    /// # Errors
+    /// [`Refusal::Key`].
+    pub fn key_for(&self, token: &Compact<'_>) -> Result<&Jwk, Refusal> {
+        let mut fitting = self.keys.iter().filter(|key| {
+            let named = token.key_id().is_none_or(|kid| key.key_id.as_deref() == Some(kid));
+            named && key.fits(token.algorithm())
+        });
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Ok(key),
+            _ => Err(Refusal::Key),
+        }
+    }
+}
+
+impl Jwk {
+    fn read(value: serde_json::Value) -> Result<Self, NoKeys> {
+        let raw: RawKey = serde_json::from_value(value).map_err(|_| NoKeys)?;
+        let wrong_use = raw.usage.as_deref().is_some_and(|usage| usage != "sig");
+        let wrong_ops =
+            raw.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify"));
+        // A private key in a public document is already known to everybody.
+        if wrong_use || wrong_ops || raw.d.is_some() || raw.k.is_some() {
+            return Err(NoKeys);
+        }
+        let material = raw.material().ok_or(NoKeys)?;
+        let algorithm = match &raw.alg {
+            Some(name) => Some(Algorithm::parse(name).ok_or(NoKeys)?),
+            None => None,
+        };
+        let key = Self { key_id: raw.kid, algorithm, material };
+        match algorithm {
+            Some(algorithm) if !key.fits(algorithm) => Err(NoKeys),
+            _ => Ok(key),
+        }
+    }
+
+    /// The key itself.
+    pub fn material(&self) -> &Material {
+        &self.material
+    }
+
+    /// Whether the key may check signatures of this algorithm: one key, one algorithm.
+    pub fn fits(&self, algorithm: Algorithm) -> bool {
+        let kind = match self.material {
+            Material::Rsa { .. } => matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256),
+            Material::P256 { .. } => algorithm == Algorithm::Es256,
+            Material::Ed25519 { .. } => algorithm == Algorithm::EdDsa,
+        };
+        kind && self.algorithm.is_none_or(|declared| declared == algorithm)
+    }
+}
+
+impl RawKey {
+    fn material(&self) -> Option<Material> {
+        match (self.kty.as_str(), self.crv.as_deref()) {
+            ("RSA", None) => {
+                let (n, e) = (self.n.clone()?, self.e.clone()?);
+                let (modulus, exponent) =
+                    (encoding::from_base64url(&n)?, encoding::from_base64url(&e)?);
+                let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
+                let odd = exponent.last()? & 1 == 1;
+                let sane = (2048..=8192).contains(&bits) && odd && exponent.len() <= 8;
+                let weak = exponent == [1] || is_roca(&modulus);
+                (sane && !weak).then_some(Material::Rsa { n, e })
+            }
+            ("EC", Some("P-256")) => {
+                let (x, y) = (self.x.clone()?, self.y.clone()?);
+                encoding::from_base64url_array::<32>(&x)?;
+                encoding::from_base64url_array::<32>(&y)?;
+                Some(Material::P256 { x, y })
+            }
+            ("OKP", Some("Ed25519")) => {
+                let x = self.x.clone()?;
+                encoding::from_base64url_array::<32>(&x)?;
+                Some(Material::Ed25519 { x })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a modulus has the fingerprint of keys made by a flawed library that can be factored
+/// (ROCA, CVE-2017-15361): modulo each of these primes it is a power of 65537. By chance that
+/// happens to one honest key in some hundred million.
+fn is_roca(modulus: &[u8]) -> bool {
+    const PRIMES: [u32; 38] = [
+        3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
+        97, 101, 103, 107, 109, 113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
+    ];
+    PRIMES.iter().all(|prime| {
+        let rest = modulus.iter().fold(0, |rest, byte| (rest * 256 + u32::from(*byte)) % prime);
+        let mut power = 1;
+        (0..*prime).any(|_| {
+            power = power * 65_537 % prime;
+            power == rest
+        })
+    })
+}

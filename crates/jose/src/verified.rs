@@ -1,0 +1,98 @@
+//! Tokens this isolate has verified: SHA-256 of the token to what it says.
+//!
+//! An entry is bound to the key set it was verified with, so a withdrawn key ends it as soon as the
+//! new set arrives; time is checked again at each use by the caller.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use super::access_token::AccessToken;
+use vault_base::ids::UserNames;
+
+/// Most tokens that are remembered; the oldest goes first.
+const CAPACITY: usize = 2048;
+
+/// The memory of one isolate.
+#[derive(Debug, Default)]
+pub struct Verified {
+    entries: HashMap<[u8; 32], Entry>,
+    order: VecDeque<[u8; 32]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    keys: [u8; 32],
+    token: Rc<VerifiedToken>,
+}
+
+/// A token that was verified.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    /// What it says.
+    pub token: AccessToken,
+    /// Names that follow from its user.
+    pub names: UserNames,
+}
+
+impl Verified {
+    /// What the token with this hash said, if it was verified with the key set of this
+    /// fingerprint. The current set is found by the trusted issuer's source: see `issuer`.
+    pub fn get(&self, hash: &[u8; 32], keys: &[u8; 32]) -> Option<&Rc<VerifiedToken>> {
+        self.entries.get(hash).filter(|entry| entry.keys == *keys).map(|entry| &entry.token)
+    }
+
+    /// The issuer of the token with this hash, to find the key set to compare with.
+    pub fn issuer(&self, hash: &[u8; 32]) -> Option<&str> {
+        self.entries.get(hash).map(|entry| entry.token.token.user.issuer.as_str())
+    }
+
+    /// Remembers a token verified with the key set of this fingerprint.
+    pub fn insert(&mut self, hash: [u8; 32], keys: [u8; 32], token: Rc<VerifiedToken>) {
+        if self.entries.insert(hash, Entry { keys, token }).is_none() {
+            self.order.push_back(hash);
+        }
+        while self.order.len() > CAPACITY {
+            if let Some(oldest) = self.order.pop_front() {
+                self.entries.remove(&oldest);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vault_base::ids::UserId;
+
+    fn token(subject: &str) -> Rc<VerifiedToken> {
+        let token = AccessToken {
+            user: UserId { issuer: "https://idp.example".into(), subject: subject.into() },
+            client_id: "spa".into(),
+            audiences: vec![],
+            scopes: vec![],
+            expires_at: 0,
+        };
+        Rc::new(VerifiedToken { token, names: UserNames::default() })
+    }
+
+    #[test]
+    fn another_key_set_forgets_what_the_old_one_verified() {
+        let mut verified = Verified::default();
+        verified.insert([1; 32], [7; 32], token("alice"));
+        assert!(verified.get(&[1; 32], &[7; 32]).is_some());
+        assert!(verified.get(&[1; 32], &[8; 32]).is_none());
+        assert!(verified.get(&[2; 32], &[7; 32]).is_none());
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_the_oldest_goes_first() {
+        let mut verified = Verified::default();
+        for index in 0..=u32::try_from(CAPACITY).unwrap() {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&index.to_be_bytes());
+            verified.insert(hash, [7; 32], token("alice"));
+        }
+        assert_eq!(verified.entries.len(), CAPACITY);
+        assert!(verified.get(&[0; 32], &[7; 32]).is_none());
+    }
+}

@@ -1,0 +1,83 @@
+//! The authorization request (RFC 6749 §4.1.1, RFC 7636, OpenID Connect Core §3.1.2.1).
+
+use std::borrow::Cow;
+
+use oauth2::basic::BasicClient;
+use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
+use url::Url;
+
+use super::dialect::Pkce;
+use super::endpoints::Provider;
+use crate::connection::Connection;
+
+/// What one session adds to a connection's authorization request.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Our callback for this connection.
+    pub callback: &'a str,
+    /// `state`.
+    pub state: &'a str,
+    /// `nonce`, sent to `OpenID` providers.
+    pub nonce: &'a str,
+    /// PKCE's verifier; its S256 challenge is sent.
+    pub verifier: &'a str,
+    /// Scopes, complete.
+    pub scopes: &'a [String],
+    /// Extra parameters the application asked for, already filtered: see [`allowed`].
+    pub params: &'a [(String, String)],
+}
+
+/// Parameters of `authorization_params` an application may set. Others are ignored: they belong to
+/// the protocol or to the operator.
+const FROM_APPLICATION: [&str; 9] = [
+    "acr_values",
+    "audience",
+    "display",
+    "id_token_hint",
+    "login_hint",
+    "max_age",
+    "prompt",
+    "resource",
+    "ui_locales",
+];
+
+/// Whether an application may set this parameter of the authorization request.
+pub fn allowed(name: &str) -> bool {
+    FROM_APPLICATION.contains(&name)
+}
+
+/// The address to send the browser to. `None` if an address that configuration allowed is refused
+/// by the library that builds requests, which should not be possible.
+pub fn url(connection: &Connection, provider: &Provider, ask: &Ask<'_>) -> Option<Url> {
+    let client = BasicClient::new(ClientId::new(connection.client_id.clone()))
+        .set_auth_uri(AuthUrl::from_url(provider.authorization_endpoint.clone()))
+        .set_redirect_uri(RedirectUrl::new(ask.callback.to_owned()).ok()?);
+    let mut request = client.authorize_url(|| CsrfToken::new(ask.state.to_owned()));
+    if connection.pkce != Pkce::Refused {
+        let verifier = PkceCodeVerifier::new(ask.verifier.to_owned());
+        request =
+            request.set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+    }
+    if provider.open_id.is_some() {
+        request = request.add_extra_param("nonce", ask.nonce);
+    }
+    // The library joins scopes with a space; some providers want a comma, or another parameter.
+    let kinds = connection.kinds.values();
+    let kinds = kinds.map(|kind| (&kind.scope_parameter, kind.scopes.as_slice()));
+    for (parameter, scopes) in
+        std::iter::once((&connection.scope_parameter, ask.scopes)).chain(kinds)
+    {
+        if !scopes.is_empty() && !parameter.is_empty() {
+            request = request.add_extra_param(parameter, scopes.join(&connection.scope_separator));
+        }
+    }
+    // What the operator configured is sent as it is; the application fills in the rest.
+    for (name, value) in &connection.authorization_params {
+        request = request.add_extra_param(name, value);
+    }
+    let configured = &connection.authorization_params;
+    for (name, value) in ask.params.iter().filter(|(name, _)| !configured.contains_key(name)) {
+        request = request.add_extra_param(Cow::Borrowed(name.as_str()), value);
+    }
+    Some(request.url().0)
+}

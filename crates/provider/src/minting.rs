@@ -1,0 +1,353 @@
+//! Tokens that we make ourselves at a provider: not on the user's consent alone, but with our own
+//! signature. Such a token can do all that the account it is made for lets our application do, so the
+//! provider is asked each time whether that account is the user's own, or one of an organisation that
+//! the user owns. To see an account, or to be a member of it, is not enough.
+//!
+//! Sources: GitHub's documentation, "Generating a JSON Web Token (JWT) for a GitHub App" and "Generating
+//! an installation access token for a GitHub App".
+
+use serde_json::{Map, Value};
+
+use super::answer::{self, Received};
+use super::dialect::{Method, Minting};
+use super::endpoints::Provider;
+use super::errors::Failure;
+use super::request::{self, Body, ProviderRequest};
+use super::{identity, path};
+use crate::connection::Connection;
+use vault_base::encoding;
+use vault_base::secret::Secret;
+use vault_base::text;
+use vault_base::time::{self, SKEW, UnixSeconds};
+
+/// How long our signature is good, in seconds. GitHub takes ten minutes at most.
+const SIGNATURE_LIFETIME: i64 = 300;
+
+/// A token that was made.
+#[derive(Debug, Clone)]
+pub struct Minted {
+    /// The token.
+    pub access_token: Secret,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it ends.
+    pub expires_at: UnixSeconds,
+}
+
+/// Why none was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unminted {
+    /// The user's own token is not good any more.
+    UserToken,
+    /// There is nothing to make one for.
+    NoAccount(NoAccount),
+    /// It would not have these scopes.
+    Scopes,
+    /// The provider cannot do it, or not for us.
+    Failure(Failure),
+}
+
+/// Why there is nothing to make a token for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoAccount {
+    /// The application is not installed there.
+    NotInstalled,
+    /// The user does not own it.
+    NotOwner,
+    /// The provider does not tell whether the user owns it.
+    Untold,
+    /// The application may not work there at present.
+    Suspended,
+}
+
+impl NoAccount {
+    /// The word that is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotInstalled => "not_installed",
+            Self::NotOwner | Self::Untold => "not_owner",
+            Self::Suspended => "suspended",
+        }
+    }
+}
+
+impl Minting {
+    /// The account's name in a `resource`. Names are compared without regard to case. `None` if it
+    /// names nothing of this provider's.
+    pub fn name_in(&self, resource: &str) -> Option<String> {
+        let name = resource.strip_prefix(self.resource.strip_suffix("{name}")?)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        let fits = (1..=100).contains(&name.len()) && name.bytes().all(plain);
+        fits.then(|| name.to_ascii_lowercase())
+    }
+}
+
+/// The requests that make one token: each is sent, and its answer decides what comes next.
+pub struct Making<'a> {
+    connection: &'a Connection,
+    provider: &'a Provider,
+    minting: &'a Minting,
+    wanted: Wanted<'a>,
+    /// What [`signed`] gives, with its signature.
+    signature: Secret,
+    stage: Stage,
+}
+
+/// For whom a token is made, and what it shall be.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The user's own token.
+    pub user_token: &'a Secret,
+    /// The provider's id of the user whose grant it is.
+    pub user: Option<&'a str>,
+    /// Name of the account it is for; the empty one is the user's own.
+    pub name: &'a str,
+    /// Its scopes; without, all there are.
+    pub scopes: Option<&'a [String]>,
+}
+
+/// How far it is.
+enum Stage {
+    /// The provider tells whether the user owns the account.
+    Proof,
+    /// It does not accept the user's token: it is asked whose that is before that is believed.
+    Confirm,
+    /// It does not say. Where the application is not installed it may not: it is asked which it is.
+    Why,
+    /// The provider tells what to make a token for.
+    LookUp(Owned),
+    /// The token of this id is made.
+    Make(String),
+}
+
+/// An account at the provider that the user was shown to own.
+struct Owned {
+    /// The provider's id of it.
+    id: String,
+    /// Its name, as the provider writes it.
+    name: String,
+}
+
+impl<'a> Making<'a> {
+    /// Nothing was asked yet.
+    pub fn new(
+        connection: &'a Connection,
+        provider: &'a Provider,
+        minting: &'a Minting,
+        wanted: Wanted<'a>,
+        signature: Secret,
+    ) -> Self {
+        Self { connection, provider, minting, wanted, signature, stage: Stage::Proof }
+    }
+
+    /// What to ask now. `None` without a place to ask.
+    pub fn request(&self) -> Option<ProviderRequest> {
+        let Wanted { user_token, name, .. } = self.wanted;
+        let minting = self.minting;
+        let lookup =
+            if name.is_empty() { &minting.own_lookup } else { &minting.organization_lookup };
+        match &self.stage {
+            Stage::Proof if !name.is_empty() => {
+                self.get(&minting.membership_endpoint, ("{name}", name), user_token)
+            }
+            Stage::Proof | Stage::Confirm => {
+                ProviderRequest::userinfo(self.connection, self.provider, user_token)
+            }
+            Stage::Why => self.get(lookup, ("{name}", name), &self.signature),
+            Stage::LookUp(owned) => self.get(lookup, ("{name}", &owned.name), &self.signature),
+            Stage::Make(id) => self.make(id),
+        }
+    }
+
+    /// Reads the answer: the token, or nothing where more must be asked.
+    ///
+    /// # Errors
+    /// [`Unminted`].
+    pub fn answered(
+        &mut self,
+        received: &Received,
+        now: UnixSeconds,
+    ) -> Result<Option<Minted>, Unminted> {
+        let (status, document) = read(received, now)?;
+        self.stage = match &self.stage {
+            Stage::Proof => self.proven(status, &document)?,
+            Stage::Confirm if status == 401 => return Err(Unminted::UserToken),
+            Stage::Confirm => {
+                return Err(Unminted::Failure(Failure::Unavailable { retry_after: None }));
+            }
+            Stage::Why => return Err(why_not(status)),
+            Stage::LookUp(owned) => Stage::Make(self.found(status, &document, owned)?),
+            Stage::Make(_) => return self.made(status, &document, now).map(Some),
+        };
+        Ok(None)
+    }
+
+    fn proven(&self, status: u16, document: &Value) -> Result<Stage, Unminted> {
+        let no = |why| Err(Unminted::NoAccount(why));
+        match status {
+            200 => {}
+            401 => return Ok(Stage::Confirm),
+            403 if !self.wanted.name.is_empty() => return Ok(Stage::Why),
+            404 if self.wanted.name.is_empty() => return no(NoAccount::Untold),
+            404 => return no(NoAccount::NotOwner),
+            // Who asks too often is told so, and not always when to come again.
+            403 => return Err(Unminted::Failure(Failure::Unavailable { retry_after: None })),
+            status => return Err(unexpected(status)),
+        }
+        if self.wanted.name.is_empty() {
+            let told = identity::of_document(document, &self.connection.identity);
+            let own = told.filter(|own| own.id.is_some() && own.id.as_deref() == self.wanted.user);
+            let owned = own.and_then(|own| Some(Owned { id: own.id?, name: own.name? }));
+            return owned.map(Stage::LookUp).ok_or(Unminted::Failure(Failure::OtherUser));
+        }
+        let mut required = self.minting.membership_required.iter();
+        let owns = required.all(|(member, is)| path::text(document, member).as_ref() == Some(is));
+        let id = path::text(document, &self.minting.membership_account).filter(|_| owns);
+        let name = self.wanted.name.to_owned();
+        id.map_or_else(|| no(NoAccount::NotOwner), |id| Ok(Stage::LookUp(Owned { id, name })))
+    }
+
+    /// The id to make a token for. Of an account that only bears the same name by now there is none.
+    fn found(&self, status: u16, document: &Value, owned: &Owned) -> Result<String, Unminted> {
+        let none = |why| Err(Unminted::NoAccount(why));
+        match status {
+            200 => {}
+            404 => return none(NoAccount::NotInstalled),
+            status => return Err(unexpected(status)),
+        }
+        if path::text(document, &self.minting.account).as_ref() != Some(&owned.id) {
+            return none(NoAccount::NotInstalled);
+        }
+        if path::text(document, &self.minting.suspended).is_some() {
+            return none(NoAccount::Suspended);
+        }
+        path::text(document, &self.minting.id)
+            .ok_or(Unminted::Failure(Failure::Ambiguous { retry_after: None }))
+    }
+
+    fn make(&self, id: &str) -> Option<ProviderRequest> {
+        let mut members = Map::new();
+        if let Some(scopes) = self.wanted.scopes {
+            let mut levels = Map::new();
+            for (name, wanted) in scopes.iter().map(|scope| level(scope)) {
+                let so_far = levels.get(name).and_then(Value::as_str);
+                if so_far.is_none_or(|so_far| is_above(wanted, so_far)) {
+                    levels.insert(name.to_owned(), Value::String(wanted.to_owned()));
+                }
+            }
+            members.insert(self.minting.scope_member.clone(), Value::Object(levels));
+        }
+        let text = Secret::new(Value::Object(members).to_string());
+        Some(ProviderRequest {
+            method: Method::Post,
+            body: Some(Body { media_type: "application/json", text }),
+            ..self.get(&self.minting.token_endpoint, ("{id}", id), &self.signature)?
+        })
+    }
+
+    fn made(&self, status: u16, document: &Value, now: UnixSeconds) -> Result<Minted, Unminted> {
+        match status {
+            200 | 201 => {}
+            403 => return Err(Unminted::NoAccount(NoAccount::Suspended)),
+            404 => return Err(Unminted::NoAccount(NoAccount::NotInstalled)),
+            422 if self.wanted.scopes.is_some() => return Err(Unminted::Scopes),
+            status => return Err(unexpected(status)),
+        }
+        let member = |name: &str| document.get(name).and_then(Value::as_str);
+        let token = member(&self.minting.token_member).filter(|token| !token.is_empty());
+        let end = member(&self.minting.expires_at_member)
+            .and_then(time::from_rfc3339)
+            .filter(|end| *end > now);
+        if token.is_some_and(|token| !text::is_access_token(token)) {
+            return Err(Unminted::Failure(Failure::UnusableToken));
+        }
+        let made = token.zip(end).map(|(token, expires_at)| Minted {
+            access_token: Secret::new(token),
+            scopes: scopes(document.get(&self.minting.scope_member)),
+            expires_at,
+        });
+        made.ok_or(Unminted::Failure(Failure::Ambiguous { retry_after: None }))
+    }
+
+    fn get(
+        &self,
+        endpoint: &str,
+        (placeholder, value): (&str, &str),
+        credentials: &Secret,
+    ) -> Option<ProviderRequest> {
+        let fill = |segment: &str| (segment == placeholder).then(|| value.to_owned());
+        Some(ProviderRequest {
+            method: Method::Get,
+            url: request::filled(endpoint, &fill)?,
+            authorization: Some(Secret::new(format!("Bearer {}", credentials.expose()))),
+            headers: request::headers(self.connection, &self.minting.headers),
+            body: None,
+        })
+    }
+}
+
+fn why_not(status: u16) -> Unminted {
+    match status {
+        200 => Unminted::NoAccount(NoAccount::Untold),
+        404 => Unminted::NoAccount(NoAccount::NotInstalled),
+        status => unexpected(status),
+    }
+}
+
+/// Which of the wanted scopes a token lacks. A level includes those below it: who may write may read.
+pub fn missing(granted: &[String], wanted: &[String]) -> Vec<String> {
+    let covers = |scope: &String| {
+        let (name, wanted) = level(scope);
+        let mut levels = granted.iter().map(|one| level(one)).filter(|(of, _)| *of == name);
+        levels.any(|(_, granted)| granted == wanted || is_above(granted, wanted))
+    };
+    wanted.iter().filter(|scope| !covers(scope)).cloned().collect()
+}
+
+/// What our signature goes over: the header and the claims of a JWT that tells who we are (RFC 7519).
+pub fn signed(client_id: &str, now: UnixSeconds) -> String {
+    let header = encoding::base64url(r#"{"alg":"RS256","typ":"JWT"}"#);
+    let (iss, iat, exp) = (Value::from(client_id), now - SKEW, now + SIGNATURE_LIFETIME);
+    let claims = encoding::base64url(format!(r#"{{"iss":{iss},"iat":{iat},"exp":{exp}}}"#));
+    format!("{header}.{claims}")
+}
+
+/// A scope's name and level.
+fn level(scope: &str) -> (&str, &str) {
+    scope.rsplit_once(':').unwrap_or((scope, ""))
+}
+
+fn is_above(level: &str, other: &str) -> bool {
+    matches!((level, other), ("write" | "admin", "read") | ("admin", "write"))
+}
+
+/// An object of names and levels as scopes.
+fn scopes(levels: Option<&Value>) -> Vec<String> {
+    let levels = levels.and_then(Value::as_object).into_iter().flatten();
+    let scope = |(name, level): (&String, &Value)| Some(format!("{name}:{}", level.as_str()?));
+    levels.filter_map(scope).collect()
+}
+
+/// Status and document of an answer that means something.
+fn read(received: &Received, now: UnixSeconds) -> Result<(u16, Value), Unminted> {
+    let Received::Answer { status, retry_after, body } = received else {
+        return Err(Unminted::Failure(Failure::Unavailable { retry_after: None }));
+    };
+    if received.is_limited() || *status >= 500 {
+        let retry_after = retry_after.as_deref().and_then(|at| answer::seconds_to_wait(at, now));
+        return Err(Unminted::Failure(Failure::Unavailable { retry_after }));
+    }
+    match answer::document(body.expose()) {
+        Some(document) => Ok((*status, document)),
+        None if *status < 300 => Err(Unminted::Failure(Failure::Ambiguous { retry_after: None })),
+        None => Ok((*status, Value::Null)),
+    }
+}
+
+/// What no other meaning fits. Our signature refused is the operator's to mend, too.
+fn unexpected(status: u16) -> Unminted {
+    let word =
+        if status == 401 { "signature_refused".to_owned() } else { format!("http_{status}") };
+    Unminted::Failure(Failure::Misconfigured(word))
+}

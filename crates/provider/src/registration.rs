@@ -1,0 +1,41 @@
+//! Which client registration, at which provider, a grant came from.
+//!
+//! A grant is bound to it (RFC 6749 §6: a refresh token is bound to the client it was issued to). A
+//! connection that comes to stand for another provider or another `client_id` must not send one
+//! provider's tokens to the other, nor take the other's refusal for the end of the grant.
+
+use serde::{Deserialize, Serialize};
+
+/// A client registration at a provider. It is stored with each grant, and travels with a connect in
+/// flight and with jobs that outlive the account.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Registration {
+    /// The authority ([`crate::connection::Connection::authority`]), and behind spaces whatever else
+    /// decides where tokens are sent, as `name=value`: the provider's variables, and endpoints that the
+    /// configuration gives in place of the provider's own.
+    pub authority: String,
+    /// `client_id` there.
+    pub client_id: String,
+}
+
+impl Registration {
+    /// The registration of `client_id` at an authority, with what its addresses depend on.
+    pub fn new(authority: &str, details: &[(String, String)], client_id: &str) -> Self {
+        let mut authority = authority.to_owned();
+        for (name, value) in details {
+            authority.extend([" ", name.as_str(), "=", value.as_str()]);
+        }
+        Self { authority, client_id: client_id.to_owned() }
+    }
+
+    /// Whether nothing but the authority decides where tokens are sent. Only then is the registry, which
+    /// knows no more than that, a witness of the whole registration.
+    pub fn is_bare(&self) -> bool {
+        self.bare_authority() == self.authority
+    }
+
+    /// The authority alone: the registry's names are made of it.
+    pub fn bare_authority(&self) -> &str {
+        self.authority.split_once(' ').map_or(&self.authority, |(bare, _)| bare)
+    }
+}
