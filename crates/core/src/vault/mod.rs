@@ -2,9 +2,16 @@
 //! is renewed without being lost.
 
 pub mod consent;
+pub mod contents;
+pub mod delete;
+pub mod exchange;
+pub mod home;
 pub mod jobs;
+pub mod keep;
 pub mod mint;
+pub mod plan;
 pub mod record;
 pub mod refresh;
 pub mod release;
+pub mod renew;
 pub mod schema;

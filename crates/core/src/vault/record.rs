@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use vault_base::ids::AccountId;
+use vault_base::text;
 use vault_base::time::UnixSeconds;
 use vault_jose::identity::Identity;
 use vault_provider::connection::Connection;
@@ -24,6 +25,20 @@ pub struct Account {
     pub created_at: UnixSeconds,
     /// What applications need of the provider's answer, such as Salesforce's `instance_url`.
     pub extra: BTreeMap<String, String>,
+}
+
+impl Account {
+    /// How lists show it. `grant`: its own.
+    pub fn view(&self, grant: Option<&Grant>) -> AccountView {
+        AccountView {
+            id: self.id.clone(),
+            scopes: grant.map(|grant| grant.scopes.clone()).unwrap_or_default(),
+            created_at: self.created_at,
+            expires_at: grant.and_then(|grant| grant.expires_at),
+            extra: self.extra.clone(),
+            registration: None,
+        }
+    }
 }
 
 /// Whether an account's grant is alive.
@@ -251,20 +266,10 @@ impl Selector {
         serde_json::json!([self.scopes.join(" "), self.resource, self.kind]).to_string()
     }
 
-    /// The kind that stands in a column.
-    pub fn kind_in(column: &str) -> String {
-        let [_, _, kind] = Self::parts(column);
-        kind
-    }
-
-    /// Whether a column is of a token of this kind for this resource, however narrowed.
-    pub fn is_for(column: &str, kind: &str, resource: &str) -> bool {
-        let [_, of, own] = Self::parts(column);
-        own == kind && of == resource
-    }
-
-    fn parts(column: &str) -> [String; 3] {
-        vault_base::json::own(column).unwrap_or_default()
+    /// Reads the column. `None`: a later version wrote it otherwise.
+    pub fn from_column(column: &str) -> Option<Self> {
+        let [scopes, resource, kind]: [String; 3] = vault_base::json::own(column).ok()?;
+        Some(Self { scopes: text::scopes(&scopes), resource, kind })
     }
 }
 

@@ -1,0 +1,122 @@
+//! An exchange: what is done for a caller, given what the vault holds.
+
+use std::collections::BTreeMap;
+
+use vault_base::ids::AccountId;
+use vault_base::seal::SealError;
+use vault_base::secret::Secret;
+use vault_base::time::UnixSeconds;
+use vault_provider::connection::Connection;
+use vault_provider::registration::Registration;
+
+use super::contents::{Contents, Sealed};
+use super::home::Home;
+use super::record::{Account, Selector};
+use super::release::{self, HeldTokens, Misconfiguration, Problem, Step, Want};
+use crate::error::Event;
+
+/// What to do for a caller.
+#[derive(Debug)]
+pub enum Look {
+    /// Release this token.
+    Serve {
+        /// The token.
+        access_token: Secret,
+        /// Its true scopes.
+        scopes: Vec<String>,
+        /// Seconds of life left.
+        expires_in: i64,
+        /// What applications need beside it.
+        extra: BTreeMap<String, String>,
+    },
+    /// Tell why there is none.
+    Stop {
+        /// What the caller is told.
+        problem: Problem,
+        /// What the operator is told.
+        events: Vec<Event>,
+    },
+    /// Renew or issue the token that is wanted, then look again.
+    Refresh(AccountId, Selector),
+}
+
+/// Decides. `held`: what is known of tokens that could not be obtained.
+///
+/// # Errors
+/// [`SealError::KeyUnavailable`]: nothing is told of a token whose sealing key is missing.
+pub fn look(
+    home: &Home,
+    contents: &Contents,
+    connection: &Connection,
+    want: &Want,
+    held: &HeldTokens,
+    now: UnixSeconds,
+) -> Result<Look, SealError> {
+    let stop = |problem| Ok(Look::Stop { problem, events: Vec::new() });
+    let fits = |account: &Account| connection.accepts(contents.registration(&account.id));
+    let account = match release::pick(&contents.accounts, want.login_hint.as_deref(), fits) {
+        Ok(account) => account,
+        Err(problem) => {
+            let events = registrations(home, contents, connection, &problem);
+            return Ok(Look::Stop { problem, events });
+        }
+    };
+    let grant_kind = connection.grant_of(&want.kind);
+    let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
+        return stop(Problem::NoSuchKind);
+    };
+    let own = account.identity.name.as_deref();
+    let selector = match release::select(connection, own, &grant.scopes, want) {
+        Ok(selector) => selector,
+        Err(problem) => return stop(problem),
+    };
+    let token = home.access_token(contents, &account.id, &selector)?;
+    let believed =
+        token.as_ref().and_then(|(record, _)| release::as_believed(connection, grant, record));
+    let record = believed.as_ref().or(token.as_ref().map(|(record, _)| *record));
+    let own = contents.access_token(&account.id, &Selector::default()).map(|own| &own.record);
+    let key = (account.id.clone(), selector);
+    let withheld = held.get(&key).and_then(|held| held.problem(want, now));
+    let renewal = release::renewal(connection, &want.kind, grant, own, withheld, now);
+    let state = grant.state_of(grant_kind, account);
+    let step = release::decide_for(want, connection, state, grant, record, renewal, now);
+    match (step, token) {
+        (Step::Serve { expires_in }, Some((record, access_token))) => Ok(Look::Serve {
+            access_token,
+            scopes: record.scopes.clone(),
+            expires_in,
+            extra: account.extra.clone(),
+        }),
+        (Step::Stop(problem), _) => stop(problem),
+        _ => {
+            let (account, selector) = key;
+            Ok(Look::Refresh(account, selector))
+        }
+    }
+}
+
+/// Tells the operator which registrations differ, where that is in the way.
+fn registrations(
+    home: &Home,
+    contents: &Contents,
+    connection: &Connection,
+    told: &Problem,
+) -> Vec<Event> {
+    let reason = Misconfiguration::RegistrationChanged;
+    if !matches!(told, Problem::Misconfigured { reason: why, .. } if *why == reason) {
+        return Vec::new();
+    }
+    let Registration { authority, client_id } = &connection.registration;
+    let stored = contents.accounts.iter().filter_map(|account| contents.registration(&account.id));
+    let event = |of: &Registration| Event {
+        connection: Some(home.connection.clone()),
+        ..Event::new(
+            "registration_changed",
+            format!(
+                "connected at `{}` as `{}`; configured is `{authority}` as `{client_id}`",
+                of.authority, of.client_id
+            ),
+        )
+    };
+    stored.map(event).collect()
+}

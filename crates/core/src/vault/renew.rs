@@ -1,0 +1,403 @@
+//! Renewing a grant: what is written before the provider is asked, and what its answer changes.
+
+use vault_base::encoding;
+use vault_base::ids::AccountId;
+use vault_base::seal::SealError;
+use vault_base::secret::Secret;
+use vault_base::time::UnixSeconds;
+use vault_provider::answer::{self, Received, Tokens};
+use vault_provider::connection::Connection;
+use vault_provider::errors::Failure;
+use vault_provider::{revocation, scopes};
+
+use super::contents::{Contents, Sealed};
+use super::delete;
+use super::home::{Home, RefreshTokens};
+use super::jobs::{self, Job};
+use super::plan::{Plan, StoredJob, Write};
+use super::record::{
+    self, AccessTokenRecord, Account, AccountState, Grant, Intent, SUCCESSOR, Selector,
+};
+use super::refresh::{self, Asked, Fate, Renewal, Settlement};
+
+/// A grant that is being renewed.
+#[derive(Debug)]
+pub struct Renewing {
+    /// The account as it was when the provider was asked.
+    account: Account,
+    selector: Selector,
+    /// The grant with the intent.
+    begun: Grant,
+    /// The refresh token that is sent.
+    sent: Secret,
+    /// The grant's own, where the one that is sent is its successor.
+    kept: Option<Secret>,
+    /// Scopes that are asked for, if not the default.
+    scopes: Option<Vec<String>>,
+    lifetime_before: Option<i64>,
+}
+
+/// What came of an answer.
+#[derive(Debug)]
+pub struct Answered {
+    /// What to write.
+    pub plan: Plan,
+    /// Whether the failure is about the wanted scopes alone: they are not asked for again for a while.
+    pub is_refused_alone: bool,
+}
+
+/// What was heard of a provider, for when to ask again.
+#[derive(Debug, Clone, Copy, Default)]
+struct Heard {
+    /// It was asked, and no answer came.
+    lost: bool,
+    /// Seconds after which it says to come again.
+    told: Option<i64>,
+}
+
+impl Renewing {
+    /// Begins. `None` if there is nothing to renew with.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing is sent.
+    pub fn begin(
+        home: &Home,
+        contents: &Contents,
+        connection: &Connection,
+        (id, selector): (&AccountId, &Selector),
+        now: UnixSeconds,
+    ) -> Result<Option<Self>, SealError> {
+        let (Some(account), Some(sealed)) =
+            (contents.account(id), contents.grant(id, selector.kind()))
+        else {
+            return Ok(None);
+        };
+        let Some(tokens) = home.refresh_tokens(id, selector.kind(), sealed)? else {
+            return Ok(None);
+        };
+        let (sent, kept) = tokens.into_sent_and_kept();
+        let grant = sealed.record.clone();
+        let before = contents.access_token(id, selector).map(|token| &token.record);
+        let intent = refresh::begin(&grant, &sent, now);
+        Ok(Some(Self {
+            account: account.clone(),
+            selector: selector.clone(),
+            scopes: selector.scopes(connection, &grant.scopes),
+            lifetime_before: before.and_then(AccessTokenRecord::lifetime),
+            begun: Grant { intent: Some(intent), ..grant },
+            sent,
+            kept,
+        }))
+    }
+
+    /// The refresh token to send, and the scopes to name with it, if any.
+    pub fn request(&self, connection: &Connection) -> (&Secret, Option<Vec<String>>) {
+        let named = self.scopes.clone();
+        (&self.sent, named.or_else(|| scopes::at_refresh(connection, &self.begun.scopes)))
+    }
+
+    /// What must be durable before the provider is asked: the intent, and the job that takes it up.
+    pub fn intent(&self, connection: &Connection, jobs: &[StoredJob], now: UnixSeconds) -> Plan {
+        let mut plan = Plan::default();
+        plan.write(Write::UpdateGrant {
+            account: self.account.id.clone(),
+            kind: self.kind().to_owned(),
+            grant: self.begun.clone(),
+        });
+        let due = now + jobs::recover_after(connection.reuse_grace);
+        self.follow_up(&mut plan, jobs, self.begun.generation, Some(due));
+        plan
+    }
+
+    /// What it changes that the provider could not be asked.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing changes.
+    pub fn not_asked(
+        &self,
+        home: &Home,
+        contents: &Contents,
+        jobs: &[StoredJob],
+        connection: &Connection,
+        failure: Failure,
+        now: UnixSeconds,
+    ) -> Result<Plan, SealError> {
+        let (asked, stored) = (self.asked(connection, None), self.stored(home, contents));
+        let settlement = refresh::settle(&self.begun, &asked, Err(failure), now);
+        let at = At { home, contents, jobs, connection, now };
+        let mut plan = Plan::default();
+        self.finish(&mut plan, at, &stored, settlement, Heard::default())?;
+        Ok(plan)
+    }
+
+    /// What an answer changes, given what the vault holds when it arrives. `issuer`: the provider's issuer
+    /// identifier, where it has one.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing changes.
+    pub fn answered(
+        &self,
+        home: &Home,
+        contents: &Contents,
+        jobs: &[StoredJob],
+        connection: &Connection,
+        issuer: Option<&str>,
+        received: &Received,
+        now: UnixSeconds,
+    ) -> Result<Answered, SealError> {
+        let stored = self.stored(home, contents);
+        // First of all: the old refresh token may be over by now.
+        let begun = self.with_successor(home, &stored, connection, received)?;
+        let asked = self.asked(connection, issuer);
+        let answer = answer::renewed(received, connection, now)
+            .and_then(|tokens| refresh::of_same_user(&asked, tokens));
+        let mut plan = Plan::default();
+        let mut is_refused_alone = false;
+        if let Err(failure) = &answer {
+            let reason = format!("{}: {}", self.account.id, failure.word());
+            plan.tell(&home.connection, "refresh_refused", reason);
+            is_refused_alone = asked.refused_alone(failure);
+        }
+        let settlement = refresh::settle(&begun, &asked, answer, now);
+        let heard =
+            Heard { lost: matches!(received, Received::Lost), told: received.seconds_to_wait(now) };
+        let at = At { home, contents, jobs, connection, now };
+        self.finish(&mut plan, at, &stored, settlement, heard)?;
+        Ok(Answered { plan, is_refused_alone })
+    }
+
+    fn kind(&self) -> &str {
+        self.selector.kind()
+    }
+
+    fn asked<'a>(&'a self, connection: &'a Connection, issuer: Option<&'a str>) -> Asked<'a> {
+        let user = self.account.identity.id.as_deref();
+        Asked {
+            refresh_token: &self.sent,
+            kept: self.kept.as_ref(),
+            lifetime_before: self.lifetime_before,
+            scopes: self.scopes.as_deref(),
+            user: user.filter(|_| connection.identity_is_subject()),
+            issuer,
+            connection,
+        }
+    }
+
+    /// The grant that is there now, and what becomes of an answer to this one.
+    fn stored(&self, home: &Home, contents: &Contents) -> Stored {
+        let (id, kind) = (&self.account.id, self.kind());
+        let sealed = contents.grant(id, kind);
+        // A token that does not open is not the one that was sent.
+        let tokens = sealed.and_then(|sealed| home.refresh_tokens(id, kind, sealed).ok().flatten());
+        let grant = sealed.map(|Sealed { record, .. }| record.clone());
+        let own = tokens.as_ref().map(RefreshTokens::own);
+        let sent: Vec<&Secret> = std::iter::once(&self.sent).chain(&self.kept).collect();
+        let fate = refresh::fate(&self.begun, &sent, grant.as_ref().map(|grant| (grant, own)));
+        Stored { grant, fate }
+    }
+
+    /// The grant with the refresh token that the answer names in place of the one that was sent, whatever the
+    /// rest of that answer turns out to be. Of an account that was deleted meanwhile, or connected again with
+    /// a token of its own, it is of no use.
+    fn with_successor(
+        &self,
+        home: &Home,
+        stored: &Stored,
+        connection: &Connection,
+        received: &Received,
+    ) -> Result<Grant, SealError> {
+        let begun = self.begun.clone();
+        let next = answer::successor(received, connection, &self.sent);
+        let (Some(next), Some(grant), Fate::Write | Fate::KeepToken) =
+            (next, &stored.grant, stored.fate)
+        else {
+            return Ok(begun);
+        };
+        let generation = grant.generation;
+        let field = record::field(SUCCESSOR, self.kind());
+        let sealed = home.seal(&self.account.id, &field, generation, &next)?;
+        let intent = begun.intent.clone().map(|intent| Intent { generation, ..intent });
+        Ok(refresh::with_successor(Grant { intent, ..begun }, encoding::base64url(sealed)))
+    }
+
+    /// Writes a settlement, and follows up what it leaves open.
+    fn finish(
+        &self,
+        plan: &mut Plan,
+        at: At<'_>,
+        stored: &Stored,
+        settlement: Settlement,
+        heard: Heard,
+    ) -> Result<(), SealError> {
+        let after = self.commit(plan, at, stored, settlement)?;
+        let leeway = at.connection.reuse_grace;
+        let after = after.as_ref();
+        let due = after
+            .and_then(|grant| refresh::follow_up(grant, leeway, heard.lost, heard.told, at.now));
+        let generation = after.map_or(self.begun.generation, |grant| grant.generation);
+        self.follow_up(plan, at.jobs, generation, due);
+        Ok(())
+    }
+
+    /// Writes a settlement to the grant that is stored now. Gives that grant as it will be, if any.
+    fn commit(
+        &self,
+        plan: &mut Plan,
+        at: At<'_>,
+        stored: &Stored,
+        settlement: Settlement,
+    ) -> Result<Option<Grant>, SealError> {
+        match (settlement, stored.fate, stored.grant.clone()) {
+            (Settlement::Renewed(renewal), Fate::Write, _) => {
+                self.renewed(plan, at, *renewal).map(Some)
+            }
+            (Settlement::Renewed(renewal), Fate::KeepToken, Some(stored)) => {
+                let grant = Grant { generation: stored.generation + 1, intent: None, ..stored };
+                let envelope =
+                    self.seal(at.home, "refresh_token", grant.generation, &renewal.refresh_token)?;
+                plan.write(self.put(grant.clone(), envelope));
+                Ok(Some(grant))
+            }
+            (Settlement::Renewed(renewal), Fate::Revoke, _) => {
+                self.revoke(plan, at, &renewal)?;
+                Ok(None)
+            }
+            (Settlement::Kept { grant }, Fate::Write, _) => Ok(Some(self.update(plan, grant))),
+            // The account's new grant rests on the token that was sent: what is open of that is its own.
+            (Settlement::Kept { grant }, Fate::KeepToken, Some(stored)) => {
+                let generation = stored.generation;
+                let intent = grant.intent.map(|intent| Intent { generation, ..intent });
+                Ok(Some(self.update(plan, Grant { intent, ..stored })))
+            }
+            (Settlement::Ended { state, grant }, Fate::Write, _) => {
+                let grant = end(plan, at.home, &self.account.id, self.kind(), state, grant);
+                Ok(Some(grant))
+            }
+            (_, _, stored) => Ok(stored),
+        }
+    }
+
+    fn renewed(&self, plan: &mut Plan, at: At<'_>, renewal: Renewal) -> Result<Grant, SealError> {
+        let id = &self.account.id;
+        if renewal.is_lifetime_assumed {
+            plan.tell(&at.home.connection, "expires_in_assumed", id.to_string());
+        }
+        // A grant that was just bound is told to the registry under its registration.
+        if let (Some(user), None) = (&self.account.identity.id, &self.begun.registration) {
+            let registration = renewal.grant.registration.clone();
+            plan.add_job(Job::Hold { user: user.clone(), registration }, at.now);
+        }
+        let generation = renewal.grant.generation;
+        let refresh = self.seal(at.home, "refresh_token", generation, &renewal.refresh_token)?;
+        let access = self.seal(at.home, "access_token", generation, &renewal.access_token)?;
+        plan.write(self.put(renewal.grant.clone(), refresh));
+        plan.write(Write::PutAccessToken {
+            account: id.clone(),
+            selector: self.selector.clone(),
+            record: AccessTokenRecord {
+                generation,
+                scopes: renewal.scopes,
+                issued_at: at.now,
+                expires_at: renewal.expires_at,
+            },
+            envelope: access,
+        });
+        Ok(renewal.grant)
+    }
+
+    /// Revokes what was minted for an account that was deleted meanwhile.
+    fn revoke(&self, plan: &mut Plan, at: At<'_>, renewal: &Renewal) -> Result<(), SealError> {
+        let user = &self.account.identity.id;
+        let anew = at.contents.accounts.iter().any(|one| one.identity.id == *user);
+        let chosen = revocation::choose_minted(at.connection, self.kind(), anew);
+        let Grant { generation, registration, .. } = &renewal.grant;
+        for (column, wanted, token) in [
+            ("refresh_token", chosen.refresh, &renewal.refresh_token),
+            ("access_token", chosen.access, &renewal.access_token),
+        ] {
+            if wanted {
+                let envelope = self.seal(at.home, column, *generation, token)?;
+                let field = record::field(column, self.kind());
+                let registration = registration.as_ref();
+                let revoked = delete::Revoked { field, generation: *generation, envelope };
+                let job = revoked.job(&self.account, registration, false);
+                plan.add_job(job, at.now);
+            }
+        }
+        Ok(())
+    }
+
+    fn seal(
+        &self,
+        home: &Home,
+        column: &str,
+        generation: u64,
+        token: &Secret,
+    ) -> Result<Vec<u8>, SealError> {
+        home.seal(&self.account.id, &record::field(column, self.kind()), generation, token)
+    }
+
+    fn put(&self, grant: Grant, envelope: Vec<u8>) -> Write {
+        let (account, kind) = (self.account.id.clone(), self.kind().to_owned());
+        Write::PutGrant { account, kind, grant, envelope: Some(envelope) }
+    }
+
+    fn update(&self, plan: &mut Plan, grant: Grant) -> Grant {
+        let (account, kind) = (self.account.id.clone(), self.kind().to_owned());
+        plan.write(Write::UpdateGrant { account, kind, grant: grant.clone() });
+        grant
+    }
+
+    /// Puts the one job that takes this refresh up to when it is due, or ends it.
+    fn follow_up(
+        &self,
+        plan: &mut Plan,
+        jobs: &[StoredJob],
+        generation: u64,
+        due: Option<UnixSeconds>,
+    ) {
+        let (id, kind) = (&self.account.id, self.kind());
+        for (job, ..) in jobs.iter().filter(|(_, _, job)| job.recovers(id, kind)) {
+            plan.write(Write::EndJob(*job));
+        }
+        if let Some(due) = due {
+            let (account, token_kind) = (id.clone(), kind.to_owned());
+            plan.add_job(Job::Recover { account, generation, token_kind }, due);
+        }
+    }
+}
+
+/// Where and when an answer is written.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    home: &'a Home,
+    contents: &'a Contents,
+    jobs: &'a [StoredJob],
+    connection: &'a Connection,
+    now: UnixSeconds,
+}
+
+/// The grant that is stored, and what becomes of an answer.
+struct Stored {
+    grant: Option<Grant>,
+    fate: Fate,
+}
+
+/// Writes that a grant is over, and tells the operator. Gives it as it is stored.
+pub fn end(
+    plan: &mut Plan,
+    home: &Home,
+    id: &AccountId,
+    kind: &str,
+    state: AccountState,
+    grant: Grant,
+) -> Grant {
+    let grant = Grant { state, ..grant };
+    let (account, of) = (id.clone(), kind.to_owned());
+    plan.write(Write::UpdateGrant { account, kind: of, grant: grant.clone() });
+    if kind.is_empty() {
+        plan.write(Write::SetState(id.clone(), state));
+    }
+    plan.tell(&home.connection, "reconnect_required", format!("{id}: {}", state.column()));
+    grant
+}
