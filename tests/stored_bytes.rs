@@ -151,7 +151,8 @@ fn columns_are_pinned() {
     assert_eq!(narrowed.column(), r#"["a b","",""]"#);
     let bot = Selector::new("bot", "https://api.example", &[]);
     assert_eq!(bot.column(), r#"["","https://api.example","bot"]"#);
-    assert_eq!(Selector::kind_in(&bot.column()), "bot");
+    assert_eq!(Selector::from_column(&bot.column()), Some(bot));
+    assert_eq!(Selector::from_column("[\"a later form\"]"), None);
     assert_eq!(
         [field("refresh_token", ""), field("refresh_token", "bot")],
         ["refresh_token", "refresh_token bot"]

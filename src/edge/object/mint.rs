@@ -3,24 +3,25 @@
 use std::pin::Pin;
 use std::rc::Rc;
 
-use super::refresh::{Waited, end, log_failure};
+use super::refresh::Waited;
 use super::vault::{Inner, Open};
-use super::vault_revoke::revoke_job;
-use super::vault_store::NewToken;
 use crate::edge::objects::Trouble;
 use crate::edge::outbound::{self, OTHER_TIME};
-use crate::edge::{clock, crypto, providers};
+use crate::edge::{clock, crypto, log, providers};
 use crate::ids::AccountId;
 use crate::provider::connection::Connection;
 use crate::provider::dialect::Minting;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
-use crate::provider::registration::Registration;
 use crate::secret::Secret;
+use crate::vault::contents::Contents;
+use crate::vault::issue;
 use crate::vault::mint::{self, After};
-use crate::vault::record::{self, AccessTokenRecord, Account, Selector};
-use crate::vault::release::{self, Held, Withheld};
+use crate::vault::plan::Plan;
+use crate::vault::record::Selector;
+use crate::vault::release::{Held, Withheld};
+use crate::vault::renew;
 
 impl Inner {
     /// Makes a token and stores it, or stores why there is none; the caller looks again.
@@ -32,19 +33,23 @@ impl Inner {
         minting: &Minting,
     ) -> Result<(), Trouble> {
         let connection = open.connection()?;
-        if own_token(open, id)?.is_none() {
+        let lives = |contents: &Contents| {
+            issue::own_token(&open.home, contents, id, clock::now()).map(|own| own.is_some())
+        };
+        if !lives(&*open.store.contents()?)? {
             self.renew_own(open, id).await?;
         }
         let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
         let contents = open.store.contents()?;
-        let account = contents.accounts.iter().find(|account| account.id == *id);
+        let account = contents.account(id);
         let grant = contents.grant(id, "").map(|grant| grant.record.clone());
         let (Some(account), Some(grant)) = (account, grant) else {
             return Ok(());
         };
         let key = (id.clone(), selector.clone());
         let remember = |held| self.held.borrow_mut().insert(key.clone(), held, clock::now());
-        let Some((record, own)) = own_token(open, id)? else {
+        let own = issue::own_token(&open.home, &contents, id, clock::now())?;
+        let Some((record, own)) = own else {
             // What became of a renewal is stored with the grant. Without one, the token does not open.
             if !grant.has_refresh_token {
                 remember(Held::new(Withheld::Corrupt, clock::now()));
@@ -64,24 +69,29 @@ impl Inner {
         let unminted = match minted {
             Ok(minted) => {
                 self.held.borrow_mut().remove(&key);
-                keep(open, account, contents.registration(id), selector, minted)?;
+                let (now, of) = (clock::now(), contents.registration(id));
+                let stored = open.store.contents()?;
+                let plan = issue::keep(&open.home, &stored, account, of, selector, minted, now)?;
+                open.carry_out(plan)?;
                 return self.schedule(open).await;
             }
             Err(unminted) => unminted,
         };
-        match &unminted {
-            Unminted::Failure(failure) => log_failure(open, id, failure),
-            Unminted::UserToken => log_failure(open, id, &Failure::Refused("http_401".into())),
-            Unminted::NoAccount(_) | Unminted::Scopes => {}
+        if let Some(event) = issue::failed(&open.home, id, &unminted) {
+            log::event(&event);
         }
         let before = self.held.borrow().get(&key).copied();
-        let after = mint::after(&unminted, &grant, &record, before, clock::now());
-        let stored = open.store.grant(id, "")?.map(|sealed| sealed.record.generation);
+        let after = mint::after(&unminted, &grant, record, before, clock::now());
+        let stored = open.store.contents()?;
+        let stored = stored.grant(id, "").map(|sealed| sealed.record.generation);
         match after {
             After::Withhold(held) => {
                 remember(held);
                 if held.why == Withheld::NoAccount(NoAccount::NotOwner) {
-                    self.drop_made(open, account, selector).await?;
+                    let contents = open.store.contents()?;
+                    let plan = issue::forget(&contents, account, selector, clock::now());
+                    open.carry_out(plan)?;
+                    self.schedule(open).await?;
                 }
             }
             // Connected again meanwhile, or gone: that grant was not asked about.
@@ -90,7 +100,11 @@ impl Inner {
                 remember(held);
                 self.renew_own(open, id).await?;
             }
-            After::End { state, grant } => end(open, id, "", state, *grant)?,
+            After::End { state, grant } => {
+                let mut plan = Plan::default();
+                renew::end(&mut plan, &open.home, id, "", state, *grant);
+                open.carry_out(plan)?;
+            }
         }
         Ok(())
     }
@@ -103,29 +117,6 @@ impl Inner {
         let renewal: Pin<Box<dyn Future<Output = Result<Waited, Trouble>> + '_>> =
             Box::pin(renewal);
         renewal.await.map(drop)
-    }
-
-    /// Revokes and forgets what was made for an account that is not the user's any more.
-    async fn drop_made(
-        &self,
-        open: &Open,
-        account: &Account,
-        selector: &Selector,
-    ) -> Result<(), Trouble> {
-        let (kind, now) = (selector.kind(), clock::now());
-        let field = record::field("access_token", kind);
-        let contents = open.store.contents()?;
-        for token in contents.made(&account.id, kind, selector.resource()) {
-            let lives = release::remaining(&token.record, now).is_some();
-            if let Some(envelope) = token.envelope.clone().filter(|_| lives) {
-                let generation = token.record.generation;
-                let of = contents.registration(&account.id);
-                let job = revoke_job(account, of, &field, generation, envelope, false);
-                open.store.add_job(&job, now)?;
-            }
-        }
-        open.store.drop_made(&account.id, kind, selector.resource())?;
-        self.schedule(open).await
     }
 }
 
@@ -152,46 +143,4 @@ async fn make(
             return Ok(minted);
         }
     }
-}
-
-/// The user's own token, while it lives.
-fn own_token(open: &Open, id: &AccountId) -> Result<Option<(AccessTokenRecord, Secret)>, Trouble> {
-    let (contents, own) = (open.store.contents()?, Selector::default());
-    let stored = contents.access_token(id, &own);
-    if stored.is_none_or(|token| release::remaining(&token.record, clock::now()).is_none()) {
-        return Ok(None);
-    }
-    let token = open.access_token(&contents, id, &own)?;
-    Ok(token.map(|(record, token)| (record.clone(), token)))
-}
-
-/// Stores a token, or revokes it if its account was deleted meanwhile.
-fn keep(
-    open: &Open,
-    account: &Account,
-    registration: Option<&Registration>,
-    selector: &Selector,
-    minted: Minted,
-) -> Result<(), Trouble> {
-    let id = &account.id;
-    let field = record::field("access_token", selector.kind());
-    let grant = open.store.grant(id, "")?;
-    let generation = grant.as_ref().map_or(0, |grant| grant.record.generation);
-    let envelope = open.seal(id, &field, generation, &minted.access_token)?;
-    if grant.is_none() {
-        let job = revoke_job(account, registration, &field, generation, envelope, false);
-        return open.store.add_job(&job, clock::now()).map(drop);
-    }
-    open.store.drop_over(id, selector.kind(), clock::now())?;
-    open.store.put_access_token(NewToken {
-        account: id,
-        selector,
-        record: AccessTokenRecord {
-            generation,
-            scopes: minted.scopes,
-            issued_at: clock::now(),
-            expires_at: Some(minted.expires_at),
-        },
-        envelope,
-    })
 }

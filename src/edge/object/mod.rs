@@ -11,6 +11,5 @@ mod registry;
 mod sql;
 mod vault;
 mod vault_jobs;
-mod vault_keep;
 mod vault_revoke;
 mod vault_store;

@@ -76,11 +76,12 @@ impl Inner {
         kind: &str,
         generation: u64,
     ) -> bool {
-        let Ok(grant) = open.store.grant(account, kind) else {
+        let Ok(contents) = open.store.contents() else {
             return false;
         };
-        let unsettled = grant
-            .and_then(|sealed| sealed.record.intent)
+        let unsettled = contents
+            .grant(account, kind)
+            .and_then(|sealed| sealed.record.intent.as_ref())
             .is_some_and(|intent| intent.generation == generation);
         let selector = Selector::new(kind, "", &[]);
         // A grant of another registration waits until that is configured again.

@@ -3,7 +3,6 @@
 use std::rc::Rc;
 
 use super::vault::{Inner, Open};
-use super::vault_store::{Contents, Sealed};
 use crate::edge::objects::{self, Trouble};
 use crate::edge::outbound::{self, OTHER_TIME, TOKEN_TIME};
 use crate::edge::{clock, log, providers};
@@ -20,11 +19,11 @@ use crate::provider::request;
 use crate::provider::revocation::{self, Revocation, TokenKind};
 use crate::seal::SealError;
 use crate::secret::Secret;
-use crate::time::{SKEW, UnixSeconds};
+use crate::time::UnixSeconds;
+use crate::vault::delete::{self, Deletion};
 use crate::vault::jobs::{self, Job};
-use crate::vault::record::{
-    self, AccessTokenRecord, Account, AccountState, Grant, Reason, SUCCESSOR,
-};
+use crate::vault::plan::Write;
+use crate::vault::record;
 
 /// How many milliseconds a deletion waits for the provider before the jobs take over.
 const PATIENCE: i64 = 8_000;
@@ -55,14 +54,12 @@ impl Inner {
         open: &Open,
         id: &AccountId,
     ) -> Result<Option<Revocation>, Trouble> {
-        let known = |contents: &Contents| {
-            contents.accounts.iter().find(|account| account.id == *id).cloned()
-        };
-        let Some(account) = known(&*open.store.contents()?) else {
+        let contents = open.store.contents()?;
+        let Some(account) = contents.account(id) else {
             return Ok(None);
         };
-        let user = account.identity.id;
-        let registration = open.store.contents()?.registration(id).cloned();
+        let (user, registration) =
+            (account.identity.id.clone(), contents.registration(id).cloned());
         // Whatever comes of it, this puts right what the registry knows.
         if let Some(user) = user.clone() {
             let job = Job::Hold { user, registration: registration.clone() };
@@ -72,29 +69,16 @@ impl Inner {
         let of = (user.as_deref(), registration.as_ref());
         let shared = self.registry(open, of, Registry::Release).await?;
         // Meanwhile the account may have been renewed, or deleted.
-        let contents = open.store.contents()?;
-        let Some(account) = known(&contents) else {
+        let (contents, now) = (open.store.contents()?, clock::now());
+        let deletion = delete::delete(&contents, id, open.connection().ok(), shared, now);
+        let Some(Deletion { plan, jobs }) = deletion else {
             return Ok(None);
         };
-        let now = clock::now();
-        let connection = open.connection().ok();
-        let jobs = match (contents.registration(id), connection) {
-            (registration, Some(connection)) if connection.accepts(registration) => {
-                revocations(connection, &account, &contents, shared, now)
-            }
-            // Only where it came from can it be revoked: that waits until it is configured again.
-            (Some(_), _) => waiting_revocations(&account, &contents, now),
-            (None, _) => Vec::new(),
-        };
-        let mut added = Vec::new();
-        for job in jobs {
-            added.push((open.store.add_job(&job, now + jobs::REVOKE_AFTER)?, job));
-        }
-        open.store.drop_account(id)?;
+        let added = open.carry_out(plan)?;
         self.schedule(open).await?;
         let begun = clock::milliseconds();
         let mut told = None;
-        for (job_id, job) in added {
+        for (job_id, job) in added.into_iter().zip(jobs) {
             let one = if clock::milliseconds() - begun < PATIENCE {
                 self.run_revocation(open, job_id, &job, Asked::Now, now).await?
             } else {
@@ -176,7 +160,7 @@ impl Inner {
 
     async fn registry_lists(&self, open: &Open, id: &AccountId) -> Result<bool, Trouble> {
         let contents = open.store.contents()?;
-        let account = contents.accounts.iter().find(|account| account.id == *id);
+        let account = contents.account(id);
         let user = account.and_then(|account| account.identity.id.as_deref());
         let (Some(user), None) = (user, contents.registration(id)) else {
             return Ok(true);
@@ -190,7 +174,8 @@ impl Inner {
         let ask = Ask::Lists { account, vault };
         match objects::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
             Ok(Answer::Listed { listed: true }) => {
-                open.store.bind_grants(id, registration)?;
+                let bound = Write::BindGrants(id.clone(), registration.clone());
+                open.store.apply(vec![bound])?;
                 Ok(true)
             }
             _ => Ok(false),
@@ -250,7 +235,7 @@ impl Inner {
         }
         let opened = encoding::from_base64url(envelope)
             .ok_or(SealError::Corrupt)
-            .and_then(|envelope| open.open(account, field, *generation, &envelope));
+            .and_then(|envelope| open.home.open(account, field, *generation, &envelope));
         let token = match opened {
             Ok(token) => token,
             Err(SealError::KeyUnavailable { .. }) => return Ok((Revocation::Pending, job.clone())),
@@ -301,7 +286,7 @@ impl At<'_> {
         // Another attempt needs another access token, and the refresh token that gives one by then.
         let left = match answer::successor(&received, self.connection, token) {
             Some(next) => {
-                let sealed = self.open.seal(account, field, *generation, &next)?;
+                let sealed = self.open.home.seal(account, field, *generation, &next)?;
                 job.with(encoding::base64url(sealed))
             }
             None => job.clone(),
@@ -349,115 +334,4 @@ fn registry_names(open: &Open, user: &str, of: &Registration) -> (String, String
     let names = &open.config.names;
     let account = names.provider_account(of.bare_authority(), &of.client_id, user);
     (account, names.vault(&open.home.user, &open.home.connection))
-}
-
-/// The jobs that wait to revoke an account of a registration that is not configured. Its provider's ways
-/// are not known here: so of each grant the refresh token, at whose end access tokens end too (RFC 7009
-/// §2.1), and where there is none the access tokens that live.
-fn waiting_revocations(account: &Account, contents: &Contents, now: UnixSeconds) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for (kind, grant) in contents.grants(&account.id) {
-        if grant.envelope.is_some() {
-            jobs.extend(refresh_jobs(account, contents, kind, grant));
-        } else {
-            jobs.extend(access_jobs(account, contents, kind, now));
-        }
-    }
-    jobs
-}
-
-/// Jobs for a grant's refresh token, and for the successor that came in an answer nothing else could be
-/// taken from.
-fn refresh_jobs(
-    account: &Account,
-    contents: &Contents,
-    kind: &str,
-    grant: &Sealed<Grant>,
-) -> Vec<Job> {
-    let record = &grant.record;
-    let doubtful = record.intent.is_some()
-        || record.state_of(kind, account) == AccountState::ReconnectRequired(Reason::RotationLost);
-    let of = contents.registration(&account.id);
-    let job = |column: &str, generation, envelope| {
-        let field = record::field(column, kind);
-        revoke_job(account, of, &field, generation, envelope, doubtful)
-    };
-    let mut jobs = Vec::new();
-    if let Some(intent) = &record.intent
-        && let Some(envelope) = intent.successor.as_deref().and_then(encoding::from_base64url)
-    {
-        jobs.push(job(SUCCESSOR, intent.generation, envelope));
-    }
-    if let Some(envelope) = grant.envelope.clone() {
-        jobs.push(job("refresh_token", record.generation, envelope));
-    }
-    jobs
-}
-
-/// Jobs for an account's access tokens of one kind that live.
-fn access_jobs(account: &Account, contents: &Contents, kind: &str, now: UnixSeconds) -> Vec<Job> {
-    let lives = |record: &AccessTokenRecord| record.expires_at.is_none_or(|at| at > now + SKEW);
-    let field = record::field("access_token", kind);
-    let of = contents.registration(&account.id);
-    let tokens = contents.access_tokens(&account.id).filter(|(of, _)| of == kind);
-    let tokens = tokens.filter_map(|(_, token)| Some((&token.record, token.envelope.clone()?)));
-    let jobs = tokens.filter(|(record, _)| lives(record)).map(|(record, envelope)| {
-        revoke_job(account, of, &field, record.generation, envelope, false)
-    });
-    jobs.collect()
-}
-
-/// The jobs that revoke what the provider can revoke of an account. The refresh token goes first: at
-/// most providers its end is the grant's (RFC 7009 §2.1). Tokens that we made go last.
-fn revocations(
-    connection: &Connection,
-    account: &Account,
-    contents: &Contents,
-    shared: bool,
-    now: UnixSeconds,
-) -> Vec<Job> {
-    let revocable =
-        |kind: &str| connection.may_revoke(kind) && revocation::is_narrow(connection, kind, shared);
-    let mut jobs = Vec::new();
-    for (kind, grant) in contents.grants(&account.id) {
-        if !revocable(kind) {
-            continue;
-        }
-        let access = access_jobs(account, contents, kind, now);
-        let chosen = revocation::choose(connection, grant.envelope.is_some(), !access.is_empty());
-        if chosen.refresh {
-            jobs.extend(refresh_jobs(account, contents, kind, grant));
-        }
-        if chosen.access {
-            jobs.extend(access);
-        }
-    }
-    for kind in connection.kinds.keys() {
-        if connection.made(kind).is_some() && revocable(kind) {
-            jobs.extend(access_jobs(account, contents, kind, now));
-        }
-    }
-    jobs
-}
-
-/// A job to revoke a token that is already sealed.
-pub(super) fn revoke_job(
-    account: &Account,
-    registration: Option<&Registration>,
-    field: &str,
-    generation: u64,
-    envelope: Vec<u8>,
-    doubtful: bool,
-) -> Job {
-    Job::Revoke {
-        account: account.id.clone(),
-        field: field.to_owned(),
-        generation,
-        envelope: encoding::base64url(envelope),
-        attempt: 0,
-        user: account.identity.id.clone(),
-        doubtful,
-        registration: registration.cloned(),
-        waits_since: None,
-    }
 }

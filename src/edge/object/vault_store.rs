@@ -1,7 +1,6 @@
 //! The rows of a vault.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use worker::{SqlStorage, SqlStorageValue};
@@ -13,99 +12,11 @@ use crate::json;
 use crate::jwt::identity::Identity;
 use crate::provider::registration::Registration;
 use crate::time::UnixSeconds;
+use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
 use crate::vault::jobs::Job;
+use crate::vault::plan::{StoredJob, Write};
 use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
 use crate::vault::schema;
-
-/// A record and what is sealed with it.
-#[derive(Clone)]
-pub struct Sealed<T> {
-    pub record: T,
-    /// The envelope, if there is one.
-    pub envelope: Option<Vec<u8>>,
-}
-
-/// An access token to write.
-pub struct NewToken<'a> {
-    pub account: &'a AccountId,
-    pub selector: &'a Selector,
-    pub record: AccessTokenRecord,
-    pub envelope: Vec<u8>,
-}
-
-/// What a vault holds, apart from its jobs.
-#[derive(Default)]
-pub struct Contents {
-    /// All accounts, the oldest first.
-    pub accounts: Vec<Account>,
-    /// By account and kind.
-    grants: HashMap<(AccountId, String), Sealed<Grant>>,
-    tokens: Vec<StoredToken>,
-}
-
-/// A row of `access_token`.
-pub struct StoredToken {
-    account: AccountId,
-    /// [`Selector::column`].
-    selector: String,
-    token: Sealed<AccessTokenRecord>,
-}
-
-impl Contents {
-    /// An account's grant of this kind; empty for its own.
-    pub fn grant(&self, account: &AccountId, kind: &str) -> Option<&Sealed<Grant>> {
-        self.grants.get(&(account.clone(), kind.to_owned()))
-    }
-
-    /// An account's grants with their kinds, its own first.
-    pub fn grants(&self, account: &AccountId) -> BTreeMap<&str, &Sealed<Grant>> {
-        let mut grants = BTreeMap::new();
-        let own = self.grants.iter().filter(|((of, _), _)| of == account);
-        grants.extend(own.map(|((_, kind), grant)| (kind.as_str(), grant)));
-        grants
-    }
-
-    /// The registration that an account's grants came from: they are of one consent, so any tells it.
-    pub fn registration(&self, account: &AccountId) -> Option<&Registration> {
-        let told = |grant: &'_ Sealed<Grant>| grant.record.registration.is_some();
-        let mut grants = self.grants.iter().filter(|((of, _), grant)| of == account && told(grant));
-        grants.next().and_then(|(_, grant)| grant.record.registration.as_ref())
-    }
-
-    /// One of an account's access tokens.
-    pub fn access_token(
-        &self,
-        account: &AccountId,
-        selector: &Selector,
-    ) -> Option<&Sealed<AccessTokenRecord>> {
-        let selector = selector.column();
-        let mut tokens = self.tokens.iter();
-        let found = tokens.find(|one| one.account == *account && one.selector == selector);
-        found.map(|one| &one.token)
-    }
-
-    /// An account's access tokens of this kind for this resource, however narrowed.
-    pub fn made(
-        &self,
-        account: &AccountId,
-        kind: &str,
-        resource: &str,
-    ) -> impl Iterator<Item = &Sealed<AccessTokenRecord>> {
-        let is = move |one: &&StoredToken| {
-            one.account == *account && Selector::is_for(&one.selector, kind, resource)
-        };
-        self.tokens.iter().filter(is).map(|one| &one.token)
-    }
-
-    /// All access tokens of an account with their kinds.
-    pub fn access_tokens(
-        &self,
-        account: &AccountId,
-    ) -> impl Iterator<Item = (String, &Sealed<AccessTokenRecord>)> {
-        let tokens = self.tokens.iter().filter(move |one| one.account == *account);
-        tokens.map(|one| (Selector::kind_in(&one.selector), &one.token))
-    }
-}
 
 /// Reads and writes. Methods that write several rows do so without an await: atomically.
 ///
@@ -139,7 +50,7 @@ impl VaultStore {
         }
         self.migrate()?;
         let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
-        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id FROM \"grant\"";
+        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id FROM \"grant\" ORDER BY kind";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         Ok(Contents {
             accounts: self
@@ -148,7 +59,11 @@ impl VaultStore {
                 .map(read_account)
                 .collect::<Result<_, _>>()?,
             grants: self.read(grants)?.into_iter().map(read_grant).collect::<Result<_, _>>()?,
-            tokens: self.read(tokens)?.into_iter().map(read_token).collect::<Result<_, _>>()?,
+            tokens: self
+                .read(tokens)?
+                .into_iter()
+                .filter_map(read_token)
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -188,7 +103,7 @@ impl VaultStore {
             user.subject.as_str().into(),
             connection.into(),
         ];
-        self.write(owner, row).map(drop)
+        self.write(owner, row)
     }
 
     /// Whose vault this is.
@@ -204,8 +119,62 @@ impl VaultStore {
         Ok(Some((user, row.text()?)))
     }
 
+    /// Writes all of a plan in one turn, which makes it one write. Gives the ids of the jobs it adds.
+    pub fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, Trouble> {
+        let mut added = Vec::new();
+        for write in writes {
+            match write {
+                Write::AddJob { job, due } => added.push(self.add_job(&job, due)?),
+                Write::EndJob(id) => {
+                    self.end_job(id)?;
+                }
+                other => self.put(other)?,
+            }
+        }
+        Ok(added)
+    }
+
+    fn put(&self, write: Write) -> Result<(), Trouble> {
+        match write {
+            Write::PutAccount(account) => self.put_account(&account),
+            Write::SetState(account, state) => self.write(
+                "UPDATE account SET state = ? WHERE id = ?",
+                vec![state.column().into(), account.as_str().into()],
+            ),
+            Write::PutGrant { account, kind, grant, envelope } => {
+                self.put_grant(&account, &kind, &grant, envelope)
+            }
+            Write::UpdateGrant { account, kind, grant } => self.update_grant(&account, &kind, &grant),
+            Write::BindGrants(account, to) => self.write(
+                "UPDATE \"grant\" SET authority = ?, client_id = ? WHERE account = ? AND authority IS NULL",
+                vec![to.authority.into(), to.client_id.into(), account.as_str().into()],
+            ),
+            Write::PutAccessToken { account, selector, record, envelope } => {
+                self.put_access_token(&account, &selector, &record, envelope)
+            }
+            Write::DropAccessTokens(account, kind) => self.write(
+                "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ?",
+                vec![account.as_str().into(), kind.into()],
+            ),
+            Write::DropMade { account, kind, resource } => self.write(
+                "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND json_extract(selector, '$[1]') = ?",
+                vec![account.as_str().into(), kind.into(), resource.into()],
+            ),
+            Write::DropOver { account, kind, now } => self.write(
+                "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND expires_at <= ?",
+                vec![account.as_str().into(), kind.into(), sql::integer(now)?],
+            ),
+            Write::DropAccount(account) => self.drop_account(&account),
+            Write::RememberRedemption { id, account, now } => {
+                self.remember_redemption(&id, &account, now)
+            }
+            // Carried out by `apply`, which gives their ids.
+            Write::AddJob { .. } | Write::EndJob(_) => Ok(()),
+        }
+    }
+
     /// Adds an account, or renews what is known of it.
-    pub fn put_account(&self, account: &Account) -> Result<(), Trouble> {
+    fn put_account(&self, account: &Account) -> Result<(), Trouble> {
         let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET provider_user = excluded.provider_user, email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
         let row = vec![
             account.id.as_str().into(),
@@ -216,12 +185,12 @@ impl VaultStore {
             sql::integer(account.created_at)?,
             serde_json::to_string(&account.extra).ok().into(),
         ];
-        self.write(upsert, row).map(drop)
+        self.write(upsert, row)
     }
 
     /// Remembers that the tokens that came with this id were stored; forgets those of an hour ago,
     /// whose sessions are over.
-    pub fn remember_redemption(
+    fn remember_redemption(
         &self,
         id: &AccountId,
         account: &AccountId,
@@ -232,7 +201,7 @@ impl VaultStore {
         self.write(forget, vec![sql::integer(now - LONG_AGO)?])?;
         let remember = "INSERT OR IGNORE INTO redemption (id, account, at) VALUES (?, ?, ?)";
         let row = vec![id.as_str().into(), account.as_str().into(), sql::integer(now)?];
-        self.write(remember, row).map(drop)
+        self.write(remember, row)
     }
 
     /// The account that the tokens that came with this id were stored for, though it may be gone.
@@ -242,19 +211,8 @@ impl VaultStore {
         rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
     }
 
-    /// Changes an account's state.
-    pub fn set_state(&self, account: &AccountId, state: AccountState) -> Result<(), Trouble> {
-        let update = "UPDATE account SET state = ? WHERE id = ?";
-        self.write(update, vec![state.column().into(), account.as_str().into()]).map(drop)
-    }
-
-    /// An account's grant of this kind.
-    pub fn grant(&self, account: &AccountId, kind: &str) -> Result<Option<Sealed<Grant>>, Trouble> {
-        Ok(self.contents()?.grant(account, kind).cloned())
-    }
-
     /// Writes a grant with its refresh token.
-    pub fn put_grant(
+    fn put_grant(
         &self,
         account: &AccountId,
         kind: &str,
@@ -278,27 +236,11 @@ impl VaultStore {
             registration.map(|of| of.authority.clone()).into(),
             registration.map(|of| of.client_id.clone()).into(),
         ];
-        self.write(upsert, row).map(drop)
-    }
-
-    /// Binds an account's grants to a registration, those that do not tell one.
-    pub fn bind_grants(&self, account: &AccountId, to: &Registration) -> Result<(), Trouble> {
-        let update = "UPDATE \"grant\" SET authority = ?, client_id = ? WHERE account = ? AND authority IS NULL";
-        let row = vec![
-            to.authority.as_str().into(),
-            to.client_id.as_str().into(),
-            account.as_str().into(),
-        ];
-        self.write(update, row).map(drop)
+        self.write(upsert, row)
     }
 
     /// Writes what changes about a grant while its refresh token stays.
-    pub fn update_grant(
-        &self,
-        account: &AccountId,
-        kind: &str,
-        grant: &Grant,
-    ) -> Result<(), Trouble> {
+    fn update_grant(&self, account: &AccountId, kind: &str, grant: &Grant) -> Result<(), Trouble> {
         let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ?, state = ? WHERE account = ? AND kind = ?";
         let row = vec![
             intent_column(grant).into(),
@@ -309,56 +251,32 @@ impl VaultStore {
             account.as_str().into(),
             kind.into(),
         ];
-        self.write(update, row).map(drop)
+        self.write(update, row)
     }
 
     /// Writes an access token.
-    pub fn put_access_token(&self, token: NewToken<'_>) -> Result<(), Trouble> {
+    fn put_access_token(
+        &self,
+        account: &AccountId,
+        selector: &Selector,
+        record: &AccessTokenRecord,
+        envelope: Vec<u8>,
+    ) -> Result<(), Trouble> {
         let upsert = "INSERT OR REPLACE INTO access_token (account, selector, generation, token, scopes, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let row = vec![
-            token.account.as_str().into(),
-            token.selector.column().into(),
-            sql::integer(generation_column(token.record.generation)?)?,
-            token.envelope.into(),
-            token.record.scopes.join(" ").into(),
-            sql::integer(token.record.issued_at)?,
-            sql::optional_integer(token.record.expires_at)?,
+            account.as_str().into(),
+            selector.column().into(),
+            sql::integer(generation_column(record.generation)?)?,
+            envelope.into(),
+            record.scopes.join(" ").into(),
+            sql::integer(record.issued_at)?,
+            sql::optional_integer(record.expires_at)?,
         ];
-        self.write(upsert, row).map(drop)
-    }
-
-    /// Forgets an account's access tokens of one kind.
-    pub fn drop_access_tokens(&self, account: &AccountId, kind: &str) -> Result<(), Trouble> {
-        let delete =
-            "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ?";
-        self.write(delete, vec![account.as_str().into(), kind.into()]).map(drop)
-    }
-
-    /// Forgets an account's access tokens of one kind for one resource.
-    pub fn drop_made(
-        &self,
-        account: &AccountId,
-        kind: &str,
-        resource: &str,
-    ) -> Result<(), Trouble> {
-        let delete = "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND json_extract(selector, '$[1]') = ?";
-        self.write(delete, vec![account.as_str().into(), kind.into(), resource.into()]).map(drop)
-    }
-
-    /// Forgets an account's access tokens of one kind that are over.
-    pub fn drop_over(
-        &self,
-        account: &AccountId,
-        kind: &str,
-        now: UnixSeconds,
-    ) -> Result<(), Trouble> {
-        let delete = "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND expires_at <= ?";
-        let row = vec![account.as_str().into(), kind.into(), sql::integer(now)?];
-        self.write(delete, row).map(drop)
+        self.write(upsert, row)
     }
 
     /// Forgets an account with everything.
-    pub fn drop_account(&self, account: &AccountId) -> Result<(), Trouble> {
+    fn drop_account(&self, account: &AccountId) -> Result<(), Trouble> {
         for delete in [
             "DELETE FROM access_token WHERE account = ?",
             "DELETE FROM \"grant\" WHERE account = ?",
@@ -373,23 +291,13 @@ impl VaultStore {
     pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<i64, Trouble> {
         let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?) RETURNING id";
         let row = vec![sql::integer(due)?, job.kind().into(), payload(job)?.into()];
-        let rows = self.write(insert, row)?;
+        let rows = self.change(insert, row)?;
         rows.into_iter().next().map_or(Err(Trouble::Failed("job")), |mut row| row.integer())
-    }
-
-    /// Takes back the jobs that this picks.
-    pub fn drop_jobs(&self, pick: impl Fn(&Job) -> bool) -> Result<(), Trouble> {
-        for (id, _, job) in self.jobs()? {
-            if pick(&job) {
-                self.end_job(id)?;
-            }
-        }
-        Ok(())
     }
 
     /// Jobs with their ids and when they are due, the earliest first. One of a version that reads
     /// otherwise is passed over.
-    pub fn jobs(&self) -> Result<Vec<(i64, UnixSeconds, Job)>, Trouble> {
+    pub fn jobs(&self) -> Result<Vec<StoredJob>, Trouble> {
         let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
         let mut jobs = Vec::new();
         for mut row in self.read(query)? {
@@ -404,7 +312,7 @@ impl VaultStore {
     /// Ends a job. `false`: it was gone already.
     pub fn end_job(&self, id: i64) -> Result<bool, Trouble> {
         let delete = "DELETE FROM jobs WHERE id = ? RETURNING id";
-        Ok(!self.write(delete, vec![sql::integer(id)?])?.is_empty())
+        Ok(!self.change(delete, vec![sql::integer(id)?])?.is_empty())
     }
 
     /// Whether a job is still to be done.
@@ -421,7 +329,11 @@ impl VaultStore {
         sql::run(&self.storage, query, vec![])
     }
 
-    fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, Trouble> {
+    fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<(), Trouble> {
+        self.change(statement, row).map(drop)
+    }
+
+    fn change(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, Trouble> {
         self.remembered.take();
         sql::run(&self.storage, statement, row)
     }
@@ -445,9 +357,7 @@ fn read_id(row: &mut Row) -> Result<AccountId, Trouble> {
     AccountId::parse(&row.text()?).ok_or(Trouble::Failed("account_id"))
 }
 
-type Keyed<T> = ((AccountId, String), Sealed<T>);
-
-fn read_grant(mut row: Row) -> Result<Keyed<Grant>, Trouble> {
+fn read_grant(mut row: Row) -> Result<StoredGrant, Trouble> {
     let account = read_id(&mut row)?;
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
@@ -471,11 +381,16 @@ fn read_grant(mut row: Row) -> Result<Keyed<Grant>, Trouble> {
     let registration = row.optional_text()?.zip(row.optional_text()?);
     record.registration =
         registration.map(|(authority, client_id)| Registration { authority, client_id });
-    Ok(((account, kind), Sealed { record, envelope }))
+    Ok(StoredGrant { account, kind, grant: Sealed { record, envelope } })
 }
 
-fn read_token(mut row: Row) -> Result<StoredToken, Trouble> {
-    let (account, selector) = (read_id(&mut row)?, row.text()?);
+/// A token whose selector a later version wrote otherwise is passed over.
+fn read_token(row: Row) -> Option<Result<StoredToken, Trouble>> {
+    stored_token(row).transpose()
+}
+
+fn stored_token(mut row: Row) -> Result<Option<StoredToken>, Trouble> {
+    let (account, column) = (read_id(&mut row)?, row.text()?);
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
     let record = AccessTokenRecord {
@@ -484,7 +399,9 @@ fn read_token(mut row: Row) -> Result<StoredToken, Trouble> {
         issued_at: row.integer()?,
         expires_at: row.optional_integer()?,
     };
-    Ok(StoredToken { account, selector, token: Sealed { record, envelope } })
+    let token = Sealed { record, envelope };
+    let selector = Selector::from_column(&column);
+    Ok(selector.map(|selector| StoredToken { account, selector, token }))
 }
 
 fn generation(column: i64) -> Result<u64, Trouble> {

@@ -52,7 +52,7 @@ pub fn look(
     held: &HeldTokens,
     now: UnixSeconds,
 ) -> Result<Look, SealError> {
-    let stop = |problem| Ok(Look::Stop { problem, events: Vec::new() });
+    let told = |problem| Ok(Look::Stop { problem, events: Vec::new() });
     let fits = |account: &Account| connection.accepts(contents.registration(&account.id));
     let account = match release::pick(&contents.accounts, want.login_hint.as_deref(), fits) {
         Ok(account) => account,
@@ -63,12 +63,12 @@ pub fn look(
     };
     let grant_kind = connection.grant_of(&want.kind);
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
-        return stop(Problem::NoSuchKind);
+        return told(Problem::NoSuchKind);
     };
     let own = account.identity.name.as_deref();
     let selector = match release::select(connection, own, &grant.scopes, want) {
         Ok(selector) => selector,
-        Err(problem) => return stop(problem),
+        Err(problem) => return told(problem),
     };
     let token = home.access_token(contents, &account.id, &selector)?;
     let believed =
@@ -87,7 +87,7 @@ pub fn look(
             expires_in,
             extra: account.extra.clone(),
         }),
-        (Step::Stop(problem), _) => stop(problem),
+        (Step::Stop(problem), _) => told(problem),
         _ => {
             let (account, selector) = key;
             Ok(Look::Refresh(account, selector))

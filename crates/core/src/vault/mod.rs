@@ -6,6 +6,7 @@ pub mod contents;
 pub mod delete;
 pub mod exchange;
 pub mod home;
+pub mod issue;
 pub mod jobs;
 pub mod keep;
 pub mod mint;

@@ -5,7 +5,7 @@ use vault_base::ids::AccountId;
 use vault_base::seal::SealError;
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
-use vault_provider::answer::{self, Received, Tokens};
+use vault_provider::answer::{self, Received};
 use vault_provider::connection::Connection;
 use vault_provider::errors::Failure;
 use vault_provider::{revocation, scopes};
@@ -35,6 +35,21 @@ pub struct Renewing {
     /// Scopes that are asked for, if not the default.
     scopes: Option<Vec<String>>,
     lifetime_before: Option<i64>,
+}
+
+/// What the vault holds when an answer is written, and when that is.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    /// Whose vault.
+    pub home: &'a Home,
+    /// Its rows.
+    pub contents: &'a Contents,
+    /// Its jobs.
+    pub jobs: &'a [StoredJob],
+    /// The connection as it is configured.
+    pub connection: &'a Connection,
+    /// The time of the answer.
+    pub now: UnixSeconds,
 }
 
 /// What came of an answer.
@@ -113,18 +128,10 @@ impl Renewing {
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
-    pub fn not_asked(
-        &self,
-        home: &Home,
-        contents: &Contents,
-        jobs: &[StoredJob],
-        connection: &Connection,
-        failure: Failure,
-        now: UnixSeconds,
-    ) -> Result<Plan, SealError> {
-        let (asked, stored) = (self.asked(connection, None), self.stored(home, contents));
-        let settlement = refresh::settle(&self.begun, &asked, Err(failure), now);
-        let at = At { home, contents, jobs, connection, now };
+    pub fn not_asked(&self, at: At<'_>, failure: Failure) -> Result<Plan, SealError> {
+        let stored = self.stored(at.home, at.contents);
+        let asked = self.asked(at.connection, None);
+        let settlement = refresh::settle(&self.begun, &asked, Err(failure), at.now);
         let mut plan = Plan::default();
         self.finish(&mut plan, at, &stored, settlement, Heard::default())?;
         Ok(plan)
@@ -137,15 +144,12 @@ impl Renewing {
     /// [`SealError`]; nothing changes.
     pub fn answered(
         &self,
-        home: &Home,
-        contents: &Contents,
-        jobs: &[StoredJob],
-        connection: &Connection,
+        at: At<'_>,
         issuer: Option<&str>,
         received: &Received,
-        now: UnixSeconds,
     ) -> Result<Answered, SealError> {
-        let stored = self.stored(home, contents);
+        let At { home, connection, now, .. } = at;
+        let stored = self.stored(home, at.contents);
         // First of all: the old refresh token may be over by now.
         let begun = self.with_successor(home, &stored, connection, received)?;
         let asked = self.asked(connection, issuer);
@@ -161,7 +165,6 @@ impl Renewing {
         let settlement = refresh::settle(&begun, &asked, answer, now);
         let heard =
             Heard { lost: matches!(received, Received::Lost), told: received.seconds_to_wait(now) };
-        let at = At { home, contents, jobs, connection, now };
         self.finish(&mut plan, at, &stored, settlement, heard)?;
         Ok(Answered { plan, is_refused_alone })
     }
@@ -365,16 +368,6 @@ impl Renewing {
             plan.add_job(Job::Recover { account, generation, token_kind }, due);
         }
     }
-}
-
-/// Where and when an answer is written.
-#[derive(Clone, Copy)]
-struct At<'a> {
-    home: &'a Home,
-    contents: &'a Contents,
-    jobs: &'a [StoredJob],
-    connection: &'a Connection,
-    now: UnixSeconds,
 }
 
 /// The grant that is stored, and what becomes of an answer.
