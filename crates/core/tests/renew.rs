@@ -1,0 +1,243 @@
+//! What a refresh writes before the provider is asked, and what each answer changes, given what the vault
+//! holds by then.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use serde_json::{Value, json};
+use support::{NOW, Rows, account, answer, connection, grant, home, id, intent, lines};
+use vault_core::vault::contents::Contents;
+use vault_core::vault::home::Home;
+use vault_core::vault::jobs::Job;
+use vault_core::vault::plan::StoredJob;
+use vault_core::vault::record::{Grant, Selector};
+use vault_core::vault::renew::{At, Renewing};
+use vault_provider::answer::Received;
+use vault_provider::connection::Connection;
+use vault_provider::errors::Failure;
+
+fn recover() -> Vec<StoredJob> {
+    let job = Job::Recover { account: id("1"), generation: 4, token_kind: String::new() };
+    let other = Job::Recover { account: id("2"), generation: 4, token_kind: String::new() };
+    vec![(7, NOW, job), (8, NOW, other)]
+}
+
+fn begin(home: &Home, contents: &Contents, connection: &Connection) -> Renewing {
+    let of = (&id("1"), &Selector::default());
+    Renewing::begin(home, contents, connection, of, NOW).unwrap().unwrap()
+}
+
+/// What an answer changes where nothing happened meanwhile.
+fn after(connection: &Connection, before: Grant, received: &Received) -> Vec<String> {
+    let home = home();
+    let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
+    let renewing = begin(&home, &contents, connection);
+    let at = At { home: &home, contents: &contents, jobs: &recover(), connection, now: NOW };
+    lines(&home, &renewing.answered(at, None, received).unwrap().plan)
+}
+
+fn tokens(more: Value) -> Received {
+    let mut body = json!({"access_token": "a5", "refresh_token": "r5", "expires_in": 600});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    answer(200, &body)
+}
+
+#[test]
+fn the_intent_and_the_job_that_takes_it_up_are_written_before_the_provider_is_asked() {
+    let (home, connection) = (home(), connection(&json!({"reuse_grace": 20})));
+    let before = Grant { intent: Some(intent(1)), ..grant(&connection) };
+    let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
+    let renewing = begin(&home, &contents, &connection);
+    let (sent, scopes) = renewing.request(&connection);
+    assert_eq!((sent.expose(), scopes), ("r4", None));
+    // It is the second attempt with this token, and there is one job for it.
+    assert_eq!(
+        lines(&home, &renewing.intent(&connection, &recover(), NOW)),
+        ["update cac_1 gen 4 active attempt 2", "end job 7", "job +10 recover cac_1 gen 4"]
+    );
+}
+
+#[test]
+fn each_answer_changes_what_it_must_and_no_more() {
+    let connection = connection(&json!({}));
+    let settled = "end job 7";
+    let odd = tokens(json!({"token_type": "mac"}));
+    for (what, received, expected) in [
+        (
+            "tokens",
+            tokens(json!({})),
+            &["grant cac_1 gen 5 active = r5", "token cac_1 a5 gen 5 ends Some(600)", settled][..],
+        ),
+        (
+            "tokens without a new refresh token",
+            tokens(json!({"refresh_token": null})),
+            &["grant cac_1 gen 5 active = r4", "token cac_1 a5 gen 5 ends Some(600)", settled],
+        ),
+        (
+            "tokens that tell no end",
+            tokens(json!({"expires_in": "soon"})),
+            // The life of the token before.
+            &[
+                "grant cac_1 gen 5 active = r5",
+                "token cac_1 a5 gen 5 ends Some(600)",
+                settled,
+                "log expires_in_assumed cac_1",
+            ],
+        ),
+        (
+            "a new refresh token and nothing else of use",
+            odd,
+            &[
+                "update cac_1 gen 4 active attempt 1 next r5 retry +5",
+                settled,
+                "job +30 recover cac_1 gen 4",
+                "log refresh_refused cac_1: ambiguous",
+            ],
+        ),
+        (
+            "an access token that no header can carry",
+            tokens(json!({"access_token": "a 5"})),
+            &[
+                "update cac_1 gen 4 active attempt 1 next r5 retry +5 fault unusable_access_token",
+                settled,
+                "job +30 recover cac_1 gen 4",
+                "log refresh_refused cac_1: unusable_access_token",
+            ],
+        ),
+        (
+            "no answer",
+            Received::Lost,
+            &[
+                "update cac_1 gen 4 active attempt 1 retry +5",
+                settled,
+                "job +0 recover cac_1 gen 4",
+                "log refresh_refused cac_1: ambiguous",
+            ],
+        ),
+        (
+            "a provider that did nothing",
+            answer(503, &json!({})),
+            &[
+                "update cac_1 gen 4 active retry +5",
+                settled,
+                "log refresh_refused cac_1: unavailable",
+            ],
+        ),
+        (
+            "a registration that is refused",
+            answer(401, &json!({"error": "invalid_client"})),
+            &[
+                "update cac_1 gen 4 active retry +5 fault invalid_client",
+                settled,
+                "log refresh_refused cac_1: invalid_client",
+            ],
+        ),
+        (
+            "a clear no",
+            answer(400, &json!({"error": "invalid_grant"})),
+            &[
+                "update cac_1 gen 4 refresh_refused",
+                "state cac_1 refresh_refused",
+                settled,
+                "log refresh_refused cac_1: invalid_grant",
+                "log reconnect_required cac_1: refresh_refused",
+            ],
+        ),
+    ] {
+        assert_eq!(after(&connection, grant(&connection), &received), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_clear_no_after_a_lost_answer_says_that_a_rotation_was_lost() {
+    let connection = connection(&json!({}));
+    let before = Grant { intent: Some(intent(1)), ..grant(&connection) };
+    let refused = answer(400, &json!({"error": "invalid_grant"}));
+    let told = after(&connection, before, &refused);
+    assert!(told.contains(&"state cac_1 rotation_lost".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_grant_that_tells_no_registration_is_bound_by_its_first_success_and_the_registry_told() {
+    let connection = connection(&json!({}));
+    let before = Grant { registration: None, ..grant(&connection) };
+    let told = after(&connection, before, &tokens(json!({})));
+    assert_eq!(told[0], "job +0 hold u");
+}
+
+#[test]
+fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let before = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+    let renewing = begin(&home, &before, &connection);
+    let anew = |kept: bool| {
+        let mut rows = before.clone();
+        let row = &mut rows.grants[0].grant;
+        row.record.generation = 5;
+        let token = if kept { "r4" } else { "own" };
+        let token = vault_base::secret::Secret::new(token);
+        row.envelope = Some(home.seal(&id("1"), "refresh_token", 5, &token).unwrap());
+        rows
+    };
+    let gone = Contents::default();
+    let end = "end job 7";
+    for (what, now, received, expected) in [
+        (
+            "connected again, with the refresh token it had",
+            anew(true),
+            tokens(json!({})),
+            &["grant cac_1 gen 6 active = r5", end][..],
+        ),
+        ("connected again, with one of its own", anew(false), tokens(json!({})), &[end]),
+        (
+            "deleted",
+            gone.clone(),
+            tokens(json!({})),
+            &["job +0 revoke refresh_token r5", "job +0 revoke access_token a5", end],
+        ),
+        (
+            "deleted, and refused",
+            gone,
+            answer(400, &json!({"error": "invalid_grant"})),
+            &[end, "log refresh_refused cac_1: invalid_grant"],
+        ),
+        (
+            "connected again with one of its own, and refused",
+            anew(false),
+            answer(400, &json!({"error": "invalid_grant"})),
+            &[end, "log refresh_refused cac_1: invalid_grant"],
+        ),
+    ] {
+        let jobs = recover();
+        let at = At { home: &home, contents: &now, jobs: &jobs, connection: &connection, now: NOW };
+        let plan = renewing.answered(at, None, &received).unwrap().plan;
+        assert_eq!(lines(&home, &plan), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_provider_that_could_not_be_asked_leaves_the_grant_as_it_was() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let contents = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+    let renewing = begin(&home, &contents, &connection);
+    let jobs = [];
+    let at =
+        At { home: &home, contents: &contents, jobs: &jobs, connection: &connection, now: NOW };
+    let plan = renewing.not_asked(at, Failure::Unavailable { retry_after: Some(9) }).unwrap();
+    assert_eq!(lines(&home, &plan), ["update cac_1 gen 4 active retry +9"]);
+}
+
+#[test]
+fn what_was_sealed_under_another_key_is_an_error_and_no_plan() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let mut contents =
+        Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+    let bytes = contents.grants[0].grant.envelope.as_mut().unwrap();
+    // The id of the key, behind version and length.
+    bytes[2] = b'x';
+    let of = (&id("1"), &Selector::default());
+    assert!(Renewing::begin(&home, &contents, &connection, of, NOW).is_err());
+}

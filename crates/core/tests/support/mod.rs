@@ -1,0 +1,206 @@
+//! A vault with one account, and plans as lines that a table can hold.
+
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use vault_base::encoding::{base64url, from_base64url};
+use vault_base::ids::{AccountId, UserId};
+use vault_base::seal::{KeyRing, Sealer};
+use vault_base::secret::Secret;
+use vault_core::config::{Config, Variables};
+use vault_core::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
+use vault_core::vault::home::Home;
+use vault_core::vault::jobs::Job;
+use vault_core::vault::plan::{Plan, Write};
+use vault_core::vault::record::{
+    AccessTokenRecord, Account, AccountState, Grant, Intent, Selector, field,
+};
+use vault_jose::identity::Identity;
+use vault_provider::answer::Received;
+use vault_provider::connection::Connection;
+
+pub const NOW: i64 = 1_795_492_800;
+
+/// A connection whose answers tell who consented.
+pub fn connection(more: &Value) -> Connection {
+    let mut entry = json!({
+        "kind": "oauth2",
+        "authorization_endpoint": "https://p.example.com/authorize",
+        "token_endpoint": "https://p.example.com/token",
+        "revocation_endpoint": "https://p.example.com/revoke",
+        "revocation": {"blast": "token"},
+        "client_id": "c",
+        "scopes": ["read"],
+        "identity": {"from": "answer", "id": "user"},
+    });
+    entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let variables = [
+        ("PUBLIC_URL", json!("https://vault.example.com")),
+        ("KEY_RING", json!({"write": "k1", "keys": {"k1": key}})),
+        ("OBJECT_NAME_KEY", json!(key)),
+        ("CONNECTIONS", json!({"it": entry})),
+        ("PROVIDER_SECRETS", json!({"it": "s"})),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    Config::load(&Variables::from_iter(variables)).unwrap().connections["it"].clone()
+}
+
+pub fn home() -> Home {
+    let ring = json!({"write": "k1", "keys": {"k1": base64url([7; 32])}}).to_string();
+    let user = UserId { issuer: "https://idp.example".into(), subject: "alice".into() };
+    let sealer = Sealer::new(&KeyRing::parse(&ring).unwrap(), "object");
+    Home::new(user, "it".into(), sealer)
+}
+
+pub fn id(text: &str) -> AccountId {
+    AccountId::parse(&format!("cac_{text}")).unwrap()
+}
+
+pub fn account(name: &str, user: Option<&str>) -> Account {
+    Account {
+        id: id(name),
+        identity: Identity { id: user.map(str::to_owned), email: None, name: None },
+        state: AccountState::Active,
+        created_at: NOW - 1000,
+        extra: BTreeMap::new(),
+    }
+}
+
+pub fn intent(attempt: u32) -> Intent {
+    Intent {
+        generation: 4,
+        token_sha256: vault_base::encoding::hex(&Secret::new("r4").sha256()),
+        attempt,
+        at: NOW - 100,
+        since: None,
+        successor: None,
+    }
+}
+
+/// Builds what a vault holds.
+pub struct Rows<'a> {
+    pub home: &'a Home,
+    pub contents: Contents,
+}
+
+impl<'a> Rows<'a> {
+    pub fn new(home: &'a Home) -> Self {
+        Self { home, contents: Contents::default() }
+    }
+
+    /// An account with its own grant of generation 4, refresh token `r4` unless `bare`, and an access token
+    /// `a4` that lives `lives` seconds more.
+    pub fn with(mut self, account: Account, grant: Grant, lives: i64) -> Self {
+        let of = account.id.clone();
+        let seal = |column: &str, text: &str| {
+            self.home.seal(&of, &field(column, ""), 4, &Secret::new(text)).unwrap()
+        };
+        let refresh = grant.has_refresh_token.then(|| seal("refresh_token", "r4"));
+        let access = seal("access_token", "a4");
+        let record = AccessTokenRecord {
+            generation: 4,
+            scopes: grant.scopes.clone(),
+            issued_at: NOW + lives - 600,
+            expires_at: Some(NOW + lives),
+        };
+        self.contents.accounts.push(account);
+        let grant = Sealed { record: grant, envelope: refresh };
+        self.contents.grants.push(StoredGrant { account: of.clone(), kind: String::new(), grant });
+        let token = Sealed { record, envelope: Some(access) };
+        let selector = Selector::default();
+        self.contents.tokens.push(StoredToken { account: of, selector, token });
+        self
+    }
+}
+
+pub fn grant(connection: &Connection) -> Grant {
+    let registration = Some(connection.registration.clone());
+    Grant { registration, ..Grant::new(4, true, vec!["read".into()]) }
+}
+
+pub fn answer(status: u16, body: &Value) -> Received {
+    let body = Secret::new(body.to_string());
+    Received::Answer { status, retry_after: None, body }
+}
+
+/// A plan, a line for each write and each event; sealed tokens are opened.
+pub fn lines(home: &Home, plan: &Plan) -> Vec<String> {
+    let writes = plan.writes.iter().map(|write| line(home, write));
+    let events = plan.events.iter().map(|event| format!("log {} {}", event.event, event.reason));
+    writes.chain(events).collect()
+}
+
+fn line(home: &Home, write: &Write) -> String {
+    let open = |account: &AccountId, field: &str, generation: u64, envelope: &[u8]| {
+        home.open(account, field, generation, envelope).unwrap().expose().to_owned()
+    };
+    match write {
+        Write::PutAccount(account) => format!("account {} {}", account.id, account.state.column()),
+        Write::SetState(account, state) => format!("state {account} {}", state.column()),
+        Write::PutGrant { account, kind, grant, envelope } => {
+            let field = field("refresh_token", kind);
+            let token = envelope.as_ref().map(|one| open(account, &field, grant.generation, one));
+            format!(
+                "grant {account}{} = {}",
+                grant_line(home, account, kind, grant),
+                token.as_deref().unwrap_or("none")
+            )
+        }
+        Write::UpdateGrant { account, kind, grant } => {
+            format!("update {account}{}", grant_line(home, account, kind, grant))
+        }
+        Write::BindGrants(account, to) => format!("bind {account} {}", to.authority),
+        Write::PutAccessToken { account, selector, record, envelope } => {
+            let field = field("access_token", selector.kind());
+            let token = open(account, &field, record.generation, envelope);
+            let ends = record.expires_at.map(|at| at - NOW);
+            format!("token {account} {token} gen {} ends {ends:?}", record.generation)
+        }
+        Write::DropAccessTokens(account, kind) => format!("drop tokens {account} {kind:?}"),
+        Write::DropMade { account, kind, resource } => {
+            format!("drop made {account} {kind} {resource:?}")
+        }
+        Write::DropOver { account, kind, .. } => format!("drop over {account} {kind}"),
+        Write::DropAccount(account) => format!("drop {account}"),
+        Write::RememberRedemption { id, account, .. } => format!("redeemed {id} {account}"),
+        Write::AddJob { job, due } => format!("job +{} {}", due - NOW, job_line(home, job)),
+        Write::EndJob(job) => format!("end job {job}"),
+    }
+}
+
+fn grant_line(home: &Home, account: &AccountId, kind: &str, grant: &Grant) -> String {
+    let mut line = format!(" gen {} {}", grant.generation, grant.state.column());
+    if let Some(intent) = &grant.intent {
+        line += &format!(" attempt {}", intent.attempt);
+        if let Some(next) = &intent.successor {
+            let envelope = from_base64url(next).unwrap();
+            let field = field("next_refresh_token", kind);
+            let next = home.open(account, &field, intent.generation, &envelope).unwrap();
+            line += &format!(" next {}", next.expose());
+        }
+    }
+    if let Some(at) = grant.retry_at {
+        line += &format!(" retry +{}", at - NOW);
+    }
+    if let Some(fault) = &grant.fault {
+        line += &format!(" fault {fault}");
+    }
+    line
+}
+
+fn job_line(home: &Home, job: &Job) -> String {
+    match job {
+        Job::Recover { account, generation, .. } => format!("recover {account} gen {generation}"),
+        Job::Revoke { account, field, generation, envelope, doubtful, .. } => {
+            let envelope = from_base64url(envelope).unwrap();
+            let token = home.open(account, field, *generation, &envelope).unwrap();
+            let doubtful = if *doubtful { " doubtful" } else { "" };
+            format!("revoke {field} {}{doubtful}", token.expose())
+        }
+        Job::Hold { user, .. } => format!("hold {user}"),
+        Job::Bind { account, attempt } => format!("bind {account} {attempt}"),
+    }
+}
