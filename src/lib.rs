@@ -4,7 +4,9 @@
 //! compiled for wasm32 only, carries out.
 
 pub use vault_base::{encoding, ids, json, public_url, seal, secret, text, time};
-pub use vault_core::{config, connect, error, exchange, message, metadata, request_line, vault};
+pub use vault_core::{
+    config, connect, error, exchange, message, metadata, request_line, routes, vault,
+};
 pub use vault_jose as jwt;
 pub use vault_provider as provider;
 

@@ -10,7 +10,7 @@ use super::objects::{self, NoAnswer};
 use super::{clock, key_check, tokens};
 use crate::config::{Client, Config};
 use crate::connect::listing::{self, Page};
-use crate::connect::policy::{self, CREATE, DELETE, READ};
+use crate::connect::policy;
 use crate::connect::record::TICKET_LIFETIME;
 use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
 use crate::error::{Problem, ValidationError};
@@ -22,23 +22,24 @@ use crate::message::{connect, directory, registry};
 use crate::provider::revocation::Revocation;
 use crate::provider::scopes;
 use crate::request_line::RequestLine;
+use crate::routes::{Authentication, Endpoint, Routed};
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
 
-/// Serves the path below `/me/v1/connected-accounts/`.
+/// Serves what is below `/me/v1/connected-accounts/`.
 pub async fn serve(
     incoming: &Incoming,
-    rest: &str,
+    routed: &Routed<'_>,
     env: &Env,
     config: &Config,
     line: &mut RequestLine,
 ) -> http::Answered {
     let origin = incoming.header("origin");
     let allowed = origin.filter(|origin| policy::preflight_allowed(config, origin));
-    let response = if incoming.method == "OPTIONS" {
+    let response = if *routed == Routed::Preflight {
         preflight()?
     } else {
-        match answer(incoming, rest, env, config, line).await {
+        match answer(incoming, routed, env, config, line).await {
             Ok(Done::Json(status, body)) => http::json(status, &body)?,
             Ok(Done::Deleted(revocation)) => {
                 let header = revocation.map(|one| ("token-revocation", one.name()));
@@ -81,48 +82,50 @@ type Answered = Result<Done, Problem>;
 
 async fn answer(
     incoming: &Incoming,
-    rest: &str,
+    routed: &Routed<'_>,
     env: &Env,
     config: &Config,
     line: &mut RequestLine,
 ) -> Answered {
-    let method = incoming.method.clone();
-    match (rest, method.as_str()) {
-        ("connect", "POST") => {
-            let caller = Caller::of(incoming, CREATE, env, config, line).await?;
+    let (route, rest) = match *routed {
+        Routed::Served { route, rest } => (route, rest),
+        Routed::MethodNotAllowed { allow, .. } => return Err(Problem::method_not_allowed(allow)),
+        Routed::Preflight | Routed::NotFound { .. } => return Err(nothing_there()),
+    };
+    let Authentication::User(scope) = route.authentication else {
+        return Err(nothing_there());
+    };
+    let caller = Caller::of(incoming, scope, env, config, line).await?;
+    match route.endpoint {
+        Endpoint::Connect => {
             let body = read_body(incoming).await?;
             caller.connect(request::read(incoming.content_type.as_deref(), &body)?, line).await
         }
-        ("complete", "POST") => {
-            let caller = Caller::of(incoming, CREATE, env, config, line).await?;
+        Endpoint::Complete => {
             let body = read_body(incoming).await?;
             caller.complete(request::read(incoming.content_type.as_deref(), &body)?, line).await
         }
-        ("accounts", "GET") => {
-            let caller = Caller::of(incoming, READ, env, config, line).await?;
+        Endpoint::Accounts => {
             let page = Page::read(incoming.query.expose())?;
             Ok(Done::Json(200, page.accounts(&caller.accounts(&page).await?)))
         }
-        ("connections", "GET") => {
-            let caller = Caller::of(incoming, READ, env, config, line).await?;
+        Endpoint::Connections => {
             let page = Page::read(incoming.query.expose())?;
             Ok(Done::Json(200, page.connections(config, caller.client)))
         }
-        ("connect" | "complete", _) => Err(Problem::method_not_allowed("POST")),
-        ("accounts" | "connections", _) => Err(Problem::method_not_allowed("GET")),
-        (rest, method) => match (rest.strip_prefix("accounts/"), method) {
-            (Some(id), "DELETE") => {
-                let caller = Caller::of(incoming, DELETE, env, config, line).await?;
-                let id = AccountId::parse(id).ok_or_else(|| {
-                    let detail = "must be the id of a connected account: cac_ and letters, digits";
-                    Problem::invalid(vec![ValidationError { detail, field: "id" }])
-                })?;
-                caller.delete(&id, line).await
-            }
-            (Some(_), _) => Err(Problem::method_not_allowed("DELETE")),
-            (None, _) => Err(Problem::new(404, "There is nothing at this address.")),
-        },
+        Endpoint::DeleteAccount => {
+            let id = AccountId::parse(rest).ok_or_else(|| {
+                let detail = "must be the id of a connected account: cac_ and letters, digits";
+                Problem::invalid(vec![ValidationError { detail, field: "id" }])
+            })?;
+            caller.delete(&id, line).await
+        }
+        _ => Err(nothing_there()),
     }
+}
+
+fn nothing_there() -> Problem {
+    Problem::new(404, "There is nothing at this address.")
 }
 
 async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, Problem> {

@@ -114,11 +114,7 @@ pub fn json(status: u16, body: &Value) -> Answered {
 
 /// A public document that may be cached for a while.
 pub fn document(body: &Value) -> Answered {
-    let headers = [
-        ("content-type", "application/json"),
-        ("cache-control", "public, max-age=300"),
-        ("access-control-allow-origin", "*"),
-    ];
+    let headers = [("content-type", "application/json"), ("cache-control", "public, max-age=300")];
     respond(200, &headers, Some(&body.to_string()))
 }
 
@@ -182,11 +178,6 @@ pub fn page(status: u16, html: &str) -> Answered {
 pub fn text(status: u16, text: &str) -> Answered {
     let headers = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
     respond(status, &headers, Some(text))
-}
-
-/// Answers `GET` and `HEAD`.
-pub fn read_only(method: &str, answer: impl FnOnce() -> Answered) -> Answered {
-    if method == "GET" || method == "HEAD" { answer() } else { method_not_allowed("GET") }
 }
 
 /// 405.

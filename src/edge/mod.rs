@@ -25,7 +25,8 @@ use web_sys::Request;
 use worker::Env;
 
 use crate::metadata;
-use crate::request_line::{self, RequestLine};
+use crate::request_line::RequestLine;
+use crate::routes::{self, Cors, Endpoint, Route, Routed};
 use http::{Answered, Incoming};
 
 /// One request. The platform calls it.
@@ -49,9 +50,9 @@ async fn serve(request: Request, env: &Env) -> Answered {
         _ => {}
     }
     let started = clock::milliseconds();
-    let route = request_line::route(&incoming.method, &incoming.path);
-    let mut line = RequestLine { route, ..RequestLine::default() };
-    let answer = match answer(&incoming, env, &mut line).await {
+    let routed = routes::route(&incoming.method, &incoming.path);
+    let mut line = RequestLine { route: routed.log_name(), ..RequestLine::default() };
+    let answer = match answer(&incoming, &routed, env, &mut line).await {
         Ok(response) => Ok(response),
         Err(error) => {
             // The platform's own words: they are about building answers, which hold no secrets
@@ -60,45 +61,52 @@ async fn serve(request: Request, env: &Env) -> Answered {
             http::text(500, "internal error")
         }
     };
+    if let (Ok(response), Routed::Served { route: Route { cors: Cors::Public, .. }, .. }) =
+        (&answer, &routed)
+    {
+        response.headers().set("access-control-allow-origin", "*")?;
+    }
     line.status = answer.as_ref().map_or(500, web_sys::Response::status);
     line.duration_ms = clock::milliseconds().saturating_sub(started).unsigned_abs();
     log::request(&line);
     answer
 }
 
-async fn answer(incoming: &Incoming, env: &Env, line: &mut RequestLine) -> Answered {
+async fn answer(
+    incoming: &Incoming,
+    routed: &Routed<'_>,
+    env: &Env,
+    line: &mut RequestLine,
+) -> Answered {
     let Some(config) = configuration::load(env) else {
         line.reason = Some("configuration_error".to_owned());
         return http::configuration_error();
     };
-    let method = incoming.method.as_str();
-    match incoming.path.as_str() {
-        "/health" => {
-            http::read_only(method, || http::json(200, &serde_json::json!({"status": "ok"})))
+    let (route, rest) = match *routed {
+        Routed::Served { route, rest } => (route, rest),
+        Routed::MethodNotAllowed { allow, is_api: false } => {
+            return http::method_not_allowed(allow);
         }
-        "/oauth/token" if method == "POST" => {
-            token_endpoint::exchange(incoming, env, &config, line).await
+        Routed::NotFound { is_api: false } => return http::not_found(),
+        Routed::Preflight
+        | Routed::MethodNotAllowed { is_api: true, .. }
+        | Routed::NotFound { is_api: true } => {
+            return connected_accounts::serve(incoming, routed, env, &config, line).await;
         }
-        "/oauth/token" => http::method_not_allowed("POST"),
-        "/connected-accounts/connect" if method == "GET" => {
-            browser::open_ticket(incoming, env, &config, line).await
-        }
-        "/connected-accounts/connect" => http::method_not_allowed("GET"),
-        path => {
-            if let Some(document) = metadata::at(path) {
-                return http::read_only(method, || http::document(&document(&config)));
-            }
-            match (path.strip_prefix("/me/v1/connected-accounts/"), path.strip_prefix("/callback/"))
-            {
-                (Some(rest), _) => {
-                    connected_accounts::serve(incoming, rest, env, &config, line).await
-                }
-                (_, Some(connection)) if method == "GET" => {
-                    browser::callback(incoming, connection, env, &config, line).await
-                }
-                (_, Some(_)) => http::method_not_allowed("GET"),
-                (None, None) => http::not_found(),
-            }
+    };
+    match route.endpoint {
+        Endpoint::Health => http::json(200, &serde_json::json!({"status": "ok"})),
+        Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(&config)),
+        Endpoint::ProtectedResource => http::document(&metadata::protected_resource(&config)),
+        Endpoint::Token => token_endpoint::exchange(incoming, env, &config, line).await,
+        Endpoint::OpenTicket => browser::open_ticket(incoming, env, &config, line).await,
+        Endpoint::Callback => browser::callback(incoming, rest, env, &config, line).await,
+        Endpoint::Connect
+        | Endpoint::Complete
+        | Endpoint::Accounts
+        | Endpoint::Connections
+        | Endpoint::DeleteAccount => {
+            connected_accounts::serve(incoming, routed, env, &config, line).await
         }
     }
 }

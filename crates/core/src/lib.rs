@@ -2,7 +2,7 @@
 //! argument, requests and answers are plain values.
 //!
 //! Each module uses only those before it: [`config`], [`error`], [`vault`], [`connect`] and [`exchange`],
-//! [`metadata`], [`request_line`], and on top [`message`].
+//! [`metadata`], [`routes`], [`request_line`], and on top [`message`].
 
 pub mod config;
 pub mod connect;
@@ -11,4 +11,5 @@ pub mod exchange;
 pub mod message;
 pub mod metadata;
 pub mod request_line;
+pub mod routes;
 pub mod vault;

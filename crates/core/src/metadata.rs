@@ -7,18 +7,6 @@ use crate::config::{Config, GrantType};
 use crate::connect::policy;
 use vault_jose::algorithm::Algorithm;
 
-/// The document that is served at this path. Clients that know OpenID Connect Discovery alone look for
-/// the authorization server's at an address of its own (§4), and find the same members there.
-pub fn at(path: &str) -> Option<fn(&Config) -> Value> {
-    match path {
-        "/.well-known/oauth-authorization-server" | "/.well-known/openid-configuration" => {
-            Some(authorization_server)
-        }
-        "/.well-known/oauth-protected-resource/me/" => Some(protected_resource),
-        _ => None,
-    }
-}
-
 /// Metadata of the vault as an authorization server (RFC 8414 §2). It has no authorization
 /// endpoint, so it supports no response type.
 pub fn authorization_server(config: &Config) -> Value {
