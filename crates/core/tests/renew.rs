@@ -37,7 +37,7 @@ fn after(connection: &Connection, before: Grant, received: &Received) -> Vec<Str
     lines(&home, &renewing.answered(at, None, received).unwrap().plan)
 }
 
-fn tokens(more: Value) -> Received {
+fn tokens(more: &Value) -> Received {
     let mut body = json!({"access_token": "a5", "refresh_token": "r5", "expires_in": 600});
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -64,21 +64,21 @@ fn the_intent_and_the_job_that_takes_it_up_are_written_before_the_provider_is_as
 fn each_answer_changes_what_it_must_and_no_more() {
     let connection = connection(&json!({}));
     let settled = "end job 7";
-    let odd = tokens(json!({"token_type": "mac"}));
+    let odd = tokens(&json!({"token_type": "mac"}));
     for (what, received, expected) in [
         (
             "tokens",
-            tokens(json!({})),
+            tokens(&json!({})),
             &["grant cac_1 gen 5 active = r5", "token cac_1 a5 gen 5 ends Some(600)", settled][..],
         ),
         (
             "tokens without a new refresh token",
-            tokens(json!({"refresh_token": null})),
+            tokens(&json!({"refresh_token": null})),
             &["grant cac_1 gen 5 active = r4", "token cac_1 a5 gen 5 ends Some(600)", settled],
         ),
         (
             "tokens that tell no end",
-            tokens(json!({"expires_in": "soon"})),
+            tokens(&json!({"expires_in": "soon"})),
             // The life of the token before.
             &[
                 "grant cac_1 gen 5 active = r5",
@@ -99,7 +99,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
         ),
         (
             "an access token that no header can carry",
-            tokens(json!({"access_token": "a 5"})),
+            tokens(&json!({"access_token": "a 5"})),
             &[
                 "update cac_1 gen 4 active attempt 1 next r5 retry +5 fault unusable_access_token",
                 settled,
@@ -164,7 +164,7 @@ fn a_clear_no_after_a_lost_answer_says_that_a_rotation_was_lost() {
 fn a_grant_that_tells_no_registration_is_bound_by_its_first_success_and_the_registry_told() {
     let connection = connection(&json!({}));
     let before = Grant { registration: None, ..grant(&connection) };
-    let told = after(&connection, before, &tokens(json!({})));
+    let told = after(&connection, before, &tokens(&json!({})));
     assert_eq!(told[0], "job +0 hold u");
 }
 
@@ -188,14 +188,14 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
         (
             "connected again, with the refresh token it had",
             anew(true),
-            tokens(json!({})),
+            tokens(&json!({})),
             &["grant cac_1 gen 6 active = r5", end][..],
         ),
-        ("connected again, with one of its own", anew(false), tokens(json!({})), &[end]),
+        ("connected again, with one of its own", anew(false), tokens(&json!({})), &[end]),
         (
             "deleted",
             gone.clone(),
-            tokens(json!({})),
+            tokens(&json!({})),
             &["job +0 revoke refresh_token r5", "job +0 revoke access_token a5", end],
         ),
         (
