@@ -24,18 +24,34 @@ export function boundedBody(request, limit, number, settled) {
   watch(read(request.body, limit), number, settled);
 }
 
+/** Most bytes that are waited for at once. */
+const PART = 64 * 1024 + 1;
+
+/**
+ * Reads a stream in parts of a size that we choose: one of the sender's choice may be a byte, and each
+ * costs as much as a small request.
+ */
 async function read(stream, limit) {
-  const chunks = [];
+  const reader = stream?.getReader({ mode: 'byob' });
+  const parts = [];
   let size = 0;
-  for await (const chunk of stream ?? []) {
-    size += chunk.length;
-    if (size > limit) return null;
-    chunks.push(chunk);
+  for (let room = PART, got = room; reader && got === room; size += got) {
+    room = Math.min(limit + 1 - size, PART);
+    if (room === 0) {
+      // Nobody waits for the rest.
+      reader.cancel().catch(() => {});
+      return null;
+    }
+    const { value, done } = await reader.readAtLeast(room, new Uint8Array(room));
+    got = done ? 0 : value.length;
+    if (got > 0) parts.push(value);
   }
+  if (parts.length === 1) return parts[0];
   const all = new Uint8Array(size);
-  for (const chunk of chunks) {
-    size -= chunk.length;
-    all.set(chunk, all.length - size - chunk.length);
+  let end = 0;
+  for (const part of parts) {
+    all.set(part, end);
+    end += part.length;
   }
   return all;
 }

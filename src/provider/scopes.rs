@@ -1,5 +1,7 @@
 //! Scopes: what to ask for, what was granted, and what is missing.
 
+use std::collections::BTreeSet;
+
 use crate::config::Connection;
 use crate::text;
 use crate::vault::record::AccountView;
@@ -45,8 +47,8 @@ pub fn granted(
 
 /// Which of the wanted scopes were not granted.
 pub fn missing(connection: &Connection, granted: &[String], wanted: &[String]) -> Vec<String> {
-    let has =
-        |scope: &String| granted.iter().any(|one| name(connection, one) == name(connection, scope));
+    let granted: BTreeSet<&str> = granted.iter().map(|one| name(connection, one)).collect();
+    let has = |scope: &String| granted.contains(name(connection, scope));
     wanted.iter().filter(|scope| !has(scope)).cloned().collect()
 }
 
