@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::dialect;
-use super::fields::{self, Fields};
+use super::fields::{self, Fields, HEADER_VALUE};
 use super::issuer::issuer_identifier;
 use super::provider_secret::ProviderSecret;
 use super::{Connection, Endpoints, Fault, Protocol, PublicUrl, endpoint};
@@ -103,7 +103,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         refresh_params: given(fields.texts("refresh_params")),
         omit_params: fields.list("omit_params"),
         body_format: fields.choice("body_format", BodyFormat::NAMES).unwrap_or_default(),
-        headers: given(fields.texts("headers")),
+        headers: given(fields.headers("headers")),
         pkce: fields.choice("pkce", Pkce::NAMES).unwrap_or_default(),
         answer: answer(fields, &scope_separator),
         scope_separator,
@@ -161,6 +161,10 @@ fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
         issuer_identifier(issuer, vault)?;
     }
     check_endpoints(connection, vault)?;
+    // Its place in a header is `{client_id}`.
+    if !text::is_header_value(&connection.client_id) {
+        return Err(Fault::new("client_id", HEADER_VALUE));
+    }
     check_secret(connection)?;
     if connection.scope_separator != " " && connection.scope_separator != "," {
         return Err(Fault::new("scope_separator", "must be a space or a comma"));

@@ -60,18 +60,15 @@ async function read(stream, limit) {
 const WAITS = ['retry-after', 'x-ratelimit-remaining', 'x-ratelimit-reset'];
 
 /**
- * Sends a request to somebody else; `head` has a header a line. The value is
- * `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
+ * Sends a request to somebody else; `given` has the name of each header and then its value. The
+ * value is `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
  *
  * A redirect that is followed would carry our credentials to wherever it points. Some providers
  * refuse requests without a user agent.
  */
-export function send(method, url, head, body, limit, milliseconds, number, settled) {
+export function send(method, url, given, body, limit, milliseconds, number, settled) {
   const headers = new Headers({ accept: 'application/json', 'user-agent': 'edge-token-vault' });
-  for (const line of head.split('\n')) {
-    const colon = line.indexOf(':');
-    if (colon > 0) headers.set(line.slice(0, colon), line.slice(colon + 1));
-  }
+  for (let index = 0; index < given.length; index += 2) headers.set(given[index], given[index + 1]);
   const answer = within(milliseconds, async (signal) => {
     const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
     const told = WAITS.map((name) => response.headers.get(name));
