@@ -137,6 +137,11 @@ function guarded(settled, number, worked, value) {
 
 const promises = new Map();
 
+/** How many promises are not settled yet. */
+export function unsettled() {
+  return promises.size;
+}
+
 /** A promise that `settle` settles. */
 export function promise(number) {
   return new Promise((resolve, reject) => { promises.set(number, { resolve, reject }); });

@@ -62,6 +62,10 @@ extern "C" {
     /// A promise that [`settle`] settles.
     pub fn promise(number: u32) -> Promise;
 
+    /// How many promises of [`promise`] are not settled yet.
+    #[cfg(feature = "test-clock")]
+    pub fn unsettled() -> usize;
+
     /// Settles the promise of this number.
     pub fn settle(number: u32, worked: bool, value: &JsValue);
 }
