@@ -13,7 +13,7 @@ use crate::json;
 use crate::message::connect::Complete;
 use crate::provider::{authorize, scopes};
 use crate::secret::Secret;
-use crate::text;
+use crate::text::{self, MAX_SCOPES};
 use crate::vault::record::AccountView;
 
 /// Largest body that is read, in bytes.
@@ -117,7 +117,7 @@ impl ConnectBody {
             (None, Some(_)) => errors.push(invalid("code_challenge", "is missing")),
         }
         let asked = self.scopes.unwrap_or_default();
-        if asked.len() > 100 || !asked.iter().all(|scope| text::is_scope(scope)) {
+        if asked.len() > MAX_SCOPES || !asked.iter().all(|scope| text::is_scope(scope)) {
             errors.push(invalid("scopes", "must be a list of at most 100 scope names"));
         }
         let params = self.authorization_params.unwrap_or_default();
