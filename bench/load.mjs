@@ -81,7 +81,7 @@ export async function drive({ port, requests, connections = 16, seconds = Infini
 }
 
 /** The status, once the whole answer is there. */
-function complete(text) {
+export function complete(text) {
   const head = text.indexOf('\r\n\r\n');
   if (head < 0) return undefined;
   const status = Number(text.slice(9, 12));

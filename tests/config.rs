@@ -265,6 +265,37 @@ fn a_secret_at_a_provider_stands_exactly_where_one_is_used() {
 }
 
 #[test]
+fn text_that_stands_in_a_header_cannot_make_another() {
+    let app =
+        json!({ "CONNECTIONS_2": { "app": { "provider": "github_app", "client_id": "app" } } });
+    let with = |place: &str, value: &Value| {
+        let mut change = app.clone();
+        change["CONNECTIONS_2"]["app"]
+            .as_object_mut()
+            .unwrap()
+            .extend(set(place, value).as_object().unwrap().clone());
+        change
+    };
+    for field in
+        ["headers", "identity.headers", "revocation.headers", "kinds.installation.minting.headers"]
+    {
+        let table = format!("CONNECTIONS_2.app.{field}");
+        for value in ["a\r\nx-admin: 1", "a\n", "\rb", "a\0b", " a", "a\t", "\u{e9}"] {
+            let change = with(field, &json!({ "x-version": value }));
+            refused(&change, &format!("{table}.x-version"), "printable ASCII without line breaks");
+        }
+        for name in ["x-a\r\nx-admin", "x a", "x:", "", "\u{e9}"] {
+            refused(&with(field, &json!({ name: "a" })), &table, "not the name of a header");
+        }
+    }
+    refused_in_place(&[
+        ("CONNECTIONS.code.client_id", json!("a\nx-admin: 1"), "printable ASCII"),
+        ("CONNECTIONS.code.identity.scheme", json!("Bearer\nx-admin:"), "must be one word"),
+        ("CONNECTIONS.code.identity.scheme", json!(""), "must be one word"),
+    ]);
+}
+
+#[test]
 fn what_a_connection_sends_is_checked() {
     let not_a_scope = "not one scope";
     refused_in_place(&[

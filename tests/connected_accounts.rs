@@ -259,6 +259,9 @@ fn a_list_can_be_filtered_by_up_to_20_connections_and_take_is_bounded() {
     assert_eq!(list("take=20&connection=chat&connection=calendar"), 20);
     assert!(Page::read(&"connection=a&".repeat(20)).is_ok());
     assert_eq!(fields(Page::read(&"connection=a&".repeat(21))), "connection");
+    assert!(Page::read(&"x=1&".repeat(99)).is_ok());
+    let many = Page::read(&"x=1&".repeat(100)).unwrap_err();
+    assert!(many.status == 400 && many.detail.contains("at most 100 parameters"), "{many:?}");
     for take in ["0", "21", "-1", "1.5", "ten", ""] {
         assert_eq!(fields(Page::read(&format!("take={take}"))), "take", "{take}");
     }
@@ -302,6 +305,9 @@ fn a_callback_has_each_parameter_once() {
     for refused in refused.split(' ') {
         assert_eq!(read(refused).unwrap_err(), Denied::Unknown, "{refused}");
     }
+    let others = |count: usize| "x=1&".repeat(count) + "code=a&STATE";
+    assert!(read(&others(98)).is_ok());
+    assert_eq!(read(&others(99)).unwrap_err(), Denied::Unknown);
     let ticket = format!("ticket={}", new_handle(SESSION));
     assert_eq!(browser::ticket(&ticket).unwrap().session, SESSION);
     for refused in ["", "ticket=", "ticket=x", &format!("{ticket}&{ticket}")] {
@@ -332,6 +338,9 @@ fn a_cookie_binds_the_browser_to_one_session() {
         for none in ["", "OTHER=w", "NAME=v; NAME=v", "NAME=v; NAME=w", "xNAME=v", "NAME"] {
             assert_eq!(read(none), None, "{none}");
         }
+        // Browsers keep no more than 200.
+        assert_eq!(read(&format!("{}NAME=v", "a=b; ".repeat(199))), Some("v".into()));
+        assert_eq!(read(&format!("{}NAME=v", "a=b; ".repeat(200))), None);
         // Anybody on a neighbouring host can set a cookie without the prefix.
         assert_eq!(read(&format!("etv-{SESSION}=v")).is_some(), secure.is_empty());
     }

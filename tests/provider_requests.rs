@@ -12,7 +12,7 @@ use edge_token_vault::config::Config;
 use edge_token_vault::encoding::{base64url, sha256};
 use edge_token_vault::provider::authorize::{self, Ask};
 use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::dialect::Method;
+use edge_token_vault::provider::dialect::{Method, RevocationAuthentication};
 use edge_token_vault::provider::endpoints::{
     BadMetadata, Discovery, Metadata, NoEndpoint, Provider,
 };
@@ -412,4 +412,50 @@ fn an_authorization_response_comes_from_the_right_issuer() {
     ] {
         assert_eq!(provider.accepts_response_from(iss), accepted, "{row}");
     }
+}
+
+#[test]
+fn a_token_that_would_make_another_header_is_never_sent() {
+    let config = config();
+    let (calendar, provider) = known(&config, "calendar");
+    let (mut code, _) = known(&config, "code");
+    code.revocation.authentication = RevocationAuthentication::Bearer;
+    let revoke = |connection: &Connection, token: &Secret| {
+        revocation::revoke(connection, &provider, "", (token, TokenKind::Access), None)
+    };
+    let good = Secret::new("canary");
+    assert!(ProviderRequest::userinfo(&calendar, &provider, &good).is_some());
+    assert!(revoke(&code, &good).is_some());
+    for bad in ["canary\r\nx-admin: 1", "canary\n", "a\0b", "canary ", "\u{e9}"] {
+        let bad = Secret::new(bad);
+        assert!(ProviderRequest::userinfo(&calendar, &provider, &bad).is_none(), "{bad:?}");
+        assert!(revoke(&code, &bad).is_none(), "{bad:?}");
+        // In a body any text is encoded.
+        assert!(revoke(&calendar, &bad).is_some());
+    }
+}
+
+#[test]
+fn the_headers_of_a_request_are_pairs_and_its_own_go_last() {
+    let config = config();
+    let (mut calendar, provider) = known(&config, "calendar");
+    calendar.headers = BTreeMap::from([
+        ("authorization".to_owned(), "configured".to_owned()),
+        ("x-client".to_owned(), "{client_id}: a, b".to_owned()),
+    ]);
+    let token = Secret::new("canary");
+    let request = request::refresh(&calendar, &provider, CALLBACK, &token, None).unwrap();
+    let headers: Vec<_> = request.all_headers().collect();
+    let own = authorization_header(&request).unwrap();
+    assert_eq!(
+        headers,
+        [
+            ("authorization", "configured"),
+            ("x-client", format!("{}: a, b", calendar.client_id).as_str()),
+            ("authorization", own),
+            ("content-type", "application/x-www-form-urlencoded"),
+        ]
+    );
+    calendar.client_id = "a\nb".to_owned();
+    assert!(request::refresh(&calendar, &provider, CALLBACK, &token, None).is_none());
 }

@@ -68,6 +68,53 @@ fn a_parameter_we_read_stands_once_and_others_may_repeat() {
 }
 
 #[test]
+fn every_list_in_a_request_has_a_bound_that_its_error_names() {
+    let names = |count: usize| (0..count).map(|index| format!("s{index}")).collect::<Vec<_>>();
+    let scope =
+        |count: usize| read_with(TokenExchange, None, &[("scope", &names(count).join(" "))]);
+    assert_eq!(scope(100).unwrap().scopes, names(100));
+    for count in [101, 10_000] {
+        let error = scope(count).unwrap_err();
+        assert_eq!((error.status, error.code), (400, "invalid_scope"));
+        assert!(error.description.contains("at most 100 scopes"), "{}", error.description);
+    }
+    assert_eq!(
+        code(read_json(FederatedConnection, "scope", json!("a ".repeat(101)))),
+        "invalid_scope"
+    );
+
+    let others = |count: usize| names(count).join("=1&") + "=1&";
+    let good = form(&exchange(TokenExchange));
+    let room = 100 - exchange(TokenExchange).len();
+    let with = |others: String| read(FORM, None, &[others.as_bytes(), &good].concat());
+    assert!(with(others(room)).is_ok());
+    for refused in [others(room + 1), others(5000), "&".repeat(60_000), "=&".repeat(30_000)] {
+        let error = with(refused).unwrap_err();
+        assert_eq!((error.status, error.code), (400, "invalid_request"));
+        assert!(error.description.contains("at most 100 parameters"), "{}", error.description);
+    }
+
+    let members = |count: usize| {
+        let mut body = json!(BTreeMap::from_iter(exchange(FederatedConnection)));
+        let others = names(count).into_iter().map(|name| (name, json!(1)));
+        body.as_object_mut().unwrap().extend(others);
+        read(JSON, None, body.to_string().as_bytes())
+    };
+    assert!(members(100 - exchange(FederatedConnection).len()).is_ok());
+    let error = members(101).unwrap_err();
+    assert!(error.description.contains("at most 100 parameters"), "{}", error.description);
+
+    let resource = |length: usize| {
+        let resource = format!("https://api.example/{}", "a".repeat(length - 20));
+        read_with(TokenExchange, None, &[("resource", &resource)])
+    };
+    assert!(resource(2048).is_ok());
+    let error = resource(2049).unwrap_err();
+    assert_eq!((error.status, error.code), (400, "invalid_target"));
+    assert!(error.description.contains("2048 bytes"), "{}", error.description);
+}
+
+#[test]
 fn an_empty_parameter_counts_as_left_out() {
     // A04, and A20 for what is required.
     for optional in ["scope", "actor_token", "resource", "requested_token_type", "client_id"] {

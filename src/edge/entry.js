@@ -10,12 +10,21 @@ const { fetch } = Worker.prototype;
 
 export default {
   fetch(request, env, ctx) {
-    if (state.criticalError) return new Worker(ctx, env).fetch(request);
-    try {
-      return fetch.call({ env, ctx }, request);
-    } catch (error) {
-      if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
-      throw error;
-    }
+    const answer = begin(request, env, ctx);
+    // When a caller resets the connection, the platform drops the request: what it waits for never
+    // comes, and the wasm would keep its work for ever. So it goes on to its end, which is near: the
+    // body that it reads is refused then.
+    ctx.waitUntil(answer);
+    return answer;
   },
 };
+
+function begin(request, env, ctx) {
+  if (state.criticalError) return new Worker(ctx, env).fetch(request);
+  try {
+    return fetch.call({ env, ctx }, request);
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+    throw error;
+  }
+}

@@ -40,6 +40,7 @@ async fn serve(request: Request, env: &Env) -> Answered {
     #[cfg(feature = "test-clock")]
     match incoming.path.as_str() {
         "/test-clock" => return clock::set(incoming).await,
+        "/test-live" => return http::json(200, &task::live()),
         "/test-trap" => {
             // With a body, after a wait.
             if incoming.method == "POST" {

@@ -17,22 +17,14 @@ pub const OTHER_TIME: u32 = 5_000;
 
 /// Sends a request to a provider.
 pub async fn send(request: &ProviderRequest, time: u32) -> Received {
-    // One header a line: a value cannot hold a line break.
-    let mut head = String::new();
-    for (name, value) in &request.headers {
-        head.extend([name.as_str(), ":", value.as_str(), "\n"]);
+    let headers = Array::new();
+    for (name, value) in request.all_headers() {
+        headers.push(&name.into());
+        headers.push(&value.into());
     }
-    if let Some(credentials) = &request.authorization {
-        head.extend(["authorization:", credentials.expose(), "\n"]);
-    }
-    let body = request.body.as_ref();
-    if let Some(body) = body {
-        head.extend(["content-type:", body.media_type, "\n"]);
-    }
-    let head = Secret::new(head);
-    let body = body.map(|body| body.text.expose());
+    let body = request.body.as_ref().map(|body| body.text.expose());
     let method = request.method.name();
-    let answered = fetch(method, request.url.as_str(), head.expose(), body, MAX_ANSWER, time).await;
+    let answered = fetch(method, request.url.as_str(), &headers, body, MAX_ANSWER, time).await;
     let Some((status, retry_after, body)) = answered else {
         return Received::Lost;
     };
@@ -46,7 +38,7 @@ pub async fn send(request: &ProviderRequest, time: u32) -> Received {
 
 /// Fetches a public document. `None` unless it came whole with status 200.
 pub async fn document(address: &str) -> Option<Vec<u8>> {
-    match fetch("GET", address, "", None, MAX_DOCUMENT, OTHER_TIME).await? {
+    match fetch("GET", address, &Array::new(), None, MAX_DOCUMENT, OTHER_TIME).await? {
         (200, _, body) => Some(body),
         _ => None,
     }
@@ -55,13 +47,13 @@ pub async fn document(address: &str) -> Option<Vec<u8>> {
 async fn fetch(
     method: &str,
     url: &str,
-    head: &str,
+    headers: &Array,
     body: Option<&str>,
     limit: usize,
     time: u32,
 ) -> Option<(u16, Option<String>, Vec<u8>)> {
     let sent = task::wait_for(|number, settled| {
-        platform::send(method, url, head, body, limit, time, number, settled)
+        platform::send(method, url, headers, body, limit, time, number, settled)
     });
     let answer: Array = sent.ok()?.await.ok()?.unchecked_into();
     let body: Uint8Array = answer.get(4).dyn_into().ok()?;

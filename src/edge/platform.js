@@ -24,18 +24,34 @@ export function boundedBody(request, limit, number, settled) {
   watch(read(request.body, limit), number, settled);
 }
 
+/** Most bytes that are waited for at once. */
+const PART = 64 * 1024 + 1;
+
+/**
+ * Reads a stream in parts of a size that we choose: one of the sender's choice may be a byte, and each
+ * costs as much as a small request.
+ */
 async function read(stream, limit) {
-  const chunks = [];
+  const reader = stream?.getReader({ mode: 'byob' });
+  const parts = [];
   let size = 0;
-  for await (const chunk of stream ?? []) {
-    size += chunk.length;
-    if (size > limit) return null;
-    chunks.push(chunk);
+  for (let room = PART, got = room; reader && got === room; size += got) {
+    room = Math.min(limit + 1 - size, PART);
+    if (room === 0) {
+      // Nobody waits for the rest.
+      reader.cancel().catch(() => {});
+      return null;
+    }
+    const { value, done } = await reader.readAtLeast(room, new Uint8Array(room));
+    got = done ? 0 : value.length;
+    if (got > 0) parts.push(value);
   }
+  if (parts.length === 1) return parts[0];
   const all = new Uint8Array(size);
-  for (const chunk of chunks) {
-    size -= chunk.length;
-    all.set(chunk, all.length - size - chunk.length);
+  let end = 0;
+  for (const part of parts) {
+    all.set(part, end);
+    end += part.length;
   }
   return all;
 }
@@ -44,18 +60,15 @@ async function read(stream, limit) {
 const WAITS = ['retry-after', 'x-ratelimit-remaining', 'x-ratelimit-reset'];
 
 /**
- * Sends a request to somebody else; `head` has a header a line. The value is
- * `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
+ * Sends a request to somebody else; `given` has the name of each header and then its value. The
+ * value is `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
  *
  * A redirect that is followed would carry our credentials to wherever it points. Some providers
  * refuse requests without a user agent.
  */
-export function send(method, url, head, body, limit, milliseconds, number, settled) {
+export function send(method, url, given, body, limit, milliseconds, number, settled) {
   const headers = new Headers({ accept: 'application/json', 'user-agent': 'edge-token-vault' });
-  for (const line of head.split('\n')) {
-    const colon = line.indexOf(':');
-    if (colon > 0) headers.set(line.slice(0, colon), line.slice(colon + 1));
-  }
+  for (let index = 0; index < given.length; index += 2) headers.set(given[index], given[index + 1]);
   const answer = within(milliseconds, async (signal) => {
     const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
     const told = WAITS.map((name) => response.headers.get(name));
@@ -123,6 +136,11 @@ function guarded(settled, number, worked, value) {
 }
 
 const promises = new Map();
+
+/** How many promises are not settled yet. */
+export function unsettled() {
+  return promises.size;
+}
 
 /** A promise that `settle` settles. */
 export function promise(number) {

@@ -1,7 +1,7 @@
 //! `platform.js`, as Rust calls it. Functions that take a number call
 //! `settled(number, worked, value)` when there is a result: [`super::task::wait_for`].
 
-use js_sys::{Function, Promise};
+use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
@@ -26,13 +26,13 @@ extern "C" {
 
     /// Sends a request to somebody else, for `[status, ...waits, body]`: a number, three headers that
     /// tell when to come again (strings or null), and a `Uint8Array` or null if it is longer than
-    /// `limit`. `head` has a header a line.
+    /// `limit`. `headers` has the name of each header and then its value.
     /// Redirects are not followed.
     #[wasm_bindgen(catch)]
     pub fn send(
         method: &str,
         url: &str,
-        head: &str,
+        headers: &Array,
         body: Option<&str>,
         limit: usize,
         milliseconds: u32,
@@ -61,6 +61,10 @@ extern "C" {
 
     /// A promise that [`settle`] settles.
     pub fn promise(number: u32) -> Promise;
+
+    /// How many promises of [`promise`] are not settled yet.
+    #[cfg(feature = "test-clock")]
+    pub fn unsettled() -> usize;
 
     /// Settles the promise of this number.
     pub fn settle(number: u32, worked: bool, value: &JsValue);

@@ -61,6 +61,18 @@ pub fn start(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> 
     promise
 }
 
+/// What is there until it ends: tasks, promises of theirs, what they wait for, and values of
+/// JavaScript's that are held.
+#[cfg(feature = "test-clock")]
+pub fn live() -> serde_json::Value {
+    serde_json::json!({
+        "tasks": TASKS.with_borrow(HashMap::len),
+        "promises": platform::unsettled(),
+        "waits": WAITS.with_borrow(HashMap::len),
+        "values": wasm_bindgen::externref_heap_live_count(),
+    })
+}
+
 /// Lets a task go on until it waits again.
 fn run(number: u32) {
     let waker = Waker::from(Arc::new(Number(number)));

@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: how fast the Worker is, against others in the same run.
+//! `cargo xtask bench`: how fast the Worker is, against others in the same run, and what callers that go
+//! away leave in its memory.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,14 @@ use crate::process::{run, step};
 use crate::tools::Tools;
 use crate::worker::{BuildOptions, Profile, build};
 
-pub(crate) fn bench_command(root: &Path) -> Result<ExitCode> {
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Bench {
+    Speed,
+    Memory,
+}
+
+pub(crate) fn bench_command(root: &Path, what: Bench) -> Result<ExitCode> {
     let tools = Tools::ensure(root)?;
     let out_dir = root.join("target/bench/vault");
     build(
@@ -18,14 +26,21 @@ pub(crate) fn bench_command(root: &Path) -> Result<ExitCode> {
         &tools,
         &BuildOptions { profile: Profile::Release, test_clock: false, out_dir: out_dir.clone() },
     )?;
-    fs::create_dir_all(root.join("docs")).context("cannot make docs")?;
-    step("measuring (some minutes; leave the machine alone meanwhile)", || {
+    let measure = |arguments: &[&str]| {
         let mut node = Command::new(tools.node());
-        node.args(["bench/run.mjs", "target/bench.json", "docs/speed.svg"])
+        node.args(arguments)
             .current_dir(root)
             .env("PATH", tools.path()?)
             .env("BENCH_BUILD", &out_dir);
         run(&mut node, "The reason stands above.")
+    };
+    if what == Bench::Memory {
+        step("measuring memory (some minutes)", || measure(&["bench/memory.mjs"]))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    fs::create_dir_all(root.join("docs")).context("cannot make docs")?;
+    step("measuring (some minutes; leave the machine alone meanwhile)", || {
+        measure(&["bench/run.mjs", "target/bench.json", "docs/speed.svg"])
     })?;
     println!("target/bench.json has all numbers, docs/speed.svg the plot.");
     Ok(ExitCode::SUCCESS)

@@ -26,8 +26,9 @@ use lexopt::prelude::{Long, Value, ValueExt};
 const USAGE: &str = "\
 Usage: cargo xtask <command>
 
-  bench
+  bench [memory]
       Measures the release build against two other Workers; writes target/bench.json, docs/speed.svg.
+      memory  whether memory stays flat over 200,000 uploads given up and as many requests refused
   build [--dev|--release] [--test-clock] [--out-dir DIR]
       Builds the Worker into build/ (or DIR). Release, unless `wrangler dev` asks.
       --test-clock  lets tests move the clock; never into build/
@@ -70,7 +71,7 @@ fn dispatch() -> Result<ExitCode> {
     let mut args = lexopt::Parser::from_env();
     match args.next()? {
         Some(Value(command)) => match command.string()?.as_str() {
-            "bench" => bench::bench_command(&root),
+            "bench" => bench::bench_command(&root, bench_of(&mut args)?),
             "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
             "check" => check_command(&root, &mut args),
             "deploy" => deploy::deploy_command(&root, &deploy_options(&mut args)?),
@@ -82,6 +83,14 @@ fn dispatch() -> Result<ExitCode> {
         },
         Some(other) => Err(other.unexpected().into()),
         None => bail!("no command\n\n{USAGE}"),
+    }
+}
+
+fn bench_of(args: &mut lexopt::Parser) -> Result<bench::Bench> {
+    match args.next()? {
+        None => Ok(bench::Bench::Speed),
+        Some(Value(what)) if what == "memory" => Ok(bench::Bench::Memory),
+        Some(other) => Err(other.unexpected().into()),
     }
 }
 

@@ -6,7 +6,7 @@
 //! documents are walked once before they are read.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{
@@ -172,7 +172,8 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let deeper = self.deeper()?;
-        let mut names = HashSet::new();
+        // Ordered: names can be made to collide in a hash without a secret, as this target's is.
+        let mut names = BTreeSet::new();
         while let Some(name) = map.next_key::<String>()? {
             if !names.insert(name) {
                 return Err(A::Error::custom("repeated member"));

@@ -1,5 +1,15 @@
 //! Small rules about text that several protocols share.
 
+use std::collections::BTreeSet;
+
+use url::form_urlencoded;
+
+/// Most scopes that a request may name.
+pub const MAX_SCOPES: usize = 100;
+
+/// Most parameters that a form or a query may have.
+pub const MAX_PARAMETERS: usize = 100;
+
 /// Whether `text` is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
 pub fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
@@ -11,20 +21,39 @@ pub fn is_access_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Whether `text` can be the name of a header: a token (RFC 9110 §5.6.2).
+pub fn is_header_name(text: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(token)
+}
+
+/// Whether `text` can be the value of a header (RFC 9110 §5.5): no line break or other control
+/// character, and no white space at its ends. Nothing beyond ASCII, which recipients read in
+/// different ways.
+pub fn is_header_value(text: &str) -> bool {
+    let visible = |byte: &u8| byte.is_ascii_graphic();
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| visible(byte) || matches!(byte, b' ' | b'\t'))
+        && bytes.first().is_none_or(visible)
+        && bytes.last().is_none_or(visible)
+}
+
 /// Splits a space-separated scope value, dropping repeats and keeping order.
 pub fn scopes(value: &str) -> Vec<String> {
     unique(value.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned))
 }
 
-/// Drops repeats, keeping the first of each.
+/// Drops repeats, keeping the first of each. An ordered set: whatever the items are, its work grows
+/// with their length. The hashes of this target have no secret, so that items can be made to collide.
 pub fn unique(items: impl IntoIterator<Item = String>) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
-    for item in items {
-        if !out.contains(&item) {
-            out.push(item);
-        }
-    }
-    out
+    let mut seen = BTreeSet::new();
+    items.into_iter().filter(|item| seen.insert(item.clone())).collect()
+}
+
+/// The parameters of a form or a query. `None` if there are more than [`MAX_PARAMETERS`].
+pub fn parameters(text: &[u8]) -> Option<form_urlencoded::Parse<'_>> {
+    let count = text.split(|byte| *byte == b'&').count();
+    (count <= MAX_PARAMETERS).then(|| form_urlencoded::parse(text))
 }
 
 /// Path and query (without its `?`) of an absolute URL that was parsed before. The query may be empty.
@@ -97,6 +126,59 @@ mod tests {
         }
         for refused in ["", "a b", "a\n", "a\r\nx-evil: 1", "\u{7f}", "é", "a\0"] {
             assert!(!is_access_token(refused), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn repeats_are_dropped_and_the_first_of_each_keeps_its_place() {
+        assert_eq!(scopes(" b a  b c a "), ["b", "a", "c"]);
+        assert!(scopes("  ").is_empty());
+        // Each compared with each would be a matter of minutes.
+        let many: Vec<String> = (0..200_000).map(|index| format!("scope-{index}")).collect();
+        assert_eq!(unique(many.iter().chain(&many).cloned()), many);
+    }
+
+    #[test]
+    fn parameters_beyond_the_bound_are_not_read_at_all() {
+        let count = |text: &str| parameters(text.as_bytes()).map(Iterator::count);
+        assert_eq!(count(""), Some(0));
+        assert_eq!(count(&"a=1&".repeat(MAX_PARAMETERS - 1)), Some(MAX_PARAMETERS - 1));
+        assert_eq!(count(&"a=1&".repeat(MAX_PARAMETERS)), None);
+        assert_eq!(count(&"&".repeat(MAX_PARAMETERS)), None);
+    }
+
+    #[test]
+    fn a_header_is_a_token_and_a_value_that_ends_no_line() {
+        for name in ["accept", "Notion-Version", "x_a", "!#$%&'*+-.^_`|~09"] {
+            assert!(is_header_name(name), "{name:?}");
+        }
+        for name in ["", " a", "a b", "a:", "a\r\nb", "a\0", "é", "a\t", "(a)", "a\u{7f}"] {
+            assert!(!is_header_name(name), "{name:?}");
+        }
+        for value in ["", "a", "Bearer a.b-c_d~e+f/g=", "a b\tc", "text/html; q=\"1\", */*", "(:)"]
+        {
+            assert!(is_header_value(value), "{value:?}");
+        }
+        for value in [
+            " a",
+            "a ",
+            "\ta",
+            "a\t",
+            " ",
+            "a\nb: c",
+            "a\rb",
+            "a\r\nb: c",
+            "a\n",
+            "\r",
+            "a\0b",
+            "é",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "a\u{7f}",
+            "\u{1b}[1m",
+            "\u{ff}",
+        ] {
+            assert!(!is_header_value(value), "{value:?}");
         }
     }
 

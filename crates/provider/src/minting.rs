@@ -141,7 +141,7 @@ impl<'a> Making<'a> {
         Self { connection, provider, minting, wanted, signature, stage: Stage::Proof }
     }
 
-    /// What to ask now. `None` without a place to ask.
+    /// What to ask now. `None` without a place to ask, or for a token that cannot stand in a header.
     pub fn request(&self) -> Option<ProviderRequest> {
         let Wanted { user_token, name, .. } = self.wanted;
         let minting = self.minting;
@@ -239,11 +239,12 @@ impl<'a> Making<'a> {
             members.insert(self.minting.scope_member.clone(), Value::Object(levels));
         }
         let text = Secret::new(Value::Object(members).to_string());
-        Some(ProviderRequest {
+        let request = ProviderRequest {
             method: Method::Post,
             body: Some(Body { media_type: "application/json", text }),
             ..self.get(&self.minting.token_endpoint, ("{id}", id), &self.signature)?
-        })
+        };
+        request.checked()
     }
 
     fn made(&self, status: u16, document: &Value, now: UnixSeconds) -> Result<Minted, Unminted> {
@@ -277,13 +278,14 @@ impl<'a> Making<'a> {
         credentials: &Secret,
     ) -> Option<ProviderRequest> {
         let fill = |segment: &str| (segment == placeholder).then(|| value.to_owned());
-        Some(ProviderRequest {
+        let request = ProviderRequest {
             method: Method::Get,
             url: request::filled(endpoint, &fill)?,
             authorization: Some(Secret::new(format!("Bearer {}", credentials.expose()))),
             headers: request::headers(self.connection, &self.minting.headers),
             body: None,
-        })
+        };
+        request.checked()
     }
 }
 

@@ -20,6 +20,7 @@ use super::endpoints::Provider;
 use super::scopes;
 use crate::connection::Connection;
 use vault_base::secret::Secret;
+use vault_base::text;
 
 /// One request to a provider. Its secrets do not print.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ pub struct ProviderRequest {
     pub url: Url,
     /// The `Authorization` header, if any.
     pub authorization: Option<Secret>,
-    /// More headers.
+    /// More headers. All of them are read with [`ProviderRequest::all_headers`].
     pub headers: Vec<(String, String)>,
     /// The body, if any.
     pub body: Option<Body>,
@@ -69,7 +70,26 @@ impl Body {
 }
 
 impl ProviderRequest {
-    /// Asks for the account's identity (OpenID Connect Core §5.3.1). `None` without an endpoint.
+    /// The request if each of its headers is one. `None`: it must not be sent, since text of the
+    /// configuration or of a provider would become another header.
+    pub(super) fn checked(self) -> Option<Self> {
+        let is_header = |(name, value): (&str, &str)| {
+            text::is_header_name(name) && text::is_header_value(value)
+        };
+        let fits = self.all_headers().all(is_header);
+        fits.then_some(self)
+    }
+
+    /// All headers by name. Of two with the same name the later holds.
+    pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let more = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let authorization = self.authorization.iter().map(|one| ("authorization", one.expose()));
+        let media_type = self.body.iter().map(|body| ("content-type", body.media_type));
+        more.chain(authorization).chain(media_type)
+    }
+
+    /// Asks for the account's identity (OpenID Connect Core §5.3.1). `None` without an endpoint, or
+    /// for a token that cannot stand in a header.
     pub fn userinfo(
         connection: &Connection,
         provider: &Provider,
@@ -83,13 +103,14 @@ impl ProviderRequest {
         };
         let mut headers = headers(connection, &connection.headers);
         headers.extend(self::headers(connection, &rules.headers));
-        Some(Self {
+        Self {
             method: rules.method,
             url: provider.userinfo_endpoint.clone()?,
             authorization: Some(Secret::new(credentials)),
             headers,
             body: rules.body.as_ref().map(json),
-        })
+        }
+        .checked()
     }
 }
 
@@ -191,13 +212,14 @@ fn write(
     if connection.client_authentication == ClientAuthentication::SecretAsUsername {
         authorization = Some(basic(connection.client_secret.as_ref()?.expose(), ""));
     }
-    Some(ProviderRequest {
+    let request = ProviderRequest {
         method: Method::Post,
         url: endpoint.clone(),
         authorization,
         headers: headers(connection, &connection.headers),
         body: Body::of(parameters, connection.body_format),
-    })
+    };
+    request.checked()
 }
 
 /// `Authorization: Basic` (RFC 6749 §2.3.1).

@@ -119,7 +119,8 @@ pub fn needs_access_token(connection: &Connection) -> bool {
 }
 
 /// Revokes a token of the kind `of`. `user` is the account's id at the provider. `None` where the
-/// provider has no revocation endpoint, or its shape needs something that is not there.
+/// provider has no revocation endpoint, or its shape needs something that is not there, or the token
+/// cannot stand in a header where it belongs in one.
 pub fn revoke(
     connection: &Connection,
     provider: &Provider,
@@ -150,13 +151,14 @@ pub fn revoke(
         parameters.push((name.clone(), fill(value)?));
     }
     let authorization = authenticate(connection, rules, token, &mut parameters);
-    Some(ProviderRequest {
+    let request = ProviderRequest {
         method: rules.method,
         url: request::filled(endpoint.as_deref()?, &fill)?,
         authorization,
         headers: request::headers(connection, &rules.headers),
         body: Body::of(parameters, rules.body).filter(|_| rules.method != Method::Get),
-    })
+    };
+    request.checked()
 }
 
 fn authenticate(

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::dialect;
-use super::fields::{self, Fields};
+use super::fields::{self, Fields, HEADER_VALUE};
 use super::issuer::issuer_identifier;
 use super::merge::Completed;
 use super::provider_secret::ProviderSecret;
@@ -111,7 +111,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         refresh_params: given(fields.texts("refresh_params")),
         omit_params: fields.list("omit_params"),
         body_format: fields.choice("body_format", BodyFormat::NAMES).unwrap_or_default(),
-        headers: given(fields.texts("headers")),
+        headers: given(fields.headers("headers")),
         pkce: fields.choice("pkce", Pkce::NAMES).unwrap_or_default(),
         answer: answer(fields, &scope_separator),
         scope_separator,
@@ -170,6 +170,10 @@ fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
         issuer_identifier(issuer, vault)?;
     }
     check_endpoints(connection, vault)?;
+    // Its place in a header is `{client_id}`.
+    if !text::is_header_value(&connection.client_id) {
+        return Err(Fault::new("client_id", HEADER_VALUE));
+    }
     check_secret(connection)?;
     if connection.scope_separator != " " && connection.scope_separator != "," {
         return Err(Fault::new("scope_separator", "must be a space or a comma"));

@@ -1,6 +1,7 @@
 //! Reads what a connection says of how its provider speaks.
 
 use super::fields::Fields;
+use vault_base::text;
 use vault_provider::dialect::{
     Blast, BodyFormat, ErrorRules, IdentityRules, IdentitySource, Kind, Method, Minting,
     RevocationAuthentication, RevocationRules, RevokedToken,
@@ -26,7 +27,7 @@ pub(super) fn revocation(fields: &mut Fields) -> RevocationRules {
         token_parameter: fields.text_or("token_parameter", "token"),
         hint: fields.flag_or("hint", true),
         params: fields.texts("params"),
-        headers: fields.texts("headers"),
+        headers: fields.headers("headers"),
         token: fields.choice("token", RevokedToken::NAMES).unwrap_or_default(),
         blast: fields.choice("blast", Blast::NAMES).unwrap_or_default(),
         gone: fields.list("gone"),
@@ -34,13 +35,18 @@ pub(super) fn revocation(fields: &mut Fields) -> RevocationRules {
 }
 
 pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
+    let scheme = fields.text_or("scheme", "Bearer");
+    if !text::is_header_name(&scheme) {
+        // A scheme is a token, as the name of a header is (RFC 9110 §11.1).
+        fields.fault("scheme", "must be one word, such as Bearer: it stands before the token");
+    }
     IdentityRules {
         from: fields.choice("from", IdentitySource::NAMES),
         // Other than with revocations, this is a question.
         method: fields.choice("method", Method::NAMES).unwrap_or(Method::Get),
         body: fields.text("body"),
-        scheme: fields.text_or("scheme", "Bearer"),
-        headers: fields.texts("headers"),
+        scheme,
+        headers: fields.headers("headers"),
         id: fields.text_or("id", "sub"),
         email: fields.text_or("email", "email"),
         name: fields.text_or("name", "name"),
@@ -73,7 +79,7 @@ fn minting(fields: &mut Fields) -> Minting {
         token_member: fields.required("token_member"),
         expires_at_member: fields.required("expires_at_member"),
         scope_member: fields.required("scope_member"),
-        headers: fields.texts("headers"),
+        headers: fields.headers("headers"),
         revocation_endpoint: fields.text("revocation_endpoint"),
         revocation: fields.table("revocation", revocation),
     };

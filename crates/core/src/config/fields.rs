@@ -6,6 +6,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::Fault;
+use vault_base::text;
+
+/// What is asked of text that stands in a header.
+pub(super) const HEADER_VALUE: &str = "must be printable ASCII without line breaks, and without \
+                                       white space at its ends: it stands in a header";
 
 /// What is left of a table.
 ///
@@ -156,6 +161,19 @@ impl Fields {
             }
         }
         lists
+    }
+
+    /// Headers by name, each of which can be sent (RFC 9110 §5).
+    pub(super) fn headers(&mut self, name: &'static str) -> BTreeMap<String, String> {
+        let headers = self.texts(name);
+        for (header, value) in &headers {
+            if !text::is_header_name(header) {
+                self.fault(name, &format!("has {header:?}, which is not the name of a header"));
+            } else if !text::is_header_value(value) {
+                self.fault(&format!("{name}.{header}"), HEADER_VALUE);
+            }
+        }
+        headers
     }
 
     /// One of these.

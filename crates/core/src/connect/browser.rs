@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use url::form_urlencoded;
-
 use super::handle::Handle;
 use super::record::{Denied, STATE_LIFETIME};
 use crate::connect::record::Return;
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_base::text;
+
+/// Most cookies that are looked at: browsers keep no more for a site.
+const MAX_COOKIES: usize = 200;
 
 /// The callback's parameters and the session they belong to.
 ///
@@ -58,7 +59,8 @@ pub fn ticket(query: &str) -> Result<Handle, Denied> {
 }
 
 fn once(query: &str, name: &str) -> Result<Option<Secret>, Denied> {
-    let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
+    let parameters = text::parameters(query.as_bytes()).ok_or(Denied::Unknown)?;
+    let mut values = parameters.filter(|(key, _)| key == name);
     match (values.next(), values.next()) {
         (Some((_, value)), None) if !value.is_empty() => Ok(Some(Secret::new(value))),
         (Some(_), Some(_)) => Err(Denied::Unknown),
@@ -96,6 +98,7 @@ fn read_cookie(header: &str, session: &str, public_url: &PublicUrl) -> Option<Se
     let name = cookie_name(session, public_url);
     let mut values = header
         .split(';')
+        .take(MAX_COOKIES)
         .filter_map(|pair| pair.trim().split_once('='))
         .filter(|(key, _)| *key == name)
         .map(|(_, value)| value);

@@ -1,12 +1,12 @@
 //! Lists of the connected-accounts API: paging, and how accounts and connections are shown.
 
 use serde_json::{Value, json};
-use url::form_urlencoded;
 
 use crate::config::{Client, Config};
 use crate::error::{Problem, ValidationError};
 use crate::vault::record::AccountView;
 use vault_base::encoding;
+use vault_base::text::{self, MAX_PARAMETERS};
 use vault_base::time::rfc3339;
 use vault_provider::connection::Connection;
 use vault_provider::scopes;
@@ -33,7 +33,11 @@ impl Page {
     pub fn read(query: &str) -> Result<Self, Problem> {
         let invalid = |field, detail| Problem::invalid(vec![ValidationError { detail, field }]);
         let mut page = Self { take: DEFAULT_TAKE, after: None, connections: Vec::new() };
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let parameters = text::parameters(query.as_bytes()).ok_or_else(|| {
+            let detail = format!("The query may have at most {MAX_PARAMETERS} parameters.");
+            Problem::new(400, detail)
+        })?;
+        for (name, value) in parameters {
             match name.as_ref() {
                 "take" => {
                     page.take = value

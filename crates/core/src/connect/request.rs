@@ -13,7 +13,7 @@ use vault_base::encoding::{self, NoRandomness};
 use vault_base::ids::UserId;
 use vault_base::json;
 use vault_base::secret::Secret;
-use vault_base::text;
+use vault_base::text::{self, MAX_SCOPES};
 use vault_provider::connection::Connection;
 use vault_provider::{authorize, scopes};
 
@@ -118,7 +118,7 @@ impl ConnectBody {
             (None, Some(_)) => errors.push(invalid("code_challenge", "is missing")),
         }
         let asked = self.scopes.unwrap_or_default();
-        if asked.len() > 100 || !asked.iter().all(|scope| text::is_scope(scope)) {
+        if asked.len() > MAX_SCOPES || !asked.iter().all(|scope| text::is_scope(scope)) {
             errors.push(invalid("scopes", "must be a list of at most 100 scope names"));
         }
         let params = self.authorization_params.unwrap_or_default();

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::client_auth::Credentials;
 use crate::config::GrantType;
 use crate::error::OAuthError;
 use vault_base::json;
 use vault_base::secret::Secret;
-use vault_base::text;
+use vault_base::text::{self, MAX_PARAMETERS, MAX_SCOPES};
 
 /// Largest body that is read, in bytes: two tokens of the greatest length and room for the rest.
 pub const MAX_BODY: usize = 64 * 1024;
+
+/// Longest `resource`, in bytes: reading an address costs more than its length.
+const MAX_RESOURCE: usize = 2048;
 
 /// Token types (RFC 8693 §3 and Auth0's).
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -121,7 +124,7 @@ pub fn read(
 
 fn from_form(body: &[u8]) -> Result<Parameters, OAuthError> {
     let mut parameters = BTreeMap::new();
-    for (name, value) in form_urlencoded::parse(body) {
+    for (name, value) in text::parameters(body).ok_or_else(too_many)? {
         // An empty parameter counts as left out (RFC 6749 §3.2).
         if value.is_empty() || !READ.contains(&name.as_ref()) {
             continue;
@@ -143,10 +146,17 @@ fn from_form(body: &[u8]) -> Result<Parameters, OAuthError> {
     Ok(Parameters(parameters))
 }
 
+fn too_many() -> OAuthError {
+    OAuthError::invalid_request(&format!("send at most {MAX_PARAMETERS} parameters"))
+}
+
 fn from_json(body: &[u8]) -> Result<Parameters, OAuthError> {
     let object: BTreeMap<String, Value> = json::read(body).map_err(|_| {
         OAuthError::invalid_request("the body must be a JSON object, no member twice")
     })?;
+    if object.len() > MAX_PARAMETERS {
+        return Err(too_many());
+    }
     let mut parameters = BTreeMap::new();
     for (name, value) in object {
         if !READ.contains(&name.as_str()) {
@@ -207,6 +217,10 @@ impl Parameters {
         let Some(resource) = self.get("resource").map(Secret::expose) else {
             return Ok(None);
         };
+        if resource.len() > MAX_RESOURCE {
+            let mend = format!("resource may have at most {MAX_RESOURCE} bytes");
+            return Err(OAuthError::new(400, "invalid_target", &mend));
+        }
         if Url::parse(resource).is_ok() && !resource.contains('#') {
             return Ok(Some(resource.to_owned()));
         }
@@ -230,7 +244,12 @@ impl Parameters {
     }
 
     fn scopes(&self) -> Result<Vec<String>, OAuthError> {
-        let scopes = self.get("scope").map_or_else(Vec::new, |value| text::scopes(value.expose()));
+        let value = self.get("scope").map_or("", Secret::expose);
+        if value.split(' ').filter(|scope| !scope.is_empty()).count() > MAX_SCOPES {
+            let mend = format!("scope may name at most {MAX_SCOPES} scopes");
+            return Err(OAuthError::new(400, "invalid_scope", &mend));
+        }
+        let scopes = text::scopes(value);
         if scopes.iter().all(|scope| text::is_scope(scope)) {
             return Ok(scopes);
         }
