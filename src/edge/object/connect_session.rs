@@ -10,9 +10,10 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use super::redeem::{NoIdentity, Redeem};
+use super::redeem::Redeem;
 use super::{detached, sql};
 use crate::config::Config;
+use crate::connect::identify::NoIdentity;
 use crate::connect::record::{
     Begin, Complete, Denied, Phase, ProviderSecrets, Return, SESSION_LIFETIME, Session,
 };
@@ -227,7 +228,7 @@ impl Inner {
         config: &Config,
         mut session: Session,
         sealer: &Sealer,
-        mut tokens: Unidentified,
+        tokens: Unidentified,
     ) -> Result<Answer, Trouble> {
         let identity = match self.provider(config, &session).await {
             Ok((connection, provider)) => {
@@ -235,35 +236,18 @@ impl Inner {
             }
             Err(_) => Err(NoIdentity::Later),
         };
-        // Meanwhile the application may have completed again, with success, or the session was burned.
         let stored = self.load()?.map(|session| session.phase);
-        let waits = matches!(stored, Some(Phase::Granted { .. }));
-        if !waits && !matches!(stored, Some(Phase::Redeemed { .. } | Phase::Finished)) {
-            return Ok(Answer::Denied(Denied::Used));
+        let identified = session.identified(stored.as_ref(), identity, tokens, sealer)?;
+        if let Some(event) = &identified.event {
+            log::event(event);
         }
-        match identity {
-            Ok(told) => tokens.store.tell(told),
-            Err(NoIdentity::Later) => {
-                log::event(&Event::new("identity_unavailable", session.begin.connection.clone()));
-                return Ok(Answer::Denied(Denied::NotStored));
-            }
-            Err(NoIdentity::Never(refusal)) => {
-                log::event(&Event::new("id_token_refused", refusal.reason()));
-                if !waits {
-                    return Ok(Answer::Denied(Denied::Used));
-                }
-                return self.fail(session, Denied::Identity);
-            }
-        }
-        // What came through the browser never goes before the provider's own word.
-        let mut extra = session.extra.clone();
-        extra.append(&mut tokens.store.extra);
-        tokens.store.extra = extra;
-        if waits {
-            session.redeemed(&tokens.store, sealer)?;
+        if identified.is_changed {
             self.save(&session)?;
         }
-        self.store(config, session, *tokens.store).await
+        match identified.outcome {
+            Ok(store) => self.store(config, session, *store).await,
+            Err(denied) => Ok(Answer::Denied(denied)),
+        }
     }
 
     fn at<'a>(

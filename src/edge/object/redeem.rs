@@ -1,13 +1,11 @@
 //! Redeeming an authorization code: tokens, then who they are of.
 
-use std::collections::BTreeMap;
-
-use serde_json::Value;
 use worker::Env;
 
 use crate::config::Config;
+use crate::connect::identify::{Identifying, NoIdentity, Step};
 use crate::connect::record::{Denied, ProviderSecrets, REDEEM_TIME};
-use crate::connect::session::Unidentified;
+use crate::connect::session::{self, Unidentified};
 use crate::edge::outbound::{self, OTHER_TIME};
 use crate::edge::tokens::{self, Signer};
 use crate::edge::{clock, log, providers};
@@ -16,15 +14,11 @@ use crate::ids::AccountId;
 use crate::jwt::Refusal;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::compact::Compact;
-use crate::jwt::id_token::{self, Expected};
-use crate::jwt::identity::Identity;
+use crate::provider::answer::{self, Received};
 use crate::provider::connection::Connection;
-use crate::provider::dialect::IdentitySource;
 use crate::provider::endpoints::Provider;
-use crate::provider::errors::Failure;
-use crate::provider::identity::{self, Told};
+use crate::provider::identity::Told;
 use crate::provider::request::{self, ProviderRequest};
-use crate::provider::{answer, path};
 use crate::secret::Secret;
 use crate::vault::consent;
 
@@ -42,20 +36,6 @@ pub struct Redeem<'a> {
     pub scopes: &'a [String],
 }
 
-/// Why it is not known whose tokens are.
-pub enum NoIdentity {
-    /// Whoever could tell cannot be had now.
-    Later,
-    /// What was told does not hold.
-    Never(Refusal),
-}
-
-impl From<Refusal> for NoIdentity {
-    fn from(refusal: Refusal) -> Self {
-        if refusal.may_pass() { Self::Later } else { Self::Never(refusal) }
-    }
-}
-
 impl Redeem<'_> {
     /// Redeems the code, once.
     pub async fn code(
@@ -71,8 +51,10 @@ impl Redeem<'_> {
         // The code is good once: whoever gives up the answer gives up the grant.
         let received = outbound::send(&request, REDEEM_MILLISECONDS).await;
         let now = clock::now();
-        let granted = answer::granted(&received, self.connection, now)
-            .map_err(|failure| refused(&failure))?;
+        let granted = answer::granted(&received, self.connection, now).map_err(|failure| {
+            log::event(&Event::new("code_not_redeemed", failure.word()));
+            session::not_redeemed(&failure)
+        })?;
         if consent::assumes_lifetime(self.connection, &granted) {
             log::event(&Event::new("expires_in_assumed", self.connection.strategy.clone()));
         }
@@ -82,72 +64,31 @@ impl Redeem<'_> {
         Ok(Unidentified { store: Box::new(store), id_token, secrets })
     }
 
-    /// Who the tokens are of: by ID token from an `OpenID` provider, by userinfo from others.
+    /// Whose the tokens are.
     pub async fn identity(&self, tokens: &Unidentified) -> Result<Told, NoIdentity> {
-        let rules = &self.connection.identity;
-        let source = providers::source(self.connection);
-        let (Some(issuer), Some(source), None | Some(IdentitySource::IdToken)) =
-            (&self.provider.open_id, &source, rules.from)
-        else {
-            return match (rules.from, &self.provider.userinfo_endpoint) {
-                (Some(IdentitySource::Answer), _) => match tokens.store.identity() {
-                    identity @ Identity { id: Some(_), .. } => {
-                        Ok(Told { identity, extra: BTreeMap::new() })
-                    }
-                    _ => Err(Refusal::Subject.into()),
-                },
-                (_, Some(_)) => self.userinfo(&tokens.store.access_token).await,
-                (_, None) => Ok(Told::default()),
-            };
-        };
-        let text = tokens.id_token.as_ref().ok_or(Refusal::IdToken)?;
-        let token = Compact::parse(text.expose())?;
-        let signer = Signer { source, algorithms: &Algorithm::ALL };
-        let now = clock::now();
-        tokens::check_signature(self.env, self.config, &token, signer, now).await?;
-        let expected = Expected {
-            issuer,
-            client_id: &self.connection.client_id,
-            nonce: tokens.secrets.nonce.expose(),
-            access_token: tokens.store.access_token.expose(),
-            required_claims: &self.connection.required_claims,
-        };
-        // It was good when it came; since then it may have had to wait.
-        let identity = id_token::read(&token, &expected, tokens.store.issued_at)?;
-        let is_whole = identity.email.is_some() && identity.name.is_some();
-        let claims = Value::Object(token.all_claims()?);
-        let told = Told { identity, extra: path::named(&claims, &rules.extra) };
-        if is_whole && told.extra.len() == rules.extra.len() {
-            return Ok(told);
+        let identifying =
+            Identifying { connection: self.connection, provider: self.provider, tokens };
+        let mut step = identifying.begin()?;
+        if let Step::CheckSignature(text) = &step {
+            let token = Compact::parse(text.expose())?;
+            let source = providers::source(self.connection).ok_or(Refusal::Issuer)?;
+            let signer = Signer { source: &source, algorithms: &Algorithm::ALL };
+            let now = clock::now();
+            tokens::check_signature(self.env, self.config, &token, signer, now).await?;
+            step = identifying.signed(&token)?;
         }
-        let info = self.userinfo(&tokens.store.access_token).await.ok();
-        Ok(identity::complete(told, info))
-    }
-
-    /// Asked twice if need be: few applications complete again.
-    async fn userinfo(&self, access_token: &Secret) -> Result<Told, NoIdentity> {
-        let request = ProviderRequest::userinfo(self.connection, self.provider, access_token);
-        let Some(request) = request else {
-            return Err(Refusal::Subject.into());
-        };
-        let mut received = outbound::send(&request, OTHER_TIME).await;
-        if answer::may_pass(&received) {
-            received = outbound::send(&request, OTHER_TIME).await;
-        }
-        match identity::read(&received, &self.connection.identity) {
-            Some(told) => Ok(told),
-            None if answer::may_pass(&received) => Err(NoIdentity::Later),
-            None => Err(Refusal::Subject.into()),
+        match step {
+            Step::Known(told) => Ok(told),
+            Step::AskUserinfo { request, completes } => {
+                identifying.asked(&ask_userinfo(&request).await, completes)
+            }
+            Step::CheckSignature(_) => Err(Refusal::Signature.into()),
         }
     }
 }
 
-fn refused(failure: &Failure) -> Denied {
-    log::event(&Event::new("code_not_redeemed", failure.word()));
-    match failure {
-        Failure::Refused(_) | Failure::Consent(_) => Denied::CodeRefused,
-        Failure::Misconfigured(_) | Failure::UnusableToken => Denied::ProviderMisconfigured,
-        Failure::Unavailable { .. } | Failure::Ambiguous { .. } => Denied::ProviderUnavailable,
-        Failure::OtherUser => Denied::Identity,
-    }
+/// Asks twice if need be: few applications complete again.
+async fn ask_userinfo(request: &ProviderRequest) -> Received {
+    let received = outbound::send(request, OTHER_TIME).await;
+    if answer::may_pass(&received) { outbound::send(request, OTHER_TIME).await } else { received }
 }

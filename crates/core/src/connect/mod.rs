@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod handle;
+pub mod identify;
 pub mod listing;
 pub mod policy;
 pub mod record;

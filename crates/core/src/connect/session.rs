@@ -17,11 +17,13 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::handle::{self, Handle};
+use super::identify::NoIdentity;
 use super::record::{
     Begin, CODE_LIFETIME, Denied, Flow, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME,
     Session, TICKET_LIFETIME,
 };
 use crate::connect::record::{Complete, Return};
+use crate::error::Event;
 use crate::vault::consent::Store;
 use vault_base::encoding;
 use vault_base::json;
@@ -29,6 +31,8 @@ use vault_base::seal::{Place, SealError, Sealer};
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
 use vault_provider::connection::Connection;
+use vault_provider::errors::Failure;
+use vault_provider::identity::Told;
 
 /// What the browser needs to go to the provider.
 #[derive(Debug)]
@@ -66,6 +70,17 @@ pub struct Unidentified {
     pub id_token: Option<Secret>,
     /// Verifier and nonce.
     pub secrets: ProviderSecrets,
+}
+
+/// What follows from whose tokens are.
+#[derive(Debug)]
+pub struct Identified {
+    /// The grant to store, or what the application is told.
+    pub outcome: Result<Box<Store>, Denied>,
+    /// Whether the session changed, and is to be stored first.
+    pub is_changed: bool,
+    /// What the operator is told.
+    pub event: Option<Event>,
 }
 
 /// A step that is refused, or that cannot be taken for want of a key.
@@ -300,6 +315,49 @@ impl Session {
         Ok(())
     }
 
+    /// Takes in whose the tokens are. `stored`: the phase that is stored now; meanwhile the application may
+    /// have completed again, with success, or the session was burned.
+    ///
+    /// # Errors
+    /// [`SealError`]; nothing changes.
+    pub fn identified(
+        &mut self,
+        stored: Option<&Phase>,
+        identity: Result<Told, NoIdentity>,
+        tokens: Unidentified,
+        sealer: &Sealer,
+    ) -> Result<Identified, SealError> {
+        let denied = |denied, event| Identified { outcome: Err(denied), is_changed: false, event };
+        let waits = matches!(stored, Some(Phase::Granted { .. }));
+        if !waits && !matches!(stored, Some(Phase::Redeemed { .. } | Phase::Finished)) {
+            return Ok(denied(Denied::Used, None));
+        }
+        let mut store = tokens.store;
+        match identity {
+            Ok(told) => store.tell(told),
+            Err(NoIdentity::Later) => {
+                let event = Event::new("identity_unavailable", self.begin.connection.clone());
+                return Ok(denied(Denied::NotStored, Some(event)));
+            }
+            Err(NoIdentity::Never(refusal)) => {
+                let event = Some(Event::new("id_token_refused", refusal.reason()));
+                if !waits {
+                    return Ok(denied(Denied::Used, event));
+                }
+                self.phase = Phase::Failed;
+                return Ok(Identified { is_changed: true, ..denied(Denied::Identity, event) });
+            }
+        }
+        // What came through the browser never goes before the provider's own word.
+        let mut extra = self.extra.clone();
+        extra.append(&mut store.extra);
+        store.extra = extra;
+        if waits {
+            self.redeemed(&store, sealer)?;
+        }
+        Ok(Identified { outcome: Ok(store), is_changed: waits, event: None })
+    }
+
     /// Keeps redeemed tokens until the vault has them.
     ///
     /// # Errors
@@ -384,6 +442,16 @@ impl Session {
         let envelope = encoding::from_base64url(text).ok_or(SealError::Corrupt)?;
         let bytes = sealer.open(&self.place(field), &envelope)?;
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
+    }
+}
+
+/// What the application is told of a code that brought no tokens.
+pub fn not_redeemed(failure: &Failure) -> Denied {
+    match failure {
+        Failure::Refused(_) | Failure::Consent(_) => Denied::CodeRefused,
+        Failure::Misconfigured(_) | Failure::UnusableToken => Denied::ProviderMisconfigured,
+        Failure::Unavailable { .. } | Failure::Ambiguous { .. } => Denied::ProviderUnavailable,
+        Failure::OtherUser => Denied::Identity,
     }
 }
 
