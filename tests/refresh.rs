@@ -686,11 +686,29 @@ fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
     };
     assert_eq!(open(intent(3)), None);
     assert_eq!(open(successor(1)), Some(NOW));
+    // Its last seconds count.
+    assert_eq!(open(intent(1)), Some(NOW));
     // Time is counted from the first attempt that was not settled.
     let first = refresh::begin(&grant(), &Secret::new("own"), NOW);
     let again = Grant { intent: Some(first), ..grant() };
     let second = refresh::begin(&again, &Secret::new("own"), NOW + 9);
     assert_eq!((second.at, second.since()), (NOW + 9, NOW));
+}
+
+#[test]
+fn the_first_answer_is_followed_up_though_its_flight_took_longer_than_the_leeway() {
+    let due = |attempt, failures, leeway, lost, told| {
+        let grant = Grant { intent: Some(intent(attempt)), failures, ..grant() };
+        refresh::follow_up(&grant, Some(leeway), lost, told, NOW + 120).map(|at| at - NOW)
+    };
+    for leeway in [1, 2, 30, 60] {
+        assert_eq!(due(1, 1, leeway, true, None), Some(120), "{leeway}");
+        assert_eq!(due(1, 1, leeway, false, None), Some(120), "{leeway}");
+        // Once is enough, and not before the provider wants it.
+        assert_eq!(due(2, 2, leeway, true, None), None, "{leeway}");
+        assert_eq!(due(1, 2, leeway, false, None), None, "{leeway}");
+        assert_eq!(due(1, 1, leeway, false, Some(60)), None, "{leeway}");
+    }
 }
 
 #[test]

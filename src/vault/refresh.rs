@@ -96,10 +96,12 @@ pub fn follow_up(
         return Some(due);
     };
     let final_try = until - LAST_CHANCE;
-    if due <= final_try {
-        return Some(due);
+    if due > final_try && now < final_try {
+        return Some(final_try);
     }
-    (now < final_try).then_some(final_try)
+    // Of the first answer nobody knows when it was given: of one that took longer than that time the
+    // provider may have counted from its end.
+    (due < until || (tries <= 1 && told.is_none())).then_some(due)
 }
 
 /// How long before a rotated token's second chance is over it is tried for the last time, in seconds.
