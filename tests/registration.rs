@@ -103,6 +103,10 @@ fn the_registry_is_asked_under_the_grants_own_registration_and_those_that_count_
     // Two regions of one provider are one authority to the registry, as they always were.
     let zendesk = entry(json!({"provider": "zendesk", "variables": {"subdomain": "acme"}}));
     assert_eq!(names(&zendesk, Some(&zendesk.registration)), ["zendesk"]);
+    let other = Registration { authority: "zendesk subdomain=other".into(), ..of("") };
+    assert!(zendesk.registration.shares_name(&other));
+    assert!(!zendesk.registration.shares_name(&of("zendesk.example subdomain=acme")));
+    assert!(!other.shares_name(&Registration { client_id: "two".into(), ..other.clone() }));
 }
 
 #[test]

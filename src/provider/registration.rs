@@ -34,6 +34,12 @@ impl Registration {
         self.bare_authority() == self.authority
     }
 
+    /// Whether the registry, which knows authority and client alone, has one name for both: then a user's
+    /// grants of either may be one at the provider.
+    pub fn shares_name(&self, other: &Self) -> bool {
+        self.client_id == other.client_id && self.bare_authority() == other.bare_authority()
+    }
+
     /// The authority alone: the registry's names are made of it.
     pub fn bare_authority(&self) -> &str {
         self.authority.split_once(' ').map_or(&self.authority, |(bare, _)| bare)

@@ -15,6 +15,8 @@ describe('another registration', { timeout: 180_000 }, () => {
   /** Tokens of requests, by path. */
   let requests;
   let issued = 0;
+  /** Whom the providers say that tokens are of. */
+  let owner = 'u1';
 
   before(async () => {
     server = await HostileServer.start();
@@ -57,7 +59,7 @@ describe('another registration', { timeout: 180_000 }, () => {
       const refresh = `${name}-refresh-${issued}`;
       live.add(refresh);
       world.secrets.add(refresh).add(`${name}-access-${issued}`);
-      const body = { access_token: `${name}-access-${issued}`, refresh_token: refresh, token_type: 'Bearer', expires_in: LIFE, user: 'u1' };
+      const body = { access_token: `${name}-access-${issued}`, refresh_token: refresh, token_type: 'Bearer', expires_in: LIFE, user: owner };
       return answer(200, body)(response);
     });
     server.on(`/${name}/revoke`, (response, params) => {
@@ -147,6 +149,26 @@ describe('another registration', { timeout: 180_000 }, () => {
     assert.equal(status, 200);
     await deploy(entry('b'));
     await assertMisconfigured(user);
+  });
+
+  test('of two accounts that may rest on one grant, deleting one revokes nothing as long as the other is there', async () => {
+    // The provider ends all that this user granted to this client.
+    const revocation = { blast: 'grant' };
+    owner = 'nobody else here';
+    const moved = { refresh_endpoint: `${server.origin}/a/token`, revocation };
+    const { user, account } = await connected('two-of-one');
+    await deploy(entry('a', moved));
+    const second = await world.connect(user, 'two-of-one', { connection });
+    assert.notEqual(second.id, account.id);
+    const listed = { ...moved, earlier_authorities: [`${server.origin}/a/token`] };
+    await deploy(entry('a', listed));
+    owner = 'u1';
+    const done = await world.api.remove(user.me_token, account.id);
+    assert.equal(done.status, 204, show(done));
+    assert.deepEqual(requests, []);
+    await world.advance(LIFE);
+    await assertReleased(user, 'a');
+    assert.ok(!requests.some((one) => one.startsWith('a revoke')), show(requests));
   });
 
   for (const [what, written] of Object.entries({ 'another provider': () => entry('b'), 'no connection': () => undefined })) {
