@@ -784,6 +784,9 @@ fn an_account_of_another_registration_is_passed_over_as_long_as_one_fits() {
     assert_eq!(picked(None, &[1, 2]), Ok(1));
     assert_eq!(picked(Some("1"), &[1, 2]), Ok(1));
     assert_eq!(picked(Some("a@x.example"), &[1]), Ok(1));
+    // The same user twice is meant once, as without a hint.
+    assert_eq!(picked(Some("a@x.example"), &[0, 1]), Ok(0));
+    assert_eq!(picked(Some("1"), &[0, 1]), Ok(0));
     // None fits that could be meant: the operator must act, and nothing is wrong with the account.
     for (hint, fitting) in [(None, &[][..]), (Some("1"), &[]), (Some("b"), &[1]), (Some("a"), &[])]
     {

@@ -65,11 +65,11 @@ impl Contents {
         grants
     }
 
-    /// The registration that an account's grants came from: they are of one consent, so any tells it.
+    /// The registration that an account's grants came from: they are of one consent, so any tells it, and
+    /// where they are not, its own.
     pub fn registration(&self, account: &AccountId) -> Option<&Registration> {
-        let told = |grant: &'_ Sealed<Grant>| grant.record.registration.is_some();
-        let mut grants = self.grants.iter().filter(|((of, _), grant)| of == account && told(grant));
-        grants.next().and_then(|(_, grant)| grant.record.registration.as_ref())
+        let mut grants = self.grants(account).into_values();
+        grants.find_map(|grant| grant.record.registration.as_ref())
     }
 
     /// One of an account's access tokens.
