@@ -71,6 +71,25 @@ fn a_registration_names_whatever_decides_where_tokens_are_sent() {
 }
 
 #[test]
+fn the_registry_is_a_witness_where_the_authority_tells_all() {
+    for (authority, tells_all) in [
+        ("github", true),
+        ("https://id.example.com/acme", true),
+        // It stands in the issuer identifier.
+        ("https://login.example.com/acme/v2.0 tenant=acme", true),
+        ("https://login.example.com/acme/v2.0 tenant=other", false),
+        ("https://login.example.com/acme/v2.0 tenant=acme region=eu", false),
+        ("https://login.example.com domain=login.example.com", false),
+        ("zendesk subdomain=zendesk", false),
+        ("https://id.example.com token_endpoint=https://id.example.com/token", false),
+    ] {
+        assert_eq!(of(authority).is_bare(), tells_all, "{authority}");
+    }
+    let tenant = entry(json!({"provider": "entra", "variables": {"tenant": "acme"}}));
+    assert!(tenant.registration.is_bare(), "{:?}", tenant.registration);
+}
+
+#[test]
 fn a_grant_fits_its_own_registration_and_earlier_ones_that_are_listed() {
     let moved = tasks(json!({"earlier_authorities": ["https://old.example.com/token"]}));
     for (registration, fits) in [
