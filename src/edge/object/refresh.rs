@@ -301,6 +301,10 @@ impl Renewing<'_> {
             (Settlement::Ended { state, grant }, Fate::Write, _) => {
                 end(open, id, kind, state, grant)
             }
+            // It is over for the grant of before; what the consent made of it is tried when it is needed.
+            (Settlement::Ended { .. }, Fate::KeepToken, Some(stored)) => {
+                open.store.update_grant(id, kind, &Grant { intent: None, ..stored })
+            }
             _ => Ok(()),
         }
     }

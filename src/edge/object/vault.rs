@@ -118,14 +118,14 @@ pub(super) struct RefreshTokens {
 }
 
 impl RefreshTokens {
-    /// The one that is good, as far as we know.
-    pub(super) fn into_sent(self) -> Secret {
-        self.successor.unwrap_or(self.own)
-    }
-
     /// The grant's own.
     pub(super) fn own(&self) -> &Secret {
         &self.own
+    }
+
+    /// The one that is not proved yet.
+    pub(super) fn successor(&self) -> Option<&Secret> {
+        self.successor.as_ref()
     }
 
     /// The one to send, and the grant's own where that is another.
