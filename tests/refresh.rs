@@ -696,6 +696,25 @@ fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
 }
 
 #[test]
+fn a_refresh_that_nobody_can_settle_is_followed_up_for_a_month_and_not_for_ever() {
+    let (mut grant, token) = (grant(), Secret::new("own"));
+    let mut now = NOW;
+    for asked in 1..1000 {
+        grant.intent = Some(refresh::begin(&grant, &token, now));
+        match refresh::follow_up(&grant, None, true, None, now) {
+            Some(due) => now = due,
+            None => {
+                let waited = now - NOW;
+                assert!((30 * 86_400..30 * 86_400 + 3600).contains(&waited), "{waited}");
+                assert!(asked < 730, "{asked}");
+                return;
+            }
+        }
+    }
+    panic!("it is asked for ever");
+}
+
+#[test]
 fn the_first_answer_is_followed_up_though_its_flight_took_longer_than_the_leeway() {
     let due = |attempt, failures, leeway, lost, told| {
         let grant = Grant { intent: Some(intent(attempt)), failures, ..grant() };
