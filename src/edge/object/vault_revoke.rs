@@ -394,7 +394,7 @@ fn refresh_jobs(
     let record = &grant.record;
     let doubtful = record.intent.is_some()
         || record.state_of(kind, account) == AccountState::ReconnectRequired(Reason::RotationLost);
-    let of = contents.registration(&account.id);
+    let of = contents.registration_of(&account.id, kind);
     let job = |column: &str, generation, envelope| {
         let field = record::field(column, kind);
         revoke_job(account, of, &field, generation, envelope, doubtful)
@@ -415,7 +415,7 @@ fn refresh_jobs(
 fn access_jobs(account: &Account, contents: &Contents, kind: &str, now: UnixSeconds) -> Vec<Job> {
     let lives = |record: &AccessTokenRecord| record.expires_at.is_none_or(|at| at > now + SKEW);
     let field = record::field("access_token", kind);
-    let of = contents.registration(&account.id);
+    let of = contents.registration_of(&account.id, kind);
     let tokens = contents.access_tokens(&account.id).filter(|(of, _)| of == kind);
     let tokens = tokens.filter_map(|(_, token)| Some((&token.record, token.envelope.clone()?)));
     let jobs = tokens.filter(|(record, _)| lives(record)).map(|(record, envelope)| {
