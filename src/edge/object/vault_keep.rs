@@ -194,9 +194,9 @@ fn seal(
     Ok(Keep {
         kind: kind.to_owned(),
         grant: Grant {
+            intent,
             expires_at,
             registration,
-            intent,
             ..Grant::new(generation, sealed.is_some(), new.scopes)
         },
         refresh_token: sealed,
