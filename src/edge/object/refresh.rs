@@ -53,7 +53,7 @@ impl Inner {
         let connection = open.connection()?;
         let grant_kind = connection.grant_of(selector.kind()).to_owned();
         // A grant of another registration stays as it is, until the configuration is put right.
-        if !connection.accepts(open.store.contents()?.registration(account)) {
+        if !connection.accepts(open.store.contents()?.registration_of(account, &grant_kind)) {
             let problem = release::registration_changed();
             return Ok(Waited::Stopped(problem));
         }
@@ -300,6 +300,10 @@ impl Renewing<'_> {
             }
             (Settlement::Ended { state, grant }, Fate::Write, _) => {
                 end(open, id, kind, state, grant)
+            }
+            // It is over for the grant of before; what the consent made of it is tried when it is needed.
+            (Settlement::Ended { .. }, Fate::KeepToken, Some(stored)) => {
+                open.store.update_grant(id, kind, &Grant { intent: None, ..stored })
             }
             _ => Ok(()),
         }

@@ -118,14 +118,14 @@ pub(super) struct RefreshTokens {
 }
 
 impl RefreshTokens {
-    /// The one that is good, as far as we know.
-    pub(super) fn into_sent(self) -> Secret {
-        self.successor.unwrap_or(self.own)
-    }
-
     /// The grant's own.
     pub(super) fn own(&self) -> &Secret {
         &self.own
+    }
+
+    /// The one that is not proved yet.
+    pub(super) fn successor(&self) -> Option<&Secret> {
+        self.successor.as_ref()
     }
 
     /// The one to send, and the grant's own where that is another.
@@ -352,6 +352,11 @@ fn look(open: &Open, want: &Want, held: &HeldTokens) -> Result<Look, Trouble> {
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
         return Ok(Look::Stop(Problem::NoSuchKind));
     };
+    if !connection.accepts(contents.registration_of(&account.id, grant_kind)) {
+        let other = release::registration_changed();
+        log_registrations(open, &contents, &other);
+        return Ok(Look::Stop(other));
+    }
     let own = account.identity.name.as_deref();
     let selector = match release::select(connection, own, &grant.scopes, want) {
         Ok(selector) => selector,
@@ -391,7 +396,10 @@ fn log_registrations(open: &Open, contents: &Contents, told: &Problem) {
         return;
     };
     let Registration { authority, client_id } = &configured.registration;
-    let stored = contents.accounts.iter().filter_map(|account| contents.registration(&account.id));
+    let grants = contents.accounts.iter().flat_map(|account| contents.grants(&account.id));
+    let stored = grants.filter_map(|(_, grant)| grant.record.registration.as_ref());
+    let mut stored: Vec<_> = stored.filter(|of| !configured.accepts(Some(of))).collect();
+    stored.dedup();
     for of in stored {
         log::event(&Event {
             connection: Some(open.home.connection.clone()),

@@ -4,16 +4,18 @@ use super::vault::{Open, RefreshTokens, view};
 use super::vault_store::{Contents, NewToken, Sealed};
 use crate::edge::clock;
 use crate::edge::objects::Trouble;
+use crate::encoding;
 use crate::ids::AccountId;
 use crate::message::vault::{Answer, KindTokens, Store};
 use crate::provider::registration::Registration;
 use crate::provider::scopes;
 use crate::seal::SealError;
-use crate::secret::Secret;
 use crate::time::UnixSeconds;
 use crate::vault::consent::{self, RefreshTokenFrom};
 use crate::vault::jobs::{self, Job};
-use crate::vault::record::{self, AccessTokenRecord, Account, AccountState, Grant, Selector};
+use crate::vault::record::{
+    self, AccessTokenRecord, Account, AccountState, Grant, Intent, SUCCESSOR, Selector,
+};
 
 /// Keeps a grant that was just connected. The same provider user connecting again renews the
 /// account it has.
@@ -89,6 +91,9 @@ pub(super) fn keep(open: &Open, new: Store) -> Result<Kept, Trouble> {
         // A kind that did not come along this time goes on as it was.
         open.store.drop_access_tokens(&account.id, &kind)?;
         open.store.put_grant(&account.id, &kind, &grant, refresh_token)?;
+        if grant.intent.is_some() {
+            move_follow_up(open, &account.id, &kind, grant.generation)?;
+        }
         open.store.put_access_token(NewToken {
             account: &account.id,
             selector: &Selector::new(&kind, "", &[]),
@@ -163,7 +168,8 @@ fn seal(
     let still_good = kept.map_or(Ok(None), |kept| still_good(open, account, kind, kept))?;
     // What does not open any more is not kept.
     let kept = kept.filter(|_| still_good.is_some());
-    let sealed = match still_good.as_ref().or(new.refresh_token.as_ref()) {
+    let own = still_good.as_ref().map(RefreshTokens::own);
+    let sealed = match own.or(new.refresh_token.as_ref()) {
         Some(token) => Some(open.seal(account, &field, generation, token)?),
         None => None,
     };
@@ -173,11 +179,22 @@ fn seal(
         Some(kept) => kept.record.registration.clone(),
         None => issued.registration.clone(),
     };
+    // What is open of a refresh token goes on with it, too.
+    let successor = match still_good.as_ref().and_then(RefreshTokens::successor) {
+        Some(next) => {
+            let field = record::field(SUCCESSOR, kind);
+            Some(encoding::base64url(open.seal(account, &field, generation, next)?))
+        }
+        None => None,
+    };
+    let intent = kept.and_then(|kept| kept.record.intent.clone());
+    let intent = intent.map(|intent| Intent { generation, successor, ..intent });
     let access = record::field("access_token", kind);
     let scopes = scopes::of_first_token(open.connection()?, &new.scopes);
     Ok(Keep {
         kind: kind.to_owned(),
         grant: Grant {
+            intent,
             expires_at,
             registration,
             ..Grant::new(generation, sealed.is_some(), new.scopes)
@@ -193,15 +210,32 @@ fn seal(
     })
 }
 
-/// The refresh token an account had before it was connected again.
+/// Lets the job that takes up an unsettled refresh go on with the grant's new generation.
+fn move_follow_up(
+    open: &Open,
+    account: &AccountId,
+    kind: &str,
+    generation: u64,
+) -> Result<(), Trouble> {
+    for (id, due, job) in open.store.jobs()? {
+        if job.recovers(account, kind) {
+            open.store.end_job(id)?;
+            let (account, token_kind) = (account.clone(), kind.to_owned());
+            open.store.add_job(&Job::Recover { account, generation, token_kind }, due)?;
+        }
+    }
+    Ok(())
+}
+
+/// The refresh tokens an account had before it was connected again.
 fn still_good(
     open: &Open,
     account: &AccountId,
     kind: &str,
     old: &Sealed<Grant>,
-) -> Result<Option<Secret>, Trouble> {
+) -> Result<Option<RefreshTokens>, Trouble> {
     match open.refresh_tokens(account, kind, old) {
-        Ok(tokens) => Ok(tokens.map(RefreshTokens::into_sent)),
+        Ok(tokens) => Ok(tokens),
         Err(SealError::Corrupt) => Ok(None),
         Err(error) => Err(error.into()),
     }

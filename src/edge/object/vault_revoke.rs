@@ -76,6 +76,7 @@ impl Inner {
         let Some(account) = known(&contents) else {
             return Ok(None);
         };
+        let shared = shared || rests(open, &contents, of, Some(id));
         let now = clock::now();
         let connection = open.connection().ok();
         let jobs = match (contents.registration(id), connection) {
@@ -114,21 +115,10 @@ impl Inner {
         user: &str,
         registration: Option<&Registration>,
     ) -> bool {
-        let connection = open.connection().ok();
-        // Without a registration the job is about grants that do not tell theirs, or told it since.
-        let is_meant = |stamp: Option<&Registration>| match registration {
-            Some(_) => stamp == registration,
-            None => connection.is_some_and(|connection| connection.accepts(stamp)),
-        };
-        let rests = || {
-            let contents = open.store.contents().ok()?;
-            Some(contents.accounts.iter().any(|one| {
-                one.identity.id.as_deref() == Some(user) && is_meant(contents.registration(&one.id))
-            }))
-        };
+        let of = (Some(user), registration);
+        let rests = || Some(rests(open, &*open.store.contents().ok()?, of, None));
         let before = rests();
         let what = if before == Some(true) { Registry::Hold } else { Registry::Release };
-        let of = (Some(user), registration);
         let told = before.is_some() && self.registry(open, of, what).await.is_ok();
         told && before == rests()
     }
@@ -141,12 +131,8 @@ impl Inner {
         (user, registration): (Option<&str>, Option<&Registration>),
         what: Registry,
     ) -> Result<bool, Trouble> {
-        let same = match (open.connection(), registration) {
-            (Ok(connection), _) => connection.same_registrations(registration),
-            (Err(_), Some(registration)) => vec![registration.clone()],
-            (Err(_), None) => return Ok(true),
-        };
-        let Some(user) = user else {
+        let same = registrations(open, registration);
+        let Some(user) = user.filter(|_| !same.is_empty()) else {
             return Ok(true);
         };
         let mut others = false;
@@ -242,10 +228,12 @@ impl Inner {
         };
         if asked == Asked::Before {
             let whose = (user.as_deref(), registration.as_ref());
-            match self.registry(open, whose, Registry::Others).await {
-                Ok(shared) if revocation::is_narrow(connection, of, shared) => {}
-                Ok(_) => return Ok((Revocation::NotSupported, job.clone())),
-                Err(_) => return Ok((Revocation::Pending, job.clone())),
+            let Ok(others) = self.registry(open, whose, Registry::Others).await else {
+                return Ok((Revocation::Pending, job.clone()));
+            };
+            let shared = others || rests(open, &*open.store.contents()?, whose, Some(account));
+            if !revocation::is_narrow(connection, of, shared) {
+                return Ok((Revocation::NotSupported, job.clone()));
             }
         }
         let opened = encoding::from_base64url(envelope)
@@ -344,6 +332,35 @@ impl At<'_> {
     }
 }
 
+/// The registrations under which the registry may know a grant of this one; without, of today's.
+fn registrations(open: &Open, of: Option<&Registration>) -> Vec<Registration> {
+    match open.connection() {
+        Ok(connection) => connection.same_registrations(of),
+        Err(_) => of.cloned().into_iter().collect(),
+    }
+}
+
+/// Whether this vault rests on a user's grant of this registration, with another account than `except`:
+/// one user can have several here, connected under registrations that the registry does not tell apart.
+fn rests(
+    open: &Open,
+    contents: &Contents,
+    (user, registration): (Option<&str>, Option<&Registration>),
+    except: Option<&AccountId>,
+) -> bool {
+    let meant = registrations(open, registration);
+    let is_meant = |stamp: Option<&Registration>| {
+        let own = registrations(open, stamp);
+        own.iter().any(|one| meant.iter().any(|other| one.shares_name(other)))
+    };
+    contents.accounts.iter().any(|one| {
+        user.is_some()
+            && one.identity.id.as_deref() == user
+            && except != Some(&one.id)
+            && is_meant(contents.registration(&one.id))
+    })
+}
+
 /// How the registry calls an account at a provider, and this vault.
 fn registry_names(open: &Open, user: &str, of: &Registration) -> (String, String) {
     let names = &open.config.names;
@@ -377,7 +394,7 @@ fn refresh_jobs(
     let record = &grant.record;
     let doubtful = record.intent.is_some()
         || record.state_of(kind, account) == AccountState::ReconnectRequired(Reason::RotationLost);
-    let of = contents.registration(&account.id);
+    let of = contents.registration_of(&account.id, kind);
     let job = |column: &str, generation, envelope| {
         let field = record::field(column, kind);
         revoke_job(account, of, &field, generation, envelope, doubtful)
@@ -398,7 +415,7 @@ fn refresh_jobs(
 fn access_jobs(account: &Account, contents: &Contents, kind: &str, now: UnixSeconds) -> Vec<Job> {
     let lives = |record: &AccessTokenRecord| record.expires_at.is_none_or(|at| at > now + SKEW);
     let field = record::field("access_token", kind);
-    let of = contents.registration(&account.id);
+    let of = contents.registration_of(&account.id, kind);
     let tokens = contents.access_tokens(&account.id).filter(|(of, _)| of == kind);
     let tokens = tokens.filter_map(|(_, token)| Some((&token.record, token.envelope.clone()?)));
     let jobs = tokens.filter(|(record, _)| lives(record)).map(|(record, envelope)| {

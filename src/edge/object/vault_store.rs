@@ -65,11 +65,17 @@ impl Contents {
         grants
     }
 
-    /// The registration that an account's grants came from: they are of one consent, so any tells it.
+    /// The registration that an account's grants came from, its own before others.
     pub fn registration(&self, account: &AccountId) -> Option<&Registration> {
-        let told = |grant: &'_ Sealed<Grant>| grant.record.registration.is_some();
-        let mut grants = self.grants.iter().filter(|((of, _), grant)| of == account && told(grant));
-        grants.next().and_then(|(_, grant)| grant.record.registration.as_ref())
+        let mut grants = self.grants(account).into_values();
+        grants.find_map(|grant| grant.record.registration.as_ref())
+    }
+
+    /// The registration that its grant of this kind came from: a consent need not renew all kinds. One that
+    /// does not tell it came from that of the others.
+    pub fn registration_of(&self, account: &AccountId, kind: &str) -> Option<&Registration> {
+        let own = self.grant(account, kind).and_then(|grant| grant.record.registration.as_ref());
+        own.or_else(|| self.registration(account))
     }
 
     /// One of an account's access tokens.
