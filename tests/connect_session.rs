@@ -317,6 +317,9 @@ fn a_connect_waits_while_its_connection_is_another_registration() {
     };
     assert_eq!(complete(&mut journey, &other).unwrap_err(), Denied::RegistrationChanged);
     assert_eq!(journey.session, before);
+    let without = journey.step(|session, sealer| session.complete(&ask, None, sealer, NOW));
+    assert_eq!(without.unwrap_err(), Denied::RegistrationChanged);
+    assert_eq!(journey.session, before);
     assert!(matches!(complete(&mut journey, &ours), Ok(Completion::Redeem { .. })));
 }
 

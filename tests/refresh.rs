@@ -686,11 +686,48 @@ fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
     };
     assert_eq!(open(intent(3)), None);
     assert_eq!(open(successor(1)), Some(NOW));
+    // Its last seconds count.
+    assert_eq!(open(intent(1)), Some(NOW));
     // Time is counted from the first attempt that was not settled.
     let first = refresh::begin(&grant(), &Secret::new("own"), NOW);
     let again = Grant { intent: Some(first), ..grant() };
     let second = refresh::begin(&again, &Secret::new("own"), NOW + 9);
     assert_eq!((second.at, second.since()), (NOW + 9, NOW));
+}
+
+#[test]
+fn a_refresh_that_nobody_can_settle_is_followed_up_for_a_month_and_not_for_ever() {
+    let (mut grant, token) = (grant(), Secret::new("own"));
+    let mut now = NOW;
+    for asked in 1..1000 {
+        grant.intent = Some(refresh::begin(&grant, &token, now));
+        match refresh::follow_up(&grant, None, true, None, now) {
+            Some(due) => now = due,
+            None => {
+                let waited = now - NOW;
+                assert!((30 * 86_400..30 * 86_400 + 3600).contains(&waited), "{waited}");
+                assert!(asked < 730, "{asked}");
+                return;
+            }
+        }
+    }
+    panic!("it is asked for ever");
+}
+
+#[test]
+fn the_first_answer_is_followed_up_though_its_flight_took_longer_than_the_leeway() {
+    let due = |attempt, failures, leeway, lost, told| {
+        let grant = Grant { intent: Some(intent(attempt)), failures, ..grant() };
+        refresh::follow_up(&grant, Some(leeway), lost, told, NOW + 120).map(|at| at - NOW)
+    };
+    for leeway in [1, 2, 30, 60] {
+        assert_eq!(due(1, 1, leeway, true, None), Some(120), "{leeway}");
+        assert_eq!(due(1, 1, leeway, false, None), Some(120), "{leeway}");
+        // Once is enough, and not before the provider wants it.
+        assert_eq!(due(2, 2, leeway, true, None), None, "{leeway}");
+        assert_eq!(due(1, 2, leeway, false, None), None, "{leeway}");
+        assert_eq!(due(1, 1, leeway, false, Some(60)), None, "{leeway}");
+    }
 }
 
 #[test]
@@ -766,6 +803,9 @@ fn an_account_of_another_registration_is_passed_over_as_long_as_one_fits() {
     assert_eq!(picked(None, &[1, 2]), Ok(1));
     assert_eq!(picked(Some("1"), &[1, 2]), Ok(1));
     assert_eq!(picked(Some("a@x.example"), &[1]), Ok(1));
+    // The same user twice is meant once, as without a hint.
+    assert_eq!(picked(Some("a@x.example"), &[0, 1]), Ok(0));
+    assert_eq!(picked(Some("1"), &[0, 1]), Ok(0));
     // None fits that could be meant: the operator must act, and nothing is wrong with the account.
     for (hint, fitting) in [(None, &[][..]), (Some("1"), &[]), (Some("b"), &[1]), (Some("a"), &[])]
     {

@@ -72,6 +72,25 @@ fn a_registration_names_whatever_decides_where_tokens_are_sent() {
 }
 
 #[test]
+fn the_registry_is_a_witness_where_the_authority_tells_all() {
+    for (authority, tells_all) in [
+        ("github", true),
+        ("https://id.example.com/acme", true),
+        // It stands in the issuer identifier.
+        ("https://login.example.com/acme/v2.0 tenant=acme", true),
+        ("https://login.example.com/acme/v2.0 tenant=other", false),
+        ("https://login.example.com/acme/v2.0 tenant=acme region=eu", false),
+        ("https://login.example.com domain=login.example.com", false),
+        ("zendesk subdomain=zendesk", false),
+        ("https://id.example.com token_endpoint=https://id.example.com/token", false),
+    ] {
+        assert_eq!(of(authority).is_bare(), tells_all, "{authority}");
+    }
+    let tenant = entry(json!({"provider": "entra", "variables": {"tenant": "acme"}}));
+    assert!(tenant.registration.is_bare(), "{:?}", tenant.registration);
+}
+
+#[test]
 fn a_grant_fits_its_own_registration_and_earlier_ones_that_are_listed() {
     let moved = tasks(json!({"earlier_authorities": ["https://old.example.com/token"]}));
     for (registration, fits) in [
@@ -104,6 +123,10 @@ fn the_registry_is_asked_under_the_grants_own_registration_and_those_that_count_
     // Two regions of one provider are one authority to the registry, as they always were.
     let zendesk = entry(json!({"provider": "zendesk", "variables": {"subdomain": "acme"}}));
     assert_eq!(names(&zendesk, Some(&zendesk.registration)), ["zendesk"]);
+    let other = Registration { authority: "zendesk subdomain=other".into(), ..of("") };
+    assert!(zendesk.registration.shares_name(&other));
+    assert!(!zendesk.registration.shares_name(&of("zendesk.example subdomain=acme")));
+    assert!(!other.shares_name(&Registration { client_id: "two".into(), ..other.clone() }));
 }
 
 #[test]

@@ -137,6 +137,34 @@ describe('a lost answer', { timeout: 180_000 }, () => {
     await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
   });
 
+  /** The same user consents again, and the provider gives no refresh token this time. */
+  async function connectAgain(user, login) {
+    acts.push((response) => answer(200, good({ refresh_token: undefined }))(response));
+    await world.connect(user, login, { connection: 'leeway' });
+  }
+
+  test('a consent that keeps the refresh token keeps what is open of it', async () => {
+    const { user, number } = await nearExpiry('connects-again');
+    acts = [answer(500, 'oops')];
+    await exchange(user);
+    await connectAgain(user, 'connects-again');
+    await eventually('it is asked again', () => sent.length === 2, 20);
+    assert.deepEqual(sent, names(number, number));
+    await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
+  });
+
+  test('a consent that keeps the refresh token keeps the old one, too, until the new one works', async () => {
+    const { user, number } = await nearExpiry('connects-again-odd');
+    acts = [(response) => answer(200, good({ token_type: 'mac' }))(response)];
+    await exchange(user);
+    const next = issued;
+    await connectAgain(user, 'connects-again-odd');
+    acts = [answer(400, { error: 'invalid_grant' })];
+    await eventually('the old one is sent again', () => sent.length === 3, 20);
+    assert.deepEqual(sent, names(number, next, number));
+    await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
+  });
+
   test('an access token that no header can carry is not released; the operator is named, and the grant goes on', async () => {
     const { user, number } = await nearExpiry('unusable', 'unknown', 0);
     acts = [(response) => answer(200, good({ access_token: 'two words' }))(response)];

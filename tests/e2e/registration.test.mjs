@@ -15,6 +15,10 @@ describe('another registration', { timeout: 180_000 }, () => {
   /** Tokens of requests, by path. */
   let requests;
   let issued = 0;
+  /** Whom the providers say that tokens are of. */
+  let owner = 'u1';
+  /** Whether a second token comes along. */
+  let bots = false;
 
   before(async () => {
     server = await HostileServer.start();
@@ -57,7 +61,11 @@ describe('another registration', { timeout: 180_000 }, () => {
       const refresh = `${name}-refresh-${issued}`;
       live.add(refresh);
       world.secrets.add(refresh).add(`${name}-access-${issued}`);
-      const body = { access_token: `${name}-access-${issued}`, refresh_token: refresh, token_type: 'Bearer', expires_in: LIFE, user: 'u1' };
+      const tokens = { access_token: `${name}-access-${issued}`, refresh_token: refresh, token_type: 'Bearer', expires_in: LIFE };
+      const bot = { ...tokens, access_token: `${tokens.access_token}-bot`, refresh_token: `${refresh}-bot` };
+      if (bots) live.add(bot.refresh_token);
+      world.secrets.add(bot.access_token).add(bot.refresh_token);
+      const body = { ...tokens, user: owner, ...(bots && { bot }) };
       return answer(200, body)(response);
     });
     server.on(`/${name}/revoke`, (response, params) => {
@@ -149,6 +157,46 @@ describe('another registration', { timeout: 180_000 }, () => {
     await assertMisconfigured(user);
   });
 
+  test('of two accounts that may rest on one grant, deleting one revokes nothing as long as the other is there', async () => {
+    // The provider ends all that this user granted to this client.
+    const revocation = { blast: 'grant' };
+    owner = 'nobody else here';
+    const moved = { refresh_endpoint: `${server.origin}/a/token`, revocation };
+    const { user, account } = await connected('two-of-one');
+    await deploy(entry('a', moved));
+    const second = await world.connect(user, 'two-of-one', { connection });
+    assert.notEqual(second.id, account.id);
+    const listed = { ...moved, earlier_authorities: [`${server.origin}/a/token`] };
+    await deploy(entry('a', listed));
+    owner = 'u1';
+    const done = await world.api.remove(user.me_token, account.id);
+    assert.equal(done.status, 204, show(done));
+    assert.deepEqual(requests, []);
+    await world.advance(LIFE);
+    await assertReleased(user, 'a');
+    assert.ok(!requests.some((one) => one.startsWith('a revoke')), show(requests));
+  });
+
+  test('a further token that a consent elsewhere did not renew stays with the registration it came from', async () => {
+    const kinds = { bot: { answer_path: 'bot' } };
+    const earlier = { earlier_authorities: [`${server.origin}/a/token`] };
+    bots = true;
+    await deploy(entry('a', { kinds }));
+    const user = await world.signIn('bot-owner');
+    const account = await world.connect(user, 'bot-owner', { connection });
+    bots = false;
+    await deploy(entry('b', { kinds, ...earlier }));
+    assert.equal((await world.connect(user, 'bot-owner', { connection })).id, account.id);
+    await assertReleased(user, 'a', { token_kind: 'bot' });
+
+    await deploy(entry('b', { kinds }));
+    await assertReleased(user, 'b');
+    await assertMisconfigured(user, { token_kind: 'bot' });
+    await world.advance(LIFE);
+    await assertMisconfigured(user, { token_kind: 'bot' });
+    assert.deepEqual(requests, []);
+  });
+
   for (const [what, written] of Object.entries({ 'another provider': () => entry('b'), 'no connection': () => undefined })) {
     test(`a deletion under ${what} deletes here, and revokes where the grant came from when that is back`, async () => {
       const { user, account } = await connected(`deleter-${what.replaceAll(' ', '-')}`);
@@ -166,21 +214,24 @@ describe('another registration', { timeout: 180_000 }, () => {
     });
   }
 
-  test('a connect in flight waits: its code goes only to the registration it began with', async () => {
-    await deploy(entry('a'));
-    const user = await world.signIn('in-flight');
-    const started = await world.startConnect(user, { connection });
-    const code = (await world.visit(started, { login: 'in-flight' })).searchParams.get('connect_code');
-    await deploy(entry('b'));
-    const refused = await world.api.complete(user.me_token, started, code);
-    assertProblem(refused, 503);
-    assert.deepEqual(requests, []);
+  for (const [what, written] of Object.entries({ 'another provider': () => entry('b'), 'no connection': () => undefined })) {
+    test(`a connect in flight waits under ${what}: its code goes only to the registration it began with`, async () => {
+      await deploy(entry('a'));
+      const login = `in-flight-${what.replaceAll(' ', '-')}`;
+      const user = await world.signIn(login);
+      const started = await world.startConnect(user, { connection });
+      const code = (await world.visit(started, { login })).searchParams.get('connect_code');
+      await deploy(written());
+      const refused = await world.api.complete(user.me_token, started, code);
+      assertProblem(refused, 503);
+      assert.deepEqual(requests, []);
 
-    await deploy(entry('a'));
-    const done = await world.api.complete(user.me_token, started, code);
-    assert.equal(done.status, 201, show(done));
-    assert.deepEqual(requests, ['a code']);
-  });
+      await deploy(entry('a'));
+      const done = await world.api.complete(user.me_token, started, code);
+      assert.equal(done.status, 201, show(done));
+      assert.deepEqual(requests, ['a code']);
+    });
+  }
 
   /** What the grants of each vault on disk say of their registration. */
   function registrations() {

@@ -199,6 +199,12 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
             &["job +0 revoke refresh_token r5", "job +0 revoke access_token a5", end],
         ),
         (
+            "deleted, and nothing but a new refresh token is of use",
+            gone.clone(),
+            tokens(&json!({"token_type": "mac"})),
+            &["job +0 revoke refresh_token r5", end, "log refresh_refused cac_1: ambiguous"],
+        ),
+        (
             "deleted, and refused",
             gone,
             answer(400, &json!({"error": "invalid_grant"})),

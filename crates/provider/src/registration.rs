@@ -28,10 +28,23 @@ impl Registration {
         Self { authority, client_id: client_id.to_owned() }
     }
 
-    /// Whether nothing but the authority decides where tokens are sent. Only then is the registry, which
-    /// knows no more than that, a witness of the whole registration.
+    /// Whether nothing decides where tokens are sent but the authority, or what stands in it already, as
+    /// the tenant does in an issuer identifier. Only then is the registry, which knows no more than that,
+    /// a witness of the whole registration.
     pub fn is_bare(&self) -> bool {
-        self.bare_authority() == self.authority
+        let mut parts = self.authority.split(' ');
+        let authority = parts.next().unwrap_or_default();
+        let is_address = authority.contains("://");
+        parts.all(|detail| {
+            let value = detail.split_once('=').map_or(detail, |(_, value)| value);
+            is_address && authority.split('/').skip(3).any(|step| step == value)
+        })
+    }
+
+    /// Whether the registry, which knows authority and client alone, has one name for both: then a user's
+    /// grants of either may be one at the provider.
+    pub fn shares_name(&self, other: &Self) -> bool {
+        self.client_id == other.client_id && self.bare_authority() == other.bare_authority()
     }
 
     /// The authority alone: the registry's names are made of it.

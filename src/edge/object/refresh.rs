@@ -40,7 +40,7 @@ impl Inner {
         let connection = open.connection()?;
         let grant_kind = connection.grant_of(selector.kind()).to_owned();
         // A grant of another registration stays as it is, until the configuration is put right.
-        if !connection.accepts(open.store.contents()?.registration(account)) {
+        if !connection.accepts(open.store.contents()?.registration_of(account, &grant_kind)) {
             let problem = release::registration_changed();
             return Ok(Waited::Stopped(problem));
         }

@@ -11,7 +11,7 @@ use crate::edge::objects::Trouble;
 use crate::ids::AccountId;
 use crate::vault::jobs::{self, Job};
 use crate::vault::record::Selector;
-use crate::vault::release;
+use crate::vault::{refresh, release};
 
 /// Most jobs that one alarm runs.
 const JOBS_AT_ONCE: usize = 20;
@@ -79,16 +79,17 @@ impl Inner {
         let Ok(contents) = open.store.contents() else {
             return false;
         };
-        let unsettled = contents
-            .grant(account, kind)
-            .and_then(|sealed| sealed.record.intent.as_ref())
-            .is_some_and(|intent| intent.generation == generation);
+        let grant = contents.grant(account, kind);
+        let intent = grant.and_then(|sealed| sealed.record.intent.clone());
+        let Some(intent) = intent.filter(|intent| intent.generation == generation) else {
+            return true;
+        };
         let selector = Selector::new(kind, "", &[]);
-        // A grant of another registration waits until that is configured again.
-        !unsettled
-            || match self.refresh(open, account, selector).await {
-                Ok(Waited::Stopped(problem)) => problem != release::registration_changed(),
-                waited => waited.is_ok(),
-            }
+        let done = match self.refresh(open, account, selector).await {
+            // A grant of another registration waits until that is configured again.
+            Ok(Waited::Stopped(problem)) => problem != release::registration_changed(),
+            waited => waited.is_ok(),
+        };
+        done || refresh::is_given_up(&intent, clock::now())
     }
 }

@@ -70,7 +70,9 @@ impl Inner {
         let shared = self.registry(open, of, Registry::Release).await?;
         // Meanwhile the account may have been renewed, or deleted.
         let (contents, now) = (open.store.contents()?, clock::now());
-        let deletion = delete::delete(&contents, id, open.connection().ok(), shared, now);
+        let connection = open.connection().ok();
+        let shared = shared || delete::rests(&contents, connection, of, Some(id));
+        let deletion = delete::delete(&contents, id, connection, shared, now);
         let Some(Deletion { plan, jobs }) = deletion else {
             return Ok(None);
         };
@@ -98,21 +100,13 @@ impl Inner {
         user: &str,
         registration: Option<&Registration>,
     ) -> bool {
-        let connection = open.connection().ok();
-        // Without a registration the job is about grants that do not tell theirs, or told it since.
-        let is_meant = |stamp: Option<&Registration>| match registration {
-            Some(_) => stamp == registration,
-            None => connection.is_some_and(|connection| connection.accepts(stamp)),
-        };
+        let of = (Some(user), registration);
         let rests = || {
             let contents = open.store.contents().ok()?;
-            Some(contents.accounts.iter().any(|one| {
-                one.identity.id.as_deref() == Some(user) && is_meant(contents.registration(&one.id))
-            }))
+            Some(delete::rests(&contents, open.connection().ok(), of, None))
         };
         let before = rests();
         let what = if before == Some(true) { Registry::Hold } else { Registry::Release };
-        let of = (Some(user), registration);
         let told = before.is_some() && self.registry(open, of, what).await.is_ok();
         told && before == rests()
     }
@@ -125,12 +119,8 @@ impl Inner {
         (user, registration): (Option<&str>, Option<&Registration>),
         what: Registry,
     ) -> Result<bool, Trouble> {
-        let same = match (open.connection(), registration) {
-            (Ok(connection), _) => connection.same_registrations(registration),
-            (Err(_), Some(registration)) => vec![registration.clone()],
-            (Err(_), None) => return Ok(true),
-        };
-        let Some(user) = user else {
+        let same = delete::same_registrations(open.connection().ok(), registration);
+        let Some(user) = user.filter(|_| !same.is_empty()) else {
             return Ok(true);
         };
         let mut others = false;
@@ -227,10 +217,13 @@ impl Inner {
         };
         if asked == Asked::Before {
             let whose = (user.as_deref(), registration.as_ref());
-            match self.registry(open, whose, Registry::Others).await {
-                Ok(shared) if revocation::is_narrow(connection, of, shared) => {}
-                Ok(_) => return Ok((Revocation::NotSupported, job.clone())),
-                Err(_) => return Ok((Revocation::Pending, job.clone())),
+            let Ok(others) = self.registry(open, whose, Registry::Others).await else {
+                return Ok((Revocation::Pending, job.clone()));
+            };
+            let contents = open.store.contents()?;
+            let shared = others || delete::rests(&contents, Some(connection), whose, Some(account));
+            if !revocation::is_narrow(connection, of, shared) {
+                return Ok((Revocation::NotSupported, job.clone()));
             }
         }
         let opened = encoding::from_base64url(envelope)

@@ -263,7 +263,11 @@ impl Session {
             self.phase = Phase::Failed;
             return Err(Denied::Verifier.into());
         }
-        if connection.is_some_and(|connection| !self.is_of(connection)) {
+        let is_of = match connection {
+            Some(connection) => self.is_of(connection),
+            None => self.begin.registration.is_none(),
+        };
+        if !is_of {
             return Err(Denied::RegistrationChanged.into());
         }
         let completion = match &self.phase {

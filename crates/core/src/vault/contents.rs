@@ -65,9 +65,16 @@ impl Contents {
         own.map(|row| (row.kind.as_str(), &row.grant))
     }
 
-    /// The registration that an account's grants came from: they are of one consent, so any tells it.
+    /// The registration that an account's grants came from, its own before others.
     pub fn registration(&self, account: &AccountId) -> Option<&Registration> {
         self.grants(account).find_map(|(_, grant)| grant.record.registration.as_ref())
+    }
+
+    /// The registration that its grant of this kind came from: a consent need not renew all kinds. One that
+    /// does not tell it came from that of the others.
+    pub fn registration_of(&self, account: &AccountId, kind: &str) -> Option<&Registration> {
+        let own = self.grant(account, kind).and_then(|grant| grant.record.registration.as_ref());
+        own.or_else(|| self.registration(account))
     }
 
     /// One of an account's access tokens.

@@ -65,6 +65,11 @@ pub fn look(
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
         return told(Problem::NoSuchKind);
     };
+    if !connection.accepts(contents.registration_of(&account.id, grant_kind)) {
+        let problem = release::registration_changed();
+        let events = registrations(home, contents, connection, &problem);
+        return Ok(Look::Stop { problem, events });
+    }
     let own = account.identity.name.as_deref();
     let selector = match release::select(connection, own, &grant.scopes, want) {
         Ok(selector) => selector,
@@ -107,7 +112,10 @@ fn registrations(
         return Vec::new();
     }
     let Registration { authority, client_id } = &connection.registration;
-    let stored = contents.accounts.iter().filter_map(|account| contents.registration(&account.id));
+    let grants = contents.accounts.iter().flat_map(|account| contents.grants(&account.id));
+    let stored = grants.filter_map(|(_, grant)| grant.record.registration.as_ref());
+    let mut stored: Vec<_> = stored.filter(|of| !connection.accepts(Some(of))).collect();
+    stored.dedup();
     let event = |of: &Registration| Event {
         connection: Some(home.connection.clone()),
         ..Event::new(
@@ -118,5 +126,5 @@ fn registrations(
             ),
         )
     };
-    stored.map(event).collect()
+    stored.into_iter().map(event).collect()
 }

@@ -133,14 +133,14 @@ pub struct RefreshTokens {
 }
 
 impl RefreshTokens {
-    /// The one that is good, as far as we know.
-    pub fn into_sent(self) -> Secret {
-        self.successor.unwrap_or(self.own)
-    }
-
     /// The grant's own.
     pub fn own(&self) -> &Secret {
         &self.own
+    }
+
+    /// The one that is not proved yet.
+    pub fn successor(&self) -> Option<&Secret> {
+        self.successor.as_ref()
     }
 
     /// The one to send, and the grant's own where that is another.

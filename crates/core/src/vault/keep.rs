@@ -1,5 +1,6 @@
 //! Keeping a grant that was just connected.
 
+use vault_base::encoding;
 use vault_base::ids::AccountId;
 use vault_base::seal::SealError;
 use vault_base::time::UnixSeconds;
@@ -12,7 +13,9 @@ use super::contents::{Contents, Sealed};
 use super::home::{Home, RefreshTokens};
 use super::jobs::{self, Job};
 use super::plan::{Plan, StoredJob, Write};
-use super::record::{self, AccessTokenRecord, Account, AccountState, AccountView, Grant, Selector};
+use super::record::{
+    self, AccessTokenRecord, Account, AccountState, AccountView, Grant, Intent, SUCCESSOR, Selector,
+};
 
 /// What becomes of a grant that was just connected.
 #[derive(Debug)]
@@ -113,6 +116,9 @@ impl Keeping<'_> {
                 return Ok(Kept::UnknownUser);
             };
             let grant = self.write(&mut plan, kind.clone(), tokens, &issued, kept)?;
+            if grant.intent.is_some() {
+                self.move_follow_up(&mut plan, jobs, &kind, grant.generation);
+            }
             if kind.is_empty() {
                 own = Some(grant);
             }
@@ -156,7 +162,8 @@ impl Keeping<'_> {
         let kept = kept.filter(|_| still_good.is_some());
         let seal =
             |column, token| self.home.seal(id, &record::field(column, &kind), generation, token);
-        let refresh_token = still_good.as_ref().or(new.refresh_token.as_ref());
+        let own = still_good.as_ref().map(RefreshTokens::own);
+        let refresh_token = own.or(new.refresh_token.as_ref());
         let refresh_token = refresh_token.map(|token| seal("refresh_token", token)).transpose()?;
         let access_token = seal("access_token", &new.access_token)?;
         let token = AccessTokenRecord {
@@ -165,7 +172,13 @@ impl Keeping<'_> {
             issued_at: issued.at,
             expires_at: new.expires_at,
         };
+        // What is open of a refresh token goes on with it, too.
+        let successor = still_good.as_ref().and_then(RefreshTokens::successor);
+        let successor = successor.map(|next| seal(SUCCESSOR, next)).transpose()?;
+        let successor = successor.map(encoding::base64url);
+        let intent = kept.and_then(|kept| kept.record.intent.clone());
         let grant = Grant {
+            intent: intent.map(|intent| Intent { generation, successor, ..intent }),
             expires_at: kept.map_or(new.refresh_token_expires_at, |kept| kept.record.expires_at),
             // A refresh token goes on with the registration that it came from.
             registration: match kept {
@@ -190,16 +203,25 @@ impl Keeping<'_> {
         Ok(grant)
     }
 
-    /// The refresh token an account had before it was connected again.
+    /// The refresh tokens an account had before it was connected again.
     fn still_good(
         &self,
         kind: &str,
         old: &Sealed<Grant>,
-    ) -> Result<Option<vault_base::secret::Secret>, SealError> {
+    ) -> Result<Option<RefreshTokens>, SealError> {
         match self.home.refresh_tokens(&self.account.id, kind, old) {
-            Ok(tokens) => Ok(tokens.map(RefreshTokens::into_sent)),
             Err(SealError::Corrupt) => Ok(None),
-            Err(error) => Err(error),
+            opened => opened,
+        }
+    }
+
+    /// Lets the job that takes up an unsettled refresh go on with the grant's new generation.
+    fn move_follow_up(&self, plan: &mut Plan, jobs: &[StoredJob], kind: &str, generation: u64) {
+        let id = &self.account.id;
+        for (job, due, _) in jobs.iter().filter(|(_, _, job)| job.recovers(id, kind)) {
+            plan.write(Write::EndJob(*job));
+            let (account, token_kind) = (id.clone(), kind.to_owned());
+            plan.add_job(Job::Recover { account, generation, token_kind }, *due);
         }
     }
 }

@@ -81,7 +81,7 @@ pub fn follow_up(
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
     const WAITS: [i64; 7] = [5, 10, 30, 120, 600, 1800, 3600];
-    let intent = grant.intent.as_ref()?;
+    let intent = grant.intent.as_ref().filter(|intent| !is_given_up(intent, now))?;
     let first = if lost { now } else { now.max(intent.at + jobs::recover_after(leeway)) };
     // An attempt that the provider says it did nothing with is taken back, and yet was a failure.
     let tries = if lost { intent.attempt } else { intent.attempt.max(grant.failures) };
@@ -96,10 +96,19 @@ pub fn follow_up(
         return Some(due);
     };
     let final_try = until - LAST_CHANCE;
-    if due <= final_try {
-        return Some(due);
+    if due > final_try && now < final_try {
+        return Some(final_try);
     }
-    (now < final_try).then_some(final_try)
+    // Of the first answer nobody knows when it was given: of one that took longer than that time the
+    // provider may have counted from its end.
+    (due < until || (tries <= 1 && told.is_none())).then_some(due)
+}
+
+/// Whether the vault itself asks no more: the provider, or its registration, has been gone for a month, and
+/// may be gone for ever. A caller who comes still starts a refresh.
+pub fn is_given_up(intent: &Intent, now: UnixSeconds) -> bool {
+    const MONTH: i64 = 30 * 86_400;
+    now.saturating_sub(intent.since()) >= MONTH
 }
 
 /// How long before a rotated token's second chance is over it is tried for the last time, in seconds.

@@ -190,11 +190,11 @@ fn pick_among<'a>(
         email.is_some_and(|email| email.eq_ignore_ascii_case(hint))
             || account.identity.name.as_deref() == Some(hint)
     });
-    match (matching.next(), matching.next()) {
-        (Some(account), None) => Ok(account),
-        (None, _) => Err(Problem::NoSuchAccount),
-        (Some(_), Some(_)) => Err(Problem::AmbiguousAccount),
-    }
+    let account = matching.next().ok_or(Problem::NoSuchAccount)?;
+    // One user has several where they connected before and after an address moved.
+    let is_same =
+        |other: &Account| account.identity.id.is_some() && other.identity.id == account.identity.id;
+    if matching.all(is_same) { Ok(account) } else { Err(Problem::AmbiguousAccount) }
 }
 
 /// Which of the account's tokens the caller needs. `own`: the account's name at the provider;

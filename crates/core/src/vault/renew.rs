@@ -161,6 +161,7 @@ impl Renewing {
             let reason = format!("{}: {}", self.account.id, failure.word());
             plan.tell(&home.connection, "refresh_refused", reason);
             is_refused_alone = asked.refused_alone(failure);
+            self.revoke_successor(&mut plan, at, &stored, received)?;
         }
         let settlement = refresh::settle(&begun, &asked, answer, now);
         let heard =
@@ -276,6 +277,10 @@ impl Renewing {
                 let grant = end(plan, at.home, &self.account.id, self.kind(), state, grant);
                 Ok(Some(grant))
             }
+            // It is over for the grant of before; what the consent made of it is tried when it is needed.
+            (Settlement::Ended { .. }, Fate::KeepToken, Some(stored)) => {
+                Ok(Some(self.update(plan, Grant { intent: None, ..stored })))
+            }
             (_, _, stored) => Ok(stored),
         }
     }
@@ -326,6 +331,32 @@ impl Renewing {
                 let job = revoked.job(&self.account, registration, false);
                 plan.add_job(job, at.now);
             }
+        }
+        Ok(())
+    }
+
+    /// Revokes a new refresh token that came in an answer nothing else can be taken from, where the account
+    /// was deleted meanwhile.
+    fn revoke_successor(
+        &self,
+        plan: &mut Plan,
+        at: At<'_>,
+        stored: &Stored,
+        received: &Received,
+    ) -> Result<(), SealError> {
+        let next = answer::successor(received, at.connection, &self.sent);
+        let Some(next) = next.filter(|_| stored.fate == Fate::Revoke) else {
+            return Ok(());
+        };
+        let user = &self.account.identity.id;
+        let anew = at.contents.accounts.iter().any(|one| one.identity.id == *user);
+        if revocation::choose_minted(at.connection, self.kind(), anew).refresh {
+            let generation = self.begun.generation + 1;
+            let envelope = self.seal(at.home, "refresh_token", generation, &next)?;
+            let field = record::field("refresh_token", self.kind());
+            let revoked = delete::Revoked { field, generation, envelope };
+            let registration = self.begun.registration.as_ref();
+            plan.add_job(revoked.job(&self.account, registration, false), at.now);
         }
         Ok(())
     }
