@@ -5,9 +5,9 @@
 #[path = "support/vectors.rs"]
 mod vectors;
 
-use edge_token_vault::edge::crypto;
 use edge_token_vault::jwt::compact::Compact;
 use edge_token_vault::jwt::signature::SignatureCheck;
+use edge_token_vault::runtime::webcrypto;
 use vectors::Message;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_test::{console_log, wasm_bindgen_test};
@@ -25,7 +25,7 @@ async fn wrong(messages: &[Message]) -> Vec<&str> {
     for message in messages {
         let (set, parsed) = (message.set(), Compact::parse_message(&message.text));
         let accepted = match Message::check(&set, &parsed) {
-            Ok(check) => crypto::verify(&check).await,
+            Ok(check) => webcrypto::verify(&check).await,
             Err(_) => false,
         };
         if accepted != message.valid {
@@ -62,7 +62,7 @@ async fn wycheproofs_bare_signatures_of_our_four_algorithms_are_judged_as_labell
             SignatureCheck::new(signature.algorithm, key, &signature.message, &signature.bytes).ok()
         });
         let accepted = match &check {
-            Some(check) => crypto::verify(check).await,
+            Some(check) => webcrypto::verify(check).await,
             None => false,
         };
         assert_eq!(accepted, signature.valid, "{}", signature.name);

@@ -10,7 +10,7 @@ use crate::process::{run, step};
 use crate::tools::Tools;
 
 /// The module that the platform loads: it stands before what `worker-build` makes.
-const ENTRY: &str = "src/edge/entry.js";
+const ENTRY: &str = "src/runtime/entry.js";
 
 /// Cloudflare refuses a variable above 5 KB, but only at the deployment.
 const VARIABLE_LIMIT: usize = 5_000;

@@ -1,0 +1,287 @@
+//! `/me/v1/connected-accounts`: the user's application connects, lists and deletes accounts.
+
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use worker::Env;
+
+use crate::config::{Client, Config};
+use crate::connect::listing::{self, Page};
+use crate::connect::policy;
+use crate::connect::record::TICKET_LIFETIME;
+use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
+use crate::error::{Problem, ValidationError};
+use crate::ids::{AccountId, UserId};
+use crate::jwt::Refusal;
+use crate::jwt::verified::VerifiedToken;
+use crate::message::vault::{Act, Answer, Ask};
+use crate::message::{connect, directory, registry};
+use crate::provider::revocation::Revocation;
+use crate::provider::scopes;
+use crate::request_line::RequestLine;
+use crate::routes::{Authentication, Endpoint, Routed};
+use crate::runtime::http::{self, Incoming};
+use crate::runtime::object_call::{self, NoAnswer};
+use crate::runtime::{clock, key_check, tokens};
+use crate::secret::Secret;
+use crate::vault::record::AccountView;
+
+/// Serves what is below `/me/v1/connected-accounts/`.
+pub async fn serve(
+    incoming: &Incoming,
+    routed: &Routed<'_>,
+    env: &Env,
+    config: &Config,
+    line: &mut RequestLine,
+) -> http::Answered {
+    let origin = incoming.header("origin");
+    let allowed = origin.filter(|origin| policy::preflight_allowed(config, origin));
+    let response = if *routed == Routed::Preflight {
+        preflight()?
+    } else {
+        match answer(incoming, routed, env, config, line).await {
+            Ok(Done::Json(status, body)) => http::json(status, &body)?,
+            Ok(Done::Deleted(revocation)) => {
+                let header = revocation.map(|one| ("token-revocation", one.name()));
+                http::no_content(header.as_slice())?
+            }
+            Err(problem) => {
+                line.reason.get_or_insert_with(|| problem.detail.clone());
+                http::problem(&problem)?
+            }
+        }
+    };
+    // An origin of none of our clients reads nothing, errors included.
+    let headers = response.headers();
+    headers.set("vary", "Origin")?;
+    if let Some(origin) = allowed {
+        headers.set("access-control-allow-origin", &origin)?;
+        headers
+            .set("access-control-expose-headers", "DPoP-Nonce, Retry-After, Token-Revocation")?;
+    }
+    Ok(response)
+}
+
+fn preflight() -> http::Answered {
+    http::no_content(&[
+        ("access-control-allow-methods", "GET, POST, DELETE"),
+        ("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client"),
+        ("access-control-max-age", "600"),
+    ])
+}
+
+/// What was done.
+enum Done {
+    /// The answer, with its status.
+    Json(u16, Value),
+    /// There is no such account any more; and what became of it at its provider, if there was one.
+    Deleted(Option<Revocation>),
+}
+
+type Answered = Result<Done, Problem>;
+
+async fn answer(
+    incoming: &Incoming,
+    routed: &Routed<'_>,
+    env: &Env,
+    config: &Config,
+    line: &mut RequestLine,
+) -> Answered {
+    let (route, rest) = match *routed {
+        Routed::Served { route, rest } => (route, rest),
+        Routed::MethodNotAllowed { allow, .. } => return Err(Problem::method_not_allowed(allow)),
+        Routed::Preflight | Routed::NotFound { .. } => return Err(nothing_there()),
+    };
+    let Authentication::User(scope) = route.authentication else {
+        return Err(nothing_there());
+    };
+    let caller = Caller::of(incoming, scope, env, config, line).await?;
+    match route.endpoint {
+        Endpoint::Connect => {
+            let body = read_body(incoming).await?;
+            caller.connect(request::read(incoming.content_type.as_deref(), &body)?, line).await
+        }
+        Endpoint::Complete => {
+            let body = read_body(incoming).await?;
+            caller.complete(request::read(incoming.content_type.as_deref(), &body)?, line).await
+        }
+        Endpoint::Accounts => {
+            let page = Page::read(incoming.query.expose())?;
+            Ok(Done::Json(200, page.accounts(&caller.accounts(&page).await?)))
+        }
+        Endpoint::Connections => {
+            let page = Page::read(incoming.query.expose())?;
+            Ok(Done::Json(200, page.connections(config, caller.client)))
+        }
+        Endpoint::DeleteAccount => {
+            let id = AccountId::parse(rest).ok_or_else(|| {
+                let detail = "must be the id of a connected account: cac_ and letters, digits";
+                Problem::invalid(vec![ValidationError { detail, field: "id" }])
+            })?;
+            caller.delete(&id, line).await
+        }
+        _ => Err(nothing_there()),
+    }
+}
+
+fn nothing_there() -> Problem {
+    Problem::new(404, "There is nothing at this address.")
+}
+
+async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, Problem> {
+    incoming
+        .body(MAX_BODY)
+        .await
+        .ok_or_else(|| Problem::new(413, "The body is larger than 32 KiB."))
+}
+
+/// A verified caller.
+struct Caller<'a> {
+    verified: Rc<VerifiedToken>,
+    client: &'a Client,
+    env: &'a Env,
+    config: &'a Config,
+}
+
+impl<'a> Caller<'a> {
+    async fn of(
+        incoming: &Incoming,
+        scope: &'static str,
+        env: &'a Env,
+        config: &'a Config,
+        line: &mut RequestLine,
+    ) -> Result<Self, Problem> {
+        let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
+        let verified =
+            tokens::verify_access_token(env, config, &Secret::new(bearer), clock::now()).await;
+        let verified = verified.map_err(|refusal| {
+            line.reason = Some(refusal.reason().to_owned());
+            match refusal {
+                Refusal::KeysUnavailable => Problem::unavailable(5),
+                _ => policy::refused(),
+            }
+        })?;
+        let token = &verified.token;
+        line.user = Some(verified.names.log(&config.names, &token.user).to_owned());
+        let client = policy::check(config, token, scope)?;
+        line.client_id = Some(token.client_id.clone());
+        policy::check_origin(client, incoming.header("origin").as_deref())?;
+        Ok(Self { verified, client, env, config })
+    }
+
+    fn user(&self) -> &UserId {
+        &self.verified.token.user
+    }
+
+    async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> Answered {
+        let Self { verified, client, env, config } = self;
+        let token = &verified.token;
+        let find = |name: &str| config.connections.get(name);
+        let mut session = body.begin(&token.user, &token.client_id, client, find)?;
+        line.connection = Some(session.begin.connection.clone());
+        key_check::remember(env, config).await.map_err(unavailable)?;
+        if let Some(record) = find(&session.begin.connection).filter(|one| scopes::keeps(one))
+            && let Answer::Accounts(accounts) =
+                self.ask_vault(&session.begin.connection, Act::Accounts).await?
+        {
+            session.keep_granted(record, &accounts);
+        }
+        // The wider object first: whoever has an account can be found from the registry down.
+        let add_user = registry::Ask::Add { user: token.user.clone() };
+        let shard = config.names.registry(&token.user);
+        object_call::ask(env, &shard, &add_user).await.map_err(unavailable)?;
+        let add = directory::Ask::Add { connection: session.begin.connection.clone() };
+        let directory = config.names.directory(&token.user);
+        object_call::ask(env, &directory, &add).await.map_err(unavailable)?;
+        let name = config.names.connect_session(&session.begin.session);
+        let begin = connect::Ask::Begin(Box::new(session.begin));
+        match object_call::ask(env, &name, &begin).await.map_err(unavailable)? {
+            connect::Answer::Begun => {}
+            _ => return Err(Problem::unavailable(5)),
+        }
+        Ok(Done::Json(
+            201,
+            json!({
+                "auth_session": session.auth_session.expose(),
+                "connect_uri": config.public_url.path("/connected-accounts/connect"),
+                "connect_params": { "ticket": session.ticket.expose() },
+                "expires_in": TICKET_LIFETIME,
+            }),
+        ))
+    }
+
+    async fn complete(&self, body: CompleteBody, line: &mut RequestLine) -> Answered {
+        let (session, complete) = body.complete(self.user(), &self.verified.token.client_id)?;
+        let name = self.config.names.connect_session(&session);
+        let ask = connect::Ask::Complete(complete);
+        match object_call::ask(self.env, &name, &ask).await.map_err(unavailable)? {
+            connect::Answer::Completed { account, connection } => {
+                line.connection = Some(connection.clone());
+                line.account = Some(account.id.to_string());
+                Ok(Done::Json(201, listing::account_item(&account, &connection)))
+            }
+            connect::Answer::Denied(denied) => Err(policy::completion_denied(denied)),
+            _ => Err(Problem::unavailable(5)),
+        }
+    }
+
+    /// The user's accounts at all connections the page wants, each with its connection.
+    async fn accounts(&self, page: &Page) -> Result<Vec<(String, AccountView)>, Problem> {
+        let mut accounts = Vec::new();
+        for connection in self.connections().await? {
+            if !page.wants(&connection) {
+                continue;
+            }
+            if let Answer::Accounts(found) = self.ask_vault(&connection, Act::Accounts).await? {
+                accounts.extend(found.into_iter().map(|account| (connection.clone(), account)));
+            }
+        }
+        Ok(accounts)
+    }
+
+    /// Deletes wherever the account is. An id that is nobody's, or another user's, is as good as
+    /// deleted: it is not among this user's accounts.
+    async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> Answered {
+        for connection in &self.connections().await? {
+            let act = Act::Delete { account: id.clone(), tell: true };
+            let revocation = match self.ask_vault(connection, act).await? {
+                Answer::Removed(Some(revocation)) => revocation,
+                // Code of before: its jobs have begun.
+                Answer::Deleted(true) => Revocation::Pending,
+                _ => continue,
+            };
+            line.connection = Some(connection.clone());
+            line.account = Some(id.to_string());
+            line.reason = Some(revocation.name().to_owned());
+            return Ok(Done::Deleted(Some(revocation)));
+        }
+        Ok(Done::Deleted(None))
+    }
+
+    /// The connections this user ever started.
+    async fn connections(&self) -> Result<Vec<String>, Problem> {
+        let Self { env, config, .. } = self;
+        key_check::compare(env, config).await.map_err(unavailable)?;
+        let directory = config.names.directory(self.user());
+        match object_call::ask(env, &directory, &directory::Ask::List).await.map_err(unavailable)? {
+            directory::Answer::Connections(names) => Ok(names),
+            directory::Answer::Added => Err(Problem::unavailable(5)),
+        }
+    }
+
+    async fn ask_vault(&self, connection: &str, act: Act) -> Result<Answer, Problem> {
+        let vault = self.config.names.vault(self.user(), connection);
+        let ask = Ask { user: self.user().clone(), connection: connection.to_owned(), act };
+        object_call::ask(self.env, &vault, &ask).await.map_err(unavailable)
+    }
+}
+
+fn unavailable(error: NoAnswer) -> Problem {
+    match error {
+        NoAnswer::Unavailable => Problem::unavailable(5),
+        NoAnswer::KeyUnavailable | NoAnswer::Misconfigured => Problem {
+            retry_after: Some(60),
+            ..Problem::new(503, "The vault's configuration needs its operator; nothing is lost.")
+        },
+    }
+}

@@ -1,0 +1,5 @@
+//! What is served over HTTP: each reads a request, asks the core, and carries out what it says.
+
+pub mod browser;
+pub mod connected_accounts;
+pub mod token;

@@ -1,0 +1,348 @@
+//! `ConnectSession`: one connect in flight, and its record.
+
+mod redeem;
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
+
+use crate::config::Config;
+use crate::connect::identify::NoIdentity;
+use crate::connect::record::{
+    Begin, Complete, Denied, Phase, ProviderSecrets, Return, SESSION_LIFETIME, Session,
+};
+use crate::connect::session::{Completion, Fault, Unidentified};
+use crate::error::Event;
+use crate::json;
+use crate::message::connect::{Answer, Ask, CREATE};
+use crate::message::vault::{self, Act};
+use crate::objects::connect_session::redeem::Redeem;
+use crate::provider::authorize;
+use crate::provider::connection::Connection;
+use crate::provider::endpoints::Provider;
+use crate::runtime::object_call::{self, NoAnswer, Trouble};
+use crate::runtime::providers::{self, NoProvider};
+use crate::runtime::{clock, configuration, log, single_flight, sql};
+use crate::seal::Sealer;
+use crate::secret::Secret;
+use crate::vault::consent::Store;
+
+/// One per connect.
+#[wasm_bindgen]
+pub struct ConnectSession {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    /// Whether the code is being redeemed right now.
+    redeeming: Cell<bool>,
+}
+
+#[wasm_bindgen]
+impl ConnectSession {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
+        Self { inner: Rc::new(Inner { state, env, redeeming: Cell::new(false) }) }
+    }
+
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let inner = self.inner.clone();
+        object_call::answer(request, move |ask| inner.answer(ask))
+    }
+
+    /// The session is over in any case.
+    ///
+    /// # Errors
+    /// The platform's: it tries again.
+    pub async fn alarm(&self) -> Result<(), JsValue> {
+        let storage = self.inner.state.storage();
+        Ok(storage.delete_all().await?)
+    }
+}
+
+impl Inner {
+    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
+        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+        match ask {
+            Ask::Begin(begin) => self.begin(*begin).await,
+            Ask::Open { ticket } => self.open(&config, &ticket).await,
+            Ask::Return(back) => self.returned(&config, &back).await,
+            Ask::Complete(complete) => {
+                // The code is redeemed once, so this goes on even if the application hangs up.
+                let (this, config) = (self.clone(), config.clone());
+                let work = async move { this.complete(&config, &complete).await };
+                single_flight::run(&self.state, work)
+                    .await
+                    .unwrap_or(Err(Trouble::Failed("detached")))
+            }
+        }
+    }
+
+    async fn begin(&self, begin: Begin) -> Result<Answer, Trouble> {
+        if self.load()?.is_some() {
+            return Ok(Answer::Denied(Denied::Used));
+        }
+        sql::run(&self.state.storage().sql(), CREATE, vec![])?;
+        self.save(&Session::new(begin, clock::now()))?;
+        let life = Duration::from_secs(SESSION_LIFETIME.unsigned_abs());
+        self.state.storage().set_alarm(life).await?;
+        Ok(Answer::Begun)
+    }
+
+    async fn open(&self, config: &Config, ticket: &Secret) -> Result<Answer, Trouble> {
+        let now = clock::now();
+        let Some(session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        if let Err(denied) = session.check_ticket(ticket, now) {
+            return Ok(Answer::Denied(denied));
+        }
+        let (connection, provider) = match self.provider(config, &session).await {
+            Ok(found) => found,
+            Err(denied) => return Ok(Answer::Denied(denied)),
+        };
+        // Between the check above and here another request may have used the ticket.
+        let Some(mut session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let name = config.names.connect_session(&session.begin.session);
+        let opened = match session.open(ticket, &Sealer::new(&config.key_ring, &name), now) {
+            Ok(opened) => opened,
+            Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
+            Err(Fault::Seal(error)) => return Err(error.into()),
+        };
+        let ask = authorize::Ask {
+            callback: &config.public_url.callback(&session.begin.connection),
+            state: opened.state.expose(),
+            nonce: opened.secrets.nonce.expose(),
+            verifier: opened.secrets.verifier.expose(),
+            scopes: &session.begin.scopes,
+            params: &session.begin.params,
+        };
+        let Some(location) = authorize::url(connection, &provider, &ask) else {
+            return Ok(Answer::Denied(Denied::ProviderMisconfigured));
+        };
+        self.save(&session)?;
+        Ok(Answer::Opened { location: location.into(), cookie: opened.cookie })
+    }
+
+    async fn returned(&self, config: &Config, back: &Return) -> Result<Answer, Trouble> {
+        let Some(session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let provider = match self.provider(config, &session).await {
+            Ok((_, provider)) => provider,
+            Err(denied) => return Ok(Answer::Denied(denied)),
+        };
+        let Some(mut session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let name = config.names.connect_session(&session.begin.session);
+        let sealer = Sealer::new(&config.key_ring, &name);
+        let from_provider = provider.accepts_response_from(back.iss.as_deref());
+        let result = session.returned(back, from_provider, &sealer, clock::now());
+        self.save(&session)?;
+        match result {
+            Ok(location) => Ok(Answer::Returned { location }),
+            Err(Fault::Denied(denied)) => Ok(Answer::Denied(denied)),
+            Err(Fault::Seal(error)) => Err(error.into()),
+        }
+    }
+
+    async fn complete(&self, config: &Config, ask: &Complete) -> Result<Answer, Trouble> {
+        let Some(mut session) = self.load()? else {
+            return Ok(Answer::Denied(Denied::Unknown));
+        };
+        let name = config.names.connect_session(&session.begin.session);
+        let sealer = Sealer::new(&config.key_ring, &name);
+        let connection = config.connections.get(&session.begin.connection);
+        let completion = session.complete(ask, connection, &sealer, clock::now());
+        // `completing` is durable before the code leaves; so is a session that was burned.
+        self.save(&session)?;
+        let tokens = match completion {
+            Ok(Completion::Store(store)) => return self.store(config, session, *store).await,
+            Ok(Completion::Identify(tokens)) => Ok(tokens),
+            Ok(Completion::Redeem { code, secrets }) => {
+                self.redeeming.set(true);
+                let redeemed = self.redeem(config, &mut session, &sealer, &code, secrets).await;
+                self.redeeming.set(false);
+                redeemed?
+            }
+            // The application's first request for it ended before the provider answered.
+            Err(Fault::Denied(Denied::Used))
+                if self.redeeming.get() && matches!(session.phase, Phase::Completing { .. }) =>
+            {
+                return Ok(Answer::Denied(Denied::NotStored));
+            }
+            Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
+            Err(Fault::Seal(error)) => return Err(error.into()),
+        };
+        match tokens {
+            Ok(tokens) => self.identify(config, session, &sealer, tokens).await,
+            Err(denied) => self.fail(session, denied),
+        }
+    }
+
+    /// Redeems the code, and keeps what it brings.
+    async fn redeem(
+        &self,
+        config: &Config,
+        session: &mut Session,
+        sealer: &Sealer,
+        code: &Secret,
+        secrets: ProviderSecrets,
+    ) -> Result<Result<Unidentified, Denied>, Trouble> {
+        let (connection, provider) = match self.provider(config, session).await {
+            Ok(found) => found,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        let callback = config.public_url.callback(&session.begin.connection);
+        let redeem = self.at(config, connection, &provider, session);
+        let tokens = match redeem.code(&callback, code, secrets).await {
+            Ok(tokens) => tokens,
+            Err(denied) => return Ok(Err(denied)),
+        };
+        // Meanwhile the session may have been burned.
+        let stored = self.load()?.map(|stored| stored.phase);
+        if !matches!(stored, Some(Phase::Completing { .. })) {
+            return Ok(Err(Denied::Used));
+        }
+        session.granted(&tokens, sealer, clock::now())?;
+        self.save(session)?;
+        Ok(Ok(tokens))
+    }
+
+    /// Asks whose the tokens are. Until that is known, the session keeps them.
+    async fn identify(
+        &self,
+        config: &Config,
+        mut session: Session,
+        sealer: &Sealer,
+        tokens: Unidentified,
+    ) -> Result<Answer, Trouble> {
+        let identity = match self.provider(config, &session).await {
+            Ok((connection, provider)) => {
+                self.at(config, connection, &provider, &session).identity(&tokens).await
+            }
+            Err(_) => Err(NoIdentity::Later),
+        };
+        let stored = self.load()?.map(|session| session.phase);
+        let identified = session.identified(stored.as_ref(), identity, tokens, sealer)?;
+        if let Some(event) = &identified.event {
+            log::event(event);
+        }
+        if identified.is_changed {
+            self.save(&session)?;
+        }
+        match identified.outcome {
+            Ok(store) => self.store(config, session, *store).await,
+            Err(denied) => Ok(Answer::Denied(denied)),
+        }
+    }
+
+    fn at<'a>(
+        &'a self,
+        config: &'a Config,
+        connection: &'a Connection,
+        provider: &'a Provider,
+        session: &'a Session,
+    ) -> Redeem<'a> {
+        Redeem { env: &self.env, config, connection, provider, scopes: &session.begin.scopes }
+    }
+
+    fn fail(&self, mut session: Session, denied: Denied) -> Result<Answer, Trouble> {
+        session.phase = Phase::Failed;
+        self.save(&session)?;
+        Ok(Answer::Denied(denied))
+    }
+
+    /// Hands the grant to its vault. Until that has it, the session keeps it.
+    async fn store(
+        &self,
+        config: &Config,
+        mut session: Session,
+        store: Store,
+    ) -> Result<Answer, Trouble> {
+        let (user, connection) = (session.begin.user.clone(), session.begin.connection.clone());
+        let name = config.names.vault(&user, &connection);
+        let ask =
+            vault::Ask { user, connection: connection.clone(), act: Act::Store(Box::new(store)) };
+        match object_call::ask(&self.env, &name, &ask).await {
+            Ok(vault::Answer::Stored(account)) => {
+                session.phase = Phase::Finished;
+                self.save(&session)?;
+                Ok(Answer::Completed { account, connection })
+            }
+            // Stored before, and deleted since.
+            Ok(vault::Answer::Deleted(_)) => {
+                session.phase = Phase::Finished;
+                self.save(&session)?;
+                Ok(Answer::Denied(Denied::Used))
+            }
+            Ok(vault::Answer::Narrower { missing }) => {
+                self.fail(session, Denied::Narrower { missing })
+            }
+            Ok(vault::Answer::UnknownUser) => self.fail(session, Denied::UnknownUser),
+            Err(NoAnswer::KeyUnavailable) => Err(Trouble::KeyUnavailable("in the vault".into())),
+            _ => Ok(Answer::Denied(Denied::NotStored)),
+        }
+    }
+
+    async fn provider<'a>(
+        &self,
+        config: &'a Config,
+        session: &Session,
+    ) -> Result<(&'a Connection, Provider), Denied> {
+        let connection = config
+            .connections
+            .get(&session.begin.connection)
+            .ok_or(Denied::ProviderMisconfigured)?;
+        if !session.is_of(connection) {
+            let name = session.begin.connection.clone();
+            let reason = "a connect in flight belongs to another registration".to_owned();
+            log::event(&Event {
+                connection: Some(name),
+                ..Event::new("registration_changed", reason)
+            });
+            return Err(Denied::RegistrationChanged);
+        }
+        let found = providers::of(&self.env, config, connection, clock::now()).await;
+        match found {
+            Ok(provider) => Ok((connection, provider)),
+            Err(NoProvider::Unavailable) => Err(Denied::ProviderUnavailable),
+            Err(NoProvider::Incomplete) => Err(Denied::ProviderMisconfigured),
+        }
+    }
+
+    fn load(&self) -> Result<Option<Session>, Trouble> {
+        let storage = self.state.storage().sql();
+        if !sql::has_table(&storage, "session")? {
+            return Ok(None);
+        }
+        let rows = sql::run(&storage, "SELECT record FROM session WHERE id = 1", vec![])?;
+        let Some(mut row) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        json::own(&row.text()?).map(Some).map_err(|_| Trouble::Failed("record"))
+    }
+
+    fn save(&self, session: &Session) -> Result<(), Trouble> {
+        let json = serde_json::to_string(session).map_err(|_| Trouble::Failed("record"))?;
+        let upsert = "INSERT OR REPLACE INTO session (id, record) VALUES (1, ?)";
+        sql::run(&self.state.storage().sql(), upsert, vec![json.into()])?;
+        Ok(())
+    }
+}

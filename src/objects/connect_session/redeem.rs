@@ -1,0 +1,94 @@
+//! Redeeming an authorization code: tokens, then who they are of.
+
+use worker::Env;
+
+use crate::config::Config;
+use crate::connect::identify::{Identifying, NoIdentity, Step};
+use crate::connect::record::{Denied, ProviderSecrets, REDEEM_TIME};
+use crate::connect::session::{self, Unidentified};
+use crate::runtime::{clock, log, providers};
+use crate::runtime::http_client::{self, OTHER_TIME};
+use crate::runtime::tokens::{self, Signer};
+use crate::error::Event;
+use crate::ids::AccountId;
+use crate::jwt::Refusal;
+use crate::jwt::algorithm::Algorithm;
+use crate::jwt::compact::Compact;
+use crate::provider::answer::{self, Received};
+use crate::provider::connection::Connection;
+use crate::provider::endpoints::Provider;
+use crate::provider::identity::Told;
+use crate::provider::request::{self, ProviderRequest};
+use crate::secret::Secret;
+use crate::vault::consent;
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "two minutes")]
+const REDEEM_MILLISECONDS: u32 = REDEEM_TIME as u32 * 1000;
+
+/// What it takes.
+pub struct Redeem<'a> {
+    pub env: &'a Env,
+    pub config: &'a Config,
+    pub connection: &'a Connection,
+    pub provider: &'a Provider,
+    /// Scopes asked for: those granted, where the answer names none. Some providers want them named
+    /// again.
+    pub scopes: &'a [String],
+}
+
+impl Redeem<'_> {
+    /// Redeems the code, once.
+    pub async fn code(
+        &self,
+        callback: &str,
+        code: &Secret,
+        secrets: ProviderSecrets,
+    ) -> Result<Unidentified, Denied> {
+        let (connection, verifier) = (self.connection, &secrets.verifier);
+        let request =
+            request::redeem(connection, self.provider, callback, code, verifier, self.scopes)
+                .ok_or(Denied::ProviderMisconfigured)?;
+        // The code is good once: whoever gives up the answer gives up the grant.
+        let received = http_client::send(&request, REDEEM_MILLISECONDS).await;
+        let now = clock::now();
+        let granted = answer::granted(&received, self.connection, now).map_err(|failure| {
+            log::event(&Event::new("code_not_redeemed", failure.word()));
+            session::not_redeemed(&failure)
+        })?;
+        if consent::assumes_lifetime(self.connection, &granted) {
+            log::event(&Event::new("expires_in_assumed", self.connection.strategy.clone()));
+        }
+        let id_token = granted.tokens.id_token.clone();
+        let account = AccountId::random().map_err(|_| Denied::NotStored)?;
+        let store = consent::store(self.connection, account, granted, self.scopes, now);
+        Ok(Unidentified { store: Box::new(store), id_token, secrets })
+    }
+
+    /// Whose the tokens are.
+    pub async fn identity(&self, tokens: &Unidentified) -> Result<Told, NoIdentity> {
+        let identifying =
+            Identifying { connection: self.connection, provider: self.provider, tokens };
+        let mut step = identifying.begin()?;
+        if let Step::CheckSignature(text) = &step {
+            let token = Compact::parse(text.expose())?;
+            let source = providers::source(self.connection).ok_or(Refusal::Issuer)?;
+            let signer = Signer { source: &source, algorithms: &Algorithm::ALL };
+            let now = clock::now();
+            tokens::check_signature(self.env, self.config, &token, signer, now).await?;
+            step = identifying.signed(&token)?;
+        }
+        match step {
+            Step::Known(told) => Ok(told),
+            Step::AskUserinfo { request, completes } => {
+                identifying.asked(&ask_userinfo(&request).await, completes)
+            }
+            Step::CheckSignature(_) => Err(Refusal::Signature.into()),
+        }
+    }
+}
+
+/// Asks twice if need be: few applications complete again.
+async fn ask_userinfo(request: &ProviderRequest) -> Received {
+    let received = http_client::send(request, OTHER_TIME).await;
+    if answer::may_pass(&received) { http_client::send(request, OTHER_TIME).await } else { received }
+}

@@ -1,0 +1,53 @@
+//! `Directory`: the connections one user ever started.
+
+use std::future::ready;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, SqlStorage, State};
+
+use crate::message::directory::{Answer, Ask, CREATE};
+use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::{clock, sql};
+
+/// One per user.
+#[wasm_bindgen]
+pub struct Directory {
+    storage: SqlStorage,
+}
+
+#[wasm_bindgen]
+impl Directory {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, _env: Env) -> Self {
+        Self { storage: State::from(state).storage().sql() }
+    }
+
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let storage = self.storage.clone();
+        object_call::answer(request, move |ask| ready(answer(&storage, ask)))
+    }
+}
+
+fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
+    match ask {
+        Ask::Add { connection } => {
+            sql::run(storage, CREATE, vec![])?;
+            let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";
+            sql::run(storage, add, vec![connection.into(), sql::integer(clock::now())?])?;
+            Ok(Answer::Added)
+        }
+        Ask::List if !sql::has_table(storage, "connection")? => Ok(Answer::Connections(Vec::new())),
+        Ask::List => {
+            let rows = sql::run(storage, "SELECT name FROM connection ORDER BY name", vec![])?;
+            let names = rows.into_iter().map(|mut row| row.text());
+            names.collect::<Result<_, _>>().map(Answer::Connections)
+        }
+    }
+}

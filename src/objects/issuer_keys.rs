@@ -1,0 +1,132 @@
+//! `IssuerKeys`: the last good metadata and keys of one source, and the only place that fetches
+//! them.
+
+use std::rc::Rc;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
+
+use crate::error::Event;
+use crate::json;
+use crate::jwt::jwk::JwkSet;
+use crate::jwt::key_cache::{self, Fetches, Step};
+use crate::message::issuer::{Answer, Ask, CREATE, Published};
+use crate::provider::endpoints::Metadata;
+use crate::public_url::PublicUrl;
+use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::single_flight::Flights;
+use crate::runtime::{clock, configuration, http_client, log, sql};
+
+/// One per source.
+#[wasm_bindgen]
+pub struct IssuerKeys {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    state: State,
+    env: Env,
+    flights: Rc<Flights<()>>,
+}
+
+#[wasm_bindgen]
+impl IssuerKeys {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
+        Self { inner: Rc::new(Inner { state, env, flights: Rc::default() }) }
+    }
+
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let inner = self.inner.clone();
+        object_call::answer(request, move |ask| inner.answer(ask))
+    }
+}
+
+impl Inner {
+    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
+        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+        let (published, fetches) = self.stored(&ask)?;
+        let now = clock::now();
+        match key_cache::plan(fetches, ask.renew, now) {
+            Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
+            Step::Unavailable => Ok(Answer::Unavailable),
+            Step::Fetch => {
+                let (this, asked) = (self.clone(), ask.clone());
+                let public_url = config.public_url.clone();
+                let fetch = || async move { this.fetch(&asked, &public_url).await };
+                self.flights.join(&self.state, (), fetch).await;
+                let (published, fetches) = self.stored(&ask)?;
+                match key_cache::after_failure(fetches, clock::now()) {
+                    Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
+                    _ => Ok(Answer::Unavailable),
+                }
+            }
+        }
+    }
+
+    /// Fetches and stores. A fetch that fails leaves the last good copy, and a time to wait after.
+    async fn fetch(&self, ask: &Ask, public_url: &PublicUrl) {
+        let fetched = fetch_documents(ask, public_url).await;
+        if let Err(reason) = &fetched {
+            log::event(&Event::new("issuer_unavailable", format!("{}: {reason}", ask.issuer)));
+        }
+        if self.store(fetched.ok()).is_err() {
+            log::event(&Event::new("object_failed", "ISSUER_KEYS: storage"));
+        }
+    }
+
+    fn stored(&self, ask: &Ask) -> Result<(Option<Published>, Fetches), Trouble> {
+        let storage = self.state.storage().sql();
+        if !sql::has_table(&storage, "issuer")? {
+            return Ok((None, Fetches::default()));
+        }
+        let query = "SELECT published, tried_at FROM issuer WHERE id = 1";
+        let Some(mut row) = sql::run(&storage, query, vec![])?.into_iter().next() else {
+            return Ok((None, Fetches::default()));
+        };
+        // A copy of a version that reads or asks otherwise is as good as none: it is fetched again.
+        let published: Option<Published> = row
+            .optional_text()?
+            .and_then(|json| json::own(&json).ok())
+            .filter(|published| ask.is_answered_by(published));
+        let good_at = published.as_ref().map(|published| published.fetched_at);
+        Ok((published, Fetches { good_at, tried_at: Some(row.integer()?) }))
+    }
+
+    fn store(&self, published: Option<Published>) -> Result<(), Trouble> {
+        let storage = self.state.storage().sql();
+        sql::run(&storage, CREATE, vec![])?;
+        let json = published.and_then(|published| serde_json::to_string(&published).ok());
+        let upsert = "INSERT INTO issuer (id, published, tried_at) VALUES (1, ?1, ?2) ON CONFLICT \
+                      (id) DO UPDATE SET published = COALESCE(?1, published), tried_at = ?2";
+        sql::run(&storage, upsert, vec![json.into(), sql::integer(clock::now())?])?;
+        Ok(())
+    }
+}
+
+async fn fetch_documents(ask: &Ask, public_url: &PublicUrl) -> Result<Published, String> {
+    let (metadata, jwks_uri) = match &ask.jwks_uri {
+        Some(uri) => (None, uri.clone()),
+        None => {
+            let address = Metadata::address(&ask.issuer);
+            let body = http_client::document(&address).await.ok_or("no metadata")?;
+            let metadata = Metadata::parse(&body, ask.discovery(), public_url)
+                .map_err(|error| error.to_string())?;
+            let uri = metadata.jwks_uri.clone();
+            (Some(metadata), uri)
+        }
+    };
+    let body = http_client::document(&jwks_uri).await.ok_or("no key set")?;
+    // An empty or malformed set is an error, never "no keys": the last good one stays.
+    JwkSet::parse(&body).map_err(|error| error.to_string())?;
+    let jwks = String::from_utf8(body).map_err(|_| "key set is not UTF-8")?;
+    Ok(Published { metadata, jwks, fetched_at: clock::now() })
+}

@@ -1,0 +1,7 @@
+//! The Durable Objects. Each reads what it holds, asks the core, and carries the plan out in one turn.
+
+mod connect_session;
+mod directory;
+mod issuer_keys;
+mod registry;
+mod vault;

@@ -1,0 +1,111 @@
+//! `Registry`: the users that have a directory and who rests on which account at a provider, in
+//! shards; and the check values of keys.
+
+use std::collections::BTreeMap;
+use std::future::ready;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, SqlStorage, State};
+
+use crate::message::registry::{self, Answer, Ask, CREATE};
+use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::{clock, sql};
+
+/// One per shard, and one under [`crate::ids::KEY_CHECK`].
+#[wasm_bindgen]
+pub struct Registry {
+    storage: SqlStorage,
+}
+
+#[wasm_bindgen]
+impl Registry {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, _env: Env) -> Self {
+        Self { storage: State::from(state).storage().sql() }
+    }
+
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let storage = self.storage.clone();
+        object_call::answer(request, move |ask| ready(answer(&storage, ask)))
+    }
+}
+
+fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
+    match ask {
+        Ask::Add { user } => {
+            create(storage)?;
+            let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";
+            let row = vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
+            sql::run(storage, add, row)?;
+            Ok(Answer::Added)
+        }
+        Ask::Hold { account, vault } => {
+            create(storage)?;
+            let hold = "INSERT OR IGNORE INTO holder (account, vault) VALUES (?, ?)";
+            sql::run(storage, hold, vec![account.into(), vault.into()])?;
+            Ok(Answer::Held)
+        }
+        Ask::Release { account, vault } => {
+            create(storage)?;
+            let release = "DELETE FROM holder WHERE account = ? AND vault = ?";
+            let row = vec![account.as_str().into(), vault.as_str().into()];
+            sql::run(storage, release, row)?;
+            others(storage, account, vault)
+        }
+        Ask::Others { account, vault } => {
+            create(storage)?;
+            others(storage, account, vault)
+        }
+        Ask::Lists { account, vault } => {
+            create(storage)?;
+            let lists = "SELECT 1 FROM holder WHERE account = ? AND vault = ?";
+            let rows = sql::run(storage, lists, vec![account.into(), vault.into()])?;
+            Ok(Answer::Listed { listed: !rows.is_empty() })
+        }
+        Ask::Check { values, remember } => check(storage, &values, &remember),
+    }
+}
+
+fn others(storage: &SqlStorage, account: String, vault: String) -> Result<Answer, Trouble> {
+    let others = "SELECT vault FROM holder WHERE account = ? AND vault <> ? LIMIT 1";
+    let rows = sql::run(storage, others, vec![account.into(), vault.into()])?;
+    Ok(Answer::Shared { shared: !rows.is_empty() })
+}
+
+fn check(
+    storage: &SqlStorage,
+    values: &BTreeMap<String, String>,
+    remember: &[String],
+) -> Result<Answer, Trouble> {
+    if !remember.is_empty() {
+        create(storage)?;
+    } else if !sql::has_table(storage, "key_check")? {
+        return Ok(Answer::Checked { changed: Vec::new(), known: false });
+    }
+    let mut remembered = BTreeMap::new();
+    for mut row in sql::run(storage, "SELECT name, value FROM key_check", vec![])? {
+        remembered.insert(row.text()?, row.text()?);
+    }
+    let changed = registry::changed(values, &remembered);
+    if changed.is_empty() {
+        for (name, value) in values.iter().filter(|(name, _)| remember.contains(name)) {
+            let first = "INSERT OR IGNORE INTO key_check (name, value) VALUES (?, ?)";
+            sql::run(storage, first, vec![name.as_str().into(), value.as_str().into()])?;
+        }
+    }
+    Ok(Answer::Checked { changed, known: true })
+}
+
+fn create(storage: &SqlStorage) -> Result<(), Trouble> {
+    for statement in CREATE {
+        sql::run(storage, statement, vec![])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Making a token ourselves: the user's own token shows for whom, our signature makes it.
+
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::objects::vault::renew::Waited;
+use crate::objects::vault::{Inner, Open};
+use crate::runtime::object_call::Trouble;
+use crate::runtime::{clock, webcrypto, log, providers};
+use crate::runtime::http_client::{self, OTHER_TIME};
+use crate::ids::AccountId;
+use crate::provider::connection::Connection;
+use crate::provider::dialect::Minting;
+use crate::provider::endpoints::Provider;
+use crate::provider::errors::Failure;
+use crate::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
+use crate::secret::Secret;
+use crate::vault::contents::Contents;
+use crate::vault::{issue, renew};
+use crate::vault::mint::{self, After};
+use crate::vault::plan::Plan;
+use crate::vault::record::Selector;
+use crate::vault::release::{Held, Withheld};
+
+impl Inner {
+    /// Makes a token and stores it, or stores why there is none; the caller looks again.
+    pub(super) async fn mint(
+        self: &Rc<Self>,
+        open: &Open,
+        id: &AccountId,
+        selector: &Selector,
+        minting: &Minting,
+    ) -> Result<(), Trouble> {
+        let connection = open.connection()?;
+        let lives = |contents: &Contents| {
+            issue::own_token(&open.home, contents, id, clock::now()).map(|own| own.is_some())
+        };
+        if !lives(&*open.store.contents()?)? {
+            self.renew_own(open, id).await?;
+        }
+        let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
+        let contents = open.store.contents()?;
+        let account = contents.account(id);
+        let grant = contents.grant(id, "").map(|grant| grant.record.clone());
+        let (Some(account), Some(grant)) = (account, grant) else {
+            return Ok(());
+        };
+        let key = (id.clone(), selector.clone());
+        let remember = |held| self.held.borrow_mut().insert(key.clone(), held, clock::now());
+        let own = issue::own_token(&open.home, &contents, id, clock::now())?;
+        let Some((record, own)) = own else {
+            // What became of a renewal is stored with the grant. Without one, the token does not open.
+            if !grant.has_refresh_token {
+                remember(Held::new(Withheld::Corrupt, clock::now()));
+            }
+            return Ok(());
+        };
+        let wanted = Wanted {
+            user_token: &own,
+            user: account.identity.id.as_deref(),
+            name: selector.resource(),
+            scopes: selector.narrowed(),
+        };
+        let minted = match &found {
+            Ok(provider) => make(connection, provider, minting, wanted).await,
+            Err(reason) => Err(Unminted::Failure((*reason).into())),
+        };
+        let unminted = match minted {
+            Ok(minted) => {
+                self.held.borrow_mut().remove(&key);
+                let (now, of) = (clock::now(), contents.registration(id));
+                let stored = open.store.contents()?;
+                let plan = issue::keep(&open.home, &stored, account, of, selector, minted, now)?;
+                open.carry_out(plan)?;
+                return self.schedule(open).await;
+            }
+            Err(unminted) => unminted,
+        };
+        if let Some(event) = issue::failed(&open.home, id, &unminted) {
+            log::event(&event);
+        }
+        let before = self.held.borrow().get(&key).copied();
+        let after = mint::after(&unminted, &grant, record, before, clock::now());
+        let stored = open.store.contents()?;
+        let stored = stored.grant(id, "").map(|sealed| sealed.record.generation);
+        match after {
+            After::Withhold(held) => {
+                remember(held);
+                if held.why == Withheld::NoAccount(NoAccount::NotOwner) {
+                    let contents = open.store.contents()?;
+                    let plan = issue::forget(&contents, account, selector, clock::now());
+                    open.carry_out(plan)?;
+                    self.schedule(open).await?;
+                }
+            }
+            // Connected again meanwhile, or gone: that grant was not asked about.
+            _ if stored != Some(grant.generation) => {}
+            After::Renew(held) => {
+                remember(held);
+                self.renew_own(open, id).await?;
+            }
+            After::End { state, grant } => {
+                let mut plan = Plan::default();
+                renew::end(&mut plan, &open.home, id, "", state, *grant);
+                open.carry_out(plan)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Renews the user's own token, or waits for whoever does. Boxed, for that may make tokens as well.
+    async fn renew_own(self: &Rc<Self>, open: &Open, id: &AccountId) -> Result<(), Trouble> {
+        let renewal = self.refresh(open, id, Selector::default());
+        let renewal: Pin<Box<dyn Future<Output = Result<Waited, Trouble>> + '_>> =
+            Box::pin(renewal);
+        renewal.await.map(drop)
+    }
+}
+
+/// Asks the provider, step by step.
+async fn make(
+    connection: &Connection,
+    provider: &Provider,
+    minting: &Minting,
+    wanted: Wanted<'_>,
+) -> Result<Minted, Unminted> {
+    let misconfigured = |word: &str| Unminted::Failure(Failure::Misconfigured(word.into()));
+    let signed = minting::signed(&connection.client_id, clock::now());
+    let signature = match &connection.private_key {
+        Some(key) => webcrypto::sign(key, &signed).await,
+        None => None,
+    };
+    let signature = signature.ok_or_else(|| misconfigured("private_key_unusable"))?;
+    let signature = Secret::new(format!("{signed}.{signature}"));
+    let mut making = Making::new(connection, provider, minting, wanted, signature);
+    loop {
+        let request = making.request().ok_or_else(|| misconfigured("address"))?;
+        let received = http_client::send(&request, OTHER_TIME).await;
+        if let Some(minted) = making.answered(&received, clock::now())? {
+            return Ok(minted);
+        }
+    }
+}

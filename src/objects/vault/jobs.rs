@@ -1,0 +1,95 @@
+//! A vault's jobs and its one alarm.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::objects::vault::renew::Waited;
+use crate::objects::vault::{Inner, Open};
+use crate::objects::vault::delete::Asked;
+use crate::runtime::clock;
+use crate::runtime::object_call::Trouble;
+use crate::ids::AccountId;
+use crate::vault::{refresh, release};
+use crate::vault::jobs::{self, Job};
+use crate::vault::record::Selector;
+
+/// Most jobs that one alarm runs.
+const JOBS_AT_ONCE: usize = 20;
+
+impl Inner {
+    /// Sets the alarm to the earliest job, or takes it back.
+    pub(super) async fn schedule(&self, open: &Open) -> Result<(), Trouble> {
+        let storage = self.state.storage();
+        match open.store.next_job()? {
+            // An alarm set to this very moment from within an alarm is lost locally.
+            Some(due) => {
+                let wait = (due - clock::now()).max(0).unsigned_abs();
+                storage.set_alarm(Duration::from_millis(wait * 1000 + 50)).await?;
+            }
+            None => storage.delete_alarm().await?,
+        }
+        Ok(())
+    }
+
+    /// Runs what is due. A job that fails is not in the way of the others.
+    pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), Trouble> {
+        let store = &self.store;
+        let Some((user, connection)) = store.owner()? else {
+            return Ok(());
+        };
+        let open = self.open(user, connection)?;
+        let now = clock::now();
+        for _ in 0..JOBS_AT_ONCE {
+            // Looked up each time: while one runs, a reconnect may take others back.
+            let mut all = store.jobs()?;
+            let Some(next) = jobs::next(&all, now) else {
+                break;
+            };
+            let (id, _, job) = all.swap_remove(next);
+            let done = match &job {
+                Job::Recover { account, generation, token_kind } => {
+                    self.recover(&open, account, token_kind, *generation).await
+                }
+                Job::Hold { user, registration } => {
+                    self.hold(&open, user, registration.as_ref()).await
+                }
+                Job::Bind { account, .. } => self.bind(&open, account).await,
+                Job::Revoke { .. } => {
+                    self.run_revocation(&open, id, &job, Asked::Before, now).await?;
+                    continue;
+                }
+            };
+            store.end_job(id)?;
+            if let (false, Some((job, due))) = (done, job.again(now)) {
+                store.add_job(&job, due)?;
+            }
+        }
+        self.schedule(&open).await
+    }
+
+    /// Takes up a refresh whose answer was never settled: the object was stopped in between.
+    /// `false`: that was not possible.
+    async fn recover(
+        self: &Rc<Self>,
+        open: &Open,
+        account: &AccountId,
+        kind: &str,
+        generation: u64,
+    ) -> bool {
+        let Ok(contents) = open.store.contents() else {
+            return false;
+        };
+        let grant = contents.grant(account, kind);
+        let intent = grant.and_then(|sealed| sealed.record.intent.clone());
+        let Some(intent) = intent.filter(|intent| intent.generation == generation) else {
+            return true;
+        };
+        let selector = Selector::new(kind, "", &[]);
+        let done = match self.refresh(open, account, selector).await {
+            // A grant of another registration waits until that is configured again.
+            Ok(Waited::Stopped(problem)) => problem != release::registration_changed(),
+            waited => waited.is_ok(),
+        };
+        done || refresh::is_given_up(&intent, clock::now())
+    }
+}

@@ -1,0 +1,244 @@
+//! `Vault`: one user's accounts at one connection.
+
+mod delete;
+mod issue;
+mod jobs;
+mod renew;
+mod store;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
+use worker::{Env, State};
+
+use crate::config::{Config, GrantType};
+use crate::error::Event;
+use crate::ids::{AccountId, UserId};
+use crate::message::vault::{Act, Answer, Ask};
+use crate::objects::vault::renew::Waited;
+use crate::objects::vault::store::VaultStore;
+use crate::provider::connection::Connection;
+use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::single_flight::Flights;
+use crate::runtime::{clock, configuration, log};
+use crate::seal::Sealer;
+use crate::vault::consent::Store;
+use crate::vault::exchange::{self, Look};
+use crate::vault::home::Home;
+use crate::vault::keep::{self, Kept};
+use crate::vault::plan::Plan;
+use crate::vault::release::{HeldTokens, Problem, Want};
+
+/// When jobs that could not be looked at are tried again.
+const RETRY_JOBS: Duration = Duration::from_mins(5);
+
+/// Most refreshes that one exchange starts before it gives up.
+const REFRESHES: usize = 3;
+
+/// Most of others that it waits for.
+const WAITS: usize = 100;
+
+/// One per user and connection.
+#[wasm_bindgen]
+pub struct Vault {
+    inner: Rc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) state: State,
+    pub(super) env: Env,
+    pub(super) store: Rc<VaultStore>,
+    home: RefCell<Option<Rc<Home>>>,
+    pub(super) flights: Rc<Flights<(AccountId, String)>>,
+    /// Tokens that were not to be had, and are not asked for again yet.
+    pub(super) held: RefCell<HeldTokens>,
+}
+
+#[wasm_bindgen]
+impl Vault {
+    /// Called by the platform.
+    #[wasm_bindgen(constructor)]
+    #[must_use]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
+        let store = Rc::new(VaultStore::new(state.storage().sql()));
+        Self {
+            inner: Rc::new(Inner {
+                state,
+                env,
+                store,
+                home: RefCell::default(),
+                flights: Rc::default(),
+                held: RefCell::default(),
+            }),
+        }
+    }
+
+    /// Answers one question.
+    #[must_use]
+    pub fn fetch(&self, request: Request) -> JsValue {
+        let inner = self.inner.clone();
+        object_call::answer(request, move |ask| inner.answer(ask))
+    }
+
+    /// Does the jobs that are due.
+    ///
+    /// # Errors
+    /// The platform's: it tries again.
+    pub async fn alarm(&self) -> Result<(), JsValue> {
+        let inner = self.inner.clone();
+        if let Err(trouble) = inner.clone().run_jobs().await {
+            let reason = match trouble {
+                Trouble::Failed(word) => word.to_owned(),
+                Trouble::KeyUnavailable(key_id) => format!("key_unavailable: {key_id}"),
+                Trouble::Misconfigured => "misconfigured".to_owned(),
+            };
+            log::event(&Event::new("jobs_failed", reason));
+            // The jobs are still there; without this nothing would wake for them.
+            inner.state.storage().set_alarm(RETRY_JOBS).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A vault at work: whose it is, and what it takes to open it.
+pub(super) struct Open {
+    pub(super) config: Rc<Config>,
+    pub(super) home: Rc<Home>,
+    pub(super) store: Rc<VaultStore>,
+}
+
+impl Open {
+    pub(super) fn connection(&self) -> Result<&Connection, Trouble> {
+        self.config
+            .connections
+            .get(&self.home.connection)
+            .ok_or(Trouble::Failed("connection is not configured any more"))
+    }
+
+    /// The redirect URI of the connection.
+    pub(super) fn callback(&self) -> String {
+        self.config.public_url.callback(&self.home.connection)
+    }
+
+    /// Carries a plan out: one write. Gives the ids of the jobs it adds.
+    pub(super) fn carry_out(&self, plan: Plan) -> Result<Vec<i64>, Trouble> {
+        for event in &plan.events {
+            log::event(event);
+        }
+        self.store.apply(plan.writes)
+    }
+}
+
+impl Inner {
+    pub(super) fn open(&self, user: UserId, connection: String) -> Result<Open, Trouble> {
+        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+        let known = self.home.borrow().clone();
+        let known = known.filter(|home| home.user == user && home.connection == connection);
+        let home = known.unwrap_or_else(|| {
+            let object = config.names.vault(&user, &connection);
+            let sealer = Sealer::new(&config.key_ring, &object);
+            let home = Rc::new(Home::new(user, connection, sealer));
+            self.home.replace(Some(home.clone()));
+            home
+        });
+        Ok(Open { config, home, store: self.store.clone() })
+    }
+
+    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
+        let open = self.open(ask.user, ask.connection)?;
+        let answer = self.act(&open, ask.act).await;
+        if open.store.take_new_jobs() {
+            self.schedule(&open).await?;
+        }
+        answer
+    }
+
+    async fn act(self: &Rc<Self>, open: &Open, act: Act) -> Result<Answer, Trouble> {
+        match act {
+            Act::Exchange { grant, login_hint, scopes, exact, kind, resource } => {
+                let want = Want { login_hint, scopes, exact, kind, resource };
+                self.exchange(open, grant, &want).await
+            }
+            Act::Store(store) => self.keep(open, *store).await,
+            Act::Accounts => {
+                let contents = open.store.contents()?;
+                let views = contents.accounts.iter().map(|account| contents.view(account));
+                Ok(Answer::Accounts(views.collect()))
+            }
+            Act::Delete { account, tell } => {
+                let removed = self.delete(open, &account).await?;
+                let gone = removed.is_some();
+                Ok(if tell { Answer::Removed(removed) } else { Answer::Deleted(gone) })
+            }
+        }
+    }
+
+    async fn keep(self: &Rc<Self>, open: &Open, new: Store) -> Result<Answer, Trouble> {
+        self.held.take();
+        open.store.create(&open.home.user, &open.home.connection)?;
+        let (contents, jobs) = (open.store.contents()?, open.store.jobs()?);
+        let redeemed = open.store.redeemed(&new.account)?;
+        let (connection, now) = (open.connection()?, clock::now());
+        let kept =
+            keep::keep(&open.home, &contents, &jobs, connection, redeemed.as_ref(), new, now)?;
+        let (plan, account, registry) = match kept {
+            Kept::Stored { plan, account, registry } => (plan, account, registry),
+            Kept::Before(account) => return Ok(Answer::Stored(account)),
+            Kept::Gone => return Ok(Answer::Deleted(true)),
+            Kept::Narrower(missing) => return Ok(Answer::Narrower { missing }),
+            Kept::UnknownUser => return Ok(Answer::UnknownUser),
+            // Its isolate knew another configuration: the session keeps the tokens, and comes again.
+            Kept::OtherRegistration => return Err(Trouble::Failed("registration_changed")),
+        };
+        let job = open.carry_out(plan)?.pop();
+        self.schedule(open).await?;
+        // At once, so that nobody who deletes from now on takes this grant along. The job stands in for a
+        // registry that is silent.
+        if let (Some((user, registration)), Some(job)) = (registry, job)
+            && self.hold(open, &user, registration.as_ref()).await
+        {
+            open.store.end_job(job)?;
+            self.schedule(open).await?;
+        }
+        Ok(Answer::Stored(account))
+    }
+
+    async fn exchange(
+        self: &Rc<Self>,
+        open: &Open,
+        grant: GrantType,
+        want: &Want,
+    ) -> Result<Answer, Trouble> {
+        let mut started = 0;
+        for _ in 0..WAITS {
+            let contents = open.store.contents()?;
+            let (connection, now) = (open.connection()?, clock::now());
+            let looked =
+                exchange::look(&open.home, &contents, connection, want, &self.held.borrow(), now)?;
+            match looked {
+                Look::Serve { access_token, scopes, expires_in, extra } => {
+                    return Ok(Answer::Token { grant, access_token, scopes, expires_in, extra });
+                }
+                Look::Stop { problem, events } => {
+                    events.iter().for_each(log::event);
+                    return Ok(Answer::Problem(problem));
+                }
+                Look::Refresh(..) if started == REFRESHES => break,
+                Look::Refresh(account, selector) => {
+                    match self.refresh(open, &account, selector).await? {
+                        Waited::Own => started += 1,
+                        Waited::Others => {}
+                        Waited::Stopped(problem) => return Ok(Answer::Problem(problem)),
+                    }
+                }
+            }
+        }
+        Ok(Answer::Problem(Problem::Unavailable { retry_after: 2 }))
+    }
+}

@@ -1,0 +1,133 @@
+//! Renewing a grant: one request to the provider, however many callers wait.
+
+use std::rc::Rc;
+
+use crate::objects::vault::{Inner, Open};
+use crate::runtime::object_call::Trouble;
+use crate::runtime::{clock, log, http_client, providers};
+use crate::error::Event;
+use crate::ids::AccountId;
+use crate::provider::connection::Connection;
+use crate::provider::request;
+use crate::seal::SealError;
+use crate::vault::record::{Reason, Selector};
+use crate::vault::refresh;
+use crate::vault::release::{self, Held, Problem, Withheld};
+use crate::vault::renew::{At, Renewing};
+
+/// What a caller waited for.
+pub(super) enum Waited {
+    /// What it started itself: what came of that is stored.
+    Own,
+    /// What another caller had started, perhaps for another token of the account.
+    Others,
+    /// Nothing: this is in the way.
+    Stopped(Problem),
+}
+
+impl Inner {
+    /// Waits for the refresh of this account that is in flight, or starts one. What came of it is
+    /// stored; the caller looks again.
+    ///
+    /// A grant that does not open is told and not stored as over: should the cause be a wrong key,
+    /// all is well again once that is mended.
+    pub(super) async fn refresh(
+        self: &Rc<Self>,
+        open: &Open,
+        account: &AccountId,
+        selector: Selector,
+    ) -> Result<Waited, Trouble> {
+        let connection = open.connection()?;
+        let grant_kind = connection.grant_of(selector.kind()).to_owned();
+        // A grant of another registration stays as it is, until the configuration is put right.
+        if !connection.accepts(open.store.contents()?.registration_of(account, &grant_kind)) {
+            let problem = release::registration_changed();
+            return Ok(Waited::Stopped(problem));
+        }
+        // Without its key nothing is tried and nothing changes.
+        let contents = open.store.contents()?;
+        let tokens = contents
+            .grant(account, &grant_kind)
+            .map(|sealed| open.home.refresh_tokens(account, &grant_kind, sealed));
+        match tokens.transpose() {
+            Ok(_) => {}
+            Err(SealError::Corrupt) => {
+                log::event(&Event {
+                    connection: Some(open.home.connection.clone()),
+                    ..Event::new("grant_corrupt", account.to_string())
+                });
+                let reason = Reason::Corrupt;
+                return Ok(Waited::Stopped(Problem::ReconnectRequired { reason }));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let own = Open {
+            config: open.config.clone(),
+            home: open.home.clone(),
+            store: open.store.clone(),
+        };
+        // Each token that we make has a flight of its own; a grant is renewed in one.
+        let flight = match open.connection()?.minting(selector.kind()) {
+            Some(_) => (account.clone(), selector.column()),
+            None => (account.clone(), grant_kind),
+        };
+        let (this, id) = (self.clone(), account.clone());
+        let work = || async move {
+            let done = match own.connection().map(|one| one.minting(selector.kind())) {
+                Ok(Some(minting)) => this.mint(&own, &id, &selector, minting).await,
+                Ok(None) => this.renew(&own, &id, &selector).await,
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = done {
+                log::event(&Event::new("refresh_failed", format!("{trouble:?}")));
+            }
+        };
+        let starts = self.flights.join(&self.state, flight, work).await;
+        Ok(if starts { Waited::Own } else { Waited::Others })
+    }
+
+    async fn renew(&self, open: &Open, id: &AccountId, selector: &Selector) -> Result<(), Trouble> {
+        let connection = open.connection()?;
+        let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
+        // From here to the request no await but storage's: this is the grant that is renewed.
+        let (contents, now) = (open.store.contents()?, clock::now());
+        let of = (id, selector);
+        let renewing = match Renewing::begin(&open.home, &contents, connection, of, now) {
+            Ok(Some(renewing)) => renewing,
+            Ok(None) | Err(SealError::Corrupt) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        let jobs = open.store.jobs()?;
+        let provider = match found {
+            Ok(provider) => provider,
+            Err(reason) => {
+                let at = At { home: &open.home, contents: &contents, jobs: &jobs, connection, now };
+                open.carry_out(renewing.not_asked(at, reason.into())?)?;
+                return self.schedule(open).await;
+            }
+        };
+        let callback = open.callback();
+        let (token, named) = renewing.request(connection);
+        let request = request::refresh(connection, &provider, &callback, token, named.as_deref())
+            .ok_or(Trouble::Failed("request"))?;
+        open.carry_out(renewing.intent(connection, &jobs, now))?;
+        self.schedule(open).await?;
+        // The platform holds the request back until the intent is durable.
+        let received = http_client::send(&request, flight_time(connection)).await;
+        let (contents, jobs, now) = (open.store.contents()?, open.store.jobs()?, clock::now());
+        let at = At { home: &open.home, contents: &contents, jobs: &jobs, connection, now };
+        let answered = renewing.answered(at, provider.open_id.as_deref(), &received)?;
+        if answered.is_refused_alone {
+            let key = (id.clone(), selector.clone());
+            self.held.borrow_mut().insert(key, Held::new(Withheld::Scopes, now), now);
+        }
+        open.carry_out(answered.plan)?;
+        self.schedule(open).await
+    }
+}
+
+/// Milliseconds for which a flight waits for the provider.
+fn flight_time(connection: &Connection) -> u32 {
+    let seconds = refresh::flight_time(connection.reuse_grace);
+    u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,421 @@
+//! The rows of a vault.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use worker::{SqlStorage, SqlStorageValue};
+
+use crate::runtime::sql::{self, Row};
+use crate::runtime::object_call::Trouble;
+use crate::ids::{AccountId, UserId};
+use crate::json;
+use crate::jwt::identity::Identity;
+use crate::provider::registration::Registration;
+use crate::time::UnixSeconds;
+use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
+use crate::vault::jobs::Job;
+use crate::vault::plan::{StoredJob, Write};
+use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
+use crate::vault::schema;
+
+/// Reads and writes. Methods that write several rows do so without an await: atomically.
+///
+/// What was read is remembered, still sealed, until the next write: an exchange of a token that is
+/// still good asks the database nothing.
+pub struct VaultStore {
+    storage: SqlStorage,
+    remembered: RefCell<Option<Rc<Contents>>>,
+    has_new_jobs: Cell<bool>,
+}
+
+impl VaultStore {
+    /// Over an object's database.
+    pub fn new(storage: SqlStorage) -> Self {
+        Self { storage, remembered: RefCell::default(), has_new_jobs: Cell::new(false) }
+    }
+
+    /// What the vault holds. Nothing, if nothing was ever connected here.
+    pub fn contents(&self) -> Result<Rc<Contents>, Trouble> {
+        if let Some(contents) = self.remembered.borrow().as_ref() {
+            return Ok(contents.clone());
+        }
+        let contents = Rc::new(self.read_contents()?);
+        self.remembered.replace(Some(contents.clone()));
+        Ok(contents)
+    }
+
+    fn read_contents(&self) -> Result<Contents, Trouble> {
+        if !self.exists()? {
+            return Ok(Contents::default());
+        }
+        self.migrate()?;
+        let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
+        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id FROM \"grant\" ORDER BY kind";
+        let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
+        Ok(Contents {
+            accounts: self
+                .read(accounts)?
+                .into_iter()
+                .map(read_account)
+                .collect::<Result<_, _>>()?,
+            grants: self.read(grants)?.into_iter().map(read_grant).collect::<Result<_, _>>()?,
+            tokens: self
+                .read(tokens)?
+                .into_iter()
+                .filter_map(read_token)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Brings tables of an earlier version up to date.
+    fn migrate(&self) -> Result<(), Trouble> {
+        let rows = self.read("SELECT schema FROM owner WHERE id = 1")?;
+        let version =
+            rows.into_iter().next().map_or(Ok(schema::VERSION), |mut row| row.integer())?;
+        for statement in schema::upgrade(version) {
+            sql::run(&self.storage, statement, vec![])?;
+            self.has_new_jobs.set(true);
+        }
+        Ok(())
+    }
+
+    /// Whether tables were brought up to date since the last time, which adds jobs.
+    pub fn take_new_jobs(&self) -> bool {
+        self.has_new_jobs.take()
+    }
+
+    fn exists(&self) -> Result<bool, Trouble> {
+        sql::has_table(&self.storage, "owner")
+    }
+
+    /// Makes the tables and remembers whose vault this is.
+    pub fn create(&self, user: &UserId, connection: &str) -> Result<(), Trouble> {
+        if self.exists()? {
+            return self.migrate();
+        }
+        for statement in schema::CREATE {
+            self.write(statement, vec![])?;
+        }
+        let owner = "INSERT OR IGNORE INTO owner (id, schema, issuer, subject, connection) VALUES (1, ?, ?, ?, ?)";
+        let row = vec![
+            sql::integer(schema::VERSION)?,
+            user.issuer.as_str().into(),
+            user.subject.as_str().into(),
+            connection.into(),
+        ];
+        self.write(owner, row)
+    }
+
+    /// Whose vault this is.
+    pub fn owner(&self) -> Result<Option<(UserId, String)>, Trouble> {
+        if !self.exists()? {
+            return Ok(None);
+        }
+        let query = "SELECT issuer, subject, connection FROM owner WHERE id = 1";
+        let Some(mut row) = self.read(query)?.into_iter().next() else {
+            return Ok(None);
+        };
+        let user = UserId { issuer: row.text()?, subject: row.text()? };
+        Ok(Some((user, row.text()?)))
+    }
+
+    /// Writes all of a plan in one turn, which makes it one write. Gives the ids of the jobs it adds.
+    pub fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, Trouble> {
+        let mut added = Vec::new();
+        for write in writes {
+            match write {
+                Write::AddJob { job, due } => added.push(self.add_job(&job, due)?),
+                Write::EndJob(id) => {
+                    self.end_job(id)?;
+                }
+                other => self.put(other)?,
+            }
+        }
+        Ok(added)
+    }
+
+    fn put(&self, write: Write) -> Result<(), Trouble> {
+        match write {
+            Write::PutAccount(account) => self.put_account(&account),
+            Write::SetState(account, state) => self.write(
+                "UPDATE account SET state = ? WHERE id = ?",
+                vec![state.column().into(), account.as_str().into()],
+            ),
+            Write::PutGrant { account, kind, grant, envelope } => {
+                self.put_grant(&account, &kind, &grant, envelope)
+            }
+            Write::UpdateGrant { account, kind, grant } => self.update_grant(&account, &kind, &grant),
+            Write::BindGrants(account, to) => self.write(
+                "UPDATE \"grant\" SET authority = ?, client_id = ? WHERE account = ? AND authority IS NULL",
+                vec![to.authority.into(), to.client_id.into(), account.as_str().into()],
+            ),
+            Write::PutAccessToken { account, selector, record, envelope } => {
+                self.put_access_token(&account, &selector, &record, envelope)
+            }
+            Write::DropAccessTokens(account, kind) => self.write(
+                "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ?",
+                vec![account.as_str().into(), kind.into()],
+            ),
+            Write::DropMade { account, kind, resource } => self.write(
+                "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND json_extract(selector, '$[1]') = ?",
+                vec![account.as_str().into(), kind.into(), resource.into()],
+            ),
+            Write::DropOver { account, kind, now } => self.write(
+                "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND expires_at <= ?",
+                vec![account.as_str().into(), kind.into(), sql::integer(now)?],
+            ),
+            Write::DropAccount(account) => self.drop_account(&account),
+            Write::RememberRedemption { id, account, now } => {
+                self.remember_redemption(&id, &account, now)
+            }
+            // Carried out by `apply`, which gives their ids.
+            Write::AddJob { .. } | Write::EndJob(_) => Ok(()),
+        }
+    }
+
+    /// Adds an account, or renews what is known of it.
+    fn put_account(&self, account: &Account) -> Result<(), Trouble> {
+        let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET provider_user = excluded.provider_user, email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
+        let row = vec![
+            account.id.as_str().into(),
+            account.identity.id.clone().into(),
+            account.identity.email.clone().into(),
+            account.identity.name.clone().into(),
+            account.state.column().into(),
+            sql::integer(account.created_at)?,
+            serde_json::to_string(&account.extra).ok().into(),
+        ];
+        self.write(upsert, row)
+    }
+
+    /// Remembers that the tokens that came with this id were stored; forgets those of an hour ago,
+    /// whose sessions are over.
+    fn remember_redemption(
+        &self,
+        id: &AccountId,
+        account: &AccountId,
+        now: UnixSeconds,
+    ) -> Result<(), Trouble> {
+        const LONG_AGO: i64 = 3600;
+        let forget = "DELETE FROM redemption WHERE at < ?";
+        self.write(forget, vec![sql::integer(now - LONG_AGO)?])?;
+        let remember = "INSERT OR IGNORE INTO redemption (id, account, at) VALUES (?, ?, ?)";
+        let row = vec![id.as_str().into(), account.as_str().into(), sql::integer(now)?];
+        self.write(remember, row)
+    }
+
+    /// The account that the tokens that came with this id were stored for, though it may be gone.
+    pub fn redeemed(&self, id: &AccountId) -> Result<Option<AccountId>, Trouble> {
+        let query = "SELECT account FROM redemption WHERE id = ?";
+        let rows = sql::run(&self.storage, query, vec![id.as_str().into()])?;
+        rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
+    }
+
+    /// Writes a grant with its refresh token.
+    fn put_grant(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        grant: &Grant,
+        envelope: Option<Vec<u8>>,
+    ) -> Result<(), Trouble> {
+        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let registration = grant.registration.as_ref();
+        let row = vec![
+            account.as_str().into(),
+            sql::integer(generation_column(grant.generation)?)?,
+            envelope.into(),
+            grant.scopes.join(" ").into(),
+            intent_column(grant).into(),
+            sql::optional_integer(grant.retry_at)?,
+            sql::integer(i64::from(grant.failures))?,
+            grant.fault.clone().into(),
+            kind.into(),
+            sql::optional_integer(grant.expires_at)?,
+            grant.state.column().into(),
+            registration.map(|of| of.authority.clone()).into(),
+            registration.map(|of| of.client_id.clone()).into(),
+        ];
+        self.write(upsert, row)
+    }
+
+    /// Writes what changes about a grant while its refresh token stays.
+    fn update_grant(&self, account: &AccountId, kind: &str, grant: &Grant) -> Result<(), Trouble> {
+        let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ?, state = ? WHERE account = ? AND kind = ?";
+        let row = vec![
+            intent_column(grant).into(),
+            sql::optional_integer(grant.retry_at)?,
+            sql::integer(i64::from(grant.failures))?,
+            grant.fault.clone().into(),
+            grant.state.column().into(),
+            account.as_str().into(),
+            kind.into(),
+        ];
+        self.write(update, row)
+    }
+
+    /// Writes an access token.
+    fn put_access_token(
+        &self,
+        account: &AccountId,
+        selector: &Selector,
+        record: &AccessTokenRecord,
+        envelope: Vec<u8>,
+    ) -> Result<(), Trouble> {
+        let upsert = "INSERT OR REPLACE INTO access_token (account, selector, generation, token, scopes, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let row = vec![
+            account.as_str().into(),
+            selector.column().into(),
+            sql::integer(generation_column(record.generation)?)?,
+            envelope.into(),
+            record.scopes.join(" ").into(),
+            sql::integer(record.issued_at)?,
+            sql::optional_integer(record.expires_at)?,
+        ];
+        self.write(upsert, row)
+    }
+
+    /// Forgets an account with everything.
+    fn drop_account(&self, account: &AccountId) -> Result<(), Trouble> {
+        for delete in [
+            "DELETE FROM access_token WHERE account = ?",
+            "DELETE FROM \"grant\" WHERE account = ?",
+            "DELETE FROM account WHERE id = ?",
+        ] {
+            self.write(delete, vec![account.as_str().into()])?;
+        }
+        Ok(())
+    }
+
+    /// Adds a job and gives its id.
+    pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<i64, Trouble> {
+        let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?) RETURNING id";
+        let row = vec![sql::integer(due)?, job.kind().into(), payload(job)?.into()];
+        let rows = self.change(insert, row)?;
+        rows.into_iter().next().map_or(Err(Trouble::Failed("job")), |mut row| row.integer())
+    }
+
+    /// Jobs with their ids and when they are due, the earliest first. One of a version that reads
+    /// otherwise is passed over.
+    pub fn jobs(&self) -> Result<Vec<StoredJob>, Trouble> {
+        let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
+        let mut jobs = Vec::new();
+        for mut row in self.read(query)? {
+            let (id, due) = (row.integer()?, row.integer()?);
+            if let Ok(job) = json::own(&row.text()?) {
+                jobs.push((id, due, job));
+            }
+        }
+        Ok(jobs)
+    }
+
+    /// Ends a job. `false`: it was gone already.
+    pub fn end_job(&self, id: i64) -> Result<bool, Trouble> {
+        let delete = "DELETE FROM jobs WHERE id = ? RETURNING id";
+        Ok(!self.change(delete, vec![sql::integer(id)?])?.is_empty())
+    }
+
+    /// Whether a job is still to be done.
+    pub fn has_job(&self, id: i64) -> Result<bool, Trouble> {
+        Ok(self.jobs()?.iter().any(|(known, ..)| *known == id))
+    }
+
+    /// When the earliest job is due.
+    pub fn next_job(&self) -> Result<Option<UnixSeconds>, Trouble> {
+        Ok(self.jobs()?.first().map(|(_, due, _)| *due))
+    }
+
+    fn read(&self, query: &str) -> Result<Vec<Row>, Trouble> {
+        sql::run(&self.storage, query, vec![])
+    }
+
+    fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<(), Trouble> {
+        self.change(statement, row).map(drop)
+    }
+
+    fn change(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, Trouble> {
+        self.remembered.take();
+        sql::run(&self.storage, statement, row)
+    }
+}
+
+fn read_account(mut row: Row) -> Result<Account, Trouble> {
+    Ok(Account {
+        id: read_id(&mut row)?,
+        identity: Identity {
+            id: row.optional_text()?,
+            email: row.optional_text()?,
+            name: row.optional_text()?,
+        },
+        state: AccountState::from_column(&row.text()?),
+        created_at: row.integer()?,
+        extra: row.optional_text()?.and_then(|json| json::own(&json).ok()).unwrap_or_default(),
+    })
+}
+
+fn read_id(row: &mut Row) -> Result<AccountId, Trouble> {
+    AccountId::parse(&row.text()?).ok_or(Trouble::Failed("account_id"))
+}
+
+fn read_grant(mut row: Row) -> Result<StoredGrant, Trouble> {
+    let account = read_id(&mut row)?;
+    let generation = generation(row.integer()?)?;
+    let envelope = row.optional_blob()?;
+    let scopes = crate::text::scopes(&row.text()?);
+    let intent = row.optional_text()?.and_then(|json| json::own(&json).ok());
+    let mut record = Grant {
+        generation,
+        has_refresh_token: envelope.is_some(),
+        scopes,
+        intent,
+        retry_at: row.optional_integer()?,
+        failures: u32::try_from(row.integer()?).unwrap_or(u32::MAX),
+        fault: row.optional_text()?,
+        expires_at: None,
+        state: AccountState::Active,
+        registration: None,
+    };
+    let kind = row.text()?;
+    record.expires_at = row.optional_integer()?;
+    record.state = AccountState::from_column(&row.text()?);
+    let registration = row.optional_text()?.zip(row.optional_text()?);
+    record.registration =
+        registration.map(|(authority, client_id)| Registration { authority, client_id });
+    Ok(StoredGrant { account, kind, grant: Sealed { record, envelope } })
+}
+
+/// A token whose selector a later version wrote otherwise is passed over.
+fn read_token(row: Row) -> Option<Result<StoredToken, Trouble>> {
+    stored_token(row).transpose()
+}
+
+fn stored_token(mut row: Row) -> Result<Option<StoredToken>, Trouble> {
+    let (account, column) = (read_id(&mut row)?, row.text()?);
+    let generation = generation(row.integer()?)?;
+    let envelope = row.optional_blob()?;
+    let record = AccessTokenRecord {
+        generation,
+        scopes: crate::text::scopes(&row.text()?),
+        issued_at: row.integer()?,
+        expires_at: row.optional_integer()?,
+    };
+    let token = Sealed { record, envelope };
+    let selector = Selector::from_column(&column);
+    Ok(selector.map(|selector| StoredToken { account, selector, token }))
+}
+
+fn generation(column: i64) -> Result<u64, Trouble> {
+    u64::try_from(column).map_err(|_| Trouble::Failed("generation"))
+}
+
+fn generation_column(generation: u64) -> Result<i64, Trouble> {
+    i64::try_from(generation).map_err(|_| Trouble::Failed("generation"))
+}
+
+fn intent_column(grant: &Grant) -> Option<String> {
+    grant.intent.as_ref().and_then(|intent| serde_json::to_string(intent).ok())
+}
+
+fn payload(job: &Job) -> Result<String, Trouble> {
+    serde_json::to_string(job).map_err(|_| Trouble::Failed("job"))
+}

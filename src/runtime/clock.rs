@@ -1,0 +1,59 @@
+//! The clock, read once per event.
+
+use crate::time::UnixSeconds;
+
+/// Now.
+#[cfg(not(feature = "test-clock"))]
+pub fn now() -> UnixSeconds {
+    real()
+}
+
+/// The platform's clock, in milliseconds since 1970.
+#[allow(clippy::cast_possible_truncation, reason = "a whole number far below 2^53")]
+pub fn milliseconds() -> i64 {
+    js_sys::Date::now() as i64
+}
+
+fn real() -> UnixSeconds {
+    milliseconds() / 1000
+}
+
+#[cfg(feature = "test-clock")]
+pub use moved::{now, set};
+
+/// A clock that tests move, for all objects of the process at once.
+#[cfg(feature = "test-clock")]
+mod moved {
+    use std::cell::Cell;
+
+    use super::real;
+    use crate::runtime::http::{self, Answered, Incoming};
+    use crate::time::UnixSeconds;
+    use serde::Deserialize;
+
+    thread_local! {
+        static OFFSET: Cell<i64> = const { Cell::new(0) };
+    }
+
+    #[derive(Deserialize)]
+    struct Body {
+        offset_seconds: i64,
+    }
+
+    /// Now, moved.
+    pub fn now() -> UnixSeconds {
+        real() + OFFSET.get()
+    }
+
+    /// `POST /test-clock {"offset_seconds": N}`.
+    pub async fn set(incoming: Incoming) -> Answered {
+        match incoming.body(1024).await.and_then(|body| serde_json::from_slice::<Body>(&body).ok())
+        {
+            Some(body) => {
+                OFFSET.set(body.offset_seconds);
+                http::no_content(&[])
+            }
+            None => http::text(400, "send {\"offset_seconds\": N}"),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The configuration of this isolate: read from the environment once.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use js_sys::{JSON, Object};
+use serde_json::Value;
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::Env;
+
+use crate::config::{Config, Variables};
+use crate::error::Event;
+use crate::json;
+use crate::runtime::log;
+
+thread_local! {
+    static CONFIG: OnceCell<Option<Rc<Config>>> = const { OnceCell::new() };
+}
+
+/// The configuration, or `None` if it cannot be worked with: why was logged, once.
+pub fn load(env: &Env) -> Option<Rc<Config>> {
+    CONFIG.with(|cell| cell.get_or_init(|| read(env)).clone())
+}
+
+fn read(env: &Env) -> Option<Rc<Config>> {
+    match Config::load(&variables(env)) {
+        Ok(config) => Some(Rc::new(config)),
+        Err(error) => {
+            log::event(&Event::new("configuration_error", error.to_string()));
+            None
+        }
+    }
+}
+
+/// All variables and secrets that are text or plain JSON. Bindings to objects are neither.
+fn variables(env: &Env) -> Variables {
+    let env: &JsValue = env.as_ref();
+    let Some(env) = env.dyn_ref::<Object>() else {
+        return Variables::default();
+    };
+    Object::entries(env)
+        .iter()
+        .filter_map(|entry| {
+            let entry: js_sys::Array = entry.dyn_into().ok()?;
+            let name = entry.get(0).as_string()?;
+            Some((name, plain(&entry.get(1))?))
+        })
+        .collect()
+}
+
+fn plain(value: &JsValue) -> Option<Value> {
+    if let Some(text) = value.as_string() {
+        return Some(Value::String(text));
+    }
+    let prototype = Object::get_prototype_of(value);
+    let is_plain = value.is_object()
+        && prototype.is_object()
+        && Object::get_prototype_of(&prototype).is_null();
+    if !is_plain {
+        return None;
+    }
+    let json = JSON::stringify(value).ok()?.as_string()?;
+    json::own(&json).ok()
+}

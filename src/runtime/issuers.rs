@@ -1,0 +1,76 @@
+//! What issuers publish, as this isolate holds it: plain data, never another request's promise.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use worker::Env;
+
+use crate::config::Config;
+use crate::ids::Source;
+use crate::jwt::jwk::JwkSet;
+use crate::jwt::key_cache;
+use crate::message::issuer::{Answer, Ask};
+use crate::provider::endpoints::Metadata;
+use crate::runtime::object_call;
+use crate::time::UnixSeconds;
+
+/// An issuer's documents, read.
+#[derive(Debug)]
+pub struct Documents {
+    /// Metadata, unless the keys are found without.
+    pub metadata: Option<Metadata>,
+    /// Keys.
+    pub keys: JwkSet,
+    /// When they were fetched.
+    pub fetched_at: UnixSeconds,
+}
+
+struct Held {
+    documents: Rc<Documents>,
+    asked_at: UnixSeconds,
+}
+
+thread_local! {
+    static COPIES: RefCell<HashMap<Source, Held>> = RefCell::default();
+}
+
+/// The copy this isolate may use without asking anybody.
+pub fn held(source: &Source, now: UnixSeconds) -> Option<Rc<Documents>> {
+    COPIES.with_borrow(|copies| {
+        let copy = copies.get(source)?;
+        let held =
+            key_cache::Held { fetched_at: copy.documents.fetched_at, asked_at: copy.asked_at };
+        held.is_usable(now).then(|| copy.documents.clone())
+    })
+}
+
+/// The documents of a source. `lacking`: a copy that was given before and lacks a key.
+pub async fn documents(
+    env: &Env,
+    config: &Config,
+    source: &Source,
+    lacking: Option<&Documents>,
+    now: UnixSeconds,
+) -> Option<Rc<Documents>> {
+    if let Some(documents) = held(source, now) {
+        let newer = lacking.is_none_or(|lacking| lacking.fetched_at < documents.fetched_at);
+        let held = key_cache::Held { fetched_at: documents.fetched_at, asked_at: now };
+        if newer || !held.may_renew(now) {
+            return Some(documents);
+        }
+    }
+    let ask = Ask::of(source, lacking.is_some());
+    let answer = object_call::ask(env, &config.names.issuer_keys(source), &ask).await.ok()?;
+    let Answer::Published(published) = answer else {
+        return None;
+    };
+    let documents = Rc::new(Documents {
+        keys: JwkSet::parse(published.jwks.as_bytes()).ok()?,
+        metadata: published.metadata,
+        fetched_at: published.fetched_at,
+    });
+    let copy = Held { documents: documents.clone(), asked_at: now };
+    COPIES.with_borrow_mut(|copies| copies.insert(source.clone(), copy));
+    Some(documents)
+}

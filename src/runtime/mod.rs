@@ -1,0 +1,17 @@
+//! The Workers platform, as endpoints and objects use it.
+
+pub(crate) mod clock;
+pub(crate) mod configuration;
+pub(crate) mod executor;
+pub(crate) mod http;
+pub(crate) mod http_client;
+pub(crate) mod issuers;
+pub(crate) mod key_check;
+pub(crate) mod log;
+pub(crate) mod object_call;
+pub(crate) mod platform;
+pub(crate) mod providers;
+pub(crate) mod single_flight;
+pub(crate) mod sql;
+pub(crate) mod tokens;
+pub mod webcrypto;

@@ -1,0 +1,217 @@
+//! Questions to objects, and how objects answer them.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use js_sys::{Promise, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::{Request, Response};
+use worker::Env;
+
+use crate::error::Event;
+use crate::message::{self, Outcome, Question};
+use crate::runtime::{executor, http, log, platform};
+use crate::seal::SealError;
+
+/// Longest question that goes in the header.
+const MAX_HEADER: usize = 4096;
+
+/// How many milliseconds an object may take. What it does goes on.
+const DEADLINE: u32 = 15_000;
+
+/// Largest message, in bytes.
+const MAX_MESSAGE: usize = 512 * 1024;
+
+/// Why an object gave no answer. Its log says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// Too late, out of order, or of another version.
+    Unavailable,
+    /// A sealing key is missing.
+    KeyUnavailable,
+    /// The configuration cannot be worked with.
+    Misconfigured,
+}
+
+/// What came back.
+pub enum Passed<A> {
+    /// The answer to our caller, unread.
+    Leaves(Response),
+    /// An answer to us.
+    Answer(A),
+}
+
+/// Asks the object of this name what is answered with a message.
+pub async fn ask<Q: Question>(env: &Env, name: &str, question: &Q) -> Result<Q::Answer, NoAnswer> {
+    ask_within(env, name, question, DEADLINE).await
+}
+
+/// The same with fewer milliseconds.
+pub async fn ask_within<Q: Question>(
+    env: &Env,
+    name: &str,
+    question: &Q,
+    deadline: u32,
+) -> Result<Q::Answer, NoAnswer> {
+    match pass_on_within(env, name, question, deadline).await? {
+        Passed::Answer(answer) => Ok(answer),
+        Passed::Leaves(_) => unavailable::<Q, _>("unexpected"),
+    }
+}
+
+/// Asks the object of this name, and passes on an answer that is meant for our caller.
+pub async fn pass_on<Q: Question>(
+    env: &Env,
+    name: &str,
+    question: &Q,
+) -> Result<Passed<Q::Answer>, NoAnswer> {
+    pass_on_within(env, name, question, DEADLINE).await
+}
+
+async fn pass_on_within<Q: Question>(
+    env: &Env,
+    name: &str,
+    question: &Q,
+    deadline: u32,
+) -> Result<Passed<Q::Answer>, NoAnswer> {
+    let Some(question) = message::write(question) else {
+        return unavailable::<Q, _>("question");
+    };
+    match call(env, Q::CLASS.binding(), name, &question, deadline).await {
+        Ok(Called::Leaves(response)) => Ok(Passed::Leaves(response)),
+        Ok(Called::Answer(bytes)) => match message::read(&bytes) {
+            Some(answer) => Ok(Passed::Answer(answer)),
+            None => unavailable::<Q, _>("unreadable"),
+        },
+        Ok(Called::Late) => unavailable::<Q, _>("deadline"),
+        Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(NoAnswer::KeyUnavailable),
+        Ok(Called::Nothing(Outcome::Misconfigured)) => Err(NoAnswer::Misconfigured),
+        Ok(Called::Nothing(Outcome::Unsupported)) => unavailable::<Q, _>("unsupported"),
+        Ok(Called::Nothing(_)) => unavailable::<Q, _>("failed"),
+        Err(_) => unavailable::<Q, _>("platform"),
+    }
+}
+
+fn unavailable<Q: Question, T>(reason: &str) -> Result<T, NoAnswer> {
+    let reason = format!("{}: {reason}", Q::CLASS.binding());
+    log::event(&Event::new("object_unavailable", reason));
+    Err(NoAnswer::Unavailable)
+}
+
+enum Called {
+    Leaves(Response),
+    Answer(Vec<u8>),
+    Nothing(Outcome),
+    Late,
+}
+
+async fn call(
+    env: &Env,
+    binding: &str,
+    name: &str,
+    question: &str,
+    deadline: u32,
+) -> Result<Called, JsValue> {
+    let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
+    let in_header = question.len() <= MAX_HEADER && question.is_ascii();
+    let answer = executor::wait_for(|number, settled| {
+        platform::ask(&namespace, name, question, in_header, deadline, number, settled)
+    })?;
+    let answer = answer.await?;
+    if answer.is_undefined() {
+        return Ok(Called::Late);
+    }
+    let response: Response = answer.unchecked_into();
+    match Outcome::of(response.status()) {
+        Some(Outcome::Leaves) => Ok(Called::Leaves(response)),
+        Some(Outcome::Answer) => {
+            let bytes = executor::wait(&response.array_buffer()?).await?;
+            Ok(Called::Answer(Uint8Array::new(&bytes).to_vec()))
+        }
+        Some(outcome) => Ok(Called::Nothing(outcome)),
+        None => Err(JsValue::UNDEFINED),
+    }
+}
+
+/// What can keep an object from answering.
+#[derive(Debug)]
+pub enum Trouble {
+    /// A stored value needs this sealing key.
+    KeyUnavailable(String),
+    /// The configuration cannot be worked with; that was logged.
+    Misconfigured,
+    /// Something else, by a stable word.
+    Failed(&'static str),
+}
+
+impl From<worker::Error> for Trouble {
+    fn from(error: worker::Error) -> Self {
+        Self::Failed(log::kind(&error))
+    }
+}
+
+impl From<SealError> for Trouble {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::KeyUnavailable { key_id } => Self::KeyUnavailable(key_id),
+            SealError::Corrupt => Self::Failed("corrupt"),
+            SealError::CannotSeal => Self::Failed("cannot_seal"),
+        }
+    }
+}
+
+/// Answers one question: with a response where nothing had to be waited for, else with a promise of
+/// one.
+pub fn answer<Q, F>(request: Request, work: impl FnOnce(Q) -> F + 'static) -> JsValue
+where
+    Q: Question + 'static,
+    F: Future<Output = Result<Q::Answer, Trouble>> + 'static,
+{
+    let mut answer: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> =
+        Box::pin(async move { Ok(respond(&request, work).await?.into()) });
+    match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(response)) => response,
+        Poll::Ready(Err(error)) => Promise::reject(&error).into(),
+        Poll::Pending => executor::start(answer).into(),
+    }
+}
+
+async fn respond<Q, F>(request: &Request, work: impl FnOnce(Q) -> F) -> Result<Response, JsValue>
+where
+    Q: Question,
+    F: Future<Output = Result<Q::Answer, Trouble>>,
+{
+    let question = match platform::question(request) {
+        Some(text) => message::read::<Q>(text.as_bytes()),
+        None => {
+            let read = |number, settled: &_| platform::body(request, number, settled);
+            let body: Uint8Array = executor::wait_for(read)?.await?.unchecked_into();
+            let body = body.to_vec();
+            (body.len() <= MAX_MESSAGE).then(|| message::read::<Q>(&body)).flatten()
+        }
+    };
+    let Some(question) = question else {
+        return http::outcome(Outcome::Unsupported, "");
+    };
+    match work(question).await {
+        Ok(answer) => match Q::leaves(&answer) {
+            Some(body) => http::leaving(&body),
+            None => match message::write(&answer) {
+                Some(body) => http::outcome(Outcome::Answer, &body),
+                None => http::outcome(Outcome::Failed, ""),
+            },
+        },
+        Err(trouble) => http::outcome(report(trouble, Q::CLASS.binding()), ""),
+    }
+}
+
+fn report(trouble: Trouble, binding: &str) -> Outcome {
+    let (event, reason, outcome) = match trouble {
+        Trouble::KeyUnavailable(key_id) => ("key_unavailable", key_id, Outcome::KeyUnavailable),
+        Trouble::Misconfigured => return Outcome::Misconfigured,
+        Trouble::Failed(word) => ("object_failed", format!("{binding}: {word}"), Outcome::Failed),
+    };
+    log::event(&Event::new(event, reason));
+    outcome
+}

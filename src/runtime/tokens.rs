@@ -1,0 +1,98 @@
+//! Verifying tokens: the issuer's keys, the runtime's signature check, this isolate's memory.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use worker::Env;
+
+use crate::config::Config;
+use crate::ids::{Source, UserNames};
+use crate::jwt::Refusal;
+use crate::jwt::access_token::{self, AccessToken};
+use crate::jwt::algorithm::Algorithm;
+use crate::jwt::compact::Compact;
+use crate::jwt::signature::SignatureCheck;
+use crate::jwt::trusted_issuer::Issuer;
+use crate::jwt::verified::{Verified, VerifiedToken};
+use crate::runtime::{issuers, webcrypto};
+use crate::secret::Secret;
+use crate::time::UnixSeconds;
+
+thread_local! {
+    static VERIFIED: RefCell<Verified> = RefCell::default();
+}
+
+/// Verifies a user's access token of any trusted issuer. What it may be used for is decided by the
+/// caller.
+pub async fn verify_access_token(
+    env: &Env,
+    config: &Config,
+    text: &Secret,
+    now: UnixSeconds,
+) -> Result<Rc<VerifiedToken>, Refusal> {
+    let hash = text.sha256();
+    if let Some(token) = remembered(config, &hash, now) {
+        return Ok(token);
+    }
+    let token = Compact::parse(text.expose())?;
+    let issuer = access_token::claimed_issuer(&token)?;
+    let issuer = config.issuers.get(&issuer).ok_or(Refusal::Issuer)?;
+    let keys = check_signature(env, config, &token, Signer::of(issuer), now).await?;
+    let token = AccessToken::read(&token, issuer, now)?;
+    let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
+    VERIFIED.with_borrow_mut(|memory| memory.insert(hash, keys, verified.clone()));
+    Ok(verified)
+}
+
+fn remembered(config: &Config, hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {
+    VERIFIED.with_borrow(|memory| {
+        // By its own source: a connection to the same issuer may hold other keys of it.
+        let issuer = config.issuers.get(memory.issuer(hash)?)?;
+        let documents = issuers::held(&issuer.source, now)?;
+        let token = memory.get(hash, &documents.keys.fingerprint())?;
+        token.token.is_current(now).then(|| token.clone())
+    })
+}
+
+/// Whose signature is expected.
+#[derive(Clone, Copy)]
+pub struct Signer<'a> {
+    /// Where its keys are.
+    pub source: &'a Source,
+    /// Algorithms it may use.
+    pub algorithms: &'a [Algorithm],
+}
+
+impl<'a> Signer<'a> {
+    fn of(issuer: &'a Issuer) -> Self {
+        Self { source: &issuer.source, algorithms: &issuer.algorithms }
+    }
+}
+
+/// Checks a token's signature with the issuer's keys, fetched again if they lack its key. Gives the
+/// fingerprint of the key set.
+pub async fn check_signature(
+    env: &Env,
+    config: &Config,
+    token: &Compact<'_>,
+    signer: Signer<'_>,
+    now: UnixSeconds,
+) -> Result<[u8; 32], Refusal> {
+    if !signer.algorithms.contains(&token.algorithm()) {
+        return Err(Refusal::Algorithm);
+    }
+    let Signer { source, algorithms } = signer;
+    let mut documents =
+        issuers::documents(env, config, source, None, now).await.ok_or(Refusal::KeysUnavailable)?;
+    if documents.keys.key_for(token).is_err() {
+        documents = issuers::documents(env, config, source, Some(&documents), now)
+            .await
+            .ok_or(Refusal::KeysUnavailable)?;
+    }
+    let check = SignatureCheck::of(token, &documents.keys, algorithms)?;
+    if webcrypto::verify(&check).await {
+        Ok(documents.keys.fingerprint())
+    } else {
+        Err(Refusal::Signature)
+    }
+}
