@@ -9,6 +9,7 @@ use crate::endpoints::{browser, connected_accounts, token};
 use crate::metadata;
 use crate::request_line::RequestLine;
 use crate::routes::{self, Cors, Endpoint, Route, Routed};
+use crate::runtime::context::Context;
 use crate::runtime::http::{Answered, Incoming};
 use crate::runtime::{clock, configuration, executor, http, log};
 
@@ -66,6 +67,7 @@ async fn answer(
         line.reason = Some("configuration_error".to_owned());
         return http::configuration_error();
     };
+    let context = Context { env, config: &config, now: clock::now() };
     let (route, rest) = match *routed {
         Routed::Served { route, rest } => (route, rest),
         Routed::MethodNotAllowed { allow, is_api: false } => {
@@ -75,22 +77,22 @@ async fn answer(
         Routed::Preflight
         | Routed::MethodNotAllowed { is_api: true, .. }
         | Routed::NotFound { is_api: true } => {
-            return connected_accounts::serve(incoming, routed, env, &config, line).await;
+            return connected_accounts::serve(context, incoming, routed, line).await;
         }
     };
     match route.endpoint {
         Endpoint::Health => http::json(200, &serde_json::json!({"status": "ok"})),
         Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(&config)),
         Endpoint::ProtectedResource => http::document(&metadata::protected_resource(&config)),
-        Endpoint::Token => token::exchange(incoming, env, &config, line).await,
-        Endpoint::OpenTicket => browser::open_ticket(incoming, env, &config, line).await,
-        Endpoint::Callback => browser::callback(incoming, rest, env, &config, line).await,
+        Endpoint::Token => token::exchange(context, incoming, line).await,
+        Endpoint::OpenTicket => browser::open_ticket(context, incoming, line).await,
+        Endpoint::Callback => browser::callback(context, incoming, rest, line).await,
         Endpoint::Connect
         | Endpoint::Complete
         | Endpoint::Accounts
         | Endpoint::Connections
         | Endpoint::DeleteAccount => {
-            connected_accounts::serve(incoming, routed, env, &config, line).await
+            connected_accounts::serve(context, incoming, routed, line).await
         }
     }
 }

@@ -1,21 +1,18 @@
 //! The browser's two hops: from the application to the provider, and from the provider back.
 
-use worker::Env;
-
-use crate::config::Config;
 use crate::connect::browser;
 use crate::connect::record::Denied;
 use crate::message::connect::{Answer, Ask};
 use crate::request_line::RequestLine;
+use crate::runtime::context::Context;
 use crate::runtime::http::{self, Answered, Incoming};
 use crate::runtime::object_call::{self, NoAnswer};
 use crate::secret::Secret;
 
 /// `GET /connected-accounts/connect?ticket=`: on to the provider.
 pub async fn open_ticket(
+    Context { env, config, .. }: Context<'_>,
     incoming: &Incoming,
-    env: &Env,
-    config: &Config,
     line: &mut RequestLine,
 ) -> Answered {
     let ticket = match browser::ticket(incoming.query.expose()) {
@@ -37,10 +34,9 @@ pub async fn open_ticket(
 
 /// `GET /callback/{connection}`: back to the application.
 pub async fn callback(
+    Context { env, config, .. }: Context<'_>,
     incoming: &Incoming,
     connection: &str,
-    env: &Env,
-    config: &Config,
     line: &mut RequestLine,
 ) -> Answered {
     line.connection = config.connections.get_key_value(connection).map(|(name, _)| name.clone());
@@ -78,7 +74,7 @@ fn no_answer(line: &mut RequestLine, error: NoAnswer) -> Answered {
 }
 
 fn refuse(line: &mut RequestLine, denied: &Denied) -> Answered {
-    line.reason = Some(format!("{denied:?}"));
+    line.reason = Some(denied.reason().to_owned());
     let (status, html) = browser::page(denied);
     http::page(status, &html)
 }

@@ -3,9 +3,8 @@
 use std::rc::Rc;
 
 use serde_json::{Value, json};
-use worker::Env;
 
-use crate::config::{Client, Config};
+use crate::config::Client;
 use crate::connect::listing::{self, Page};
 use crate::connect::policy;
 use crate::connect::record::TICKET_LIFETIME;
@@ -20,33 +19,33 @@ use crate::provider::revocation::Revocation;
 use crate::provider::scopes;
 use crate::request_line::RequestLine;
 use crate::routes::{Authentication, Endpoint, Routed};
+use crate::runtime::context::Context;
 use crate::runtime::http::{self, Incoming};
 use crate::runtime::object_call::{self, NoAnswer};
-use crate::runtime::{clock, key_check, tokens};
+use crate::runtime::{key_check, tokens};
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
 
 /// Serves what is below `/me/v1/connected-accounts/`.
 pub async fn serve(
+    context: Context<'_>,
     incoming: &Incoming,
     routed: &Routed<'_>,
-    env: &Env,
-    config: &Config,
     line: &mut RequestLine,
 ) -> http::Answered {
     let origin = incoming.header("origin");
-    let allowed = origin.filter(|origin| policy::preflight_allowed(config, origin));
+    let allowed = origin.filter(|origin| policy::preflight_allowed(context.config, origin));
     let response = if *routed == Routed::Preflight {
         preflight()?
     } else {
-        match answer(incoming, routed, env, config, line).await {
+        match answer(context, incoming, routed, line).await {
             Ok(Done::Json(status, body)) => http::json(status, &body)?,
             Ok(Done::Deleted(revocation)) => {
                 let header = revocation.map(|one| ("token-revocation", one.name()));
                 http::no_content(header.as_slice())?
             }
             Err(problem) => {
-                line.reason.get_or_insert_with(|| problem.detail.clone());
+                line.reason.get_or_insert_with(|| problem.reason.to_owned());
                 http::problem(&problem)?
             }
         }
@@ -81,10 +80,9 @@ enum Done {
 type Answered = Result<Done, Problem>;
 
 async fn answer(
+    context: Context<'_>,
     incoming: &Incoming,
     routed: &Routed<'_>,
-    env: &Env,
-    config: &Config,
     line: &mut RequestLine,
 ) -> Answered {
     let (route, rest) = match *routed {
@@ -95,7 +93,7 @@ async fn answer(
     let Authentication::User(scope) = route.authentication else {
         return Err(nothing_there());
     };
-    let caller = Caller::of(incoming, scope, env, config, line).await?;
+    let caller = Caller::of(context, incoming, scope, line).await?;
     match route.endpoint {
         Endpoint::Connect => {
             let body = read_body(incoming).await?;
@@ -111,7 +109,7 @@ async fn answer(
         }
         Endpoint::Connections => {
             let page = Page::read(incoming.query.expose())?;
-            Ok(Done::Json(200, page.connections(config, caller.client)))
+            Ok(Done::Json(200, page.connections(context.config, caller.client)))
         }
         Endpoint::DeleteAccount => {
             let id = AccountId::parse(rest).ok_or_else(|| {
@@ -139,21 +137,19 @@ async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, Problem> {
 struct Caller<'a> {
     verified: Rc<VerifiedToken>,
     client: &'a Client,
-    env: &'a Env,
-    config: &'a Config,
+    context: Context<'a>,
 }
 
 impl<'a> Caller<'a> {
     async fn of(
+        context: Context<'a>,
         incoming: &Incoming,
         scope: &'static str,
-        env: &'a Env,
-        config: &'a Config,
         line: &mut RequestLine,
     ) -> Result<Self, Problem> {
         let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
-        let verified =
-            tokens::verify_access_token(env, config, &Secret::new(bearer), clock::now()).await;
+        let config = context.config;
+        let verified = tokens::verify_access_token(context, &Secret::new(bearer)).await;
         let verified = verified.map_err(|refusal| {
             line.reason = Some(refusal.reason().to_owned());
             match refusal {
@@ -166,7 +162,7 @@ impl<'a> Caller<'a> {
         let client = policy::check(config, token, scope)?;
         line.client_id = Some(token.client_id.clone());
         policy::check_origin(client, incoming.header("origin").as_deref())?;
-        Ok(Self { verified, client, env, config })
+        Ok(Self { verified, client, context })
     }
 
     fn user(&self) -> &UserId {
@@ -174,12 +170,13 @@ impl<'a> Caller<'a> {
     }
 
     async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> Answered {
-        let Self { verified, client, env, config } = self;
+        let Self { verified, client, context } = self;
+        let Context { env, config, .. } = *context;
         let token = &verified.token;
         let find = |name: &str| config.connections.get(name);
         let mut session = body.begin(&token.user, &token.client_id, client, find)?;
         line.connection = Some(session.begin.connection.clone());
-        key_check::remember(env, config).await.map_err(unavailable)?;
+        key_check::remember(*context).await.map_err(unavailable)?;
         if let Some(record) = find(&session.begin.connection).filter(|one| scopes::keeps(one))
             && let Answer::Accounts(accounts) =
                 self.ask_vault(&session.begin.connection, Act::Accounts).await?
@@ -212,9 +209,9 @@ impl<'a> Caller<'a> {
 
     async fn complete(&self, body: CompleteBody, line: &mut RequestLine) -> Answered {
         let (session, complete) = body.complete(self.user(), &self.verified.token.client_id)?;
-        let name = self.config.names.connect_session(&session);
+        let name = self.context.config.names.connect_session(&session);
         let ask = connect::Ask::Complete(complete);
-        match object_call::ask(self.env, &name, &ask).await.map_err(unavailable)? {
+        match object_call::ask(self.context.env, &name, &ask).await.map_err(unavailable)? {
             connect::Answer::Completed { account, connection } => {
                 line.connection = Some(connection.clone());
                 line.account = Some(account.id.to_string());
@@ -260,8 +257,8 @@ impl<'a> Caller<'a> {
 
     /// The connections this user ever started.
     async fn connections(&self) -> Result<Vec<String>, Problem> {
-        let Self { env, config, .. } = self;
-        key_check::compare(env, config).await.map_err(unavailable)?;
+        let Context { env, config, .. } = self.context;
+        key_check::compare(self.context).await.map_err(unavailable)?;
         let directory = config.names.directory(self.user());
         match object_call::ask(env, &directory, &directory::Ask::List).await.map_err(unavailable)? {
             directory::Answer::Connections(names) => Ok(names),
@@ -270,9 +267,9 @@ impl<'a> Caller<'a> {
     }
 
     async fn ask_vault(&self, connection: &str, act: Act) -> Result<Answer, Problem> {
-        let vault = self.config.names.vault(self.user(), connection);
+        let vault = self.context.config.names.vault(self.user(), connection);
         let ask = Ask { user: self.user().clone(), connection: connection.to_owned(), act };
-        object_call::ask(self.env, &vault, &ask).await.map_err(unavailable)
+        object_call::ask(self.context.env, &vault, &ask).await.map_err(unavailable)
     }
 }
 

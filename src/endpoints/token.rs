@@ -1,7 +1,6 @@
 //! `POST /oauth/token`.
 
 use web_sys::Response;
-use worker::Env;
 
 use crate::config::{Client, Config, GrantType, ScopePolicy};
 use crate::error::OAuthError;
@@ -15,17 +14,17 @@ use crate::jwt::verified::VerifiedToken;
 use crate::jwt::{Refusal, assertion};
 use crate::message::vault::{Act, Answer, Ask};
 use crate::request_line::RequestLine;
+use crate::runtime::context::Context;
 use crate::runtime::http::{self, Answered, Incoming};
 use crate::runtime::object_call::{self, NoAnswer, Passed};
-use crate::runtime::{clock, key_check, tokens, webcrypto};
+use crate::runtime::{key_check, tokens, webcrypto};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
 /// Answers a token request.
 pub async fn exchange(
+    context: Context<'_>,
     incoming: &Incoming,
-    env: &Env,
-    config: &Config,
     line: &mut RequestLine,
 ) -> Answered {
     let read = match incoming.body(MAX_BODY).await {
@@ -37,9 +36,9 @@ pub async fn exchange(
     };
     let refused = match read {
         Ok(request) => {
-            let known = config.connections.get_key_value(&request.connection);
+            let known = context.config.connections.get_key_value(&request.connection);
             line.connection = known.map(|(name, _)| name.clone());
-            match answer_to(&request, env, config, line).await {
+            match answer_to(context, &request, line).await {
                 Ok(response) => return Ok(response),
                 Err(refused) => {
                     Refused { error: refused.error.for_grant(request.grant), ..refused }
@@ -82,14 +81,13 @@ impl Refused {
 }
 
 async fn answer_to(
+    context: Context<'_>,
     request: &TokenRequest,
-    env: &Env,
-    config: &Config,
     line: &mut RequestLine,
 ) -> Result<Response, Refused> {
-    let now = clock::now();
+    let Context { config, now, .. } = context;
     let grant = request.grant;
-    let verify = || tokens::verify_access_token(env, config, &request.subject_token, now);
+    let verify = || tokens::verify_access_token(context, &request.subject_token);
     // A secret without a client id belongs to the client the token was issued to.
     let early = if request.credentials.needs_subject() {
         let refused =
@@ -113,7 +111,7 @@ async fn answer_to(
     let connection = config.connections.get(&request.connection);
     policy::check_scopes(client, connection, request).map_err(forbidden)?;
     let vault = names.vault(&config.names, &token.user, &request.connection);
-    release(request, client, token, &vault, env, config).await
+    release(context, request, client, token, &vault).await
 }
 
 async fn authenticate<'a>(
@@ -142,12 +140,11 @@ async fn authenticate<'a>(
 }
 
 async fn release(
+    context: Context<'_>,
     request: &TokenRequest,
     client: &Client,
     token: &AccessToken,
     vault: &str,
-    env: &Env,
-    config: &Config,
 ) -> Result<Response, Refused> {
     let no_answer = |error| {
         Refused::new(match error {
@@ -156,7 +153,7 @@ async fn release(
             NoAnswer::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
         })
     };
-    key_check::compare(env, config).await.map_err(no_answer)?;
+    key_check::compare(context).await.map_err(no_answer)?;
     let ask = Ask {
         user: token.user.clone(),
         connection: request.connection.clone(),
@@ -169,7 +166,7 @@ async fn release(
             resource: request.resource.clone(),
         },
     };
-    match object_call::pass_on(env, vault, &ask).await.map_err(no_answer)? {
+    match object_call::pass_on(context.env, vault, &ask).await.map_err(no_answer)? {
         Passed::Leaves(response) => Ok(response),
         Passed::Answer(Answer::Problem(problem)) => {
             let error = answer::problem(request.grant, &problem);

@@ -4,14 +4,12 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use worker::Env;
-
-use crate::config::Config;
 use crate::ids::Source;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache;
 use crate::message::issuer::{Answer, Ask};
 use crate::provider::endpoints::Metadata;
+use crate::runtime::context::Context;
 use crate::runtime::object_call;
 use crate::time::UnixSeconds;
 
@@ -47,11 +45,9 @@ pub fn held(source: &Source, now: UnixSeconds) -> Option<Rc<Documents>> {
 
 /// The documents of a source. `lacking`: a copy that was given before and lacks a key.
 pub async fn documents(
-    env: &Env,
-    config: &Config,
+    Context { env, config, now }: Context<'_>,
     source: &Source,
     lacking: Option<&Documents>,
-    now: UnixSeconds,
 ) -> Option<Rc<Documents>> {
     if let Some(documents) = held(source, now) {
         let newer = lacking.is_none_or(|lacking| lacking.fetched_at < documents.fetched_at);

@@ -8,12 +8,10 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use worker::Env;
-
-use crate::config::Config;
 use crate::error::Event;
 use crate::ids::KEY_CHECK;
 use crate::message::registry::{Answer, Ask, OBJECT_NAME_KEY, ring_key};
+use crate::runtime::context::Context;
 use crate::runtime::log;
 use crate::runtime::object_call::{self, NoAnswer};
 
@@ -30,17 +28,17 @@ thread_local! {
 }
 
 /// Compares the keys before something stored is looked for, once per isolate.
-pub async fn compare(env: &Env, config: &Config) -> Result<(), NoAnswer> {
-    ask(env, config, Done::Compared).await
+pub async fn compare(context: Context<'_>) -> Result<(), NoAnswer> {
+    ask(context, Done::Compared).await
 }
 
 /// Compares the keys before something is stored, and has those it is stored under remembered, once
 /// per isolate.
-pub async fn remember(env: &Env, config: &Config) -> Result<(), NoAnswer> {
-    ask(env, config, Done::Remembered).await
+pub async fn remember(context: Context<'_>) -> Result<(), NoAnswer> {
+    ask(context, Done::Remembered).await
 }
 
-async fn ask(env: &Env, config: &Config, goal: Done) -> Result<(), NoAnswer> {
+async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(), NoAnswer> {
     if DONE.get() >= goal {
         return Ok(());
     }

@@ -1,14 +1,11 @@
 //! A connection's provider, ready to be talked to.
 
-use worker::Env;
-
-use crate::config::Config;
 use crate::ids::Source;
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::{NoEndpoint, Provider};
 use crate::provider::errors::Failure;
+use crate::runtime::context::Context;
 use crate::runtime::issuers;
-use crate::time::UnixSeconds;
 
 /// Why a provider cannot be talked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,17 +33,12 @@ impl From<NoProvider> for Failure {
 }
 
 /// Puts configuration and, for `OpenID` providers, metadata together.
-pub async fn of(
-    env: &Env,
-    config: &Config,
-    connection: &Connection,
-    now: UnixSeconds,
-) -> Result<Provider, NoProvider> {
+pub async fn of(context: Context<'_>, connection: &Connection) -> Result<Provider, NoProvider> {
     let Some(source) = source(connection) else {
         return Ok(Provider::new(connection, None)?);
     };
     let documents =
-        issuers::documents(env, config, &source, None, now).await.ok_or(NoProvider::Unavailable)?;
+        issuers::documents(context, &source, None).await.ok_or(NoProvider::Unavailable)?;
     Ok(Provider::new(connection, documents.metadata.as_ref())?)
 }
 

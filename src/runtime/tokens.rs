@@ -3,8 +3,6 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use worker::Env;
-
 use crate::config::Config;
 use crate::ids::{Source, UserNames};
 use crate::jwt::Refusal;
@@ -14,6 +12,7 @@ use crate::jwt::compact::Compact;
 use crate::jwt::signature::SignatureCheck;
 use crate::jwt::trusted_issuer::Issuer;
 use crate::jwt::verified::{Verified, VerifiedToken};
+use crate::runtime::context::Context;
 use crate::runtime::{issuers, webcrypto};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
@@ -25,11 +24,10 @@ thread_local! {
 /// Verifies a user's access token of any trusted issuer. What it may be used for is decided by the
 /// caller.
 pub async fn verify_access_token(
-    env: &Env,
-    config: &Config,
+    context: Context<'_>,
     text: &Secret,
-    now: UnixSeconds,
 ) -> Result<Rc<VerifiedToken>, Refusal> {
+    let Context { config, now, .. } = context;
     let hash = text.sha256();
     if let Some(token) = remembered(config, &hash, now) {
         return Ok(token);
@@ -37,7 +35,7 @@ pub async fn verify_access_token(
     let token = Compact::parse(text.expose())?;
     let issuer = access_token::claimed_issuer(&token)?;
     let issuer = config.issuers.get(&issuer).ok_or(Refusal::Issuer)?;
-    let keys = check_signature(env, config, &token, Signer::of(issuer), now).await?;
+    let keys = check_signature(context, &token, Signer::of(issuer)).await?;
     let token = AccessToken::read(&token, issuer, now)?;
     let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
     VERIFIED.with_borrow_mut(|memory| memory.insert(hash, keys, verified.clone()));
@@ -72,20 +70,18 @@ impl<'a> Signer<'a> {
 /// Checks a token's signature with the issuer's keys, fetched again if they lack its key. Gives the
 /// fingerprint of the key set.
 pub async fn check_signature(
-    env: &Env,
-    config: &Config,
+    context: Context<'_>,
     token: &Compact<'_>,
     signer: Signer<'_>,
-    now: UnixSeconds,
 ) -> Result<[u8; 32], Refusal> {
     if !signer.algorithms.contains(&token.algorithm()) {
         return Err(Refusal::Algorithm);
     }
     let Signer { source, algorithms } = signer;
     let mut documents =
-        issuers::documents(env, config, source, None, now).await.ok_or(Refusal::KeysUnavailable)?;
+        issuers::documents(context, source, None).await.ok_or(Refusal::KeysUnavailable)?;
     if documents.keys.key_for(token).is_err() {
-        documents = issuers::documents(env, config, source, Some(&documents), now)
+        documents = issuers::documents(context, source, Some(&documents))
             .await
             .ok_or(Refusal::KeysUnavailable)?;
     }

@@ -100,6 +100,8 @@ pub struct Problem {
     pub status: u16,
     /// What to mend.
     pub detail: String,
+    /// The word for the log: it never holds text of a caller or a provider.
+    pub reason: &'static str,
     /// Which fields are wrong.
     pub validation_errors: Vec<ValidationError>,
     /// Header `Retry-After`, seconds.
@@ -117,12 +119,28 @@ pub struct ValidationError {
     pub field: &'static str,
 }
 
+/// The log's word for a problem that has none of its own.
+fn reason_of(status: u16) -> &'static str {
+    match status {
+        401 => "unauthorized",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        409 => "conflict",
+        413 => "body_too_large",
+        415 => "media_type",
+        502 | 503 => "unavailable",
+        _ => "invalid_request",
+    }
+}
+
 impl Problem {
     /// A problem without further members.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         Self {
             status,
             detail: detail.into(),
+            reason: reason_of(status),
             validation_errors: Vec::new(),
             retry_after: None,
             allow: None,

@@ -26,6 +26,7 @@ use crate::objects::connect_session::redeem::Redeem;
 use crate::provider::authorize;
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
+use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, NoAnswer, Trouble};
 use crate::runtime::providers::{self, NoProvider};
 use crate::runtime::{clock, configuration, log, single_flight, sql};
@@ -319,7 +320,8 @@ impl Inner {
             });
             return Err(Denied::RegistrationChanged);
         }
-        let found = providers::of(&self.env, config, connection, clock::now()).await;
+        let context = Context { env: &self.env, config, now: clock::now() };
+        let found = providers::of(context, connection).await;
         match found {
             Ok(provider) => Ok((connection, provider)),
             Err(NoProvider::Unavailable) => Err(Denied::ProviderUnavailable),

@@ -6,9 +6,6 @@ use crate::config::Config;
 use crate::connect::identify::{Identifying, NoIdentity, Step};
 use crate::connect::record::{Denied, ProviderSecrets, REDEEM_TIME};
 use crate::connect::session::{self, Unidentified};
-use crate::runtime::{clock, log, providers};
-use crate::runtime::http_client::{self, OTHER_TIME};
-use crate::runtime::tokens::{self, Signer};
 use crate::error::Event;
 use crate::ids::AccountId;
 use crate::jwt::Refusal;
@@ -19,6 +16,10 @@ use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
 use crate::provider::identity::Told;
 use crate::provider::request::{self, ProviderRequest};
+use crate::runtime::context::Context;
+use crate::runtime::http_client::{self, OTHER_TIME};
+use crate::runtime::tokens::{self, Signer};
+use crate::runtime::{clock, log, providers};
 use crate::secret::Secret;
 use crate::vault::consent;
 
@@ -74,7 +75,8 @@ impl Redeem<'_> {
             let source = providers::source(self.connection).ok_or(Refusal::Issuer)?;
             let signer = Signer { source: &source, algorithms: &Algorithm::ALL };
             let now = clock::now();
-            tokens::check_signature(self.env, self.config, &token, signer, now).await?;
+            let context = Context { env: self.env, config: self.config, now };
+            tokens::check_signature(context, &token, signer).await?;
             step = identifying.signed(&token)?;
         }
         match step {
@@ -90,5 +92,9 @@ impl Redeem<'_> {
 /// Asks twice if need be: few applications complete again.
 async fn ask_userinfo(request: &ProviderRequest) -> Received {
     let received = http_client::send(request, OTHER_TIME).await;
-    if answer::may_pass(&received) { http_client::send(request, OTHER_TIME).await } else { received }
+    if answer::may_pass(&received) {
+        http_client::send(request, OTHER_TIME).await
+    } else {
+        received
+    }
 }

@@ -2,28 +2,28 @@
 
 use std::rc::Rc;
 
-use crate::objects::vault::{Inner, Open};
-use crate::runtime::{clock, log, providers};
-use crate::runtime::object_call::{self, Trouble};
-use crate::runtime::http_client::{self, OTHER_TIME, TOKEN_TIME};
 use crate::encoding;
 use crate::error::Event;
 use crate::ids::AccountId;
 use crate::message::registry::{Answer, Ask};
-use crate::provider::request;
+use crate::objects::vault::{Inner, Open};
 use crate::provider::answer::{self, Received};
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::registration::Registration;
+use crate::provider::request;
 use crate::provider::revocation::{self, Revocation, TokenKind};
+use crate::runtime::http_client::{self, OTHER_TIME, TOKEN_TIME};
+use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::{clock, log, providers};
 use crate::seal::SealError;
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
-use crate::vault::record;
 use crate::vault::delete::{self, Deletion};
 use crate::vault::jobs::{self, Job};
 use crate::vault::plan::Write;
+use crate::vault::record;
 
 /// How many milliseconds a deletion waits for the provider before the jobs take over.
 const PATIENCE: i64 = 8_000;
@@ -234,7 +234,7 @@ impl Inner {
             Err(SealError::KeyUnavailable { .. }) => return Ok((Revocation::Pending, job.clone())),
             Err(_) => return Ok((Revocation::Failed, job.clone())),
         };
-        let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
+        let found = providers::of(self.context(open), connection).await;
         let (told, left) = match found {
             Ok(provider) => {
                 let user = user.as_deref();

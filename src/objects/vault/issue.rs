@@ -3,24 +3,24 @@
 use std::pin::Pin;
 use std::rc::Rc;
 
+use crate::ids::AccountId;
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
-use crate::runtime::object_call::Trouble;
-use crate::runtime::{clock, webcrypto, log, providers};
-use crate::runtime::http_client::{self, OTHER_TIME};
-use crate::ids::AccountId;
 use crate::provider::connection::Connection;
 use crate::provider::dialect::Minting;
 use crate::provider::endpoints::Provider;
 use crate::provider::errors::Failure;
 use crate::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
+use crate::runtime::http_client::{self, OTHER_TIME};
+use crate::runtime::object_call::Trouble;
+use crate::runtime::{clock, log, providers, webcrypto};
 use crate::secret::Secret;
 use crate::vault::contents::Contents;
-use crate::vault::{issue, renew};
 use crate::vault::mint::{self, After};
 use crate::vault::plan::Plan;
 use crate::vault::record::Selector;
 use crate::vault::release::{Held, Withheld};
+use crate::vault::{issue, renew};
 
 impl Inner {
     /// Makes a token and stores it, or stores why there is none; the caller looks again.
@@ -38,7 +38,7 @@ impl Inner {
         if !lives(&*open.store.contents()?)? {
             self.renew_own(open, id).await?;
         }
-        let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
+        let found = providers::of(self.context(open), connection).await;
         let contents = open.store.contents()?;
         let account = contents.account(id);
         let grant = contents.grant(id, "").map(|grant| grant.record.clone());

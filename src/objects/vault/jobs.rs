@@ -3,15 +3,15 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::ids::AccountId;
+use crate::objects::vault::delete::Asked;
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
-use crate::objects::vault::delete::Asked;
 use crate::runtime::clock;
 use crate::runtime::object_call::Trouble;
-use crate::ids::AccountId;
-use crate::vault::{refresh, release};
 use crate::vault::jobs::{self, Job};
 use crate::vault::record::Selector;
+use crate::vault::{refresh, release};
 
 /// Most jobs that one alarm runs.
 const JOBS_AT_ONCE: usize = 20;

@@ -23,6 +23,7 @@ use crate::message::vault::{Act, Answer, Ask};
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::store::VaultStore;
 use crate::provider::connection::Connection;
+use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, Trouble};
 use crate::runtime::single_flight::Flights;
 use crate::runtime::{clock, configuration, log};
@@ -148,6 +149,11 @@ impl Inner {
             home
         });
         Ok(Open { config, home, store: self.store.clone() })
+    }
+
+    /// An event that happens now.
+    fn context<'a>(&'a self, open: &'a Open) -> Context<'a> {
+        Context { env: &self.env, config: &open.config, now: clock::now() }
     }
 
     async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-use crate::objects::vault::{Inner, Open};
-use crate::runtime::object_call::Trouble;
-use crate::runtime::{clock, log, http_client, providers};
 use crate::error::Event;
 use crate::ids::AccountId;
+use crate::objects::vault::{Inner, Open};
 use crate::provider::connection::Connection;
 use crate::provider::request;
+use crate::runtime::object_call::Trouble;
+use crate::runtime::{clock, http_client, log, providers};
 use crate::seal::SealError;
 use crate::vault::record::{Reason, Selector};
 use crate::vault::refresh;
@@ -88,7 +88,7 @@ impl Inner {
 
     async fn renew(&self, open: &Open, id: &AccountId, selector: &Selector) -> Result<(), Trouble> {
         let connection = open.connection()?;
-        let found = providers::of(&self.env, &open.config, connection, clock::now()).await;
+        let found = providers::of(self.context(open), connection).await;
         // From here to the request no await but storage's: this is the grant that is renewed.
         let (contents, now) = (open.store.contents()?, clock::now());
         let of = (id, selector);

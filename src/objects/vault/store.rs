@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use worker::{SqlStorage, SqlStorageValue};
 
-use crate::runtime::sql::{self, Row};
-use crate::runtime::object_call::Trouble;
 use crate::ids::{AccountId, UserId};
 use crate::json;
 use crate::jwt::identity::Identity;
 use crate::provider::registration::Registration;
+use crate::runtime::object_call::Trouble;
+use crate::runtime::sql::{self, Row};
 use crate::time::UnixSeconds;
 use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
 use crate::vault::jobs::Job;

@@ -77,7 +77,8 @@ pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), Problem
 
 /// What a refused completion says to the application.
 pub fn completion_denied(denied: Denied) -> Problem {
-    match denied {
+    let reason = denied.reason();
+    let problem = match denied {
         Denied::Unknown | Denied::OtherProvider | Denied::OtherBrowser => Problem::new(
             400,
             "auth_session and connect_code do not belong to a connect that waits for completion.",
@@ -149,5 +150,6 @@ pub fn completion_denied(denied: Denied) -> Problem {
                 "The account could not be stored now; send the same request again, within ten minutes.",
             )
         },
-    }
+    };
+    Problem { reason, ..problem }
 }

@@ -291,3 +291,27 @@ pub enum Denied {
         missing: Vec<String>,
     },
 }
+
+impl Denied {
+    /// The word for the log.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown_handle",
+            Self::Used => "used",
+            Self::Expired => "expired",
+            Self::OtherBrowser => "other_browser",
+            Self::OtherProvider => "other_provider",
+            Self::OtherUser => "other_user",
+            Self::OtherRedirect => "other_redirect_uri",
+            Self::Verifier => "code_verifier",
+            Self::CodeRefused => "code_refused",
+            Self::ProviderUnavailable => "provider_unavailable",
+            Self::ProviderMisconfigured => "provider_misconfigured",
+            Self::Identity => "identity",
+            Self::NotStored => "not_stored",
+            Self::RegistrationChanged => "registration_changed",
+            Self::UnknownUser => "unknown_user",
+            Self::Narrower { .. } => "narrower",
+        }
+    }
+}
