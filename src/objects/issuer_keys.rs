@@ -9,7 +9,7 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::json;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache::{self, Fetches, Step};
@@ -76,10 +76,12 @@ impl Inner {
     async fn fetch(&self, ask: &Ask, public_url: &PublicUrl) {
         let fetched = fetch_documents(ask, public_url).await;
         if let Err(reason) = &fetched {
-            log::event(&Event::new("issuer_unavailable", format!("{}: {reason}", ask.issuer)));
+            let event = Event::new(EventName::IssuerUnavailable).detail(reason.as_str());
+            log::event(&Event { issuer: Some(ask.issuer.clone()), ..event });
         }
         if self.store(fetched.ok()).is_err() {
-            log::event(&Event::new("object_failed", "ISSUER_KEYS: storage"));
+            let event = Event::new(EventName::ObjectFailed).because("storage");
+            log::event(&Event { object: Some("ISSUER_KEYS"), ..event });
         }
     }
 

@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::Env;
 
 use crate::config::{Config, Variables};
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::json;
 use crate::runtime::log;
 
@@ -26,7 +26,7 @@ fn read(env: &Env) -> Option<Rc<Config>> {
     match Config::load(&variables(env)) {
         Ok(config) => Some(Rc::new(config)),
         Err(error) => {
-            log::event(&Event::new("configuration_error", error.to_string()));
+            log::event(&Event::new(EventName::ConfigurationError).detail(error.to_string()));
             None
         }
     }

@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::ids::KEY_CHECK;
 use crate::message::registry::{Answer, Ask, OBJECT_NAME_KEY, ring_key};
 use crate::runtime::context::Context;
@@ -63,6 +63,6 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
         return Ok(());
     }
     let reason = format!("not the keys this vault was made with; restore: {}", changed.join(", "));
-    log::event(&Event::new("configuration_error", reason));
+    log::event(&Event::new(EventName::ConfigurationError).detail(reason));
     Err(NoAnswer::KeyUnavailable)
 }

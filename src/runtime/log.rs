@@ -2,7 +2,7 @@
 
 use worker::console_log;
 
-use crate::error::Event;
+use crate::event::Event;
 use crate::request_line::RequestLine;
 
 /// Writes one line.

@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Request, Response};
 use worker::Env;
 
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::message::{self, Outcome, Question};
 use crate::runtime::{executor, http, log, platform};
 use crate::seal::SealError;
@@ -94,8 +94,8 @@ async fn pass_on_within<Q: Question>(
 }
 
 fn unavailable<Q: Question, T>(reason: &str) -> Result<T, NoAnswer> {
-    let reason = format!("{}: {reason}", Q::CLASS.binding());
-    log::event(&Event::new("object_unavailable", reason));
+    let event = Event::new(EventName::ObjectUnavailable).because(reason);
+    log::event(&Event { object: Some(Q::CLASS.binding()), ..event });
     Err(NoAnswer::Unavailable)
 }
 
@@ -206,12 +206,16 @@ where
     }
 }
 
-fn report(trouble: Trouble, binding: &str) -> Outcome {
-    let (event, reason, outcome) = match trouble {
-        Trouble::KeyUnavailable(key_id) => ("key_unavailable", key_id, Outcome::KeyUnavailable),
+fn report(trouble: Trouble, binding: &'static str) -> Outcome {
+    let (event, outcome) = match trouble {
+        Trouble::KeyUnavailable(key_id) => {
+            (Event::new(EventName::KeyUnavailable).detail(key_id), Outcome::KeyUnavailable)
+        }
         Trouble::Misconfigured => return Outcome::Misconfigured,
-        Trouble::Failed(word) => ("object_failed", format!("{binding}: {word}"), Outcome::Failed),
+        Trouble::Failed(word) => {
+            (Event::new(EventName::ObjectFailed).because(word), Outcome::Failed)
+        }
     };
-    log::event(&Event::new(event, reason));
+    log::event(&Event { object: Some(binding), ..event });
     outcome
 }

@@ -1,8 +1,5 @@
-//! What leaves and what is logged.
-//!
-//! [`OAuthError`] is an error of the token endpoint, [`Problem`] one of the connected-accounts API.
-//! Neither holds text from a caller, a provider or a store. [`Event`] is one line of the operator's
-//! log: it may say more, and still shows no secret.
+//! Error responses: [`OAuthError`] of the token endpoint, [`Problem`] of the connected-accounts API.
+//! Neither holds text from a caller, a provider or a store.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -192,30 +189,5 @@ impl Problem {
             members.insert("validation_errors".into(), json!(self.validation_errors));
         }
         body
-    }
-}
-
-/// One line of the operator's log, in JSON, about something that no request waits for. What was
-/// asked has [`crate::request_line::RequestLine`].
-#[derive(Debug, Clone, Serialize)]
-pub struct Event {
-    /// What happened, such as `reconnect_required`.
-    pub event: &'static str,
-    /// Why: a stable word.
-    pub reason: String,
-    /// The connection, if known to the configuration.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub connection: Option<String>,
-}
-
-impl Event {
-    /// An event without a connection.
-    pub fn new(event: &'static str, reason: impl Into<String>) -> Self {
-        Self { event, reason: reason.into(), connection: None }
-    }
-
-    /// The line.
-    pub fn line(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
     }
 }

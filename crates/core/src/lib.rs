@@ -1,15 +1,18 @@
 //! What the vault decides. No module names the platform, reads a clock or talks to a network: time is an
 //! argument, requests and answers are plain values.
 //!
-//! Each module uses only those before it: [`config`], [`error`], [`vault`], [`connect`] and [`exchange`],
+//! Each module uses only those before it: [`config`], [`error`] and [`event`], [`vault`], [`connect`] and [`exchange`],
 //! [`metadata`], [`routes`], [`request_line`], and on top [`message`].
 
 pub mod config;
 pub mod connect;
 pub mod error;
+pub mod event;
 pub mod exchange;
 pub mod message;
 pub mod metadata;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod reasons;
 pub mod request_line;
 pub mod routes;
 pub mod vault;

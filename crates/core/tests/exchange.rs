@@ -30,7 +30,7 @@ fn told(contents: &Contents, connection: &Connection, want: &Want) -> String {
             format!("{} {expires_in}", access_token.expose())
         }
         Look::Stop { problem, events } => {
-            let logged: Vec<&str> = events.iter().map(|event| event.event).collect();
+            let logged: Vec<&str> = events.iter().map(|event| event.event.name()).collect();
             format!("{} {}", serde_json::to_string(&problem).unwrap(), logged.join(" "))
         }
         Look::Refresh(account, _) => format!("refresh {account}"),

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 /// From the bottom up; what stands in one row does not use the others of that row.
 const LAYERS: [&[&str]; 5] = [
     &["config"],
-    &["error"],
+    &["error", "event"],
     &["vault"],
     &["connect", "exchange"],
-    &["metadata", "message", "request_line", "routes"],
+    &["metadata", "message", "reasons", "request_line", "routes"],
 ];
 
 fn layer(module: &str) -> Option<usize> {

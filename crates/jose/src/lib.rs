@@ -60,6 +60,26 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// All, in the order of their declaration.
+    pub const ALL: [Self; 16] = [
+        Self::Format,
+        Self::Json,
+        Self::Algorithm,
+        Self::Critical,
+        Self::Type,
+        Self::Issuer,
+        Self::Key,
+        Self::Signature,
+        Self::Audience,
+        Self::Time,
+        Self::Subject,
+        Self::Client,
+        Self::IdToken,
+        Self::Binding,
+        Self::Bound,
+        Self::KeysUnavailable,
+    ];
+
     /// Whether the same token may be accepted later: its key was not to be had, or not known yet.
     pub fn may_pass(self) -> bool {
         matches!(self, Self::KeysUnavailable | Self::Key)

@@ -18,7 +18,7 @@ use crate::connect::record::{
     Begin, Complete, Denied, Phase, ProviderSecrets, Return, SESSION_LIFETIME, Session,
 };
 use crate::connect::session::{Completion, Fault, Unidentified};
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::json;
 use crate::message::connect::{Answer, Ask, CREATE};
 use crate::message::vault::{self, Act};
@@ -261,7 +261,14 @@ impl Inner {
         provider: &'a Provider,
         session: &'a Session,
     ) -> Redeem<'a> {
-        Redeem { env: &self.env, config, connection, provider, scopes: &session.begin.scopes }
+        Redeem {
+            env: &self.env,
+            config,
+            name: &session.begin.connection,
+            connection,
+            provider,
+            scopes: &session.begin.scopes,
+        }
     }
 
     fn fail(&self, mut session: Session, denied: Denied) -> Result<Answer, Trouble> {
@@ -312,12 +319,8 @@ impl Inner {
             .get(&session.begin.connection)
             .ok_or(Denied::ProviderMisconfigured)?;
         if !session.is_of(connection) {
-            let name = session.begin.connection.clone();
-            let reason = "a connect in flight belongs to another registration".to_owned();
-            log::event(&Event {
-                connection: Some(name),
-                ..Event::new("registration_changed", reason)
-            });
+            let event = Event::new(EventName::RegistrationChanged).at(&session.begin.connection);
+            log::event(&event.because("connect_in_flight"));
             return Err(Denied::RegistrationChanged);
         }
         let context = Context { env: &self.env, config, now: clock::now() };

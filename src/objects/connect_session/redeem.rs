@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::connect::identify::{Identifying, NoIdentity, Step};
 use crate::connect::record::{Denied, ProviderSecrets, REDEEM_TIME};
 use crate::connect::session::{self, Unidentified};
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::ids::AccountId;
 use crate::jwt::Refusal;
 use crate::jwt::algorithm::Algorithm;
@@ -30,6 +30,8 @@ const REDEEM_MILLISECONDS: u32 = REDEEM_TIME as u32 * 1000;
 pub struct Redeem<'a> {
     pub env: &'a Env,
     pub config: &'a Config,
+    /// The connection's name.
+    pub name: &'a str,
     pub connection: &'a Connection,
     pub provider: &'a Provider,
     /// Scopes asked for: those granted, where the answer names none. Some providers want them named
@@ -53,11 +55,11 @@ impl Redeem<'_> {
         let received = http_client::send(&request, REDEEM_MILLISECONDS).await;
         let now = clock::now();
         let granted = answer::granted(&received, self.connection, now).map_err(|failure| {
-            log::event(&Event::new("code_not_redeemed", failure.word()));
+            log::event(&Event::new(EventName::CodeNotRedeemed).because(failure.word()));
             session::not_redeemed(&failure)
         })?;
         if consent::assumes_lifetime(self.connection, &granted) {
-            log::event(&Event::new("expires_in_assumed", self.connection.strategy.clone()));
+            log::event(&Event::new(EventName::ExpiresInAssumed).at(self.name));
         }
         let id_token = granted.tokens.id_token.clone();
         let account = AccountId::random().map_err(|_| Denied::NotStored)?;

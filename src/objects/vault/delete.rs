@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::encoding;
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::ids::AccountId;
 use crate::message::registry::{Answer, Ask};
 use crate::objects::vault::{Inner, Open};
@@ -243,10 +243,8 @@ impl Inner {
             }
             Err(_) => (Revocation::Pending, job.clone()),
         };
-        log::event(&Event {
-            connection: Some(open.home.connection.clone()),
-            ..Event::new("revocation", format!("{account} {field}: {}", told.name()))
-        });
+        let event = Event::new(EventName::Revocation).at(&open.home.connection).of(account);
+        log::event(&Event { token: Some(field.clone()), ..event.because(told.name()) });
         Ok((told, left))
     }
 }

@@ -17,7 +17,7 @@ use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
 use crate::config::{Config, GrantType};
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::ids::{AccountId, UserId};
 use crate::message::vault::{Act, Answer, Ask};
 use crate::objects::vault::renew::Waited;
@@ -94,12 +94,12 @@ impl Vault {
     pub async fn alarm(&self) -> Result<(), JsValue> {
         let inner = self.inner.clone();
         if let Err(trouble) = inner.clone().run_jobs().await {
-            let reason = match trouble {
-                Trouble::Failed(word) => word.to_owned(),
-                Trouble::KeyUnavailable(key_id) => format!("key_unavailable: {key_id}"),
-                Trouble::Misconfigured => "misconfigured".to_owned(),
-            };
-            log::event(&Event::new("jobs_failed", reason));
+            let event = Event::new(EventName::JobsFailed);
+            log::event(&match trouble {
+                Trouble::Failed(word) => event.because(word),
+                Trouble::KeyUnavailable(key) => event.because("key_unavailable").detail(key),
+                Trouble::Misconfigured => event.because("misconfigured"),
+            });
             // The jobs are still there; without this nothing would wake for them.
             inner.state.storage().set_alarm(RETRY_JOBS).await?;
         }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::ids::AccountId;
 use crate::objects::vault::{Inner, Open};
 use crate::provider::connection::Connection;
@@ -52,10 +52,8 @@ impl Inner {
         match tokens.transpose() {
             Ok(_) => {}
             Err(SealError::Corrupt) => {
-                log::event(&Event {
-                    connection: Some(open.home.connection.clone()),
-                    ..Event::new("grant_corrupt", account.to_string())
-                });
+                let event = Event::new(EventName::GrantCorrupt).at(&open.home.connection);
+                log::event(&event.of(account));
                 let reason = Reason::Corrupt;
                 return Ok(Waited::Stopped(Problem::ReconnectRequired { reason }));
             }
@@ -79,7 +77,12 @@ impl Inner {
                 Err(trouble) => Err(trouble),
             };
             if let Err(trouble) = done {
-                log::event(&Event::new("refresh_failed", format!("{trouble:?}")));
+                let event = Event::new(EventName::RefreshFailed).at(&own.home.connection);
+                log::event(&match trouble {
+                    Trouble::Failed(word) => event.because(word),
+                    Trouble::KeyUnavailable(key) => event.because("key_unavailable").detail(key),
+                    Trouble::Misconfigured => event.because("misconfigured"),
+                });
             }
         };
         let starts = self.flights.join(&self.state, flight, work).await;

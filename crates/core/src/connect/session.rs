@@ -23,7 +23,7 @@ use super::record::{
     Session, TICKET_LIFETIME,
 };
 use crate::connect::record::{Complete, Return};
-use crate::error::Event;
+use crate::event::{Event, EventName};
 use crate::vault::consent::Store;
 use vault_base::encoding;
 use vault_base::json;
@@ -340,11 +340,15 @@ impl Session {
         match identity {
             Ok(told) => store.tell(told),
             Err(NoIdentity::Later) => {
-                let event = Event::new("identity_unavailable", self.begin.connection.clone());
+                let event = Event::new(EventName::IdentityUnavailable).at(&self.begin.connection);
                 return Ok(denied(Denied::NotStored, Some(event)));
             }
             Err(NoIdentity::Never(refusal)) => {
-                let event = Some(Event::new("id_token_refused", refusal.reason()));
+                let event = Some(
+                    Event::new(EventName::IdTokenRefused)
+                        .at(&self.begin.connection)
+                        .because(refusal.reason()),
+                );
                 if !waits {
                     return Ok(denied(Denied::Used, event));
                 }

@@ -13,7 +13,7 @@ use super::contents::{Contents, Sealed};
 use super::home::Home;
 use super::record::{Account, Selector};
 use super::release::{self, HeldTokens, Misconfiguration, Problem, Step, Want};
-use crate::error::Event;
+use crate::event::{Event, EventName};
 
 /// What to do for a caller.
 #[derive(Debug)]
@@ -116,15 +116,11 @@ fn registrations(
     let stored = grants.filter_map(|(_, grant)| grant.record.registration.as_ref());
     let mut stored: Vec<_> = stored.filter(|of| !connection.accepts(Some(of))).collect();
     stored.dedup();
-    let event = |of: &Registration| Event {
-        connection: Some(home.connection.clone()),
-        ..Event::new(
-            "registration_changed",
-            format!(
-                "connected at `{}` as `{}`; configured is `{authority}` as `{client_id}`",
-                of.authority, of.client_id
-            ),
-        )
+    let event = |of: &Registration| {
+        Event::new(EventName::RegistrationChanged).at(&home.connection).detail(format!(
+            "connected at `{}` as `{}`; configured is `{authority}` as `{client_id}`",
+            of.authority, of.client_id
+        ))
     };
     stored.into_iter().map(event).collect()
 }

@@ -14,7 +14,7 @@ use super::home::Home;
 use super::plan::{Plan, Write};
 use super::record::{self, AccessTokenRecord, Account, Selector};
 use super::release;
-use crate::error::Event;
+use crate::event::{Event, EventName};
 
 /// The user's own token, while it lives.
 ///
@@ -110,8 +110,6 @@ pub fn failed(home: &Home, id: &AccountId, unminted: &Unminted) -> Option<Event>
         Unminted::UserToken => Failure::Refused("http_401".into()).word().to_owned(),
         Unminted::NoAccount(_) | Unminted::Scopes => return None,
     };
-    Some(Event {
-        connection: Some(home.connection.clone()),
-        ..Event::new("refresh_refused", format!("{id}: {word}"))
-    })
+    let event = Event::new(EventName::RefreshRefused).at(&home.connection).of(id);
+    Some(event.because(word))
 }

@@ -7,7 +7,7 @@ use vault_provider::registration::Registration;
 
 use super::jobs::Job;
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
-use crate::error::Event;
+use crate::event::Event;
 
 /// A job that is stored: its id, when it is due, and what it is.
 pub type StoredJob = (i64, UnixSeconds, Job);
@@ -115,9 +115,8 @@ impl Plan {
         self.writes.push(Write::AddJob { job, due });
     }
 
-    /// Adds an event of a connection.
-    pub fn tell(&mut self, connection: &str, name: &'static str, reason: impl Into<String>) {
-        self.events
-            .push(Event { connection: Some(connection.to_owned()), ..Event::new(name, reason) });
+    /// Adds an event.
+    pub fn tell(&mut self, event: Event) {
+        self.events.push(event);
     }
 }

@@ -19,6 +19,7 @@ use super::record::{
     self, AccessTokenRecord, Account, AccountState, Grant, Intent, SUCCESSOR, Selector,
 };
 use super::refresh::{self, Asked, Fate, Renewal, Settlement};
+use crate::event::{Event, EventName};
 
 /// A grant that is being renewed.
 #[derive(Debug)]
@@ -158,8 +159,8 @@ impl Renewing {
         let mut plan = Plan::default();
         let mut is_refused_alone = false;
         if let Err(failure) = &answer {
-            let reason = format!("{}: {}", self.account.id, failure.word());
-            plan.tell(&home.connection, "refresh_refused", reason);
+            let event = Event::new(EventName::RefreshRefused).at(&home.connection);
+            plan.tell(event.of(&self.account.id).because(failure.word()));
             is_refused_alone = asked.refused_alone(failure);
             self.revoke_successor(&mut plan, at, &stored, received)?;
         }
@@ -288,7 +289,7 @@ impl Renewing {
     fn renewed(&self, plan: &mut Plan, at: At<'_>, renewal: Renewal) -> Result<Grant, SealError> {
         let id = &self.account.id;
         if renewal.is_lifetime_assumed {
-            plan.tell(&at.home.connection, "expires_in_assumed", id.to_string());
+            plan.tell(Event::new(EventName::ExpiresInAssumed).at(&at.home.connection).of(id));
         }
         // A grant that was just bound is told to the registry under its registration.
         if let (Some(user), None) = (&self.account.identity.id, &self.begun.registration) {
@@ -422,6 +423,7 @@ pub fn end(
     if kind.is_empty() {
         plan.write(Write::SetState(id.clone(), state));
     }
-    plan.tell(&home.connection, "reconnect_required", format!("{id}: {}", state.column()));
+    let event = Event::new(EventName::ReconnectRequired).at(&home.connection).of(id);
+    plan.tell(event.because(state.column()));
     grant
 }

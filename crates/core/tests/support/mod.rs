@@ -135,7 +135,11 @@ pub fn answer(status: u16, body: &Value) -> Received {
 /// A plan, a line for each write and each event; sealed tokens are opened.
 pub fn lines(home: &Home, plan: &Plan) -> Vec<String> {
     let writes = plan.writes.iter().map(|write| line(home, write));
-    let events = plan.events.iter().map(|event| format!("log {} {}", event.event, event.reason));
+    let events = plan.events.iter().map(|event| {
+        let account = event.account.as_deref().unwrap_or_default();
+        let reason = event.reason.as_deref().map(|one| format!(": {one}")).unwrap_or_default();
+        format!("log {} {account}{reason}", event.event.name())
+    });
     writes.chain(events).collect()
 }
 
