@@ -256,7 +256,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     const back = await world.visit(started, { login: 'fabio' });
     world.intercept(() => ({ status: 200, body: { error: 'bad_verification_code' } }));
     const answer = await world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
-    assert.equal(answer.status, 400, show(answer));
+    assertProblem(answer, 400);
     assert.deepEqual(await world.accounts(user), []);
   });
 

@@ -2,7 +2,7 @@
 // tokens and takes a second use of one for theft.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { PROVIDER_TOKEN_SECONDS, World, assertRefused, describe as show, eventually } from './harness.mjs';
+import { PROVIDER_TOKEN_SECONDS, World, assertRefused, eventually } from './harness.mjs';
 
 const PAST_EXPIRY = PROVIDER_TOKEN_SECONDS + 60;
 
@@ -45,10 +45,9 @@ describe('refresh', { timeout: 120_000 }, () => {
     world.intercept(() => ({ status: 503, headers: { 'retry-after': '40' }, body: { error: 'temporarily_unavailable' } }));
     for (let count = 0; count < 3; count += 1) {
       const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
-      assert.equal(answer.status, 503, show(answer));
+      assertRefused(answer, 503, 'temporarily_unavailable');
       const wait = Number(answer.headers.get('retry-after'));
       assert.ok(wait > 0 && wait <= 40, `Retry-After ${answer.headers.get('retry-after')}`);
-      assert.equal(answer.body.access_token, undefined);
     }
     assert.equal(refreshes(start), 1);
 
@@ -77,7 +76,7 @@ describe('refresh', { timeout: 120_000 }, () => {
     const { user, before: start } = await expired('unlucky');
     world.intercept(() => ({ lose: true }));
     const lost = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
-    assert.equal(lost.status, 503, show(lost));
+    assertRefused(lost, 503, 'temporarily_unavailable');
 
     // The provider has rotated, so it takes the second use of the old token for theft.
     world.intercept();
@@ -89,7 +88,7 @@ describe('refresh', { timeout: 120_000 }, () => {
     assert.equal(refreshes(start), 2);
   });
 
-  test('a refused refresh asks for a new connect and is never tried again', async () => {
+  test('a refused refresh asks for a new connect and is not tried again', async () => {
     const { user, before: start } = await expired('revoked');
     world.intercept(() => ({ status: 400, body: { error: 'invalid_grant', error_description: 'gone' } }));
     const auth0 = await world.api.exchangeAuth0(world.clients.backend, user.access_token, 'demo');
