@@ -34,13 +34,13 @@ fn both_grants_read_as_forms_and_auth0s_also_as_json() {
     }
     let json = |grant| read_json(grant, "scope", json!("a b"));
     assert!(json(FederatedConnection).is_ok_and(|read| read.scopes == ["a", "b"]));
-    // A02: JSON is an extension that belongs to Auth0's grant.
+    // RFC 6749 §3.2 wants a form; JSON is an extension that belongs to Auth0's grant.
     assert_eq!(code(json(TokenExchange)), "invalid_request");
 }
 
 #[test]
 fn other_media_types_and_unreadable_bodies_are_refused() {
-    // A02.
+    // RFC 6749 §3.2.
     let good = form(&exchange(FederatedConnection));
     assert!(read("Application/X-WWW-Form-Urlencoded; charset=utf-8", None, &good).is_ok());
     assert!(request::read(None, None, &good).is_err_and(|error| error.status == 400));
@@ -54,7 +54,7 @@ fn other_media_types_and_unreadable_bodies_are_refused() {
 
 #[test]
 fn a_parameter_we_read_stands_once_and_others_may_repeat() {
-    // A03; auth-js repeats an application's extra parameters up to 20 times.
+    // RFC 6749 §3.2; auth-js repeats an application's extra parameters up to 20 times.
     for grant in GrantType::ALL {
         let good = exchange(grant);
         for (name, value) in &good {
@@ -69,7 +69,7 @@ fn a_parameter_we_read_stands_once_and_others_may_repeat() {
 
 #[test]
 fn an_empty_parameter_counts_as_left_out() {
-    // A04, and A20 for what is required.
+    // RFC 6749 §3.2, and RFC 8693 §2.1 for what is required.
     for optional in ["scope", "actor_token", "resource", "requested_token_type", "client_id"] {
         assert!(read_with(TokenExchange, None, &[(optional, "")]).is_ok(), "{optional}");
     }
@@ -100,16 +100,16 @@ fn types_targets_and_scopes_are_checked() {
     let refresh = "urn:ietf:params:oauth:token-type:refresh_token";
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
     for (rule, name, value, expected) in [
-        ("A09", "grant_type", "authorization_code", "unsupported_grant_type"),
-        ("A21", "actor_token", "x", "invalid_request"),
-        ("A21", "actor_token_type", ACCESS_TOKEN, "invalid_request"),
-        ("A24", "resource", "https://api.example.com#part", "invalid_target"),
-        ("A24", "resource", "not absolute", "invalid_target"),
-        ("A25", "requested_token_type", refresh, "invalid_request"),
-        ("A26", "subject_token_type", refresh, "invalid_request"),
-        ("A26", "subject_token_type", id_token, "invalid_request"),
-        ("RFC 6749 3.3", "scope", "a \"b\"", "invalid_scope"),
-        ("RFC 6749 3.3", "scope", "caf\u{e9}", "invalid_scope"),
+        ("RFC 6749 §5.2", "grant_type", "authorization_code", "unsupported_grant_type"),
+        ("RFC 8693 §2.1", "actor_token", "x", "invalid_request"),
+        ("RFC 8693 §2.1", "actor_token_type", ACCESS_TOKEN, "invalid_request"),
+        ("RFC 8707 §2", "resource", "https://api.example.com#part", "invalid_target"),
+        ("RFC 8707 §2", "resource", "not absolute", "invalid_target"),
+        ("RFC 8693 §2.1", "requested_token_type", refresh, "invalid_request"),
+        ("RFC 8693 §3", "subject_token_type", refresh, "invalid_request"),
+        ("RFC 8693 §3", "subject_token_type", id_token, "invalid_request"),
+        ("RFC 6749 §3.3", "scope", "a \"b\"", "invalid_scope"),
+        ("RFC 6749 §3.3", "scope", "caf\u{e9}", "invalid_scope"),
     ] {
         for grant in GrantType::ALL {
             assert_eq!(code(read_with(grant, None, &[(name, value)])), expected, "{rule} {value}");
@@ -126,7 +126,7 @@ fn types_targets_and_scopes_are_checked() {
 
 #[test]
 fn basic_credentials_are_form_decoded_after_base64() {
-    // A08, RFC 6749 §2.3.1.
+    // RFC 6749 §2.3.1.
     let header = basic("a:b", BACKEND_SECRET);
     let read = read_with(TokenExchange, Some(&header), &[("client_id", "a:b")]).unwrap();
     assert_eq!(read.credentials.client_id(None).unwrap(), "a:b");
@@ -145,7 +145,7 @@ fn basic_credentials_are_form_decoded_after_base64() {
 
 #[test]
 fn a_challenge_goes_only_to_rfc_8693_with_basic() {
-    // A07; Auth0's clients lose the error's code where they see a challenge.
+    // RFC 6749 §5.2; Auth0's clients lose the error's code where they see a challenge.
     for (grant, challenged) in [(TokenExchange, true), (FederatedConnection, false)] {
         let error = read_with(grant, Some("Basic !"), &[]).unwrap_err();
         assert_eq!((error.status, error.challenge.is_some()), (401, challenged), "{grant:?}");
@@ -164,7 +164,7 @@ fn a_challenge_goes_only_to_rfc_8693_with_basic() {
 
 #[test]
 fn one_way_of_client_authentication_and_no_half_of_one() {
-    // A07, RFC 6749 §2.3; RFC 7521 §4.2.
+    // RFC 6749 §2.3, RFC 7521 §4.2.
     let header = Some("Basic YTpi");
     let (secret, assertion) = (("client_secret", "s"), ("client_assertion", "a.b.c"));
     let [bearer, other] = [JWT_BEARER, "jwt"].map(|kind| ("client_assertion_type", kind));
@@ -222,7 +222,7 @@ fn a_secret_without_client_id_belongs_to_the_client_of_the_subject_token() {
 
 #[test]
 fn policy_lets_through_only_what_fits_in_every_respect() {
-    // design.md, "Who may exchange whose token"; C09: audience and client are both checked.
+    // RFC 8725 §3.9: the audience; RFC 8693 §2.1: which client may exchange. Both are checked.
     let config = config();
     let check = |audience: &str, from: &str, connection: &str| {
         let mut token = user_token();
@@ -285,7 +285,7 @@ fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes()
 
 #[test]
 fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
-    // A22, C14: the log has the reason, the caller the list of what to check.
+    // RFC 8693 §2.2.2. The log has the reason, the caller the list of what to check.
     use Refusal::{Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time};
     let refusals = [Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time];
     for grant in GrantType::ALL {
@@ -310,7 +310,7 @@ fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
 
 #[test]
 fn a_connection_without_a_token_tells_its_state() {
-    // A23, A27; design.md, "Answers".
+    // RFC 8693 §2.2.2 and RFC 6749 §5.2 for the codes; the state is of the vault's own.
     let target = [(400, "invalid_target"), (401, "federated_connection_refresh_token_not_found")];
     let failed = [(400, "invalid_target"), (401, "federated_connection_refresh_token_flow_failed")];
     let scope = [(400, "invalid_scope"); 2];
@@ -351,7 +351,7 @@ fn a_connection_without_a_token_tells_its_state() {
 
 #[test]
 fn a_success_has_the_members_that_clients_need_and_no_others() {
-    // A10, A25, A28; RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
+    // RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
     for (grant, kind) in [(TokenExchange, ACCESS_TOKEN), (FederatedConnection, FEDERATED)] {
         let scopes = ["repo".to_owned(), "user".to_owned()];
         let body =
@@ -368,7 +368,7 @@ fn a_success_has_the_members_that_clients_need_and_no_others() {
 
 #[test]
 fn no_error_echoes_what_was_sent() {
-    // A06, D06: each parameter in turn holds text that is wrong there.
+    // RFC 6749 §5.2 for the characters. Each parameter in turn holds text that is wrong there.
     let canary = "canary-\"\\\u{7f}\n\u{e9}";
     let names = "actor_token actor_token_type audience client_assertion client_assertion_type \
                  client_id client_secret connection grant_type login_hint requested_token_type \
