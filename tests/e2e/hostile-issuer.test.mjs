@@ -69,10 +69,19 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
     await assertVerified(token());
   });
 
+  // What would verify tokens of the other key if it were taken.
+  const tempting = () => answer(200, { keys: [publicKey(key), publicKey(other)] });
+  const metadataWith = (text) => {
+    hostile.on('/jwks', tempting());
+    hostile.on('/.well-known/openid-configuration', answer(200, text));
+  };
   const documents = {
     'is down': () => hostile.on('/jwks', broken),
     'answers 500': () => hostile.on('/jwks', answer(500, 'oops')),
-    'redirects': () => hostile.on('/jwks', (response) => response.writeHead(302, { location: '/stolen' }).end()),
+    'redirects': () => {
+      hostile.on('/jwks', (response) => response.writeHead(302, { location: '/stolen' }).end());
+      hostile.on('/stolen', tempting());
+    },
     'publishes 100 MB': () => hostile.on('/jwks', endless(100 * 1024 * 1024, '{"keys":["')),
     'publishes no JSON': () => hostile.on('/jwks', answer(200, '<html>')),
     'publishes an empty set': () => hostile.on('/jwks', answer(200, { keys: [] })),
@@ -80,6 +89,7 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
     'publishes keys of the wrong kind only': () => hostile.on('/jwks', answer(200, {
       keys: [
         { kty: 'oct', k: 'AAAA', kid: key.kid },
+        { ...publicKey(other), use: 'enc' },
         { ...publicKey(key), use: 'enc' },
         { ...publicKey(key), key_ops: ['sign'] },
         { ...publicKey(key), alg: 'HS256' },
@@ -90,9 +100,14 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
         7,
       ],
     })),
-    'claims to be another': () => hostile.on('/.well-known/openid-configuration', answer(200, { ...metadata(), issuer: `${hostile.origin}/` })),
-    'moves its keys to a place that is not allowed': () => hostile.on('/.well-known/openid-configuration', answer(200, { ...metadata(), jwks_uri: 'http://10.0.0.1/jwks' })),
-    'publishes metadata with a member twice': () => hostile.on('/.well-known/openid-configuration', answer(200, `{"issuer":"${hostile.origin}","issuer":"${hostile.origin}","jwks_uri":"${hostile.origin}/jwks"}`)),
+    'claims to be another': () => metadataWith({ ...metadata(), issuer: `${hostile.origin}/` }),
+    'moves its keys to a place that is not allowed': () => {
+      metadataWith({ ...metadata(), jwks_uri: `${hostile.origin}/stolen#` });
+      hostile.on('/stolen', tempting());
+    },
+    'publishes metadata with a member twice': () => metadataWith(
+      `{"issuer":"${hostile.origin}","jwks_uri":"${hostile.origin}/","jwks_uri":"${hostile.origin}/jwks"}`,
+    ),
   };
   for (const [what, misbehave] of Object.entries(documents)) {
     test(`that ${what} changes nothing for tokens of keys that were good`, async () => {
