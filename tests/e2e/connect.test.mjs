@@ -140,7 +140,7 @@ describe('connect', { timeout: 120_000 }, () => {
     assert.equal(world.tokenRequests('authorization_code'), redeemed + 1);
   });
 
-  test('a connect_code that is null is a clean error', async () => {
+  test('a connect_code that is null is refused', async () => {
     const user = await world.signIn('null');
     const started = await world.startConnect(user);
     assertProblem(await world.api.complete(user.me_token, started, null), 400);

@@ -241,12 +241,19 @@ export function exchangeCases(start) {
 
     test('fifty exchanges at once make one refresh and get the same token', async () => {
       const { user, before: start } = await expired('crowd');
-      // The provider answers when all of them are on their way.
-      const all = sentInFull('/oauth/token', 50);
-      world.intercept(() => all);
-      const answers = await Promise.all(Array.from({ length: 50 }, () => (
+      const bystander = await world.signIn('bystander');
+      await world.connect(bystander);
+      const released = Promise.withResolvers();
+      world.intercept(() => released.promise);
+      const sent = sentInFull('/oauth/token', 50);
+      const asked = Array.from({ length: 50 }, () => (
         world.api.exchange(world.clients.backend, user.access_token, 'demo')
-      )));
+      ));
+      await sent;
+      // Whoever comes later is answered before the provider answers, so all fifty wait for that.
+      for (let count = 0; count < 5; count += 1) await world.exchange(bystander);
+      released.resolve();
+      const answers = await Promise.all(asked);
       for (const answer of answers) assert.equal(answer.status, 200, show(answer));
       const tokens = new Set(answers.map((answer) => answer.body.access_token));
       assert.equal(tokens.size, 1);

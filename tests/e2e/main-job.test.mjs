@@ -74,7 +74,7 @@ describe('the main job', { timeout: 120_000 }, () => {
     assertRefused(answer, 401, 'invalid_client');
   });
 
-  test('a connection that is null in a JSON body is a clean error', async () => {
+  test('a connection that is null in a JSON body is an invalid request', async () => {
     const answer = await world.api.exchangeAuth0(world.clients.backend, alice.access_token, null, { body: 'json' });
     assertRefused(answer, 400, 'invalid_request');
   });
