@@ -224,6 +224,8 @@ fn an_answer_of_another_provider_ends_the_session_before_any_code_is_redeemed() 
         let back = Return { connection: connection.into(), ..journey.back() };
         assert_eq!(journey.come_back(&back, ours, NOW).unwrap_err(), Denied::OtherProvider);
         assert_eq!(journey.session.phase, Phase::Failed);
+        let ask = journey.ask();
+        assert_eq!(journey.complete(&ask, NOW).unwrap_err(), Denied::Used);
     }
 }
 

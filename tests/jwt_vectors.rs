@@ -1,4 +1,4 @@
-//! Signatures against published vectors: RFCs and Wycheproof (C05, C13).
+//! Signatures against published vectors: RFC 7515, RFC 8037 and Wycheproof.
 
 #[path = "support/native.rs"]
 mod native;

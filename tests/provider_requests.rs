@@ -101,7 +101,7 @@ fn authorization_header(request: &ProviderRequest) -> Option<&str> {
 
 #[test]
 fn an_openid_request_carries_state_nonce_and_an_s256_challenge() {
-    // B01, B02, B03; RFC 7636 §4.2 (appendix B's verifier and challenge).
+    // RFC 7636 §4.2 (appendix B's verifier and challenge), RFC 6749 §10.12, OpenID Connect Core §3.1.2.1.
     let url = authorization(&config(), "calendar", &["openid", "events.read"], &[]);
     assert!(url.as_str().starts_with("https://accounts.calendar.example/authorize?"));
     let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
@@ -124,7 +124,7 @@ fn an_openid_request_carries_state_nonce_and_an_s256_challenge() {
 
 #[test]
 fn a_plain_oauth_request_keeps_the_query_and_has_neither_nonce_nor_unwanted_pkce() {
-    // B07.
+    // RFC 6749 §3.1: the endpoint's own query is kept.
     let url = authorization(&config(), "code", &["repo", "user"], &[]);
     let expected = [
         ("client_id", "vault-code"),
@@ -173,7 +173,7 @@ fn required_scopes_come_first_and_defaults_stand_in_for_none() {
 
 #[test]
 fn a_code_is_redeemed_with_one_authentication_and_the_same_redirect_uri() {
-    // B20, B21; RFC 6749 §2.3.1: Basic is form-encoded first; §4.1.3.
+    // RFC 6749 §2.3.1: Basic is form-encoded first; §4.1.3.
     let config = config();
     let redeem = |name: &str| {
         let (connection, provider) = known(&config, name);
@@ -252,7 +252,7 @@ fn a_code_is_redeemed_for_one_resource_where_a_token_is_for_one() {
 
 #[test]
 fn a_refresh_asks_for_scopes_only_to_narrow() {
-    // B27, RFC 6749 §6.
+    // RFC 6749 §6.
     let config = config();
     let refresh = |name: &str, scopes: Option<&[String]>| {
         let (connection, provider) = known(&config, name);
@@ -307,7 +307,7 @@ fn a_development_vault_revokes_at_the_very_endpoint_it_was_given() {
 
 #[test]
 fn no_request_prints_a_secret() {
-    // D06.
+    // SECURITY.md, "What must never happen": no secret reaches a log.
     let config = config();
     let secret = Secret::new("canary");
     for name in ["calendar", "code", "chat"] {
@@ -332,7 +332,7 @@ fn no_request_prints_a_secret() {
 
 #[test]
 fn metadata_is_taken_whole_or_not_at_all() {
-    // B40, B41; RFC 8414 §3.3.
+    // RFC 8414 §3.3.
     assert!(metadata(&json!({})).is_ok());
     for (change, expected) in [
         (json!({ "issuer": "https://accounts.calendar.example/" }), BadMetadata::OtherIssuer),
@@ -387,7 +387,7 @@ fn metadata_is_below_the_issuer_with_one_slash() {
 
 #[test]
 fn an_authorization_response_comes_from_the_right_issuer() {
-    // B10, RFC 9207 §2.4: plain string comparison.
+    // RFC 9207 §2.4: plain string comparison.
     let config = config();
     let calendar = &config.connections["calendar"];
     let promised = json!({ "authorization_response_iss_parameter_supported": true });

@@ -34,13 +34,13 @@ fn both_grants_read_as_forms_and_auth0s_also_as_json() {
     }
     let json = |grant| read_json(grant, "scope", json!("a b"));
     assert!(json(FederatedConnection).is_ok_and(|read| read.scopes == ["a", "b"]));
-    // A02: JSON is an extension that belongs to Auth0's grant.
+    // RFC 6749 §3.2 wants a form; JSON is an extension that belongs to Auth0's grant.
     assert_eq!(code(json(TokenExchange)), "invalid_request");
 }
 
 #[test]
 fn other_media_types_and_unreadable_bodies_are_refused() {
-    // A02.
+    // RFC 6749 §3.2.
     let good = form(&exchange(FederatedConnection));
     assert!(read("Application/X-WWW-Form-Urlencoded; charset=utf-8", None, &good).is_ok());
     assert!(request::read(None, None, &good).is_err_and(|error| error.status == 400));
@@ -54,7 +54,7 @@ fn other_media_types_and_unreadable_bodies_are_refused() {
 
 #[test]
 fn a_parameter_we_read_stands_once_and_others_may_repeat() {
-    // A03; auth-js repeats an application's extra parameters up to 20 times.
+    // RFC 6749 §3.2; auth-js repeats an application's extra parameters up to 20 times.
     for grant in GrantType::ALL {
         let good = exchange(grant);
         for (name, value) in &good {
@@ -116,7 +116,7 @@ fn every_list_in_a_request_has_a_bound_that_its_error_names() {
 
 #[test]
 fn an_empty_parameter_counts_as_left_out() {
-    // A04, and A20 for what is required.
+    // RFC 6749 §3.2, and RFC 8693 §2.1 for what is required.
     for optional in ["scope", "actor_token", "resource", "requested_token_type", "client_id"] {
         assert!(read_with(TokenExchange, None, &[(optional, "")]).is_ok(), "{optional}");
     }
@@ -147,16 +147,16 @@ fn types_targets_and_scopes_are_checked() {
     let refresh = "urn:ietf:params:oauth:token-type:refresh_token";
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
     for (rule, name, value, expected) in [
-        ("A09", "grant_type", "authorization_code", "unsupported_grant_type"),
-        ("A21", "actor_token", "x", "invalid_request"),
-        ("A21", "actor_token_type", ACCESS_TOKEN, "invalid_request"),
-        ("A24", "resource", "https://api.example.com#part", "invalid_target"),
-        ("A24", "resource", "not absolute", "invalid_target"),
-        ("A25", "requested_token_type", refresh, "invalid_request"),
-        ("A26", "subject_token_type", refresh, "invalid_request"),
-        ("A26", "subject_token_type", id_token, "invalid_request"),
-        ("RFC 6749 3.3", "scope", "a \"b\"", "invalid_scope"),
-        ("RFC 6749 3.3", "scope", "caf\u{e9}", "invalid_scope"),
+        ("RFC 6749 §5.2", "grant_type", "authorization_code", "unsupported_grant_type"),
+        ("RFC 8693 §2.1", "actor_token", "x", "invalid_request"),
+        ("RFC 8693 §2.1", "actor_token_type", ACCESS_TOKEN, "invalid_request"),
+        ("RFC 8707 §2", "resource", "https://api.example.com#part", "invalid_target"),
+        ("RFC 8707 §2", "resource", "not absolute", "invalid_target"),
+        ("RFC 8693 §2.1", "requested_token_type", refresh, "invalid_request"),
+        ("RFC 8693 §3", "subject_token_type", refresh, "invalid_request"),
+        ("RFC 8693 §3", "subject_token_type", id_token, "invalid_request"),
+        ("RFC 6749 §3.3", "scope", "a \"b\"", "invalid_scope"),
+        ("RFC 6749 §3.3", "scope", "caf\u{e9}", "invalid_scope"),
     ] {
         for grant in GrantType::ALL {
             assert_eq!(code(read_with(grant, None, &[(name, value)])), expected, "{rule} {value}");
@@ -173,7 +173,7 @@ fn types_targets_and_scopes_are_checked() {
 
 #[test]
 fn basic_credentials_are_form_decoded_after_base64() {
-    // A08, RFC 6749 §2.3.1.
+    // RFC 6749 §2.3.1.
     let header = basic("a:b", BACKEND_SECRET);
     let read = read_with(TokenExchange, Some(&header), &[("client_id", "a:b")]).unwrap();
     assert_eq!(read.credentials.client_id(None).unwrap(), "a:b");
@@ -192,7 +192,7 @@ fn basic_credentials_are_form_decoded_after_base64() {
 
 #[test]
 fn a_challenge_goes_only_to_rfc_8693_with_basic() {
-    // A07; Auth0's clients lose the error's code where they see a challenge.
+    // RFC 6749 §5.2; Auth0's clients lose the error's code where they see a challenge.
     for (grant, challenged) in [(TokenExchange, true), (FederatedConnection, false)] {
         let error = read_with(grant, Some("Basic !"), &[]).unwrap_err();
         assert_eq!((error.status, error.challenge.is_some()), (401, challenged), "{grant:?}");
@@ -211,7 +211,7 @@ fn a_challenge_goes_only_to_rfc_8693_with_basic() {
 
 #[test]
 fn one_way_of_client_authentication_and_no_half_of_one() {
-    // A07, RFC 6749 §2.3; RFC 7521 §4.2.
+    // RFC 6749 §2.3, RFC 7521 §4.2.
     let header = Some("Basic YTpi");
     let (secret, assertion) = (("client_secret", "s"), ("client_assertion", "a.b.c"));
     let [bearer, other] = [JWT_BEARER, "jwt"].map(|kind| ("client_assertion_type", kind));
@@ -240,7 +240,8 @@ fn an_assertion_names_the_client_and_is_no_secret() {
         let body = [proof.as_slice(), &[("client_id", id)]].concat();
         let credentials = read_with(FederatedConnection, None, &body).unwrap().credentials;
         assert!(!credentials.needs_subject());
-        assert!(credentials.check_secret(&config().clients["backend"]).is_err());
+        let checked = credentials.check_secret(&config().clients["backend"]);
+        assert_eq!(checked.unwrap_err().code, "invalid_client");
         credentials.client_id(Some(&user_token())).map_err(|error| error.code)
     };
     let good = jwt(json!({ "iss": "agent", "sub": "agent" }));
@@ -262,14 +263,16 @@ fn a_secret_without_client_id_belongs_to_the_client_of_the_subject_token() {
     assert_eq!(read.credentials.client_id(None).unwrap_err().code, "invalid_client");
     // Nothing at all is nobody, and an id alone proves nothing.
     let nothing = read_with(FederatedConnection, None, &[]).unwrap().credentials;
-    assert!(!nothing.needs_subject() && nothing.client_id(Some(&user_token())).is_err());
+    assert!(!nothing.needs_subject());
+    assert_eq!(nothing.client_id(Some(&user_token())).unwrap_err().code, "invalid_client");
     let public = read_with(FederatedConnection, None, &[("client_id", "spa")]).unwrap();
-    assert!(public.credentials.check_secret(&config().clients["spa"]).is_err());
+    let checked = public.credentials.check_secret(&config().clients["spa"]);
+    assert_eq!(checked.unwrap_err().code, "invalid_client");
 }
 
 #[test]
 fn policy_lets_through_only_what_fits_in_every_respect() {
-    // design.md, "Who may exchange whose token"; C09: audience and client are both checked.
+    // RFC 8725 §3.9: the audience; RFC 8693 §2.1: which client may exchange. Both are checked.
     let config = config();
     let check = |audience: &str, from: &str, connection: &str| {
         let mut token = user_token();
@@ -295,7 +298,7 @@ fn policy_lets_through_only_what_fits_in_every_respect() {
     }
     let mut token = user_token();
     token.user.issuer.pop();
-    assert!(policy::issuer_of(&config, &token).is_err());
+    assert_eq!(policy::issuer_of(&config, &token).map(drop), refused(Refusal::Issuer));
     let granted = |client, grant| policy::check_grant(&config.clients[client], grant).is_ok();
     assert!(granted("backend", FederatedConnection) && granted("agent", TokenExchange));
     assert!(!granted("agent", FederatedConnection) && !granted("spa", TokenExchange));
@@ -332,7 +335,7 @@ fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes()
 
 #[test]
 fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
-    // A22, C14: the log has the reason, the caller the list of what to check.
+    // RFC 8693 §2.2.2. The log has the reason, the caller the list of what to check.
     use Refusal::{Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time};
     let refusals = [Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time];
     for grant in GrantType::ALL {
@@ -357,7 +360,7 @@ fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
 
 #[test]
 fn a_connection_without_a_token_tells_its_state() {
-    // A23, A27; design.md, "Answers".
+    // RFC 8693 §2.2.2 and RFC 6749 §5.2 for the codes; the state is of the vault's own.
     let target = [(400, "invalid_target"), (401, "federated_connection_refresh_token_not_found")];
     let failed = [(400, "invalid_target"), (401, "federated_connection_refresh_token_flow_failed")];
     let scope = [(400, "invalid_scope"); 2];
@@ -398,7 +401,7 @@ fn a_connection_without_a_token_tells_its_state() {
 
 #[test]
 fn a_success_has_the_members_that_clients_need_and_no_others() {
-    // A10, A25, A28; RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
+    // RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
     for (grant, kind) in [(TokenExchange, ACCESS_TOKEN), (FederatedConnection, FEDERATED)] {
         let scopes = ["repo".to_owned(), "user".to_owned()];
         let body =
@@ -415,7 +418,7 @@ fn a_success_has_the_members_that_clients_need_and_no_others() {
 
 #[test]
 fn no_error_echoes_what_was_sent() {
-    // A06, D06: each parameter in turn holds text that is wrong there.
+    // RFC 6749 §5.2 for the characters. Each parameter in turn holds text that is wrong there.
     let canary = "canary-\"\\\u{7f}\n\u{e9}";
     let names = "actor_token actor_token_type audience client_assertion client_assertion_type \
                  client_id client_secret connection grant_type login_hint requested_token_type \

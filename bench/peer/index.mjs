@@ -12,10 +12,12 @@ const GRANTS = {
   'urn:ietf:params:oauth:grant-type:token-exchange': {
     target: 'audience',
     issued: 'urn:ietf:params:oauth:token-type:access_token',
+    refused: [400, 'invalid_request'],
   },
   'urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token': {
     target: 'connection',
     issued: 'http://auth0.com/oauth/token-type/federated-connection-access-token',
+    refused: [403, 'invalid_grant'],
   },
 };
 const PARAMETERS = ['grant_type', 'subject_token', 'audience', 'connection', 'client_id', 'client_secret'];
@@ -80,8 +82,8 @@ async function exchange(request, env, line) {
   line.client_id = clientId;
   const connection = params[grant.target];
   if (!params.subject_token || !connection) throw new Refused(400, 'invalid_request', 'a parameter is missing');
-  const user = await verifyUser(params.subject_token, env, `${env.PUBLIC_URL}/`).catch(refuseToken);
-  if (user.client_id !== clientId && !client.accepts_from?.includes(user.client_id)) refuseToken();
+  const user = await verifyUser(params.subject_token, env, `${env.PUBLIC_URL}/`).catch(() => refuseToken(grant));
+  if (user.client_id !== clientId && !client.accepts_from?.includes(user.client_id)) refuseToken(grant);
   if (!env.CONNECTIONS[connection] || !client.connections.includes(connection)) {
     throw new Refused(400, 'invalid_target', 'no such connection');
   }
@@ -98,8 +100,8 @@ async function exchange(request, env, line) {
   };
 }
 
-function refuseToken() {
-  throw new Refused(400, 'invalid_request', 'the subject token is not accepted');
+function refuseToken({ refused: [status, code] }) {
+  throw new Refused(status, code, 'the subject token is not accepted');
 }
 
 async function parameters(request) {

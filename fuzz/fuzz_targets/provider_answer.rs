@@ -5,7 +5,7 @@ use edge_token_vault::config::Config;
 use edge_token_vault::provider::connection::Connection;
 use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::provider::identity;
-use edge_token_vault::provider::answer::{self, Received, Tokens};
+use edge_token_vault::provider::answer::{self, Lifetime, Received, Tokens};
 use edge_token_vault::provider::endpoints::{Discovery, Metadata, Provider};
 use edge_token_vault::provider::errors::Failure;
 use edge_token_vault::provider::minting::{Making, Wanted};
@@ -86,7 +86,7 @@ fn make(received: &Received, connection: &Connection, provider: &Provider, kind:
 fn check(tokens: &Tokens) {
     assert!(!tokens.access_token.expose().is_empty());
     assert!(tokens.refresh_token.as_ref().is_none_or(|token| !token.expose().is_empty()));
-    assert!(tokens.expires_in.is_none_or(|seconds| seconds >= 0));
+    assert!(!matches!(tokens.lifetime, Lifetime::Seconds(seconds) if seconds < 0));
 }
 
 fn check_failure(failure: &Failure) {

@@ -46,9 +46,8 @@ describe('accounts', { timeout: 120_000 }, () => {
     const user = await world.signIn('carla');
     await world.connect(user);
     const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo', { login_hint: 'nobody' });
-    assert.ok(answer.status >= 400 && answer.status < 500, show(answer));
-    assert.equal(answer.body.access_token, undefined);
-    assert.equal(typeof answer.body.error, 'string');
+    assertRefused(answer, 400, 'invalid_target');
+    assert.deepEqual(answer.body.connection_state, { state: 'not_connected', reason: 'login_hint_unknown' });
   });
 
   test('when the default account goes, the next oldest takes its place', async () => {
@@ -97,22 +96,26 @@ describe('accounts', { timeout: 120_000 }, () => {
 
   test('connecting again takes back the revocations that the provider did not take yet', async () => {
     const { user, one, two } = await withTwo('hanna');
+    const three = await world.connect(user, 'hanna-three');
     const revoked = () => world.provider.stats.count({ path: '/token/revocation', method: 'POST' });
     const before = revoked();
     world.intercept(() => ({ status: 503 }), '/token/revocation');
     await world.api.remove(user.me_token, one.id);
     await eventually('both tokens were tried', () => revoked() === before + 2);
-    world.intercept();
-
     await world.connect(user, 'hanna-one');
-    await world.advance(3600); // past the time at which they would be tried again
     const { access_token: token } = await world.exchange(user, { login_hint: 'hanna-two' });
     await world.api.remove(user.me_token, two.id);
-    // Jobs run in the order of their time, so those of the first account would have come before.
-    await eventually('the other account is revoked', async () => await world.owner(token) === undefined);
-    await eventually('with both its tokens', () => revoked() >= before + 4);
-    assert.equal(revoked(), before + 4);
-    assert.equal(await ownerOf(user), 'hanna-one');
+    await eventually('those of the second account, too', () => revoked() === before + 4);
+    world.intercept();
+
+    await world.advance(3600); // past the time at which they are tried again
+    await world.api.remove(user.me_token, three.id); // which lets the vault look at its jobs
+    // Jobs run in the order of their time: those of the first account would come before.
+    await eventually('the second account is revoked', async () => await world.owner(token) === undefined);
+    // Of the third there is the refresh token alone: its access token has ended.
+    await eventually('with both its tokens', () => revoked() >= before + 7);
+    assert.equal(revoked(), before + 7);
+    assert.equal(await ownerOf(user, { login_hint: 'hanna-one' }), 'hanna-one');
   });
 
   test('connecting again while a deletion waits for the provider stops what is left of it', async () => {
@@ -157,9 +160,12 @@ describe('accounts', { timeout: 120_000 }, () => {
     const owner = await world.signIn('heidi');
     const account = await world.connect(owner);
     const other = await world.signIn('ivan');
-    await world.api.remove(other.me_token, account.id);
+    // Whose account it is or whether there is one, the answer does not tell.
+    for (const [id, status] of [[account.id, 204], ['cac_0123456789ABCDEFGHIJKL', 204], ['not-an-id', 400]]) {
+      const answer = await world.api.remove(other.me_token, id);
+      assert.equal(answer.status, status, `${id}: ${show(answer)}`);
+    }
     assert.deepEqual((await world.accounts(owner)).map((one) => one.id), [account.id]);
-    assertProblem(await world.api.remove(owner.me_token, 'not-an-id'), 400, 404);
   });
 
   test('lists come in pages', async () => {
@@ -178,5 +184,5 @@ describe('accounts', { timeout: 120_000 }, () => {
     }
   });
 
-  test('nothing secret was logged', () => world.assertNothingLogged());
+  test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());
 });

@@ -90,7 +90,7 @@ describe('examples', { timeout: 60_000 }, () => {
     }
   });
 
-  test('the main job is done with the connection to the provider that runs here', async () => {
+  test('the main job connects at the provider that runs here', async () => {
     const lines = [];
     await mainJob(run, 'joe', (line) => lines.push(line));
     assert.match(lines.join('\n'), /connect demo/);
@@ -108,4 +108,9 @@ describe('examples', { timeout: 60_000 }, () => {
   });
 
   test('nothing asked the provider of the added connection', () => assert.deepEqual(added.requests, []));
+
+  test('each request was logged, and nothing secret was', async () => {
+    assert.equal((await world.accounts(user)).length, 1);
+    await world.assertLogHasNoSecret();
+  });
 });

@@ -2,6 +2,7 @@
 // its own world, so that files neither share state nor need an order.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
+import diagnostics from 'node:diagnostics_channel';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -107,6 +108,7 @@ export class World {
     this.clients = {
       backend: { client_id: 'backend', client_secret: secret() },
       webapp: { client_id: 'webapp', client_secret: secret() },
+      outsider: { client_id: 'outsider', client_secret: secret() },
       agent: { client_id: 'agent', keys: ['RS256', 'ES256'].map(newSigningKey) },
     };
     this.bindings = this.#configuration(upstream, connections(this), issuers(this));
@@ -122,6 +124,7 @@ export class World {
       this.idp.webapp.client_secret,
       this.clients.backend.client_secret,
       this.clients.webapp.client_secret,
+      this.clients.outsider.client_secret,
       this.bindings.text.OBJECT_NAME_KEY,
       this.keyRing.keys.k1,
     ]) this.secrets.add(value);
@@ -174,6 +177,7 @@ export class World {
           },
           // No accepts_from: only for tokens that were issued to itself.
           webapp: { ...withSecret(this.clients.webapp), ...may },
+          outsider: { ...withSecret(this.clients.outsider), ...may, accepts_from: ['spa'], connections: [] },
           spa: { authentication: 'none', connections, redirect_uris: [APP, this.page], origins: [APP_ORIGIN, this.issuer] },
         },
       },
@@ -213,7 +217,20 @@ export class World {
    */
   intercept(handler, path = '/token') {
     const meant = (request) => request.path === path && this.#upstream.has(request.client);
-    this.#intercept = handler && ((request) => (meant(request) ? handler(request) : undefined));
+    this.#intercept = handler && (async (request) => {
+      if (!meant(request)) return undefined;
+      const answer = await handler(request);
+      this.#remember(answer?.body);
+      return answer;
+    });
+  }
+
+  /** Tokens of an answer that a test made up are as secret as the provider's own. */
+  #remember(body) {
+    const tokens = typeof body === 'string' ? Object.fromEntries(new URLSearchParams(body)) : body ?? {};
+    for (const token of [tokens.access_token, tokens.refresh_token]) {
+      if (typeof token === 'string' && token) this.secrets.add(token);
+    }
   }
 
   /** Signs a user in through a client of the identity provider. */
@@ -284,10 +301,27 @@ export class World {
     return this.provider.stats.count({ path: '/token', client, grant });
   }
 
-  /** Fails when a token, a secret or a key stands in what the vault printed. */
-  assertNothingLogged() {
-    const leaked = [...this.secrets, ...this.provider.stats.issued].filter((one) => this.workerd.log.includes(one));
-    assert.equal(leaked.length, 0, `${leaked.length} secrets stand in the log`);
+  /**
+   * Fails when a token, a secret or a key stands in what the Worker printed, and when a line is missing:
+   * each answer that `api` got must have one, because an empty log would hold no secret either.
+   *
+   * @param {string} [only]  path of the one endpoint whose requests the Worker under test logs
+   */
+  async assertLogHasNoSecret(only) {
+    const expected = this.api.answers.map(loggedAs).filter((one) => one && (!only || one.includes(only)));
+    assert.ok(expected.length > 0, 'nothing was asked of the vault');
+    const missing = () => {
+      const left = counted(this.requestLines().map(({ route, status, error }) => lineKey(route, status, error)));
+      return expected.filter((one) => {
+        left.set(one, (left.get(one) ?? 0) - 1);
+        return left.get(one) < 0;
+      });
+    };
+    await eventually('each answer has its line in the log', () => missing().length === 0)
+      .catch(() => assert.deepEqual(missing(), [], 'answers without a line in the log'));
+    const secrets = [...this.secrets, ...this.provider.stats.issued];
+    const leaked = secrets.filter((one) => this.workerd.log.includes(one));
+    assert.equal(leaked.length, 0, `${leaked.length} of ${secrets.length} secrets stand in the log`);
   }
 
   /** The lines the vault logged about requests, oldest first. */
@@ -311,6 +345,32 @@ export class World {
   }
 }
 
+/** Endpoints whose lines in the log are named after method and path. */
+const LOGGED = [
+  'POST /oauth/token',
+  'POST /me/v1/connected-accounts/connect',
+  'POST /me/v1/connected-accounts/complete',
+  'GET /me/v1/connected-accounts/accounts',
+  'GET /me/v1/connected-accounts/connections',
+];
+
+/** The line that the log must have for an answer, or undefined where it is not named after the path. */
+function loggedAs({ request, status, body }) {
+  const route = `${request.method} ${new URL(request.url).pathname}`;
+  if (!LOGGED.includes(route)) return undefined;
+  return lineKey(route, status, route.endsWith('/oauth/token') ? body.error : undefined);
+}
+
+const lineKey = (route, status, error) => (
+  [route, status, ...(route.endsWith('/oauth/token') && error ? [error] : [])].join(' ')
+);
+
+function counted(items) {
+  const counts = new Map();
+  for (const item of items) counts.set(item, (counts.get(item) ?? 0) + 1);
+  return counts;
+}
+
 /** Waits until `check` answers something true; fails after `seconds`. */
 export async function eventually(what, check, seconds = 10) {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline;) {
@@ -321,14 +381,29 @@ export async function eventually(what, check, seconds = 10) {
   return assert.fail(`${what}: not within ${seconds} s`);
 }
 
+/** Resolves when `number` further requests of this process to `path` left it, body included. */
+export function sentInFull(path, number) {
+  const { promise, resolve } = Promise.withResolvers();
+  let left = number;
+  const count = ({ request }) => {
+    if (request.path !== path) return;
+    left -= 1;
+    if (left > 0) return;
+    diagnostics.unsubscribe('undici:request:bodySent', count);
+    resolve();
+  };
+  diagnostics.subscribe('undici:request:bodySent', count);
+  return promise;
+}
+
 /** An answer in one line, for messages of failed assertions. */
 export function describe({ status, body }) {
   return `${status} ${JSON.stringify(body)}`.slice(0, 600);
 }
 
-/** A problem document of the user's API, with one of the given statuses. */
-export function assertProblem(answer, ...statuses) {
-  assert.ok(statuses.includes(answer.status), describe(answer));
+/** A problem document of the user's API, with this status. */
+export function assertProblem(answer, status) {
+  assert.equal(answer.status, status, describe(answer));
   for (const member of ['type', 'title', 'detail']) assert.equal(typeof answer.body[member], 'string', describe(answer));
   assert.equal(answer.body.status, answer.status);
 }

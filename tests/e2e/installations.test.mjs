@@ -49,11 +49,21 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     return { ...answer.body, of: by.simulator.installationOf(answer.body.access_token) };
   };
 
-  /** Why an exchange gives none. */
+  /** Status and error that go with a state. */
+  const ANSWERS = {
+    not_connected: [400, 'invalid_target'],
+    reconnect_required: [400, 'invalid_target'],
+    missing_scopes: [400, 'invalid_scope'],
+    unavailable: [503, 'temporarily_unavailable'],
+  };
+
+  /** Why an exchange gives none; its status and error must be those of that state. */
   const refused = async (user, organisation, more) => {
     const answer = await journey.exchange(user, { ...of(organisation), ...more });
-    assert.ok(answer.status >= 400, show(answer));
-    return answer.body.connection_state;
+    const { connection_state: state } = answer.body;
+    assert.ok(Object.hasOwn(ANSWERS, state?.state), show(answer));
+    assertRefused(answer, ...ANSWERS[state.state]);
+    return state;
   };
 
   /** A user who connected, and owns the organisation if so asked. */
@@ -508,5 +518,5 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
   });
 
   test('every request went to a provider that was meant', () => assert.deepEqual(world.internet.strays, []));
-  test('nothing secret was logged', () => world.assertNothingLogged());
+  test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());
 });

@@ -40,7 +40,7 @@ describe('the main job', { timeout: 120_000 }, () => {
     });
   }
 
-  test('an assertion for another audience, one that lives too long and one by another key are refused', async () => {
+  test('an assertion for another audience, with a long or an ended life, or by another key is refused', async () => {
     const { agent } = world.clients;
     const flawed = {
       'another audience': assertionBy('RS256', { aud: world.issuer }),
@@ -74,7 +74,7 @@ describe('the main job', { timeout: 120_000 }, () => {
     assertRefused(answer, 401, 'invalid_client');
   });
 
-  test('a connection that is null in a JSON body is a clean error', async () => {
+  test('a connection that is null in a JSON body is an invalid request', async () => {
     const answer = await world.api.exchangeAuth0(world.clients.backend, alice.access_token, null, { body: 'json' });
     assertRefused(answer, 400, 'invalid_request');
   });
@@ -107,21 +107,20 @@ describe('the main job', { timeout: 120_000 }, () => {
 
   test('a redirect URI that is not registered is refused', async () => {
     for (const redirectUri of [`${APP}/`, `${APP}?x=1`, 'http://127.0.0.1:3000.example.com/app']) {
-      assertProblem(await world.api.connect(alice.me_token, { connection: 'demo', redirectUri }), 400, 403);
+      assertProblem(await world.api.connect(alice.me_token, { connection: 'demo', redirectUri }), 400);
     }
   });
 
-  test('the metadata names the endpoints, grants and authentication methods that work', async () => {
+  test('the metadata names the token endpoint, grants, authentication methods and scopes there are, and no others', async () => {
     const { body } = await world.api.call('GET', '/.well-known/oauth-authorization-server');
     assert.equal(body.issuer, `${world.vault}/`);
     assert.equal(body.token_endpoint, `${world.vault}/oauth/token`);
-    for (const grant of Object.values(GRANT)) assert.ok(body.grant_types_supported.includes(grant), grant);
-    for (const method of ['client_secret_basic', 'client_secret_post', 'private_key_jwt']) {
-      assert.ok(body.token_endpoint_auth_methods_supported.includes(method), method);
-    }
+    assert.deepEqual(body.grant_types_supported.toSorted(), Object.values(GRANT).toSorted());
+    const methods = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'];
+    assert.deepEqual(body.token_endpoint_auth_methods_supported.toSorted(), methods);
     const resource = await world.api.call('GET', '/.well-known/oauth-protected-resource/me/');
     assert.equal(resource.body.resource, `${world.vault}/me/`);
-    for (const scope of ME_SCOPES) assert.ok(resource.body.scopes_supported.includes(scope), scope);
+    assert.deepEqual(resource.body.scopes_supported.toSorted(), ME_SCOPES.toSorted());
   });
 
   test('OpenID clients find the same metadata where they look', async () => {
@@ -143,7 +142,7 @@ describe('the main job', { timeout: 120_000 }, () => {
     assert.equal((await world.api.call('GET', '/nowhere')).status, 404);
   });
 
-  test('nothing secret was logged', () => world.assertNothingLogged());
+  test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());
 
   function assertionBy(alg, claims = {}) {
     const { client_id: clientId, keys } = world.clients.agent;

@@ -2,8 +2,7 @@
 // tokens and takes a second use of one for theft.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { PROVIDER_TOKEN_SECONDS, World, assertRefused, describe as show, eventually } from './harness.mjs';
+import { PROVIDER_TOKEN_SECONDS, World, assertRefused, eventually } from './harness.mjs';
 
 const PAST_EXPIRY = PROVIDER_TOKEN_SECONDS + 60;
 
@@ -27,12 +26,14 @@ describe('refresh', { timeout: 120_000 }, () => {
 
   test('a caller that goes away does not stop the refresh', async () => {
     const { user, before: start } = await expired('leaver');
-    world.intercept(() => sleep(500));
+    const gone = Promise.withResolvers();
+    world.intercept(() => gone.promise);
     const leaving = new AbortController();
     const left = assert.rejects(world.api.exchange(world.clients.backend, user.access_token, 'demo', { signal: leaving.signal }));
     await eventually('the refresh reaches the provider', () => refreshes(start) === 1);
     leaving.abort();
     await left;
+    gone.resolve();
 
     const answer = await world.exchange(user);
     assert.equal(await world.owner(answer.access_token), 'leaver');
@@ -44,10 +45,9 @@ describe('refresh', { timeout: 120_000 }, () => {
     world.intercept(() => ({ status: 503, headers: { 'retry-after': '40' }, body: { error: 'temporarily_unavailable' } }));
     for (let count = 0; count < 3; count += 1) {
       const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
-      assert.equal(answer.status, 503, show(answer));
+      assertRefused(answer, 503, 'temporarily_unavailable');
       const wait = Number(answer.headers.get('retry-after'));
       assert.ok(wait > 0 && wait <= 40, `Retry-After ${answer.headers.get('retry-after')}`);
-      assert.equal(answer.body.access_token, undefined);
     }
     assert.equal(refreshes(start), 1);
 
@@ -66,8 +66,8 @@ describe('refresh', { timeout: 120_000 }, () => {
       const { user } = await expired(what.replaceAll(' ', '-'));
       world.intercept(() => ({ status: 200, body }));
       const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
-      assert.ok(answer.status >= 400, show(answer));
-      assert.notEqual(answer.body.connection_state?.state, 'not_connected');
+      assertRefused(answer, 503, 'temporarily_unavailable');
+      assert.equal(answer.body.connection_state.state, 'unavailable');
       assert.equal((await world.accounts(user)).length, 1);
     });
   }
@@ -76,7 +76,7 @@ describe('refresh', { timeout: 120_000 }, () => {
     const { user, before: start } = await expired('unlucky');
     world.intercept(() => ({ lose: true }));
     const lost = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
-    assert.equal(lost.status, 503, show(lost));
+    assertRefused(lost, 503, 'temporarily_unavailable');
 
     // The provider has rotated, so it takes the second use of the old token for theft.
     world.intercept();
@@ -88,7 +88,7 @@ describe('refresh', { timeout: 120_000 }, () => {
     assert.equal(refreshes(start), 2);
   });
 
-  test('a refused refresh asks for a new connect and is never tried again', async () => {
+  test('a refused refresh asks for a new connect and is not tried again', async () => {
     const { user, before: start } = await expired('revoked');
     world.intercept(() => ({ status: 400, body: { error: 'invalid_grant', error_description: 'gone' } }));
     const auth0 = await world.api.exchangeAuth0(world.clients.backend, user.access_token, 'demo');
@@ -108,5 +108,5 @@ describe('refresh', { timeout: 120_000 }, () => {
     assert.equal(await world.owner((await world.exchange(user)).access_token), 'revoked');
   });
 
-  test('nothing secret was logged', () => world.assertNothingLogged());
+  test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());
 });

@@ -102,7 +102,7 @@ pub fn code(read: Read) -> &'static str {
     error.code
 }
 
-/// A06: `error_description` has only `%x20-21 / %x23-5B / %x5D-7E`, and no canary is in the body.
+/// RFC 6749 §5.2: `error_description` has only `%x20-21 / %x23-5B / %x5D-7E`, and no canary is in the body.
 pub fn assert_allowed(error: &OAuthError) {
     let allowed = |byte: u8| matches!(byte, 0x20 | 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
     assert!(!error.description.is_empty() && error.description.bytes().all(allowed), "{error:?}");
