@@ -156,6 +156,9 @@ async function verifyUser(jwt, env, audience) {
 
 function keysOf(issuer) {
   let keys = keySets.get(issuer);
-  if (!keys) keySets.set(issuer, keys = createRemoteJWKSet(new URL(`${issuer}/jwks`)));
+  if (!keys) {
+    keys = createRemoteJWKSet(new URL(`${issuer}/jwks`));
+    keySets.set(issuer, keys);
+  }
   return keys;
 }

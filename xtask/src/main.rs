@@ -8,8 +8,10 @@ mod dev;
 mod dev_config;
 mod dev_files;
 mod fuzz;
+mod lint;
 mod process;
 mod providers;
+mod size;
 mod tests;
 mod tools;
 mod with_file;
@@ -45,8 +47,13 @@ Usage: cargo xtask <command>
       --state       keeps its files and data in DIR, and not in .dev, .dev.vars and .wrangler
   fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
       Runs the fuzz targets, one after another.
+  lint
+      Checks everything that needs no test: format, clippy, rustdoc, licences and sources of the
+      dependencies, and the JavaScript.
   providers [--write]
       Prints the providers the vault knows; --write renews docs/providers.md.
+  size
+      Builds the release and holds its size against budget.toml.
   test [native|wasm|e2e|fuzz]...
       Runs the tests; all suites unless some are named.
 ";
@@ -76,7 +83,9 @@ fn dispatch() -> Result<ExitCode> {
             "deploy" => deploy::deploy_command(&root, &deploy_options(&mut args)?),
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
+            "lint" => lint::lint_command(&root),
             "providers" => providers_command(&root, &mut args),
+            "size" => size::size_command(&root),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
         },
