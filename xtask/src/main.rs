@@ -8,6 +8,8 @@ mod dev;
 mod dev_config;
 mod dev_files;
 mod fuzz;
+#[cfg(test)]
+mod links;
 mod lint;
 mod process;
 mod providers;
@@ -51,7 +53,7 @@ Usage: cargo xtask <command>
       Checks everything that needs no test: format, clippy, rustdoc, licences and sources of the
       dependencies, and the JavaScript.
   providers [--write]
-      Prints the providers the vault knows; --write renews docs/providers.md.
+      Prints the providers the vault knows; --write renews docs/providers/catalogue.md.
   size
       Builds the release and holds its size against budget.toml.
   test [native|wasm|e2e|fuzz]...
