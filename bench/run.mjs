@@ -27,6 +27,7 @@ const BARS = {
 };
 
 async function measure() {
+  /** @type {any} */
   const subjects = {};
   try {
     for (const kind of ['vault', 'peer']) {
@@ -44,7 +45,7 @@ async function measure() {
     const connect = await cases.connecting(subjects);
     return { warm, cold, first_touch: firstTouch, connect };
   } finally {
-    for (const subject of Object.values(subjects)) await subject.close();
+    for (const subject of Object.values(subjects)) await /** @type {any} */ (subject).close();
   }
 }
 

@@ -28,7 +28,9 @@ const verified = new Map();
 class Refused extends Error {
   constructor(status, code, description, headers = {}) {
     super(description);
-    Object.assign(this, { status, code, headers });
+    this.status = status;
+    this.code = code;
+    this.headers = headers;
   }
 }
 

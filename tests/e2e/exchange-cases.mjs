@@ -138,7 +138,11 @@ export function exchangeCases(start) {
       await world?.close();
     });
 
-    /** A token that works, but for what `change` says. */
+    /**
+     * A token that works, but for what `change` says.
+     *
+     * @param {Partial<Parameters<typeof accessToken>[0]>} [change]
+     */
     function token({ key = world.jwks.keys[0], issuer = world.issuer, audience = `${world.vault}/`, clientId = 'spa', ...change } = {}) {
       const made = accessToken({ issuer, audience, sub: 'alice', clientId, key, ...change });
       world.secrets.add(made);
@@ -292,6 +296,6 @@ function confused(key, jwt) {
 
 function changed(jwt) {
   const [header, claims, signature] = jwt.split('.');
-  const values = { ...JSON.parse(Buffer.from(claims, 'base64url')), sub: 'bob' };
+  const values = { ...JSON.parse(Buffer.from(claims, 'base64url').toString()), sub: 'bob' };
   return [header, Buffer.from(JSON.stringify(values)).toString('base64url'), signature].join('.');
 }

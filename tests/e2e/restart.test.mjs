@@ -101,7 +101,7 @@ describe('restart', { timeout: 120_000 }, () => {
     const before = world.tokenRequests('refresh_token');
     const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
     world.intercept(async () => {
-      asked.resolve();
+      asked.resolve(undefined);
       await released.promise;
       return { status: 503 };
     });
@@ -109,7 +109,7 @@ describe('restart', { timeout: 120_000 }, () => {
     await asked.promise;
     await world.stopVault('SIGKILL');
     assert.equal(await waiting, 'cut off');
-    released.resolve();
+    released.resolve(undefined);
     world.intercept();
 
     await world.startVault();
@@ -124,7 +124,7 @@ describe('restart', { timeout: 120_000 }, () => {
     const before = world.tokenRequests('authorization_code');
     const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
     world.intercept(async () => {
-      asked.resolve();
+      asked.resolve(undefined);
       await released.promise;
       return { status: 503 };
     });
@@ -132,7 +132,7 @@ describe('restart', { timeout: 120_000 }, () => {
     await asked.promise;
     await world.stopVault('SIGKILL');
     assert.equal(await waiting, 'cut off');
-    released.resolve();
+    released.resolve(undefined);
     world.intercept();
 
     await world.startVault();

@@ -49,6 +49,7 @@ fn commands(tools: &Tools, cargo_deny: &Path) -> Vec<Command> {
         // `deny.toml` says why its advisories are not among them.
         command(cargo_deny, &[&["--locked", "check", "licenses", "bans", "sources"]]),
         command(tools.package_bin("tsc"), &[&["--project", "."]]),
+        command(tools.package_bin("tsc"), &[&["--project", "tests"]]),
         command(tools.package_bin("biome"), &[&["lint", "--error-on-warnings"]]),
     ]
 }
