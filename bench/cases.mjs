@@ -1,9 +1,8 @@
 // The measurements, each a function that gives plain numbers. Ratios come from runs in turn.
-import { linkSync, mkdirSync, readFileSync, readdirSync, copyFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readdirSync, copyFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
 import { drive } from './load.mjs';
 import { ratio, spread } from './numbers.mjs';
 import { Exchange } from './subjects.mjs';
@@ -125,13 +124,6 @@ export async function refresh() {
     }
   }
   return result;
-}
-
-export function size(build) {
-  const wasm = readFileSync(join(build, 'index_bg.wasm'));
-  const script = Buffer.concat(['entry.js', 'index.js'].map((name) => readFileSync(join(build, name))));
-  const both = (bytes) => ({ bytes: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length });
-  return { wasm: both(wasm), script: both(script) };
 }
 
 /** The warm exchange as what is stored and configured grows; each step against the first, in turn. */

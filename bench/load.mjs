@@ -36,7 +36,7 @@ export async function drive({ port, requests, connections = 16, seconds = Infini
   const start = performance.now();
   const until = start + seconds * 1000;
   const more = () => next < count && performance.now() < until;
-  await Promise.all(Array.from({ length: connections }, () => new Promise((resolve, reject) => {
+  await Promise.all(Array.from({ length: connections }, () => new Promise((/** @type {(value?: undefined) => void} */ resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     let received = '';
     let sent = 0;

@@ -20,8 +20,14 @@ const HOUR = 3600;
 
 /** The built vault, or the peer, with users that have connected. */
 export class Exchange {
+  /** @type {World} */
+  world;
+
+  /** Users that have connected. @type {any[]} */
+  users = [];
+
   /**
-   * @param {'vault' | 'peer'} kind
+   * @param {string} kind  `vault` or `peer`
    * @param {object} [more]  for `World.start`
    */
   static async start(kind, more = {}) {
@@ -90,6 +96,12 @@ export class Exchange {
 
 /** One hop to an object that answers with a constant. */
 export class Hop {
+  /** @type {string} */
+  directory;
+
+  /** @type {Workerd} */
+  workerd;
+
   static async start() {
     const hop = new Hop();
     hop.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-hop-'));

@@ -39,4 +39,7 @@ const server = createServer(async (request, response) => {
     response.end(JSON.stringify({ error: code, connection_state: state, message: error.message }));
   }
 });
-server.listen(process.env.PORT ?? 3000, '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}/profile`));
+server.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  console.log(`http://127.0.0.1:${port}/profile`);
+});

@@ -125,7 +125,7 @@ fn a_name_may_stand_in_one_variable_only_and_once() {
 #[test]
 fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
     refused_in_place(&[
-        ("CONNECTIONS.calendar.colour", json!(1), "unknown field `colour`; docs/providers.md"),
+        ("CONNECTIONS.calendar.colour", json!(1), "unknown field `colour`; docs/providers"),
         ("CONNECTIONS.calendar.pkse", json!(1), "unknown field `pkse`"),
         (
             "CONNECTIONS.code.revocation_endpoint",

@@ -45,7 +45,7 @@ export async function openTicket(request, env) {
     state: id,
     ...connection.authorization_params,
     ...await challenge(env, id),
-  });
+  }).toString();
   return new Response(null, { status: 303, headers: { location: url.href } });
 }
 

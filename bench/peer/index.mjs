@@ -30,7 +30,9 @@ const verified = new Map();
 class Refused extends Error {
   constructor(status, code, description, headers = {}) {
     super(description);
-    Object.assign(this, { status, code, headers });
+    this.status = status;
+    this.code = code;
+    this.headers = headers;
   }
 }
 
@@ -158,6 +160,9 @@ async function verifyUser(jwt, env, audience) {
 
 function keysOf(issuer) {
   let keys = keySets.get(issuer);
-  if (!keys) keySets.set(issuer, keys = createRemoteJWKSet(new URL(`${issuer}/jwks`)));
+  if (!keys) {
+    keys = createRemoteJWKSet(new URL(`${issuer}/jwks`));
+    keySets.set(issuer, keys);
+  }
   return keys;
 }

@@ -1,8 +1,10 @@
 // The module that the platform loads. The class that `worker-build` makes around the Worker is
 // constructed anew for each request, through proxies; that costs more than an exchange's own work.
 // It stays in use for what it is there for: starting the wasm afresh after a trap.
+// @ts-expect-error: `worker-build` makes it, beside the copy of this file.
 import Worker from './index.js';
 
+// @ts-expect-error
 export * from './index.js';
 
 const state = globalThis.__worker_init_state;

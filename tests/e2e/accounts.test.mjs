@@ -125,14 +125,14 @@ describe('accounts', { timeout: 120_000 }, () => {
     const reached = Promise.withResolvers();
     const goOn = Promise.withResolvers();
     world.intercept(async () => {
-      reached.resolve();
+      reached.resolve(undefined);
       await goOn.promise;
       return { status: 200 };
     }, '/token/revocation');
     const removing = world.api.remove(user.me_token, one.id);
     await reached.promise;
     await world.connect(user, 'ilka-one');
-    goOn.resolve();
+    goOn.resolve(undefined);
     assert.equal((await removing).status, 204);
     world.intercept();
     // The access token's revocation was to follow the refresh token's.

@@ -26,6 +26,12 @@ describe('bad input', { timeout: 120_000 }, () => {
     assert.equal(await world.owner((await world.exchange(user)).access_token), 'nora');
   }
 
+  /**
+   * @param {string} method
+   * @param {string} path
+   * @param {{headers?: any, body?: any}} [request]
+   * @returns {Promise<{request: any, status: number, headers: Headers, body: any}>}
+   */
   async function send(method, path, { headers = {}, body } = {}) {
     const response = await fetch(world.vault + path, { method, headers, body, redirect: 'manual' });
     const text = await response.text();
@@ -53,6 +59,7 @@ describe('bad input', { timeout: 120_000 }, () => {
     body: text ?? JSON.stringify(Object.fromEntries(params({ grant_type: GRANT.auth0, audience: undefined, connection: 'demo', ...change }))),
   });
 
+  /** @type {Record<string, any[]>} */
   const requests = {
     'has a body over 64 KiB': [() => form(params({ extra: 'x'.repeat(70_000) })), 413, 'invalid_request', /64 KiB/],
     'has no content type': [() => ({ headers: {}, body: Buffer.from(form(params()).body) }), 400, 'invalid_request', /x-www-form-urlencoded/],
@@ -129,7 +136,7 @@ describe('bad input', { timeout: 120_000 }, () => {
     '/me/v1/connected-accounts/connections': ['GET', ['POST']],
     '/me/v1/connected-accounts/accounts/cac_1': ['DELETE', ['GET', 'POST']],
   };
-  for (const [path, [allowed, refused]] of Object.entries(methods)) {
+  for (const [path, [allowed, refused]] of /** @type {[string, [string, string[]]][]} */ (Object.entries(methods))) {
     test(`${path} refuses other methods than ${allowed} and names it`, async () => {
       for (const method of refused) {
         const answer = await send(method, path, { headers: { authorization: `Bearer ${user.me_token}` } });

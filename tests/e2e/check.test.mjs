@@ -59,6 +59,7 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
   });
 
   const origin = () => hostile.origin;
+  /** @type {Record<string, any[]>} */
   const failures = {
     'an issuer that is not there': [() => ({ issuers: [{ issuer: 'http://127.0.0.1:9', algorithms: ['RS256'] }] }), /FAILS: .*openid-configuration/],
     'an issuer that calls itself otherwise': [() => ({ issuers: [{ issuer: `${world.issuer}/`, algorithms: ['RS256'] }] }), /FAILS: it calls itself http\S+; write exactly that/],

@@ -43,7 +43,7 @@ export class Cloudflare {
 
   /** A Worker with these secrets, which was never deployed. */
   put(name, secrets = {}) {
-    const worker = { secrets: new Map(Object.entries(secrets)), deployments: [], subdomain: { enabled: false, previews_enabled: false } };
+    const worker = { migrationTag: undefined, secrets: new Map(Object.entries(secrets)), deployments: [], subdomain: { enabled: false, previews_enabled: false } };
     this.workers.set(name, worker);
     return worker;
   }
@@ -53,6 +53,7 @@ export class Cloudflare {
     return this.requests.filter((request) => !request.startsWith('GET '));
   }
 
+  /** @param {{method?: string, url?: string, headers: any}} request */
   async #answer({ method, url, headers }, body) {
     const path = url.split('?')[0];
     this.requests.push(`${method} ${path}`);

@@ -21,7 +21,11 @@ describe('connect', { timeout: 120_000 }, () => {
     for (const user of users) assert.deepEqual(await world.accounts(user), []);
   }
 
-  /** A page for people: not a redirect, not cached, not framed. */
+  /**
+   * A page for people: not a redirect, not cached, not framed.
+   *
+   * @param {Awaited<ReturnType<typeof browse>>} end
+   */
   function assertErrorPage({ page, url }) {
     assert.ok(page, `went on to ${url}`);
     assert.equal(page.status, 400, `${page.status} at ${url}`);

@@ -152,8 +152,10 @@ describe('deploying', { timeout: 300_000 }, () => {
   /** What stands in the directory of the configuration, with its content. */
   function everyFile() {
     return readdirSync(directory, { recursive: true, withFileTypes: true })
-      .map((entry) => [join(entry.parentPath, entry.name), entry])
-      .map(([path, entry]) => [path, entry.isFile() ? readFileSync(path, 'utf8') : 'directory'])
+      .map((entry) => {
+        const path = join(entry.parentPath, entry.name);
+        return [path, entry.isFile() ? readFileSync(path, 'utf8') : 'directory'];
+      })
       .sort();
   }
 
@@ -171,6 +173,7 @@ describe('deploying', { timeout: 300_000 }, () => {
 });
 
 /** Where cargo and the tools of this project are, for one whose home is elsewhere. */
+/** @param {NodeJS.ProcessEnv} environment */
 function toolsOf({ HOME, CARGO_HOME, RUSTUP_HOME, XDG_CACHE_HOME, EDGE_TOKEN_VAULT_CACHE }) {
   const cache = XDG_CACHE_HOME ?? join(HOME, '.cache');
   return {

@@ -240,7 +240,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
             assertRefused(answer, 503, 'temporarily_unavailable');
             assert.equal(answer.body.connection_state.state, 'unavailable');
             const wait = Number(answer.headers.get('retry-after'));
-            assert.ok(wait > 30 && wait <= 40, wait);
+            assert.ok(wait > 30 && wait <= 40, `${wait} s`);
             const requests = simulator.count();
             assertRefused(await journey.exchange(user), 503, 'temporarily_unavailable');
             assert.equal(simulator.count(), requests, 'asked before the time the provider told');
@@ -298,7 +298,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
           const account = await journey.connect(user);
           const down = json(503, {});
           const { serve } = simulator;
-          simulator.serve = () => down;
+          simulator.serve = async () => down;
           try {
             assert.equal(await journey.remove(user, account), 'pending');
           } finally {

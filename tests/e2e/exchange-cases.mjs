@@ -138,7 +138,11 @@ export function exchangeCases(start) {
       await world?.close();
     });
 
-    /** A token that works, but for what `change` says. */
+    /**
+     * A token that works, but for what `change` says.
+     *
+     * @param {Partial<Parameters<typeof accessToken>[0]>} [change]
+     */
     function token({ key = world.jwks.keys[0], issuer = world.issuer, audience = `${world.vault}/`, clientId = 'spa', ...change } = {}) {
       const made = accessToken({ issuer, audience, sub: 'alice', clientId, key, ...change });
       world.secrets.add(made);
@@ -243,6 +247,7 @@ export function exchangeCases(start) {
       const { user, before: start } = await expired('crowd');
       const bystander = await world.signIn('bystander');
       await world.connect(bystander);
+      /** @type {PromiseWithResolvers<void>} */
       const released = Promise.withResolvers();
       world.intercept(() => released.promise);
       const sent = sentInFull('/oauth/token', 50);
@@ -298,6 +303,6 @@ function confused(key, jwt) {
 
 function changed(jwt) {
   const [header, claims, signature] = jwt.split('.');
-  const values = { ...JSON.parse(Buffer.from(claims, 'base64url')), sub: 'bob' };
+  const values = { ...JSON.parse(Buffer.from(claims, 'base64url').toString()), sub: 'bob' };
   return [header, Buffer.from(JSON.stringify(values)).toString('base64url'), signature].join('.');
 }

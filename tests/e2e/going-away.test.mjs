@@ -69,6 +69,7 @@ describe('callers that go away', { timeout: 120_000 }, () => {
       const before = await eventually('all is quiet', idle);
       await world.advance(PROVIDER_TOKEN_SECONDS);
       let answer;
+      /** @type {Promise<void>} */
       const asked = new Promise((resolve) => {
         world.intercept(() => {
           resolve();

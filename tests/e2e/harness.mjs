@@ -33,6 +33,7 @@ export class World {
   /** Seconds the vault's clock is ahead. */
   clock = 0;
 
+  /** @type {undefined | ((request: any) => any)} */
   #intercept;
 
   /** The vault's client ids at the provider. */
@@ -42,7 +43,7 @@ export class World {
    * Starts a provider and a vault. End it with `close`, also when a test failed.
    *
    * @param {object} [more]
-   * @param {object[]} [more.upstream]  further clients that the vault has at the provider
+   * @param {any[]} [more.upstream]  further clients that the vault has at the provider
    * @param {(world: World) => object} [more.connections]  further connections, by name
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
@@ -62,6 +63,7 @@ export class World {
     }
   }
 
+  /** @param {Parameters<typeof World.start>[0]} more */
   async #begin({
     upstream: further = [],
     connections = () => ({}),
@@ -214,6 +216,8 @@ export class World {
   /**
    * Lets `handler` answer the vault's token requests (or revocations) instead of the provider, until
    * it is called again without one. The provider still counts them.
+   *
+   * @param {(request: any) => any} [handler]
    */
   intercept(handler, path = '/token') {
     const meant = (request) => request.path === path && this.#upstream.has(request.client);
@@ -233,7 +237,12 @@ export class World {
     }
   }
 
-  /** Signs a user in through a client of the identity provider. */
+  /**
+   * Signs a user in through a client of the identity provider.
+   *
+   * @param {string} login
+   * @param {{client?: string, jar?: import('../../xtask/js/browser.mjs').CookieJar}} [options]
+   */
   async signIn(login, { client = 'spa', jar } = {}) {
     const { client_id: clientId, client_secret: clientSecret } = this.idp[client];
     const user = await signIn({
@@ -258,7 +267,12 @@ export class World {
     return started;
   }
 
-  /** The browser's part of a connect: the URL at which the application gets the browser back. */
+  /**
+   * The browser's part of a connect: the URL at which the application gets the browser back.
+   *
+   * @param {any} started
+   * @param {{login?: string, jar?: import('../../xtask/js/browser.mjs').CookieJar, cancel?: boolean}} [options]
+   */
   async visit(started, { login, jar, cancel } = {}) {
     const back = await authorize(this.api.connectLink(started), { login, jar, cancel, redirectUri: APP });
     const code = back.searchParams.get('connect_code');
@@ -381,11 +395,18 @@ export async function eventually(what, check, seconds = 10) {
   return assert.fail(`${what}: not within ${seconds} s`);
 }
 
-/** Resolves when `number` further requests of this process to `path` left it, body included. */
+/**
+ * Resolves when `number` further requests of this process to `path` left it, body included.
+ *
+ * @param {string} path
+ * @param {number} number
+ * @returns {Promise<void>}
+ */
 export function sentInFull(path, number) {
+  /** @type {PromiseWithResolvers<void>} */
   const { promise, resolve } = Promise.withResolvers();
   let left = number;
-  const count = ({ request }) => {
+  const count = (/** @type {any} */ { request }) => {
     if (request.path !== path) return;
     left -= 1;
     if (left > 0) return;
@@ -396,7 +417,11 @@ export function sentInFull(path, number) {
   return promise;
 }
 
-/** An answer in one line, for messages of failed assertions. */
+/**
+ * An answer in one line, for messages of failed assertions.
+ *
+ * @param {{status?: number, body?: any}} answer
+ */
 export function describe({ status, body }) {
   return `${status} ${JSON.stringify(body)}`.slice(0, 600);
 }

@@ -2,6 +2,12 @@
 import { createServer } from 'node:http';
 
 export class HostileServer {
+  /** @type {import('node:http').Server} */
+  server;
+
+  /** @type {string} */
+  origin;
+
   /** Paths that were asked for, oldest first. */
   requests = [];
 
@@ -11,8 +17,9 @@ export class HostileServer {
   static async start() {
     const hostile = new HostileServer();
     hostile.server = createServer((request, response) => hostile.#serve(request, response));
-    await new Promise((resolve) => { hostile.server.listen(0, '127.0.0.1', resolve); });
-    hostile.origin = `http://127.0.0.1:${hostile.server.address().port}`;
+    await new Promise((resolve) => { hostile.server.listen(0, '127.0.0.1', () => resolve(undefined)); });
+    const { port } = /** @type {import('node:net').AddressInfo} */ (hostile.server.address());
+    hostile.origin = `http://127.0.0.1:${port}`;
     return hostile;
   }
 
@@ -42,7 +49,13 @@ export class HostileServer {
   }
 }
 
-/** An answer of this status and body. */
+/**
+ * An answer of this status and body.
+ *
+ * @param {number} status
+ * @param {string | object} body
+ * @param {Record<string, string>} [headers]
+ */
 export const answer = (status, body, headers = { 'content-type': 'application/json' }) => (response) => {
   response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
 };

@@ -44,7 +44,7 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
     hostile.on('/auth', (response, _body, query) => {
       nonce = query.get('nonce');
       const back = new URL(query.get('redirect_uri'));
-      back.search = new URLSearchParams({ code: 'a-code-of-the-provider', state: query.get('state') });
+      back.search = new URLSearchParams({ code: 'a-code-of-the-provider', state: query.get('state') }).toString();
       response.writeHead(302, { location: back.href }).end();
     });
     hostile.on('/token', (response) => answer(200, { token_type: 'Bearer', expires_in: 600, ...make(nonce) })(response));

@@ -284,7 +284,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
       await eventually('they are asked for', () => simulator.requests.filter((one) => waits({ url: { pathname: one.path } })).length >= hanging.length);
       assert.equal((await installation(user, 'octo-org')).of, 'Octo-Org');
       assert.equal((await journey.token(user)).owner, 'johanna');
-      released.resolve();
+      released.resolve(undefined);
       for (const answer of await Promise.all(late)) assert.equal(answer.body.connection_state.state, 'unavailable');
     });
   });

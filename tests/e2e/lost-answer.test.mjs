@@ -177,6 +177,7 @@ describe('a lost answer', { timeout: 180_000 }, () => {
 
   test('an answer that comes after callers were told to wait is stored and released', async () => {
     const { user, number } = await nearExpiry('late', 'unknown', 0);
+    /** @type {PromiseWithResolvers<void>} */
     const told = Promise.withResolvers();
     acts = [async (response) => {
       await told.promise;
@@ -189,6 +190,7 @@ describe('a lost answer', { timeout: 180_000 }, () => {
   });
 
   test('a code whose answer comes after callers were told to wait connects the account', async () => {
+    /** @type {PromiseWithResolvers<void>} */
     const told = Promise.withResolvers();
     [sent, acts] = [[], [async (response) => {
       await told.promise;

@@ -155,7 +155,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     };
     const refreshes = [
       async () => {
-        atProvider.resolve();
+        atProvider.resolve(undefined);
         await answered.promise;
         return tokens(2, { refresh_token: 'rotated-once' });
       },
@@ -173,7 +173,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     const waiting = world.exchange(user, { connection });
     await atProvider.promise;
     await connect(user, connection);
-    answered.resolve();
+    answered.resolve(undefined);
     assert.equal((await waiting).access_token, `access-3-${connection}`);
 
     await world.advance(PROVIDER_TOKEN_SECONDS);
@@ -211,11 +211,11 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     assert.equal(bare.body.connection_state.reason, 'no_refresh_token');
   });
 
-  for (const [what, told, lives] of [
+  for (const [what, told, lives] of /** @type {[string, any, number][]} */ ([
     ['is not told', undefined, 900],
     ['cannot be read', '3600s', 900],
     ['has blanks around it', ' 300 ', 300],
-  ]) {
+  ])) {
     test(`a token whose life ${what} is renewed before it is taken to be over`, async () => {
       const connection = 'told';
       const user = await world.signIn(`life-${lives}-${what.length}`);

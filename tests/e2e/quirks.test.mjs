@@ -291,7 +291,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
     const slowly = async (request) => {
       const answer = GitHub.prototype.answer.call(journey.simulator, request);
-      asked.resolve();
+      asked.resolve(undefined);
       await released.promise;
       return answer;
     };
@@ -303,7 +303,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
       assert.equal((await again()).status, 201);
       await world.advance(28801);
       assert.equal((await journey.token(user)).owner, user.login);
-      released.resolve();
+      released.resolve(undefined);
       assert.equal((await late).status, 201);
     });
     assert.equal((await world.accounts(user)).length, 1);
@@ -466,7 +466,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const user = world.arrive('sven');
     const account = await journey.connect(user);
     const { serve } = journey.simulator;
-    journey.simulator.serve = () => ({ status: 503, headers: {}, body: '' });
+    journey.simulator.serve = async () => ({ status: 503, headers: {}, body: '' });
     try {
       assert.equal(await journey.remove(user, account), 'pending');
     } finally {

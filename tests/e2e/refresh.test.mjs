@@ -26,6 +26,7 @@ describe('refresh', { timeout: 120_000 }, () => {
 
   test('a caller that goes away does not stop the refresh', async () => {
     const { user, before: start } = await expired('leaver');
+    /** @type {PromiseWithResolvers<void>} */
     const gone = Promise.withResolvers();
     world.intercept(() => gone.promise);
     const leaving = new AbortController();

@@ -173,7 +173,7 @@ describe('another registration', { timeout: 180_000 }, () => {
     assert.deepEqual(requests, []);
     await world.advance(LIFE);
     await assertReleased(user, 'a');
-    assert.ok(!requests.some((one) => one.startsWith('a revoke')), show(requests));
+    assert.ok(!requests.some((one) => one.startsWith('a revoke')), requests.join());
   });
 
   test('a further token that a consent elsewhere did not renew stays with the registration it came from', async () => {

@@ -99,7 +99,7 @@ describe('restart', { timeout: 120_000 }, () => {
     const before = world.tokenRequests('refresh_token');
     const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
     world.intercept(async () => {
-      asked.resolve();
+      asked.resolve(undefined);
       await released.promise;
       return { status: 503 };
     });
@@ -107,7 +107,7 @@ describe('restart', { timeout: 120_000 }, () => {
     await asked.promise;
     await world.stopVault('SIGKILL');
     assert.equal(await waiting, 'cut off');
-    released.resolve();
+    released.resolve(undefined);
     world.intercept();
 
     await world.startVault();
@@ -122,7 +122,7 @@ describe('restart', { timeout: 120_000 }, () => {
     const before = world.tokenRequests('authorization_code');
     const [asked, released] = [Promise.withResolvers(), Promise.withResolvers()];
     world.intercept(async () => {
-      asked.resolve();
+      asked.resolve(undefined);
       await released.promise;
       return { status: 503 };
     });
@@ -130,7 +130,7 @@ describe('restart', { timeout: 120_000 }, () => {
     await asked.promise;
     await world.stopVault('SIGKILL');
     assert.equal(await waiting, 'cut off');
-    released.resolve();
+    released.resolve(undefined);
     world.intercept();
 
     await world.startVault();

@@ -22,6 +22,7 @@ const ODD = {
   atlassian: { simulator: new Atlassian({}), scopes: ['read:jira-work'], life: 3600, hint: email, once: true, revoked: 'not_supported' },
 };
 
+/** @type {Record<string, any>} */
 const ALL = {
   ...ODD,
   ...Object.fromEntries(Object.entries(SHAPES).map(([id, shape]) => [id, { ...shape, simulator: new Shaped(shape), scopes: shape.scopes === false ? [] : ['one', 'two'] }])),

@@ -5,9 +5,9 @@ import { thumbprint } from '../../xtask/js/keys.mjs';
 const now = () => Math.floor(Date.now() / 1000);
 
 /**
- * @param {object} header  with `alg` RS256, ES256 or none
+ * @param {Record<string, any>} header  with `alg` RS256, ES256 or none
  * @param {object} claims
- * @param {object} [jwk]   private key
+ * @param {import('node:crypto').JsonWebKey} [jwk]   private key
  */
 export function signJwt(header, claims, jwk) {
   const input = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
@@ -17,7 +17,12 @@ export function signJwt(header, claims, jwk) {
   return `${input}.${signature.toString('base64url')}`;
 }
 
-/** An access token as the identity provider makes it (RFC 9068); `claims` override its own. */
+/**
+ * An access token as the identity provider makes it (RFC 9068); `claims` override its own.
+ *
+ * @param {{issuer: string, audience?: string | string[], sub: string, clientId: string, key: any,
+ *   claims?: Record<string, any>, header?: Record<string, any>}} token
+ */
 export function accessToken({ issuer, audience, sub, clientId, key, claims = {}, header = {} }) {
   return signJwt({ alg: 'RS256', typ: 'at+jwt', kid: key.kid, ...header }, {
     iss: issuer,
@@ -53,7 +58,11 @@ export function newSigningKey(alg) {
   return { ...jwk, kid: thumbprint(jwk), alg, use: 'sig' };
 }
 
-/** The public half, as it is published or configured. */
+/**
+ * The public half, as it is published or configured.
+ *
+ * @param {import('node:crypto').JsonWebKey & Record<string, any>} key
+ */
 export function publicKey({ kty, crv, x, y, n, e, kid, alg, use }) {
   return JSON.parse(JSON.stringify({ kty, crv, x, y, n, e, kid, alg, use }));
 }

@@ -21,8 +21,8 @@ const OBJECTS = {
 /** A port nobody listens on right now. */
 export async function freePort() {
   const server = createServer();
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', resolve); });
-  const { port } = server.address();
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', () => resolve(undefined)); });
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   await new Promise((resolve) => { server.close(resolve); });
   return port;
 }
@@ -43,7 +43,11 @@ export class Workerd {
    *   address, instead of the network
    */
   constructor({ build, directory, port, objects = OBJECTS, internet }) {
-    Object.assign(this, { directory, port, objects, internet, state: join(directory, 'state') });
+    this.directory = directory;
+    this.port = port;
+    this.objects = objects;
+    this.internet = internet;
+    this.state = join(directory, 'state');
     mkdirSync(this.state, { recursive: true });
     // workerd embeds files relative to its configuration; a copy also survives a rebuild meanwhile.
     this.modules = copyModules(build, join(directory, 'modules'));
@@ -52,7 +56,7 @@ export class Workerd {
   /**
    * Starts the Worker and waits until it answers, with whatever status.
    *
-   * @param {{json: object, text: object}} bindings
+   * @param {{json: object, text: Record<string, string>}} bindings
    */
   async start(bindings) {
     const file = join(this.directory, 'config.capnp');
@@ -86,7 +90,7 @@ export class Workerd {
   }
 
   /** Ends the runtime, with `SIGKILL` at once; what it wrote stays on disk. */
-  async stop(signal = 'SIGTERM') {
+  async stop(/** @type {NodeJS.Signals} */ signal = 'SIGTERM') {
     const child = this.#child;
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;

@@ -10,6 +10,18 @@ use edge_token_vault::jwt::jwk::{Jwk, JwkSet};
 use edge_token_vault::jwt::signature::SignatureCheck;
 use serde_json::{Value, json};
 
+/// Wycheproof's files of whole messages, in `tests/vectors`, and how many cases each holds.
+pub const WYCHEPROOF_FILES: [(&str, usize); 2] =
+    [("json_web_signature_test.json", 401), ("json_web_key_test.json", 26)];
+
+/// How many bare signatures [`wycheproof_signatures`] gives.
+pub const WYCHEPROOF_SIGNATURES: usize = 768;
+
+/// Where a file of `tests/vectors` is.
+pub fn path(name: &str) -> String {
+    format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
 /// A signed message and the key set to check it with.
 pub struct Message {
     pub name: String,

@@ -47,16 +47,17 @@ function pathMatches(pathname, path) {
  * Follows a link as a person would: redirects, signing in as `login`, consenting, or giving up at
  * the consent page when `cancel` is set.
  *
- * @param {string} url
+ * @param {string | URL} url
  * @param {object} options
  * @param {string} options.login           what is typed as user name
  * @param {CookieJar} [options.jar]        default: a browser that was never used before
  * @param {boolean} [options.cancel]
  * @param {(url: string) => boolean} options.stop  redirects to such a URL are not followed
- * @returns {Promise<{url: string} | {url: string, page: {status: number, headers: Headers, text: string}}>}
+ * @returns {Promise<{url: string, page?: {status: number, headers: Headers, text: string}}>}
  *   where it stopped, or the page that needs no further answer (an error page, say)
  */
 export async function browse(url, { login, jar = new CookieJar(), cancel = false, stop }) {
+  /** @type {{url: string, method: string, body?: URLSearchParams}} */
   let request = { url: String(url), method: 'GET' };
   for (let step = 0; step < MAX_STEPS; step += 1) {
     if (stop(request.url)) return { url: request.url };
@@ -79,7 +80,7 @@ export async function browse(url, { login, jar = new CookieJar(), cancel = false
  * Walks from `connect_uri?ticket=…` through the provider and the vault's callback to the
  * application's redirect URI, and returns that URL without requesting it.
  *
- * @param {string} url
+ * @param {string | URL} url
  * @param {{login: string, redirectUri: string, jar?: CookieJar, cancel?: boolean}} options
  */
 export async function authorize(url, { login, redirectUri, jar, cancel }) {
@@ -129,7 +130,7 @@ export async function signIn(options) {
     ['state', state],
     ['code_challenge', s256(verifier)],
     ['code_challenge_method', 'S256'],
-  ]);
+  ]).toString();
   const back = await authorize(url, { login, redirectUri, jar });
   if (back.searchParams.get('state') !== state) throw new Error('the provider returned another state');
   const code = back.searchParams.get('code');
@@ -177,6 +178,10 @@ function refresh(options, refreshToken, resource) {
   return tokenRequest(options, { grant_type: 'refresh_token', refresh_token: refreshToken, resource });
 }
 
+/**
+ * @param {{issuer: string, clientId: string, clientSecret?: string}} client
+ * @param {Record<string, string>} params
+ */
 async function tokenRequest({ issuer, clientId, clientSecret }, params) {
   const body = new URLSearchParams(params);
   const headers = {};
@@ -196,6 +201,10 @@ export function basicAuth(clientId, clientSecret) {
   return `Basic ${Buffer.from(`${encode(clientId)}:${encode(clientSecret)}`).toString('base64')}`;
 }
 
+/**
+ * @param {{url: string, method: string, body?: URLSearchParams}} request
+ * @param {CookieJar} jar
+ */
 async function send({ url, method, body }, jar) {
   const cookie = jar.header(url);
   const response = await fetch(url, {
@@ -216,7 +225,7 @@ function answerPage(page, url, { login, cancel }) {
   if (prompt === 'consent' && cancel) {
     return { url: new URL(attribute(page.text, /href="([^"]*\/abort)"/), url).href, method: 'GET' };
   }
-  const fields = prompt === 'login' ? { prompt, login, password: 'any' } : { prompt };
+  const fields = { prompt, ...(prompt === 'login' && { login, password: 'any' }) };
   return { url: new URL(action, url).href, method: 'POST', body: new URLSearchParams(fields) };
 }
 

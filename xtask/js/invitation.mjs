@@ -4,7 +4,7 @@ import { relative } from 'node:path';
 /**
  * What to open and what to type while a development run goes on.
  *
- * @param {object} run    the run file, see dev.mjs
+ * @param {any} run    the run file, see dev.mjs
  * @param {string} login  whose tokens stand in dev.json
  */
 export function invitation(run, login) {

@@ -8,7 +8,7 @@ import { VaultApi, call } from './vault-api.mjs';
 /**
  * Runs the main job as `login`.
  *
- * @param {object} run       the run file, see dev.mjs
+ * @param {any} run       the run file, see dev.mjs
  * @param {string} login
  * @param {(line: string) => void} print
  * @returns {Promise<Awaited<ReturnType<typeof signIn>>>} the user's tokens

@@ -15,7 +15,7 @@ export class UnexpectedAnswer extends Error {}
  * @param {(line: string) => void} print
  * @param {string} title
  * @param {number} expected
- * @param {Awaited<ReturnType<import('./vault-api.mjs').call>>} answer
+ * @param {import('./vault-api.mjs').Answer} answer
  */
 export function step(print, title, expected, answer) {
   print(`\n${title}`);
@@ -40,6 +40,7 @@ export function shortUrl(url) {
   return `${origin}${pathname}${query.length ? `?${query.join('&')}` : ''}`;
 }
 
+/** @param {import('./vault-api.mjs').Request} request */
 function describeRequest({ method, url, headers = {}, json, form }) {
   const lines = [`${method} ${shortUrl(url)}`];
   for (const [name, value] of Object.entries(headers)) lines.push(`${name}: ${shownHeader(name, value)}`);

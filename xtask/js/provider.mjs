@@ -37,7 +37,7 @@ const DAY = 24 * HOUR;
  * @param {number} [options.accessTokenTtl] seconds an opaque (`demo`) access token lives
  * @param {number} [options.userTokenTtl]   seconds a user's JWT access token lives
  * @param {number} [options.idTokenTtl]     seconds an id_token lives
- * @param {(request: {path: string, client: string, grant?: string, params: URLSearchParams}) => any}
+ * @param {(request: {path: string, client?: string, grant?: string, params: URLSearchParams}) => any}
  *   [options.onTokenRequest] is asked, and awaited, before each request at the token and the
  *   revocation endpoint. It returns nothing, or `{status, headers?, body?}` to be sent instead of the provider's answer, or `{lose: true}`:
  *   the provider does its work and the connection breaks before the answer
@@ -48,9 +48,10 @@ export async function startProvider(options) {
   const server = createServer();
   await new Promise((resolve, reject) => {
     server.once('error', reject);
-    server.listen(options.port, '127.0.0.1', resolve);
+    server.listen(options.port, '127.0.0.1', () => resolve(undefined));
   });
-  const issuer = options.issuer ?? `http://127.0.0.1:${server.address().port}`;
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
 
   const provider = quietly(() => new Provider(issuer, configuration(options)));
   provider.use(withoutWebFonts);
@@ -65,8 +66,9 @@ export async function startProvider(options) {
       const record = stats.watch(request, response);
       if (ASKED_FIRST.includes(record.path) && request.method === 'POST') {
         // oidc-provider takes a body that somebody else has read from `request.body`.
-        request.body = await readBody(request);
-        const params = stats.describe(record, request, request.body);
+        const body = await readBody(request);
+        Object.assign(request, { body });
+        const params = stats.describe(record, request, body);
         const answer = await options.onTokenRequest?.({ ...record, params });
         if (answer?.lose) response.end = () => response.destroy();
         else if (answer) return send(response, answer);
@@ -82,12 +84,13 @@ export async function startProvider(options) {
     issuer,
     stats,
     close: () => new Promise((resolve) => {
-      server.close(resolve);
+      server.close(() => resolve());
       server.closeAllConnections();
     }),
   };
 }
 
+/** @param {Parameters<typeof startProvider>[0]} options */
 function configuration({ vault, clients, keysFile, jwks, accessTokenTtl, userTokenTtl, idTokenTtl }) {
   const resources = new Map([
     [`${vault}/`, ''],
@@ -149,6 +152,7 @@ function configuration({ vault, clients, keysFile, jwks, accessTokenTtl, userTok
   };
 }
 
+/** @param {Parameters<typeof startProvider>[0]['clients'][number]} client */
 function clientMetadata({ client_id, client_secret, redirect_uris, token_endpoint_auth_method }) {
   return {
     client_id,

@@ -14,12 +14,20 @@ export const TOKEN_TYPE = {
 };
 
 /**
+ * What is sent: of `json` and `form` at most one, or `body` as it stands.
+ *
+ * @typedef {{method?: string, url: string, headers?: Record<string, string>, json?: any,
+ *   form?: Record<string, any>, signal?: AbortSignal}} Request
+ *
+ * What came of it; `body` is parsed when it is JSON, else text.
+ * @typedef {{request: Request, status: number, headers: Headers, body: any}} Answer
+ */
+
+/**
  * One HTTP call.
  *
- * @param {{method?: string, url: string, headers?: object, json?: any, form?: object,
- *   signal?: AbortSignal}} request
- * @returns {Promise<{request: object, status: number, headers: Headers, body: any}>} `body` is
- *   parsed when it is JSON, else text
+ * @param {Request} request
+ * @returns {Promise<Answer>}
  */
 export async function call(request) {
   const { method = 'GET', url, headers = {}, json, form, signal } = request;
@@ -34,8 +42,16 @@ export async function call(request) {
   return { request: { ...request, method }, status: response.status, headers: response.headers, body: parsed(text) };
 }
 
+/**
+ * A client of the vault.
+ * @typedef {{client_id: string, client_secret?: string}} Client
+ *
+ * Where its credentials go; `secret_only`: a secret without its client_id.
+ * @typedef {'basic' | 'post' | 'secret_only' | 'none'} Authentication
+ */
+
 export class VaultApi {
-  /** Every answer so far. @type {Awaited<ReturnType<typeof call>>[]} */
+  /** Every answer so far. @type {Answer[]} */
   answers = [];
 
   /** @param {string} vault PUBLIC_URL, without trailing slash */
@@ -43,7 +59,13 @@ export class VaultApi {
     this.vault = vault;
   }
 
-  /** Any path of the vault; `token` is sent as bearer token. */
+  /**
+   * Any path of the vault; `token` is sent as bearer token.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {{token?: string} & Omit<Request, 'method' | 'url'>} [request]
+   */
   async call(method, path, { token, headers, ...rest } = {}) {
     const authorization = token && { authorization: `Bearer ${token}` };
     const answer = await call({ method, url: this.vault + path, headers: { ...authorization, ...headers }, ...rest });
@@ -101,7 +123,15 @@ export class VaultApi {
     return this.call('DELETE', `/me/v1/connected-accounts/accounts/${encodeURIComponent(id)}`, { token });
   }
 
-  /** Exchange with the RFC 8693 grant: form body, HTTP Basic unless `auth` says otherwise. */
+  /**
+   * Exchange with the RFC 8693 grant: form body, HTTP Basic unless `auth` says otherwise.
+   *
+   * @param {Client} client
+   * @param {string} subjectToken
+   * @param {string} connection
+   * @param {{auth?: Authentication, signal?: AbortSignal, [parameter: string]: any}} [options]
+   *   further parameters
+   */
   exchange(client, subjectToken, connection, { auth = 'basic', signal, ...more } = {}) {
     return this.#token(client, auth, 'form', signal, {
       grant_type: GRANT.rfc8693,
@@ -113,7 +143,15 @@ export class VaultApi {
     });
   }
 
-  /** Exchange with Auth0's grant; `body` is `form` or `json`. */
+  /**
+   * Exchange with Auth0's grant.
+   *
+   * @param {Client} client
+   * @param {string} subjectToken
+   * @param {string} connection
+   * @param {{auth?: Authentication, body?: 'form' | 'json', signal?: AbortSignal, [parameter: string]: any}}
+   *   [options]  further parameters
+   */
   exchangeAuth0(client, subjectToken, connection, { auth = 'post', body = 'form', signal, ...more } = {}) {
     return this.#token(client, auth, body, signal, {
       grant_type: GRANT.auth0,
@@ -125,9 +163,15 @@ export class VaultApi {
     });
   }
 
-  /** `auth`: `basic`, `post`, `secret_only` (a secret without its client_id) or `none`. */
+  /**
+   * @param {Client} client
+   * @param {Authentication} auth
+   * @param {'form' | 'json'} body
+   * @param {AbortSignal | undefined} signal
+   * @param {Record<string, any>} params
+   */
   #token({ client_id, client_secret }, auth, body, signal, params) {
-    const headers = auth === 'basic' ? { authorization: basicAuth(client_id, client_secret) } : {};
+    const headers = { ...(auth === 'basic' && { authorization: basicAuth(client_id, client_secret) }) };
     const credentials = {
       post: { client_id, client_secret },
       secret_only: { client_secret },

@@ -3,13 +3,18 @@
 
 mod bench;
 mod count;
+mod coverage;
 mod deploy;
 mod dev;
 mod dev_config;
 mod dev_files;
 mod fuzz;
+#[cfg(test)]
+mod links;
+mod lint;
 mod process;
 mod providers;
+mod size;
 mod tests;
 mod tools;
 mod with_file;
@@ -34,6 +39,9 @@ Usage: cargo xtask <command>
       --test-clock  lets tests move the clock; never into build/
   check [--config wrangler.toml] [--env NAME] [--offline]
       Checks a configuration without deploying it, and asks the issuers and providers it names.
+  coverage [--html]
+      Says how much of the core the native tests reach; needs LLVM's llvm-cov and llvm-profdata.
+      --html        also writes target/llvm-cov/html, line by line
   deploy [--dry-run] [--provider-secrets FILE] [--keys FILE] [--config wrangler.toml] [--env NAME]
       Checks the configuration, makes and sets the secrets that are not set yet, and deploys.
       --dry-run     checks, builds, and says which secrets it would make and set; sets and deploys nothing
@@ -46,8 +54,13 @@ Usage: cargo xtask <command>
       --state       keeps its files and data in DIR, and not in .dev, .dev.vars and .wrangler
   fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
       Runs the fuzz targets, one after another.
+  lint
+      Checks everything that needs no test: format, clippy, rustdoc, licences and sources of the
+      dependencies, and the JavaScript.
   providers [--write]
-      Prints the providers the vault knows; --write renews docs/providers.md.
+      Prints the providers the vault knows; --write renews docs/providers/catalogue.md.
+  size
+      Builds the release and holds its size against budget.toml.
   test [native|wasm|e2e|fuzz]...
       Runs the tests; all suites unless some are named.
 ";
@@ -74,10 +87,13 @@ fn dispatch() -> Result<ExitCode> {
             "bench" => bench::bench_command(&root, bench_of(&mut args)?),
             "build" => worker::build_command(&root, &build_options(&root, &mut args)?),
             "check" => check_command(&root, &mut args),
+            "coverage" => coverage_command(&root, &mut args),
             "deploy" => deploy::deploy_command(&root, &deploy_options(&mut args)?),
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
+            "lint" => lint::lint_command(&root),
             "providers" => providers_command(&root, &mut args),
+            "size" => size::size_command(&root),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
         },
@@ -92,6 +108,17 @@ fn bench_of(args: &mut lexopt::Parser) -> Result<bench::Bench> {
         Some(Value(what)) if what == "memory" => Ok(bench::Bench::Memory),
         Some(other) => Err(other.unexpected().into()),
     }
+}
+
+fn coverage_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let mut html = false;
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("html") => html = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    coverage::coverage_command(root, html)
 }
 
 fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {

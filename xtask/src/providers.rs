@@ -1,4 +1,4 @@
-//! `cargo xtask providers`: the catalogue of providers as a table, and in docs/providers.md.
+//! `cargo xtask providers`: the catalogue of providers as a table, and in docs/providers/catalogue.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use toml::{Table, Value};
 
 /// The file's parts that are written here stand between `<!-- NAME: begin -->` and `… end -->`.
-const DOCUMENT: &str = "docs/providers.md";
+const DOCUMENT: &str = "docs/providers/catalogue.md";
 
 /// Facts that count as the cautious one while they have no source, as `build.rs` has it.
 const CAUTIOUS: &[&str] = &include!("../../crates/provider/src/cautious.in");

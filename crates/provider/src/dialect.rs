@@ -1,5 +1,5 @@
 //! How a provider speaks, as data: what the catalogue says of each, and what a connection written by
-//! hand can say just as well. `docs/providers.md` explains each field.
+//! hand can say just as well. `docs/providers/README.md` explains each field.
 
 use std::collections::BTreeMap;
 

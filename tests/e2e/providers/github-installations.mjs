@@ -22,7 +22,7 @@ export class GitHubInstallations extends GitHub {
     };
     // PKCS#1, as GitHub gives it.
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    this.privateKey = privateKey.export({ type: options.pkcs8 ? 'pkcs8' : 'pkcs1', format: 'pem' });
+    this.privateKey = String(privateKey.export({ type: options.pkcs8 ? 'pkcs8' : 'pkcs1', format: 'pem' }));
     this.publicKey = publicKey;
     this.proof = { client_secret: this.client.secret, private_key: this.privateKey };
     for (const line of this.privateKey.split('\n').slice(1, -2)) this.secrets.add(line);
@@ -144,6 +144,6 @@ export class GitHubInstallations extends GitHub {
     const { iss, iat, exp } = read(claims);
     const now = this.now();
     return iss === this.client.id && iat <= now + 30 && exp > now && exp <= now + 600
-      && verify('sha256', `${header}.${claims}`, this.publicKey, Buffer.from(signature, 'base64url'));
+      && verify('sha256', Buffer.from(`${header}.${claims}`), this.publicKey, Buffer.from(signature, 'base64url'));
   }
 }

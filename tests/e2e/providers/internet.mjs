@@ -13,6 +13,12 @@ async function answer(simulator, request, response) {
 }
 
 export class Internet {
+  /** @type {import('node:http').Server} */
+  server;
+
+  /** @type {number} */
+  port;
+
   /** Requests to hosts that nobody answers for. */
   strays = [];
 
@@ -21,8 +27,8 @@ export class Internet {
   static async start() {
     const internet = new Internet();
     internet.server = createServer((request, response) => internet.#serve(request, response));
-    await new Promise((resolve) => { internet.server.listen(0, '127.0.0.1', resolve); });
-    internet.port = internet.server.address().port;
+    await new Promise((resolve) => { internet.server.listen(0, '127.0.0.1', () => resolve(undefined)); });
+    ({ port: internet.port } = /** @type {import('node:net').AddressInfo} */ (internet.server.address()));
     return internet;
   }
 

@@ -51,7 +51,7 @@ class Issuer {
 /**
  * A vault whose network is made of simulators.
  *
- * @param {Record<string, {entry: object, simulator: import('./simulator.mjs').Simulator}>} connections
+ * @param {Record<string, {entry: object, simulator: any}>} connections  each simulator a `Simulator`
  */
 export async function startWorld(connections) {
   const internet = await Internet.start();
@@ -61,9 +61,7 @@ export async function startWorld(connections) {
   });
   const issuer = new Issuer();
   internet.add(issuer);
-  world.internet = internet;
-  world.arrive = (login) => issuer.user(world, login);
-  return world;
+  return Object.assign(world, { internet, arrive: (/** @type {string} */ login) => issuer.user(world, login) });
 }
 
 function startVault(internet, all) {
@@ -82,18 +80,25 @@ function startVault(internet, all) {
 
 export class Journey {
   /**
-   * @param {World} world
+   * @param {Awaited<ReturnType<typeof startWorld>>} world
    * @param {string} connection
-   * @param {import('./simulator.mjs').Simulator} simulator
+   * @param {any} simulator  a `Simulator`
    */
   constructor(world, connection, simulator) {
-    Object.assign(this, { world, connection, simulator });
+    this.world = world;
+    this.connection = connection;
+    this.simulator = simulator;
     simulator.ahead = () => world.clock;
     // Two entries may be of one provider: the host is whose turn it is.
     world.internet.add(simulator);
   }
 
-  /** Begins a connect and lets the user decide; the answer of its completion, which may be asked for `again`. */
+  /**
+   * Begins a connect and lets the user decide; the answer of its completion, which may be asked for `again`.
+   *
+   * @param {any} user
+   * @param {{scopes?: string[], login?: string, consent?: boolean, ticked?: string[]}} [choice]
+   */
   async begin(user, { scopes = [], login = user.login, consent, ticked } = {}) {
     const { world, connection, simulator } = this;
     const started = await world.startConnect(user, { connection, scopes });

@@ -5,7 +5,7 @@ import { Simulator, basic, bearer, empty, json, parameters, proves } from './sim
 const KEY = newSigningKey('RS256');
 
 export class Shaped extends Simulator {
-  /** @param {object} shape  one of shapes.mjs */
+  /** @param {any} shape  one of shapes.mjs */
   constructor(shape) {
     super(shape);
     this.shape = shape;

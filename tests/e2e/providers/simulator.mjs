@@ -40,6 +40,20 @@ export function proves(request, params, { id, secret }, ...ways) {
     || (ways.includes('post') && params.client_id === id && params.client_secret === secret);
 }
 
+/**
+ * What the simulator of a provider says of itself, where it differs: `hosts`, the names it answers for; where its
+ * endpoints are, as host and path; `proof`, if the vault proves itself with more than the secret; `sources`,
+ * behaviour → where it is documented; `responseType`, null where none is asked for; what stands between scopes; how many
+ * seconds a code and a refresh token serve; what else the callback has, for a user.
+ *
+ * @typedef {{hosts?: string[], authorizeAt?: string, tokenAt?: string, refreshAt?: string, revokeAt?: string,
+ *   proof?: any, sources?: Record<string, string>, responseType?: null, separator?: string, codeLife?: number,
+ *   refreshLife?: number, callback?: (login: string) => Record<string, string>}} Provider
+ *
+ * @typedef {{method: string, url: URL, headers: import('node:http').IncomingHttpHeaders, body: string}} Request
+ * @typedef {{status: number, headers: Record<string, string>, body: string}} Answer
+ */
+
 export class Simulator {
   /** Requests that came, oldest first: `{ path, grant }`. */
   requests = [];
@@ -69,6 +83,7 @@ export class Simulator {
 
   #spent = new Set();
 
+  /** @param {{redirectUri?: string, [option: string]: any}} options */
   constructor({ redirectUri, ...options }) {
     this.client = { id: `client-of-${new.target.name.toLowerCase()}`, secret: random('secret-') };
     this.redirectUri = redirectUri;
@@ -83,10 +98,25 @@ export class Simulator {
     return Math.floor(Date.now() / 1000) + this.ahead();
   }
 
+  /** This, with what it says of itself. @returns {Provider} */
+  get #provider() {
+    return /** @type {any} */ (this);
+  }
+
   /** A user's facts at this provider. */
   user(login) {
     const number = createHash('sha256').update(login).digest().readUInt32BE(0);
     return { login, id: String(number), number, email: `${login}@example.com`, name: `${login} of example` };
+  }
+
+  /**
+   * What the provider answers; nothing where there is no such address.
+   *
+   * @param {Request} _request
+   * @returns {any} an `Answer`, now or later
+   */
+  answer(_request) {
+    return undefined;
   }
 
   async serve(request) {
@@ -115,11 +145,15 @@ export class Simulator {
   }
 
   isTokenEndpoint({ url }) {
-    const endpoints = [this.tokenAt, this.refreshAt, this.revokeAt];
+    const endpoints = [this.#provider.tokenAt, this.#provider.refreshAt, this.#provider.revokeAt];
     return endpoints.includes(`${url.host}${url.pathname}`);
   }
 
-  /** How many requests for tokens came, of this grant or of all. */
+  /**
+   * How many requests for tokens came, of this grant or of all.
+   *
+   * @param {string} [grant]
+   */
   count(grant) {
     return this.requests.filter((one) => one.grant && (!grant || one.grant === grant)).length;
   }
@@ -136,10 +170,10 @@ export class Simulator {
     const query = Object.fromEntries(url.searchParams);
     const back = new URL(query.redirect_uri);
     const refuse = (why) => { throw new Error(`the authorization request is wrong: ${why}\n${address}`); };
-    if (`${url.host}${url.pathname}` !== this.authorizeAt) refuse(`not ${this.authorizeAt}`);
+    if (`${url.host}${url.pathname}` !== this.#provider.authorizeAt) refuse(`not ${this.#provider.authorizeAt}`);
     if (query.client_id !== this.client.id) refuse('client_id');
     if (query.redirect_uri !== this.redirectUri) refuse('redirect_uri');
-    if (query.response_type !== 'code' && this.responseType !== null) refuse('response_type');
+    if (query.response_type !== 'code' && this.#provider.responseType !== null) refuse('response_type');
     const flaw = this.flawOf(query);
     if (flaw) refuse(flaw);
     back.searchParams.set('state', query.state);
@@ -155,15 +189,22 @@ export class Simulator {
       scopes: scopes ? asked.filter((one) => scopes.includes(one)) : asked,
     });
     back.searchParams.set('code', code);
-    for (const [name, value] of Object.entries(this.callback?.(login) ?? {})) back.searchParams.set(name, value);
+    for (const [name, value] of Object.entries(this.#provider.callback?.(login) ?? {})) back.searchParams.set(name, value);
     return back.href;
   }
 
-  /** What is wrong with an authorization request at this provider. */
-  flawOf() {}
+  /**
+   * What is wrong with an authorization request at this provider.
+   *
+   * @param {any} _query
+   * @returns {any} true, or better the parameter, if something is
+   */
+  flawOf(_query) {
+    return undefined;
+  }
 
   asked(query) {
-    return (query.scope ?? '').split(this.separator ?? ' ').filter(Boolean);
+    return (query.scope ?? '').split(this.#provider.separator ?? ' ').filter(Boolean);
   }
 
   /** The grant of a code that came with its redirect URI and verifier; each code serves once. */
@@ -171,7 +212,7 @@ export class Simulator {
     const found = this.codes.get(code);
     this.codes.delete(code);
     if (!found || redirectUri !== this.redirectUri) return undefined;
-    if (Date.now() - found.at > (this.codeLife ?? 60) * 1000) return undefined;
+    if (Date.now() - found.at > (this.#provider.codeLife ?? 60) * 1000) return undefined;
     if (found.challenge) {
       const hash = createHash('sha256').update(verifier ?? '').digest('base64url');
       if (hash !== found.challenge) return undefined;
@@ -192,7 +233,7 @@ export class Simulator {
     const token = random(prefix);
     this.secrets.add(token);
     this.refreshes.set(token, grant);
-    if (this.refreshLife) this.#ends.set(token, this.now() + this.refreshLife);
+    if (this.#provider.refreshLife) this.#ends.set(token, this.now() + this.#provider.refreshLife);
     return token;
   }
 

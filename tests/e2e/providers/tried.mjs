@@ -1,11 +1,11 @@
-// The table in docs/providers.md of what was tried with each provider: provider × behaviour × source.
+// The table in docs/providers/tried.md of what was tried with each provider: provider × behaviour × source.
 // Each test file fills the rows of its connections; where the document says otherwise it fails, or writes
 // them (WRITE_GOLDEN=1, one file at a time).
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const FILE = fileURLToPath(new URL('../../../docs/providers.md', import.meta.url));
+const FILE = fileURLToPath(new URL('../../../docs/providers/tried.md', import.meta.url));
 const [BEGIN, END] = ['<!-- tried: begin -->\n', '\n<!-- tried: end -->'];
 
 /** The columns. */
@@ -31,7 +31,7 @@ export class Tried {
   compare() {
     const text = existsSync(FILE) ? readFileSync(FILE, 'utf8') : '';
     const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
-    assert.ok(from >= 0 && to > from, 'docs/providers.md lacks the table of what was tried');
+    assert.ok(from >= 0 && to > from, 'docs/providers/tried.md lacks the table of what was tried');
     const then = text.slice(from + BEGIN.length, to).split('\n');
     const now = new Map(then.slice(HEAD.length).filter(Boolean).map((row) => [row.split('`')[1], row]));
     for (const [connection, row] of this.#rows) {
@@ -41,7 +41,7 @@ export class Tried {
     if (process.env.WRITE_GOLDEN) {
       writeFileSync(FILE, text.slice(0, from + BEGIN.length) + table + text.slice(to));
     } else {
-      assert.equal(table, then.join('\n'), 'docs/providers.md says otherwise; WRITE_GOLDEN=1 writes it');
+      assert.equal(table, then.join('\n'), 'docs/providers/tried.md says otherwise; WRITE_GOLDEN=1 writes it');
     }
   }
 }

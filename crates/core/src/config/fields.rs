@@ -284,7 +284,7 @@ impl Fields {
         } else if self.asked.len() <= FEW {
             format!("there are {}", self.asked.join(", "))
         } else {
-            "docs/providers.md lists those of a connection".to_owned()
+            "docs/providers lists those of a connection".to_owned()
         };
         format!("unknown field `{name}`; {mend}")
     }

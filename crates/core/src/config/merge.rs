@@ -29,7 +29,7 @@ pub(super) fn complete(entry: Value) -> Result<Completed, Fault> {
         (Some(_), _) => return Err(Fault::new("provider", "must be text")),
         (None, true) => Map::new(),
         (None, false) => {
-            let mend = "name a `provider` that the vault knows (docs/providers.md), or say \
+            let mend = "name a `provider` that the vault knows (docs/providers), or say \
                         `kind = \"oauth2\"` or `kind = \"oidc\"` and describe one";
             return Err(Fault::new("", mend));
         }

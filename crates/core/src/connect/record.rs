@@ -167,7 +167,7 @@ pub enum Phase {
         secrets: String,
         /// The ID token, sealed, if one came.
         id_token: Option<String>,
-        /// The sealed [`Store`], which names nobody.
+        /// The sealed [`Store`](crate::vault::consent::Store), which names nobody.
         store: String,
     },
     /// The tokens are here and not yet in the vault.
@@ -176,7 +176,7 @@ pub enum Phase {
         connect_code: String,
         /// Until when they may be stored.
         until: UnixSeconds,
-        /// The sealed [`Store`].
+        /// The sealed [`Store`](crate::vault::consent::Store).
         store: String,
     },
     /// The account is connected.

@@ -77,8 +77,8 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
         Problem::NoSuchResource => (
             400,
             "invalid_target",
-            "Tokens of this token_kind are for no such resource. docs/providers.md says which kinds \
-             are for resources, and how those are named."
+            "Tokens of this token_kind are for no such resource. docs/providers says which kinds are \
+             for resources, and how those are named."
                 .into(),
         ),
         Problem::NoAccount { reason } => (400, "invalid_target", no_account(*reason).into()),

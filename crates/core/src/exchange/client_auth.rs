@@ -120,7 +120,7 @@ impl Credentials {
     ///
     /// # Errors
     /// `invalid_client` unless the proof is a right secret. An assertion is not checked here: see
-    /// [`check_assertion`].
+    /// [`assertion_check`].
     pub fn check_secret(&self, client: &Client) -> Result<(), OAuthError> {
         let (Proof::Secret(secret), Authentication::Secret(hashes)) =
             (&self.proof, &client.authentication)
