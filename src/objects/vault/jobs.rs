@@ -4,13 +4,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::ids::AccountId;
-use crate::objects::vault::delete::Asked;
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
 use crate::runtime::clock;
 use crate::runtime::object_call::Trouble;
+use crate::vault::holders::AtProvider;
 use crate::vault::jobs::{self, Job};
 use crate::vault::record::Selector;
+use crate::vault::revoke::Asked;
 use crate::vault::{refresh, release};
 
 /// Most jobs that one alarm runs.
@@ -51,7 +52,8 @@ impl Inner {
                     self.recover(&open, account, token_kind, *generation).await
                 }
                 Job::Hold { user, registration } => {
-                    self.hold(&open, user, registration.as_ref()).await
+                    let registration = registration.as_ref();
+                    self.hold(&open, AtProvider { user: Some(user), registration }).await
                 }
                 Job::Bind { account, .. } => self.bind(&open, account).await,
                 Job::Revoke { .. } => {

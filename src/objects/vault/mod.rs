@@ -30,6 +30,7 @@ use crate::runtime::{clock, configuration, log};
 use crate::seal::Sealer;
 use crate::vault::consent::Store;
 use crate::vault::exchange::{self, Look};
+use crate::vault::holders::AtProvider;
 use crate::vault::home::Home;
 use crate::vault::keep::{self, Kept};
 use crate::vault::plan::Plan;
@@ -206,11 +207,12 @@ impl Inner {
         self.schedule(open).await?;
         // At once, so that nobody who deletes from now on takes this grant along. The job stands in for a
         // registry that is silent.
-        if let (Some((user, registration)), Some(job)) = (registry, job)
-            && self.hold(open, &user, registration.as_ref()).await
-        {
-            open.store.end_job(job)?;
-            self.schedule(open).await?;
+        if let (Some((user, registration)), Some(job)) = (registry, job) {
+            let of = AtProvider { user: Some(&user), registration: registration.as_ref() };
+            if self.hold(open, of).await {
+                open.store.end_job(job)?;
+                self.schedule(open).await?;
+            }
         }
         Ok(Answer::Stored(account))
     }

@@ -50,38 +50,6 @@ pub fn delete(
     Some(Deletion { plan, jobs })
 }
 
-/// The registrations under which the registry may know a grant of this one; without, of today's.
-pub fn same_registrations(
-    connection: Option<&Connection>,
-    of: Option<&Registration>,
-) -> Vec<Registration> {
-    match connection {
-        Some(connection) => connection.same_registrations(of),
-        None => of.cloned().into_iter().collect(),
-    }
-}
-
-/// Whether this vault rests on a user's grant of this registration, with another account than `except`: one
-/// user can have several here, connected under registrations that the registry does not tell apart.
-pub fn rests(
-    contents: &Contents,
-    connection: Option<&Connection>,
-    (user, registration): (Option<&str>, Option<&Registration>),
-    except: Option<&AccountId>,
-) -> bool {
-    let meant = same_registrations(connection, registration);
-    let is_meant = |stamp: Option<&Registration>| {
-        let own = same_registrations(connection, stamp);
-        own.iter().any(|one| meant.iter().any(|other| one.shares_name(other)))
-    };
-    contents.accounts.iter().any(|one| {
-        user.is_some()
-            && one.identity.id.as_deref() == user
-            && except != Some(&one.id)
-            && is_meant(contents.registration(&one.id))
-    })
-}
-
 /// A sealed token that is to be revoked.
 #[derive(Debug)]
 pub struct Revoked {

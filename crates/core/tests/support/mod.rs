@@ -55,7 +55,12 @@ pub fn connection(more: &Value) -> Connection {
 }
 
 pub fn home() -> Home {
-    let ring = json!({"write": "k1", "keys": {"k1": base64url([7; 32])}}).to_string();
+    home_with_key("k1")
+}
+
+/// The same with another key alone.
+pub fn home_with_key(key: &str) -> Home {
+    let ring = json!({"write": key, "keys": {key: base64url([7; 32])}}).to_string();
     let user = UserId { issuer: "https://idp.example".into(), subject: "alice".into() };
     let sealer = Sealer::new(&KeyRing::parse(&ring).unwrap(), "object");
     Home::new(user, "it".into(), sealer)

@@ -1,0 +1,264 @@
+//! Revoking one token of an account that was deleted: whom to ask what, one step after another, and what
+//! becomes of the job.
+
+use vault_base::encoding;
+use vault_base::seal::SealError;
+use vault_base::secret::Secret;
+use vault_base::time::UnixSeconds;
+use vault_provider::answer::{self, Received};
+use vault_provider::connection::Connection;
+use vault_provider::endpoints::Provider;
+use vault_provider::errors::Failure;
+use vault_provider::request::{self, ProviderRequest};
+use vault_provider::revocation::{self, Revocation, TokenKind};
+
+use super::contents::Contents;
+use super::holders::{self, AtProvider};
+use super::home::Home;
+use super::jobs::Job;
+use super::plan::{Plan, Write};
+use super::record;
+use crate::event::{Event, EventName};
+
+/// When the registry was asked who else rests on the grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// Just now.
+    Now,
+    /// Before, if at all: somebody may have come since.
+    Before,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub enum Step<'a> {
+    /// Ask the registry whether others rest on the grant: [`Revoking::others`].
+    AskOthers,
+    /// Find the provider's endpoints: [`Revoking::found`].
+    FindProvider(&'a Connection),
+    /// Send a token request: [`Revoking::renewed`]. As each request it goes out only if the job is still
+    /// there in the turn in which it does ([`Revoking::taken_back`]): a reconnect takes jobs back.
+    Renew(ProviderRequest),
+    /// Send a revocation: [`Revoking::revoked`].
+    Revoke(ProviderRequest),
+    /// Nothing: [`Revoking::settle`].
+    Settle,
+}
+
+/// A revocation that goes on.
+pub struct Revoking<'a> {
+    home: &'a Home,
+    connection: Option<&'a Connection>,
+    callback: &'a str,
+    job: &'a Job,
+    token: Option<Secret>,
+    provider: Option<Provider>,
+    /// Which kind of token was sent to be revoked.
+    sent: TokenKind,
+    told: Revocation,
+    /// The job that is tried again.
+    left: Job,
+    /// Whether the provider was to be asked.
+    tried: bool,
+    /// Whether the job waits for its registration.
+    waits: bool,
+}
+
+impl<'a> Revoking<'a> {
+    /// Begins with a job. `connection`: what stands under the connection's name; `callback`: its redirect URI.
+    pub fn new(
+        home: &'a Home,
+        connection: Option<&'a Connection>,
+        callback: &'a str,
+        job: &'a Job,
+    ) -> Self {
+        Self {
+            home,
+            connection,
+            callback,
+            job,
+            token: None,
+            provider: None,
+            sent: TokenKind::Refresh,
+            told: Revocation::NotSupported,
+            left: job.clone(),
+            tried: false,
+            waits: job.must_wait(connection),
+        }
+    }
+
+    fn done(&mut self, told: Revocation) -> Step<'a> {
+        self.told = told;
+        Step::Settle
+    }
+
+    /// The connection, if its provider takes tokens of this kind.
+    fn able(&self) -> Option<&'a Connection> {
+        let Job::Revoke { field, .. } = self.job else {
+            return None;
+        };
+        self.connection.filter(|connection| connection.may_revoke(record::kind_of(field)))
+    }
+
+    /// Whose token it is.
+    pub fn of(&self) -> AtProvider<'a> {
+        match self.job {
+            Job::Revoke { user, registration, .. } => {
+                AtProvider { user: user.as_deref(), registration: registration.as_ref() }
+            }
+            _ => AtProvider { user: None, registration: None },
+        }
+    }
+
+    /// The first step.
+    pub fn begin(&mut self, asked: Asked) -> Step<'a> {
+        if self.waits {
+            return self.done(Revocation::Pending);
+        }
+        match (self.able(), asked) {
+            (None, _) => self.done(Revocation::NotSupported),
+            (Some(_), Asked::Before) => Step::AskOthers,
+            (Some(_), Asked::Now) => self.open(),
+        }
+    }
+
+    /// The registry has answered whether another vault rests on the grant, or is silent. `contents`: of this
+    /// vault, now.
+    pub fn others(&mut self, others: Option<bool>, contents: &Contents) -> Step<'a> {
+        let Some(others) = others else {
+            return self.done(Revocation::Pending);
+        };
+        let (Some(connection), Job::Revoke { account, field, .. }) = (self.able(), self.job) else {
+            return self.done(Revocation::NotSupported);
+        };
+        let rests = holders::rests(contents, Some(connection), self.of(), Some(account));
+        if !revocation::is_narrow(connection, record::kind_of(field), others || rests) {
+            return self.done(Revocation::NotSupported);
+        }
+        self.open()
+    }
+
+    fn open(&mut self) -> Step<'a> {
+        let (Some(connection), Job::Revoke { account, field, generation, envelope, .. }) =
+            (self.able(), self.job)
+        else {
+            return self.done(Revocation::NotSupported);
+        };
+        let opened = encoding::from_base64url(envelope)
+            .ok_or(SealError::Corrupt)
+            .and_then(|envelope| self.home.open(account, field, *generation, &envelope));
+        match opened {
+            Ok(token) => self.token = Some(token),
+            Err(SealError::KeyUnavailable { .. }) => return self.done(Revocation::Pending),
+            Err(_) => return self.done(Revocation::Failed),
+        }
+        self.tried = true;
+        Step::FindProvider(connection)
+    }
+
+    /// The provider was found, or cannot be now.
+    pub fn found(&mut self, provider: Option<Provider>) -> Step<'a> {
+        let Some(provider) = provider else {
+            return self.done(Revocation::Pending);
+        };
+        let provider = self.provider.insert(provider);
+        let (Some(connection), Some(token), Job::Revoke { field, .. }) =
+            (self.connection, &self.token, self.job)
+        else {
+            return self.done(Revocation::NotSupported);
+        };
+        if !record::is_refresh_token(field) {
+            return self.revoke(TokenKind::Access);
+        }
+        if !revocation::needs_access_token(connection) {
+            return self.revoke(TokenKind::Refresh);
+        }
+        // This provider ends a grant only for one of its access tokens, and none lives.
+        match request::refresh(connection, provider, self.callback, token, None) {
+            Some(request) => Step::Renew(request),
+            None => self.done(Revocation::NotSupported),
+        }
+    }
+
+    fn revoke(&mut self, kind: TokenKind) -> Step<'a> {
+        self.sent = kind;
+        let (Some(connection), Some(provider), Some(token), Job::Revoke { field, user, .. }) =
+            (self.connection, &self.provider, &self.token, self.job)
+        else {
+            return self.done(Revocation::NotSupported);
+        };
+        let (of, user) = (record::kind_of(field), user.as_deref());
+        match revocation::revoke(connection, provider, of, (token, kind), user) {
+            Some(request) => Step::Revoke(request),
+            None => self.done(Revocation::NotSupported),
+        }
+    }
+
+    /// The provider has answered the token request.
+    ///
+    /// # Errors
+    /// [`SealError`]; the job stands as it was.
+    pub fn renewed(
+        &mut self,
+        received: &Received,
+        now: UnixSeconds,
+    ) -> Result<Step<'a>, SealError> {
+        let (Some(connection), Some(token)) = (self.connection, &self.token) else {
+            return Ok(self.done(Revocation::NotSupported));
+        };
+        let Job::Revoke { account, field, generation, attempt, doubtful, .. } = self.job else {
+            return Ok(self.done(Revocation::NotSupported));
+        };
+        // Another attempt needs another access token, and the refresh token that gives one by then.
+        if let Some(next) = answer::successor(received, connection, token) {
+            let sealed = self.home.seal(account, field, *generation, &next)?;
+            self.left = self.job.with(encoding::base64url(sealed));
+        }
+        let sure = *attempt == 0 && !doubtful;
+        Ok(match answer::renewed(received, connection, now) {
+            Ok(tokens) => {
+                self.token = Some(tokens.access_token);
+                self.revoke(TokenKind::Access)
+            }
+            Err(Failure::Refused(_)) if sure => self.done(Revocation::Revoked),
+            // It may only say that the token was rotated, in an answer that was lost.
+            Err(Failure::Refused(_)) => self.done(Revocation::Failed),
+            Err(_) => self.done(Revocation::Pending),
+        })
+    }
+
+    /// The provider has answered the revocation.
+    pub fn revoked(&mut self, received: &Received) -> Step<'a> {
+        let (Some(connection), Job::Revoke { field, .. }) = (self.connection, self.job) else {
+            return self.done(Revocation::NotSupported);
+        };
+        let of = record::kind_of(field);
+        let told = revocation::outcome(received, connection, of, self.sent);
+        self.done(told)
+    }
+
+    /// The job is gone: the same user has connected again, whose new grant the request could end.
+    pub fn taken_back(&mut self) -> Step<'a> {
+        self.done(Revocation::NotSupported)
+    }
+
+    /// What came of it, and what is written: the job ends, or is put off. `id`: of the job; `stands`: whether
+    /// it is still there.
+    pub fn settle(self, id: i64, stands: bool, now: UnixSeconds) -> (Revocation, Plan) {
+        let mut plan = Plan::default();
+        let mut told = self.told;
+        plan.write(Write::EndJob(id));
+        if told == Revocation::Pending && stands {
+            let again = if self.waits { self.job.waiting(now) } else { self.left.again(now) };
+            match again {
+                Some((job, due)) => plan.add_job(job, due),
+                None => told = Revocation::Failed,
+            }
+        }
+        if let (true, Job::Revoke { account, field, .. }) = (self.tried, self.job) {
+            let event = Event::new(EventName::Revocation).at(&self.home.connection).of(account);
+            plan.tell(Event { token: Some(field.clone()), ..event.because(self.told.name()) });
+        }
+        (told, plan)
+    }
+}
