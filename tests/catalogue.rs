@@ -147,7 +147,7 @@ fn a_variable_sends_nothing_to_a_host_of_its_own() {
         assert!(endpoints.contains(good), "{provider}: {endpoints}");
         let error = with(bad).unwrap_err();
         assert_eq!(error.field, format!("it.variables.{name}"), "{error}");
-        assert!(error.mend.contains("must be one of"), "{error}");
+        assert!(error.fix.contains("must be one of"), "{error}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Configuration: what a good one means, and that every bad one is refused with its place and mend.
+//! Configuration: what a good one means, and that every bad one is refused with its place and fix.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -15,13 +15,13 @@ use edge_token_vault::public_url::PublicUrl;
 use serde_json::{Value, json};
 
 /// The change of the good configuration must be refused at `place`, such as
-/// `CLIENTS.spa.origins[0]`, with a `mend` that says this.
-fn refused(change: &Value, place: &str, mend: &str) {
+/// `CLIENTS.spa.origins[0]`, with a `fix` that says this.
+fn refused(change: &Value, place: &str, fix: &str) {
     let Err(error) = load(change) else { panic!("accepted: {change}") };
     let (variable, field) = place.split_once('.').unwrap_or((place, ""));
     assert_eq!((error.variable.as_str(), error.field.as_str()), (variable, field), "{change}");
-    assert!(error.mend.contains(mend), "{change}: {}", error.mend);
-    assert_eq!(error.to_string(), format!("{place}: {}", error.mend));
+    assert!(error.fix.contains(fix), "{change}: {}", error.fix);
+    assert_eq!(error.to_string(), format!("{place}: {}", error.fix));
 }
 
 /// The change that gives the field at `place` this value; a list's index in `place` is passed over.
@@ -30,10 +30,10 @@ fn set(place: &str, value: &Value) -> Value {
     path.rsplit('.').fold(value.clone(), |inner, name| json!({ name: inner }))
 }
 
-/// Each row: a place, a value that is wrong there, and what the mend must say.
+/// Each row: a place, a value that is wrong there, and what the fix must say.
 fn refused_in_place(rows: &[(&str, Value, &str)]) {
-    for (place, value, mend) in rows {
-        refused(&set(place, value), place, mend);
+    for (place, value, fix) in rows {
+        refused(&set(place, value), place, fix);
     }
 }
 
@@ -188,7 +188,7 @@ fn public_url_is_an_origin_and_https_unless_loopback() {
 #[test]
 fn addresses_of_others_are_https_with_a_public_host_and_nothing_else() {
     let host = "must have a public host name";
-    for (url, mend) in [
+    for (url, fix) in [
         ("login", "absolute URL"),
         ("http://login.example/x", "must be https"),
         ("http://127.0.0.1:9000/x", "only while PUBLIC_URL is http on loopback"),
@@ -203,13 +203,13 @@ fn addresses_of_others_are_https_with_a_public_host_and_nothing_else() {
         ("https://login.example/x#", "fragment"),
     ] {
         refused_in_place(&[
-            ("ISSUERS.main.issuer", json!(url), mend),
-            ("ISSUERS.main.jwks_uri", json!(url), mend),
-            ("CONNECTIONS.calendar.issuer", json!(url), mend),
-            ("CONNECTIONS.code.authorization_endpoint", json!(url), mend),
-            ("CONNECTIONS.code.token_endpoint", json!(url), mend),
-            ("CONNECTIONS.code.userinfo_endpoint", json!(url), mend),
-            ("CONNECTIONS.code.revocation_endpoint", json!(url), mend),
+            ("ISSUERS.main.issuer", json!(url), fix),
+            ("ISSUERS.main.jwks_uri", json!(url), fix),
+            ("CONNECTIONS.calendar.issuer", json!(url), fix),
+            ("CONNECTIONS.code.authorization_endpoint", json!(url), fix),
+            ("CONNECTIONS.code.token_endpoint", json!(url), fix),
+            ("CONNECTIONS.code.userinfo_endpoint", json!(url), fix),
+            ("CONNECTIONS.code.revocation_endpoint", json!(url), fix),
         ]);
     }
     // RFC 8414 §2: an issuer identifier has no query.

@@ -186,7 +186,7 @@ fn what_the_provider_says_to_the_last_request_is_told_apart() {
     assert_eq!(last(422), Unminted::Failure(Failure::Misconfigured("http_422".into())));
     let misconfigured = |word: &str| Unminted::Failure(Failure::Misconfigured(word.into()));
     assert_eq!(last(400), misconfigured("http_400"));
-    // Our signature is not accepted: the operator's to mend, and the user's token is none the worse.
+    // Our signature is not accepted: the operator's to fix, and the user's token is none the worse.
     for answers in [&[alice(), (401, json!({}))][..], &[alice(), installed(7), (401, json!({}))]] {
         assert_eq!(refused("", answers), misconfigured("signature_refused"));
     }
@@ -501,13 +501,13 @@ fn without_a_key_there_are_no_such_tokens() {
     // A kind that comes along is not signed for.
     let slack = json!({"provider": "slack", "client_id": "x"});
     let key = json!({"client_secret": "y", "private_key": private_key()});
-    assert!(proved(&slack, &key).unwrap_err().mend.contains("nothing here is signed with it"));
+    assert!(proved(&slack, &key).unwrap_err().fix.contains("nothing here is signed with it"));
 }
 
 #[test]
 fn where_our_signature_goes_is_checked_like_every_endpoint() {
     let key = json!({"client_secret": "y", "private_key": private_key()});
-    for (field, value, mend) in [
+    for (field, value, fix) in [
         ("token_endpoint", "http://api.github.com/{id}", "https"),
         ("token_endpoint", "https://api.github.com/tokens", "lacks {id}"),
         ("own_lookup", "https://{name}/installation", "segment of its path may be {name}"),
@@ -523,6 +523,6 @@ fn where_our_signature_goes_is_checked_like_every_endpoint() {
         });
         let error = proved(&entry, &key).unwrap_err();
         assert_eq!(error.field, format!("it.kinds.installation.minting.{field}"), "{error}");
-        assert!(error.mend.contains(mend), "{error}");
+        assert!(error.fix.contains(fix), "{error}");
     }
 }

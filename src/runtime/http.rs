@@ -193,7 +193,7 @@ pub fn not_found() -> Answered {
     problem(&Problem::new(404, "There is nothing at this address."))
 }
 
-/// 503: the operator's log says what to mend.
+/// 503: the operator's log says what to fix.
 pub fn configuration_error() -> Answered {
     text(503, "configuration error")
 }

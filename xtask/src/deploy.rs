@@ -156,7 +156,7 @@ impl Deployment<'_> {
     fn check(&self) -> Result<()> {
         run(
             self.checker().arg("--offline"),
-            "Mend the configuration first; the reason stands above.",
+            "Fix the configuration first; the reason stands above.",
         )
     }
 

@@ -14,7 +14,7 @@ impl PublicUrl {
     /// Reads and checks.
     ///
     /// # Errors
-    /// What to mend, as text.
+    /// What to fix, as text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = parse_url(text, "must be a URL such as https://vault.example.com")?;
         let local = url.scheme() == "http" && is_loopback(&url);
@@ -65,7 +65,7 @@ impl PublicUrl {
     /// development vault may also speak http to loopback.
     ///
     /// # Errors
-    /// What to mend, as text.
+    /// What to fix, as text.
     pub fn allows(&self, text: &str) -> Result<(), String> {
         let url = parse_url(text, "must be an absolute URL")?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
@@ -88,11 +88,11 @@ impl PublicUrl {
 /// Parses a URL.
 ///
 /// # Errors
-/// What to fix: `mend`, or how to write a host name that is not ASCII.
-pub fn parse_url(text: &str, mend: &str) -> Result<Url, String> {
+/// What to fix: `fix`, or how to write a host name that is not ASCII.
+pub fn parse_url(text: &str, fix: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|_| {
         if text.is_ascii() {
-            mend.to_owned()
+            fix.to_owned()
         } else {
             // The parser is built without the tables of Unicode.
             "must have its host name in ASCII: xn--… for an international one".to_owned()

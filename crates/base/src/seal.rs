@@ -31,7 +31,7 @@ pub struct KeyRing {
     keys: Rc<BTreeMap<String, Zeroizing<[u8; 32]>>>,
 }
 
-/// Why `KEY_RING` is not one. Says what to mend and shows no key.
+/// Why `KEY_RING` is not one. Says what to fix and shows no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRingError {
     /// Not JSON of the form `{"write":"k1","keys":{"k1":"…"}}`.
@@ -67,7 +67,7 @@ impl KeyRing {
     /// Reads the secret `KEY_RING`.
     ///
     /// # Errors
-    /// [`KeyRingError`] says what to mend.
+    /// [`KeyRingError`] says what to fix.
     pub fn parse(json: &str) -> Result<Self, KeyRingError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]

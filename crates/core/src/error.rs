@@ -30,7 +30,7 @@ pub struct OAuthError {
     pub status: u16,
     /// `error`.
     pub code: &'static str,
-    /// `error_description`: what to mend.
+    /// `error_description`: what to fix.
     pub description: String,
     /// `connection_state`, for errors about a connection.
     pub connection_state: Option<Box<ConnectionState>>,
@@ -54,7 +54,7 @@ impl OAuthError {
         }
     }
 
-    /// `invalid_request`: the caller's developer has something to mend.
+    /// `invalid_request`: the caller's developer has something to fix.
     pub fn invalid_request(description: &str) -> Self {
         Self::new(400, "invalid_request", description)
     }
@@ -95,7 +95,7 @@ impl OAuthError {
 pub struct Problem {
     /// HTTP status.
     pub status: u16,
-    /// What to mend.
+    /// What to fix.
     pub detail: String,
     /// The word for the log: it never holds text of a caller or a provider.
     pub reason: &'static str,

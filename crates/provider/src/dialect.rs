@@ -223,7 +223,7 @@ pub struct ErrorRules {
     pub permanent: Vec<String>,
     /// Later.
     pub transient: Vec<String>,
-    /// The operator's to mend.
+    /// The operator's to fix.
     pub misconfigured: Vec<String>,
     /// The user has not consented to what this request asks for, or must prove more for it; the
     /// grant goes on.

@@ -347,7 +347,7 @@ fn read(received: &Received, now: UnixSeconds) -> Result<(u16, Value), Unminted>
     }
 }
 
-/// What no other meaning fits. Our signature refused is the operator's to mend, too.
+/// What no other meaning fits. Our signature refused is the operator's to fix, too.
 fn unexpected(status: u16) -> Unminted {
     let word =
         if status == 401 { "signature_refused".to_owned() } else { format!("http_{status}") };

@@ -250,7 +250,7 @@ pub fn outcome(
         {
             Revocation::Revoked
         }
-        // Ours to mend, and then it works.
+        // Ours to fix, and then it works.
         (401, _) => Revocation::Pending,
         (404 | 410, _) if rules.method == Method::Delete => Revocation::Pending,
         _ => Revocation::Failed,

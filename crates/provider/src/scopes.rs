@@ -99,7 +99,7 @@ fn part_of<'a>(pattern: &str, scope: &'a str) -> Option<&'a str> {
 }
 
 /// What is wrong with what the configuration says of scopes that include others, if anything is: the
-/// field, and the mend.
+/// field, and the fix.
 pub fn fault_in_includes(
     includes: &BTreeMap<String, Vec<String>>,
 ) -> Option<(String, &'static str)> {
@@ -111,9 +111,9 @@ pub fn fault_in_includes(
             return Some((field, "must be one scope, with one `*` at most"));
         }
         if !included.iter().all(|one| text::is_scope(one) && stars(one) <= most) {
-            let mend = "must be a list of scopes, each with one `*` at most, and with none where \
+            let fix = "must be a list of scopes, each with one `*` at most, and with none where \
                         the scope that includes them has none";
-            return Some((field, mend));
+            return Some((field, fix));
         }
     }
     None

@@ -30,7 +30,7 @@ impl Inner {
     /// stored; the caller looks again.
     ///
     /// A grant that does not open is told and not stored as over: should the cause be a wrong key,
-    /// all is well again once that is mended.
+    /// all is well again once that is fixed.
     pub(super) async fn refresh(
         self: &Rc<Self>,
         open: &Open,

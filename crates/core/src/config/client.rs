@@ -148,28 +148,27 @@ impl Raw {
         connections: &BTreeMap<String, Connection>,
     ) -> Result<Client, Fault> {
         if client_id.is_empty() || text::description(client_id) != client_id {
-            let mend = "a client id is printable ASCII without quotes and backslashes";
-            return Err(Fault::new("", mend));
+            let fix = "a client id is printable ASCII without quotes and backslashes";
+            return Err(Fault::new("", fix));
         }
         let authentication = self.authentication()?;
         if matches!(authentication, Authentication::None) && !self.grants.is_empty() {
-            let mend = "a client without authentication cannot exchange; remove its grants";
-            return Err(Fault::new("grants", mend));
+            let fix = "a client without authentication cannot exchange; remove its grants";
+            return Err(Fault::new("grants", fix));
         }
         let audiences = self.audiences.unwrap_or_else(|| vec![vault.identifier()]);
         subject_audiences(&audiences, vault)?;
         for (index, name) in self.connections.iter().enumerate() {
             if !connections.contains_key(name) {
-                let mend = format!("`{name}` is not among CONNECTIONS");
-                return Err(Fault::new(format!("connections[{index}]"), mend));
+                let fix = format!("`{name}` is not among CONNECTIONS");
+                return Err(Fault::new(format!("connections[{index}]"), fix));
             }
         }
         for (index, uri) in self.redirect_uris.iter().enumerate() {
-            redirect_uri(uri)
-                .map_err(|mend| Fault::new(format!("redirect_uris[{index}]"), mend))?;
+            redirect_uri(uri).map_err(|fix| Fault::new(format!("redirect_uris[{index}]"), fix))?;
         }
         for (index, origin) in self.origins.iter().enumerate() {
-            browser_origin(origin).map_err(|mend| Fault::new(format!("origins[{index}]"), mend))?;
+            browser_origin(origin).map_err(|fix| Fault::new(format!("origins[{index}]"), fix))?;
         }
         Ok(Client {
             authentication,
@@ -189,8 +188,8 @@ impl Raw {
             (RawAuthentication::ClientSecret, true, None) => {
                 let hashes = self.secret_sha256.iter().enumerate().map(|(index, hash)| {
                     encoding::from_hex_array(hash).ok_or_else(|| {
-                        let mend = "must be the SHA-256 of the secret: 64 hex digits";
-                        Fault::new(format!("secret_sha256[{index}]"), mend)
+                        let fix = "must be the SHA-256 of the secret: 64 hex digits";
+                        Fault::new(format!("secret_sha256[{index}]"), fix)
                     })
                 });
                 Ok(Authentication::Secret(hashes.collect::<Result<_, _>>()?))
@@ -199,9 +198,9 @@ impl Raw {
                 JwkSet::parse(jwks.to_string().as_bytes())
                     .map(Authentication::PrivateKeyJwt)
                     .map_err(|_| {
-                        let mend = "must be a JWK set with at least one public signature key: RSA \
+                        let fix = "must be a JWK set with at least one public signature key: RSA \
                                     of 2048 bits or more, P-256 or Ed25519";
-                        Fault::new("jwks", mend)
+                        Fault::new("jwks", fix)
                     })
             }
             (RawAuthentication::None, false, None) => Ok(Authentication::None),

@@ -228,9 +228,9 @@ fn check_endpoint(
             [] => String::new(),
             some => format!(", and a whole segment of its path may be {}", some.join(", ")),
         };
-        let mend =
+        let fix =
             format!("has a placeholder that nothing fills: `variables` fills their own{fillable}");
-        return Err(Fault::new(field, mend));
+        return Err(Fault::new(field, fix));
     }
     endpoint(field, &filled, vault)
 }
@@ -239,12 +239,12 @@ fn check_secret(connection: &Connection) -> Result<(), Fault> {
     let public = connection.client_authentication == ClientAuthentication::None;
     match (public, &connection.client_secret) {
         (true, Some(_)) => {
-            let mend = "is `none`, but PROVIDER_SECRETS has a secret; remove one of the two";
-            Err(Fault::new("client_authentication", mend))
+            let fix = "is `none`, but PROVIDER_SECRETS has a secret; remove one of the two";
+            Err(Fault::new("client_authentication", fix))
         }
         (false, None) => {
-            let mend = "needs the client secret in PROVIDER_SECRETS, under this name";
-            Err(Fault::new("client_authentication", mend))
+            let fix = "needs the client secret in PROVIDER_SECRETS, under this name";
+            Err(Fault::new("client_authentication", fix))
         }
         (true, None) if connection.pkce == Pkce::Refused => {
             Err(Fault::new("pkce", "a public client must use PKCE (RFC 9700 §2.1.1)"))
@@ -257,12 +257,12 @@ fn check_scopes(connection: &Connection) -> Result<(), Fault> {
     let all = [("scopes", &connection.scopes), ("required_scopes", &connection.required_scopes)];
     for (field, scopes) in all {
         if let Some(index) = scopes.iter().position(|scope| !text::is_scope(scope)) {
-            let mend = "is not one scope (RFC 6749 §3.3); give a list";
-            return Err(Fault::new(format!("{field}[{index}]"), mend));
+            let fix = "is not one scope (RFC 6749 §3.3); give a list";
+            return Err(Fault::new(format!("{field}[{index}]"), fix));
         }
     }
     match scopes::fault_in_includes(&connection.scope_includes) {
-        Some((field, mend)) => Err(Fault::new(field, mend)),
+        Some((field, fix)) => Err(Fault::new(field, fix)),
         None => Ok(()),
     }
 }
@@ -295,9 +295,9 @@ fn check_identity(connection: &Connection) -> Result<(), Fault> {
         }
         None | Some(IdentitySource::IdToken) if open_id => Ok(()),
         _ if !connection.required_claims.is_empty() => {
-            let mend = "are claims of the ID token, which tells who consented with kind `oidc` \
+            let fix = "are claims of the ID token, which tells who consented with kind `oidc` \
                         and without another `identity.from`";
-            Err(Fault::new("required_claims", mend))
+            Err(Fault::new("required_claims", fix))
         }
         _ => Ok(()),
     }
@@ -316,12 +316,12 @@ fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> 
     }
     let nowhere = connection.endpoints.userinfo_endpoint.is_none();
     if signs && nowhere && connection.protocol == Protocol::OAuth2 {
-        let mend = "is missing; a token is signed for only after the provider told whose it is";
-        return Err(Fault::new("userinfo_endpoint", mend));
+        let fix = "is missing; a token is signed for only after the provider told whose it is";
+        return Err(Fault::new("userinfo_endpoint", fix));
     }
     if connection.private_key.is_some() && !signs {
-        let mend = "PROVIDER_SECRETS has a private key, and nothing here is signed with it";
-        return Err(Fault::new("kinds", mend));
+        let fix = "PROVIDER_SECRETS has a private key, and nothing here is signed with it";
+        return Err(Fault::new("kinds", fix));
     }
     Ok(())
 }
@@ -337,8 +337,8 @@ fn check_minting(minting: &Minting, vault: &PublicUrl) -> Result<(), Fault> {
         ("token_endpoint", &minting.token_endpoint, "{id}"),
     ] {
         if !address.split('/').any(|segment| segment == placeholder) {
-            let mend = format!("lacks {placeholder}, a whole segment of its path");
-            return Err(Fault::new(field, mend));
+            let fix = format!("lacks {placeholder}, a whole segment of its path");
+            return Err(Fault::new(field, fix));
         }
         check_endpoint(field, address, &[placeholder], vault)?;
     }

@@ -84,8 +84,8 @@ fn minting(fields: &mut Fields) -> Minting {
         revocation: fields.table("revocation", revocation),
     };
     if rules.membership_required.is_empty() {
-        let mend = "is missing: it says what an owner is, and without it anybody would be one";
-        fields.fault("membership_required", mend);
+        let fix = "is missing: it says what an owner is, and without it anybody would be one";
+        fields.fault("membership_required", fix);
     }
     rules
 }

@@ -1,5 +1,5 @@
 //! Reads a table of the configuration field by field, so that whatever is wrong has a name and a
-//! mend, and what nobody asked for does not pass unseen.
+//! fix, and what nobody asked for does not pass unseen.
 
 use std::collections::BTreeMap;
 
@@ -57,9 +57,9 @@ impl Fields {
     }
 
     /// Notes what is wrong with a field.
-    pub(super) fn fault(&mut self, name: &str, mend: &str) {
+    pub(super) fn fault(&mut self, name: &str, fix: &str) {
         if self.fault.is_none() {
-            self.fault = Some(Fault::new(format!("{}{name}", self.path), mend));
+            self.fault = Some(Fault::new(format!("{}{name}", self.path), fix));
         }
     }
 
@@ -279,14 +279,14 @@ impl Fields {
         const FEW: usize = 16;
         let begins = |one: &&&str| one.get(..3).is_some_and(|begin| name.starts_with(begin));
         let near: Vec<&str> = self.asked.iter().filter(begins).copied().collect();
-        let mend = if !near.is_empty() {
+        let fix = if !near.is_empty() {
             format!("did you mean {}?", near.join(", "))
         } else if self.asked.len() <= FEW {
             format!("there are {}", self.asked.join(", "))
         } else {
             "docs/providers lists those of a connection".to_owned()
         };
-        format!("unknown field `{name}`; {mend}")
+        format!("unknown field `{name}`; {fix}")
     }
 }
 

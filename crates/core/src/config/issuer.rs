@@ -81,8 +81,8 @@ pub(super) fn subject_audiences(audiences: &[String], vault: &PublicUrl) -> Resu
         return Err(Fault::new("audiences", "must name at least one audience"));
     }
     if audiences.contains(&vault.me()) {
-        let mend = format!("must not contain {}, which is the API's own audience", vault.me());
-        return Err(Fault::new("audiences", mend));
+        let fix = format!("must not contain {}, which is the API's own audience", vault.me());
+        return Err(Fault::new("audiences", fix));
     }
     Ok(())
 }

@@ -29,9 +29,9 @@ pub(super) fn complete(entry: Value) -> Result<Completed, Fault> {
         (Some(_), _) => return Err(Fault::new("provider", "must be text")),
         (None, true) => Map::new(),
         (None, false) => {
-            let mend = "name a `provider` that the vault knows (docs/providers), or say \
+            let fix = "name a `provider` that the vault knows (docs/providers), or say \
                         `kind = \"oauth2\"` or `kind = \"oidc\"` and describe one";
-            return Err(Fault::new("", mend));
+            return Err(Fault::new("", fix));
         }
     };
     lift_variables(&mut given);
@@ -63,9 +63,9 @@ fn given_endpoints(given: &Map<String, Value>) -> Vec<(String, String)> {
 fn facts(id: &str) -> Result<Map<String, Value>, Fault> {
     let facts = catalogue::entry(id).and_then(|facts| json::own(facts).ok());
     facts.ok_or_else(|| {
-        let mend = "is not in the catalogue: `cargo xtask providers` lists it. Describe another \
+        let fix = "is not in the catalogue: `cargo xtask providers` lists it. Describe another \
                     provider with `kind = \"oauth2\"` or `kind = \"oidc\"`";
-        Fault::new("provider", mend)
+        Fault::new("provider", fix)
     })
 }
 
@@ -105,11 +105,11 @@ fn value_of<'a>(name: &str, variable: &'a Value) -> Result<&'a str, Fault> {
         return Ok(value);
     }
     let allowed: Vec<&str> = allowed.into_iter().flatten().filter_map(Value::as_str).collect();
-    let mend = format!(
+    let fix = format!(
         "must be one of: {} (`*` stands for letters, digits and hyphens, `**` for such with dots)",
         allowed.join(", ")
     );
-    Err(Fault::new(field, mend))
+    Err(Fault::new(field, fix))
 }
 
 /// Whether a value fits a pattern with at most one wildcard: `*` is one label of a host name, `**`

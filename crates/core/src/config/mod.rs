@@ -51,20 +51,20 @@ pub struct ConfigError {
     pub variable: String,
     /// The field in it, such as `github.token_endpoint`; empty if it is the whole variable.
     pub field: String,
-    /// What is wrong and how to mend it.
-    pub mend: String,
+    /// What is wrong and how to fix it.
+    pub fix: String,
 }
 
 impl ConfigError {
-    pub(crate) fn new(variable: &str, field: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { variable: variable.to_owned(), field: field.into(), mend: mend.into() }
+    pub(crate) fn new(variable: &str, field: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { variable: variable.to_owned(), field: field.into(), fix: fix.into() }
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let dot = if self.field.is_empty() { "" } else { "." };
-        write!(f, "{}{dot}{}: {}", self.variable, self.field, self.mend)
+        write!(f, "{}{dot}{}: {}", self.variable, self.field, self.fix)
     }
 }
 
@@ -80,7 +80,7 @@ impl Config {
             return Err(ConfigError::new("JURISDICTION", "", "is reserved; remove it"));
         }
         let public_url = PublicUrl::parse(&variables.required("PUBLIC_URL")?)
-            .map_err(|mend| ConfigError::new("PUBLIC_URL", "", mend))?;
+            .map_err(|fix| ConfigError::new("PUBLIC_URL", "", fix))?;
         let key_ring = KeyRing::parse(&variables.required("KEY_RING")?)
             .map_err(|error| ConfigError::new("KEY_RING", "", error.to_string()))?;
         let names = object_names(&variables.required("OBJECT_NAME_KEY")?)?;
@@ -94,8 +94,8 @@ impl Config {
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             let identifier = issuer.source.issuer.clone();
             if issuers.insert(identifier, issuer).is_some() {
-                let mend = "another entry of ISSUERS has the same issuer; keep one";
-                return Err(Fault::new("issuer", mend).at(table.origins.get(&name), &name));
+                let fix = "another entry of ISSUERS has the same issuer; keep one";
+                return Err(Fault::new("issuer", fix).at(table.origins.get(&name), &name));
             }
         }
         let mut connections = BTreeMap::new();
@@ -122,8 +122,8 @@ impl Config {
 
 fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
     encoding::from_base64url_array(text).map(ObjectNames::new).ok_or_else(|| {
-        let mend = "must be 32 bytes in base64url without padding";
-        ConfigError::new("OBJECT_NAME_KEY", "", mend)
+        let fix = "must be 32 bytes in base64url without padding";
+        ConfigError::new("OBJECT_NAME_KEY", "", fix)
     })
 }
 
@@ -131,28 +131,28 @@ fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
 #[derive(Debug)]
 pub(crate) struct Fault {
     field: String,
-    mend: String,
+    fix: String,
 }
 
 impl Fault {
-    pub(crate) fn new(field: impl Into<String>, mend: impl Into<String>) -> Self {
-        Self { field: field.into(), mend: mend.into() }
+    pub(crate) fn new(field: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { field: field.into(), fix: fix.into() }
     }
 
     /// The same of a field in a table.
     fn within(self, table: &str) -> Self {
-        Self { field: format!("{table}{}", self.field), mend: self.mend }
+        Self { field: format!("{table}{}", self.field), fix: self.fix }
     }
 
     fn at(self, variable: Option<&String>, entry: &str) -> ConfigError {
         let variable = variable.map_or("", String::as_str);
         let dot = if self.field.is_empty() { "" } else { "." };
-        ConfigError::new(variable, format!("{entry}{dot}{}", self.field), self.mend)
+        ConfigError::new(variable, format!("{entry}{dot}{}", self.field), self.fix)
     }
 }
 
 /// Checks the address of somebody else's endpoint: https, or http on loopback while the vault
 /// itself is; a host, no user info, no fragment.
 pub(crate) fn endpoint(field: &str, text: &str, vault: &PublicUrl) -> Result<(), Fault> {
-    vault.allows(text).map_err(|mend| Fault::new(field, mend))
+    vault.allows(text).map_err(|fix| Fault::new(field, fix))
 }

@@ -36,8 +36,8 @@ impl ProviderSecrets {
         match self.0.entries.keys().next() {
             None => Ok(()),
             Some(name) => {
-                let mend = "there is no connection of this name; remove the secret or add it";
-                Err(ConfigError::new("PROVIDER_SECRETS", name, mend))
+                let fix = "there is no connection of this name; remove the secret or add it";
+                Err(ConfigError::new("PROVIDER_SECRETS", name, fix))
             }
         }
     }
@@ -65,9 +65,9 @@ fn secret(value: Value) -> Result<ProviderSecret, Fault> {
             "client_secret" => secret.client_secret = Some(text),
             "private_key" => {
                 let key = PrivateKey::parse(&text).ok_or_else(|| {
-                    let mend = "must be an RSA key of 2048 bits or more as a PEM file: PRIVATE KEY \
+                    let fix = "must be an RSA key of 2048 bits or more as a PEM file: PRIVATE KEY \
                                 or RSA PRIVATE KEY, without a passphrase";
-                    Fault::new("private_key", mend)
+                    Fault::new("private_key", fix)
                 })?;
                 secret.private_key = Some(key);
             }

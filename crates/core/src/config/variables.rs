@@ -53,8 +53,8 @@ impl Variables {
         for (variable, value) in parts {
             for (entry, value) in read_part(variable, value)? {
                 if let Some(first) = table.origins.insert(entry.clone(), variable.clone()) {
-                    let mend = format!("is also in {first}; keep one of the two");
-                    return Err(ConfigError::new(variable, entry, mend));
+                    let fix = format!("is also in {first}; keep one of the two");
+                    return Err(ConfigError::new(variable, entry, fix));
                 }
                 table.entries.insert(entry, value);
             }
@@ -71,7 +71,7 @@ fn read_part(variable: &str, value: &Value) -> Result<Map<String, Value>, Config
         other => other.to_string(),
     };
     json::read(text.as_bytes()).map_err(|_| {
-        let mend = "must be a table (or a string that holds a JSON object), no name twice";
-        ConfigError::new(variable, "", mend)
+        let fix = "must be a table (or a string that holds a JSON object), no name twice";
+        ConfigError::new(variable, "", fix)
     })
 }

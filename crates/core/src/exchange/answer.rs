@@ -203,7 +203,7 @@ fn state(problem: &Problem) -> ConnectionState {
     }
 }
 
-/// A stored value needs a sealing key that is not there: the operator's to mend.
+/// A stored value needs a sealing key that is not there: the operator's to fix.
 pub fn key_unavailable() -> OAuthError {
     OAuthError {
         retry_after: Some(60),

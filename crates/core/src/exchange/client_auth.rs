@@ -61,20 +61,20 @@ impl Credentials {
             .count()
             > 1
         {
-            let mend = "use one way of client authentication: Basic, client_secret, or assertion";
-            return Err(OAuthError::invalid_request(mend));
+            let fix = "use one way of client authentication: Basic, client_secret, or assertion";
+            return Err(OAuthError::invalid_request(fix));
         }
         match (assertion_type.map(Secret::expose), assertion) {
             (None, None) | (Some(JWT_BEARER), Some(_)) => {}
             _ => {
-                let mend = format!("send client_assertion with client_assertion_type {JWT_BEARER}");
-                return Err(OAuthError::invalid_request(&mend));
+                let fix = format!("send client_assertion with client_assertion_type {JWT_BEARER}");
+                return Err(OAuthError::invalid_request(&fix));
             }
         }
         if let Some((id, secret)) = basic {
             if named.is_some_and(|named| named != id) {
-                let mend = "client_id differs from the one in the Authorization header";
-                return Err(OAuthError::invalid_request(mend));
+                let fix = "client_id differs from the one in the Authorization header";
+                return Err(OAuthError::invalid_request(fix));
             }
             return Ok(Self { client_id: Some(id), proof: Proof::Secret(secret), basic: true });
         }

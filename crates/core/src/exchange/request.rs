@@ -86,18 +86,18 @@ pub fn read(
         }
         Some(kind) if kind.eq_ignore_ascii_case("application/json") => (from_json(body)?, true),
         _ => {
-            let mend = "send the parameters as application/x-www-form-urlencoded";
-            return Err(OAuthError::invalid_request(mend));
+            let fix = "send the parameters as application/x-www-form-urlencoded";
+            return Err(OAuthError::invalid_request(fix));
         }
     };
     let grant = parameters.required("grant_type")?;
     let grant = GrantType::parse(grant.expose()).ok_or_else(|| {
-        let mend = "grant_type must be a token exchange; see grant_types_supported in the metadata";
-        OAuthError::new(400, "unsupported_grant_type", mend)
+        let fix = "grant_type must be a token exchange; see grant_types_supported in the metadata";
+        OAuthError::new(400, "unsupported_grant_type", fix)
     })?;
     if json && grant == GrantType::TokenExchange {
-        let mend = "this grant_type takes application/x-www-form-urlencoded bodies only";
-        return Err(OAuthError::invalid_request(mend));
+        let fix = "this grant_type takes application/x-www-form-urlencoded bodies only";
+        return Err(OAuthError::invalid_request(fix));
     }
     let credentials = Credentials::read(
         authorization,
@@ -188,8 +188,8 @@ impl Parameters {
 
     fn check_types(&self, grant: GrantType) -> Result<(), OAuthError> {
         if self.required("subject_token_type")?.expose() != ACCESS_TOKEN {
-            let mend = format!("subject_token_type must be {ACCESS_TOKEN}");
-            return Err(OAuthError::invalid_request(&mend));
+            let fix = format!("subject_token_type must be {ACCESS_TOKEN}");
+            return Err(OAuthError::invalid_request(&fix));
         }
         // RFC 8693 §2.1: delegation is refused rather than passed over.
         if self.get("actor_token").is_some() || self.get("actor_token_type").is_some() {
@@ -208,8 +208,8 @@ impl Parameters {
         if fits {
             return Ok(());
         }
-        let mend = format!("requested_token_type must be {expected}");
-        Err(OAuthError::invalid_request(&mend))
+        let fix = format!("requested_token_type must be {expected}");
+        Err(OAuthError::invalid_request(&fix))
     }
 
     /// `resource`: an absolute address without a fragment (RFC 8693 §2.1).
@@ -218,27 +218,27 @@ impl Parameters {
             return Ok(None);
         };
         if resource.len() > MAX_RESOURCE {
-            let mend = format!("resource may have at most {MAX_RESOURCE} bytes");
-            return Err(OAuthError::new(400, "invalid_target", &mend));
+            let fix = format!("resource may have at most {MAX_RESOURCE} bytes");
+            return Err(OAuthError::new(400, "invalid_target", &fix));
         }
         if Url::parse(resource).is_ok() && !resource.contains('#') {
             return Ok(Some(resource.to_owned()));
         }
-        let mend = "resource must be an absolute address without a fragment (RFC 8693 §2.1)";
-        Err(OAuthError::new(400, "invalid_target", mend))
+        let fix = "resource must be an absolute address without a fragment (RFC 8693 §2.1)";
+        Err(OAuthError::new(400, "invalid_target", fix))
     }
 
     /// The connection's name.
     fn connection(&self) -> Result<String, OAuthError> {
         match (self.get("audience"), self.get("connection")) {
             (Some(one), Some(other)) if one.expose() != other.expose() => {
-                let mend = "audience and connection name different connections; send one of them";
-                Err(OAuthError::invalid_request(mend))
+                let fix = "audience and connection name different connections; send one of them";
+                Err(OAuthError::invalid_request(fix))
             }
             (Some(name), _) | (None, Some(name)) => Ok(name.expose().to_owned()),
             (None, None) => {
-                let mend = "name the connection: parameter audience or connection is missing";
-                Err(OAuthError::invalid_request(mend))
+                let fix = "name the connection: parameter audience or connection is missing";
+                Err(OAuthError::invalid_request(fix))
             }
         }
     }
@@ -246,14 +246,14 @@ impl Parameters {
     fn scopes(&self) -> Result<Vec<String>, OAuthError> {
         let value = self.get("scope").map_or("", Secret::expose);
         if value.split(' ').filter(|scope| !scope.is_empty()).count() > MAX_SCOPES {
-            let mend = format!("scope may name at most {MAX_SCOPES} scopes");
-            return Err(OAuthError::new(400, "invalid_scope", &mend));
+            let fix = format!("scope may name at most {MAX_SCOPES} scopes");
+            return Err(OAuthError::new(400, "invalid_scope", &fix));
         }
         let scopes = text::scopes(value);
         if scopes.iter().all(|scope| text::is_scope(scope)) {
             return Ok(scopes);
         }
-        let mend = "scope must be scope names separated by spaces";
-        Err(OAuthError::new(400, "invalid_scope", mend))
+        let fix = "scope must be scope names separated by spaces";
+        Err(OAuthError::new(400, "invalid_scope", fix))
     }
 }

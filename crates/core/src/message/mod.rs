@@ -69,7 +69,7 @@ pub enum Outcome {
     Answer,
     /// A stored value needs a sealing key that `KEY_RING` lacks. Nothing was changed.
     KeyUnavailable,
-    /// The configuration cannot be worked with; the object's log says what to mend.
+    /// The configuration cannot be worked with; the object's log says what to fix.
     Misconfigured,
     /// The object could not do its work now; its log says why.
     Failed,

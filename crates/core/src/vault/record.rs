@@ -119,7 +119,7 @@ pub struct Grant {
     pub retry_at: Option<UnixSeconds>,
     /// Failures in a row.
     pub failures: u32,
-    /// The provider's error code, if the last failure was the operator's to mend.
+    /// The provider's error code, if the last failure was the operator's to fix.
     pub fault: Option<String>,
     /// When the refresh token ends, if known.
     pub expires_at: Option<UnixSeconds>,

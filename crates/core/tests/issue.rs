@@ -1,0 +1,130 @@
+//! Tokens that the vault makes: what is written of one, and what goes when the account is not the user's any
+//! more.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use serde_json::json;
+use support::{NOW, Rows, account, connection, grant, home, id, lines};
+use vault_base::secret::Secret;
+use vault_core::vault::contents::{Contents, Sealed, StoredToken};
+use vault_core::vault::home::Home;
+use vault_core::vault::issue;
+use vault_core::vault::record::{AccessTokenRecord, Selector, field};
+use vault_provider::errors::Failure;
+use vault_provider::minting::{Minted, NoAccount, Unminted};
+
+const ACME: &str = "https://p.example.com/acme";
+
+fn minted() -> Minted {
+    Minted { access_token: Secret::new("i1"), scopes: vec!["read".into()], expires_at: NOW + 3600 }
+}
+
+/// Account `1`, with a token `i0` for each selector, which lives so many seconds.
+fn holding(home: &Home, tokens: &[(Selector, i64)]) -> Contents {
+    let connection = connection(&json!({}));
+    let own = account("1", Some("u"));
+    let mut contents = Rows::new(home).with(own, grant(&connection), 500).contents;
+    for (selector, lives) in tokens {
+        let sealed_as = field("access_token", selector.kind());
+        let envelope = home.seal(&id("1"), &sealed_as, 4, &Secret::new("i0")).unwrap();
+        let record = AccessTokenRecord {
+            generation: 4,
+            scopes: vec!["read".into()],
+            issued_at: NOW - 100,
+            expires_at: Some(NOW + lives),
+        };
+        contents.tokens.push(StoredToken {
+            account: id("1"),
+            selector: selector.clone(),
+            token: Sealed { record, envelope: Some(envelope) },
+        });
+    }
+    contents
+}
+
+#[test]
+fn a_token_is_written_with_the_generation_of_the_users_grant_and_those_that_are_over_go() {
+    let home = home();
+    let contents = holding(&home, &[]);
+    let selector = Selector::new("made", ACME, &[]);
+    let of = &contents.accounts[0];
+    let registration = contents.registration(&of.id);
+    let plan = issue::keep(&home, &contents, of, registration, &selector, minted(), NOW).unwrap();
+    assert_eq!(
+        lines(&home, &plan),
+        ["drop over cac_1 made", "token cac_1 i1 gen 4 ends Some(3600)"]
+    );
+}
+
+#[test]
+fn a_token_whose_account_was_deleted_meanwhile_is_revoked_and_not_written() {
+    let home = home();
+    let before = holding(&home, &[]);
+    let selector = Selector::new("made", ACME, &[]);
+    let of = &before.accounts[0];
+    let registration = before.registration(&of.id);
+    let gone = Contents::default();
+    let plan = issue::keep(&home, &gone, of, registration, &selector, minted(), NOW).unwrap();
+    assert_eq!(lines(&home, &plan), ["job +0 revoke access_token made i1"]);
+}
+
+#[test]
+fn an_account_that_is_not_the_users_any_more_loses_its_tokens_and_no_others() {
+    let home = home();
+    let beta = "https://p.example.com/beta";
+    let contents = holding(
+        &home,
+        &[
+            (Selector::new("made", ACME, &[]), 1000),
+            (Selector::new("made", ACME, &["read".into()]), 1000),
+            // Over, of another account at the provider, and of another kind.
+            (Selector::new("made", ACME, &["write".into()]), 0),
+            (Selector::new("made", beta, &[]), 1000),
+            (Selector::new("other", ACME, &[]), 1000),
+        ],
+    );
+    let selector = Selector::new("made", ACME, &[]);
+    let plan = issue::forget(&contents, &contents.accounts[0], &selector, NOW);
+    assert_eq!(
+        lines(&home, &plan),
+        [
+            "job +0 revoke access_token made i0",
+            "job +0 revoke access_token made i0",
+            "drop made cac_1 made \"https://p.example.com/acme\""
+        ]
+    );
+}
+
+#[test]
+fn the_users_own_token_is_shown_while_it_lives() {
+    let home = home();
+    let own = |lives: i64| {
+        let connection = connection(&json!({}));
+        let account = account("1", Some("u"));
+        let contents = Rows::new(&home).with(account, grant(&connection), lives).contents;
+        let own = issue::own_token(&home, &contents, &id("1"), NOW).unwrap();
+        own.map(|(_, token)| token.expose().to_owned())
+    };
+    assert_eq!((own(500).as_deref(), own(0)), (Some("a4"), None));
+}
+
+#[test]
+fn the_log_tells_what_the_operator_can_act_on_and_not_what_users_settle() {
+    let home = home();
+    let told = |unminted: &Unminted| {
+        issue::failed(&home, &id("1"), unminted).and_then(|event| event.reason)
+    };
+    for (unminted, reason) in [
+        (
+            Unminted::Failure(Failure::Misconfigured("invalid_client".into())),
+            Some("invalid_client"),
+        ),
+        (Unminted::UserToken, Some("http_401")),
+        (Unminted::NoAccount(NoAccount::NotOwner), None),
+        (Unminted::Scopes, None),
+    ] {
+        assert_eq!(told(&unminted).as_deref(), reason, "{unminted:?}");
+    }
+}

@@ -1,0 +1,228 @@
+//! What a consent writes, given what the vault holds: state by state, and what it refuses to write over.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use support::{NOW, Rows, account, connection, grant, home, id, intent, lines};
+use vault_base::encoding::base64url;
+use vault_base::secret::Secret;
+use vault_core::vault::consent::Store;
+use vault_core::vault::contents::Contents;
+use vault_core::vault::home::Home;
+use vault_core::vault::jobs::Job;
+use vault_core::vault::keep::{Kept, keep};
+use vault_core::vault::plan::StoredJob;
+use vault_core::vault::record::{Account, AccountState, Grant, Intent, Reason};
+use vault_provider::connection::Connection;
+
+/// Tokens `a9` and `r9` of a consent, for a new account `2`.
+fn consent(connection: &Connection, user: Option<&str>) -> Store {
+    Store {
+        account: id("2"),
+        provider_user: user.map(str::to_owned),
+        email: None,
+        name: None,
+        access_token: Secret::new("a9"),
+        refresh_token: Some(Secret::new("r9")),
+        scopes: vec!["read".into()],
+        issued_at: NOW - 5,
+        expires_at: Some(NOW + 595),
+        refresh_token_expires_at: None,
+        kinds: BTreeMap::new(),
+        extra: BTreeMap::new(),
+        registration: Some(connection.registration.clone()),
+    }
+}
+
+fn without_refresh_token(store: Store) -> Store {
+    Store { refresh_token: None, ..store }
+}
+
+/// A vault with account `1`.
+fn holding(home: &Home, account: Account, grant: Grant) -> Contents {
+    Rows::new(home).with(account, grant, 500).contents
+}
+
+fn kept(home: &Home, contents: &Contents, connection: &Connection, new: Store) -> Kept {
+    keep(home, contents, &[], connection, None, new, NOW).unwrap()
+}
+
+fn written(home: &Home, kept: Kept) -> Vec<String> {
+    match kept {
+        Kept::Stored { plan, .. } => lines(home, &plan),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The lines of account `1`, renewed with this refresh token.
+fn renewed(refresh_token: &str) -> Vec<String> {
+    vec![
+        "account cac_1 active".into(),
+        "redeemed cac_2 cac_1".into(),
+        "drop tokens cac_1 \"\"".into(),
+        "token cac_1 a9 gen 5 ends Some(595)".into(),
+        format!("grant cac_1 gen 5 active = {refresh_token}"),
+        "job +60 hold u".into(),
+    ]
+}
+
+/// The lines of a new account.
+fn added(user: Option<&str>) -> Vec<String> {
+    let mut lines = vec![
+        "account cac_2 active".to_owned(),
+        "redeemed cac_2 cac_2".into(),
+        "drop tokens cac_2 \"\"".into(),
+        "token cac_2 a9 gen 1 ends Some(595)".into(),
+        "grant cac_2 gen 1 active = r9".into(),
+    ];
+    lines.extend(user.map(|user| format!("job +60 hold {user}")));
+    lines
+}
+
+#[test]
+fn a_consent_renews_the_account_of_the_same_user_and_adds_one_for_another() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let own = |user: Option<&str>| holding(&home, account("1", user), grant(&connection));
+    for (what, contents, user, expected) in [
+        ("the first", Contents::default(), Some("u"), added(Some("u"))),
+        ("the same user", own(Some("u")), Some("u"), renewed("r9")),
+        ("another user", own(Some("v")), Some("u"), added(Some("u"))),
+        // From before the provider told who consents: there was one account only.
+        ("one of whom nobody knew", own(None), Some("u"), renewed("r9")),
+        ("nobody tells who, the first", Contents::default(), None, added(None)),
+    ] {
+        let new = consent(&connection, user);
+        assert_eq!(written(&home, kept(&home, &contents, &connection, new)), expected, "{what}");
+    }
+}
+
+#[test]
+fn a_grant_that_is_over_is_replaced_by_whatever_comes() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let over = AccountState::ReconnectRequired(Reason::RefreshRefused);
+    let gone = Account { state: over, ..account("1", Some("u")) };
+    let wider = Grant { scopes: vec!["read".into(), "write".into()], ..grant(&connection) };
+    let contents = holding(&home, gone, wider);
+    let new = without_refresh_token(consent(&connection, Some("u")));
+    assert_eq!(written(&home, kept(&home, &contents, &connection, new)), renewed("none"));
+}
+
+#[test]
+fn without_a_new_refresh_token_the_same_users_goes_on_and_an_unknown_users_is_not_written_over() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let own = |user| holding(&home, account("1", user), grant(&connection));
+    let new = |user| without_refresh_token(consent(&connection, user));
+    let same = kept(&home, &own(Some("u")), &connection, new(Some("u")));
+    assert_eq!(written(&home, same), renewed("r4"));
+    for (what, stored, user) in [("both unknown", None, None), ("one unknown", None, Some("u"))] {
+        let kept = kept(&home, &own(stored), &connection, new(user));
+        assert!(matches!(kept, Kept::UnknownUser), "{what}: {kept:?}");
+    }
+}
+
+#[test]
+fn a_refresh_token_that_goes_on_takes_its_unsettled_refresh_along() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let next = home.seal(&id("1"), "next_refresh_token", 4, &Secret::new("r5")).unwrap();
+    let open = Intent { successor: Some(base64url(next)), ..intent(2) };
+    let contents =
+        holding(&home, account("1", Some("u")), Grant { intent: Some(open), ..grant(&connection) });
+    let follow_up = Job::Recover { account: id("1"), generation: 4, token_kind: String::new() };
+    let jobs: Vec<StoredJob> = vec![(7, NOW + 30, follow_up)];
+    let new = without_refresh_token(consent(&connection, Some("u")));
+    let kept = keep(&home, &contents, &jobs, &connection, None, new, NOW).unwrap();
+    let lines = written(&home, kept);
+    assert_eq!(
+        lines[4..],
+        [
+            "grant cac_1 gen 5 active attempt 2 next r5 = r4",
+            "end job 7",
+            "job +30 recover cac_1 gen 5",
+            "job +60 hold u"
+        ]
+    );
+    // A new one has nothing open.
+    let new = consent(&connection, Some("u"));
+    let kept = keep(&home, &contents, &jobs, &connection, None, new, NOW).unwrap();
+    assert_eq!(written(&home, kept), renewed("r9"));
+}
+
+#[test]
+fn a_consent_for_less_than_a_living_grant_has_is_not_written_and_names_what_it_lacks() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let wider = Grant { scopes: vec!["read".into(), "write".into()], ..grant(&connection) };
+    let contents = holding(&home, account("1", Some("u")), wider);
+    match kept(&home, &contents, &connection, consent(&connection, Some("u"))) {
+        Kept::Narrower(missing) => assert_eq!(missing, ["write"]),
+        other => panic!("{other:?}"),
+    }
+    let more = vec!["read".into(), "write".into(), "admin".into()];
+    let new = Store { scopes: more, ..consent(&connection, Some("u")) };
+    assert_eq!(written(&home, kept(&home, &contents, &connection, new)), renewed("r9"));
+}
+
+#[test]
+fn tokens_of_another_registration_are_not_written_and_an_account_of_another_is_not_renewed() {
+    let (home, today) = (home(), connection(&json!({})));
+    let other = connection(&json!({"client_id": "other"}));
+    let contents = holding(&home, account("1", Some("u")), grant(&today));
+    let kept_there = kept(&home, &contents, &other, consent(&today, Some("u")));
+    assert!(matches!(kept_there, Kept::OtherRegistration), "{kept_there:?}");
+    let new = kept(&home, &contents, &other, consent(&other, Some("u")));
+    assert_eq!(written(&home, new), added(Some("u")));
+}
+
+#[test]
+fn tokens_that_come_again_are_not_written_again() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let contents = holding(&home, account("1", Some("u")), grant(&connection));
+    let again = |stored: &str| {
+        let new = consent(&connection, Some("u"));
+        keep(&home, &contents, &[], &connection, Some(&id(stored)), new, NOW).unwrap()
+    };
+    match again("1") {
+        Kept::Before(view) => assert_eq!(view.id, id("1")),
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(again("3"), Kept::Gone));
+}
+
+#[test]
+fn a_consent_takes_back_revocations_that_could_take_the_new_grant_along() {
+    let (home, today) = (home(), connection(&json!({})));
+    let other = connection(&json!({"client_id": "other"}));
+    let revocation = |user: Option<&str>, of: &Connection| Job::Revoke {
+        account: id("9"),
+        field: "refresh_token".into(),
+        generation: 1,
+        envelope: String::new(),
+        attempt: 1,
+        user: user.map(str::to_owned),
+        doubtful: false,
+        registration: Some(of.registration.clone()),
+        waits_since: None,
+    };
+    let jobs: Vec<StoredJob> = vec![
+        (1, NOW, revocation(Some("u"), &today)),
+        (2, NOW, revocation(Some("v"), &today)),
+        (3, NOW, revocation(Some("u"), &other)),
+    ];
+    let new = consent(&today, Some("u"));
+    let kept = keep(&home, &Contents::default(), &jobs, &today, None, new, NOW).unwrap();
+    let ended: Vec<String> =
+        written(&home, kept).into_iter().filter(|line| line.starts_with("end job")).collect();
+    assert_eq!(ended, ["end job 1"]);
+}
+
+#[test]
+fn a_refresh_token_that_does_not_open_is_not_kept() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let mut contents = holding(&home, account("1", Some("u")), grant(&connection));
+    *contents.grants[0].grant.envelope.as_mut().unwrap().last_mut().unwrap() ^= 1;
+    let new = without_refresh_token(consent(&connection, Some("u")));
+    assert_eq!(written(&home, kept(&home, &contents, &connection, new)), renewed("none"));
+}
