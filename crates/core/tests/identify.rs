@@ -1,0 +1,246 @@
+//! Whose the tokens of a connect are: each source, and each thing an ID token must say (OpenID Connect Core
+//! §3.1.3.7).
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use support::{NOW, answer, connection, id};
+use vault_base::encoding::{base64url, sha256};
+use vault_base::secret::Secret;
+use vault_core::connect::identify::{Identifying, NoIdentity, Step};
+use vault_core::connect::record::ProviderSecrets;
+use vault_core::connect::session::Unidentified;
+use vault_core::vault::consent::Store;
+use vault_jose::Refusal;
+use vault_jose::compact::Compact;
+use vault_provider::answer::Received;
+use vault_provider::connection::Connection;
+use vault_provider::endpoints::Provider;
+use vault_provider::identity::Told;
+
+const ISSUER: &str = "https://idp.example.com";
+
+fn open_id(more: &Value) -> (Connection, Provider) {
+    let entry = json!({
+        "kind": "oidc",
+        "issuer": ISSUER,
+        "client_id": "c",
+        "scopes": ["openid"],
+        "identity": {},
+    });
+    let mut connection = support::connection_of(entry);
+    if let Some(required) = more.get("required_claims").and_then(Value::as_object) {
+        let required = required.iter();
+        connection.required_claims =
+            required.map(|(name, value)| (name.clone(), value.as_str().unwrap().into())).collect();
+    }
+    let provider = Provider {
+        authorization_endpoint: "https://idp.example.com/authorize".parse().unwrap(),
+        token_endpoint: "https://idp.example.com/token".parse().unwrap(),
+        refresh_endpoint: None,
+        userinfo_endpoint: Some("https://idp.example.com/me".parse().unwrap()),
+        revocation_endpoint: None,
+        open_id: Some(more.get("issuer").and_then(Value::as_str).unwrap_or(ISSUER).to_owned()),
+        response_iss: None,
+        response_iss_required: false,
+    };
+    (connection, provider)
+}
+
+fn tokens(id_token: Option<&str>, user: Option<&str>) -> Unidentified {
+    let store = Store {
+        account: id("1"),
+        provider_user: user.map(str::to_owned),
+        email: None,
+        name: None,
+        access_token: Secret::new("a1"),
+        refresh_token: None,
+        scopes: Vec::new(),
+        issued_at: NOW,
+        expires_at: None,
+        refresh_token_expires_at: None,
+        kinds: BTreeMap::new(),
+        extra: BTreeMap::new(),
+        registration: None,
+    };
+    let secrets = ProviderSecrets { verifier: Secret::new("v"), nonce: Secret::new("n") };
+    Unidentified { store: Box::new(store), id_token: id_token.map(Secret::new), secrets }
+}
+
+/// A token with these claims over good ones; `null` takes one away.
+fn jwt(algorithm: &str, claims: &Value) -> String {
+    let mut all = json!({
+        "iss": ISSUER, "sub": "u", "aud": "c", "nonce": "n",
+        "iat": NOW - 10, "exp": NOW + 300,
+        "at_hash": base64url(&sha256("a1")[..16]),
+        "email": "u@example.com", "name": "U",
+    });
+    for (name, value) in claims.as_object().unwrap() {
+        if value.is_null() {
+            all.as_object_mut().unwrap().remove(name);
+        } else {
+            all[name] = value.clone();
+        }
+    }
+    let header = json!({"alg": algorithm, "kid": "k"});
+    format!("{}.{}.c2ln", base64url(header.to_string()), base64url(all.to_string()))
+}
+
+fn read(more: &Value, algorithm: &str, claims: &Value) -> Result<Step, NoIdentity> {
+    let (connection, provider) = open_id(more);
+    let text = jwt(algorithm, claims);
+    let tokens = tokens(Some(&text), None);
+    let identifying = Identifying { connection: &connection, provider: &provider, tokens: &tokens };
+    assert!(matches!(identifying.begin().unwrap(), Step::CheckSignature(_)));
+    identifying.signed(&Compact::parse(&text).unwrap())
+}
+
+fn refusal(more: &Value, algorithm: &str, claims: &Value) -> Option<Refusal> {
+    match read(more, algorithm, claims) {
+        Err(NoIdentity::Never(refusal)) => Some(refusal),
+        Ok(Step::Known(told)) => {
+            assert_eq!(told.identity.id.as_deref(), Some("u"));
+            None
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_id_token_must_be_for_us_of_this_session_and_of_now() {
+    let plain = json!({});
+    for (claims, refused) in [
+        (json!({}), None),
+        (json!({"iss": "https://other.example.com"}), Some(Refusal::Issuer)),
+        (json!({"iss": null}), Some(Refusal::Issuer)),
+        (json!({"aud": "other"}), Some(Refusal::Audience)),
+        (json!({"aud": ["c", "other"]}), Some(Refusal::Audience)),
+        (json!({"aud": ["c"]}), None),
+        (json!({"aud": null}), Some(Refusal::Audience)),
+        (json!({"azp": "c"}), None),
+        (json!({"azp": "other"}), Some(Refusal::Client)),
+        (json!({"nonce": "m"}), Some(Refusal::Binding)),
+        (json!({"nonce": null}), Some(Refusal::Binding)),
+        (json!({"at_hash": null}), None),
+        (json!({"at_hash": base64url(&sha256("a2")[..16])}), Some(Refusal::Binding)),
+        (json!({"exp": NOW - 120}), Some(Refusal::Time)),
+        (json!({"exp": null}), Some(Refusal::Time)),
+        (json!({"iat": null}), Some(Refusal::Time)),
+        (json!({"iat": NOW + 120}), Some(Refusal::Time)),
+        (json!({"exp": NOW + 2 * 86_400}), Some(Refusal::Time)),
+        (json!({"sub": null}), Some(Refusal::Subject)),
+        (json!({"sub": ""}), Some(Refusal::Subject)),
+    ] {
+        assert_eq!(refusal(&plain, "RS256", &claims), refused, "{claims}");
+    }
+}
+
+#[test]
+fn the_access_tokens_hash_is_compared_but_where_another_hash_makes_it() {
+    let other = json!({"at_hash": base64url(&sha256("a2")[..16])});
+    assert_eq!(refusal(&json!({}), "ES256", &other), Some(Refusal::Binding));
+    assert_eq!(refusal(&json!({}), "EdDSA", &other), None);
+}
+
+#[test]
+fn a_claim_that_the_connection_requires_has_its_value_or_the_token_is_refused() {
+    let required = json!({"required_claims": {"hd": "example.com"}});
+    for (claims, refused) in [
+        (json!({"hd": "example.com"}), None),
+        (json!({"hd": "example.org"}), Some(Refusal::Subject)),
+        (json!({"hd": ["example.com"]}), Some(Refusal::Subject)),
+        (json!({}), Some(Refusal::Subject)),
+    ] {
+        assert_eq!(refusal(&required, "RS256", &claims), refused, "{claims}");
+    }
+}
+
+#[test]
+fn an_issuer_of_many_tenants_is_that_of_the_tokens_own_tenant() {
+    let many = json!({"issuer": "https://idp.example.com/{tenantid}/v2"});
+    for (claims, refused) in [
+        (json!({"iss": "https://idp.example.com/t1/v2", "tid": "t1"}), None),
+        (json!({"iss": "https://idp.example.com/t1/v2", "tid": "t2"}), Some(Refusal::Issuer)),
+        (json!({"iss": "https://idp.example.com/t1/v2"}), Some(Refusal::Issuer)),
+        (json!({"iss": "https://idp.example.com/a/b/v2", "tid": "a/b"}), Some(Refusal::Issuer)),
+        (json!({"iss": "https://idp.example.com/{tenantid}/v2"}), Some(Refusal::Issuer)),
+    ] {
+        assert_eq!(refusal(&many, "RS256", &claims), refused, "{claims}");
+    }
+}
+
+#[test]
+fn what_an_id_token_lacks_is_asked_of_userinfo_and_stands_without_it() {
+    let (connection, provider) = open_id(&json!({}));
+    let tokens = tokens(None, None);
+    let identifying = Identifying { connection: &connection, provider: &provider, tokens: &tokens };
+    let step = read(&json!({}), "RS256", &json!({"email": null, "name": null})).unwrap();
+    let Step::AskUserinfo { request, completes: Some(told) } = step else {
+        panic!("{step:?}");
+    };
+    assert_eq!(request.url.as_str(), "https://idp.example.com/me");
+    let email = |received: &Received| {
+        identifying.asked(received, Some(told.clone())).unwrap().identity.email
+    };
+    let own = answer(200, &json!({"sub": "u", "email": "u@example.com"}));
+    let others = answer(200, &json!({"sub": "v", "email": "v@example.com"}));
+    assert_eq!(email(&own).as_deref(), Some("u@example.com"));
+    assert_eq!(email(&others), None);
+    assert_eq!(email(&Received::Lost), None);
+}
+
+#[test]
+fn an_open_id_provider_that_gives_no_id_token_tells_nobody() {
+    let (connection, provider) = open_id(&json!({}));
+    let tokens = tokens(None, Some("u"));
+    let identifying = Identifying { connection: &connection, provider: &provider, tokens: &tokens };
+    assert_eq!(identifying.begin().unwrap_err(), NoIdentity::Never(Refusal::IdToken));
+}
+
+#[test]
+fn without_open_id_the_answer_or_userinfo_tells_and_userinfo_may_be_asked_again() {
+    let from_answer = connection(&json!({}));
+    let told = |connection: &Connection, user: Option<&str>| {
+        let provider = Provider::new(connection, None).unwrap();
+        let tokens = tokens(None, user);
+        Identifying { connection, provider: &provider, tokens: &tokens }.begin()
+    };
+    match told(&from_answer, Some("u")).unwrap() {
+        Step::Known(told) => assert_eq!(told.identity.id.as_deref(), Some("u")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(told(&from_answer, None).unwrap_err(), NoIdentity::Never(Refusal::Subject));
+
+    let from_userinfo = connection(&json!({
+        "userinfo_endpoint": "https://p.example.com/me",
+        "identity": {"id": "id"},
+    }));
+    assert!(matches!(
+        told(&from_userinfo, None).unwrap(),
+        Step::AskUserinfo { completes: None, .. }
+    ));
+    let provider = Provider::new(&from_userinfo, None).unwrap();
+    let tokens = tokens(None, None);
+    let identifying =
+        Identifying { connection: &from_userinfo, provider: &provider, tokens: &tokens };
+    let asked = |received: &Received| identifying.asked(received, None);
+    assert_eq!(asked(&answer(200, &json!({"id": 7}))).unwrap().identity.id.as_deref(), Some("7"));
+    for (received, why) in [
+        (Received::Lost, NoIdentity::Later),
+        (answer(503, &json!({})), NoIdentity::Later),
+        (answer(200, &json!({"name": "U"})), NoIdentity::Never(Refusal::Subject)),
+        (answer(401, &json!({})), NoIdentity::Never(Refusal::Subject)),
+    ] {
+        assert_eq!(asked(&received).unwrap_err(), why, "{received:?}");
+    }
+
+    let nobody = connection(&json!({"identity": {}}));
+    match told(&nobody, None).unwrap() {
+        Step::Known(told) => assert_eq!(told, Told::default()),
+        other => panic!("{other:?}"),
+    }
+}
