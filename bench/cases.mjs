@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The measurements, each a function that gives plain numbers. Ratios come from runs in turn.
 import { linkSync, mkdirSync, readdirSync, copyFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';

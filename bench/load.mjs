@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Load on one port: keep-alive connections that each send the next request as soon as the last answer
 // is complete. Requests are written as bytes made beforehand, so that the load costs little of the
 // machine it shares with what it measures.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What callers leave behind: uploads without credentials that are given up in the middle, and requests
 // that are refused, as many of each; and what memory the process has meanwhile. The JavaScript Worker
 // runs first, so that what the runtime itself keeps is told apart.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several runs as one number with its spread.
 
 /** @param {number[]} values */

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The results as one picture: bars for rates, whiskers from the slowest run to the fastest.
 
 const WIDTH = 760;

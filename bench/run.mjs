@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs all measurements, prints a table, and writes the numbers and the plot.
 //
 // Usage: node bench/run.mjs RESULT.json PLOT.svg, with the built Worker's directory in BENCH_BUILD

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How large the built Worker is. `cargo xtask size` runs it: node bench/size.mjs DIR
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is measured: the vault, the JavaScript Worker that does the same, and one hop without work;
 // each on its own workerd, with the same load.
 import { mkdtempSync, rmSync } from 'node:fs';

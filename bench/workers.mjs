@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Workers of the benchmark, ready for workerd.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

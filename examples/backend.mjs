@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A backend that calls a provider for its users, on the vault of `cargo xtask dev`:
 //
 //   node examples/backend.mjs [.dev/dev.json]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Connects an account and exchanges for its token, with curl alone, on the vault of `cargo xtask dev`:
 #
 #   examples/curl.sh [.dev/dev.json]

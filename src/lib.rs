@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Edge token vault: keeps users' OAuth tokens for other providers, sealed, and exchanges for them.
 //!
 //! This is the Worker: endpoints, Durable Objects and the runtime below them carry out, and are compiled for

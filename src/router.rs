@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Requests: the table of routes says what serves each, and one log line what came of it.
 
 use js_sys::Promise;

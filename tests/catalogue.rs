@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The catalogue of providers: every fact has a source or is marked as without one, every entry is a
 //! good configuration, and what is sent to each provider stands in `golden/provider-requests.txt`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Configuration: what a good one means, and that every bad one is refused with its place and fix.
 
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The connect session's state machine: each handle once, in time, by the same browser and user.
 
 #![allow(clippy::unwrap_used, clippy::panic)]

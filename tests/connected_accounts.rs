@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The connected-accounts API and the browser's hops in the core: bodies, callers, lists, cookies.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

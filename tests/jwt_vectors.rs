@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Signatures against published vectors: RFC 7515, RFC 8037 and Wycheproof.
 
 #[path = "support/native.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tokens that the vault makes itself at a provider: for whom, and what becomes of a grant where none
 //! is to be had. GitHub's installations are what they are made for.
 

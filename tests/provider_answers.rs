@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What providers answer, as each connection reads it: tokens, errors, revocations, identities.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

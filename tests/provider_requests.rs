@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Requests to providers: authorization, redeem, refresh, revoke, userinfo; metadata and `iss`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

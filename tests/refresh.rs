@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is released, when a grant is renewed, and that no answer loses one that could be kept.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]

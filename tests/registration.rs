@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which registration a grant came from, and that it is used with no other.
 
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sealing: AES-GCM as published, and values that open only where they belong.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is stored and what travels between Worker and objects is pinned here: changing it would
 //! lose data, or break a rollout in which old code talks to new.
 //!

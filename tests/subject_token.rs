@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Subject tokens: each rule of what is refused, violated alone. Each test cites the RFC that makes it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The token endpoint in the core: reading requests, client authentication, policy, answers.
 
 #![allow(clippy::unwrap_used)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The same vectors as the native tests, against the runtime's `WebCrypto`: it is other code.
 
 #![cfg(target_arch = "wasm32")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The limit of the platform: a Worker that reads the body, asks one SQLite Durable Object, and passes
 // its constant on.
 import { DurableObject } from 'cloudflare:workers';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What both halves of the peer need.
 
 let offset = 0;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Just enough of connecting for the exchange to have something to release.
 import { DurableObject } from 'cloudflare:workers';
 import { randomText, tokenRequest } from './common.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The Worker that the vault is measured against: what one would write in JavaScript for the same
 // exchange, with jose, WebCrypto and a SQLite Durable Object. It passes the vault's own end-to-end
 // cases of the exchange and has nothing else of it: see tests/e2e/exchange-cases.mjs.

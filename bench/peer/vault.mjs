@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One user's grant at one connection: sealed with AES-GCM, refreshed once for all who wait.
 import { DurableObject } from 'cloudflare:workers';
 import { now, tokenRequest } from './common.mjs';

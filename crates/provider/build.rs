@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Turns the catalogue of providers (`src/catalogue/*.toml`) into constants: for each entry
 //! the facts as JSON, without their sources. A fact without a source is replaced by the one that can
 //! harm nobody.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Bodies of both APIs, and queries. The first lines are `Content-Type` and `Authorization`.
 #![no_main]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sealed values: whatever lies in storage opens to what was sealed there, or not at all.
 #![no_main]
 

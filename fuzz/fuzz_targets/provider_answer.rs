@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What providers and issuers answer. The first lines are a status and `Retry-After`.
 #![no_main]
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Where browsers are sent and come from: only to what is registered, byte for byte. The first line
 //! is a redirect URI, the second an origin, the third a query, the rest a cookie header.
 #![no_main]

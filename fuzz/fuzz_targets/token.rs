@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tokens: the compact form, claims of each kind, and key sets. The first line is a token, the rest
 //! a key set.
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the targets share.
 
 use edge_token_vault::config::{Config, Variables};

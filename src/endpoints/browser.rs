@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The browser's two hops: from the application to the provider, and from the provider back.
 
 use crate::connect::browser;

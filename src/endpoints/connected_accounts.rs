@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `/me/v1/connected-accounts`: the user's application connects, lists and deletes accounts.
 
 use std::rc::Rc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `POST /oauth/token`.
 
 use web_sys::Response;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `Directory`: the connections one user ever started.
 
 use std::future::ready;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `IssuerKeys`: the last good metadata and keys of one source, and the only place that fetches
 //! them.
 

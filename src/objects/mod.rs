@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The Durable Objects. Each reads what it holds, asks the core, and carries the plan out in one turn.
 
 mod connect_session;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `Registry`: the users that have a directory and who rests on which account at a provider, in
 //! shards; and the check values of keys.
 

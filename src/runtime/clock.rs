@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The clock, read once per event.
 
 use crate::time::UnixSeconds;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of this isolate: read from the environment once.
 
 use std::cell::OnceCell;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What answering one event takes: the platform's bindings, the configuration, and the time of the event.
 
 use worker::Env;

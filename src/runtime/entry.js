@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The module that the platform loads. The class that `worker-build` makes around the Worker is
 // constructed anew for each request, through proxies; that costs more than an exchange's own work.
 // It stays in use for what it is there for: starting the wasm afresh after a trap.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Futures and promises, for the platform's one thread.
 //!
 //! What `wasm-bindgen-futures` does through two closures per promise and a microtask per wake costs

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Requests as the core reads them, and answers as it wants them.
 //!
 //! The platform's own types, and not `worker`'s around them: those copy headers and bodies that

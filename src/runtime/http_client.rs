@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Requests to providers and issuers: bounded in time and size, redirects not followed.
 
 use js_sys::{Array, Uint8Array};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What issuers publish, as this isolate holds it: plain data, never another request's promise.
 
 use std::cell::RefCell;

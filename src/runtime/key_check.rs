@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whether the keys are the ones this vault was made with.
 //!
 //! Object names follow from `OBJECT_NAME_KEY`: another key would show every user an empty vault and

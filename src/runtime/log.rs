@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The operator's log: one JSON line per request, and one per event that no request waits for.
 
 use worker::console_log;

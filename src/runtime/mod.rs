@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The Workers platform, as endpoints and objects use it.
 
 pub(crate) mod clock;

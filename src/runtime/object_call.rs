@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Questions to objects, and how objects answer them.
 
 use std::future::Future;

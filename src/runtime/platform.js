@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every exchange needs of the platform, in one call each: a crossing between wasm and
 // JavaScript costs as much as most of the work behind it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `platform.js`, as Rust calls it. Functions that take a number call
 //! `settled(number, worked, value)` when there is a result: [`crate::runtime::executor::wait_for`].
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A connection's provider, ready to be talked to.
 
 use crate::ids::Source;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Work that goes on when its caller goes away, and that several callers share.
 
 use std::cell::RefCell;

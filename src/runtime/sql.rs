@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Rows out of an object's SQLite, by position.
 
 use std::collections::VecDeque;

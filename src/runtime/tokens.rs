@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Verifying tokens: the issuer's keys, the runtime's signature check, this isolate's memory.
 
 use std::cell::RefCell;

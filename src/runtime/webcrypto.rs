@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Signatures by the runtime's `WebCrypto`: pure-Rust RSA in wasm costs a millisecond to check.
 
 use js_sys::{Array, Object, Reflect, Uint8Array};

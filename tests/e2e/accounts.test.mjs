@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Several accounts of one user at one connection, and deleting them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a caller sends: the right error, which says what is wrong, and nothing changes.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A person in a real browser: cookies, redirects and CORS as Chromium has them, not as we think it
 // does. Needs Chromium: `chromium` in PATH, or its path in CHROMIUM.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `cargo xtask check` asks issuers and providers; this is the part of it that asks.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

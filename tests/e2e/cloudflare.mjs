@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The part of Cloudflare's API that `wrangler secret` and `wrangler deploy` use, for the real wrangler:
 // workers/scripts, their secrets, versions and subdomains (developers.cloudflare.com/api, Workers).
 // What it cannot show is an account, and whether the platform takes what is uploaded.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connecting: who may finish what somebody began, what a browser must bring, and what is left when
 // it goes wrong.
 import assert from 'node:assert/strict';

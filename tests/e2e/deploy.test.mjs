@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `cargo xtask deploy` with the real wrangler, against a simulator of Cloudflare's API.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Eight providers in full, as their documentation says they behave: connect, exchange, refresh,
 // rotate, revoke, a dead grant, an outage, a client that is no longer good, a consent denied.
 import assert from 'node:assert/strict';

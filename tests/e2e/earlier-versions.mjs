@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is on disk, as an earlier version of the vault would have written it.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A client whose `scope_policy` is `exact`: it gets tokens with the scopes that it names and no others,
 // whatever the provider gives.
 import assert from 'node:assert/strict';

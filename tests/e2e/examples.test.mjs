@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The examples, the main job and the printed commands do what they say, on a vault of the shape that
 // `cargo xtask dev --with` describes: the connection that a file adds is left alone.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The exchange as every caller sees it: what an answer looks like, which subject tokens are refused,
 // and that a refresh happens once. The vault passes these cases, and so does the Worker that it is
 // measured against.

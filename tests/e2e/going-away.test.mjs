@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A caller that goes away in the middle of its request leaves nothing behind.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One vault on workerd, one provider, and the configuration that joins them. Each test file makes
 // its own world, so that files neither share state nor need an order.
 import assert from 'node:assert/strict';

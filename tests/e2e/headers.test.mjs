@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands in a header of the vault's requests to a provider makes no other header.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

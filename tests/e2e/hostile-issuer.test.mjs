@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever an issuer publishes as its metadata (RFC 8414 §3.3) or its keys (RFC 7517 §5, RFC 8725 §3.10):
 // good tokens go on working, bad ones never start to, and it is asked rarely.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whatever a provider answers to a token request (RFC 6749 §5) or sends to the callback (RFC 9207 §2.4):
 // no panic, no hang, no 500; what was stored stays; the next good answer works.
 import assert from 'node:assert/strict';

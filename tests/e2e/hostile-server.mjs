@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server that misbehaves as told: a token endpoint, and an issuer's metadata and keys.
 import { createServer } from 'node:http';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who a provider says its user is (OpenID Connect Core §3.1.3.7): every flaw of the ID token alone
 // connects nothing.
 import assert from 'node:assert/strict';

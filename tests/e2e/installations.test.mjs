@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tokens of a GitHub App's installations: made with the App's key, for whoever owns the account, and
 // for nobody else.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an operator reads, and that neither the log nor an answer holds a secret.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

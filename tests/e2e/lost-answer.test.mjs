@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a provider's answer to a refresh may lose, and the vault does not: it follows up by itself, keeps a
 // new refresh token before it judges the rest, and waits longer than its callers.
 import assert from 'node:assert/strict';

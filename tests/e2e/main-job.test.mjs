@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The main job on real workerd: connect once, exchange with every grant and every way a client
 // authenticates, use the token; and what the vault says about itself.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Connections to providers without discovery: endpoints from configuration, identity by userinfo,
 // and the shapes that such providers answer in.
 import assert from 'node:assert/strict';

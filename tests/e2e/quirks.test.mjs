@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What single providers do that no other does, and consent that grows or shrinks.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Refreshing: once per expiry whatever happens around it, because the provider rotates its refresh
 // tokens and takes a second use of one for theft.
 import assert from 'node:assert/strict';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A grant is used with the registration it came from and with no other: what a wrong deployment does to a
 // connection's provider or client_id ends no grant, and sends no token where it does not belong.
 import assert from 'node:assert/strict';

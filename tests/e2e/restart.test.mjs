@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is on disk: it outlives the process, is unreadable without the keys, and a missing or wrong
 // key is an outage and never an empty vault.
 import assert from 'node:assert/strict';

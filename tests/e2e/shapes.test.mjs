@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every other provider of the catalogue: connect, exchange and refresh, against its documented shape.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';

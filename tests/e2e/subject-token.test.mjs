@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose tokens are taken, beyond the cases that every exchange has: exchange-cases.mjs.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signs JWTs by hand: subject tokens with one chosen flaw, and client assertions.
 import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { thumbprint } from '../../xtask/js/keys.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A complete, good configuration as the platform hands it over, and good requests that fit it, to
 //! be changed by each test.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One connection, as a configuration with nothing else makes it.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]

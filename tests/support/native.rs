@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Signature checks and signing with jwt-compact's own algorithms: what native tests have in place
 //! of the runtime's `WebCrypto`.
 

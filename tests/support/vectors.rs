@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Published signature vectors, for the native path and for `WebCrypto` alike.
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Serves the page at /app: what an application's front end does with the vault, in a browser.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';

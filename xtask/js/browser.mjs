@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A headless user agent for scripts: cookies, redirects one at a time, and the two forms of the
 // development provider. It exists so that the main job runs through the same front door as people.
 import { createHash, randomBytes } from 'node:crypto';

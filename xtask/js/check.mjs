@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Asks the issuers and providers of a configuration whether they are what it takes them for.
 // Reads { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer, pattern?} | {name, endpoints}] }
 // from standard input; exit code 1 if something will not work.

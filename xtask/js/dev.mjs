@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Development loop: starts the provider, shows the main job once, keeps the user's tokens fresh in
 // a file for curl and tests, and stays up until it is interrupted.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What `cargo xtask dev` says when the main job is done.
 import { relative } from 'node:path';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signing keys of the development provider, and files that hold secrets.
 import { createHash, createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import {

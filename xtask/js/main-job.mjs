@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The main job, step by step and visible: a user signs in, connects an account at a provider, a
 // backend exchanges the user's token for the provider's, and that token works at the provider.
 import { authorize, signIn } from './browser.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Prints HTTP calls for people: what was sent and what came back, with every secret shortened.
 const SHORTENED = new Set([
   'access_token', 'refresh_token', 'id_token', 'subject_token', 'client_assertion',

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An OpenID provider on the loopback address, for development and for the end-to-end tests.
 //
 // One server plays two parts. It is the identity provider that signs the vault's users in (public

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What reached the development provider, and which secrets left it.
 //
 // Tests count requests ("exactly one refresh") and look for the tokens in places where they must

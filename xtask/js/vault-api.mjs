@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The vault's own HTTP interface, as its clients call it. Nothing is checked here: every call
 // returns what was sent and what came back, and the caller decides what it expected.
 import { randomBytes } from 'node:crypto';

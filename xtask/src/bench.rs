@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask bench`: how fast the Worker is, against others in the same run, and what callers that go
 //! away leave in its memory.
 

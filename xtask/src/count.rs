@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Counts tests in the output of cargo, of wasm's test runner and of Node.
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

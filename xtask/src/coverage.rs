@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask coverage`: what of the core the native tests reach.
 //!
 //! Of the Worker itself nothing is measured, as it runs as wasm alone: the end-to-end tests run it.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask deploy`: from a configuration to a vault that runs.
 //!
 //! What it makes is never made twice: a new `OBJECT_NAME_KEY` would show every user an empty vault,

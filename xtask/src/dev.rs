@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask dev`: the Worker and an OpenID provider on this machine.
 
 use std::fs;

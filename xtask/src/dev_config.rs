@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of a Worker that runs on this machine. No I/O.
 
 use std::iter;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Development secrets, and files that only their owner can read.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};

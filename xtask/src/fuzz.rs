@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask fuzz`: runs the targets of `fuzz/`.
 
 use std::path::Path;

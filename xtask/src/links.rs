@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A test of the documents: whatever they link to in this repository is there.
 
 use std::collections::BTreeSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask lint`: every check that is not a test. All of them run, whatever the first one says.
 
 use std::path::Path;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Builds, runs and tests the Worker. Runs natively only.
 #![allow(clippy::disallowed_methods, reason = "the std clocks work here; xtask never becomes wasm")]
 
@@ -9,6 +10,8 @@ mod dev;
 mod dev_config;
 mod dev_files;
 mod fuzz;
+#[cfg(test)]
+mod headers;
 #[cfg(test)]
 mod links;
 mod lint;

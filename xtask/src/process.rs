@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Runs other programs: steps that say what they do, and long-lived children that end with us.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask providers`: the catalogue of providers as a table, and in docs/providers/catalogue.md.
 
 use std::collections::BTreeMap;

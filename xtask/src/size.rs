@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask size`: holds the release build against `budget.toml`.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask test`: runs the suites one after another and counts.
 
 use std::fs;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tools of the build: found, or installed at a pinned version.
 //!
 //! Rust tools are kept in a cache of the user, one directory per version, so that `cargo clean` and other checkouts

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a `--with` file adds to the development configuration.
 
 use std::path::Path;

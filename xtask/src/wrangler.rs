@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `wrangler dev` as a child: its build shown, its log kept, its health asked for.
 
 use std::fs::File;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Byte encodings and the few primitives everything shares.
 
 use base64::Engine as _;

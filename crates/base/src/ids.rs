@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who and what: users, accounts, and the only derivation of object names.
 
 use std::cell::{OnceCell, RefCell};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A strict reading of JSON that comes from strangers.
 //!
 //! `serde_json` keeps the last of two members with the same name where a map is read, and a typed

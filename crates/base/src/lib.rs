@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What every layer of the vault uses and nothing of it knows the vault for: secrets and their sealing,
 //! names of objects, encodings, a strict reading of JSON, small rules about text and time.
 

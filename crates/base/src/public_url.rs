@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `PUBLIC_URL` and the identifiers that follow from it.
 
 use url::{Host, Url};

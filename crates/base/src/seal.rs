@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sealing: AES-256-GCM under keys that each object derives for itself.
 //!
 //! Envelope: version (1 byte, `1`), length of the key id (1 byte), key id, nonce (12 bytes),

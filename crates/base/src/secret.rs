@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Text that must reach neither a log nor an error: tokens, codes, client secrets.
 
 use std::fmt;

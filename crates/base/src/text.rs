@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Small rules about text that several protocols share.
 
 use std::collections::BTreeSet;

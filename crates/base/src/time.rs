@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Points in time. The clock is read once per event, at the edge, and passed down.
 
 /// Seconds since 1970-01-01T00:00:00Z, as in JWT's `NumericDate` without its fraction.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Error responses: [`OAuthError`] of the token endpoint, [`Problem`] of the connected-accounts API.
 //! Neither holds text from a caller, a provider or a store.
 

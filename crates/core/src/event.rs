@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Events of the operator's log that no request line tells: what happened, to what, and what the operator does
 //! about it. They hold configured names, our own ids, stable words and error codes of providers; never a
 //! token, an address that a user brought, or a provider's text.

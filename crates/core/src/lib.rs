@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the vault decides. No module names the platform, reads a clock or talks to a network: time is an
 //! argument, requests and answers are plain values.
 //!

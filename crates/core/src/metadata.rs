@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The metadata documents (RFC 8414, RFC 9728): what they advertise works, and what works is
 //! advertised.
 

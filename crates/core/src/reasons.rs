@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The words that stand as `reason` in the log's line of a request: what each means and what the operator does.
 //! `docs/log.md` is made of this and of [`crate::event`].
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The line that the operator's log has for each request: enough to find out what went wrong for
 //! whom, and nothing that is of use to a thief.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The one table of what is served: dispatch, the log's route names, CORS, 405 and the scopes that an
 //! endpoint asks for read it.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a deletion writes: the jobs that revoke, then the account.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]

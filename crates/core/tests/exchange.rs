@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What an exchange is answered, given what the vault holds.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whose the tokens of a connect are: each source, and each thing an ID token must say (OpenID Connect Core
 //! §3.1.3.7).
 
@@ -32,7 +33,7 @@ fn open_id(more: &Value) -> (Connection, Provider) {
         "scopes": ["openid"],
         "identity": {},
     });
-    let mut connection = support::connection_of(entry);
+    let mut connection = support::connection_of(&entry);
     if let Some(required) = more.get("required_claims").and_then(Value::as_object) {
         let required = required.iter();
         connection.required_claims =

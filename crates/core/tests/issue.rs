@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tokens that the vault makes: what is written of one, and what goes when the account is not the user's any
 //! more.
 

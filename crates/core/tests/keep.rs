@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a consent writes, given what the vault holds: state by state, and what it refuses to write over.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]

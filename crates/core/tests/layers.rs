@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The modules of this crate use only those below them. Between crates the compiler sees to that.
 
 #![allow(clippy::unwrap_used, clippy::panic)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `docs/log.md` says every word that the log's lines of requests may have as `reason`.
 
 #![allow(clippy::unwrap_used)]

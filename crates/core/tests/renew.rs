@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a refresh writes before the provider is asked, and what each answer changes, given what the vault
 //! holds by then.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Revoking one token: whom it asks what, step after step, and what becomes of the job.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A user's access token: the subject token of an exchange, the bearer token of the API.
 //!
 //! Rules: RFC 9068 §4, RFC 8725, and what an issuer's configuration says.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The signature algorithms we accept (RFC 7518 §3.1, RFC 8037).
 
 use serde::Deserialize;

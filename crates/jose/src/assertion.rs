@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `private_key_jwt`: a client proves itself with a signed assertion (RFC 7523 §3).
 
 use serde::Deserialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Claims that several kinds of token share, and the rules about time.
 
 use jwt_compact::TimeOptions;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The compact serialization (RFC 7515 §7.1), read strictly.
 
 use jwt_compact::UntrustedToken;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The ID token a provider returns with its tokens (OpenID Connect Core §3.1.3.7).
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who somebody is at a provider.
 
 /// Who the provider says its user is.

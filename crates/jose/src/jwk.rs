@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! JSON Web Key Sets (RFC 7517), public signature keys only.
 
 use serde::Deserialize;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! When to fetch what an issuer publishes (metadata and keys), and how long to rely on it.
 //!
 //! An isolate keeps a copy for [`FRESH`]; the issuer's object keeps the last good one for

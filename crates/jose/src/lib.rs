@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! JSON Web Tokens: structure, keys, and the claims of the three kinds of token we accept.
 //!
 //! A signature is checked outside the core ([`signature::SignatureCheck`]): by the runtime's

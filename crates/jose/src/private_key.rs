@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Our own private keys at providers, which the platform signs with.
 
 use base64::Engine as _;

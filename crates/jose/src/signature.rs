@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the platform is asked: is this a signature of that key over these bytes?
 
 use super::Refusal;

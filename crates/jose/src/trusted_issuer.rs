@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A trusted issuer: whose access tokens count, and for what.
 
 use super::algorithm::Algorithm;

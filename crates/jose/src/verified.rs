@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tokens this isolate has verified: SHA-256 of the token to what it says.
 //!
 //! An entry is bound to the key set it was verified with, so a withdrawn key ends it as soon as the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A provider's answer to a token request (RFC 6749 §5), as providers really send it.
 //!
 //! Some answer errors with 200, some write numbers as strings or scopes as a list, some forget the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The authorization request (RFC 6749 §4.1.1, RFC 7636, OpenID Connect Core §3.1.2.1).
 
 use std::borrow::Cow;

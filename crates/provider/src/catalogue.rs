@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The catalogue of providers: `catalogue/<id>.toml`, one file each, with the source of every fact.
 //! `build.rs` makes constants of them. Only the entries that a configuration names are ever read.
 

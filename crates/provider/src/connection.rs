@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A connection: one provider, as users connect their accounts there.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a provider speaks, as data: what the catalogue says of each, and what a connection written by
 //! hand can say just as well. `docs/providers/README.md` explains each field.
 

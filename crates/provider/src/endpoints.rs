@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A provider's endpoints, from configuration or from its metadata.
 
 use serde::{Deserialize, Serialize};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What an error of a provider's token endpoint means for a grant. Only what clearly says "this
 //! grant is over" ends one.
 

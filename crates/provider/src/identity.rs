@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who the account is, as a userinfo answer tells (OpenID Connect Core §5.3.2).
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Talking to providers: what to send, and what to make of the answer. No network here.
 
 pub mod answer;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tokens that we make ourselves at a provider: not on the user's consent alone, but with our own
 //! signature. Such a token can do all that the account it is made for lets our application do, so the
 //! provider is asked each time whether that account is the user's own, or one of an organisation that

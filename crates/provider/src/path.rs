@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Paths into what providers answer: `authed_user.id`, `data.0.id`, `team.id|enterprise.id+user.id`.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which client registration, at which provider, a grant came from.
 //!
 //! A grant is bound to it (RFC 6749 §6: a refresh token is bound to the client it was issued to). A

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Requests to a provider's token endpoint, built by the `oauth2` crate and then written as this
 //! provider wants them, and to its userinfo endpoint.
 

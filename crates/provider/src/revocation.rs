@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Revoking tokens at a provider, in that provider's shape (RFC 7009 where it follows one), and never
 //! wider than it may be.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Scopes: what to ask for, what was granted, and what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `ConnectSession`: one connect in flight, and its record.
 
 mod redeem;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Redeeming an authorization code: tokens, then who they are of.
 
 use worker::Env;

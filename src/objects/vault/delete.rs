@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Deleting an account, and revoking its tokens at the provider.
 
 use std::rc::Rc;

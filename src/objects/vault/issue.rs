@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Making a token ourselves: the user's own token shows for whom, our signature makes it.
 
 use std::pin::Pin;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A vault's jobs and its one alarm.
 
 use std::rc::Rc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `Vault`: one user's accounts at one connection.
 
 mod delete;

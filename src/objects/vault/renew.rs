@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Renewing a grant: one request to the provider, however many callers wait.
 
 use std::rc::Rc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Box: refresh tokens that serve once within 60 days, codes that live 30 seconds.
 import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
 

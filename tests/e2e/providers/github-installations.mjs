@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A GitHub App with its installations: on accounts of users and of organisations, whose tokens the App
 // makes with its private key. Written from GitHub's REST reference.
 import { generateKeyPairSync, verify } from 'node:crypto';

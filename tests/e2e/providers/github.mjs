@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GitHub: an OAuth app whose tokens have no end, and a GitHub App whose tokens do. Answers are
 // form-encoded unless JSON is asked for, errors come with status 200, a refresh ends the access token
 // before, and of the scopes asked for a token has those alone that no other includes.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Google and Google Workspace: a refresh token only with access_type=offline, and a second one only
 // with prompt=consent; scopes add up with include_granted_scopes; `hd` in the ID token; invalid_rapt
 // where an organisation limits sessions; a revocation takes the whole grant.

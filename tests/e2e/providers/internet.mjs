@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the vault takes for the network: host names that simulators answer for, and nothing else but
 // this machine. So the addresses of the catalogue are tested as they are.
 import { createServer, request as forward } from 'node:http';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ways of a user through the vault and a simulated provider, and what an application sees.
 import assert from 'node:assert/strict';
 import { CookieJar } from '../../../xtask/js/browser.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Microsoft's identity platform, for one directory or for all: one document with `{tenantid}` in its
 // issuer, a token for one resource, codes of AADSTS, no revocation; a refresh brings a new refresh token
 // and does not end the old one. Users consent to several resources at once; the redemption of the code

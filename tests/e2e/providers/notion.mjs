@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Notion: HTTP Basic, JSON bodies of known members, no scopes; older integrations have tokens without an
 // end, newer ones refresh tokens that serve once.
 import { Simulator, json, parameters, proves } from './simulator.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Six small providers of odd shapes.
 import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Salesforce: no `expires_in`, the address of the API in the answer, and no new refresh token from a
 // refresh unless rotation is switched on for the app.
 import { Simulator, empty, json, parameters, proves } from './simulator.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A simulator that is driven by the shape a provider's documentation gives (shapes.mjs).
 import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
 import { Simulator, basic, bearer, empty, json, parameters, proves } from './simulator.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the other providers of the catalogue speak, each from its own documentation (`source`).
 //
 // `auth`: how the client proves itself (`basic`, `post`, or `key`: the secret as user name); `asks`:

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all simulated providers share: users who consent, codes, grants, tokens. How each one speaks
 // stands in a file of its own, written from its documentation; nothing here is of the vault.
 import { createHash, randomBytes } from 'node:crypto';

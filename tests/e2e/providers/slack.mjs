@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slack: scopes for a bot and for a user, commas, both tokens in one answer, errors with status 200
 // and `ok: false`, token rotation on or off: twelve hours, and a refresh token that serves once.
 import { Simulator, bearer, json, parameters, proves } from './simulator.mjs';

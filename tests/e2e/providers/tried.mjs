@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The table in docs/providers/tried.md of what was tried with each provider: provider × behaviour × source.
 // Each test file fills the rows of its connections; where the document says otherwise it fails, or writes
 // them (WRITE_GOLDEN=1, one file at a time).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // X: HTTP Basic, PKCE required, refresh tokens that serve once, and a dead one that is an
 // `invalid_request`.
 import { Simulator, bearer, json, parameters, proves } from './simulator.mjs';

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Checks the configuration in `wrangler.toml` with the code that the Worker reads it with, says
 //! what follows from it, and asks the issuers and providers it names. A program of its own, so that
 //! the loop of building the Worker does not compile the core twice.

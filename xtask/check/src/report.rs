@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What follows from a configuration, for people and for the script that asks around.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The variables of a deployment, with stand-ins for its secrets: those are not in the file.
 
 use anyhow::{Context, Result, bail};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A client of the vault: an application, an API or an agent.
 
 use std::collections::BTreeMap;

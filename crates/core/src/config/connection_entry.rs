@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An entry of `CONNECTIONS`: reads its fields, and checks that they fit together.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads what a connection says of how its provider speaks.
 
 use super::fields::Fields;

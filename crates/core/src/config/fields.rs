@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reads a table of the configuration field by field, so that whatever is wrong has a name and a
 //! fix, and what nobody asked for does not pass unseen.
 

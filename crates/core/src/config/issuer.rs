@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An entry of `ISSUERS`.
 
 use serde_json::Value;

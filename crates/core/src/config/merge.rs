@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A connection as it is written, put together with what the catalogue knows of its provider.
 
 use serde_json::{Map, Value};

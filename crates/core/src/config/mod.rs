@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The deployment's configuration: read and checked once, before anything else happens.
 //!
 //! It comes as variables: `PUBLIC_URL`, the tables `ISSUERS`, `CONNECTIONS`, `CLIENTS` (with

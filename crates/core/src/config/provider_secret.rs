@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `PROVIDER_SECRETS`: what proves us at our providers.
 
 use serde_json::Value;

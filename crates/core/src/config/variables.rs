@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Variables as the platform hands them over, and tables spread over several of them.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a browser brings and gets on its way through a connect: the callback's query, the session's
 //! cookie, and the page for when there is nowhere to send it.
 

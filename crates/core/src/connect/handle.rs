@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Handles: ticket, state, `auth_session`, `connect_code`. Each is `sid.secret`, 22 + 1 + 22 base64url
 //! characters: the session's id finds the object, the secret is stored there as a hash.
 

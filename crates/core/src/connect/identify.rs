@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whose tokens are: by ID token from an `OpenID` provider, by userinfo or the token answer from others.
 
 use std::collections::BTreeMap;

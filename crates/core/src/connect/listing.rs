@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Lists of the connected-accounts API: paging, and how accounts and connections are shown.
 
 use serde_json::{Value, json};

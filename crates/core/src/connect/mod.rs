@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connecting an account: the requests of the connected-accounts API, and one connect session from
 //! its ticket to the stored grant.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who may use the connected-accounts API, and what its session answers mean outside.
 
 use crate::config::{Client, Config};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The record of a connect session: what it was started with and how far it is. Stored as JSON by
 //! its object; [`super::session`] says how it moves.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One connect, from the application's request to the stored grant.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the token endpoint answers (RFC 6749 §5, RFC 8693 §2.2; Auth0's codes for Auth0's grant).
 
 use std::collections::BTreeMap;

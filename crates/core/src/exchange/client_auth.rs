@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which client asks, and how it proves that (RFC 6749 §2.3, RFC 7523 §2.2).
 
 use base64::Engine as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who may exchange whose token for what.
 
 use super::request::TokenRequest;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reading a token request (RFC 6749 §3.2, RFC 8693 §2.1, Auth0's federated-connection grant).
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Messages to an `IssuerKeys` object.
 
 use serde::{Deserialize, Serialize};

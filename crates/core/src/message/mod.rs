@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Messages between the Worker and its objects: the classes, and the one shape of body both sides
 //! use.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Messages to a `Registry` object: a shard, or the one that remembers check values of keys.
 
 use std::collections::BTreeMap;

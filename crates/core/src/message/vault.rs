@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Messages to a `Vault` object.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a consent brings, and what becomes of a grant when the user consents again.
 
 use std::collections::BTreeMap;

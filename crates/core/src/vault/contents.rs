@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a vault holds: the rows of its tables, as plain values. [`super::schema`] says how they are stored.
 
 use vault_base::ids::AccountId;

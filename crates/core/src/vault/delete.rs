@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Deleting an account, and the jobs that revoke its tokens at the provider.
 
 use vault_base::encoding;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An exchange: what is done for a caller, given what the vault holds.
 
 use std::collections::BTreeMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who rests on an account at a provider: what the registry is told and asked of a vault. One user can connect
 //! the same account twice, and another user too; a revocation would take all of them along.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Whose vault this is, and what opens and seals its values.
 
 use vault_base::encoding;

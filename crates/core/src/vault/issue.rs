@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tokens that the vault makes itself ([`vault_provider::minting`]): what is stored, and what goes.
 
 use vault_base::ids::AccountId;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Work that outlives a request: `jobs(due, kind, payload)`, and one alarm for the earliest.
 
 use serde::{Deserialize, Serialize};

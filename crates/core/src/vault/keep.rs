@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Keeping a grant that was just connected.
 
 use vault_base::encoding;

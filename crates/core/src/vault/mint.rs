@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What becomes of a grant where a token that we make was not to be had.
 
 use super::record::{AccessTokenRecord, AccountState, Grant, Reason};

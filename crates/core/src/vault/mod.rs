@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The vault of one user and connection: what is stored, which token is released, and how a grant
 //! is renewed without being lost.
 

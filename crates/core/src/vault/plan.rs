@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is to be done in a vault, as values: the object carries a plan out in one turn, without an await in
 //! between, which makes all its writes one.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The records of a vault, as plain values. [`super::schema`] says how they are stored.
 
 use std::collections::BTreeMap;

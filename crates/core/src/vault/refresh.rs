@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Renewing a grant so that it survives lost answers, crashes and races.
 //!
 //! Before the provider is asked, an [`Intent`] is written. Its answer is settled against the grant

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which token is released, if any.
 
 use std::collections::HashMap;

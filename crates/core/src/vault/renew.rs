@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Renewing a grant: what is written before the provider is asked, and what its answer changes.
 
 use vault_base::encoding;

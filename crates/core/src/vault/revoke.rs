@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Revoking one token of an account that was deleted: whom to ask what, one step after another, and what
 //! becomes of the job.
 

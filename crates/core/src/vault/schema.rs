@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The tables of a `Vault` object. Made at the first connect: asking about an unknown user stores
 //! nothing.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A vault with one account, and plans as lines that a table can hold.
 
 #![allow(
@@ -42,11 +43,11 @@ pub fn connection(more: &Value) -> Connection {
         "identity": {"from": "answer", "id": "user"},
     });
     entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    connection_of(entry)
+    connection_of(&entry)
 }
 
 /// A connection as configured.
-pub fn connection_of(entry: Value) -> Connection {
+pub fn connection_of(entry: &Value) -> Connection {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let variables = [
         ("PUBLIC_URL", json!("https://vault.example.com")),
