@@ -3,7 +3,8 @@
 //! argument, requests and answers are plain values.
 //!
 //! Each module uses only those before it: [`config`], [`error`] and [`event`], [`vault`], [`connect`] and [`exchange`],
-//! [`metadata`], [`routes`], [`request_line`], and on top [`message`].
+//! and on top, each by itself, [`message`], [`metadata`], [`routes`], [`request_line`] and
+//! `reasons`, which is for documents and tests alone.
 
 pub mod config;
 pub mod connect;

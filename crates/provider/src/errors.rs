@@ -12,7 +12,8 @@ use super::path;
 pub enum Failure {
     /// The code or refresh token is no good any more. Carries the provider's code.
     Refused(String),
-    /// The user has not consented to what this request asks for; the grant goes on.
+    /// The user has not consented to what this request asks for. Of a token for less or for another resource
+    /// the grant goes on; of the default token, it is over.
     Consent(String),
     /// The provider does not accept our registration or request: the operator must act, and the
     /// grant is as good as it was. Carries the error code.
