@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The Durable Objects. Each reads what it holds, asks the core, and carries the plan out in one turn.
+//! The Durable Objects. Each reads what it holds, asks the core, and carries the plan out in one transaction.
 
 mod connect_session;
 mod directory;

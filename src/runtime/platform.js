@@ -95,6 +95,21 @@ async function within(milliseconds, work) {
   }
 }
 
+/**
+ * Runs `work` in one transaction of an object's storage. If it gives false or throws, what it wrote is undone: the
+ * platform makes statements without an await in between one write, but keeps those before one that failed.
+ */
+export function transaction(storage, work) {
+  const undo = new Error('undo');
+  try {
+    storage.transactionSync(() => {
+      if (!work()) throw undo;
+    });
+  } catch (error) {
+    if (error !== undo) throw error;
+  }
+}
+
 /** The question in a request to an object, or null if it is the body. */
 export function question(request) {
   return request.headers.get('question');

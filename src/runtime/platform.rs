@@ -41,6 +41,10 @@ extern "C" {
         settled: &Function,
     ) -> Result<(), JsValue>;
 
+    /// Runs `work` in one transaction of this storage; undoes what it wrote if it gives `false`.
+    #[wasm_bindgen(catch)]
+    pub fn transaction(storage: &JsValue, work: &mut dyn FnMut() -> bool) -> Result<(), JsValue>;
+
     /// The question in a request to an object.
     pub fn question(request: &Request) -> Option<String>;
 

@@ -3,16 +3,19 @@
 
 use std::collections::VecDeque;
 
+use wasm_bindgen::JsValue;
 use worker::{SqlStorage, SqlStorageValue};
 
 use crate::runtime::object_call::Trouble;
+use crate::runtime::platform;
 
 /// A row, read from its first column on.
 pub struct Row(VecDeque<SqlStorageValue>);
 
 /// Runs one statement and gives all rows.
 ///
-/// Statements without an await between them are one atomic write.
+/// Statements without an await between them reach the disk together; if one fails, those before it stay, unless
+/// they are in a [`transaction`].
 pub fn run(
     sql: &SqlStorage,
     query: &str,
@@ -21,6 +24,23 @@ pub fn run(
     let cursor = sql.exec(query, parameters)?;
     let rows = cursor.raw().map(|row| Ok(Row(row?.into())));
     rows.collect::<worker::Result<_>>().map_err(Trouble::from)
+}
+
+/// Runs `work` in one transaction of an object's storage: what it wrote is undone if it fails.
+pub fn transaction<T>(
+    storage: &JsValue,
+    work: impl FnOnce() -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    let (mut work, mut result) = (Some(work), Err(Trouble::Failed("transaction")));
+    let mut run = || {
+        if let Some(work) = work.take() {
+            result = work();
+        }
+        result.is_ok()
+    };
+    // Whatever else throws there is the platform's.
+    let done = platform::transaction(storage, &mut run);
+    done.map_err(|_| Trouble::Failed("transaction")).and(result)
 }
 
 /// Whether this table was made yet.

@@ -80,6 +80,30 @@ describe('restart', { timeout: 120_000 }, () => {
     });
   }
 
+  test('writes that belong together are undone when one of them fails', async () => {
+    const user = await world.signIn('undone');
+    await world.connect(user);
+    const [accounts, { access_token: token }] = [await world.accounts(user), await world.exchange(user)];
+    const inVaults = async (statement) => {
+      await world.stopVault();
+      databases(world.workerd.state, 'VAULT', (database, has) => has('grant') && database.exec(statement));
+      await world.startVault();
+    };
+    // A consent writes the account and its access token before its grant.
+    await inVaults('CREATE TRIGGER full BEFORE INSERT ON "grant" BEGIN SELECT RAISE(ABORT, \'full\'); END');
+    const started = await world.startConnect(user);
+    const back = await world.visit(started, { login: user.login });
+    const complete = () => world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    assertProblem(await complete(), 503);
+    assert.deepEqual(await world.accounts(user), accounts);
+    assert.equal((await world.exchange(user)).access_token, token);
+
+    await inVaults('DROP TRIGGER full');
+    const done = await complete();
+    assert.equal(done.status, 201, show(done));
+    assert.notEqual((await world.exchange(user)).access_token, token);
+  });
+
   for (const [when, request] of Object.entries({
     'at once': {},
     'after a wait': { method: 'POST', body: 'x' },

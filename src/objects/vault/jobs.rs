@@ -11,6 +11,7 @@ use crate::runtime::clock;
 use crate::runtime::object_call::Trouble;
 use crate::vault::holders::AtProvider;
 use crate::vault::jobs::{self, Job};
+use crate::vault::plan::Write;
 use crate::vault::record::Selector;
 use crate::vault::revoke::Asked;
 use crate::vault::{refresh, release};
@@ -62,10 +63,11 @@ impl Inner {
                     continue;
                 }
             };
-            store.end_job(id)?;
+            let mut writes = vec![Write::EndJob(id)];
             if let (false, Some((job, due))) = (done, job.again(now)) {
-                store.add_job(&job, due)?;
+                writes.push(Write::AddJob { job, due });
             }
+            store.apply(writes)?;
         }
         self.schedule(&open).await
     }

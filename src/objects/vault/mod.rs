@@ -68,8 +68,9 @@ impl Vault {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let storage = state.storage().map(JsValue::from).unwrap_or_default();
         let state = State::from(state);
-        let store = Rc::new(VaultStore::new(state.storage().sql()));
+        let store = Rc::new(VaultStore::new(storage, state.storage().sql()));
         Self {
             inner: Rc::new(Inner {
                 state,

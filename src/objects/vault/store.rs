@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use wasm_bindgen::JsValue;
 use worker::{SqlStorage, SqlStorageValue};
 
 use crate::ids::{AccountId, UserId};
@@ -19,20 +20,21 @@ use crate::vault::plan::{StoredJob, Write};
 use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
 use crate::vault::schema;
 
-/// Reads and writes. Methods that write several rows do so without an await: atomically.
+/// Reads and writes. What writes several rows does so in one transaction.
 ///
 /// What was read is remembered, still sealed, until the next write: an exchange of a token that is
 /// still good asks the database nothing.
 pub struct VaultStore {
-    storage: SqlStorage,
+    storage: JsValue,
+    sql: SqlStorage,
     remembered: RefCell<Option<Rc<Contents>>>,
     has_new_jobs: Cell<bool>,
 }
 
 impl VaultStore {
-    /// Over an object's database.
-    pub fn new(storage: SqlStorage) -> Self {
-        Self { storage, remembered: RefCell::default(), has_new_jobs: Cell::new(false) }
+    /// Over an object's storage, and its database.
+    pub fn new(storage: JsValue, sql: SqlStorage) -> Self {
+        Self { storage, sql, remembered: RefCell::default(), has_new_jobs: Cell::new(false) }
     }
 
     /// What the vault holds. Nothing, if nothing was ever connected here.
@@ -73,10 +75,12 @@ impl VaultStore {
         let rows = self.read("SELECT schema FROM owner WHERE id = 1")?;
         let version =
             rows.into_iter().next().map_or(Ok(schema::VERSION), |mut row| row.integer())?;
-        for statement in schema::upgrade(version) {
-            sql::run(&self.storage, statement, vec![])?;
-            self.has_new_jobs.set(true);
+        let mut statements = schema::upgrade(version).peekable();
+        if statements.peek().is_none() {
+            return Ok(());
         }
+        self.together(|| statements.try_for_each(|one| self.write(one, vec![])))?;
+        self.has_new_jobs.set(true);
         Ok(())
     }
 
@@ -86,16 +90,13 @@ impl VaultStore {
     }
 
     fn exists(&self) -> Result<bool, Trouble> {
-        sql::has_table(&self.storage, "owner")
+        sql::has_table(&self.sql, "owner")
     }
 
     /// Makes the tables and remembers whose vault this is.
     pub fn create(&self, user: &UserId, connection: &str) -> Result<(), Trouble> {
         if self.exists()? {
             return self.migrate();
-        }
-        for statement in schema::CREATE {
-            self.write(statement, vec![])?;
         }
         let owner = "INSERT OR IGNORE INTO owner (id, schema, issuer, subject, connection) VALUES (1, ?, ?, ?, ?)";
         let row = vec![
@@ -104,7 +105,20 @@ impl VaultStore {
             user.subject.as_str().into(),
             connection.into(),
         ];
-        self.write(owner, row)
+        self.together(|| {
+            schema::CREATE.iter().try_for_each(|one| self.write(one, vec![]))?;
+            self.write(owner, row)
+        })
+    }
+
+    /// Runs writes that belong together: all are done, or none.
+    fn together<T>(&self, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+        let done = sql::transaction(&self.storage, work);
+        // What was undone may have been read meanwhile.
+        if done.is_err() {
+            self.remembered.take();
+        }
+        done
     }
 
     /// Whose vault this is.
@@ -120,8 +134,12 @@ impl VaultStore {
         Ok(Some((user, row.text()?)))
     }
 
-    /// Writes all of a plan in one turn, which makes it one write. Gives the ids of the jobs it adds.
+    /// Writes all of a plan, or nothing. Gives the ids of the jobs it adds.
     pub fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, Trouble> {
+        self.together(|| self.write_all(writes))
+    }
+
+    fn write_all(&self, writes: Vec<Write>) -> Result<Vec<i64>, Trouble> {
         let mut added = Vec::new();
         for write in writes {
             match write {
@@ -208,7 +226,7 @@ impl VaultStore {
     /// The account that the tokens that came with this id were stored for, though it may be gone.
     pub fn redeemed(&self, id: &AccountId) -> Result<Option<AccountId>, Trouble> {
         let query = "SELECT account FROM redemption WHERE id = ?";
-        let rows = sql::run(&self.storage, query, vec![id.as_str().into()])?;
+        let rows = sql::run(&self.sql, query, vec![id.as_str().into()])?;
         rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
     }
 
@@ -327,7 +345,7 @@ impl VaultStore {
     }
 
     fn read(&self, query: &str) -> Result<Vec<Row>, Trouble> {
-        sql::run(&self.storage, query, vec![])
+        sql::run(&self.sql, query, vec![])
     }
 
     fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<(), Trouble> {
@@ -336,7 +354,7 @@ impl VaultStore {
 
     fn change(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, Trouble> {
         self.remembered.take();
-        sql::run(&self.storage, statement, row)
+        sql::run(&self.sql, statement, row)
     }
 }
 

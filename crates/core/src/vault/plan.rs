@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is to be done in a vault, as values: the object carries a plan out in one turn, without an await in
-//! between, which makes all its writes one.
+//! What is to be done in a vault, as values: the object carries a plan out in one transaction, so that all of
+//! its writes are done or none.
 
 use vault_base::ids::AccountId;
 use vault_base::time::UnixSeconds;

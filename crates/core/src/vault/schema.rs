@@ -65,8 +65,7 @@ const BIND_3: [&str; 1] = [
     "INSERT INTO jobs (due, kind, payload) SELECT 0, 'bind', json_object('kind', 'bind', 'account', id, 'attempt', 0) FROM account WHERE provider_user IS NOT NULL",
 ];
 
-/// What brings tables of this version up to date: to be run without an await in between, which makes it
-/// one write.
+/// What brings tables of this version up to date: to be run in one transaction.
 pub fn upgrade(version: i64) -> impl Iterator<Item = &'static str> {
     let steps: &[&[&str]] = match version {
         1 => &[&FROM_1, &FROM_2, &FROM_3],
