@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the built Worker on plain workerd: the runtime alone, without a development proxy before it.
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 const ENTRY = 'entry.js';
 const START_SECONDS = 20;
@@ -19,13 +19,30 @@ const OBJECTS = {
   ISSUER_KEYS: 'IssuerKeys',
 };
 
-/** A port nobody listens on right now. */
+/** Ports that no system gives to outgoing connections or to a server that asks for any port. */
+const PORTS = { first: 11_000, end: 32_000 };
+const given = new Set();
+
+/** A port that nobody listens on, and that this process gives only once. */
 export async function freePort() {
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    const port = randomInt(PORTS.first, PORTS.end);
+    if (!given.has(port) && await isFree(port)) {
+      given.add(port);
+      return port;
+    }
+  }
+  throw new Error('no free port found');
+}
+
+async function isFree(port) {
   const server = createServer();
-  await new Promise((resolve) => { server.listen(0, '127.0.0.1', () => resolve(undefined)); });
-  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
-  await new Promise((resolve) => { server.close(resolve); });
-  return port;
+  const free = await new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => resolve(true));
+  });
+  if (free) await new Promise((resolve) => { server.close(resolve); });
+  return free;
 }
 
 export class Workerd {
@@ -55,34 +72,43 @@ export class Workerd {
   }
 
   /**
-   * Starts the Worker and waits until it answers, with whatever status.
+   * Starts the Worker and waits until it listens.
    *
    * @param {{json: object, text: Record<string, string>}} bindings
    */
   async start(bindings) {
     const file = join(this.directory, 'config.capnp');
     writeFileSync(file, configuration({ ...this, bindings }), { mode: 0o600 });
-    const child = spawn(binary(), ['serve', '--verbose', file], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(binary(), ['serve', '--verbose', '--control-fd=3', file], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
     this.#child = child;
     const endWithUs = () => child.kill('SIGKILL');
     process.once('exit', endWithUs);
     child.once('exit', () => process.off('exit', endWithUs));
     for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (text) => { this.log += text; });
+      stream?.setEncoding('utf8').on('data', (text) => { this.log += text; });
     }
-    child.on('error', (error) => { this.log += `\n${error.message}\n`; });
-
-    for (const deadline = Date.now() + START_SECONDS * 1000; Date.now() < deadline;) {
-      if (child.exitCode !== null) throw new Error(`workerd ended at once:\n${this.log}`);
-      const up = await fetch(`http://127.0.0.1:${this.port}/health`).then(
-        async (response) => { await response.body?.cancel(); return true; },
-        () => false,
-      );
-      if (up) return;
-      await sleep(50);
-    }
+    const fault = await this.#listens(child);
+    if (!fault) return;
     await this.stop();
-    throw new Error(`workerd did not answer within ${START_SECONDS} s:\n${this.log}`);
+    throw new Error(`workerd ${fault}:\n${this.log}`);
+  }
+
+  /**
+   * Resolves when this very process says that it listens, or to what went wrong. An answer on the
+   * port would not do: somebody else's server may listen there.
+   */
+  #listens(child) {
+    return new Promise((resolve) => {
+      const late = setTimeout(() => resolve(`did not listen within ${START_SECONDS} s`), START_SECONDS * 1000);
+      const end = (fault) => { clearTimeout(late); resolve(fault); };
+      child.once('error', (error) => end(`could not be started: ${error.message}`));
+      child.once('exit', () => end('ended at once'));
+      let said = '';
+      child.stdio[3].setEncoding('utf8').on('data', (text) => {
+        said += text;
+        if (said.includes('"event":"listen"')) end();
+      });
+    });
   }
 
   /** The process of the runtime. */
