@@ -11,7 +11,7 @@ use crate::metadata;
 use crate::request_line::RequestLine;
 use crate::routes::{self, Cors, Endpoint, Route, Routed};
 use crate::runtime::context::Context;
-use crate::runtime::http::{Answered, Incoming};
+use crate::runtime::http::{HttpResult, Incoming};
 use crate::runtime::{clock, configuration, executor, http, log};
 
 /// One request. The platform calls it.
@@ -20,7 +20,7 @@ pub fn fetch(request: Request, env: Env) -> Promise {
     executor::start(async move { Ok(serve(request, &env).await?.into()) })
 }
 
-async fn serve(request: Request, env: &Env) -> Answered {
+async fn serve(request: Request, env: &Env) -> HttpResult {
     let incoming = Incoming::new(request);
     #[cfg(feature = "test-clock")]
     match incoming.path.as_str() {
@@ -63,7 +63,7 @@ async fn answer(
     routed: &Routed<'_>,
     env: &Env,
     line: &mut RequestLine,
-) -> Answered {
+) -> HttpResult {
     let Some(config) = configuration::load(env) else {
         line.reason = Some("configuration_error".to_owned());
         return http::configuration_error();

@@ -14,14 +14,16 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connection_support::known;
-use edge_token_vault::provider::answer::Received;
-use edge_token_vault::provider::authorize::{self, Ask};
+use edge_token_vault::provider::authorization_request::{self, AuthorizationRequest};
 use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::dialect::{ClientAuthentication, Method, Minting, Rotation};
 use edge_token_vault::provider::endpoints::{Metadata, Provider};
-use edge_token_vault::provider::minting::{Making, Wanted};
+use edge_token_vault::provider::issuance::{Issuance, IssuanceRequest};
+use edge_token_vault::provider::profile::{
+    ClientAuthentication, HttpMethod, IssuanceRules, Rotation,
+};
 use edge_token_vault::provider::request::{self, ProviderRequest};
-use edge_token_vault::provider::revocation::{self, TokenKind};
+use edge_token_vault::provider::revocation::{self, TokenTypeHint};
+use edge_token_vault::provider::token_response::ProviderResponse;
 use edge_token_vault::provider::{catalogue, scopes};
 use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::secret::Secret;
@@ -191,7 +193,7 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
         let provider = provider(&connection);
         writeln!(told, "## {id}").unwrap();
         let scopes = scopes::ask(&connection, &["scope-1".into(), "scope-2".into()]);
-        let ask = Ask {
+        let ask = AuthorizationRequest {
             callback: CALLBACK,
             state: "the-state",
             nonce: "the-nonce",
@@ -199,7 +201,7 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
             scopes: &scopes,
             params: &[],
         };
-        let url = authorize::url(&connection, &provider, &ask).unwrap();
+        let url = authorization_request::url(&connection, &provider, &ask).unwrap();
         let parameters: BTreeMap<_, _> = url.query_pairs().into_owned().collect();
         let (address, _) = url.as_str().split_once('?').unwrap();
         writeln!(told, "authorize {address}").unwrap();
@@ -223,8 +225,8 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
         let by_access = revocation::needs_access_token(&connection);
         let chosen = revocation::choose(&connection, !by_access, true);
         let tokens = [
-            (chosen.refresh, &token, TokenKind::Refresh),
-            (chosen.access, &access, TokenKind::Access),
+            (chosen.refresh, &token, TokenTypeHint::Refresh),
+            (chosen.access, &access, TokenTypeHint::Access),
         ];
         let narrow = revocation::is_narrow(&connection, "", false);
         for (_, token, kind) in tokens.into_iter().filter(|(wanted, ..)| narrow && *wanted) {
@@ -235,10 +237,10 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
                 told.push_str(&show("revoke", revoke));
             }
         }
-        for (kind, minting) in connection.kinds.iter().filter_map(|(kind, rules)| {
-            rules.minting.as_ref().map(|minting| (kind.as_str(), minting))
+        for (kind, issuance) in connection.kinds.iter().filter_map(|(kind, rules)| {
+            rules.issuance.as_ref().map(|issuance| (kind.as_str(), issuance))
         }) {
-            told.push_str(&minted(&connection, &provider, kind, minting));
+            told.push_str(&issued(&connection, &provider, kind, issuance));
         }
         told.push('\n');
     }
@@ -254,7 +256,12 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
 }
 
 /// The requests that make a token of this kind, for the user's own account and for an organisation.
-fn minted(connection: &Connection, provider: &Provider, kind: &str, minting: &Minting) -> String {
+fn issued(
+    connection: &Connection,
+    provider: &Provider,
+    kind: &str,
+    issuance: &IssuanceRules,
+) -> String {
     let mut told = String::new();
     let narrow = ["contents:read".to_owned()];
     for (name, scopes, proof) in [
@@ -264,20 +271,20 @@ fn minted(connection: &Connection, provider: &Provider, kind: &str, minting: &Mi
         }),
     ] {
         let user_token = Secret::new("the-access-token");
-        let wanted = Wanted { user_token: &user_token, user: Some("7"), name, scopes };
+        let wanted = IssuanceRequest { user_token: &user_token, user: Some("7"), name, scopes };
         let signature = Secret::new("the-signature");
-        let mut making = Making::new(connection, provider, minting, wanted, signature);
+        let mut issuing = Issuance::new(connection, provider, issuance, wanted, signature);
         let installation = json!({"id": 42, "account": {"id": 7}});
         for (what, document) in [("prove", proof), ("look up", installation)] {
-            told.push_str(&show(what, making.request().unwrap()));
+            told.push_str(&show(what, issuing.request().unwrap()));
             let body = Secret::new(document.to_string());
-            let answer = Received::Answer { status: 200, retry_after: None, body };
-            assert!(making.answered(&answer, 0).unwrap().is_none());
+            let answer = ProviderResponse::Answer { status: 200, retry_after: None, body };
+            assert!(issuing.answered(&answer, 0).unwrap().is_none());
         }
-        told.push_str(&show("make", making.request().unwrap()));
+        told.push_str(&show("make", issuing.request().unwrap()));
     }
-    let minted = (&Secret::new("the-minted-token"), TokenKind::Access);
-    let revoke = revocation::revoke(connection, provider, kind, minted, Some("7"));
+    let issued = (&Secret::new("the-minted-token"), TokenTypeHint::Access);
+    let revoke = revocation::revoke(connection, provider, kind, issued, Some("7"));
     told.push_str(&show("revoke", revoke.unwrap()));
     told
 }
@@ -298,7 +305,7 @@ fn show(what: &str, request: ProviderRequest) -> String {
         writeln!(out, "  {name}: {value}").unwrap();
     }
     if let Some(body) = request.body {
-        assert_ne!(request.method, Method::Get);
+        assert_ne!(request.method, HttpMethod::Get);
         writeln!(out, "  {}: {}", body.media_type, body.text.expose()).unwrap();
     }
     out

@@ -11,7 +11,7 @@ use edge_token_vault::config::{Authentication, Config, GrantType, ScopePolicy};
 use edge_token_vault::encoding;
 use edge_token_vault::jwt::algorithm::Algorithm;
 use edge_token_vault::provider::connection::Protocol;
-use edge_token_vault::provider::dialect::{ClientAuthentication, Pkce};
+use edge_token_vault::provider::profile::{ClientAuthentication, Pkce};
 use edge_token_vault::public_url::PublicUrl;
 use serde_json::{Value, json};
 

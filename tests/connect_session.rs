@@ -3,17 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use edge_token_vault::connect::handle::{self, Handle};
+use edge_token_vault::connect::handle::{self, OpaqueHandle};
 use edge_token_vault::connect::record::{
-    Begin, CODE_LIFETIME, Complete, Denied, Phase, ProviderSecrets, Return, STATE_LIFETIME,
-    STORE_LIFETIME, Session, TICKET_LIFETIME,
+    AuthorizationResponse, Begin, CODE_LIFETIME, Complete, Denied, FlowSecrets, Phase,
+    STATE_LIFETIME, STORE_LIFETIME, Session, TICKET_LIFETIME,
 };
-use edge_token_vault::connect::session::{Completion, Fault, Unidentified};
+use edge_token_vault::connect::session::{Completion, SessionError, Unidentified};
 use edge_token_vault::encoding::{base64url, sha256};
 use edge_token_vault::ids::{AccountId, UserId};
 use edge_token_vault::seal::{KeyRing, Sealer};
 use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::consent::Store;
+use edge_token_vault::vault::consent::NewGrant;
 use serde_json::json;
 #[path = "support/connection.rs"]
 mod connection_support;
@@ -73,7 +73,7 @@ impl Journey {
         let mut journey = Self::started();
         let ticket = journey.ticket.clone();
         let opened = journey.step(|session, sealer| session.open(&ticket, sealer, NOW)).unwrap();
-        let state = Handle::parse(opened.state.expose()).unwrap();
+        let state = OpaqueHandle::parse(opened.state.expose()).unwrap();
         assert_eq!(state.session, journey.session.begin.session);
         (journey.state, journey.cookie) = (state.secret, opened.cookie);
         journey
@@ -83,33 +83,38 @@ impl Journey {
         let mut journey = Self::at_provider();
         let location = journey.come_back(&journey.back(), true, NOW).unwrap();
         let code = parameter(&location, "connect_code").unwrap();
-        journey.connect_code = Handle::parse(&code).unwrap().secret;
+        journey.connect_code = OpaqueHandle::parse(&code).unwrap().secret;
         journey
     }
 
     fn step<T>(
         &mut self,
-        step: impl FnOnce(&mut Session, &Sealer) -> Result<T, Fault>,
+        step: impl FnOnce(&mut Session, &Sealer) -> Result<T, SessionError>,
     ) -> Result<T, Denied> {
         step(&mut self.session, &Sealer::new(&self.ring, "object")).map_err(|fault| match fault {
-            Fault::Denied(denied) => denied,
-            Fault::Seal(error) => panic!("{error}"),
+            SessionError::Denied(denied) => denied,
+            SessionError::Seal(error) => panic!("{error}"),
         })
     }
 
-    fn back(&self) -> Return {
-        Return {
+    fn back(&self) -> AuthorizationResponse {
+        AuthorizationResponse {
             state: self.state.clone(),
             cookie: Some(self.cookie.clone()),
             connection: "demo".into(),
             iss: None,
             code: Some(Secret::new("provider code")),
             error: None,
-            extra: BTreeMap::new(),
+            provider_data: BTreeMap::new(),
         }
     }
 
-    fn come_back(&mut self, back: &Return, ours: bool, now: i64) -> Result<Secret, Denied> {
+    fn come_back(
+        &mut self,
+        back: &AuthorizationResponse,
+        ours: bool,
+        now: i64,
+    ) -> Result<Secret, Denied> {
         self.step(|session, sealer| session.returned(back, ours, sealer, now))
     }
 
@@ -134,8 +139,8 @@ fn parameter(location: &Secret, name: &str) -> Option<String> {
     url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
 }
 
-fn store() -> Store {
-    Store {
+fn store() -> NewGrant {
+    NewGrant {
         account: AccountId::random().unwrap(),
         provider_user: Some("1".into()),
         email: None,
@@ -147,7 +152,7 @@ fn store() -> Store {
         expires_at: None,
         refresh_token_expires_at: None,
         kinds: BTreeMap::new(),
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
         registration: None,
     }
 }
@@ -202,9 +207,17 @@ fn a_ticket_opens_once_in_time_and_only_if_it_is_the_right_one() {
 fn an_answer_that_is_not_this_browsers_changes_nothing() {
     let fresh = Journey::at_provider();
     let refused = [
-        (Return { state: Secret::new("guess"), ..fresh.back() }, NOW, Denied::Unknown),
-        (Return { cookie: None, ..fresh.back() }, NOW, Denied::OtherBrowser),
-        (Return { cookie: Some(Secret::new("x")), ..fresh.back() }, NOW, Denied::OtherBrowser),
+        (
+            AuthorizationResponse { state: Secret::new("guess"), ..fresh.back() },
+            NOW,
+            Denied::Unknown,
+        ),
+        (AuthorizationResponse { cookie: None, ..fresh.back() }, NOW, Denied::OtherBrowser),
+        (
+            AuthorizationResponse { cookie: Some(Secret::new("x")), ..fresh.back() },
+            NOW,
+            Denied::OtherBrowser,
+        ),
         (fresh.back(), NOW + STATE_LIFETIME, Denied::Expired),
     ];
     let mut journey = fresh;
@@ -222,7 +235,7 @@ fn an_answer_that_is_not_this_browsers_changes_nothing() {
 fn an_answer_of_another_provider_ends_the_session_before_any_code_is_redeemed() {
     for (connection, ours) in [("other", true), ("demo", false)] {
         let mut journey = Journey::at_provider();
-        let back = Return { connection: connection.into(), ..journey.back() };
+        let back = AuthorizationResponse { connection: connection.into(), ..journey.back() };
         assert_eq!(journey.come_back(&back, ours, NOW).unwrap_err(), Denied::OtherProvider);
         assert_eq!(journey.session.phase, Phase::Failed);
         let ask = journey.ask();
@@ -238,7 +251,8 @@ fn a_refusal_at_the_provider_reaches_the_application_in_our_words() {
         ("<script>alert(1)</script>", "server_error"),
     ] {
         let mut journey = Journey::at_provider();
-        let back = Return { code: None, error: Some(error.into()), ..journey.back() };
+        let back =
+            AuthorizationResponse { code: None, error: Some(error.into()), ..journey.back() };
         let location = journey.come_back(&back, true, NOW).unwrap();
         assert_eq!(parameter(&location, "error").unwrap(), expected);
         assert_eq!(parameter(&location, "state").unwrap(), "a b&c=#ü");
@@ -358,9 +372,9 @@ fn a_connect_code_works_once_and_for_a_minute() {
 /// Tokens whose answer did not say whose they are.
 fn tokens() -> Unidentified {
     Unidentified {
-        store: Box::new(Store { provider_user: None, ..store() }),
+        store: Box::new(NewGrant { provider_user: None, ..store() }),
         id_token: Some(Secret::new("the-id-token")),
-        secrets: ProviderSecrets { verifier: Secret::new("verifier"), nonce: Secret::new("nonce") },
+        secrets: FlowSecrets { verifier: Secret::new("verifier"), nonce: Secret::new("nonce") },
     }
 }
 

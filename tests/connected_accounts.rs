@@ -13,12 +13,12 @@ use config_support::{
     fields, new_handle, user_token,
 };
 use edge_token_vault::connect::browser;
-use edge_token_vault::connect::handle::{self, Handle};
+use edge_token_vault::connect::handle::{self, OpaqueHandle};
 use edge_token_vault::connect::listing::Page;
 use edge_token_vault::connect::policy::{self, CREATE, DELETE, READ};
 use edge_token_vault::connect::record::Denied;
 use edge_token_vault::connect::request::{self, ConnectBody, NewSession};
-use edge_token_vault::error::Problem;
+use edge_token_vault::error::ProblemDetails;
 use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::secret::Secret;
 use serde_json::json;
@@ -34,7 +34,7 @@ fn a_connect_request_becomes_a_session_with_its_own_handles() {
     // My Account API: auth_session has at most 64 characters, connect_code at most 46.
     for (text, stored) in [(&ticket, &begin.ticket), (&auth_session, &begin.auth_session)] {
         assert_eq!(text.expose().len(), 45);
-        let handle = Handle::parse(text.expose()).unwrap();
+        let handle = OpaqueHandle::parse(text.expose()).unwrap();
         assert_eq!(handle.session, begin.session);
         assert!(handle::matches(&handle.secret, stored));
         assert!(!stored.contains(handle.secret.expose()));
@@ -150,7 +150,7 @@ fn a_problem_has_the_published_form() {
     for (status, title) in [(401, "Unauthorized"), (409, "Conflict"), (502, "Bad Gateway")] {
         let mut expected = json!({ "type": "about:blank", "title": title, "status": status });
         expected["detail"] = json!("d");
-        assert_eq!(Problem::new(status, "d").body(), expected);
+        assert_eq!(ProblemDetails::new(status, "d").body(), expected);
     }
 }
 

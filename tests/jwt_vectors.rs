@@ -6,12 +6,12 @@ mod native;
 #[path = "support/vectors.rs"]
 mod vectors;
 
-use edge_token_vault::jwt::compact::Compact;
+use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::signature::SignatureCheck;
 use vectors::Message;
 
 fn is_accepted(message: &Message) -> bool {
-    let (set, parsed) = (message.set(), Compact::parse_message(&message.text));
+    let (set, parsed) = (message.set(), Jws::parse_message(&message.text));
     Message::check(&set, &parsed).is_ok_and(|check| native::verify(&check))
 }
 

@@ -7,12 +7,14 @@
 mod connection_support;
 
 use connection_support::known;
-use edge_token_vault::provider::answer::{self, Granted, Lifetime, Received, Tokens};
 use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::dialect::RevokedToken;
-use edge_token_vault::provider::errors::Failure;
-use edge_token_vault::provider::revocation::{self, Revocation, TokenKind};
-use edge_token_vault::provider::{identity, scopes};
+use edge_token_vault::provider::error_codes::TokenEndpointError;
+use edge_token_vault::provider::profile::RevokedToken;
+use edge_token_vault::provider::revocation::{self, Revocation, TokenTypeHint};
+use edge_token_vault::provider::token_response::{
+    self, CodeResponse, Lifetime, ProviderResponse, TokenResponse,
+};
+use edge_token_vault::provider::{scopes, userinfo};
 use edge_token_vault::secret::Secret;
 use serde_json::{Value, json};
 
@@ -32,20 +34,24 @@ fn connection(entry: &Value) -> Connection {
     connection_support::connection(entry).unwrap()
 }
 
-fn received(status: u16, body: &str) -> Received {
-    Received::Answer { status, retry_after: None, body: Secret::new(body.to_owned()) }
+fn received(status: u16, body: &str) -> ProviderResponse {
+    ProviderResponse::Answer { status, retry_after: None, body: Secret::new(body.to_owned()) }
 }
 
-fn granted(connection: &Connection, body: &Value) -> Result<Granted, Failure> {
-    answer::granted(&received(200, &body.to_string()), connection, NOW)
+fn granted(connection: &Connection, body: &Value) -> Result<CodeResponse, TokenEndpointError> {
+    token_response::granted(&received(200, &body.to_string()), connection, NOW)
 }
 
-fn renewed(connection: &Connection, status: u16, body: &str) -> Result<Tokens, Failure> {
-    answer::renewed(&received(status, body), connection, NOW)
+fn renewed(
+    connection: &Connection,
+    status: u16,
+    body: &str,
+) -> Result<TokenResponse, TokenEndpointError> {
+    token_response::renewed(&received(status, body), connection, NOW)
 }
 
 /// As a provider that follows the RFC answers.
-fn plain(status: u16, body: &str) -> Result<Tokens, Failure> {
+fn plain(status: u16, body: &str) -> Result<TokenResponse, TokenEndpointError> {
     renewed(&custom(&json!({})), status, body)
 }
 
@@ -91,7 +97,7 @@ fn lifetimes_that_are_none_count_as_untold() {
     }
     // No number at all to a reader of JSON, so the whole answer is unreadable.
     let beyond = plain(200, r#"{"access_token":"a","expires_in":1e400}"#);
-    assert_eq!(beyond.unwrap_err(), Failure::Ambiguous { retry_after: None });
+    assert_eq!(beyond.unwrap_err(), TokenEndpointError::Ambiguous { retry_after: None });
 }
 
 #[test]
@@ -100,7 +106,7 @@ fn a_lifetime_is_read_as_its_provider_means_it() {
         let connection = custom(&more);
         let tokens = granted(&connection, &body).unwrap().tokens;
         let renewable = tokens.refresh_token.is_some();
-        answer::seconds_to_live(&connection, tokens.lifetime, renewable, None)
+        token_response::seconds_to_live(&connection, tokens.lifetime, renewable, None)
     };
     for whole in [json!(3600.9), json!("3600.9"), json!(3.6009e3), json!(" 3600 ")] {
         let body = json!({"access_token": "a", "expires_in": whole});
@@ -121,8 +127,9 @@ fn a_lifetime_is_read_as_its_provider_means_it() {
     assert_eq!(lives(json!({}), untold), Some(3600));
     assert_eq!(lives(json!({"default_expires_in": 900}), json!({"access_token": "a"})), None);
     let again = renewed(&known("salesforce"), 200, r#"{"access_token":"a"}"#).unwrap();
-    let lives =
-        |before| answer::seconds_to_live(&known("salesforce"), again.lifetime, true, before);
+    let lives = |before| {
+        token_response::seconds_to_live(&known("salesforce"), again.lifetime, true, before)
+    };
     assert_eq!((lives(None), lives(Some(7200))), (Some(900), Some(7200)));
     let lives = |more: Value, body: Value| granted(&custom(&more), &body).unwrap().tokens.lifetime;
     for (unit, seconds) in [("seconds", 7200), ("minutes", 432_000), ("milliseconds", 7)] {
@@ -148,7 +155,7 @@ fn the_operator_is_told_of_a_life_that_is_counted_on_without_the_providers_word(
         (custom(json!({})), Lifetime::Seconds(5), true, false),
         (custom(json!({"default_expires_in": 9})), Lifetime::Untold, true, false),
     ] {
-        assert_eq!(answer::is_lifetime_assumed(&connection, lifetime, renewable), told);
+        assert_eq!(token_response::is_lifetime_assumed(&connection, lifetime, renewable), told);
     }
 }
 
@@ -169,9 +176,9 @@ fn a_member_error_is_one_unless_it_names_none() {
         let body = format!(r#"{{"access_token":"a","error":{error}}}"#);
         assert_eq!(plain(200, &body).unwrap().access_token.expose(), "a", "{error}");
     }
-    let unclear = || Failure::Ambiguous { retry_after: None };
+    let unclear = || TokenEndpointError::Ambiguous { retry_after: None };
     for (error, failure) in [
-        ("\"x\"", Failure::Misconfigured("x".into())),
+        ("\"x\"", TokenEndpointError::Misconfigured("x".into())),
         ("true", unclear()),
         ("1", unclear()),
         ("[0]", unclear()),
@@ -189,7 +196,7 @@ fn an_access_token_that_no_header_can_carry_is_not_taken() {
         let body =
             format!(r#"{{"access_token":"{bad}","refresh_token":"r2","token_type":"bearer"}}"#)
                 .replace("\\\\", "\\");
-        assert_eq!(plain(200, &body).unwrap_err(), Failure::UnusableToken, "{body}");
+        assert_eq!(plain(200, &body).unwrap_err(), TokenEndpointError::UnusableToken, "{body}");
     }
     for good in ["a!b|c", "ya29.a0-_~+/=", "00D!AQ"] {
         let body = format!(r#"{{"access_token":"{good}"}}"#);
@@ -202,7 +209,7 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
     let connection = custom(&json!({}));
     let sent = Secret::new("r1");
     let next = |status, body: &str| {
-        let next = answer::successor(&received(status, body), &connection, &sent);
+        let next = token_response::successor(&received(status, body), &connection, &sent);
         next.map(|next| next.expose().to_owned())
     };
     for body in [
@@ -232,10 +239,10 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
         assert_eq!(next(200, body), None, "{body}");
     }
     assert_eq!(next(400, r#"{"refresh_token":"r2"}"#), None);
-    assert!(answer::successor(&Received::Lost, &connection, &sent).is_none());
+    assert!(token_response::successor(&ProviderResponse::Lost, &connection, &sent).is_none());
     // Slack answers a refresh at the top, and a code below `authed_user`.
     let body = r#"{"ok":true,"authed_user":{"refresh_token":"user"},"refresh_token":"top"}"#;
-    let found = answer::successor(&received(200, body), &known("slack"), &sent);
+    let found = token_response::successor(&received(200, body), &known("slack"), &sent);
     assert_eq!(found.unwrap().expose(), "top");
 }
 
@@ -257,7 +264,7 @@ fn a_refresh_tokens_end_is_read_where_it_is_told_and_known_where_it_is_not() {
 
 #[test]
 fn only_a_clear_verdict_ends_a_grant() {
-    let refused = Failure::Refused("invalid_grant".into());
+    let refused = TokenEndpointError::Refused("invalid_grant".into());
     assert_eq!(plain(400, r#"{"error":"invalid_grant"}"#).unwrap_err(), refused);
     for (status, body) in [
         (400, ""),
@@ -270,42 +277,46 @@ fn only_a_clear_verdict_ends_a_grant() {
     ] {
         assert_eq!(
             plain(status, body).unwrap_err(),
-            Failure::Ambiguous { retry_after: None },
+            TokenEndpointError::Ambiguous { retry_after: None },
             "{status} {body}"
         );
     }
     // Who limits rates may answer 403, and says when to come again.
-    let refused = |status, retry_after: Option<&str>| Received::Answer {
+    let refused = |status, retry_after: Option<&str>| ProviderResponse::Answer {
         status,
         retry_after: retry_after.map(Into::into),
         body: Secret::new(r#"{"error":"invalid_grant"}"#),
     };
     for (status, limited) in [(403, true), (429, true), (400, false)] {
         let answer = refused(status, Some("120"));
-        let told = answer::renewed(&answer, &custom(&json!({})), NOW).unwrap_err();
-        assert_eq!(told == Failure::Unavailable { retry_after: Some(120) }, limited, "{status}");
-        assert_eq!(answer::may_pass(&answer), limited, "{status}");
-        let told = revocation::outcome(&answer, &known("github"), "", TokenKind::Access);
+        let told = token_response::renewed(&answer, &custom(&json!({})), NOW).unwrap_err();
+        assert_eq!(
+            told == TokenEndpointError::Unavailable { retry_after: Some(120) },
+            limited,
+            "{status}"
+        );
+        assert_eq!(token_response::may_pass(&answer), limited, "{status}");
+        let told = revocation::outcome(&answer, &known("github"), "", TokenTypeHint::Access);
         assert_eq!(told == Revocation::Pending, limited, "{status}");
     }
-    assert!(!answer::may_pass(&refused(403, None)));
+    assert!(!token_response::may_pass(&refused(403, None)));
     // A gateway that is down speaks neither for the provider nor of our registration.
     for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"internal_failure"}"#, "<html>"] {
         for (status, failure) in [
-            (500, Failure::Ambiguous { retry_after: Some(120) }),
-            (502, Failure::Ambiguous { retry_after: Some(120) }),
-            (503, Failure::Unavailable { retry_after: Some(120) }),
+            (500, TokenEndpointError::Ambiguous { retry_after: Some(120) }),
+            (502, TokenEndpointError::Ambiguous { retry_after: Some(120) }),
+            (503, TokenEndpointError::Unavailable { retry_after: Some(120) }),
         ] {
             let (retry_after, body) = (Some("120".into()), Secret::new(body));
-            let down = Received::Answer { status, retry_after, body };
-            let told = answer::renewed(&down, &custom(&json!({})), NOW);
+            let down = ProviderResponse::Answer { status, retry_after, body };
+            let told = token_response::renewed(&down, &custom(&json!({})), NOW);
             assert_eq!(told.unwrap_err(), failure, "{status}");
         }
     }
     let connection = custom(&json!({}));
     assert_eq!(
-        answer::renewed(&Received::Lost, &connection, NOW).unwrap_err(),
-        Failure::Ambiguous { retry_after: None }
+        token_response::renewed(&ProviderResponse::Lost, &connection, NOW).unwrap_err(),
+        TokenEndpointError::Ambiguous { retry_after: None }
     );
 }
 
@@ -321,16 +332,16 @@ fn our_own_mistakes_are_told_apart_from_the_users_grant() {
         (400, r#"{"error":"a b"}"#, "unregistered"),
     ] {
         let failure = plain(status, body).unwrap_err();
-        assert_eq!(failure, Failure::Misconfigured(code.into()), "{status} {body}");
+        assert_eq!(failure, TokenEndpointError::Misconfigured(code.into()), "{status} {body}");
     }
 }
 
 #[test]
 #[allow(clippy::too_many_lines, reason = "a table")]
 fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
-    let down = Failure::Unavailable { retry_after: None };
-    let dead = |code: &str| Failure::Refused(code.to_owned());
-    let ours = |code: &str| Failure::Misconfigured(code.to_owned());
+    let down = TokenEndpointError::Unavailable { retry_after: None };
+    let dead = |code: &str| TokenEndpointError::Refused(code.to_owned());
+    let ours = |code: &str| TokenEndpointError::Misconfigured(code.to_owned());
     for (provider, status, body, meaning) in [
         ("github", 200, json!({"error": "bad_refresh_token"}), dead("bad_refresh_token")),
         ("github_app", 200, json!({"error": "bad_refresh_token"}), dead("bad_refresh_token")),
@@ -370,7 +381,7 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             "microsoft",
             400,
             json!({"error": "interaction_required", "suberror": "basic_action", "error_codes": [50_076]}),
-            Failure::Consent("interaction_required".into()),
+            TokenEndpointError::Consent("interaction_required".into()),
         ),
         (
             "microsoft",
@@ -382,7 +393,7 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             "microsoft",
             400,
             json!({"error": "invalid_grant", "suberror": "consent_required", "error_codes": [65_001]}),
-            Failure::Consent("consent_required".into()),
+            TokenEndpointError::Consent("consent_required".into()),
         ),
         (
             "entra",
@@ -518,7 +529,7 @@ fn slacks_answer_holds_a_users_token_and_a_bots() {
     assert_eq!(bot.scopes.as_deref().unwrap(), ["chat:write", "commands"]);
     assert_eq!(granted.identity.unwrap().id.unwrap(), "T1:U1");
     let extra: Vec<_> =
-        granted.extra.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        granted.provider_data.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let expected = [
         ("app_id", "A1"),
         ("authed_user.id", "U1"),
@@ -575,14 +586,14 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
     ] {
         let connection = known(provider);
         let kind = match connection.revocation.token {
-            RevokedToken::AccessToken => TokenKind::Access,
-            _ => TokenKind::Refresh,
+            RevokedToken::AccessToken => TokenTypeHint::Access,
+            _ => TokenTypeHint::Refresh,
         };
         let outcome = revocation::outcome(&received(status, body), &connection, "", kind);
         assert_eq!(outcome, told, "{provider} {status} {body}");
     }
     assert_eq!(
-        revocation::outcome(&Received::Lost, &known("box"), "", TokenKind::Refresh),
+        revocation::outcome(&ProviderResponse::Lost, &known("box"), "", TokenTypeHint::Refresh),
         Pending
     );
     // Where nothing but the token was shown, what is not there is that.
@@ -590,7 +601,7 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         "revocation_endpoint": "https://idp.example/tokens/{token}",
         "revocation": {"method": "DELETE", "authentication": "none", "blast": "token"},
     }));
-    let gone = revocation::outcome(&received(404, ""), &by_path, "", TokenKind::Refresh);
+    let gone = revocation::outcome(&received(404, ""), &by_path, "", TokenTypeHint::Refresh);
     assert_eq!(gone, Revoked);
 }
 
@@ -630,7 +641,7 @@ fn the_refresh_token_goes_first_and_an_access_token_is_got_where_only_that_is_ta
 #[test]
 fn what_was_minted_for_a_deleted_account_goes_as_its_other_tokens_did() {
     let chosen = |provider: &str, kind: &str, anew: bool| {
-        let chosen = revocation::choose_minted(&known(provider), kind, anew);
+        let chosen = revocation::choose_issued(&known(provider), kind, anew);
         (chosen.refresh, chosen.access)
     };
     assert_eq!(chosen("box", "", false), (true, false));
@@ -686,7 +697,7 @@ fn identities_are_read_where_each_provider_keeps_them() {
             Some("N"),
         ),
     ] {
-        let read = identity::of_document(&body, &known(provider).identity).unwrap();
+        let read = userinfo::of_document(&body, &known(provider).identity).unwrap();
         assert_eq!(
             (read.id.as_deref(), read.email.as_deref(), read.name.as_deref()),
             (Some(id), email, name),
@@ -694,7 +705,7 @@ fn identities_are_read_where_each_provider_keeps_them() {
         );
     }
     let other = json!({"message": "Bad credentials"});
-    assert!(identity::of_document(&other, &known("github").identity).is_none());
+    assert!(userinfo::of_document(&other, &known("github").identity).is_none());
 }
 
 #[test]
@@ -797,7 +808,7 @@ fn each_account_of_hubspot_is_one_of_its_portals() {
     for hub in [62_515, 62_516] {
         let granted = granted(&hubspot, &answer(hub)).unwrap();
         assert_eq!(granted.identity.unwrap().id.unwrap(), hub.to_string());
-        assert_eq!(granted.extra["hub_id"], hub.to_string());
+        assert_eq!(granted.provider_data["hub_id"], hub.to_string());
         assert_eq!(granted.tokens.scopes.unwrap(), ["oauth", "crm.objects.contacts.read"]);
     }
 }

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use config_support::{config, load};
 use edge_token_vault::config::Config;
 use edge_token_vault::encoding::{base64url, sha256};
-use edge_token_vault::provider::authorize::{self, Ask};
+use edge_token_vault::provider::authorization_request::{self, AuthorizationRequest};
 use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::dialect::{Method, RevocationAuthentication};
 use edge_token_vault::provider::endpoints::{
-    BadMetadata, Discovery, Metadata, NoEndpoint, Provider,
+    Discovery, Metadata, MetadataError, MissingEndpoint, Provider,
 };
+use edge_token_vault::provider::profile::{HttpMethod, RevocationAuthentication};
 use edge_token_vault::provider::request::{self, ProviderRequest};
-use edge_token_vault::provider::revocation::{self, TokenKind};
+use edge_token_vault::provider::revocation::{self, TokenTypeHint};
 use edge_token_vault::provider::scopes;
 use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::secret::Secret;
@@ -37,7 +37,7 @@ const CODE: [(&str, &str); 3] = [
 ];
 
 /// Reads a good document after this change; `null` removes.
-fn metadata(change: &Value) -> Result<Metadata, BadMetadata> {
+fn metadata(change: &Value) -> Result<Metadata, MetadataError> {
     let mut document = json!({
         "issuer": ISSUER,
         "jwks_uri": "https://keys.calendar.example/jwks",
@@ -68,7 +68,7 @@ fn authorization(config: &Config, name: &str, scopes: &[&str], params: &[(&str, 
     let (connection, provider) = known(config, name);
     let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
     let params: Vec<(String, String)> = map(params).into_iter().collect();
-    let ask = Ask {
+    let ask = AuthorizationRequest {
         callback: CALLBACK,
         state: "session.state",
         nonce: "the-nonce",
@@ -76,7 +76,7 @@ fn authorization(config: &Config, name: &str, scopes: &[&str], params: &[(&str, 
         scopes: &scopes,
         params: &params,
     };
-    authorize::url(&connection, &provider, &ask).unwrap()
+    authorization_request::url(&connection, &provider, &ask).unwrap()
 }
 
 /// The parameters of a query or form, of which none may stand twice (RFC 6749 §3.1, §3.2).
@@ -156,10 +156,13 @@ fn the_application_fills_in_what_the_operator_left_open() {
 fn only_harmless_parameters_are_the_applications_to_set() {
     let some = "acr_values audience display id_token_hint login_hint max_age prompt resource \
                 ui_locales";
-    assert!(some.split(' ').all(authorize::allowed));
+    assert!(some.split(' ').all(authorization_request::allowed));
     let others = "access_type client_id code_challenge nonce Prompt redirect_uri request request_uri \
                   response_mode response_type scope state";
-    assert!(!others.split(' ').any(authorize::allowed) && !authorize::allowed(""));
+    assert!(
+        !others.split(' ').any(authorization_request::allowed)
+            && !authorization_request::allowed("")
+    );
 }
 
 #[test]
@@ -274,7 +277,7 @@ fn a_refresh_asks_for_scopes_only_to_narrow() {
 #[test]
 fn a_revocation_says_which_kind_of_token_it_is_about() {
     // RFC 7009 §2.1.
-    use TokenKind::{Access, Refresh};
+    use TokenTypeHint::{Access, Refresh};
     let config = config();
     let revoke = |name: &str, kind| {
         let (connection, provider) = known(&config, name);
@@ -301,7 +304,8 @@ fn a_development_vault_revokes_at_the_very_endpoint_it_was_given() {
     let (connection, provider) = known(&config, "code");
     let token = Secret::new("t");
     let request =
-        revocation::revoke(&connection, &provider, "", (&token, TokenKind::Refresh), None).unwrap();
+        revocation::revoke(&connection, &provider, "", (&token, TokenTypeHint::Refresh), None)
+            .unwrap();
     assert_eq!(request.url.as_str(), "http://127.0.0.1:9000/revoke?x=1");
     assert_eq!(sent(&request)["token"], "t");
 }
@@ -316,7 +320,7 @@ fn no_request_prints_a_secret() {
         let requests = [
             request::redeem(&connection, &provider, CALLBACK, &secret, &secret, &[]),
             request::refresh(&connection, &provider, CALLBACK, &secret, None),
-            revocation::revoke(&connection, &provider, "", (&secret, TokenKind::Access), None),
+            revocation::revoke(&connection, &provider, "", (&secret, TokenTypeHint::Access), None),
             ProviderRequest::userinfo(&connection, &provider, &secret),
         ];
         let shown = format!("{connection:?} {requests:?}");
@@ -328,7 +332,7 @@ fn no_request_prints_a_secret() {
     let userinfo = ProviderRequest::userinfo(&connection, &provider, &secret).unwrap();
     assert_eq!(authorization_header(&userinfo), Some("Bearer canary"));
     assert!(userinfo.body.is_none() && userinfo.url.query().is_none());
-    assert_eq!(userinfo.method, Method::Get);
+    assert_eq!(userinfo.method, HttpMethod::Get);
 }
 
 #[test]
@@ -336,16 +340,16 @@ fn metadata_is_taken_whole_or_not_at_all() {
     // RFC 8414 §3.3.
     assert!(metadata(&json!({})).is_ok());
     for (change, expected) in [
-        (json!({ "issuer": "https://accounts.calendar.example/" }), BadMetadata::OtherIssuer),
-        (json!({ "issuer": null }), BadMetadata::Malformed),
-        (json!({ "jwks_uri": null }), BadMetadata::Malformed),
-        (json!({ "token_endpoint": 7 }), BadMetadata::Malformed),
-        (json!({ "jwks_uri": "http://keys.calendar.example/jwks" }), BadMetadata::Endpoint),
-        (json!({ "authorization_endpoint": "http://a.example/" }), BadMetadata::Endpoint),
-        (json!({ "token_endpoint": "https://10.0.0.1/token" }), BadMetadata::Endpoint),
-        (json!({ "userinfo_endpoint": "https://metadata.local/" }), BadMetadata::Endpoint),
-        (json!({ "revocation_endpoint": "https://u:p@a.example/" }), BadMetadata::Endpoint),
-        (json!({ "revocation_endpoint": "/revoke" }), BadMetadata::Endpoint),
+        (json!({ "issuer": "https://accounts.calendar.example/" }), MetadataError::OtherIssuer),
+        (json!({ "issuer": null }), MetadataError::Malformed),
+        (json!({ "jwks_uri": null }), MetadataError::Malformed),
+        (json!({ "token_endpoint": 7 }), MetadataError::Malformed),
+        (json!({ "jwks_uri": "http://keys.calendar.example/jwks" }), MetadataError::Endpoint),
+        (json!({ "authorization_endpoint": "http://a.example/" }), MetadataError::Endpoint),
+        (json!({ "token_endpoint": "https://10.0.0.1/token" }), MetadataError::Endpoint),
+        (json!({ "userinfo_endpoint": "https://metadata.local/" }), MetadataError::Endpoint),
+        (json!({ "revocation_endpoint": "https://u:p@a.example/" }), MetadataError::Endpoint),
+        (json!({ "revocation_endpoint": "/revoke" }), MetadataError::Endpoint),
     ] {
         assert_eq!(metadata(&change).unwrap_err(), expected, "{change}");
     }
@@ -353,7 +357,7 @@ fn metadata_is_taken_whole_or_not_at_all() {
     let twice = format!(r#"{{"issuer":"{ISSUER}","issuer":"{ISSUER}","jwks_uri":""}}"#);
     for body in ["", "[]", "<html>", &twice] {
         let refused = Metadata::parse(body.as_bytes(), SOURCE, &vault);
-        assert_eq!(refused.unwrap_err(), BadMetadata::Malformed, "{body}");
+        assert_eq!(refused.unwrap_err(), MetadataError::Malformed, "{body}");
     }
 }
 
@@ -363,10 +367,14 @@ fn an_openid_provider_needs_both_endpoints_and_uses_the_standard_claims() {
     let calendar = &config.connections["calendar"];
     assert_eq!(Provider::discovery(calendar).map(|found| found.issuer), Some(ISSUER));
     assert!(Provider::discovery(&config.connections["code"]).is_none());
-    assert_eq!(Provider::new(calendar, None).unwrap_err(), NoEndpoint);
+    assert_eq!(Provider::new(calendar, None).unwrap_err(), MissingEndpoint);
     for missing in ["authorization_endpoint", "token_endpoint"] {
         let metadata = metadata(&json!({ missing: null })).unwrap();
-        assert_eq!(Provider::new(calendar, Some(&metadata)).unwrap_err(), NoEndpoint, "{missing}");
+        assert_eq!(
+            Provider::new(calendar, Some(&metadata)).unwrap_err(),
+            MissingEndpoint,
+            "{missing}"
+        );
     }
     let (_, provider) = known(&config, "calendar");
     assert_eq!(provider.open_id.as_deref(), Some(ISSUER));
@@ -422,7 +430,7 @@ fn a_token_that_would_make_another_header_is_never_sent() {
     let (mut code, _) = known(&config, "code");
     code.revocation.authentication = RevocationAuthentication::Bearer;
     let revoke = |connection: &Connection, token: &Secret| {
-        revocation::revoke(connection, &provider, "", (token, TokenKind::Access), None)
+        revocation::revoke(connection, &provider, "", (token, TokenTypeHint::Access), None)
     };
     let good = Secret::new("canary");
     assert!(ProviderRequest::userinfo(&calendar, &provider, &good).is_some());

@@ -12,20 +12,20 @@ use config_support::config;
 use edge_token_vault::encoding::base64url;
 use edge_token_vault::ids::AccountId;
 use edge_token_vault::jwt::identity::Identity;
-use edge_token_vault::provider::answer::{Lifetime, Tokens};
 use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::dialect::{Rotation, Zero};
-use edge_token_vault::provider::errors::Failure;
+use edge_token_vault::provider::error_codes::TokenEndpointError;
+use edge_token_vault::provider::profile::{Rotation, ZeroLifetime};
 use edge_token_vault::provider::registration::Registration;
+use edge_token_vault::provider::token_response::{Lifetime, TokenResponse};
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::consent;
 use edge_token_vault::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
 };
-use edge_token_vault::vault::refresh::{self, Asked, Fate, Settlement};
+use edge_token_vault::vault::refresh::{self, CommitDecision, SentRequest, Settlement};
 use edge_token_vault::vault::release::{
-    Misconfiguration, Problem, Renewal, Step, UNKNOWN_EXPIRES_IN, Want, as_believed, decide,
-    decide_for, pick, registration_changed, renewal, select,
+    Misconfiguration, ReleaseError, ReleaseStep, RenewalMethod, RequestedToken, UNKNOWN_EXPIRES_IN,
+    as_believed, decide, decide_for, pick, registration_changed, renewal, select,
 };
 
 const NOW: i64 = 1_795_492_800;
@@ -37,7 +37,7 @@ fn account(id: &str, email: &str, name: &str) -> Account {
         identity: Identity { id: some(id), email: some(email), name: some(name) },
         state: AccountState::Active,
         created_at: NOW,
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
     }
 }
 
@@ -54,29 +54,32 @@ fn token(issued_ago: i64, expires_in: Option<i64>) -> AccessTokenRecord {
     }
 }
 
-fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> Step {
+fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> ReleaseStep {
     let renewal = renewal(&connection(), "", grant, token, None, NOW);
     decide(AccountState::Active, grant, token, renewal, NOW)
 }
 
 /// What is renewed ahead of need.
-const AHEAD: Renewal = Renewal { possible: true, ahead: true, withheld: None };
+const AHEAD: RenewalMethod = RenewalMethod { possible: true, ahead: true, withheld: None };
 
 #[test]
 fn a_token_is_served_until_its_last_minute_or_its_second_half() {
-    assert_eq!(step(&grant(), Some(&token(0, Some(3600)))), Step::Serve { expires_in: 3600 });
-    assert_eq!(step(&grant(), Some(&token(3540, Some(60)))), Step::Serve { expires_in: 60 });
-    assert_eq!(step(&grant(), Some(&token(3541, Some(59)))), Step::Refresh);
+    assert_eq!(
+        step(&grant(), Some(&token(0, Some(3600)))),
+        ReleaseStep::Serve { expires_in: 3600 }
+    );
+    assert_eq!(step(&grant(), Some(&token(3540, Some(60)))), ReleaseStep::Serve { expires_in: 60 });
+    assert_eq!(step(&grant(), Some(&token(3541, Some(59)))), ReleaseStep::Refresh);
     // A token that lives 30 s is not renewed at each call.
-    assert_eq!(step(&grant(), Some(&token(15, Some(15)))), Step::Serve { expires_in: 15 });
-    assert_eq!(step(&grant(), Some(&token(16, Some(14)))), Step::Refresh);
-    assert_eq!(step(&grant(), Some(&token(3600, Some(0)))), Step::Refresh);
-    assert_eq!(step(&grant(), None), Step::Refresh);
+    assert_eq!(step(&grant(), Some(&token(15, Some(15)))), ReleaseStep::Serve { expires_in: 15 });
+    assert_eq!(step(&grant(), Some(&token(16, Some(14)))), ReleaseStep::Refresh);
+    assert_eq!(step(&grant(), Some(&token(3600, Some(0)))), ReleaseStep::Refresh);
+    assert_eq!(step(&grant(), None), ReleaseStep::Refresh);
 }
 
 #[test]
 fn a_token_without_an_end_is_served_with_a_number() {
-    let expected = Step::Serve { expires_in: UNKNOWN_EXPIRES_IN };
+    let expected = ReleaseStep::Serve { expires_in: UNKNOWN_EXPIRES_IN };
     assert_eq!(step(&grant(), Some(&token(1_000_000, None))), expected);
 }
 
@@ -87,20 +90,20 @@ fn where_no_refresh_is_possible_what_is_left_of_the_token_serves() {
     let bare = Grant::new(1, false, vec![]);
     for grant in [&cooling, &broken, &bare] {
         let left = step(grant, Some(&token(3599, Some(1))));
-        assert_eq!(left, Step::Serve { expires_in: 1 });
+        assert_eq!(left, ReleaseStep::Serve { expires_in: 1 });
     }
     let stop = |grant: &Grant| step(grant, Some(&token(3600, Some(0))));
-    assert_eq!(stop(&cooling), Step::Stop(Problem::Unavailable { retry_after: 30 }));
+    assert_eq!(stop(&cooling), ReleaseStep::Stop(ReleaseError::Unavailable { retry_after: 30 }));
     assert_eq!(
         stop(&broken),
-        Step::Stop(Problem::Misconfigured {
+        ReleaseStep::Stop(ReleaseError::Misconfigured {
             retry_after: 30,
             reason: Misconfiguration::ProviderRefusedClient
         })
     );
     let reason = Reason::NoRefreshToken;
-    assert_eq!(stop(&bare), Step::Stop(Problem::ReconnectRequired { reason }));
-    assert_eq!(step(&Grant { retry_at: Some(NOW), ..cooling }, None), Step::Refresh);
+    assert_eq!(stop(&bare), ReleaseStep::Stop(ReleaseError::ReconnectRequired { reason }));
+    assert_eq!(step(&Grant { retry_at: Some(NOW), ..cooling }, None), ReleaseStep::Refresh);
 }
 
 #[test]
@@ -108,17 +111,17 @@ fn a_grant_that_is_over_is_not_tried_again() {
     let reason = Reason::RefreshRefused;
     let over = Account { state: AccountState::ReconnectRequired(reason), ..account("1", "", "") };
     let stop = decide(over.state, &grant(), None, AHEAD, NOW);
-    assert_eq!(stop, Step::Stop(Problem::ReconnectRequired { reason }));
+    assert_eq!(stop, ReleaseStep::Stop(ReleaseError::ReconnectRequired { reason }));
     let left = decide(over.state, &grant(), Some(&token(3500, Some(50))), AHEAD, NOW);
-    assert_eq!(left, Step::Serve { expires_in: 50 });
+    assert_eq!(left, ReleaseStep::Serve { expires_in: 50 });
 }
 
 #[test]
 fn without_a_hint_the_oldest_account_is_meant() {
     let accounts = [account("1", "a@x.example", "a"), account("2", "b@x.example", "b")];
     assert_eq!(pick(&accounts, None, |_| true).unwrap().id, accounts[0].id);
-    assert_eq!(pick(&[], None, |_| true).unwrap_err(), Problem::NotConnected);
-    assert_eq!(pick(&[], Some("a"), |_| true).unwrap_err(), Problem::NotConnected);
+    assert_eq!(pick(&[], None, |_| true).unwrap_err(), ReleaseError::NotConnected);
+    assert_eq!(pick(&[], Some("a"), |_| true).unwrap_err(), ReleaseError::NotConnected);
 }
 
 #[test]
@@ -134,8 +137,8 @@ fn a_hint_matches_id_email_or_name_and_must_match_one() {
     assert_eq!(picked("B@x.example").unwrap().unwrap(), "2");
     // An id goes before a name that looks like it.
     assert_eq!(picked("2").unwrap().unwrap(), "2");
-    assert_eq!(picked("same").unwrap_err(), Problem::AmbiguousAccount);
-    assert_eq!(picked("nobody").unwrap_err(), Problem::NoSuchAccount);
+    assert_eq!(picked("same").unwrap_err(), ReleaseError::AmbiguousAccount);
+    assert_eq!(picked("nobody").unwrap_err(), ReleaseError::NoSuchAccount);
 }
 
 fn connection() -> Connection {
@@ -146,8 +149,14 @@ fn texts(items: &[&str]) -> Vec<String> {
     items.iter().map(|item| (*item).to_owned()).collect()
 }
 
-fn want(scopes: &[&str], exact: bool) -> Want {
-    Want { login_hint: None, scopes: texts(scopes), exact, kind: String::new(), resource: None }
+fn want(scopes: &[&str], exact: bool) -> RequestedToken {
+    RequestedToken {
+        login_hint: None,
+        scopes: texts(scopes),
+        exact,
+        kind: String::new(),
+        resource: None,
+    }
 }
 
 #[test]
@@ -158,7 +167,7 @@ fn scopes_are_at_least_these_or_exactly_these() {
     let default = Ok(Selector::default());
     assert_eq!(select(&fixed, None, &granted, &want(&[], false)), default);
     assert_eq!(select(&narrows, None, &granted, &want(&["read"], false)), default);
-    let missing = Problem::MissingScopes { missing: vec!["admin".into()] };
+    let missing = ReleaseError::MissingScopes { missing: vec!["admin".into()] };
     assert_eq!(
         select(&narrows, None, &granted, &want(&["read", "admin"], false)).unwrap_err(),
         missing
@@ -167,7 +176,7 @@ fn scopes_are_at_least_these_or_exactly_these() {
     let narrow = select(&narrows, None, &granted, &want(&["read"], true)).unwrap();
     assert_eq!(narrow.scopes(&narrows, &granted).unwrap(), ["read"]);
     let refused = select(&fixed, None, &granted, &want(&["read"], true)).unwrap_err();
-    assert_eq!(refused, Problem::CannotNarrow);
+    assert_eq!(refused, ReleaseError::CannotNarrow);
 }
 
 #[test]
@@ -213,7 +222,7 @@ fn a_client_that_gets_what_it_names_never_gets_more_whatever_the_provider_gave()
     ] {
         let case = format!("{granted:?} {has:?} {asked:?}");
         let decide = |exact, kind: &str| {
-            let want = Want { kind: kind.to_owned(), ..want(asked, exact) };
+            let want = RequestedToken { kind: kind.to_owned(), ..want(asked, exact) };
             let stored = AccessTokenRecord { scopes: texts(has), ..token(600, Some(3000)) };
             match select(connection, None, &texts(granted), &want) {
                 Ok(_) => {
@@ -221,11 +230,11 @@ fn a_client_that_gets_what_it_names_never_gets_more_whatever_the_provider_gave()
                     let state = AccountState::Active;
                     decide_for(&want, connection, state, &grant(), Some(&stored), renewal, NOW)
                 }
-                Err(problem) => Step::Stop(problem),
+                Err(problem) => ReleaseStep::Stop(problem),
             }
         };
-        let served = Step::Serve { expires_in: 3000 };
-        let refused = Step::Stop(Problem::CannotNarrow);
+        let served = ReleaseStep::Serve { expires_in: 3000 };
+        let refused = ReleaseStep::Stop(ReleaseError::CannotNarrow);
         for kind in ["", "bot"] {
             assert_eq!(
                 decide(true, kind),
@@ -248,8 +257,8 @@ fn a_token_that_is_too_wide_is_asked_for_again_only_at_its_end() {
         let (want, state) = (want(&["read"], true), AccountState::Active);
         decide_for(&want, &connection(), state, &grant(), Some(token), renewal, NOW)
     };
-    assert_eq!(step(&wide(3000)), Step::Stop(Problem::CannotNarrow));
-    assert_eq!(step(&wide(0)), Step::Refresh);
+    assert_eq!(step(&wide(3000)), ReleaseStep::Stop(ReleaseError::CannotNarrow));
+    assert_eq!(step(&wide(0)), ReleaseStep::Refresh);
 }
 
 #[test]
@@ -262,7 +271,7 @@ fn a_scope_granted_under_its_other_name_is_not_missing() {
         Ok(Selector::default())
     );
     let other = select(&connection, None, &granted, &want(&["profile"], false));
-    assert_eq!(other.unwrap_err(), Problem::MissingScopes { missing: texts(&["profile"]) });
+    assert_eq!(other.unwrap_err(), ReleaseError::MissingScopes { missing: texts(&["profile"]) });
 }
 
 #[test]
@@ -279,7 +288,7 @@ fn a_token_is_for_one_resource_where_the_provider_says_so() {
     assert_eq!(vault.scopes(&connection, &granted).unwrap(), ["https://vault.example/user"]);
     assert_eq!(
         select(&["User.Read", "https://vault.example/user"]).unwrap_err(),
-        Problem::SeveralResources
+        ReleaseError::SeveralResources
     );
 }
 
@@ -305,13 +314,13 @@ fn a_token_that_a_refresh_would_end_for_others_is_served_to_its_end() {
         let renewal = renewal(&connection, "", &grant(), Some(token), None, NOW);
         decide(AccountState::Active, &grant(), Some(token), renewal, NOW)
     };
-    assert_eq!(step(false, &last), Step::Refresh);
-    assert_eq!(step(true, &last), Step::Serve { expires_in: 10 });
-    assert_eq!(step(true, &token(3600, Some(0))), Step::Refresh);
+    assert_eq!(step(false, &last), ReleaseStep::Refresh);
+    assert_eq!(step(true, &last), ReleaseStep::Serve { expires_in: 10 });
+    assert_eq!(step(true, &token(3600, Some(0))), ReleaseStep::Refresh);
 }
 
-fn tokens() -> Tokens {
-    Tokens {
+fn tokens() -> TokenResponse {
+    TokenResponse {
         access_token: Secret::new("new access"),
         refresh_token: Some(Secret::new("new refresh")),
         lifetime: Lifetime::Seconds(3600),
@@ -321,7 +330,7 @@ fn tokens() -> Tokens {
     }
 }
 
-fn settle(grant: &Grant, answer: Result<Tokens, Failure>) -> Settlement {
+fn settle(grant: &Grant, answer: Result<TokenResponse, TokenEndpointError>) -> Settlement {
     settle_at(&connection(), grant, None, answer)
 }
 
@@ -329,10 +338,10 @@ fn settle_at(
     connection: &Connection,
     grant: &Grant,
     scopes: Option<&[String]>,
-    answer: Result<Tokens, Failure>,
+    answer: Result<TokenResponse, TokenEndpointError>,
 ) -> Settlement {
     let old = Secret::new("old refresh");
-    let asked = Asked {
+    let asked = SentRequest {
         refresh_token: &old,
         kept: None,
         lifetime_before: None,
@@ -368,18 +377,18 @@ fn a_renewal_moves_to_the_next_generation_with_the_new_refresh_token() {
 
 #[test]
 fn an_answer_without_a_refresh_token_keeps_the_old_one() {
-    let answer = Tokens { refresh_token: None, ..tokens() };
+    let answer = TokenResponse { refresh_token: None, ..tokens() };
     let Settlement::Renewed(renewal) = settle(&grant(), Ok(answer)) else { panic!() };
     assert_eq!(renewal.refresh_token.expose(), "old refresh");
 }
 
 #[test]
 fn a_narrower_scope_narrows_what_is_recorded_unless_it_was_asked_for() {
-    let answer = Tokens { scopes: Some(vec!["read".into()]), ..tokens() };
+    let answer = TokenResponse { scopes: Some(vec!["read".into()]), ..tokens() };
     let Settlement::Renewed(renewal) = settle(&grant(), Ok(answer.clone())) else { panic!() };
     assert_eq!(renewal.grant.scopes, ["read"]);
     let narrowed = ["read".to_owned()];
-    let answer = Tokens { lifetime: Lifetime::Endless, ..answer };
+    let answer = TokenResponse { lifetime: Lifetime::Endless, ..answer };
     let settled = settle_at(&connection(), &grant(), Some(&narrowed), Ok(answer));
     let Settlement::Renewed(renewal) = settled else { panic!() };
     assert_eq!(renewal.grant.scopes, ["read", "write"]);
@@ -395,7 +404,7 @@ fn an_answer_about_another_user_is_not_taken_over() {
         Some(Secret::new(format!("{header}.{}.c2ln", base64url(claims))))
     };
     let (old, connection) = (Secret::new("old refresh"), connection());
-    let asked = Asked {
+    let asked = SentRequest {
         refresh_token: &old,
         kept: None,
         lifetime_before: None,
@@ -405,14 +414,15 @@ fn an_answer_about_another_user_is_not_taken_over() {
         connection: &connection,
     };
     let judged = |subject| {
-        let answer = Tokens { id_token: id_token(subject), ..tokens() };
+        let answer = TokenResponse { id_token: id_token(subject), ..tokens() };
         refresh::of_same_user(&asked, answer).map(|tokens| tokens.access_token)
     };
     assert!(judged("1").is_ok());
-    assert_eq!(judged("2").unwrap_err(), Failure::OtherUser);
+    assert_eq!(judged("2").unwrap_err(), TokenEndpointError::OtherUser);
     // The grant stays as it was: the provider's mistake may pass.
     let begun = Grant { intent: Some(intent(1)), ..grant() };
-    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::OtherUser)) else {
+    let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::OtherUser))
+    else {
         panic!()
     };
     assert_eq!((kept.generation, kept.has_refresh_token, kept.intent), (4, true, begun.intent));
@@ -428,7 +438,7 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
     for (attempt, reason) in [(1, Reason::RefreshRefused), (2, Reason::RotationLost)] {
         let begun = Grant { intent: Some(intent(attempt)), ..grant() };
         let Settlement::Ended { state, grant } =
-            settle(&begun, Err(Failure::Refused("invalid_grant".into())))
+            settle(&begun, Err(TokenEndpointError::Refused("invalid_grant".into())))
         else {
             panic!()
         };
@@ -436,9 +446,9 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
         assert_eq!((grant.intent, grant.has_refresh_token), (None, true));
     }
     for failure in [
-        Failure::Misconfigured("invalid_client".into()),
-        Failure::Unavailable { retry_after: Some(120) },
-        Failure::Ambiguous { retry_after: None },
+        TokenEndpointError::Misconfigured("invalid_client".into()),
+        TokenEndpointError::Unavailable { retry_after: Some(120) },
+        TokenEndpointError::Ambiguous { retry_after: None },
     ] {
         assert!(matches!(settle(&grant(), Err(failure)), Settlement::Kept { .. }));
     }
@@ -454,7 +464,7 @@ fn where_refresh_tokens_go_on_a_lost_answer_lost_no_rotation() {
         (Rotation::Unknown, Reason::RotationLost),
     ] {
         let connection = Connection { rotation, ..connection() };
-        let refused = Err(Failure::Refused("invalid_grant".into()));
+        let refused = Err(TokenEndpointError::Refused("invalid_grant".into()));
         let Settlement::Ended { state, .. } = settle_at(&connection, &begun, None, refused) else {
             panic!()
         };
@@ -466,7 +476,7 @@ fn where_refresh_tokens_go_on_a_lost_answer_lost_no_rotation() {
 fn consent_that_is_missing_for_one_resource_ends_no_grant() {
     let begun = Grant { intent: Some(intent(1)), ..grant() };
     let scopes = texts(&["https://vault.example/user"]);
-    let refused = || Err(Failure::Consent("65001".into()));
+    let refused = || Err(TokenEndpointError::Consent("65001".into()));
     let Settlement::Kept { grant: kept } =
         settle_at(&connection(), &begun, Some(&scopes), refused())
     else {
@@ -480,7 +490,7 @@ fn consent_that_is_missing_for_one_resource_ends_no_grant() {
     let by_resource =
         Connection { default_resource: Some("https://graph.example".into()), ..connection() };
     let settled = |connection: &Connection, code: &str| {
-        settle_at(connection, &begun, Some(&scopes), Err(Failure::Refused(code.into())))
+        settle_at(connection, &begun, Some(&scopes), Err(TokenEndpointError::Refused(code.into())))
     };
     assert!(matches!(settled(&by_resource, "invalid_grant"), Settlement::Kept { .. }));
     assert!(matches!(settled(&by_resource, "700082"), Settlement::Ended { .. }));
@@ -494,10 +504,10 @@ fn the_end_of_a_refresh_token_is_that_of_the_one_that_is_kept() {
         Settlement::Renewed(renewal) => renewal.grant.expires_at,
         other => panic!("{other:?}"),
     };
-    let told = Tokens { refresh_token_expires_in: Some(60), ..tokens() };
+    let told = TokenResponse { refresh_token_expires_in: Some(60), ..tokens() };
     assert_eq!(ends(told.clone()), Some(NOW + 60));
     assert_eq!(ends(tokens()), None);
-    assert_eq!(ends(Tokens { refresh_token: None, ..told }), Some(NOW + 7));
+    assert_eq!(ends(TokenResponse { refresh_token: None, ..told }), Some(NOW + 7));
 }
 
 #[test]
@@ -507,7 +517,7 @@ fn a_lost_answer_keeps_its_intent_and_the_next_attempt_counts_on() {
     assert_eq!((first.attempt, first.generation), (1, 4));
     let begun = Grant { intent: Some(first.clone()), ..grant() };
     let Settlement::Kept { grant: kept } =
-        settle(&begun, Err(Failure::Ambiguous { retry_after: None }))
+        settle(&begun, Err(TokenEndpointError::Ambiguous { retry_after: None }))
     else {
         panic!()
     };
@@ -522,8 +532,8 @@ fn a_lost_answer_keeps_its_intent_and_the_next_attempt_counts_on() {
 #[test]
 fn a_provider_that_did_nothing_settles_its_own_attempt_and_none_before() {
     for failure in [
-        Failure::Unavailable { retry_after: None },
-        Failure::Misconfigured("invalid_client".into()),
+        TokenEndpointError::Unavailable { retry_after: None },
+        TokenEndpointError::Misconfigured("invalid_client".into()),
     ] {
         for (attempt, left) in [(1, None), (2, Some(intent(1)))] {
             let begun = Grant { intent: Some(intent(attempt)), ..grant() };
@@ -541,20 +551,20 @@ fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
         Settlement::Kept { grant } => (grant.retry_at.unwrap() - NOW, grant),
         other => panic!("{other:?}"),
     };
-    let (told, _) = wait(&grant(), Failure::Unavailable { retry_after: Some(120) });
+    let (told, _) = wait(&grant(), TokenEndpointError::Unavailable { retry_after: Some(120) });
     assert_eq!(told, 120);
     // What may have rotated is not left alone until its old token is good no more.
-    let (told, _) = wait(&grant(), Failure::Ambiguous { retry_after: Some(1800) });
+    let (told, _) = wait(&grant(), TokenEndpointError::Ambiguous { retry_after: Some(1800) });
     assert_eq!(told, 30);
     let mut grant = grant();
     let mut waits = Vec::new();
     for _ in 0..9 {
-        let (seconds, next) = wait(&grant, Failure::Ambiguous { retry_after: None });
+        let (seconds, next) = wait(&grant, TokenEndpointError::Ambiguous { retry_after: None });
         waits.push(seconds);
         grant = next;
     }
     assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300, 300]);
-    let (_, faulty) = wait(&grant, Failure::Misconfigured("invalid_client".into()));
+    let (_, faulty) = wait(&grant, TokenEndpointError::Misconfigured("invalid_client".into()));
     assert_eq!((faulty.fault.as_deref(), faulty.intent), (Some("invalid_client"), None));
 }
 
@@ -563,9 +573,12 @@ fn successor(attempt: u32) -> Intent {
 }
 
 /// Settles a refresh that was sent with the successor of the grant's own token.
-fn settle_successor(begun: &Grant, answer: Result<Tokens, Failure>) -> Settlement {
+fn settle_successor(
+    begun: &Grant,
+    answer: Result<TokenResponse, TokenEndpointError>,
+) -> Settlement {
     let (sent, own, connection) = (Secret::new("next"), Secret::new("own"), connection());
-    let asked = Asked {
+    let asked = SentRequest {
         refresh_token: &sent,
         kept: Some(&own),
         lifetime_before: None,
@@ -581,7 +594,9 @@ fn settle_successor(begun: &Grant, answer: Result<Tokens, Failure>) -> Settlemen
 fn a_new_refresh_token_outlives_an_answer_that_nothing_else_can_be_taken_from() {
     let begun =
         refresh::with_successor(Grant { intent: Some(intent(1)), ..grant() }, "sealed".to_owned());
-    for failure in [Failure::Ambiguous { retry_after: None }, Failure::UnusableToken] {
+    for failure in
+        [TokenEndpointError::Ambiguous { retry_after: None }, TokenEndpointError::UnusableToken]
+    {
         let Settlement::Kept { grant: kept } = settle(&begun, Err(failure)) else { panic!() };
         assert_eq!(kept.intent.as_ref().unwrap().successor.as_deref(), Some("sealed"));
         // The next attempt carries it on, and counts anew: it was never sent.
@@ -589,7 +604,8 @@ fn a_new_refresh_token_outlives_an_answer_that_nothing_else_can_be_taken_from() 
         assert_eq!((next.attempt, next.successor.as_deref()), (1, Some("sealed")));
     }
     // Tokens of another user are none of this one's, the refresh token included.
-    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::OtherUser)) else {
+    let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::OtherUser))
+    else {
         panic!()
     };
     assert_eq!(kept.intent.unwrap().successor, None);
@@ -598,8 +614,8 @@ fn a_new_refresh_token_outlives_an_answer_that_nothing_else_can_be_taken_from() 
 #[test]
 fn a_provider_that_did_nothing_leaves_the_successor_to_be_sent() {
     for failure in [
-        Failure::Unavailable { retry_after: None },
-        Failure::Misconfigured("invalid_client".into()),
+        TokenEndpointError::Unavailable { retry_after: None },
+        TokenEndpointError::Misconfigured("invalid_client".into()),
     ] {
         let begun = Grant { intent: Some(successor(1)), ..grant() };
         let Settlement::Kept { grant: kept } = settle_successor(&begun, Err(failure)) else {
@@ -612,7 +628,9 @@ fn a_provider_that_did_nothing_leaves_the_successor_to_be_sent() {
 #[test]
 fn a_successor_that_is_refused_gives_way_to_the_grants_own_token_before_the_grant_ends() {
     let begun = Grant { intent: Some(successor(1)), ..grant() };
-    for failure in [Failure::Refused("invalid_grant".into()), Failure::OtherUser] {
+    for failure in
+        [TokenEndpointError::Refused("invalid_grant".into()), TokenEndpointError::OtherUser]
+    {
         let Settlement::Kept { grant: kept } = settle_successor(&begun, Err(failure)) else {
             panic!()
         };
@@ -620,7 +638,7 @@ fn a_successor_that_is_refused_gives_way_to_the_grants_own_token_before_the_gran
         // Its own token refused as well: it was rotated, and what it was rotated to is no good.
         let own = Secret::new("own");
         let again = Grant { intent: Some(refresh::begin(&kept, &own, NOW)), ..kept };
-        let refused = settle(&again, Err(Failure::Refused("invalid_grant".into())));
+        let refused = settle(&again, Err(TokenEndpointError::Refused("invalid_grant".into())));
         let Settlement::Ended { state, .. } = refused else { panic!() };
         assert_eq!(state, AccountState::ReconnectRequired(Reason::RotationLost));
     }
@@ -629,7 +647,7 @@ fn a_successor_that_is_refused_gives_way_to_the_grants_own_token_before_the_gran
 #[test]
 fn a_successor_that_works_takes_the_place_of_the_grants_own_token() {
     let begun = Grant { intent: Some(successor(1)), ..grant() };
-    let answer = Tokens { refresh_token: None, ..tokens() };
+    let answer = TokenResponse { refresh_token: None, ..tokens() };
     let Settlement::Renewed(renewal) = settle_successor(&begun, Ok(answer)) else { panic!() };
     assert_eq!((renewal.refresh_token.expose(), renewal.grant.intent), ("next", None));
 }
@@ -637,14 +655,15 @@ fn a_successor_that_works_takes_the_place_of_the_grants_own_token() {
 #[test]
 fn an_access_token_that_cannot_be_used_leaves_the_grant_and_names_itself_as_the_fault() {
     let begun = Grant { intent: Some(intent(1)), ..grant() };
-    let Settlement::Kept { grant: kept } = settle(&begun, Err(Failure::UnusableToken)) else {
+    let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::UnusableToken))
+    else {
         panic!()
     };
     // No new refresh token came: the old one goes on, and nothing is open.
     assert_eq!((kept.generation, kept.intent.as_ref()), (4, None));
     let told = step(&kept, None);
     let reason = Misconfiguration::UnusableAccessToken;
-    assert_eq!(told, Step::Stop(Problem::Misconfigured { retry_after: 5, reason }));
+    assert_eq!(told, ReleaseStep::Stop(ReleaseError::Misconfigured { retry_after: 5, reason }));
 }
 
 #[test]
@@ -751,7 +770,7 @@ fn an_answer_that_tells_no_end_never_makes_a_renewable_token_endless() {
     let (old, mut connection) = (Secret::new("old refresh"), connection());
     connection.answer.default_expires_in = None;
     let lives = |connection: &Connection, lifetime, lifetime_before| {
-        let asked = Asked {
+        let asked = SentRequest {
             refresh_token: &old,
             kept: None,
             lifetime_before,
@@ -760,7 +779,7 @@ fn an_answer_that_tells_no_end_never_makes_a_renewable_token_endless() {
             issuer: None,
             connection,
         };
-        let answer = Tokens { lifetime, ..tokens() };
+        let answer = TokenResponse { lifetime, ..tokens() };
         let Settlement::Renewed(renewal) = refresh::settle(&grant(), &asked, Ok(answer), NOW)
         else {
             panic!()
@@ -788,7 +807,7 @@ fn a_stored_token_without_an_end_that_can_be_renewed_is_taken_to_live_an_hour() 
     assert_eq!(believed(&grant(), &connection, &token(600, Some(5))), None);
     assert_eq!(believed(&bare, &connection, &token(600, None)), None);
     let mut endless = connection.clone();
-    endless.answer.zero_expires_in = Zero::Never;
+    endless.answer.zero_expires_in = ZeroLifetime::Never;
     assert_eq!(believed(&grant(), &endless, &token(600, None)), None);
 }
 
@@ -812,8 +831,8 @@ fn an_account_of_another_registration_is_passed_over_as_long_as_one_fits() {
     {
         assert_eq!(picked(hint, fitting), Err(registration_changed()), "{hint:?}");
     }
-    assert_eq!(picked(Some("nobody"), &[]), Err(Problem::NoSuchAccount));
-    assert_eq!(picked(Some("nobody"), &[0, 1, 2]), Err(Problem::NoSuchAccount));
+    assert_eq!(picked(Some("nobody"), &[]), Err(ReleaseError::NoSuchAccount));
+    assert_eq!(picked(Some("nobody"), &[0, 1, 2]), Err(ReleaseError::NoSuchAccount));
 }
 
 #[test]
@@ -823,10 +842,10 @@ fn an_answer_is_written_to_the_grant_it_is_about_and_to_no_other() {
     let same = grant();
     let later = Grant { generation: 5, ..grant() };
     let other = Secret::new("rt-5");
-    assert_eq!(fate(Some((&same, Some(&sent)))), Fate::Write);
-    assert_eq!(fate(Some((&later, Some(&other)))), Fate::Drop);
-    assert_eq!(fate(Some((&later, None))), Fate::Drop);
-    assert_eq!(fate(None), Fate::Revoke);
+    assert_eq!(fate(Some((&same, Some(&sent)))), CommitDecision::Write);
+    assert_eq!(fate(Some((&later, Some(&other)))), CommitDecision::Drop);
+    assert_eq!(fate(Some((&later, None))), CommitDecision::Drop);
+    assert_eq!(fate(None), CommitDecision::Revoke);
     // Connected again without a new refresh token: the one in flight is still its only one.
-    assert_eq!(fate(Some((&later, Some(&sent)))), Fate::KeepToken);
+    assert_eq!(fate(Some((&later, Some(&sent)))), CommitDecision::KeepToken);
 }

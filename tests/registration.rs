@@ -137,7 +137,7 @@ fn scopes_of_accounts_of_another_registration_are_not_asked_for_again() {
         scopes: vec![scope.to_owned()],
         created_at: NOW,
         expires_at: None,
-        extra: std::collections::BTreeMap::new(),
+        provider_data: std::collections::BTreeMap::new(),
         registration,
     };
     let connection = tasks(json!({}));

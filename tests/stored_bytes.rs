@@ -14,19 +14,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use connection_support::known;
 use edge_token_vault::config::GrantType;
 use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
-use edge_token_vault::ids::{AccountId, ObjectNames, Source, UserId};
+use edge_token_vault::ids::{AccountId, DocumentSource, ObjectNames, UserId};
 use edge_token_vault::message::{
     self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
 };
 use edge_token_vault::provider::registration::Registration;
 use edge_token_vault::provider::revocation::Revocation;
 use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::consent::Store;
+use edge_token_vault::vault::consent::NewGrant;
 use edge_token_vault::vault::jobs::{self, Job};
 use edge_token_vault::vault::record::{
     AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, field, is_refresh_token,
 };
-use edge_token_vault::vault::release::{Misconfiguration, Problem};
+use edge_token_vault::vault::release::{Misconfiguration, ReleaseError};
 use edge_token_vault::vault::schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -44,8 +44,8 @@ fn account() -> AccountId {
     AccountId::parse("cac_0123456789ABCDEFGHIJKL").unwrap()
 }
 
-fn source(jwks_uri: Option<&str>, pattern: Option<&str>) -> Source {
-    Source {
+fn source(jwks_uri: Option<&str>, pattern: Option<&str>) -> DocumentSource {
+    DocumentSource {
         issuer: "https://idp.example/".into(),
         jwks_uri: jwks_uri.map(str::to_owned),
         pattern: pattern.map(str::to_owned),
@@ -111,8 +111,8 @@ fn documents_of_an_issuer_that_were_found_in_another_way_answer_no_question() {
     let pinned = found(None);
     let own = found(Some("https://idp.example/"));
     let tenant = found(Some("https://idp.example/t1"));
-    let answered = |source: &Source| {
-        let ask = issuer::Ask::of(source, false);
+    let answered = |source: &DocumentSource| {
+        let ask = issuer::IssuerRequest::of(source, false);
         [&pinned, &own, &tenant].map(|published| ask.is_answered_by(published))
     };
     assert_eq!(answered(&source(None, None)), [false, true, false]);
@@ -201,7 +201,7 @@ fn what_carries_a_registration_is_pinned() {
     let stamp = r#"{"authority":"zendesk subdomain=acme","client_id":"c"}"#;
     let jobs = [
         (
-            Job::Hold { user: "u".into(), registration: registration.clone() },
+            Job::AddReference { user: "u".into(), registration: registration.clone() },
             format!(r#"{{"kind":"hold","user":"u","registration":{stamp}}}"#),
         ),
         (
@@ -234,13 +234,13 @@ fn what_carries_a_registration_is_pinned() {
         scopes: vec![],
         created_at: 7,
         expires_at: None,
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
         registration,
     };
     let shown = format!(
         r#"{{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7,"registration":{stamp}}}"#
     );
-    pinned(&vault::Answer::Accounts(vec![view]), &format!(r#"{{"accounts":[{shown}]}}"#));
+    pinned(&vault::VaultResponse::Accounts(vec![view]), &format!(r#"{{"accounts":[{shown}]}}"#));
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn jobs_are_pinned() {
             r#"{"kind":"revoke","account":"cac_0123456789ABCDEFGHIJKL","field":"refresh_token","generation":4,"envelope":"AQ","attempt":0,"user":"u"}"#,
         ),
     ];
-    let hold = Job::Hold { user: "u".into(), registration: None };
+    let hold = Job::AddReference { user: "u".into(), registration: None };
     assert_eq!(serde_json::to_string(&hold).unwrap(), r#"{"kind":"hold","user":"u"}"#);
     let bot = r#"{"kind":"recover","account":"cac_0123456789ABCDEFGHIJKL","generation":4,"token_kind":"bot"}"#;
     assert_eq!(serde_json::to_string(&recover("bot")).unwrap(), bot);
@@ -344,7 +344,7 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
 
 #[test]
 fn a_refresh_to_be_taken_up_goes_before_what_was_due_earlier() {
-    let hold = || Job::Hold { user: "1".into(), registration: None };
+    let hold = || Job::AddReference { user: "1".into(), registration: None };
     let recover = || Job::Recover { account: account(), generation: 1, token_kind: String::new() };
     let next = |jobs: &[(i64, i64, Job)]| jobs::next(jobs, 10);
     assert_eq!(next(&[(1, 5, hold()), (2, 10, recover()), (3, 10, recover())]), Some(1));
@@ -427,7 +427,7 @@ fn a_session_is_stored_as_pinned() {
             secrets: "s".into(),
             code: "p".into(),
         },
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
     };
     let json = include_str!("golden/session-v1.json").trim();
     assert_eq!(serde_json::to_string(&session).unwrap(), json);
@@ -436,14 +436,14 @@ fn a_session_is_stored_as_pinned() {
 
 #[test]
 fn questions_to_a_vault_are_pinned() {
-    let ask = |act| vault::Ask { user: user(), connection: "demo".into(), act };
+    let ask = |act| vault::VaultRequest { user: user(), connection: "demo".into(), act };
     let asked = |act: &str| {
         format!(
             r#"{{"user":{{"issuer":"https://idp.example/","subject":"alice"}},"connection":"demo","act":{act}}}"#
         )
     };
     pinned(
-        &ask(vault::Act::Exchange {
+        &ask(vault::VaultAction::Exchange {
             grant: GrantType::TokenExchange,
             login_hint: None,
             scopes: vec!["read".into()],
@@ -455,13 +455,13 @@ fn questions_to_a_vault_are_pinned() {
             r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":["read"],"exact":false}}"#,
         ),
     );
-    pinned(&ask(vault::Act::Accounts), &asked(r#""accounts""#));
+    pinned(&ask(vault::VaultAction::Accounts), &asked(r#""accounts""#));
     pinned(
-        &ask(vault::Act::Delete { account: account(), tell: false }),
+        &ask(vault::VaultAction::Delete { account: account(), tell: false }),
         &asked(r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL"}}"#),
     );
     pinned(
-        &ask(vault::Act::Store(Box::new(Store {
+        &ask(vault::VaultAction::Store(Box::new(NewGrant {
             account: account(),
             provider_user: Some("1".into()),
             email: None,
@@ -473,7 +473,7 @@ fn questions_to_a_vault_are_pinned() {
             expires_at: None,
             refresh_token_expires_at: None,
             kinds: BTreeMap::new(),
-            extra: BTreeMap::new(),
+            provider_data: BTreeMap::new(),
             registration: None,
         }))),
         &asked(
@@ -489,30 +489,32 @@ fn a_vaults_answers_are_pinned() {
         scopes: vec![],
         created_at: 7,
         expires_at: None,
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
         registration: None,
     };
     let shown = r#"{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7}"#;
     let answers = [
         (
-            vault::Answer::Problem(Problem::NotConnected),
+            vault::VaultResponse::NotReleased(ReleaseError::NotConnected),
             r#"{"problem":"not_connected"}"#.to_owned(),
         ),
         (
-            vault::Answer::Problem(Problem::ReconnectRequired { reason: Reason::RotationLost }),
+            vault::VaultResponse::NotReleased(ReleaseError::ReconnectRequired {
+                reason: Reason::RotationLost,
+            }),
             r#"{"problem":{"reconnect_required":{"reason":"rotation_lost"}}}"#.into(),
         ),
-        (vault::Answer::Stored(view.clone()), format!(r#"{{"stored":{shown}}}"#)),
-        (vault::Answer::Accounts(vec![view]), format!(r#"{{"accounts":[{shown}]}}"#)),
-        (vault::Answer::Deleted(true), r#"{"deleted":true}"#.into()),
-        (vault::Answer::Removed(None), r#"{"removed":null}"#.into()),
+        (vault::VaultResponse::Stored(view.clone()), format!(r#"{{"stored":{shown}}}"#)),
+        (vault::VaultResponse::Accounts(vec![view]), format!(r#"{{"accounts":[{shown}]}}"#)),
+        (vault::VaultResponse::Deleted(true), r#"{"deleted":true}"#.into()),
+        (vault::VaultResponse::Removed(None), r#"{"removed":null}"#.into()),
         (
-            vault::Answer::Removed(Some(Revocation::NotSupported)),
+            vault::VaultResponse::Removed(Some(Revocation::NotSupported)),
             r#"{"removed":"not_supported"}"#.into(),
         ),
-        (vault::Answer::UnknownUser, r#""unknown_user""#.into()),
+        (vault::VaultResponse::UnknownUser, r#""unknown_user""#.into()),
         (
-            vault::Answer::Problem(Problem::Misconfigured {
+            vault::VaultResponse::NotReleased(ReleaseError::Misconfigured {
                 retry_after: 5,
                 reason: Misconfiguration::RegistrationChanged,
             }),
@@ -520,41 +522,41 @@ fn a_vaults_answers_are_pinned() {
                 .into(),
         ),
         (
-            vault::Answer::Problem(Problem::Misconfigured {
+            vault::VaultResponse::NotReleased(ReleaseError::Misconfigured {
                 retry_after: 5,
                 reason: Misconfiguration::ProviderRefusedClient,
             }),
             r#"{"problem":{"misconfigured":{"retry_after":5}}}"#.into(),
         ),
         (
-            vault::Answer::Narrower { missing: vec!["a".into()] },
+            vault::VaultResponse::Narrower { missing: vec!["a".into()] },
             r#"{"narrower":{"missing":["a"]}}"#.into(),
         ),
     ];
     for (answer, json) in answers {
-        assert_eq!(vault::Ask::leaves(&answer), None);
+        assert_eq!(vault::VaultRequest::passthrough(&answer), None);
         pinned(&answer, &json);
     }
 }
 
 #[test]
 fn a_token_is_no_message_and_leaves_as_the_caller_gets_it() {
-    let answer = vault::Answer::Token {
+    let answer = vault::VaultResponse::Token {
         grant: GrantType::TokenExchange,
         access_token: Secret::new("at"),
         scopes: vec!["a".into(), "b".into()],
         expires_in: 9,
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
     };
     assert_eq!(message::write(&answer), None);
     let body = r#"{"access_token":"at","expires_in":9,"issued_token_type":"urn:ietf:params:oauth:token-type:access_token","scope":"a b","token_type":"Bearer"}"#;
-    assert_eq!(vault::Ask::leaves(&answer).as_deref(), Some(body));
+    assert_eq!(vault::VaultRequest::passthrough(&answer).as_deref(), Some(body));
 }
 
 #[test]
 fn the_statuses_of_objects_are_pinned_and_none_is_taken_for_another() {
     let outcomes = [
-        (Outcome::Leaves, 200),
+        (Outcome::Passthrough, 200),
         (Outcome::Answer, 290),
         (Outcome::KeyUnavailable, 291),
         (Outcome::Misconfigured, 292),
@@ -572,48 +574,57 @@ fn the_statuses_of_objects_are_pinned_and_none_is_taken_for_another() {
 
 #[test]
 fn messages_of_the_small_objects_are_pinned() {
-    pinned(&directory::Ask::Add { connection: "demo".into() }, r#"{"add":{"connection":"demo"}}"#);
-    pinned(&directory::Ask::List, r#""list""#);
-    pinned(&directory::Answer::Connections(vec!["demo".into()]), r#"{"connections":["demo"]}"#);
     pinned(
-        &registry::Ask::Check {
+        &directory::DirectoryRequest::Add { connection: "demo".into() },
+        r#"{"add":{"connection":"demo"}}"#,
+    );
+    pinned(&directory::DirectoryRequest::List, r#""list""#);
+    pinned(
+        &directory::DirectoryResponse::Connections(vec!["demo".into()]),
+        r#"{"connections":["demo"]}"#,
+    );
+    pinned(
+        &registry::RegistryRequest::Check {
             values: [("k".into(), "v".into())].into(),
             remember: vec!["k".into()],
         },
         r#"{"check":{"values":{"k":"v"},"remember":["k"]}}"#,
     );
     pinned(
-        &registry::Answer::Checked { changed: vec!["k".into()], known: false },
+        &registry::RegistryResponse::Checked { changed: vec!["k".into()], known: false },
         r#"{"checked":{"changed":["k"],"known":false}}"#,
     );
     pinned(
-        &registry::Ask::Hold { account: "a".into(), vault: "v".into() },
+        &registry::RegistryRequest::AddReference { account: "a".into(), vault: "v".into() },
         r#"{"hold":{"account":"a","vault":"v"}}"#,
     );
     pinned(
-        &registry::Ask::Release { account: "a".into(), vault: "v".into() },
+        &registry::RegistryRequest::RemoveReference { account: "a".into(), vault: "v".into() },
         r#"{"release":{"account":"a","vault":"v"}}"#,
     );
-    pinned(&registry::Answer::Held, r#""held""#);
-    pinned(&registry::Answer::Shared { shared: true }, r#"{"shared":{"shared":true}}"#);
+    pinned(&registry::RegistryResponse::ReferenceAdded, r#""held""#);
+    pinned(&registry::RegistryResponse::Shared { shared: true }, r#"{"shared":{"shared":true}}"#);
     pinned(
-        &registry::Ask::Others { account: "a".into(), vault: "v".into() },
+        &registry::RegistryRequest::Others { account: "a".into(), vault: "v".into() },
         r#"{"others":{"account":"a","vault":"v"}}"#,
     );
     pinned(
-        &issuer::Ask { issuer: "i".into(), jwks_uri: None, pattern: None, renew: false },
+        &issuer::IssuerRequest { issuer: "i".into(), jwks_uri: None, pattern: None, renew: false },
         r#"{"issuer":"i","jwks_uri":null,"renew":false}"#,
     );
-    pinned(&connect::Ask::Open { ticket: Secret::new("t") }, r#"{"open":{"ticket":"t"}}"#);
-    pinned(&connect::Answer::Denied(Denied::OtherUser), r#"{"denied":"other_user"}"#);
+    pinned(
+        &connect::SessionRequest::Open { ticket: Secret::new("t") },
+        r#"{"open":{"ticket":"t"}}"#,
+    );
+    pinned(&connect::SessionResponse::Denied(Denied::OtherUser), r#"{"denied":"other_user"}"#);
 }
 
 #[test]
 fn a_member_of_a_later_version_is_passed_over_and_an_unknown_question_is_not_guessed_at() {
     let later = r#"{"v":2,"body":{"add":{"connection":"demo","since":7}},"more":1}"#;
-    assert!(message::read::<directory::Ask>(later.as_bytes()).is_some());
+    assert!(message::read::<directory::DirectoryRequest>(later.as_bytes()).is_some());
     let unknown = br#"{"v":2,"body":{"rename":{"connection":"demo"}}}"#;
-    assert!(message::read::<directory::Ask>(unknown).is_none());
+    assert!(message::read::<directory::DirectoryRequest>(unknown).is_none());
 }
 
 #[test]

@@ -5,11 +5,11 @@
 
 use edge_token_vault::config::{Config, Variables};
 use edge_token_vault::encoding::base64url;
-use edge_token_vault::jwt::Refusal;
+use edge_token_vault::jwt::TokenError;
 use edge_token_vault::jwt::access_token::{AccessToken, MAX_LIFETIME, claimed_issuer};
 use edge_token_vault::jwt::algorithm::Algorithm;
-use edge_token_vault::jwt::compact::{Compact, MAX_LENGTH};
 use edge_token_vault::jwt::jwk::JwkSet;
+use edge_token_vault::jwt::jws::{Jws, MAX_LENGTH};
 use edge_token_vault::jwt::signature::SignatureCheck;
 use edge_token_vault::jwt::trusted_issuer::Issuer;
 use serde_json::{Value, json};
@@ -45,13 +45,13 @@ fn compact(header: &str, claims: &str) -> String {
     format!("{}.{}.c2lnbmF0dXJl", base64url(header), base64url(claims))
 }
 
-fn read(header: &Value, claims: &Value) -> Result<AccessToken, Refusal> {
+fn read(header: &Value, claims: &Value) -> Result<AccessToken, TokenError> {
     read_as("at+jwt", header, claims)
 }
 
-fn read_as(typ: &str, header: &Value, claims: &Value) -> Result<AccessToken, Refusal> {
+fn read_as(typ: &str, header: &Value, claims: &Value) -> Result<AccessToken, TokenError> {
     let text = compact(&header.to_string(), &claims.to_string());
-    AccessToken::read(&Compact::parse(&text)?, &issuer(typ), NOW)
+    AccessToken::read(&Jws::parse(&text)?, &issuer(typ), NOW)
 }
 
 fn with(change: &[(&str, Value)]) -> Value {
@@ -80,7 +80,7 @@ fn an_honest_token_is_read() {
 fn only_three_base64url_segments_pass() {
     // RFC 7515 §3.1 and §7.1: the compact serialization.
     let good = compact(&header().to_string(), &claims().to_string());
-    assert!(Compact::parse(&good).is_ok());
+    assert!(Jws::parse(&good).is_ok());
     for bad in [
         String::new(),
         good.replace('.', ""),
@@ -96,7 +96,7 @@ fn only_three_base64url_segments_pass() {
         json!({"payload": good}).to_string(),
         format!("{good}é"),
     ] {
-        assert_eq!(Compact::parse(&bad).unwrap_err(), Refusal::Format, "{bad:?}");
+        assert_eq!(Jws::parse(&bad).unwrap_err(), TokenError::Format, "{bad:?}");
     }
 }
 
@@ -104,10 +104,10 @@ fn only_three_base64url_segments_pass() {
 fn long_and_deep_tokens_are_refused() {
     // Bounds of the vault's own: no RFC has any.
     let long = "a".repeat(MAX_LENGTH + 1);
-    assert_eq!(Compact::parse(&long).unwrap_err(), Refusal::Format);
+    assert_eq!(Jws::parse(&long).unwrap_err(), TokenError::Format);
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));
     let text = compact(&header().to_string(), &deep);
-    assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Json);
+    assert_eq!(Jws::parse(&text).unwrap_err(), TokenError::Json);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn base64url_is_canonical_in_every_segment() {
         format!("{}.e31.{}", parts[0], "AB"),
         format!("{}.{}B.{}", base64url("{}"), "e3", parts[2]),
     ] {
-        assert_eq!(Compact::parse(&bad).unwrap_err(), Refusal::Format, "{bad}");
+        assert_eq!(Jws::parse(&bad).unwrap_err(), TokenError::Format, "{bad}");
     }
 }
 
@@ -142,7 +142,7 @@ fn header_and_claims_are_strict_json_objects() {
         ("", ""),
     ] {
         let text = compact(header, claims);
-        assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Json, "{header} {claims}");
+        assert_eq!(Jws::parse(&text).unwrap_err(), TokenError::Json, "{header} {claims}");
     }
 }
 
@@ -152,12 +152,12 @@ fn algorithms_are_exact_and_from_the_issuers_list() {
     for name in ["none", "None", "nOnE", "HS256", "HS512", "rs256", "RS384", "ES384", "", "RS256 "]
     {
         let text = compact(&json!({"alg": name}).to_string(), &claims().to_string());
-        assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Algorithm, "{name}");
+        assert_eq!(Jws::parse(&text).unwrap_err(), TokenError::Algorithm, "{name}");
     }
     let text = compact(&json!({"alg": "ES256", "kid": "1"}).to_string(), &claims().to_string());
-    let token = Compact::parse(&text).unwrap();
+    let token = Jws::parse(&text).unwrap();
     let check = SignatureCheck::of(&token, &keys(&[("1", None)]), &[Algorithm::Rs256]).map(drop);
-    assert_eq!(check.unwrap_err(), Refusal::Algorithm);
+    assert_eq!(check.unwrap_err(), TokenError::Algorithm);
 }
 
 const MODULUS: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
@@ -180,9 +180,9 @@ fn keys(entries: &[(&str, Option<&str>)]) -> JwkSet {
 fn one_key_has_one_algorithm() {
     // RFC 8725 §3.1.
     let text = compact(&json!({"alg": "PS256", "kid": "1"}).to_string(), "{}");
-    let token = Compact::parse(&text).unwrap();
+    let token = Jws::parse(&text).unwrap();
     let found = |alg| keys(&[("1", alg)]).key_for(&token).map(drop);
-    assert_eq!(found(Some("RS256")), Err(Refusal::Key));
+    assert_eq!(found(Some("RS256")), Err(TokenError::Key));
     assert_eq!(found(Some("PS256")), Ok(()));
     assert_eq!(found(None), Ok(()));
 }
@@ -200,10 +200,10 @@ fn extensions_are_refused_because_none_is_understood() {
         let mut header = header();
         header.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         let text = compact(&header.to_string(), &claims().to_string());
-        assert_eq!(Compact::parse(&text).unwrap_err(), Refusal::Critical, "{extra}");
+        assert_eq!(Jws::parse(&text).unwrap_err(), TokenError::Critical, "{extra}");
     }
     let encrypted = format!("{0}.{0}.{0}.{0}.{0}", base64url("{}"));
-    assert_eq!(Compact::parse(&encrypted).unwrap_err(), Refusal::Format);
+    assert_eq!(Jws::parse(&encrypted).unwrap_err(), TokenError::Format);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn typ_is_the_issuers_in_any_case_and_with_or_without_its_prefix() {
         } else {
             header["typ"] = typ.clone();
         }
-        assert_eq!(read(&header, &claims()).unwrap_err(), Refusal::Type, "{typ}");
+        assert_eq!(read(&header, &claims()).unwrap_err(), TokenError::Type, "{typ}");
     }
 }
 
@@ -232,7 +232,7 @@ fn an_id_token_is_refused_where_access_tokens_have_the_same_typ() {
     assert!(read_as("JWT", &jwt, &claims()).is_ok());
     for (name, value) in [("nonce", "n"), ("at_hash", "h"), ("c_hash", "h")] {
         let refusal = read_as("JWT", &jwt, &with(&[(name, json!(value))])).unwrap_err();
-        assert_eq!(refusal, Refusal::IdToken, "{name}");
+        assert_eq!(refusal, TokenError::IdToken, "{name}");
     }
 }
 
@@ -241,10 +241,10 @@ fn iss_is_compared_byte_by_byte() {
     // RFC 8725 §3.8, RFC 9068 §4.
     for iss in ["https://idp.example.com", "https://IDP.example.com/", "https://idp.example.com//"]
     {
-        assert_eq!(read(&header(), &with(&[("iss", json!(iss))])).unwrap_err(), Refusal::Issuer);
+        assert_eq!(read(&header(), &with(&[("iss", json!(iss))])).unwrap_err(), TokenError::Issuer);
     }
     let text = compact(&header().to_string(), &with(&[("iss", Value::Null)]).to_string());
-    assert_eq!(claimed_issuer(&Compact::parse(&text).unwrap()).unwrap_err(), Refusal::Issuer);
+    assert_eq!(claimed_issuer(&Jws::parse(&text).unwrap()).unwrap_err(), TokenError::Issuer);
 }
 
 #[test]
@@ -256,11 +256,11 @@ fn audience_and_party_are_read_and_must_not_contradict() {
     let party = with(&[("client_id", Value::Null), ("azp", json!("web"))]);
     assert_eq!(read(&header(), &party).unwrap().client_id, "web");
     let none = with(&[("client_id", Value::Null)]);
-    assert_eq!(read(&header(), &none).unwrap_err(), Refusal::Client);
+    assert_eq!(read(&header(), &none).unwrap_err(), TokenError::Client);
     let two = with(&[("azp", json!("web"))]);
-    assert_eq!(read(&header(), &two).unwrap_err(), Refusal::Client);
+    assert_eq!(read(&header(), &two).unwrap_err(), TokenError::Client);
     let wrong_type = with(&[("aud", json!(7))]);
-    assert_eq!(read(&header(), &wrong_type).unwrap_err(), Refusal::Json);
+    assert_eq!(read(&header(), &wrong_type).unwrap_err(), TokenError::Json);
 }
 
 #[test]
@@ -289,11 +289,11 @@ fn times_are_numbers_within_a_minute_of_skew() {
         json!({"iat": null, "exp": NOW + MAX_LIFETIME + 61}),
     ];
     for change in late {
-        assert_eq!(read(&header(), &changed(&change)).unwrap_err(), Refusal::Time, "{change}");
+        assert_eq!(read(&header(), &changed(&change)).unwrap_err(), TokenError::Time, "{change}");
     }
     for exp in [json!("1795496400"), json!(1e308), json!(u64::MAX), json!([1]), json!(true)] {
         let refusal = read(&header(), &with(&[("exp", exp.clone())])).unwrap_err();
-        assert_eq!(refusal, Refusal::Json, "{exp}");
+        assert_eq!(refusal, TokenError::Json, "{exp}");
     }
 }
 
@@ -312,9 +312,9 @@ fn the_subject_is_text_of_sane_length_kept_as_it_is() {
     }
     for subject in [Value::Null, json!(""), json!("a".repeat(1025))] {
         let refusal = read(&header(), &with(&[("sub", subject)])).unwrap_err();
-        assert_eq!(refusal, Refusal::Subject);
+        assert_eq!(refusal, TokenError::Subject);
     }
-    assert_eq!(read(&header(), &with(&[("sub", json!(7))])).unwrap_err(), Refusal::Json);
+    assert_eq!(read(&header(), &with(&[("sub", json!(7))])).unwrap_err(), TokenError::Json);
 }
 
 #[test]
@@ -322,24 +322,24 @@ fn kid_is_only_compared() {
     // RFC 7515 §4.1.4, RFC 8725 §3.10.
     for kid in ["../../etc/passwd", "' OR 1=1", "https://evil.example/jwks", ""] {
         let text = compact(&json!({"alg": "RS256", "kid": kid}).to_string(), "{}");
-        let token = Compact::parse(&text).unwrap();
-        assert_eq!(keys(&[("1", None)]).key_for(&token).map(drop).unwrap_err(), Refusal::Key);
+        let token = Jws::parse(&text).unwrap();
+        assert_eq!(keys(&[("1", None)]).key_for(&token).map(drop).unwrap_err(), TokenError::Key);
     }
     let long = compact(&json!({"alg": "RS256", "kid": "k".repeat(257)}).to_string(), "{}");
-    assert_eq!(Compact::parse(&long).unwrap_err(), Refusal::Key);
+    assert_eq!(Jws::parse(&long).unwrap_err(), TokenError::Key);
     let number = compact(r#"{"alg":"RS256","kid":1}"#, "{}");
-    assert_eq!(Compact::parse(&number).unwrap_err(), Refusal::Json);
+    assert_eq!(Jws::parse(&number).unwrap_err(), TokenError::Json);
 }
 
 #[test]
 fn two_keys_that_fit_are_ambiguous_and_a_lone_one_needs_no_kid() {
     // RFC 7517 §4.5.
     let named = compact(&json!({"alg": "RS256", "kid": "1"}).to_string(), "{}");
-    let named = Compact::parse(&named).unwrap();
+    let named = Jws::parse(&named).unwrap();
     let nameless = compact(&json!({"alg": "RS256"}).to_string(), "{}");
-    let nameless = Compact::parse(&nameless).unwrap();
+    let nameless = Jws::parse(&nameless).unwrap();
     let found = |entries: &[(&str, Option<&str>)], token| keys(entries).key_for(token).map(drop);
-    let ambiguous = Err(Refusal::Key);
+    let ambiguous = Err(TokenError::Key);
     assert_eq!(found(&[("1", None), ("2", None)], &named), Ok(()));
     assert_eq!(found(&[("1", None), ("1", None)], &named), ambiguous);
     assert_eq!(found(&[("1", Some("RS256")), ("1", Some("PS256"))], &named), Ok(()));
@@ -361,9 +361,9 @@ fn signatures_of_es256_have_64_bytes() {
             base64url("{}"),
             base64url(vec![1; length])
         );
-        let token = Compact::parse(&text).unwrap();
+        let token = Jws::parse(&text).unwrap();
         let check = SignatureCheck::of(&token, &set, &Algorithm::ALL).map(drop);
-        assert_eq!(check, if fits { Ok(()) } else { Err(Refusal::Signature) }, "{length}");
+        assert_eq!(check, if fits { Ok(()) } else { Err(TokenError::Signature) }, "{length}");
     }
 }
 
@@ -387,7 +387,7 @@ fn scopes_are_text_or_a_list_under_either_name() {
     for name in ["scope", "scp"] {
         for value in [json!(["a", 7]), json!([null]), json!([["a"]]), json!(7), json!({"a": 1})] {
             let claims = with(&[("scope", Value::Null), (name, value)]);
-            assert_eq!(scopes(&claims).unwrap_err(), Refusal::Json, "{claims}");
+            assert_eq!(scopes(&claims).unwrap_err(), TokenError::Json, "{claims}");
         }
     }
 }
@@ -396,7 +396,7 @@ fn scopes_are_text_or_a_list_under_either_name() {
 fn a_token_bound_to_a_key_is_refused_without_its_proof() {
     // RFC 7800 §3.1, RFC 9449 §7.2.
     for cnf in [json!({"jkt": "x"}), json!({"x5t#S256": "x"}), json!({})] {
-        assert_eq!(read(&header(), &with(&[("cnf", cnf)])).unwrap_err(), Refusal::Bound);
+        assert_eq!(read(&header(), &with(&[("cnf", cnf)])).unwrap_err(), TokenError::Bound);
     }
 }
 

@@ -16,10 +16,10 @@ use edge_token_vault::exchange::client_auth::JWT_BEARER;
 use edge_token_vault::exchange::policy::{self, Forbidden};
 use edge_token_vault::exchange::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN as FEDERATED};
 use edge_token_vault::exchange::{answer, request};
-use edge_token_vault::jwt::Refusal;
+use edge_token_vault::jwt::TokenError;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::Reason;
-use edge_token_vault::vault::release::{Misconfiguration, Problem};
+use edge_token_vault::vault::release::{Misconfiguration, ReleaseError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -287,19 +287,19 @@ fn policy_lets_through_only_what_fits_in_every_respect() {
     let refused = |refusal| Err(Forbidden::SubjectToken(refusal));
     assert_eq!(check(&both, "spa", "calendar"), Ok(()));
     for audience in [&own, &issuers, both.trim_end_matches('/')] {
-        assert_eq!(check(audience, "spa", "calendar"), refused(Refusal::Audience), "{audience}");
+        assert_eq!(check(audience, "spa", "calendar"), refused(TokenError::Audience), "{audience}");
     }
     // `backend` accepts tokens of `spa` only, not even its own. A bad token learns nothing of
     // connections.
     for (from, connection) in [("agent", "calendar"), ("backend", "calendar"), ("agent", "no")] {
-        assert_eq!(check(&both, from, connection), refused(Refusal::Client), "{from}");
+        assert_eq!(check(&both, from, connection), refused(TokenError::Client), "{from}");
     }
     for connection in ["chat", "Calendar", ""] {
         assert_eq!(check(&both, "spa", connection), Err(Forbidden::Connection), "{connection}");
     }
     let mut token = user_token();
     token.user.issuer.pop();
-    assert_eq!(policy::issuer_of(&config, &token).map(drop), refused(Refusal::Issuer));
+    assert_eq!(policy::issuer_of(&config, &token).map(drop), refused(TokenError::Issuer));
     let granted = |client, grant| policy::check_grant(&config.clients[client], grant).is_ok();
     assert!(granted("backend", FederatedConnection) && granted("agent", TokenExchange));
     assert!(!granted("agent", FederatedConnection) && !granted("spa", TokenExchange));
@@ -337,7 +337,9 @@ fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes()
 #[test]
 fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
     // RFC 8693 §2.2.2. The log has the reason, the caller the list of what to check.
-    use Refusal::{Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time};
+    use TokenError::{
+        Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time,
+    };
     let refusals = [Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time];
     for grant in GrantType::ALL {
         let expected = policy::subject_token_refused(grant);
@@ -345,7 +347,7 @@ fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
             assert_eq!(Forbidden::SubjectToken(refusal).answer(grant), expected, "{refusal}");
         }
     }
-    let token = Forbidden::SubjectToken(Refusal::Time);
+    let token = Forbidden::SubjectToken(TokenError::Time);
     for (forbidden, grant, status, code) in [
         (token, TokenExchange, 400, "invalid_request"),
         (token, FederatedConnection, 403, "invalid_grant"),
@@ -375,15 +377,15 @@ fn a_connection_without_a_token_tells_its_state() {
     let mut refused = because("misconfigured", "provider_refused_client");
     refused["retry_after"] = json!(60);
     for (problem, answers, state) in [
-        (Problem::NotConnected, target, json!({ "state": "not_connected" })),
-        (Problem::NoSuchAccount, target, because("not_connected", "login_hint_unknown")),
-        (Problem::AmbiguousAccount, target, because("not_connected", "login_hint_ambiguous")),
-        (Problem::ReconnectRequired { reason }, failed, reconnect),
-        (Problem::MissingScopes { missing }, scope, scopes),
-        (Problem::CannotNarrow, scope, because("misconfigured", "cannot_narrow")),
-        (Problem::Unavailable { retry_after: 30 }, later, wait),
+        (ReleaseError::NotConnected, target, json!({ "state": "not_connected" })),
+        (ReleaseError::NoSuchAccount, target, because("not_connected", "login_hint_unknown")),
+        (ReleaseError::AmbiguousAccount, target, because("not_connected", "login_hint_ambiguous")),
+        (ReleaseError::ReconnectRequired { reason }, failed, reconnect),
+        (ReleaseError::MissingScopes { missing }, scope, scopes),
+        (ReleaseError::CannotNarrow, scope, because("misconfigured", "cannot_narrow")),
+        (ReleaseError::Unavailable { retry_after: 30 }, later, wait),
         (
-            Problem::Misconfigured { retry_after: 60, reason: Misconfiguration::default() },
+            ReleaseError::Misconfigured { retry_after: 60, reason: Misconfiguration::default() },
             later,
             refused,
         ),

@@ -6,7 +6,7 @@
 #[path = "support/vectors.rs"]
 mod vectors;
 
-use edge_token_vault::jwt::compact::Compact;
+use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::signature::SignatureCheck;
 use edge_token_vault::runtime::webcrypto;
 use vectors::Message;
@@ -22,7 +22,7 @@ extern "C" {
 async fn wrong(messages: &[Message]) -> Vec<&str> {
     let mut wrong = Vec::new();
     for message in messages {
-        let (set, parsed) = (message.set(), Compact::parse_message(&message.text));
+        let (set, parsed) = (message.set(), Jws::parse_message(&message.text));
         let accepted = match Message::check(&set, &parsed) {
             Ok(check) => webcrypto::verify(&check).await,
             Err(_) => false,

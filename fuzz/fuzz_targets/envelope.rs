@@ -2,11 +2,11 @@
 //! Sealed values: whatever lies in storage opens to what was sealed there, or not at all.
 #![no_main]
 
-use edge_token_vault::seal::{Place, Sealer};
+use edge_token_vault::seal::{AssociatedData, Sealer};
 use edge_token_vault_fuzz::config;
 use libfuzzer_sys::fuzz_target;
 
-const PLACE: Place<'_> = Place {
+const PLACE: AssociatedData<'_> = AssociatedData {
     issuer: "https://login.example.com/",
     subject: "alice",
     connection: "demo",
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
         flipped[index] ^= 1 << (first % 8);
         assert!(sealer.open(&PLACE, &flipped).is_err());
         assert!(sealer.open(&PLACE, &sealed[..index]).is_err());
-        let moved = Place { generation: PLACE.generation + u64::from(*first) + 1, ..PLACE };
+        let moved = AssociatedData { generation: PLACE.generation + u64::from(*first) + 1, ..PLACE };
         assert!(sealer.open(&moved, &sealed).is_err());
     });
 });

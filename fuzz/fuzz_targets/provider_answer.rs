@@ -5,12 +5,12 @@
 use edge_token_vault::config::Config;
 use edge_token_vault::provider::connection::Connection;
 use edge_token_vault::public_url::PublicUrl;
-use edge_token_vault::provider::identity;
-use edge_token_vault::provider::answer::{self, Lifetime, Received, Tokens};
+use edge_token_vault::provider::userinfo;
+use edge_token_vault::provider::token_response::{self, Lifetime, ProviderResponse, TokenResponse};
 use edge_token_vault::provider::endpoints::{Discovery, Metadata, Provider};
-use edge_token_vault::provider::errors::Failure;
-use edge_token_vault::provider::minting::{Making, Wanted};
-use edge_token_vault::provider::revocation::{self, TokenKind};
+use edge_token_vault::provider::error_codes::TokenEndpointError;
+use edge_token_vault::provider::issuance::{Issuance, IssuanceRequest};
+use edge_token_vault::provider::revocation::{self, TokenTypeHint};
 use edge_token_vault::secret::Secret;
 use edge_token_vault_fuzz::{NOW, config, lines};
 use libfuzzer_sys::fuzz_target;
@@ -18,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|data: &[u8]| {
     thread_local!(static CONFIG: Config = config());
     let Some([status, retry_after, body]) = lines(data) else { return };
-    let received = Received::Answer {
+    let received = ProviderResponse::Answer {
         status: status.parse().unwrap_or(200),
         retry_after: Some(retry_after.to_owned()).filter(|value| !value.is_empty()),
         body: Secret::new(body),
@@ -38,21 +38,21 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// An answer as each connection reads it.
-fn read(received: &Received, connection: &Connection) {
-    let granted = answer::granted(received, connection, NOW);
+fn read(received: &ProviderResponse, connection: &Connection) {
+    let granted = token_response::granted(received, connection, NOW);
     let failure = granted.as_ref().err().cloned();
     if let Ok(granted) = granted {
         granted.kinds.values().chain([&granted.tokens]).for_each(check);
     }
-    match answer::renewed(received, connection, NOW) {
+    match token_response::renewed(received, connection, NOW) {
         Ok(tokens) => check(&tokens),
         Err(failure) => check_failure(&failure),
     }
     if let Some(failure) = failure {
         check_failure(&failure);
     }
-    let _ = identity::read(received, &connection.identity).is_some();
-    for kind in [TokenKind::Refresh, TokenKind::Access] {
+    let _ = userinfo::read(received, &connection.identity).is_some();
+    for kind in [TokenTypeHint::Refresh, TokenTypeHint::Access] {
         let _ = revocation::outcome(received, connection, "", kind);
     }
     if let Ok(provider) = Provider::new(connection, None) {
@@ -63,18 +63,18 @@ fn read(received: &Received, connection: &Connection) {
 }
 
 /// The same answer to each request that makes a token of this kind, while there is a next one.
-fn make(received: &Received, connection: &Connection, provider: &Provider, kind: &str) {
+fn make(received: &ProviderResponse, connection: &Connection, provider: &Provider, kind: &str) {
     const REQUESTS: usize = 4;
-    let Some(minting) = connection.minting(kind) else { return };
+    let Some(issuance) = connection.issuance(kind) else { return };
     for name in ["", "octo-org"] {
         let user_token = Secret::new("user token");
-        let wanted = Wanted { user_token: &user_token, user: Some("7"), name, scopes: None };
+        let wanted = IssuanceRequest { user_token: &user_token, user: Some("7"), name, scopes: None };
         let signature = Secret::new("signature");
-        let mut making = Making::new(connection, provider, minting, wanted, signature);
+        let mut issuing = Issuance::new(connection, provider, issuance, wanted, signature);
         for _ in 0..REQUESTS {
-            let request = making.request().unwrap();
+            let request = issuing.request().unwrap();
             assert_eq!(request.url.host_str(), Some("api.github.com"));
-            match making.answered(received, NOW) {
+            match issuing.answered(received, NOW) {
                 Ok(None) => {}
                 Ok(Some(minted)) => return assert!(!minted.access_token.expose().is_empty()),
                 Err(_) => return,
@@ -84,19 +84,19 @@ fn make(received: &Received, connection: &Connection, provider: &Provider, kind:
     }
 }
 
-fn check(tokens: &Tokens) {
+fn check(tokens: &TokenResponse) {
     assert!(!tokens.access_token.expose().is_empty());
     assert!(tokens.refresh_token.as_ref().is_none_or(|token| !token.expose().is_empty()));
     assert!(!matches!(tokens.lifetime, Lifetime::Seconds(seconds) if seconds < 0));
 }
 
-fn check_failure(failure: &Failure) {
+fn check_failure(failure: &TokenEndpointError) {
     match failure {
-        Failure::Unavailable { retry_after: Some(seconds) } => {
+        TokenEndpointError::Unavailable { retry_after: Some(seconds) } => {
             assert!((1..=3600).contains(seconds), "{seconds}");
         }
         // A code of the provider's is logged and shown to operators.
-        Failure::Misconfigured(code) => {
+        TokenEndpointError::Misconfigured(code) => {
             assert!(code.bytes().all(|b| (b' '..=b'~').contains(&b)), "{code}");
         }
         _ => {}

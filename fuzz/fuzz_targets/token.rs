@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use edge_token_vault::jwt::access_token::{self, AccessToken};
 use edge_token_vault::jwt::assertion;
-use edge_token_vault::jwt::compact::Compact;
+use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::id_token::{self, Expected};
 use edge_token_vault::jwt::jwk::JwkSet;
 use edge_token_vault::jwt::signature::SignatureCheck;
@@ -19,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     thread_local!(static CONFIG: LazyLock<edge_token_vault::config::Config> = LazyLock::new(config));
     let Some([text, keys]) = lines(data) else { return };
     let keys = JwkSet::parse(keys.as_bytes());
-    let Ok(token) = Compact::parse(text) else { return };
+    let Ok(token) = Jws::parse(text) else { return };
     // Three parts, and what is signed is the first two.
     assert_eq!(text.matches('.').count(), 2);
     assert!(text.starts_with(token.signed()) && !token.signed().is_empty());

@@ -3,11 +3,11 @@
 
 use crate::connect::browser;
 use crate::connect::record::Denied;
-use crate::message::connect::{Answer, Ask};
+use crate::message::connect::{SessionRequest, SessionResponse};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
-use crate::runtime::http::{self, Answered, Incoming};
-use crate::runtime::object_call::{self, NoAnswer};
+use crate::runtime::http::{self, HttpResult, Incoming};
+use crate::runtime::object_call::{self, CallError};
 use crate::secret::Secret;
 
 /// `GET /connected-accounts/connect?ticket=`: on to the provider.
@@ -15,19 +15,19 @@ pub async fn open_ticket(
     Context { env, config, .. }: Context<'_>,
     incoming: &Incoming,
     line: &mut RequestLine,
-) -> Answered {
+) -> HttpResult {
     let ticket = match browser::ticket(incoming.query.expose()) {
         Ok(ticket) => ticket,
         Err(denied) => return refuse(line, &denied),
     };
     let session = config.names.connect_session(&ticket.session);
-    let ask = Ask::Open { ticket: ticket.secret };
+    let ask = SessionRequest::Open { ticket: ticket.secret };
     match object_call::ask(env, &session, &ask).await {
-        Ok(Answer::Opened { location, cookie }) => {
+        Ok(SessionResponse::Opened { location, cookie }) => {
             let cookie = browser::set_cookie(&ticket.session, &cookie, &config.public_url);
             http::redirect(&Secret::new(location), &cookie)
         }
-        Ok(Answer::Denied(denied)) => refuse(line, &denied),
+        Ok(SessionResponse::Denied(denied)) => refuse(line, &denied),
         Ok(_) => refuse(line, &Denied::NotStored),
         Err(error) => no_answer(line, error),
     }
@@ -39,7 +39,7 @@ pub async fn callback(
     incoming: &Incoming,
     connection: &str,
     line: &mut RequestLine,
-) -> Answered {
+) -> HttpResult {
     line.connection = config.connections.get_key_value(connection).map(|(name, _)| name.clone());
     let kept = config.connections.get(connection).map_or(&[][..], |one| &one.callback_extra);
     let cookies = incoming.header("cookie").map(Secret::new);
@@ -55,26 +55,26 @@ pub async fn callback(
         Err(denied) => return refuse(line, &denied),
     };
     let name = config.names.connect_session(&session);
-    match object_call::ask(env, &name, &Ask::Return(back)).await {
-        Ok(Answer::Returned { location }) => {
+    match object_call::ask(env, &name, &SessionRequest::Return(back)).await {
+        Ok(SessionResponse::Returned { location }) => {
             let cookie = browser::clear_cookie(&session, &config.public_url);
             http::redirect(&location, &Secret::new(cookie))
         }
-        Ok(Answer::Denied(denied)) => refuse(line, &denied),
+        Ok(SessionResponse::Denied(denied)) => refuse(line, &denied),
         Ok(_) => refuse(line, &Denied::NotStored),
         Err(error) => no_answer(line, error),
     }
 }
 
-fn no_answer(line: &mut RequestLine, error: NoAnswer) -> Answered {
+fn no_answer(line: &mut RequestLine, error: CallError) -> HttpResult {
     let denied = match error {
-        NoAnswer::Unavailable => Denied::NotStored,
-        NoAnswer::KeyUnavailable | NoAnswer::Misconfigured => Denied::ProviderMisconfigured,
+        CallError::Unavailable => Denied::NotStored,
+        CallError::KeyUnavailable | CallError::Misconfigured => Denied::ProviderMisconfigured,
     };
     refuse(line, &denied)
 }
 
-fn refuse(line: &mut RequestLine, denied: &Denied) -> Answered {
+fn refuse(line: &mut RequestLine, denied: &Denied) -> HttpResult {
     line.reason = Some(denied.reason().to_owned());
     let (status, html) = browser::page(denied);
     http::page(status, &html)

@@ -10,11 +10,11 @@ use crate::connect::listing::{self, Page};
 use crate::connect::policy;
 use crate::connect::record::TICKET_LIFETIME;
 use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
-use crate::error::{Problem, ValidationError};
+use crate::error::{ProblemDetails, ValidationError};
 use crate::ids::{AccountId, UserId};
-use crate::jwt::Refusal;
+use crate::jwt::TokenError;
 use crate::jwt::verified::VerifiedToken;
-use crate::message::vault::{Act, Answer, Ask};
+use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::message::{connect, directory, registry};
 use crate::provider::revocation::Revocation;
 use crate::provider::scopes;
@@ -22,7 +22,7 @@ use crate::request_line::RequestLine;
 use crate::routes::{Authentication, Endpoint, Routed};
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, Incoming};
-use crate::runtime::object_call::{self, NoAnswer};
+use crate::runtime::object_call::{self, CallError};
 use crate::runtime::{key_check, tokens};
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
@@ -33,7 +33,7 @@ pub async fn serve(
     incoming: &Incoming,
     routed: &Routed<'_>,
     line: &mut RequestLine,
-) -> http::Answered {
+) -> http::HttpResult {
     let origin = incoming.header("origin");
     let allowed = origin.filter(|origin| policy::preflight_allowed(context.config, origin));
     let response = if *routed == Routed::Preflight {
@@ -62,7 +62,7 @@ pub async fn serve(
     Ok(response)
 }
 
-fn preflight() -> http::Answered {
+fn preflight() -> http::HttpResult {
     http::no_content(&[
         ("access-control-allow-methods", "GET, POST, DELETE"),
         ("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client"),
@@ -78,17 +78,19 @@ enum Done {
     Deleted(Option<Revocation>),
 }
 
-type Answered = Result<Done, Problem>;
+type HttpResult = Result<Done, ProblemDetails>;
 
 async fn answer(
     context: Context<'_>,
     incoming: &Incoming,
     routed: &Routed<'_>,
     line: &mut RequestLine,
-) -> Answered {
+) -> HttpResult {
     let (route, rest) = match *routed {
         Routed::Served { route, rest } => (route, rest),
-        Routed::MethodNotAllowed { allow, .. } => return Err(Problem::method_not_allowed(allow)),
+        Routed::MethodNotAllowed { allow, .. } => {
+            return Err(ProblemDetails::method_not_allowed(allow));
+        }
         Routed::Preflight | Routed::NotFound { .. } => return Err(nothing_there()),
     };
     let Authentication::User(scope) = route.authentication else {
@@ -115,7 +117,7 @@ async fn answer(
         Endpoint::DeleteAccount => {
             let id = AccountId::parse(rest).ok_or_else(|| {
                 let detail = "must be the id of a connected account: cac_ and letters, digits";
-                Problem::invalid(vec![ValidationError { detail, field: "id" }])
+                ProblemDetails::invalid(vec![ValidationError { detail, field: "id" }])
             })?;
             caller.delete(&id, line).await
         }
@@ -123,15 +125,15 @@ async fn answer(
     }
 }
 
-fn nothing_there() -> Problem {
-    Problem::new(404, "There is nothing at this address.")
+fn nothing_there() -> ProblemDetails {
+    ProblemDetails::new(404, "There is nothing at this address.")
 }
 
-async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, Problem> {
+async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, ProblemDetails> {
     incoming
         .body(MAX_BODY)
         .await
-        .ok_or_else(|| Problem::new(413, "The body is larger than 32 KiB."))
+        .ok_or_else(|| ProblemDetails::new(413, "The body is larger than 32 KiB."))
 }
 
 /// A verified caller.
@@ -147,14 +149,14 @@ impl<'a> Caller<'a> {
         incoming: &Incoming,
         scope: &'static str,
         line: &mut RequestLine,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, ProblemDetails> {
         let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
         let config = context.config;
         let verified = tokens::verify_access_token(context, &Secret::new(bearer)).await;
         let verified = verified.map_err(|refusal| {
             line.reason = Some(refusal.reason().to_owned());
             match refusal {
-                Refusal::KeysUnavailable => Problem::unavailable(5),
+                TokenError::KeysUnavailable => ProblemDetails::unavailable(5),
                 _ => policy::refused(),
             }
         })?;
@@ -170,7 +172,7 @@ impl<'a> Caller<'a> {
         &self.verified.token.user
     }
 
-    async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> Answered {
+    async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> HttpResult {
         let Self { verified, client, context } = self;
         let Context { env, config, .. } = *context;
         let token = &verified.token;
@@ -179,23 +181,23 @@ impl<'a> Caller<'a> {
         line.connection = Some(session.begin.connection.clone());
         key_check::remember(*context).await.map_err(unavailable)?;
         if let Some(record) = find(&session.begin.connection).filter(|one| scopes::keeps(one))
-            && let Answer::Accounts(accounts) =
-                self.ask_vault(&session.begin.connection, Act::Accounts).await?
+            && let VaultResponse::Accounts(accounts) =
+                self.ask_vault(&session.begin.connection, VaultAction::Accounts).await?
         {
             session.keep_granted(record, &accounts);
         }
         // The wider object first: whoever has an account can be found from the registry down.
-        let add_user = registry::Ask::Add { user: token.user.clone() };
+        let add_user = registry::RegistryRequest::Add { user: token.user.clone() };
         let shard = config.names.registry(&token.user);
         object_call::ask(env, &shard, &add_user).await.map_err(unavailable)?;
-        let add = directory::Ask::Add { connection: session.begin.connection.clone() };
+        let add = directory::DirectoryRequest::Add { connection: session.begin.connection.clone() };
         let directory = config.names.directory(&token.user);
         object_call::ask(env, &directory, &add).await.map_err(unavailable)?;
         let name = config.names.connect_session(&session.begin.session);
-        let begin = connect::Ask::Begin(Box::new(session.begin));
+        let begin = connect::SessionRequest::Begin(Box::new(session.begin));
         match object_call::ask(env, &name, &begin).await.map_err(unavailable)? {
-            connect::Answer::Begun => {}
-            _ => return Err(Problem::unavailable(5)),
+            connect::SessionResponse::Begun => {}
+            _ => return Err(ProblemDetails::unavailable(5)),
         }
         Ok(Done::Json(
             201,
@@ -208,29 +210,31 @@ impl<'a> Caller<'a> {
         ))
     }
 
-    async fn complete(&self, body: CompleteBody, line: &mut RequestLine) -> Answered {
+    async fn complete(&self, body: CompleteBody, line: &mut RequestLine) -> HttpResult {
         let (session, complete) = body.complete(self.user(), &self.verified.token.client_id)?;
         let name = self.context.config.names.connect_session(&session);
-        let ask = connect::Ask::Complete(complete);
+        let ask = connect::SessionRequest::Complete(complete);
         match object_call::ask(self.context.env, &name, &ask).await.map_err(unavailable)? {
-            connect::Answer::Completed { account, connection } => {
+            connect::SessionResponse::Completed { account, connection } => {
                 line.connection = Some(connection.clone());
                 line.account = Some(account.id.to_string());
                 Ok(Done::Json(201, listing::account_item(&account, &connection)))
             }
-            connect::Answer::Denied(denied) => Err(policy::completion_denied(denied)),
-            _ => Err(Problem::unavailable(5)),
+            connect::SessionResponse::Denied(denied) => Err(policy::completion_denied(denied)),
+            _ => Err(ProblemDetails::unavailable(5)),
         }
     }
 
     /// The user's accounts at all connections the page wants, each with its connection.
-    async fn accounts(&self, page: &Page) -> Result<Vec<(String, AccountView)>, Problem> {
+    async fn accounts(&self, page: &Page) -> Result<Vec<(String, AccountView)>, ProblemDetails> {
         let mut accounts = Vec::new();
         for connection in self.connections().await? {
             if !page.wants(&connection) {
                 continue;
             }
-            if let Answer::Accounts(found) = self.ask_vault(&connection, Act::Accounts).await? {
+            if let VaultResponse::Accounts(found) =
+                self.ask_vault(&connection, VaultAction::Accounts).await?
+            {
                 accounts.extend(found.into_iter().map(|account| (connection.clone(), account)));
             }
         }
@@ -239,13 +243,13 @@ impl<'a> Caller<'a> {
 
     /// Deletes wherever the account is. An id that is nobody's, or another user's, is as good as
     /// deleted: it is not among this user's accounts.
-    async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> Answered {
+    async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> HttpResult {
         for connection in &self.connections().await? {
-            let act = Act::Delete { account: id.clone(), tell: true };
+            let act = VaultAction::Delete { account: id.clone(), tell: true };
             let revocation = match self.ask_vault(connection, act).await? {
-                Answer::Removed(Some(revocation)) => revocation,
+                VaultResponse::Removed(Some(revocation)) => revocation,
                 // Code of before: its jobs have begun.
-                Answer::Deleted(true) => Revocation::Pending,
+                VaultResponse::Deleted(true) => Revocation::Pending,
                 _ => continue,
             };
             line.connection = Some(connection.clone());
@@ -257,29 +261,40 @@ impl<'a> Caller<'a> {
     }
 
     /// The connections this user ever started.
-    async fn connections(&self) -> Result<Vec<String>, Problem> {
+    async fn connections(&self) -> Result<Vec<String>, ProblemDetails> {
         let Context { env, config, .. } = self.context;
         key_check::compare(self.context).await.map_err(unavailable)?;
         let directory = config.names.directory(self.user());
-        match object_call::ask(env, &directory, &directory::Ask::List).await.map_err(unavailable)? {
-            directory::Answer::Connections(names) => Ok(names),
-            directory::Answer::Added => Err(Problem::unavailable(5)),
+        match object_call::ask(env, &directory, &directory::DirectoryRequest::List)
+            .await
+            .map_err(unavailable)?
+        {
+            directory::DirectoryResponse::Connections(names) => Ok(names),
+            directory::DirectoryResponse::Added => Err(ProblemDetails::unavailable(5)),
         }
     }
 
-    async fn ask_vault(&self, connection: &str, act: Act) -> Result<Answer, Problem> {
+    async fn ask_vault(
+        &self,
+        connection: &str,
+        act: VaultAction,
+    ) -> Result<VaultResponse, ProblemDetails> {
         let vault = self.context.config.names.vault(self.user(), connection);
-        let ask = Ask { user: self.user().clone(), connection: connection.to_owned(), act };
+        let ask =
+            VaultRequest { user: self.user().clone(), connection: connection.to_owned(), act };
         object_call::ask(self.context.env, &vault, &ask).await.map_err(unavailable)
     }
 }
 
-fn unavailable(error: NoAnswer) -> Problem {
+fn unavailable(error: CallError) -> ProblemDetails {
     match error {
-        NoAnswer::Unavailable => Problem::unavailable(5),
-        NoAnswer::KeyUnavailable | NoAnswer::Misconfigured => Problem {
+        CallError::Unavailable => ProblemDetails::unavailable(5),
+        CallError::KeyUnavailable | CallError::Misconfigured => ProblemDetails {
             retry_after: Some(60),
-            ..Problem::new(503, "The vault's configuration needs its operator; nothing is lost.")
+            ..ProblemDetails::new(
+                503,
+                "The vault's configuration needs its operator; nothing is lost.",
+            )
         },
     }
 }

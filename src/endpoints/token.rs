@@ -10,14 +10,14 @@ use crate::exchange::client_auth::{self, Proof};
 use crate::exchange::policy::{self, Forbidden};
 use crate::exchange::request::{self, MAX_BODY, TokenRequest};
 use crate::jwt::access_token::AccessToken;
-use crate::jwt::compact::Compact;
+use crate::jwt::jws::Jws;
 use crate::jwt::verified::VerifiedToken;
-use crate::jwt::{Refusal, assertion};
-use crate::message::vault::{Act, Answer, Ask};
+use crate::jwt::{TokenError, assertion};
+use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
-use crate::runtime::http::{self, Answered, Incoming};
-use crate::runtime::object_call::{self, NoAnswer, Passed};
+use crate::runtime::http::{self, HttpResult, Incoming};
+use crate::runtime::object_call::{self, CallError, ObjectReply};
 use crate::runtime::{key_check, tokens, webcrypto};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
@@ -27,7 +27,7 @@ pub async fn exchange(
     context: Context<'_>,
     incoming: &Incoming,
     line: &mut RequestLine,
-) -> Answered {
+) -> HttpResult {
     let read = match incoming.body(MAX_BODY).await {
         None => Err(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB")),
         Some(body) => {
@@ -72,8 +72,8 @@ impl Refused {
         Self::because(forbidden.answer(grant), forbidden.reason())
     }
 
-    fn subject(refusal: Refusal, grant: GrantType) -> Self {
-        if refusal == Refusal::KeysUnavailable {
+    fn subject(refusal: TokenError, grant: GrantType) -> Self {
+        if refusal == TokenError::KeysUnavailable {
             let error = OAuthError::unavailable("the issuer's keys cannot be had now", 5);
             return Self::because(error, refusal.reason());
         }
@@ -92,7 +92,7 @@ async fn answer_to(
     // A secret without a client id belongs to the client the token was issued to.
     let early = if request.credentials.needs_subject() {
         let refused =
-            |refusal: Refusal| Refused::because(request.credentials.refused(), refusal.reason());
+            |refusal: TokenError| Refused::because(request.credentials.refused(), refusal.reason());
         Some(verify().await.map_err(refused)?)
     } else {
         None
@@ -130,11 +130,11 @@ async fn authenticate<'a>(
         credentials.check_secret(client).map_err(|_| refused("secret"))?;
         return Ok((client_id, client));
     };
-    let because = |refusal: Refusal| refused(refusal.reason());
-    let token = Compact::parse(jwt.expose()).map_err(because)?;
+    let because = |refusal: TokenError| refused(refusal.reason());
+    let token = Jws::parse(jwt.expose()).map_err(because)?;
     let check = client_auth::assertion_check(&token, client).map_err(because)?;
     if !webcrypto::verify(&check).await {
-        return Err(because(Refusal::Signature));
+        return Err(because(TokenError::Signature));
     }
     assertion::check(&token, &client_id, &config.public_url.identifier(), now).map_err(because)?;
     Ok((client_id, client))
@@ -149,16 +149,16 @@ async fn release(
 ) -> Result<Response, Refused> {
     let no_answer = |error| {
         Refused::new(match error {
-            NoAnswer::KeyUnavailable => answer::key_unavailable(),
-            NoAnswer::Misconfigured => OAuthError::unavailable("configuration error", 60),
-            NoAnswer::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
+            CallError::KeyUnavailable => answer::key_unavailable(),
+            CallError::Misconfigured => OAuthError::unavailable("configuration error", 60),
+            CallError::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
         })
     };
     key_check::compare(context).await.map_err(no_answer)?;
-    let ask = Ask {
+    let ask = VaultRequest {
         user: token.user.clone(),
         connection: request.connection.clone(),
-        act: Act::Exchange {
+        act: VaultAction::Exchange {
             grant: request.grant,
             login_hint: request.login_hint.clone(),
             scopes: request.scopes.clone(),
@@ -168,12 +168,12 @@ async fn release(
         },
     };
     match object_call::pass_on(context.env, vault, &ask).await.map_err(no_answer)? {
-        Passed::Leaves(response) => Ok(response),
-        Passed::Answer(Answer::Problem(problem)) => {
+        ObjectReply::Passthrough(response) => Ok(response),
+        ObjectReply::Answer(VaultResponse::NotReleased(problem)) => {
             let error = answer::problem(request.grant, &problem);
             let state = error.connection_state.as_ref().map_or("", |told| told.state);
             Err(Refused::because(error, state))
         }
-        Passed::Answer(_) => Err(no_answer(NoAnswer::Unavailable)),
+        ObjectReply::Answer(_) => Err(no_answer(CallError::Unavailable)),
     }
 }

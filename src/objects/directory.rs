@@ -9,8 +9,8 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State};
 
-use crate::message::directory::{Answer, Ask, CREATE};
-use crate::runtime::object_call::{self, Trouble};
+use crate::message::directory::{CREATE, DirectoryRequest, DirectoryResponse};
+use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, sql};
 
 /// One per user.
@@ -36,19 +36,21 @@ impl Directory {
     }
 }
 
-fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
+fn answer(storage: &SqlStorage, ask: DirectoryRequest) -> Result<DirectoryResponse, ObjectError> {
     match ask {
-        Ask::Add { connection } => {
+        DirectoryRequest::Add { connection } => {
             sql::run(storage, CREATE, vec![])?;
             let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";
             sql::run(storage, add, vec![connection.into(), sql::integer(clock::now())?])?;
-            Ok(Answer::Added)
+            Ok(DirectoryResponse::Added)
         }
-        Ask::List if !sql::has_table(storage, "connection")? => Ok(Answer::Connections(Vec::new())),
-        Ask::List => {
+        DirectoryRequest::List if !sql::has_table(storage, "connection")? => {
+            Ok(DirectoryResponse::Connections(Vec::new()))
+        }
+        DirectoryRequest::List => {
             let rows = sql::run(storage, "SELECT name FROM connection ORDER BY name", vec![])?;
             let names = rows.into_iter().map(|mut row| row.text());
-            names.collect::<Result<_, _>>().map(Answer::Connections)
+            names.collect::<Result<_, _>>().map(DirectoryResponse::Connections)
         }
     }
 }

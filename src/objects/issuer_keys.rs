@@ -13,11 +13,11 @@ use worker::{Env, State};
 use crate::event::{Event, EventName};
 use crate::json;
 use crate::jwt::jwk::JwkSet;
-use crate::jwt::key_cache::{self, Fetches, Step};
-use crate::message::issuer::{Answer, Ask, CREATE, Published};
+use crate::jwt::key_cache::{self, FetchHistory, FetchStep};
+use crate::message::issuer::{CREATE, IssuerRequest, IssuerResponse, Published};
 use crate::provider::endpoints::Metadata;
 use crate::public_url::PublicUrl;
-use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
 use crate::runtime::{clock, configuration, http_client, log, sql};
 
@@ -52,29 +52,33 @@ impl IssuerKeys {
 }
 
 impl Inner {
-    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
-        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+    async fn answer(self: Rc<Self>, ask: IssuerRequest) -> Result<IssuerResponse, ObjectError> {
+        let config = configuration::load(&self.env).ok_or(ObjectError::Misconfigured)?;
         let (published, fetches) = self.stored(&ask)?;
         let now = clock::now();
         match key_cache::plan(fetches, ask.renew, now) {
-            Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
-            Step::Unavailable => Ok(Answer::Unavailable),
-            Step::Fetch => {
+            FetchStep::Serve => {
+                Ok(published.map_or(IssuerResponse::Unavailable, IssuerResponse::Published))
+            }
+            FetchStep::Unavailable => Ok(IssuerResponse::Unavailable),
+            FetchStep::Fetch => {
                 let (this, asked) = (self.clone(), ask.clone());
                 let public_url = config.public_url.clone();
                 let fetch = || async move { this.fetch(&asked, &public_url).await };
                 self.flights.join(&self.state, (), fetch).await;
                 let (published, fetches) = self.stored(&ask)?;
                 match key_cache::after_failure(fetches, clock::now()) {
-                    Step::Serve => Ok(published.map_or(Answer::Unavailable, Answer::Published)),
-                    _ => Ok(Answer::Unavailable),
+                    FetchStep::Serve => {
+                        Ok(published.map_or(IssuerResponse::Unavailable, IssuerResponse::Published))
+                    }
+                    _ => Ok(IssuerResponse::Unavailable),
                 }
             }
         }
     }
 
     /// Fetches and stores. A fetch that fails leaves the last good copy, and a time to wait after.
-    async fn fetch(&self, ask: &Ask, public_url: &PublicUrl) {
+    async fn fetch(&self, ask: &IssuerRequest, public_url: &PublicUrl) {
         let fetched = fetch_documents(ask, public_url).await;
         if let Err(reason) = &fetched {
             let event = Event::new(EventName::IssuerUnavailable).detail(reason.as_str());
@@ -86,25 +90,28 @@ impl Inner {
         }
     }
 
-    fn stored(&self, ask: &Ask) -> Result<(Option<Published>, Fetches), Trouble> {
+    fn stored(
+        &self,
+        ask: &IssuerRequest,
+    ) -> Result<(Option<Published>, FetchHistory), ObjectError> {
         let storage = self.state.storage().sql();
         if !sql::has_table(&storage, "issuer")? {
-            return Ok((None, Fetches::default()));
+            return Ok((None, FetchHistory::default()));
         }
         let query = "SELECT published, tried_at FROM issuer WHERE id = 1";
         let Some(mut row) = sql::run(&storage, query, vec![])?.into_iter().next() else {
-            return Ok((None, Fetches::default()));
+            return Ok((None, FetchHistory::default()));
         };
         // A copy of a version that reads or asks otherwise is as good as none: it is fetched again.
         let published: Option<Published> = row
             .optional_text()?
-            .and_then(|json| json::own(&json).ok())
+            .and_then(|json| json::parse_trusted(&json).ok())
             .filter(|published| ask.is_answered_by(published));
         let good_at = published.as_ref().map(|published| published.fetched_at);
-        Ok((published, Fetches { good_at, tried_at: Some(row.integer()?) }))
+        Ok((published, FetchHistory { good_at, tried_at: Some(row.integer()?) }))
     }
 
-    fn store(&self, published: Option<Published>) -> Result<(), Trouble> {
+    fn store(&self, published: Option<Published>) -> Result<(), ObjectError> {
         let storage = self.state.storage().sql();
         sql::run(&storage, CREATE, vec![])?;
         let json = published.and_then(|published| serde_json::to_string(&published).ok());
@@ -115,7 +122,7 @@ impl Inner {
     }
 }
 
-async fn fetch_documents(ask: &Ask, public_url: &PublicUrl) -> Result<Published, String> {
+async fn fetch_documents(ask: &IssuerRequest, public_url: &PublicUrl) -> Result<Published, String> {
     let (metadata, jwks_uri) = match &ask.jwks_uri {
         Some(uri) => (None, uri.clone()),
         None => {

@@ -11,8 +11,8 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State};
 
-use crate::message::registry::{self, Answer, Ask, CREATE};
-use crate::runtime::object_call::{self, Trouble};
+use crate::message::registry::{self, CREATE, RegistryRequest, RegistryResponse};
+use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, sql};
 
 /// One per shard, and one under [`crate::ids::KEY_CHECK`].
@@ -38,57 +38,61 @@ impl Registry {
     }
 }
 
-fn answer(storage: &SqlStorage, ask: Ask) -> Result<Answer, Trouble> {
+fn answer(storage: &SqlStorage, ask: RegistryRequest) -> Result<RegistryResponse, ObjectError> {
     match ask {
-        Ask::Add { user } => {
+        RegistryRequest::Add { user } => {
             create(storage)?;
             let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";
             let row = vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
             sql::run(storage, add, row)?;
-            Ok(Answer::Added)
+            Ok(RegistryResponse::Added)
         }
-        Ask::Hold { account, vault } => {
+        RegistryRequest::AddReference { account, vault } => {
             create(storage)?;
             let hold = "INSERT OR IGNORE INTO holder (account, vault) VALUES (?, ?)";
             sql::run(storage, hold, vec![account.into(), vault.into()])?;
-            Ok(Answer::Held)
+            Ok(RegistryResponse::ReferenceAdded)
         }
-        Ask::Release { account, vault } => {
+        RegistryRequest::RemoveReference { account, vault } => {
             create(storage)?;
             let release = "DELETE FROM holder WHERE account = ? AND vault = ?";
             let row = vec![account.as_str().into(), vault.as_str().into()];
             sql::run(storage, release, row)?;
             others(storage, account, vault)
         }
-        Ask::Others { account, vault } => {
+        RegistryRequest::Others { account, vault } => {
             create(storage)?;
             others(storage, account, vault)
         }
-        Ask::Lists { account, vault } => {
+        RegistryRequest::Lists { account, vault } => {
             create(storage)?;
             let lists = "SELECT 1 FROM holder WHERE account = ? AND vault = ?";
             let rows = sql::run(storage, lists, vec![account.into(), vault.into()])?;
-            Ok(Answer::Listed { listed: !rows.is_empty() })
+            Ok(RegistryResponse::Listed { listed: !rows.is_empty() })
         }
-        Ask::Check { values, remember } => check(storage, &values, &remember),
+        RegistryRequest::Check { values, remember } => check(storage, &values, &remember),
     }
 }
 
-fn others(storage: &SqlStorage, account: String, vault: String) -> Result<Answer, Trouble> {
+fn others(
+    storage: &SqlStorage,
+    account: String,
+    vault: String,
+) -> Result<RegistryResponse, ObjectError> {
     let others = "SELECT vault FROM holder WHERE account = ? AND vault <> ? LIMIT 1";
     let rows = sql::run(storage, others, vec![account.into(), vault.into()])?;
-    Ok(Answer::Shared { shared: !rows.is_empty() })
+    Ok(RegistryResponse::Shared { shared: !rows.is_empty() })
 }
 
 fn check(
     storage: &SqlStorage,
     values: &BTreeMap<String, String>,
     remember: &[String],
-) -> Result<Answer, Trouble> {
+) -> Result<RegistryResponse, ObjectError> {
     if !remember.is_empty() {
         create(storage)?;
     } else if !sql::has_table(storage, "key_check")? {
-        return Ok(Answer::Checked { changed: Vec::new(), known: false });
+        return Ok(RegistryResponse::Checked { changed: Vec::new(), known: false });
     }
     let mut remembered = BTreeMap::new();
     for mut row in sql::run(storage, "SELECT name, value FROM key_check", vec![])? {
@@ -101,10 +105,10 @@ fn check(
             sql::run(storage, first, vec![name.as_str().into(), value.as_str().into()])?;
         }
     }
-    Ok(Answer::Checked { changed, known: true })
+    Ok(RegistryResponse::Checked { changed, known: true })
 }
 
-fn create(storage: &SqlStorage) -> Result<(), Trouble> {
+fn create(storage: &SqlStorage) -> Result<(), ObjectError> {
     for statement in CREATE {
         sql::run(storage, statement, vec![])?;
     }

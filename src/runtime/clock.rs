@@ -28,7 +28,7 @@ mod moved {
     use std::cell::Cell;
 
     use super::real;
-    use crate::runtime::http::{self, Answered, Incoming};
+    use crate::runtime::http::{self, HttpResult, Incoming};
     use crate::time::UnixSeconds;
     use serde::Deserialize;
 
@@ -47,7 +47,7 @@ mod moved {
     }
 
     /// `POST /test-clock {"offset_seconds": N}`.
-    pub async fn set(incoming: Incoming) -> Answered {
+    pub async fn set(incoming: Incoming) -> HttpResult {
         match incoming.body(1024).await.and_then(|body| serde_json::from_slice::<Body>(&body).ok())
         {
             Some(body) => {

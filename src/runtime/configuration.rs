@@ -61,5 +61,5 @@ fn plain(value: &JsValue) -> Option<Value> {
         return None;
     }
     let json = JSON::stringify(value).ok()?.as_string()?;
-    json::own(&json).ok()
+    json::parse_trusted(&json).ok()
 }

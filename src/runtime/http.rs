@@ -9,14 +9,14 @@ use serde_json::Value;
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Headers, Request, Response, ResponseInit};
 
-use crate::error::{OAuthError, Problem};
+use crate::error::{OAuthError, ProblemDetails};
 use crate::message::Outcome;
 use crate::runtime::{executor, platform};
 use crate::secret::Secret;
 use crate::text;
 
 /// An answer. An error is the platform's, and holds none of our data.
-pub type Answered = worker::Result<Response>;
+pub type HttpResult = worker::Result<Response>;
 
 /// A request.
 pub struct Incoming {
@@ -84,7 +84,7 @@ impl Incoming {
 }
 
 /// Makes an answer.
-fn respond(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> Answered {
+fn respond(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> HttpResult {
     Ok(Response::new_with_opt_str_and_init(body, &init(status, headers)?)?)
 }
 
@@ -109,18 +109,18 @@ const JSON: [(&str, &str); 4] = [
 ];
 
 /// JSON that must not be stored.
-pub fn json(status: u16, body: &Value) -> Answered {
+pub fn json(status: u16, body: &Value) -> HttpResult {
     respond(status, &JSON, Some(&body.to_string()))
 }
 
 /// A public document that may be cached for a while.
-pub fn document(body: &Value) -> Answered {
+pub fn document(body: &Value) -> HttpResult {
     let headers = [("content-type", "application/json"), ("cache-control", "public, max-age=300")];
     respond(200, &headers, Some(&body.to_string()))
 }
 
 /// An error of the token endpoint.
-pub fn oauth_error(error: &OAuthError) -> Answered {
+pub fn oauth_error(error: &OAuthError) -> HttpResult {
     let response = json(error.status, &error.body())?;
     if let Some(seconds) = error.retry_after {
         response.headers().set("retry-after", &seconds.to_string())?;
@@ -132,7 +132,7 @@ pub fn oauth_error(error: &OAuthError) -> Answered {
 }
 
 /// An error of the connected-accounts API.
-pub fn problem(problem: &Problem) -> Answered {
+pub fn problem(problem: &ProblemDetails) -> HttpResult {
     let response = json(problem.status, &problem.body())?;
     if let Some(seconds) = problem.retry_after {
         response.headers().set("retry-after", &seconds.to_string())?;
@@ -144,12 +144,12 @@ pub fn problem(problem: &Problem) -> Answered {
 }
 
 /// 204 with these headers.
-pub fn no_content(headers: &[(&str, &str)]) -> Answered {
+pub fn no_content(headers: &[(&str, &str)]) -> HttpResult {
     respond(204, headers, None)
 }
 
 /// Sends a browser on. 303, so that nothing is posted along (RFC 9700 §4.12).
-pub fn redirect(location: &Secret, cookie: &Secret) -> Answered {
+pub fn redirect(location: &Secret, cookie: &Secret) -> HttpResult {
     let headers = [
         ("location", location.expose()),
         ("set-cookie", cookie.expose()),
@@ -160,7 +160,7 @@ pub fn redirect(location: &Secret, cookie: &Secret) -> Answered {
 }
 
 /// A page that loads and runs nothing and cannot be framed.
-pub fn page(status: u16, html: &str) -> Answered {
+pub fn page(status: u16, html: &str) -> HttpResult {
     let headers = [
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
@@ -176,13 +176,13 @@ pub fn page(status: u16, html: &str) -> Answered {
 }
 
 /// Plain text for whoever operates the vault.
-pub fn text(status: u16, text: &str) -> Answered {
+pub fn text(status: u16, text: &str) -> HttpResult {
     let headers = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
     respond(status, &headers, Some(text))
 }
 
 /// 405.
-pub fn method_not_allowed(allow: &str) -> Answered {
+pub fn method_not_allowed(allow: &str) -> HttpResult {
     let description = format!("use {allow}");
     let response = json(405, &OAuthError::new(405, "invalid_request", &description).body())?;
     response.headers().set("allow", allow)?;
@@ -190,27 +190,28 @@ pub fn method_not_allowed(allow: &str) -> Answered {
 }
 
 /// 404.
-pub fn not_found() -> Answered {
-    problem(&Problem::new(404, "There is nothing at this address."))
+pub fn not_found() -> HttpResult {
+    problem(&ProblemDetails::new(404, "There is nothing at this address."))
 }
 
 /// 503: the operator's log says what to fix.
-pub fn configuration_error() -> Answered {
+pub fn configuration_error() -> HttpResult {
     text(503, "configuration error")
 }
 
 thread_local! {
     /// How every token leaves, made once.
-    static LEAVING: Option<ResponseInit> = init(Outcome::Leaves.status(), &JSON).ok();
+    static LEAVING: Option<ResponseInit> = init(Outcome::Passthrough.status(), &JSON).ok();
 }
 
 /// 200 with JSON that must not be stored, already written.
-pub fn leaving(body: &str) -> Result<Response, JsValue> {
+pub fn passthrough(body: &str) -> Result<Response, JsValue> {
     LEAVING.with(|ready| match ready {
         Some(ready) => Response::new_with_opt_str_and_init(Some(body), ready),
-        None => {
-            Response::new_with_opt_str_and_init(Some(body), &init(Outcome::Leaves.status(), &JSON)?)
-        }
+        None => Response::new_with_opt_str_and_init(
+            Some(body),
+            &init(Outcome::Passthrough.status(), &JSON)?,
+        ),
     })
 }
 

@@ -4,9 +4,9 @@
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast as _;
 
-use crate::provider::answer::{self, MAX_ANSWER, Received};
 use crate::provider::endpoints::MAX_DOCUMENT;
 use crate::provider::request::ProviderRequest;
+use crate::provider::token_response::{self, MAX_ANSWER, ProviderResponse};
 use crate::runtime::{executor, platform};
 use crate::secret::Secret;
 
@@ -17,7 +17,7 @@ pub const TOKEN_TIME: u32 = 10_000;
 pub const OTHER_TIME: u32 = 5_000;
 
 /// Sends a request to a provider.
-pub async fn send(request: &ProviderRequest, time: u32) -> Received {
+pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     let headers = Array::new();
     for (name, value) in request.all_headers() {
         headers.push(&name.into());
@@ -27,14 +27,14 @@ pub async fn send(request: &ProviderRequest, time: u32) -> Received {
     let method = request.method.name();
     let answered = fetch(method, request.url.as_str(), &headers, body, MAX_ANSWER, time).await;
     let Some((status, retry_after, body)) = answered else {
-        return Received::Lost;
+        return ProviderResponse::Lost;
     };
     // A byte that is no UTF-8 in a text nobody uses costs nobody a token: tokens are ASCII.
     let body = match String::from_utf8(body) {
         Ok(body) => Secret::new(body),
         Err(error) => Secret::new(String::from_utf8_lossy(error.as_bytes())),
     };
-    Received::Answer { status, retry_after, body }
+    ProviderResponse::Answer { status, retry_after, body }
 }
 
 /// Fetches a public document. `None` unless it came whole with status 200.
@@ -60,7 +60,7 @@ async fn fetch(
     let body: Uint8Array = answer.get(4).dyn_into().ok()?;
     let status = answer.get(0).as_f64()?;
     let told = |index| answer.get(index).as_string();
-    let retry_after = answer::retry_after(told(1), told(2).as_deref(), told(3).as_deref());
+    let retry_after = token_response::retry_after(told(1), told(2).as_deref(), told(3).as_deref());
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an HTTP status")]
     Some((status as u16, retry_after, body.to_vec()))
 }

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::ids::Source;
+use crate::ids::DocumentSource;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache;
-use crate::message::issuer::{Answer, Ask};
+use crate::message::issuer::{IssuerRequest, IssuerResponse};
 use crate::provider::endpoints::Metadata;
 use crate::runtime::context::Context;
 use crate::runtime::object_call;
@@ -31,15 +31,17 @@ struct Held {
 }
 
 thread_local! {
-    static COPIES: RefCell<HashMap<Source, Held>> = RefCell::default();
+    static COPIES: RefCell<HashMap<DocumentSource, Held>> = RefCell::default();
 }
 
 /// The copy this isolate may use without asking anybody.
-pub fn held(source: &Source, now: UnixSeconds) -> Option<Rc<Documents>> {
+pub fn held(source: &DocumentSource, now: UnixSeconds) -> Option<Rc<Documents>> {
     COPIES.with_borrow(|copies| {
         let copy = copies.get(source)?;
-        let held =
-            key_cache::Held { fetched_at: copy.documents.fetched_at, asked_at: copy.asked_at };
+        let held = key_cache::CachedCopy {
+            fetched_at: copy.documents.fetched_at,
+            asked_at: copy.asked_at,
+        };
         held.is_usable(now).then(|| copy.documents.clone())
     })
 }
@@ -47,19 +49,19 @@ pub fn held(source: &Source, now: UnixSeconds) -> Option<Rc<Documents>> {
 /// The documents of a source. `lacking`: a copy that was given before and lacks a key.
 pub async fn documents(
     Context { env, config, now }: Context<'_>,
-    source: &Source,
+    source: &DocumentSource,
     lacking: Option<&Documents>,
 ) -> Option<Rc<Documents>> {
     if let Some(documents) = held(source, now) {
         let newer = lacking.is_none_or(|lacking| lacking.fetched_at < documents.fetched_at);
-        let held = key_cache::Held { fetched_at: documents.fetched_at, asked_at: now };
+        let held = key_cache::CachedCopy { fetched_at: documents.fetched_at, asked_at: now };
         if newer || !held.may_renew(now) {
             return Some(documents);
         }
     }
-    let ask = Ask::of(source, lacking.is_some());
+    let ask = IssuerRequest::of(source, lacking.is_some());
     let answer = object_call::ask(env, &config.names.issuer_keys(source), &ask).await.ok()?;
-    let Answer::Published(published) = answer else {
+    let IssuerResponse::Published(published) = answer else {
         return None;
     };
     let documents = Rc::new(Documents {

@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 
 use crate::event::{Event, EventName};
 use crate::ids::KEY_CHECK;
-use crate::message::registry::{Answer, Ask, OBJECT_NAME_KEY, ring_key};
+use crate::message::registry::{OBJECT_NAME_KEY, RegistryRequest, RegistryResponse, ring_key};
 use crate::runtime::context::Context;
 use crate::runtime::log;
-use crate::runtime::object_call::{self, NoAnswer};
+use crate::runtime::object_call::{self, CallError};
 
 /// What this isolate has done so far.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,23 +29,23 @@ thread_local! {
 }
 
 /// Compares the keys before something stored is looked for, once per isolate.
-pub async fn compare(context: Context<'_>) -> Result<(), NoAnswer> {
+pub async fn compare(context: Context<'_>) -> Result<(), CallError> {
     ask(context, Done::Compared).await
 }
 
 /// Compares the keys before something is stored, and has those it is stored under remembered, once
 /// per isolate.
-pub async fn remember(context: Context<'_>) -> Result<(), NoAnswer> {
+pub async fn remember(context: Context<'_>) -> Result<(), CallError> {
     ask(context, Done::Remembered).await
 }
 
-async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(), NoAnswer> {
+async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(), CallError> {
     if DONE.get() >= goal {
         return Ok(());
     }
     let remember = match goal {
         Done::Remembered => {
-            vec![OBJECT_NAME_KEY.to_owned(), ring_key(config.key_ring.write_key())]
+            vec![OBJECT_NAME_KEY.to_owned(), ring_key(config.key_ring.primary_key())]
         }
         _ => Vec::new(),
     };
@@ -53,9 +53,11 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
     let mut values = BTreeMap::new();
     values.insert(OBJECT_NAME_KEY.to_owned(), config.names.check_value());
     values.extend(ring.into_iter().map(|(id, value)| (ring_key(&id), value)));
-    let ask = Ask::Check { values, remember };
-    let Answer::Checked { changed, known } = object_call::ask(env, KEY_CHECK, &ask).await? else {
-        return Err(NoAnswer::Unavailable);
+    let ask = RegistryRequest::Check { values, remember };
+    let RegistryResponse::Checked { changed, known } =
+        object_call::ask(env, KEY_CHECK, &ask).await?
+    else {
+        return Err(CallError::Unavailable);
     };
     if changed.is_empty() {
         if known {
@@ -65,5 +67,5 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
     }
     let reason = format!("not the keys this vault was made with; restore: {}", changed.join(", "));
     log::event(&Event::new(EventName::ConfigurationError).detail(reason));
-    Err(NoAnswer::KeyUnavailable)
+    Err(CallError::KeyUnavailable)
 }

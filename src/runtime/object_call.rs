@@ -26,7 +26,7 @@ const MAX_MESSAGE: usize = 512 * 1024;
 
 /// Why an object gave no answer. Its log says more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoAnswer {
+pub enum CallError {
     /// Too late, out of order, or of another version.
     Unavailable,
     /// A sealing key is missing.
@@ -36,15 +36,15 @@ pub enum NoAnswer {
 }
 
 /// What came back.
-pub enum Passed<A> {
+pub enum ObjectReply<A> {
     /// The answer to our caller, unread.
-    Leaves(Response),
+    Passthrough(Response),
     /// An answer to us.
     Answer(A),
 }
 
 /// Asks the object of this name what is answered with a message.
-pub async fn ask<Q: Question>(env: &Env, name: &str, question: &Q) -> Result<Q::Answer, NoAnswer> {
+pub async fn ask<Q: Question>(env: &Env, name: &str, question: &Q) -> Result<Q::Answer, CallError> {
     ask_within(env, name, question, DEADLINE).await
 }
 
@@ -54,10 +54,10 @@ pub async fn ask_within<Q: Question>(
     name: &str,
     question: &Q,
     deadline: u32,
-) -> Result<Q::Answer, NoAnswer> {
+) -> Result<Q::Answer, CallError> {
     match pass_on_within(env, name, question, deadline).await? {
-        Passed::Answer(answer) => Ok(answer),
-        Passed::Leaves(_) => unavailable::<Q, _>("unexpected"),
+        ObjectReply::Answer(answer) => Ok(answer),
+        ObjectReply::Passthrough(_) => unavailable::<Q, _>("unexpected"),
     }
 }
 
@@ -66,7 +66,7 @@ pub async fn pass_on<Q: Question>(
     env: &Env,
     name: &str,
     question: &Q,
-) -> Result<Passed<Q::Answer>, NoAnswer> {
+) -> Result<ObjectReply<Q::Answer>, CallError> {
     pass_on_within(env, name, question, DEADLINE).await
 }
 
@@ -75,33 +75,33 @@ async fn pass_on_within<Q: Question>(
     name: &str,
     question: &Q,
     deadline: u32,
-) -> Result<Passed<Q::Answer>, NoAnswer> {
+) -> Result<ObjectReply<Q::Answer>, CallError> {
     let Some(question) = message::write(question) else {
         return unavailable::<Q, _>("question");
     };
     match call(env, Q::CLASS.binding(), name, &question, deadline).await {
-        Ok(Called::Leaves(response)) => Ok(Passed::Leaves(response)),
+        Ok(Called::Passthrough(response)) => Ok(ObjectReply::Passthrough(response)),
         Ok(Called::Answer(bytes)) => match message::read(&bytes) {
-            Some(answer) => Ok(Passed::Answer(answer)),
+            Some(answer) => Ok(ObjectReply::Answer(answer)),
             None => unavailable::<Q, _>("unreadable"),
         },
         Ok(Called::Late) => unavailable::<Q, _>("deadline"),
-        Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(NoAnswer::KeyUnavailable),
-        Ok(Called::Nothing(Outcome::Misconfigured)) => Err(NoAnswer::Misconfigured),
+        Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(CallError::KeyUnavailable),
+        Ok(Called::Nothing(Outcome::Misconfigured)) => Err(CallError::Misconfigured),
         Ok(Called::Nothing(Outcome::Unsupported)) => unavailable::<Q, _>("unsupported"),
         Ok(Called::Nothing(_)) => unavailable::<Q, _>("failed"),
         Err(_) => unavailable::<Q, _>("platform"),
     }
 }
 
-fn unavailable<Q: Question, T>(reason: &str) -> Result<T, NoAnswer> {
+fn unavailable<Q: Question, T>(reason: &str) -> Result<T, CallError> {
     let event = Event::new(EventName::ObjectUnavailable).because(reason);
     log::event(&Event { object: Some(Q::CLASS.binding()), ..event });
-    Err(NoAnswer::Unavailable)
+    Err(CallError::Unavailable)
 }
 
 enum Called {
-    Leaves(Response),
+    Passthrough(Response),
     Answer(Vec<u8>),
     Nothing(Outcome),
     Late,
@@ -125,7 +125,7 @@ async fn call(
     }
     let response: Response = answer.unchecked_into();
     match Outcome::of(response.status()) {
-        Some(Outcome::Leaves) => Ok(Called::Leaves(response)),
+        Some(Outcome::Passthrough) => Ok(Called::Passthrough(response)),
         Some(Outcome::Answer) => {
             let bytes = executor::wait(&response.array_buffer()?).await?;
             Ok(Called::Answer(Uint8Array::new(&bytes).to_vec()))
@@ -137,7 +137,7 @@ async fn call(
 
 /// What can keep an object from answering.
 #[derive(Debug)]
-pub enum Trouble {
+pub enum ObjectError {
     /// A stored value needs this sealing key.
     KeyUnavailable(String),
     /// The configuration cannot be worked with; that was logged.
@@ -146,13 +146,13 @@ pub enum Trouble {
     Failed(&'static str),
 }
 
-impl From<worker::Error> for Trouble {
+impl From<worker::Error> for ObjectError {
     fn from(error: worker::Error) -> Self {
         Self::Failed(log::kind(&error))
     }
 }
 
-impl From<SealError> for Trouble {
+impl From<SealError> for ObjectError {
     fn from(error: SealError) -> Self {
         match error {
             SealError::KeyUnavailable { key_id } => Self::KeyUnavailable(key_id),
@@ -167,7 +167,7 @@ impl From<SealError> for Trouble {
 pub fn answer<Q, F>(request: Request, work: impl FnOnce(Q) -> F + 'static) -> JsValue
 where
     Q: Question + 'static,
-    F: Future<Output = Result<Q::Answer, Trouble>> + 'static,
+    F: Future<Output = Result<Q::Answer, ObjectError>> + 'static,
 {
     let mut answer: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> =
         Box::pin(async move { Ok(respond(&request, work).await?.into()) });
@@ -181,7 +181,7 @@ where
 async fn respond<Q, F>(request: &Request, work: impl FnOnce(Q) -> F) -> Result<Response, JsValue>
 where
     Q: Question,
-    F: Future<Output = Result<Q::Answer, Trouble>>,
+    F: Future<Output = Result<Q::Answer, ObjectError>>,
 {
     let question = match platform::question(request) {
         Some(text) => message::read::<Q>(text.as_bytes()),
@@ -196,8 +196,8 @@ where
         return http::outcome(Outcome::Unsupported, "");
     };
     match work(question).await {
-        Ok(answer) => match Q::leaves(&answer) {
-            Some(body) => http::leaving(&body),
+        Ok(answer) => match Q::passthrough(&answer) {
+            Some(body) => http::passthrough(&body),
             None => match message::write(&answer) {
                 Some(body) => http::outcome(Outcome::Answer, &body),
                 None => http::outcome(Outcome::Failed, ""),
@@ -207,13 +207,13 @@ where
     }
 }
 
-fn report(trouble: Trouble, binding: &'static str) -> Outcome {
+fn report(trouble: ObjectError, binding: &'static str) -> Outcome {
     let (event, outcome) = match trouble {
-        Trouble::KeyUnavailable(key_id) => {
+        ObjectError::KeyUnavailable(key_id) => {
             (Event::new(EventName::KeyUnavailable).detail(key_id), Outcome::KeyUnavailable)
         }
-        Trouble::Misconfigured => return Outcome::Misconfigured,
-        Trouble::Failed(word) => {
+        ObjectError::Misconfigured => return Outcome::Misconfigured,
+        ObjectError::Failed(word) => {
             (Event::new(EventName::ObjectFailed).because(word), Outcome::Failed)
         }
     };

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use wasm_bindgen::JsValue;
 use worker::{SqlStorage, SqlStorageValue};
 
-use crate::runtime::object_call::Trouble;
+use crate::runtime::object_call::ObjectError;
 use crate::runtime::platform;
 
 /// A row, read from its first column on.
@@ -20,18 +20,18 @@ pub fn run(
     sql: &SqlStorage,
     query: &str,
     parameters: Vec<SqlStorageValue>,
-) -> Result<Vec<Row>, Trouble> {
+) -> Result<Vec<Row>, ObjectError> {
     let cursor = sql.exec(query, parameters)?;
     let rows = cursor.raw().map(|row| Ok(Row(row?.into())));
-    rows.collect::<worker::Result<_>>().map_err(Trouble::from)
+    rows.collect::<worker::Result<_>>().map_err(ObjectError::from)
 }
 
 /// Runs `work` in one transaction of an object's storage: what it wrote is undone if it fails.
 pub fn transaction<T>(
     storage: &JsValue,
-    work: impl FnOnce() -> Result<T, Trouble>,
-) -> Result<T, Trouble> {
-    let (mut work, mut result) = (Some(work), Err(Trouble::Failed("transaction")));
+    work: impl FnOnce() -> Result<T, ObjectError>,
+) -> Result<T, ObjectError> {
+    let (mut work, mut result) = (Some(work), Err(ObjectError::Failed("transaction")));
     let mut run = || {
         if let Some(work) = work.take() {
             result = work();
@@ -40,23 +40,23 @@ pub fn transaction<T>(
     };
     // Whatever else throws there is the platform's.
     let done = platform::transaction(storage, &mut run);
-    done.map_err(|_| Trouble::Failed("transaction")).and(result)
+    done.map_err(|_| ObjectError::Failed("transaction")).and(result)
 }
 
 /// Whether this table was made yet.
-pub fn has_table(sql: &SqlStorage, name: &str) -> Result<bool, Trouble> {
+pub fn has_table(sql: &SqlStorage, name: &str) -> Result<bool, ObjectError> {
     let query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
     Ok(!run(sql, query, vec![name.into()])?.is_empty())
 }
 
 impl Row {
     /// Text that is there.
-    pub fn text(&mut self) -> Result<String, Trouble> {
+    pub fn text(&mut self) -> Result<String, ObjectError> {
         self.optional_text()?.ok_or(UNEXPECTED)
     }
 
     /// Text or `NULL`.
-    pub fn optional_text(&mut self) -> Result<Option<String>, Trouble> {
+    pub fn optional_text(&mut self) -> Result<Option<String>, ObjectError> {
         match self.0.pop_front() {
             Some(SqlStorageValue::String(text)) => Ok(Some(text)),
             Some(SqlStorageValue::Null) => Ok(None),
@@ -65,12 +65,12 @@ impl Row {
     }
 
     /// An integer that is there.
-    pub fn integer(&mut self) -> Result<i64, Trouble> {
+    pub fn integer(&mut self) -> Result<i64, ObjectError> {
         self.optional_integer()?.ok_or(UNEXPECTED)
     }
 
     /// An integer or `NULL`.
-    pub fn optional_integer(&mut self) -> Result<Option<i64>, Trouble> {
+    pub fn optional_integer(&mut self) -> Result<Option<i64>, ObjectError> {
         match self.0.pop_front() {
             Some(SqlStorageValue::Integer(number)) => Ok(Some(number)),
             Some(SqlStorageValue::Null) => Ok(None),
@@ -79,7 +79,7 @@ impl Row {
     }
 
     /// Bytes or `NULL`.
-    pub fn optional_blob(&mut self) -> Result<Option<Vec<u8>>, Trouble> {
+    pub fn optional_blob(&mut self) -> Result<Option<Vec<u8>>, ObjectError> {
         match self.0.pop_front() {
             Some(SqlStorageValue::Blob(bytes)) => Ok(Some(bytes)),
             Some(SqlStorageValue::Null) => Ok(None),
@@ -89,14 +89,14 @@ impl Row {
 }
 
 /// A column holds what this version does not write.
-const UNEXPECTED: Trouble = Trouble::Failed("unexpected_row");
+const UNEXPECTED: ObjectError = ObjectError::Failed("unexpected_row");
 
 /// An integer for a statement; beyond 2^53 the platform would round it.
-pub fn integer(number: i64) -> Result<SqlStorageValue, Trouble> {
-    SqlStorageValue::try_from_i64(number).map_err(Trouble::from)
+pub fn integer(number: i64) -> Result<SqlStorageValue, ObjectError> {
+    SqlStorageValue::try_from_i64(number).map_err(ObjectError::from)
 }
 
 /// An integer or `NULL` for a statement.
-pub fn optional_integer(number: Option<i64>) -> Result<SqlStorageValue, Trouble> {
+pub fn optional_integer(number: Option<i64>) -> Result<SqlStorageValue, ObjectError> {
     number.map_or(Ok(SqlStorageValue::Null), integer)
 }

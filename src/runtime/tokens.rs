@@ -5,21 +5,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use crate::config::Config;
-use crate::ids::{Source, UserNames};
-use crate::jwt::Refusal;
+use crate::ids::{DocumentSource, UserNames};
+use crate::jwt::TokenError;
 use crate::jwt::access_token::{self, AccessToken};
 use crate::jwt::algorithm::Algorithm;
-use crate::jwt::compact::Compact;
+use crate::jwt::jws::Jws;
 use crate::jwt::signature::SignatureCheck;
 use crate::jwt::trusted_issuer::Issuer;
-use crate::jwt::verified::{Verified, VerifiedToken};
+use crate::jwt::verified::{VerifiedToken, VerifiedTokens};
 use crate::runtime::context::Context;
 use crate::runtime::{issuers, webcrypto};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
 thread_local! {
-    static VERIFIED: RefCell<Verified> = RefCell::default();
+    static VERIFIED: RefCell<VerifiedTokens> = RefCell::default();
 }
 
 /// Verifies a user's access token of any trusted issuer. What it may be used for is decided by the
@@ -27,16 +27,16 @@ thread_local! {
 pub async fn verify_access_token(
     context: Context<'_>,
     text: &Secret,
-) -> Result<Rc<VerifiedToken>, Refusal> {
+) -> Result<Rc<VerifiedToken>, TokenError> {
     let Context { config, now, .. } = context;
     let hash = text.sha256();
     if let Some(token) = remembered(config, &hash, now) {
         return Ok(token);
     }
-    let token = Compact::parse(text.expose())?;
+    let token = Jws::parse(text.expose())?;
     let issuer = access_token::claimed_issuer(&token)?;
-    let issuer = config.issuers.get(&issuer).ok_or(Refusal::Issuer)?;
-    let keys = check_signature(context, &token, Signer::of(issuer)).await?;
+    let issuer = config.issuers.get(&issuer).ok_or(TokenError::Issuer)?;
+    let keys = check_signature(context, &token, TrustedKeys::of(issuer)).await?;
     let token = AccessToken::read(&token, issuer, now)?;
     let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
     VERIFIED.with_borrow_mut(|memory| memory.insert(hash, keys, verified.clone()));
@@ -55,14 +55,14 @@ fn remembered(config: &Config, hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<V
 
 /// Whose signature is expected.
 #[derive(Clone, Copy)]
-pub struct Signer<'a> {
+pub struct TrustedKeys<'a> {
     /// Where its keys are.
-    pub source: &'a Source,
+    pub source: &'a DocumentSource,
     /// Algorithms it may use.
     pub algorithms: &'a [Algorithm],
 }
 
-impl<'a> Signer<'a> {
+impl<'a> TrustedKeys<'a> {
     fn of(issuer: &'a Issuer) -> Self {
         Self { source: &issuer.source, algorithms: &issuer.algorithms }
     }
@@ -72,24 +72,24 @@ impl<'a> Signer<'a> {
 /// fingerprint of the key set.
 pub async fn check_signature(
     context: Context<'_>,
-    token: &Compact<'_>,
-    signer: Signer<'_>,
-) -> Result<[u8; 32], Refusal> {
+    token: &Jws<'_>,
+    signer: TrustedKeys<'_>,
+) -> Result<[u8; 32], TokenError> {
     if !signer.algorithms.contains(&token.algorithm()) {
-        return Err(Refusal::Algorithm);
+        return Err(TokenError::Algorithm);
     }
-    let Signer { source, algorithms } = signer;
+    let TrustedKeys { source, algorithms } = signer;
     let mut documents =
-        issuers::documents(context, source, None).await.ok_or(Refusal::KeysUnavailable)?;
+        issuers::documents(context, source, None).await.ok_or(TokenError::KeysUnavailable)?;
     if documents.keys.key_for(token).is_err() {
         documents = issuers::documents(context, source, Some(&documents))
             .await
-            .ok_or(Refusal::KeysUnavailable)?;
+            .ok_or(TokenError::KeysUnavailable)?;
     }
     let check = SignatureCheck::of(token, &documents.keys, algorithms)?;
     if webcrypto::verify(&check).await {
         Ok(documents.keys.fingerprint())
     } else {
-        Err(Refusal::Signature)
+        Err(TokenError::Signature)
     }
 }

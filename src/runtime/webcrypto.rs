@@ -7,7 +7,7 @@ use web_sys::{Crypto, CryptoKey, SubtleCrypto};
 
 use crate::encoding;
 use crate::jwt::algorithm::Algorithm;
-use crate::jwt::jwk::{Jwk, Material};
+use crate::jwt::jwk::{Jwk, KeyMaterial};
 use crate::jwt::private_key::PrivateKey;
 use crate::jwt::signature::SignatureCheck;
 use crate::runtime::executor;
@@ -58,9 +58,9 @@ async fn import(
     algorithm_of_key: Algorithm,
 ) -> Result<CryptoKey, JsValue> {
     let members: &[(&str, &str)] = match key.material() {
-        Material::Rsa { n, e } => &[("kty", "RSA"), ("n", n), ("e", e)],
-        Material::P256 { x, y } => &[("kty", "EC"), ("crv", "P-256"), ("x", x), ("y", y)],
-        Material::Ed25519 { x } => &[("kty", "OKP"), ("crv", "Ed25519"), ("x", x)],
+        KeyMaterial::Rsa { n, e } => &[("kty", "RSA"), ("n", n), ("e", e)],
+        KeyMaterial::P256 { x, y } => &[("kty", "EC"), ("crv", "P-256"), ("x", x), ("y", y)],
+        KeyMaterial::Ed25519 { x } => &[("kty", "OKP"), ("crv", "Ed25519"), ("x", x)],
     };
     let jwk = object(members)?;
     let usages = Array::of1(&"verify".into());

@@ -9,12 +9,12 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use edge_token_vault::config::{Config, ConfigError, GrantType, Variables};
-use edge_token_vault::connect::handle::{self, Handle};
+use edge_token_vault::connect::handle::{self, OpaqueHandle};
 use edge_token_vault::connect::record::Complete;
 use edge_token_vault::connect::request as api;
 use edge_token_vault::connect::request::{CompleteBody, ConnectBody, NewSession};
 use edge_token_vault::encoding;
-use edge_token_vault::error::{OAuthError, Problem};
+use edge_token_vault::error::{OAuthError, ProblemDetails};
 use edge_token_vault::exchange::request::{
     self, ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN, TokenRequest,
 };
@@ -130,7 +130,7 @@ pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// What `spa` gets for a good connect body after this change, whose members replace.
-pub fn connect(change: &Value) -> Result<NewSession, Problem> {
+pub fn connect(change: &Value) -> Result<NewSession, ProblemDetails> {
     let good = json!({ "connection": "calendar", "redirect_uri": REDIRECT });
     let body: ConnectBody = api::read(Some(JSON), &changed(good, change))?;
     let config = config();
@@ -141,11 +141,11 @@ pub fn connect(change: &Value) -> Result<NewSession, Problem> {
 /// A new handle of this session.
 pub fn new_handle(session: &str) -> String {
     let secret = Secret::new(handle::random().unwrap());
-    Handle { session: session.to_owned(), secret }.text().expose().to_owned()
+    OpaqueHandle { session: session.to_owned(), secret }.text().expose().to_owned()
 }
 
 /// The session and message of a good complete body after this change, whose members replace.
-pub fn complete(change: &Value) -> Result<(String, Complete), Problem> {
+pub fn complete(change: &Value) -> Result<(String, Complete), ProblemDetails> {
     let good = json!({
         "auth_session": new_handle(SESSION),
         "connect_code": new_handle(SESSION),
@@ -163,7 +163,7 @@ fn changed(mut body: Value, change: &Value) -> Vec<u8> {
 }
 
 /// The fields a 400 of the API names, one after the other.
-pub fn fields<T: std::fmt::Debug>(refused: Result<T, Problem>) -> String {
+pub fn fields<T: std::fmt::Debug>(refused: Result<T, ProblemDetails>) -> String {
     let problem = refused.unwrap_err();
     assert_eq!(problem.status, 400);
     let fields: Vec<&str> = problem.validation_errors.iter().map(|error| error.field).collect();
@@ -178,7 +178,7 @@ pub fn accounts() -> Vec<(String, AccountView)> {
         scopes: vec!["a".into()],
         created_at: 1_795_492_800 + index % 5,
         expires_at: None,
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
     };
     let connection = |index| if index > 20 { "chat" } else { "calendar" };
     (0..25).map(|index| (connection(index).into(), account(index))).collect()

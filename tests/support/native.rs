@@ -5,7 +5,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 use edge_token_vault::jwt::algorithm::Algorithm;
-use edge_token_vault::jwt::jwk::Material;
+use edge_token_vault::jwt::jwk::KeyMaterial;
 use edge_token_vault::jwt::signature::SignatureCheck;
 use jwt_compact::AlgorithmSignature;
 use jwt_compact::alg::{Ed25519, Es256, Rsa, RsaPublicKey};
@@ -18,9 +18,9 @@ type EdKey = <Ed25519 as jwt_compact::Algorithm>::VerifyingKey;
 /// Whether the signature is valid.
 pub fn verify(check: &SignatureCheck<'_>) -> bool {
     let jwk = match check.key.material() {
-        Material::Rsa { n, e } => json!({"kty": "RSA", "n": n, "e": e}),
-        Material::P256 { x, y } => json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}),
-        Material::Ed25519 { x } => json!({"kty": "OKP", "crv": "Ed25519", "x": x}),
+        KeyMaterial::Rsa { n, e } => json!({"kty": "RSA", "n": n, "e": e}),
+        KeyMaterial::P256 { x, y } => json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}),
+        KeyMaterial::Ed25519 { x } => json!({"kty": "OKP", "crv": "Ed25519", "x": x}),
     };
     let Ok(jwk) = serde_json::from_value::<JsonWebKey<'_>>(jwk) else {
         return false;

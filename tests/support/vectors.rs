@@ -4,10 +4,10 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use edge_token_vault::encoding::base64url;
-use edge_token_vault::jwt::Refusal;
+use edge_token_vault::jwt::TokenError;
 use edge_token_vault::jwt::algorithm::Algorithm;
-use edge_token_vault::jwt::compact::Compact;
 use edge_token_vault::jwt::jwk::{Jwk, JwkSet};
+use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::signature::SignatureCheck;
 use serde_json::{Value, json};
 
@@ -44,16 +44,16 @@ pub struct Signature {
 impl Message {
     /// What the vault would ask the platform, or why it refuses before.
     pub fn check<'a>(
-        set: &'a Result<JwkSet, Refusal>,
-        message: &'a Result<Compact<'a>, Refusal>,
-    ) -> Result<SignatureCheck<'a>, Refusal> {
+        set: &'a Result<JwkSet, TokenError>,
+        message: &'a Result<Jws<'a>, TokenError>,
+    ) -> Result<SignatureCheck<'a>, TokenError> {
         let set = set.as_ref().map_err(|refusal| *refusal)?;
         let message = message.as_ref().map_err(|refusal| *refusal)?;
         SignatureCheck::of(message, set, &Algorithm::ALL)
     }
 
-    pub fn set(&self) -> Result<JwkSet, Refusal> {
-        JwkSet::parse(self.keys.to_string().as_bytes()).map_err(|_| Refusal::Key)
+    pub fn set(&self) -> Result<JwkSet, TokenError> {
+        JwkSet::parse(self.keys.to_string().as_bytes()).map_err(|_| TokenError::Key)
     }
 }
 

@@ -50,7 +50,7 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> [u8; 32] {
 }
 
 /// Compares without telling, by time, where the first difference is.
-pub fn equal(left: &[u8], right: &[u8]) -> bool {
+pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
@@ -69,23 +69,23 @@ pub fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
 
 /// The runtime had no randomness to give. Nothing may go on without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoRandomness;
+pub struct RandomnessError;
 
-impl std::fmt::Display for NoRandomness {
+impl std::fmt::Display for RandomnessError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the runtime gave no random bytes")
     }
 }
 
-impl std::error::Error for NoRandomness {}
+impl std::error::Error for RandomnessError {}
 
 /// `N` bytes from the runtime's cryptographic source.
 ///
 /// # Errors
-/// [`NoRandomness`] if that source fails.
-pub fn random<const N: usize>() -> Result<[u8; N], NoRandomness> {
+/// [`RandomnessError`] if that source fails.
+pub fn random<const N: usize>() -> Result<[u8; N], RandomnessError> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    getrandom::fill(&mut bytes).map_err(|_| RandomnessError)?;
     Ok(bytes)
 }
 

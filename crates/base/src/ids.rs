@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::encoding::{self, NoRandomness};
+use crate::encoding::{self, RandomnessError};
 
 /// A user: the subject of a trusted issuer. The pair is the identity; neither part alone is.
 /// Both are compared byte by byte, case kept, Unicode not normalised.
@@ -28,7 +28,7 @@ pub struct UserId {
 /// in for what was asked for in another, even of the same issuer: a discovered key set must not
 /// replace the one whose address is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Source {
+pub struct DocumentSource {
     /// Issuer identifier.
     pub issuer: String,
     /// Where its keys are, if not found by discovery. Then there is no metadata.
@@ -46,8 +46,8 @@ impl AccountId {
     /// A new id with 128 random bits.
     ///
     /// # Errors
-    /// [`NoRandomness`].
-    pub fn random() -> Result<Self, NoRandomness> {
+    /// [`RandomnessError`].
+    pub fn random() -> Result<Self, RandomnessError> {
         Ok(Self(format!("cac_{}", alphanumeric(u128::from_be_bytes(encoding::random()?)))))
     }
 
@@ -137,7 +137,7 @@ impl ObjectNames {
     }
 
     /// The `IssuerKeys` of one source.
-    pub fn issuer_keys(&self, source: &Source) -> String {
+    pub fn issuer_keys(&self, source: &DocumentSource) -> String {
         let mut parts = vec!["issuer-keys", &source.issuer];
         for (what, asked) in [("jwks_uri", &source.jwks_uri), ("pattern", &source.pattern)] {
             if let Some(asked) = asked {

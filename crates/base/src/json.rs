@@ -19,34 +19,34 @@ pub const MAX_DEPTH: usize = 16;
 
 /// Why a document was refused. Carries no content of the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotStrict;
+pub struct JsonError;
 
-impl fmt::Display for NotStrict {
+impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("not one JSON value without repeated members, nested at most 16 deep")
     }
 }
 
-impl std::error::Error for NotStrict {}
+impl std::error::Error for JsonError {}
 
 /// Checks that `bytes` are one UTF-8 JSON value, no byte-order mark, nothing after it, no member
 /// name twice in an object (escapes resolved first), and at most [`MAX_DEPTH`] levels.
 ///
 /// # Errors
-/// [`NotStrict`] otherwise.
-pub fn check(bytes: &[u8]) -> Result<(), NotStrict> {
+/// [`JsonError`] otherwise.
+pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|_| NotStrict)?;
-    deserializer.end().map_err(|_| NotStrict)
+    Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|_| JsonError)?;
+    deserializer.end().map_err(|_| JsonError)
 }
 
 /// Checks as [`check`] does, then reads a `T`.
 ///
 /// # Errors
-/// [`NotStrict`] if the document is not strict or not a `T`.
-pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotStrict> {
+/// [`JsonError`] if the document is not strict or not a `T`.
+pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, JsonError> {
     check(bytes)?;
-    serde_json::from_slice(bytes).map_err(|_| NotStrict)
+    serde_json::from_slice(bytes).map_err(|_| JsonError)
 }
 
 /// Reads JSON that we wrote ourselves. All reading is from bytes: reading from text as well would
@@ -54,7 +54,7 @@ pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, NotStrict> {
 ///
 /// # Errors
 /// As `serde_json` has it; may quote what was read.
-pub fn own<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+pub fn parse_trusted<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
     serde_json::from_slice(text.as_bytes())
 }
 
@@ -206,7 +206,7 @@ mod tests {
         for text in
             [r#"{"sub":1,"sub":1}"#, r#"{"sub":1,"s\u0075b":2}"#, r#"[{"a":{"b":1,"b":2}}]"#]
         {
-            assert_eq!(check(text.as_bytes()), Err(NotStrict), "{text}");
+            assert_eq!(check(text.as_bytes()), Err(JsonError), "{text}");
         }
     }
 
@@ -233,12 +233,12 @@ mod tests {
 
     #[test]
     fn trailing_bytes_marks_bad_utf8_and_depth_are_refused() {
-        assert_eq!(check(b"{} {}"), Err(NotStrict));
-        assert_eq!(check(b"\xef\xbb\xbf{}"), Err(NotStrict));
-        assert_eq!(check(b"\"\xff\""), Err(NotStrict));
-        assert_eq!(check(b""), Err(NotStrict));
+        assert_eq!(check(b"{} {}"), Err(JsonError));
+        assert_eq!(check(b"\xef\xbb\xbf{}"), Err(JsonError));
+        assert_eq!(check(b"\"\xff\""), Err(JsonError));
+        assert_eq!(check(b""), Err(JsonError));
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert_eq!(check(nested(MAX_DEPTH).as_bytes()), Ok(()));
-        assert_eq!(check(nested(MAX_DEPTH + 1).as_bytes()), Err(NotStrict));
+        assert_eq!(check(nested(MAX_DEPTH + 1).as_bytes()), Err(JsonError));
     }
 }

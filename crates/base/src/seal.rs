@@ -28,7 +28,7 @@ const CHECK: &[u8] = b"edge-token-vault/check/1";
 /// The deployment's sealing keys: one to write with, all to read with.
 #[derive(Clone)]
 pub struct KeyRing {
-    write: String,
+    primary: String,
     keys: Rc<BTreeMap<String, Zeroizing<[u8; 32]>>>,
 }
 
@@ -42,7 +42,7 @@ pub enum KeyRingError {
     /// This key is not 32 bytes of base64url.
     BadKey(String),
     /// `write` names no key of the ring.
-    NoWriteKey(String),
+    UnknownPrimary(String),
 }
 
 impl fmt::Display for KeyRingError {
@@ -57,7 +57,9 @@ impl fmt::Display for KeyRingError {
             Self::BadKey(id) => {
                 write!(f, "key `{id}` must be 32 bytes in base64url without padding")
             }
-            Self::NoWriteKey(id) => write!(f, "`write` names `{id}`, which is not among `keys`"),
+            Self::UnknownPrimary(id) => {
+                write!(f, "`write` names `{id}`, which is not among `keys`")
+            }
         }
     }
 }
@@ -89,16 +91,16 @@ impl KeyRing {
             };
         }
         if !keys.contains_key(&raw.write) {
-            return Err(KeyRingError::NoWriteKey(raw.write));
+            return Err(KeyRingError::UnknownPrimary(raw.write));
         }
-        Ok(Self { write: raw.write, keys: Rc::new(keys) })
+        Ok(Self { primary: raw.write, keys: Rc::new(keys) })
     }
 }
 
 impl KeyRing {
     /// Id of the key that is written with.
-    pub fn write_key(&self) -> &str {
-        &self.write
+    pub fn primary_key(&self) -> &str {
+        &self.primary
     }
 
     /// For each key id a value that tells whether the key under it is still the same, and nothing
@@ -118,13 +120,13 @@ impl KeyRing {
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing").field("write", &self.write).finish_non_exhaustive()
+        f.debug_struct("KeyRing").field("primary", &self.primary).finish_non_exhaustive()
     }
 }
 
 /// Where a sealed value belongs. All of it is authenticated.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct AssociatedData<'a> {
     /// Issuer of the user.
     pub issuer: &'a str,
     /// Subject of the user.
@@ -181,22 +183,22 @@ impl Sealer {
         Self { ring: ring.clone(), object: object.to_owned(), ciphers: RefCell::default() }
     }
 
-    /// Seals under the ring's write key with a fresh nonce.
+    /// Seals under the primary key with a fresh nonce.
     ///
     /// # Errors
     /// [`SealError::CannotSeal`].
-    pub fn seal(&self, place: &Place<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
+    pub fn seal(&self, place: &AssociatedData<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce = encoding::random().map_err(|_| SealError::CannotSeal)?;
         self.seal_with_nonce(place, plaintext, nonce)
     }
 
     fn seal_with_nonce(
         &self,
-        place: &Place<'_>,
+        place: &AssociatedData<'_>,
         plaintext: &[u8],
         nonce: [u8; NONCE],
     ) -> Result<Vec<u8>, SealError> {
-        let key_id = self.ring.write.as_str();
+        let key_id = self.ring.primary.as_str();
         let cipher = self.cipher(key_id)?;
         let aad = associated_data(key_id, place);
         let ciphertext = cipher
@@ -217,7 +219,7 @@ impl Sealer {
     /// [`SealError::KeyUnavailable`] or [`SealError::Corrupt`].
     pub fn open(
         &self,
-        place: &Place<'_>,
+        place: &AssociatedData<'_>,
         envelope: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (key_id, nonce, ciphertext) = split(envelope).ok_or(SealError::Corrupt)?;
@@ -263,7 +265,7 @@ fn split(envelope: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     Some((std::str::from_utf8(key_id).ok()?, nonce, ciphertext))
 }
 
-fn associated_data(key_id: &str, place: &Place<'_>) -> Vec<u8> {
+fn associated_data(key_id: &str, place: &AssociatedData<'_>) -> Vec<u8> {
     encoding::length_prefixed(&[
         &[VERSION],
         key_id.as_bytes(),
@@ -287,7 +289,7 @@ mod tests {
             encoding::base64url([7; 32])
         ))
         .unwrap();
-        let place = Place {
+        let place = AssociatedData {
             issuer: "https://idp.example/",
             subject: "alice",
             connection: "demo",

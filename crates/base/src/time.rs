@@ -5,7 +5,7 @@
 pub type UnixSeconds = i64;
 
 /// How far two honest clocks may differ, in seconds.
-pub const SKEW: i64 = 60;
+pub const CLOCK_SKEW_SECONDS: i64 = 60;
 
 /// RFC 3339 in UTC, as the My Account API writes dates: `2026-01-31T08:00:00Z`.
 ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Error responses: [`OAuthError`] of the token endpoint, [`Problem`] of the connected-accounts API.
+//! Error responses: [`OAuthError`] of the token endpoint, [`ProblemDetails`] of the connected-accounts API.
 //! Neither holds text from a caller, a provider or a store.
 
 use serde::Serialize;
@@ -93,7 +93,7 @@ impl OAuthError {
 /// It carries no `WWW-Authenticate`: Auth0's clients lose the body where they see that header. The
 /// API's metadata document says what RFC 6750 would.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ProblemDetails {
     /// HTTP status.
     pub status: u16,
     /// What to fix.
@@ -132,7 +132,7 @@ fn reason_of(status: u16) -> &'static str {
     }
 }
 
-impl Problem {
+impl ProblemDetails {
     /// A problem without further members.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         Self {

@@ -8,13 +8,13 @@ mod support;
 use serde_json::json;
 use support::{NOW, Rows, account, connection, grant, home, id};
 use vault_core::vault::contents::Contents;
-use vault_core::vault::exchange::{Look, look};
+use vault_core::vault::exchange::{ExchangeStep, look};
 use vault_core::vault::record::{AccountState, Grant, Reason};
-use vault_core::vault::release::{HeldTokens, Want};
+use vault_core::vault::release::{NegativeCache, RequestedToken};
 use vault_provider::connection::Connection;
 
-fn want(hint: Option<&str>, scopes: &[&str]) -> Want {
-    Want {
+fn want(hint: Option<&str>, scopes: &[&str]) -> RequestedToken {
+    RequestedToken {
         login_hint: hint.map(str::to_owned),
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         exact: false,
@@ -24,17 +24,17 @@ fn want(hint: Option<&str>, scopes: &[&str]) -> Want {
 }
 
 /// In one line: the token and its life, the word of the problem, or the refresh that is due.
-fn told(contents: &Contents, connection: &Connection, want: &Want) -> String {
+fn told(contents: &Contents, connection: &Connection, want: &RequestedToken) -> String {
     let home = home();
-    match look(&home, contents, connection, want, &HeldTokens::default(), NOW).unwrap() {
-        Look::Serve { access_token, expires_in, .. } => {
+    match look(&home, contents, connection, want, &NegativeCache::default(), NOW).unwrap() {
+        ExchangeStep::Serve { access_token, expires_in, .. } => {
             format!("{} {expires_in}", access_token.expose())
         }
-        Look::Stop { problem, events } => {
+        ExchangeStep::Stop { problem, events } => {
             let logged: Vec<&str> = events.iter().map(|event| event.event.name()).collect();
             format!("{} {}", serde_json::to_string(&problem).unwrap(), logged.join(" "))
         }
-        Look::Refresh(account, _) => format!("refresh {account}"),
+        ExchangeStep::Refresh(account, _) => format!("refresh {account}"),
     }
 }
 
@@ -109,6 +109,6 @@ fn a_token_that_does_not_open_counts_as_none_and_one_whose_key_is_missing_is_an_
     *last ^= 1;
     assert_eq!(told(&contents, &here, &want(None, &[])), format!("refresh {}", id("1")));
     contents.tokens[0].token.envelope.as_mut().unwrap()[2] = b'x';
-    let held = HeldTokens::default();
+    let held = NegativeCache::default();
     assert!(look(&home, &contents, &here, &want(None, &[]), &held, NOW).is_err());
 }

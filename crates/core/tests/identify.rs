@@ -12,16 +12,16 @@ use serde_json::{Value, json};
 use support::{NOW, answer, connection, id};
 use vault_base::encoding::{base64url, sha256};
 use vault_base::secret::Secret;
-use vault_core::connect::identify::{Identifying, NoIdentity, Step};
-use vault_core::connect::record::ProviderSecrets;
+use vault_core::connect::identify::{Identification, IdentifyStep, IdentityError};
+use vault_core::connect::record::FlowSecrets;
 use vault_core::connect::session::Unidentified;
-use vault_core::vault::consent::Store;
-use vault_jose::Refusal;
-use vault_jose::compact::Compact;
-use vault_provider::answer::Received;
+use vault_core::vault::consent::NewGrant;
+use vault_jose::TokenError;
+use vault_jose::jws::Jws;
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::Provider;
-use vault_provider::identity::Told;
+use vault_provider::token_response::ProviderResponse;
+use vault_provider::userinfo::UserInfo;
 
 const ISSUER: &str = "https://idp.example.com";
 
@@ -53,7 +53,7 @@ fn open_id(more: &Value) -> (Connection, Provider) {
 }
 
 fn tokens(id_token: Option<&str>, user: Option<&str>) -> Unidentified {
-    let store = Store {
+    let store = NewGrant {
         account: id("1"),
         provider_user: user.map(str::to_owned),
         email: None,
@@ -65,10 +65,10 @@ fn tokens(id_token: Option<&str>, user: Option<&str>) -> Unidentified {
         expires_at: None,
         refresh_token_expires_at: None,
         kinds: BTreeMap::new(),
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
         registration: None,
     };
-    let secrets = ProviderSecrets { verifier: Secret::new("v"), nonce: Secret::new("n") };
+    let secrets = FlowSecrets { verifier: Secret::new("v"), nonce: Secret::new("n") };
     Unidentified { store: Box::new(store), id_token: id_token.map(Secret::new), secrets }
 }
 
@@ -91,19 +91,20 @@ fn jwt(algorithm: &str, claims: &Value) -> String {
     format!("{}.{}.c2ln", base64url(header.to_string()), base64url(all.to_string()))
 }
 
-fn read(more: &Value, algorithm: &str, claims: &Value) -> Result<Step, NoIdentity> {
+fn read(more: &Value, algorithm: &str, claims: &Value) -> Result<IdentifyStep, IdentityError> {
     let (connection, provider) = open_id(more);
     let text = jwt(algorithm, claims);
     let tokens = tokens(Some(&text), None);
-    let identifying = Identifying { connection: &connection, provider: &provider, tokens: &tokens };
-    assert!(matches!(identifying.begin().unwrap(), Step::CheckSignature(_)));
-    identifying.signed(&Compact::parse(&text).unwrap())
+    let identifying =
+        Identification { connection: &connection, provider: &provider, tokens: &tokens };
+    assert!(matches!(identifying.begin().unwrap(), IdentifyStep::CheckSignature(_)));
+    identifying.signed(&Jws::parse(&text).unwrap())
 }
 
-fn refusal(more: &Value, algorithm: &str, claims: &Value) -> Option<Refusal> {
+fn refusal(more: &Value, algorithm: &str, claims: &Value) -> Option<TokenError> {
     match read(more, algorithm, claims) {
-        Err(NoIdentity::Never(refusal)) => Some(refusal),
-        Ok(Step::Known(told)) => {
+        Err(IdentityError::Never(refusal)) => Some(refusal),
+        Ok(IdentifyStep::Known(told)) => {
             assert_eq!(told.identity.id.as_deref(), Some("u"));
             None
         }
@@ -116,25 +117,25 @@ fn an_id_token_must_be_for_us_of_this_session_and_of_now() {
     let plain = json!({});
     for (claims, refused) in [
         (json!({}), None),
-        (json!({"iss": "https://other.example.com"}), Some(Refusal::Issuer)),
-        (json!({"iss": null}), Some(Refusal::Issuer)),
-        (json!({"aud": "other"}), Some(Refusal::Audience)),
-        (json!({"aud": ["c", "other"]}), Some(Refusal::Audience)),
+        (json!({"iss": "https://other.example.com"}), Some(TokenError::Issuer)),
+        (json!({"iss": null}), Some(TokenError::Issuer)),
+        (json!({"aud": "other"}), Some(TokenError::Audience)),
+        (json!({"aud": ["c", "other"]}), Some(TokenError::Audience)),
         (json!({"aud": ["c"]}), None),
-        (json!({"aud": null}), Some(Refusal::Audience)),
+        (json!({"aud": null}), Some(TokenError::Audience)),
         (json!({"azp": "c"}), None),
-        (json!({"azp": "other"}), Some(Refusal::Client)),
-        (json!({"nonce": "m"}), Some(Refusal::Binding)),
-        (json!({"nonce": null}), Some(Refusal::Binding)),
+        (json!({"azp": "other"}), Some(TokenError::Client)),
+        (json!({"nonce": "m"}), Some(TokenError::Binding)),
+        (json!({"nonce": null}), Some(TokenError::Binding)),
         (json!({"at_hash": null}), None),
-        (json!({"at_hash": base64url(&sha256("a2")[..16])}), Some(Refusal::Binding)),
-        (json!({"exp": NOW - 120}), Some(Refusal::Time)),
-        (json!({"exp": null}), Some(Refusal::Time)),
-        (json!({"iat": null}), Some(Refusal::Time)),
-        (json!({"iat": NOW + 120}), Some(Refusal::Time)),
-        (json!({"exp": NOW + 2 * 86_400}), Some(Refusal::Time)),
-        (json!({"sub": null}), Some(Refusal::Subject)),
-        (json!({"sub": ""}), Some(Refusal::Subject)),
+        (json!({"at_hash": base64url(&sha256("a2")[..16])}), Some(TokenError::Binding)),
+        (json!({"exp": NOW - 120}), Some(TokenError::Time)),
+        (json!({"exp": null}), Some(TokenError::Time)),
+        (json!({"iat": null}), Some(TokenError::Time)),
+        (json!({"iat": NOW + 120}), Some(TokenError::Time)),
+        (json!({"exp": NOW + 2 * 86_400}), Some(TokenError::Time)),
+        (json!({"sub": null}), Some(TokenError::Subject)),
+        (json!({"sub": ""}), Some(TokenError::Subject)),
     ] {
         assert_eq!(refusal(&plain, "RS256", &claims), refused, "{claims}");
     }
@@ -143,7 +144,7 @@ fn an_id_token_must_be_for_us_of_this_session_and_of_now() {
 #[test]
 fn the_access_tokens_hash_is_compared_but_where_another_hash_makes_it() {
     let other = json!({"at_hash": base64url(&sha256("a2")[..16])});
-    assert_eq!(refusal(&json!({}), "ES256", &other), Some(Refusal::Binding));
+    assert_eq!(refusal(&json!({}), "ES256", &other), Some(TokenError::Binding));
     assert_eq!(refusal(&json!({}), "EdDSA", &other), None);
 }
 
@@ -152,9 +153,9 @@ fn a_claim_that_the_connection_requires_has_its_value_or_the_token_is_refused() 
     let required = json!({"required_claims": {"hd": "example.com"}});
     for (claims, refused) in [
         (json!({"hd": "example.com"}), None),
-        (json!({"hd": "example.org"}), Some(Refusal::Subject)),
-        (json!({"hd": ["example.com"]}), Some(Refusal::Subject)),
-        (json!({}), Some(Refusal::Subject)),
+        (json!({"hd": "example.org"}), Some(TokenError::Subject)),
+        (json!({"hd": ["example.com"]}), Some(TokenError::Subject)),
+        (json!({}), Some(TokenError::Subject)),
     ] {
         assert_eq!(refusal(&required, "RS256", &claims), refused, "{claims}");
     }
@@ -165,10 +166,10 @@ fn an_issuer_of_many_tenants_is_that_of_the_tokens_own_tenant() {
     let many = json!({"issuer": "https://idp.example.com/{tenantid}/v2"});
     for (claims, refused) in [
         (json!({"iss": "https://idp.example.com/t1/v2", "tid": "t1"}), None),
-        (json!({"iss": "https://idp.example.com/t1/v2", "tid": "t2"}), Some(Refusal::Issuer)),
-        (json!({"iss": "https://idp.example.com/t1/v2"}), Some(Refusal::Issuer)),
-        (json!({"iss": "https://idp.example.com/a/b/v2", "tid": "a/b"}), Some(Refusal::Issuer)),
-        (json!({"iss": "https://idp.example.com/{tenantid}/v2"}), Some(Refusal::Issuer)),
+        (json!({"iss": "https://idp.example.com/t1/v2", "tid": "t2"}), Some(TokenError::Issuer)),
+        (json!({"iss": "https://idp.example.com/t1/v2"}), Some(TokenError::Issuer)),
+        (json!({"iss": "https://idp.example.com/a/b/v2", "tid": "a/b"}), Some(TokenError::Issuer)),
+        (json!({"iss": "https://idp.example.com/{tenantid}/v2"}), Some(TokenError::Issuer)),
     ] {
         assert_eq!(refusal(&many, "RS256", &claims), refused, "{claims}");
     }
@@ -178,28 +179,30 @@ fn an_issuer_of_many_tenants_is_that_of_the_tokens_own_tenant() {
 fn what_an_id_token_lacks_is_asked_of_userinfo_and_stands_without_it() {
     let (connection, provider) = open_id(&json!({}));
     let tokens = tokens(None, None);
-    let identifying = Identifying { connection: &connection, provider: &provider, tokens: &tokens };
+    let identifying =
+        Identification { connection: &connection, provider: &provider, tokens: &tokens };
     let step = read(&json!({}), "RS256", &json!({"email": null, "name": null})).unwrap();
-    let Step::AskUserinfo { request, completes: Some(told) } = step else {
+    let IdentifyStep::AskUserinfo { request, completes: Some(told) } = step else {
         panic!("{step:?}");
     };
     assert_eq!(request.url.as_str(), "https://idp.example.com/me");
-    let email = |received: &Received| {
+    let email = |received: &ProviderResponse| {
         identifying.asked(received, Some(told.clone())).unwrap().identity.email
     };
     let own = answer(200, &json!({"sub": "u", "email": "u@example.com"}));
     let others = answer(200, &json!({"sub": "v", "email": "v@example.com"}));
     assert_eq!(email(&own).as_deref(), Some("u@example.com"));
     assert_eq!(email(&others), None);
-    assert_eq!(email(&Received::Lost), None);
+    assert_eq!(email(&ProviderResponse::Lost), None);
 }
 
 #[test]
 fn an_open_id_provider_that_gives_no_id_token_tells_nobody() {
     let (connection, provider) = open_id(&json!({}));
     let tokens = tokens(None, Some("u"));
-    let identifying = Identifying { connection: &connection, provider: &provider, tokens: &tokens };
-    assert_eq!(identifying.begin().unwrap_err(), NoIdentity::Never(Refusal::IdToken));
+    let identifying =
+        Identification { connection: &connection, provider: &provider, tokens: &tokens };
+    assert_eq!(identifying.begin().unwrap_err(), IdentityError::Never(TokenError::IdToken));
 }
 
 #[test]
@@ -208,13 +211,13 @@ fn without_open_id_the_answer_or_userinfo_tells_and_userinfo_may_be_asked_again(
     let told = |connection: &Connection, user: Option<&str>| {
         let provider = Provider::new(connection, None).unwrap();
         let tokens = tokens(None, user);
-        Identifying { connection, provider: &provider, tokens: &tokens }.begin()
+        Identification { connection, provider: &provider, tokens: &tokens }.begin()
     };
     match told(&from_answer, Some("u")).unwrap() {
-        Step::Known(told) => assert_eq!(told.identity.id.as_deref(), Some("u")),
+        IdentifyStep::Known(told) => assert_eq!(told.identity.id.as_deref(), Some("u")),
         other => panic!("{other:?}"),
     }
-    assert_eq!(told(&from_answer, None).unwrap_err(), NoIdentity::Never(Refusal::Subject));
+    assert_eq!(told(&from_answer, None).unwrap_err(), IdentityError::Never(TokenError::Subject));
 
     let from_userinfo = connection(&json!({
         "userinfo_endpoint": "https://p.example.com/me",
@@ -222,26 +225,26 @@ fn without_open_id_the_answer_or_userinfo_tells_and_userinfo_may_be_asked_again(
     }));
     assert!(matches!(
         told(&from_userinfo, None).unwrap(),
-        Step::AskUserinfo { completes: None, .. }
+        IdentifyStep::AskUserinfo { completes: None, .. }
     ));
     let provider = Provider::new(&from_userinfo, None).unwrap();
     let tokens = tokens(None, None);
     let identifying =
-        Identifying { connection: &from_userinfo, provider: &provider, tokens: &tokens };
-    let asked = |received: &Received| identifying.asked(received, None);
+        Identification { connection: &from_userinfo, provider: &provider, tokens: &tokens };
+    let asked = |received: &ProviderResponse| identifying.asked(received, None);
     assert_eq!(asked(&answer(200, &json!({"id": 7}))).unwrap().identity.id.as_deref(), Some("7"));
     for (received, why) in [
-        (Received::Lost, NoIdentity::Later),
-        (answer(503, &json!({})), NoIdentity::Later),
-        (answer(200, &json!({"name": "U"})), NoIdentity::Never(Refusal::Subject)),
-        (answer(401, &json!({})), NoIdentity::Never(Refusal::Subject)),
+        (ProviderResponse::Lost, IdentityError::Later),
+        (answer(503, &json!({})), IdentityError::Later),
+        (answer(200, &json!({"name": "U"})), IdentityError::Never(TokenError::Subject)),
+        (answer(401, &json!({})), IdentityError::Never(TokenError::Subject)),
     ] {
         assert_eq!(asked(&received).unwrap_err(), why, "{received:?}");
     }
 
     let nobody = connection(&json!({"identity": {}}));
     match told(&nobody, None).unwrap() {
-        Step::Known(told) => assert_eq!(told, Told::default()),
+        IdentifyStep::Known(told) => assert_eq!(told, UserInfo::default()),
         other => panic!("{other:?}"),
     }
 }

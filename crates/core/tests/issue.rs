@@ -13,13 +13,17 @@ use vault_core::vault::contents::{Contents, Sealed, StoredToken};
 use vault_core::vault::home::Home;
 use vault_core::vault::issue;
 use vault_core::vault::record::{AccessTokenRecord, Selector, field};
-use vault_provider::errors::Failure;
-use vault_provider::minting::{Minted, NoAccount, Unminted};
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::issuance::{IssuanceError, IssuedToken, NoAccount};
 
 const ACME: &str = "https://p.example.com/acme";
 
-fn minted() -> Minted {
-    Minted { access_token: Secret::new("i1"), scopes: vec!["read".into()], expires_at: NOW + 3600 }
+fn issued() -> IssuedToken {
+    IssuedToken {
+        access_token: Secret::new("i1"),
+        scopes: vec!["read".into()],
+        expires_at: NOW + 3600,
+    }
 }
 
 /// Account `1`, with a token `i0` for each selector, which lives so many seconds.
@@ -52,7 +56,7 @@ fn a_token_is_written_with_the_generation_of_the_users_grant_and_those_that_are_
     let selector = Selector::new("made", ACME, &[]);
     let of = &contents.accounts[0];
     let registration = contents.registration(&of.id);
-    let plan = issue::keep(&home, &contents, of, registration, &selector, minted(), NOW).unwrap();
+    let plan = issue::keep(&home, &contents, of, registration, &selector, issued(), NOW).unwrap();
     assert_eq!(
         lines(&home, &plan),
         ["drop over cac_1 made", "token cac_1 i1 gen 4 ends Some(3600)"]
@@ -67,7 +71,7 @@ fn a_token_whose_account_was_deleted_meanwhile_is_revoked_and_not_written() {
     let of = &before.accounts[0];
     let registration = before.registration(&of.id);
     let gone = Contents::default();
-    let plan = issue::keep(&home, &gone, of, registration, &selector, minted(), NOW).unwrap();
+    let plan = issue::keep(&home, &gone, of, registration, &selector, issued(), NOW).unwrap();
     assert_eq!(lines(&home, &plan), ["job +0 revoke access_token made i1"]);
 }
 
@@ -114,18 +118,18 @@ fn the_users_own_token_is_shown_while_it_lives() {
 #[test]
 fn the_log_tells_what_the_operator_can_act_on_and_not_what_users_settle() {
     let home = home();
-    let told = |unminted: &Unminted| {
-        issue::failed(&home, &id("1"), unminted).and_then(|event| event.reason)
+    let told = |failure: &IssuanceError| {
+        issue::failed(&home, &id("1"), failure).and_then(|event| event.reason)
     };
-    for (unminted, reason) in [
+    for (failure, reason) in [
         (
-            Unminted::Failure(Failure::Misconfigured("invalid_client".into())),
+            IssuanceError::Failure(TokenEndpointError::Misconfigured("invalid_client".into())),
             Some("invalid_client"),
         ),
-        (Unminted::UserToken, Some("http_401")),
-        (Unminted::NoAccount(NoAccount::NotOwner), None),
-        (Unminted::Scopes, None),
+        (IssuanceError::UserToken, Some("http_401")),
+        (IssuanceError::NoAccount(NoAccount::NotOwner), None),
+        (IssuanceError::Scopes, None),
     ] {
-        assert_eq!(told(&unminted).as_deref(), reason, "{unminted:?}");
+        assert_eq!(told(&failure).as_deref(), reason, "{failure:?}");
     }
 }

@@ -11,18 +11,18 @@ use serde_json::json;
 use support::{NOW, Rows, account, connection, grant, home, id, intent, lines};
 use vault_base::encoding::base64url;
 use vault_base::secret::Secret;
-use vault_core::vault::consent::Store;
+use vault_core::vault::consent::NewGrant;
 use vault_core::vault::contents::Contents;
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
-use vault_core::vault::keep::{Kept, keep};
+use vault_core::vault::keep::{KeepOutcome, keep};
 use vault_core::vault::plan::StoredJob;
 use vault_core::vault::record::{Account, AccountState, Grant, Intent, Reason};
 use vault_provider::connection::Connection;
 
 /// Tokens `a9` and `r9` of a consent, for a new account `2`.
-fn consent(connection: &Connection, user: Option<&str>) -> Store {
-    Store {
+fn consent(connection: &Connection, user: Option<&str>) -> NewGrant {
+    NewGrant {
         account: id("2"),
         provider_user: user.map(str::to_owned),
         email: None,
@@ -34,13 +34,13 @@ fn consent(connection: &Connection, user: Option<&str>) -> Store {
         expires_at: Some(NOW + 595),
         refresh_token_expires_at: None,
         kinds: BTreeMap::new(),
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
         registration: Some(connection.registration.clone()),
     }
 }
 
-fn without_refresh_token(store: Store) -> Store {
-    Store { refresh_token: None, ..store }
+fn without_refresh_token(store: NewGrant) -> NewGrant {
+    NewGrant { refresh_token: None, ..store }
 }
 
 /// A vault with account `1`.
@@ -48,13 +48,13 @@ fn holding(home: &Home, account: Account, grant: Grant) -> Contents {
     Rows::new(home).with(account, grant, 500).contents
 }
 
-fn kept(home: &Home, contents: &Contents, connection: &Connection, new: Store) -> Kept {
+fn kept(home: &Home, contents: &Contents, connection: &Connection, new: NewGrant) -> KeepOutcome {
     keep(home, contents, &[], connection, None, new, NOW).unwrap()
 }
 
-fn written(home: &Home, kept: Kept) -> Vec<String> {
+fn written(home: &Home, kept: KeepOutcome) -> Vec<String> {
     match kept {
-        Kept::Stored { plan, .. } => lines(home, &plan),
+        KeepOutcome::Stored { plan, .. } => lines(home, &plan),
         other => panic!("{other:?}"),
     }
 }
@@ -121,7 +121,7 @@ fn without_a_new_refresh_token_the_same_users_goes_on_and_an_unknown_users_is_no
     assert_eq!(written(&home, same), renewed("r4"));
     for (what, stored, user) in [("both unknown", None, None), ("one unknown", None, Some("u"))] {
         let kept = kept(&home, &own(stored), &connection, new(user));
-        assert!(matches!(kept, Kept::UnknownUser), "{what}: {kept:?}");
+        assert!(matches!(kept, KeepOutcome::UnknownUser), "{what}: {kept:?}");
     }
 }
 
@@ -158,11 +158,11 @@ fn a_consent_for_less_than_a_living_grant_has_is_not_written_and_names_what_it_l
     let wider = Grant { scopes: vec!["read".into(), "write".into()], ..grant(&connection) };
     let contents = holding(&home, account("1", Some("u")), wider);
     match kept(&home, &contents, &connection, consent(&connection, Some("u"))) {
-        Kept::Narrower(missing) => assert_eq!(missing, ["write"]),
+        KeepOutcome::Narrower(missing) => assert_eq!(missing, ["write"]),
         other => panic!("{other:?}"),
     }
     let more = vec!["read".into(), "write".into(), "admin".into()];
-    let new = Store { scopes: more, ..consent(&connection, Some("u")) };
+    let new = NewGrant { scopes: more, ..consent(&connection, Some("u")) };
     assert_eq!(written(&home, kept(&home, &contents, &connection, new)), renewed("r9"));
 }
 
@@ -172,7 +172,7 @@ fn tokens_of_another_registration_are_not_written_and_an_account_of_another_is_n
     let other = connection(&json!({"client_id": "other"}));
     let contents = holding(&home, account("1", Some("u")), grant(&today));
     let kept_there = kept(&home, &contents, &other, consent(&today, Some("u")));
-    assert!(matches!(kept_there, Kept::OtherRegistration), "{kept_there:?}");
+    assert!(matches!(kept_there, KeepOutcome::OtherRegistration), "{kept_there:?}");
     let new = kept(&home, &contents, &other, consent(&other, Some("u")));
     assert_eq!(written(&home, new), added(Some("u")));
 }
@@ -186,10 +186,10 @@ fn tokens_that_come_again_are_not_written_again() {
         keep(&home, &contents, &[], &connection, Some(&id(stored)), new, NOW).unwrap()
     };
     match again("1") {
-        Kept::Before(view) => assert_eq!(view.id, id("1")),
+        KeepOutcome::Before(view) => assert_eq!(view.id, id("1")),
         other => panic!("{other:?}"),
     }
-    assert!(matches!(again("3"), Kept::Gone));
+    assert!(matches!(again("3"), KeepOutcome::Gone));
 }
 
 #[test]

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::{env, fs};
 
 use vault_core::connect::record::Denied;
-use vault_core::error::Problem;
+use vault_core::error::ProblemDetails;
 use vault_core::exchange::policy::Forbidden;
 use vault_core::reasons::{self, CLIENTS, CONNECTS, REQUESTS, Row, TOKENS};
-use vault_jose::Refusal;
+use vault_jose::TokenError;
 use vault_provider::revocation::Revocation;
 
 fn has(table: &[Row], word: &str) -> bool {
@@ -29,10 +29,10 @@ fn the_page_is_the_one_that_the_code_makes() {
 
 #[test]
 fn each_reason_of_a_refused_token_is_explained() {
-    for refusal in Refusal::ALL {
+    for refusal in TokenError::ALL {
         assert!(has(&TOKENS, refusal.reason()), "{refusal}");
     }
-    assert_eq!(Refusal::ALL.len(), TOKENS.len());
+    assert_eq!(TokenError::ALL.len(), TOKENS.len());
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn each_reason_of_a_refused_connect_is_explained() {
 #[test]
 fn each_reason_of_another_request_is_explained() {
     for status in [400, 401, 403, 404, 405, 409, 413, 415, 502, 503] {
-        assert!(has(&REQUESTS, Problem::new(status, "").reason), "{status}");
+        assert!(has(&REQUESTS, ProblemDetails::new(status, "").reason), "{status}");
     }
     for one in
         [Revocation::Revoked, Revocation::Pending, Revocation::NotSupported, Revocation::Failed]

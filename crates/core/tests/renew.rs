@@ -13,10 +13,10 @@ use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
 use vault_core::vault::plan::StoredJob;
 use vault_core::vault::record::{Grant, Selector};
-use vault_core::vault::renew::{At, Renewing};
-use vault_provider::answer::Received;
+use vault_core::vault::renew::{Renewing, Snapshot};
 use vault_provider::connection::Connection;
-use vault_provider::errors::Failure;
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::token_response::ProviderResponse;
 
 fn recover() -> Vec<StoredJob> {
     let job = Job::Recover { account: id("1"), generation: 4, token_kind: String::new() };
@@ -30,15 +30,15 @@ fn begin(home: &Home, contents: &Contents, connection: &Connection) -> Renewing 
 }
 
 /// What an answer changes where nothing happened meanwhile.
-fn after(connection: &Connection, before: Grant, received: &Received) -> Vec<String> {
+fn after(connection: &Connection, before: Grant, received: &ProviderResponse) -> Vec<String> {
     let home = home();
     let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
     let renewing = begin(&home, &contents, connection);
-    let at = At { home: &home, contents: &contents, jobs: &recover(), connection, now: NOW };
+    let at = Snapshot { home: &home, contents: &contents, jobs: &recover(), connection, now: NOW };
     lines(&home, &renewing.answered(at, None, received).unwrap().plan)
 }
 
-fn tokens(more: &Value) -> Received {
+fn tokens(more: &Value) -> ProviderResponse {
     let mut body = json!({"access_token": "a5", "refresh_token": "r5", "expires_in": 600});
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -110,7 +110,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
         ),
         (
             "no answer",
-            Received::Lost,
+            ProviderResponse::Lost,
             &[
                 "update cac_1 gen 4 active attempt 1 retry +5",
                 settled,
@@ -219,7 +219,13 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
         ),
     ] {
         let jobs = recover();
-        let at = At { home: &home, contents: &now, jobs: &jobs, connection: &connection, now: NOW };
+        let at = Snapshot {
+            home: &home,
+            contents: &now,
+            jobs: &jobs,
+            connection: &connection,
+            now: NOW,
+        };
         let plan = renewing.answered(at, None, &received).unwrap().plan;
         assert_eq!(lines(&home, &plan), expected, "{what}");
     }
@@ -231,9 +237,15 @@ fn a_provider_that_could_not_be_asked_leaves_the_grant_as_it_was() {
     let contents = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
     let renewing = begin(&home, &contents, &connection);
     let jobs = [];
-    let at =
-        At { home: &home, contents: &contents, jobs: &jobs, connection: &connection, now: NOW };
-    let plan = renewing.not_asked(at, Failure::Unavailable { retry_after: Some(9) }).unwrap();
+    let at = Snapshot {
+        home: &home,
+        contents: &contents,
+        jobs: &jobs,
+        connection: &connection,
+        now: NOW,
+    };
+    let plan =
+        renewing.not_asked(at, TokenEndpointError::Unavailable { retry_after: Some(9) }).unwrap();
     assert_eq!(lines(&home, &plan), ["update cac_1 gen 4 active retry +9"]);
 }
 

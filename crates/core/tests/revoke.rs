@@ -14,12 +14,12 @@ use vault_base::secret::Secret;
 use vault_core::vault::contents::Contents;
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
-use vault_core::vault::revoke::{Asked, Revoking, Step};
-use vault_provider::answer::Received;
+use vault_core::vault::revoke::{HoldersCheck, RevocationStep, Revoking};
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::Provider;
 use vault_provider::request::ProviderRequest;
 use vault_provider::revocation::Revocation;
+use vault_provider::token_response::ProviderResponse;
 
 /// What the world around a revocation does.
 #[derive(Default)]
@@ -33,14 +33,14 @@ struct World<'a> {
     /// Whether the job goes while the provider is being found.
     taken_back: bool,
     /// The provider's answers, in turn.
-    answers: Vec<&'a Received>,
+    answers: Vec<&'a ProviderResponse>,
 }
 
 /// Runs one, and says what was asked, then what came of it and is written.
 fn run(
     connection: &Connection,
     job: &Job,
-    asked: Asked,
+    asked: HoldersCheck,
     world: &World,
 ) -> (Revocation, Vec<String>) {
     let home = home();
@@ -51,33 +51,35 @@ fn run_at(
     home: &Home,
     connection: Option<&Connection>,
     job: &Job,
-    asked: Asked,
+    asked: HoldersCheck,
     world: &World,
 ) -> (Revocation, Vec<String>) {
     let mut did = Vec::new();
-    let mut answers: VecDeque<&Received> = world.answers.iter().copied().collect();
+    let mut answers: VecDeque<&ProviderResponse> = world.answers.iter().copied().collect();
     let mut revoking =
         Revoking::new(home, connection, "https://vault.example.com/callback/it", job);
     let mut step = revoking.begin(asked);
     for _ in 0..6 {
         step = match step {
-            Step::AskOthers => {
+            RevocationStep::AskOthers => {
                 did.push("registry".to_owned());
                 revoking.others(world.others, &world.contents)
             }
-            Step::FindProvider(connection) => {
+            RevocationStep::FindProvider(connection) => {
                 revoking.found((!world.hidden).then(|| Provider::new(connection, None).unwrap()))
             }
-            Step::Renew(_) | Step::Revoke(_) if world.taken_back => revoking.taken_back(),
-            Step::Renew(request) => {
+            RevocationStep::Renew(_) | RevocationStep::Revoke(_) if world.taken_back => {
+                revoking.taken_back()
+            }
+            RevocationStep::Renew(request) => {
                 did.push(shown(&request));
                 revoking.renewed(answers.pop_front().unwrap(), NOW).unwrap()
             }
-            Step::Revoke(request) => {
+            RevocationStep::Revoke(request) => {
                 did.push(shown(&request));
                 revoking.revoked(answers.pop_front().unwrap())
             }
-            Step::Settle => {
+            RevocationStep::Settle => {
                 let (told, plan) = revoking.settle(7, !world.taken_back, NOW);
                 did.extend(lines(home, &plan));
                 return (told, did);
@@ -142,7 +144,7 @@ fn a_deletion_sends_its_tokens_without_asking_the_registry_again() {
         let world = World { answers: vec![&ok], ..World::default() };
         let sent = format!("/revoke token={text} token_type_hint={column}");
         assert_eq!(
-            run(&connection, &job, Asked::Now, &world),
+            run(&connection, &job, HoldersCheck::Now, &world),
             (Revocation::Revoked, vec![sent, END.into(), "log revocation cac_1: revoked".into()])
         );
     }
@@ -156,11 +158,11 @@ fn what_the_provider_answers_ends_the_job_or_puts_it_off() {
     let refused = answer(400, &json!({"error": "unsupported_token_type"}));
     for (what, received, told, again) in [
         ("unavailable", &busy, Revocation::Pending, true),
-        ("lost", &Received::Lost, Revocation::Pending, true),
+        ("lost", &ProviderResponse::Lost, Revocation::Pending, true),
         ("refused", &refused, Revocation::Failed, false),
     ] {
         let world = World { answers: vec![received], ..World::default() };
-        let (came, did) = run(&connection, &job, Asked::Now, &world);
+        let (came, did) = run(&connection, &job, HoldersCheck::Now, &world);
         assert_eq!(came, told, "{what}");
         assert_eq!(did.contains(&AGAIN.to_owned()), again, "{what}: {did:?}");
         assert!(did.contains(&END.to_owned()), "{what}: {did:?}");
@@ -197,7 +199,7 @@ fn a_job_taken_up_again_asks_who_has_come_to_rest_on_the_grant_since() {
         ),
     ] {
         let world = World { others, contents, answers: vec![&ok], ..World::default() };
-        let (came, did) = run(&connection, &job, Asked::Before, &world);
+        let (came, did) = run(&connection, &job, HoldersCheck::Before, &world);
         assert_eq!((came, did), (told, expected.iter().map(|&one| one.into()).collect()), "{what}");
     }
 }
@@ -209,7 +211,7 @@ fn a_job_that_is_taken_back_sends_nothing_and_is_not_put_off() {
         let connection = with(&rules);
         let job = revoke(&home, &connection, "refresh_token", "r4");
         let world = World { taken_back: true, ..World::default() };
-        let (told, did) = run(&connection, &job, Asked::Now, &world);
+        let (told, did) = run(&connection, &job, HoldersCheck::Now, &world);
         assert_eq!(told, Revocation::NotSupported);
         assert_eq!(did, [END, "log revocation cac_1: not_supported"]);
     }
@@ -220,7 +222,7 @@ fn a_provider_that_cannot_be_found_is_asked_later() {
     let (home, connection) = (home(), connection(&json!({})));
     let job = revoke(&home, &connection, "refresh_token", "r4");
     let world = World { hidden: true, ..World::default() };
-    let (told, did) = run(&connection, &job, Asked::Now, &world);
+    let (told, did) = run(&connection, &job, HoldersCheck::Now, &world);
     assert_eq!(told, Revocation::Pending);
     assert_eq!(did, [END, AGAIN, "log revocation cac_1: pending"]);
 }
@@ -264,7 +266,7 @@ fn where_only_access_tokens_are_revoked_the_refresh_token_gets_one_first() {
         ("the provider is busy", &job, vec![&busy], Revocation::Pending, &[renew, END, AGAIN]),
     ] {
         let world = World { answers, ..World::default() };
-        let (came, mut did) = run(&connection, job, Asked::Now, &world);
+        let (came, mut did) = run(&connection, job, HoldersCheck::Now, &world);
         let told_to_operators = format!("log revocation cac_1: {}", told.name());
         assert_eq!(did.pop(), Some(told_to_operators), "{what}");
         assert_eq!((came, did), (told, expected.iter().map(|&one| one.into()).collect()), "{what}");
@@ -290,7 +292,7 @@ fn a_job_of_another_registration_asks_nobody_and_waits_for_thirty_days() {
         (Some(&other), 30, Revocation::Failed, &[END]),
     ] {
         let world = World::default();
-        let (came, did) = run_at(&home, configured, &since(days), Asked::Before, &world);
+        let (came, did) = run_at(&home, configured, &since(days), HoldersCheck::Before, &world);
         assert_eq!((came, did), (told, expected.iter().map(|&one| one.into()).collect()));
     }
 }
@@ -312,7 +314,7 @@ fn a_token_that_does_not_open_fails_and_one_whose_key_is_missing_waits() {
 /// What comes of a job whose token cannot be opened, and how many writes.
 fn settled(home: &Home, connection: &Connection, job: &Job) -> (Revocation, usize) {
     let mut revoking = Revoking::new(home, Some(connection), "https://vault.example.com/x", job);
-    assert!(matches!(revoking.begin(Asked::Now), Step::Settle));
+    assert!(matches!(revoking.begin(HoldersCheck::Now), RevocationStep::Settle));
     let (told, plan) = revoking.settle(7, true, NOW);
     (told, plan.writes.len())
 }

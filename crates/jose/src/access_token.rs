@@ -5,13 +5,13 @@
 
 use serde::Deserialize;
 
-use super::Refusal;
+use super::TokenError;
 use super::claims::{self, Audience};
-use super::compact::Compact;
+use super::jws::Jws;
 use crate::trusted_issuer::Issuer;
 use vault_base::ids::UserId;
 use vault_base::text;
-use vault_base::time::{SKEW, UnixSeconds};
+use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 
 /// Longest life of a subject token: 24 hours. One that lives longer is a leak waiting.
 pub const MAX_LIFETIME: i64 = 24 * 3600;
@@ -58,42 +58,42 @@ enum OneOrMany {
 /// The issuer a token claims, to find its configuration and keys. Says nothing yet.
 ///
 /// # Errors
-/// [`Refusal::Issuer`] without one, [`Refusal::Json`].
-pub fn claimed_issuer(token: &Compact<'_>) -> Result<String, Refusal> {
+/// [`TokenError::Issuer`] without one, [`TokenError::Json`].
+pub fn claimed_issuer(token: &Jws<'_>) -> Result<String, TokenError> {
     #[derive(Deserialize)]
     struct Only {
         iss: Option<String>,
     }
-    token.claims::<Only>()?.custom.iss.ok_or(Refusal::Issuer)
+    token.claims::<Only>()?.custom.iss.ok_or(TokenError::Issuer)
 }
 
 impl AccessToken {
     /// Reads the claims of a token whose signature was checked with `issuer`'s keys.
     ///
     /// # Errors
-    /// The [`Refusal`] for the operator's log.
-    pub fn read(token: &Compact<'_>, issuer: &Issuer, now: UnixSeconds) -> Result<Self, Refusal> {
+    /// The [`TokenError`] for the operator's log.
+    pub fn read(token: &Jws<'_>, issuer: &Issuer, now: UnixSeconds) -> Result<Self, TokenError> {
         let typ = token.token_type();
         if !issuer.accepts_type(typ.as_deref()) {
-            return Err(Refusal::Type);
+            return Err(TokenError::Type);
         }
         let claims = token.claims::<RawClaims>()?;
         let expires_at = claims::check_time(&claims, now, MAX_LIFETIME)?;
         let raw = claims.custom;
         if raw.iss.as_ref() != Some(&issuer.source.issuer) {
-            return Err(Refusal::Issuer);
+            return Err(TokenError::Issuer);
         }
         if raw.nonce.is_some() || raw.at_hash.is_some() || raw.c_hash.is_some() {
-            return Err(Refusal::IdToken);
+            return Err(TokenError::IdToken);
         }
         if raw.cnf.is_some() {
-            return Err(Refusal::Bound);
+            return Err(TokenError::Bound);
         }
         let subject = claims::check_subject(raw.sub)?;
         let client_id = match (raw.client_id, raw.azp) {
-            (Some(client), Some(party)) if client != party => return Err(Refusal::Client),
+            (Some(client), Some(party)) if client != party => return Err(TokenError::Client),
             (Some(client), _) | (None, Some(client)) if !client.is_empty() => client,
-            _ => return Err(Refusal::Client),
+            _ => return Err(TokenError::Client),
         };
         let scopes = match raw.scope.or(raw.scp) {
             Some(OneOrMany::One(scopes)) => text::scopes(&scopes),
@@ -111,6 +111,6 @@ impl AccessToken {
 
     /// Whether the token is still good; asked at every use of a remembered one.
     pub fn is_current(&self, now: UnixSeconds) -> bool {
-        now <= self.expires_at.saturating_add(SKEW)
+        now <= self.expires_at.saturating_add(CLOCK_SKEW_SECONDS)
     }
 }

@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
-use super::Refusal;
+use super::TokenError;
 use super::claims::{self, Audience};
-use super::compact::Compact;
+use super::jws::Jws;
 use vault_base::time::UnixSeconds;
 
 /// Longest life of an assertion, in seconds. Its `jti` is not stored, so this bounds a replay.
@@ -22,12 +22,12 @@ struct RawClaims {
 /// The client an assertion claims to come from: `sub`, which must equal `iss`. Says nothing yet.
 ///
 /// # Errors
-/// [`Refusal::Client`], [`Refusal::Json`].
-pub fn claimed_client(token: &Compact<'_>) -> Result<String, Refusal> {
+/// [`TokenError::Client`], [`TokenError::Json`].
+pub fn claimed_client(token: &Jws<'_>) -> Result<String, TokenError> {
     let claims = token.claims::<RawClaims>()?.custom;
     match (claims.iss, claims.sub) {
         (Some(issuer), Some(subject)) if issuer == subject && !subject.is_empty() => Ok(subject),
-        _ => Err(Refusal::Client),
+        _ => Err(TokenError::Client),
     }
 }
 
@@ -35,21 +35,21 @@ pub fn claimed_client(token: &Compact<'_>) -> Result<String, Refusal> {
 /// the vault's identifier and nothing else, and it lives at most [`MAX_LIFETIME`].
 ///
 /// # Errors
-/// [`Refusal::Audience`], [`Refusal::Time`], [`Refusal::Client`], [`Refusal::Json`].
+/// [`TokenError::Audience`], [`TokenError::Time`], [`TokenError::Client`], [`TokenError::Json`].
 pub fn check(
-    token: &Compact<'_>,
+    token: &Jws<'_>,
     client_id: &str,
     vault: &str,
     now: UnixSeconds,
-) -> Result<(), Refusal> {
+) -> Result<(), TokenError> {
     if claimed_client(token)? != client_id {
-        return Err(Refusal::Client);
+        return Err(TokenError::Client);
     }
     let claims = token.claims::<RawClaims>()?;
     claims::check_time(&claims, now, MAX_LIFETIME)?;
     // Several audiences would let another server replay it here.
     if claims.custom.aud.into_vec() != [vault] {
-        return Err(Refusal::Audience);
+        return Err(TokenError::Audience);
     }
     Ok(())
 }

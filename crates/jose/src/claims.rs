@@ -5,8 +5,8 @@ use jwt_compact::TimeOptions;
 use jwt_compact::prelude::Claims;
 use serde::Deserialize;
 
-use super::Refusal;
-use vault_base::time::{SKEW, UnixSeconds};
+use super::TokenError;
+use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 
 /// `aud`: one string or several (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
@@ -37,31 +37,31 @@ impl Audience {
 /// longer than `longest` seconds. Gives `exp`.
 ///
 /// # Errors
-/// [`Refusal::Time`].
+/// [`TokenError::Time`].
 pub fn check_time<T>(
     claims: &Claims<T>,
     now: UnixSeconds,
     longest: i64,
-) -> Result<UnixSeconds, Refusal> {
-    let clock = chrono_of(now).ok_or(Refusal::Time)?;
-    let skew = jwt_compact_duration(SKEW).ok_or(Refusal::Time)?;
+) -> Result<UnixSeconds, TokenError> {
+    let clock = chrono_of(now).ok_or(TokenError::Time)?;
+    let skew = jwt_compact_duration(CLOCK_SKEW_SECONDS).ok_or(TokenError::Time)?;
     let options = TimeOptions::new(skew, || clock);
-    claims.validate_expiration(&options).map_err(|_| Refusal::Time)?;
-    let expires = claims.expiration.map(|at| at.timestamp()).ok_or(Refusal::Time)?;
+    claims.validate_expiration(&options).map_err(|_| TokenError::Time)?;
+    let expires = claims.expiration.map(|at| at.timestamp()).ok_or(TokenError::Time)?;
     if let Some(not_before) = claims.not_before {
         // `validate_maturity` subtracts the skew, which overflows at the end of its range.
         if not_before.timestamp() < 0 {
-            return Err(Refusal::Time);
+            return Err(TokenError::Time);
         }
-        claims.validate_maturity(&options).map_err(|_| Refusal::Time)?;
+        claims.validate_maturity(&options).map_err(|_| TokenError::Time)?;
     }
     let issued = claims.issued_at.map_or(now, |at| at.timestamp());
-    if issued > now + SKEW || expires.saturating_sub(issued) > longest {
-        return Err(Refusal::Time);
+    if issued > now + CLOCK_SKEW_SECONDS || expires.saturating_sub(issued) > longest {
+        return Err(TokenError::Time);
     }
     // Without `iat`, or with one that lies about the past, the end is bounded from now as well.
-    if expires.saturating_sub(now) > longest + SKEW {
-        return Err(Refusal::Time);
+    if expires.saturating_sub(now) > longest + CLOCK_SKEW_SECONDS {
+        return Err(TokenError::Time);
     }
     Ok(expires)
 }
@@ -77,7 +77,9 @@ fn jwt_compact_duration(seconds: i64) -> Option<chrono::Duration> {
 /// Whether a subject can be one: not empty, at most 1,024 bytes.
 ///
 /// # Errors
-/// [`Refusal::Subject`].
-pub fn check_subject(subject: Option<String>) -> Result<String, Refusal> {
-    subject.filter(|subject| !subject.is_empty() && subject.len() <= 1024).ok_or(Refusal::Subject)
+/// [`TokenError::Subject`].
+pub fn check_subject(subject: Option<String>) -> Result<String, TokenError> {
+    subject
+        .filter(|subject| !subject.is_empty() && subject.len() <= 1024)
+        .ok_or(TokenError::Subject)
 }

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Refusal;
+use super::TokenError;
 use super::algorithm::Algorithm;
 use super::claims::{self, Audience};
-use super::compact::Compact;
+use super::jws::Jws;
 use crate::identity::Identity;
 use vault_base::encoding;
 use vault_base::time::UnixSeconds;
@@ -27,7 +27,7 @@ pub fn is_tenant(text: &str) -> bool {
 
 /// What the token must match.
 #[derive(Debug, Clone, Copy)]
-pub struct Expected<'a> {
+pub struct ExpectedIdToken<'a> {
     /// The provider's issuer identifier; [`TENANT`] in it stands for the token's `tid`.
     pub issuer: &'a str,
     /// Our client id there.
@@ -58,36 +58,36 @@ struct RawClaims {
 /// Reads the identity from an ID token whose signature was checked with the provider's keys.
 ///
 /// # Errors
-/// The [`Refusal`] for the operator's log.
+/// The [`TokenError`] for the operator's log.
 pub fn read(
-    token: &Compact<'_>,
-    expected: &Expected<'_>,
+    token: &Jws<'_>,
+    expected: &ExpectedIdToken<'_>,
     now: UnixSeconds,
-) -> Result<Identity, Refusal> {
+) -> Result<Identity, TokenError> {
     let claims = token.claims::<RawClaims>()?;
     claims::check_time(&claims, now, MAX_LIFETIME)?;
     if claims.issued_at.is_none() {
-        return Err(Refusal::Time);
+        return Err(TokenError::Time);
     }
     let raw = claims.custom;
     if !raw.is_from(expected.issuer) {
-        return Err(Refusal::Issuer);
+        return Err(TokenError::Issuer);
     }
     check_required(token, expected.required_claims)?;
     // We trust no other audience, so ours must be the only one.
     if raw.aud.into_vec() != [expected.client_id] {
-        return Err(Refusal::Audience);
+        return Err(TokenError::Audience);
     }
     if raw.azp.is_some_and(|party| party != expected.client_id) {
-        return Err(Refusal::Client);
+        return Err(TokenError::Client);
     }
     let nonce = raw.nonce.unwrap_or_default();
-    if !encoding::equal(nonce.as_bytes(), expected.nonce.as_bytes()) {
-        return Err(Refusal::Binding);
+    if !encoding::constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes()) {
+        return Err(TokenError::Binding);
     }
     let bound = |hash: String| hash == access_token_hash(expected.access_token);
     if token.algorithm() != Algorithm::EdDsa && !raw.at_hash.is_none_or(bound) {
-        return Err(Refusal::Binding);
+        return Err(TokenError::Binding);
     }
     Ok(Identity {
         id: Some(claims::check_subject(raw.sub)?),
@@ -112,7 +112,7 @@ impl RawClaims {
 }
 
 /// A Workspace's `hd`, for one: without the check anybody's account would do.
-fn check_required(token: &Compact<'_>, required: &BTreeMap<String, String>) -> Result<(), Refusal> {
+fn check_required(token: &Jws<'_>, required: &BTreeMap<String, String>) -> Result<(), TokenError> {
     if required.is_empty() {
         return Ok(());
     }
@@ -120,16 +120,16 @@ fn check_required(token: &Compact<'_>, required: &BTreeMap<String, String>) -> R
     let has = |(name, value): (&String, &String)| {
         claims.get(name).and_then(Value::as_str) == Some(value.as_str())
     };
-    if required.iter().all(has) { Ok(()) } else { Err(Refusal::Subject) }
+    if required.iter().all(has) { Ok(()) } else { Err(TokenError::Subject) }
 }
 
 /// Whether an ID token in a refresh answer is of this issuer and user (Core §12.2). It came from the
 /// provider's own token endpoint; no signature is needed to refuse it.
 ///
 /// # Errors
-/// [`Refusal`] if it cannot be read.
-pub fn is_of(token: &str, issuer: &str, user: &str) -> Result<bool, Refusal> {
-    let compact = Compact::parse(token)?;
+/// [`TokenError`] if it cannot be read.
+pub fn is_of(token: &str, issuer: &str, user: &str) -> Result<bool, TokenError> {
+    let compact = Jws::parse(token)?;
     let raw = compact.claims::<RawClaims>()?.custom;
     let from = raw.iss.is_none() || raw.is_from(issuer);
     Ok(from && claims::check_subject(raw.sub)? == user)

@@ -3,9 +3,9 @@
 
 use serde::Deserialize;
 
-use super::Refusal;
+use super::TokenError;
 use super::algorithm::Algorithm;
-use super::compact::Compact;
+use super::jws::Jws;
 use vault_base::encoding;
 
 /// Most keys of a set that are read. The rest are left out.
@@ -16,12 +16,12 @@ const MAX_KEYS: usize = 100;
 pub struct Jwk {
     key_id: Option<String>,
     algorithm: Option<Algorithm>,
-    material: Material,
+    material: KeyMaterial,
 }
 
 /// The key itself; values are canonical base64url as in the JWK.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Material {
+pub enum KeyMaterial {
     /// RSA of 2048 to 8192 bits.
     Rsa {
         /// Modulus.
@@ -53,15 +53,15 @@ pub struct JwkSet {
 /// A document that is no key set, or one without a single usable key. An issuer that answers so
 /// has not withdrawn its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoKeys;
+pub struct JwkSetError;
 
-impl std::fmt::Display for NoKeys {
+impl std::fmt::Display for JwkSetError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("not a JWK set with at least one usable signature key")
     }
 }
 
-impl std::error::Error for NoKeys {}
+impl std::error::Error for JwkSetError {}
 
 #[derive(Deserialize)]
 struct RawSet {
@@ -89,13 +89,13 @@ impl JwkSet {
     /// Reads a set. Keys that are no good are left out one by one; they do not sink the others.
     ///
     /// # Errors
-    /// [`NoKeys`].
-    pub fn parse(json: &[u8]) -> Result<Self, NoKeys> {
-        let raw: RawSet = vault_base::json::read(json).map_err(|_| NoKeys)?;
+    /// [`JwkSetError`].
+    pub fn parse(json: &[u8]) -> Result<Self, JwkSetError> {
+        let raw: RawSet = vault_base::json::read(json).map_err(|_| JwkSetError)?;
         let keys: Vec<Jwk> =
             raw.keys.into_iter().take(MAX_KEYS).filter_map(|key| Jwk::read(key).ok()).collect();
         if keys.is_empty() {
-            return Err(NoKeys);
+            return Err(JwkSetError);
         }
         Ok(Self { keys, fingerprint: encoding::sha256(json) })
     }
@@ -116,59 +116,59 @@ impl JwkSet {
     /// Without: the only key that fits `alg`.
     ///
     /// # Errors
-    /// [`Refusal::Key`].
-    pub fn key_for(&self, token: &Compact<'_>) -> Result<&Jwk, Refusal> {
+    /// [`TokenError::Key`].
+    pub fn key_for(&self, token: &Jws<'_>) -> Result<&Jwk, TokenError> {
         let mut fitting = self.keys.iter().filter(|key| {
             let named = token.key_id().is_none_or(|kid| key.key_id.as_deref() == Some(kid));
             named && key.fits(token.algorithm())
         });
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
-            _ => Err(Refusal::Key),
+            _ => Err(TokenError::Key),
         }
     }
 }
 
 impl Jwk {
-    fn read(value: serde_json::Value) -> Result<Self, NoKeys> {
-        let raw: RawKey = serde_json::from_value(value).map_err(|_| NoKeys)?;
+    fn read(value: serde_json::Value) -> Result<Self, JwkSetError> {
+        let raw: RawKey = serde_json::from_value(value).map_err(|_| JwkSetError)?;
         let wrong_use = raw.usage.as_deref().is_some_and(|usage| usage != "sig");
         let wrong_ops =
             raw.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify"));
         // A private key in a public document is already known to everybody.
         if wrong_use || wrong_ops || raw.d.is_some() || raw.k.is_some() {
-            return Err(NoKeys);
+            return Err(JwkSetError);
         }
-        let material = raw.material().ok_or(NoKeys)?;
+        let material = raw.material().ok_or(JwkSetError)?;
         let algorithm = match &raw.alg {
-            Some(name) => Some(Algorithm::parse(name).ok_or(NoKeys)?),
+            Some(name) => Some(Algorithm::parse(name).ok_or(JwkSetError)?),
             None => None,
         };
         let key = Self { key_id: raw.kid, algorithm, material };
         match algorithm {
-            Some(algorithm) if !key.fits(algorithm) => Err(NoKeys),
+            Some(algorithm) if !key.fits(algorithm) => Err(JwkSetError),
             _ => Ok(key),
         }
     }
 
     /// The key itself.
-    pub fn material(&self) -> &Material {
+    pub fn material(&self) -> &KeyMaterial {
         &self.material
     }
 
     /// Whether the key may check signatures of this algorithm: one key, one algorithm.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         let kind = match self.material {
-            Material::Rsa { .. } => matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256),
-            Material::P256 { .. } => algorithm == Algorithm::Es256,
-            Material::Ed25519 { .. } => algorithm == Algorithm::EdDsa,
+            KeyMaterial::Rsa { .. } => matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256),
+            KeyMaterial::P256 { .. } => algorithm == Algorithm::Es256,
+            KeyMaterial::Ed25519 { .. } => algorithm == Algorithm::EdDsa,
         };
         kind && self.algorithm.is_none_or(|declared| declared == algorithm)
     }
 }
 
 impl RawKey {
-    fn material(&self) -> Option<Material> {
+    fn material(&self) -> Option<KeyMaterial> {
         match (self.kty.as_str(), self.crv.as_deref()) {
             ("RSA", None) => {
                 let (n, e) = (self.n.clone()?, self.e.clone()?);
@@ -178,18 +178,18 @@ impl RawKey {
                 let odd = exponent.last()? & 1 == 1;
                 let sane = (2048..=8192).contains(&bits) && odd && exponent.len() <= 8;
                 let weak = exponent == [1] || is_roca(&modulus);
-                (sane && !weak).then_some(Material::Rsa { n, e })
+                (sane && !weak).then_some(KeyMaterial::Rsa { n, e })
             }
             ("EC", Some("P-256")) => {
                 let (x, y) = (self.x.clone()?, self.y.clone()?);
                 encoding::from_base64url_array::<32>(&x)?;
                 encoding::from_base64url_array::<32>(&y)?;
-                Some(Material::P256 { x, y })
+                Some(KeyMaterial::P256 { x, y })
             }
             ("OKP", Some("Ed25519")) => {
                 let x = self.x.clone()?;
                 encoding::from_base64url_array::<32>(&x)?;
-                Some(Material::Ed25519 { x })
+                Some(KeyMaterial::Ed25519 { x })
             }
             _ => None,
         }

@@ -15,7 +15,7 @@ pub const LAST_GOOD: i64 = 24 * 3600;
 
 /// What the object knows about its last fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Fetches {
+pub struct FetchHistory {
     /// When the copy that is held was fetched; `None` if there is none.
     pub good_at: Option<UnixSeconds>,
     /// When the last fetch was tried, with or without success.
@@ -24,7 +24,7 @@ pub struct Fetches {
 
 /// What to do for somebody who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum FetchStep {
     /// Give the copy that is held.
     Serve,
     /// Fetch; if that fails, [`after_failure`] decides.
@@ -35,33 +35,33 @@ pub enum Step {
 
 /// Decides for one question. `renew`: the asker's copy lacks a key id, and it is not newer than
 /// ours.
-pub fn plan(fetches: Fetches, renew: bool, now: UnixSeconds) -> Step {
+pub fn plan(fetches: FetchHistory, renew: bool, now: UnixSeconds) -> FetchStep {
     let stale = fetches.good_at.is_none_or(|at| age(at, now) >= FRESH);
     let cooling = fetches.tried_at.is_some_and(|at| age(at, now) < COOL_DOWN);
     if (stale || renew) && !cooling {
-        return Step::Fetch;
+        return FetchStep::Fetch;
     }
     after_failure(fetches, now)
 }
 
 /// What remains when a fetch failed or may not be tried.
-pub fn after_failure(fetches: Fetches, now: UnixSeconds) -> Step {
+pub fn after_failure(fetches: FetchHistory, now: UnixSeconds) -> FetchStep {
     match fetches.good_at {
-        Some(at) if age(at, now) < LAST_GOOD => Step::Serve,
-        _ => Step::Unavailable,
+        Some(at) if age(at, now) < LAST_GOOD => FetchStep::Serve,
+        _ => FetchStep::Unavailable,
     }
 }
 
 /// An isolate's own copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct CachedCopy {
     /// When the object fetched it.
     pub fetched_at: UnixSeconds,
     /// When the isolate last asked the object.
     pub asked_at: UnixSeconds,
 }
 
-impl Held {
+impl CachedCopy {
     /// Whether the copy may be used without asking the object. During an outage the object's copy
     /// stays old; then it is asked at most once per [`COOL_DOWN`].
     pub fn is_usable(self, now: UnixSeconds) -> bool {
@@ -87,34 +87,34 @@ mod tests {
 
     const NOW: i64 = 1_000_000;
 
-    fn fetches(good_ago: i64, tried_ago: i64) -> Fetches {
-        Fetches { good_at: Some(NOW - good_ago), tried_at: Some(NOW - tried_ago) }
+    fn fetches(good_ago: i64, tried_ago: i64) -> FetchHistory {
+        FetchHistory { good_at: Some(NOW - good_ago), tried_at: Some(NOW - tried_ago) }
     }
 
     #[test]
     fn the_first_question_fetches_and_a_fresh_copy_does_not() {
-        assert_eq!(plan(Fetches::default(), false, NOW), Step::Fetch);
-        assert_eq!(plan(fetches(599, 599), false, NOW), Step::Serve);
-        assert_eq!(plan(fetches(600, 600), false, NOW), Step::Fetch);
+        assert_eq!(plan(FetchHistory::default(), false, NOW), FetchStep::Fetch);
+        assert_eq!(plan(fetches(599, 599), false, NOW), FetchStep::Serve);
+        assert_eq!(plan(fetches(600, 600), false, NOW), FetchStep::Fetch);
     }
 
     #[test]
     fn unknown_key_ids_fetch_at_most_once_per_cool_down() {
-        assert_eq!(plan(fetches(29, 29), true, NOW), Step::Serve);
-        assert_eq!(plan(fetches(30, 30), true, NOW), Step::Fetch);
-        let never = Fetches { good_at: None, tried_at: Some(NOW - 5) };
-        assert_eq!(plan(never, true, NOW), Step::Unavailable);
+        assert_eq!(plan(fetches(29, 29), true, NOW), FetchStep::Serve);
+        assert_eq!(plan(fetches(30, 30), true, NOW), FetchStep::Fetch);
+        let never = FetchHistory { good_at: None, tried_at: Some(NOW - 5) };
+        assert_eq!(plan(never, true, NOW), FetchStep::Unavailable);
     }
 
     #[test]
     fn an_outage_is_bridged_for_a_day_by_the_last_good_copy() {
-        assert_eq!(after_failure(fetches(LAST_GOOD - 1, 0), NOW), Step::Serve);
-        assert_eq!(after_failure(fetches(LAST_GOOD, 0), NOW), Step::Unavailable);
+        assert_eq!(after_failure(fetches(LAST_GOOD - 1, 0), NOW), FetchStep::Serve);
+        assert_eq!(after_failure(fetches(LAST_GOOD, 0), NOW), FetchStep::Unavailable);
     }
 
     #[test]
     fn an_isolate_asks_the_object_rarely_and_relies_on_no_copy_for_more_than_a_day() {
-        let held = |fetched, asked| Held { fetched_at: NOW - fetched, asked_at: NOW - asked };
+        let held = |fetched, asked| CachedCopy { fetched_at: NOW - fetched, asked_at: NOW - asked };
         assert!(held(599, 599).is_usable(NOW));
         assert!(!held(600, 600).is_usable(NOW));
         assert!(held(LAST_GOOD - 1, 29).is_usable(NOW));
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_does_not_keep_a_copy_for_ever() {
-        let held = |fetched_at| Held { fetched_at, asked_at: NOW - 3600 };
+        let held = |fetched_at| CachedCopy { fetched_at, asked_at: NOW - 3600 };
         assert!(!held(NOW + 3600).is_usable(NOW));
         assert!(held(NOW + 1).is_usable(NOW));
     }

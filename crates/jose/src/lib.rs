@@ -10,10 +10,10 @@ pub mod access_token;
 pub mod algorithm;
 pub mod assertion;
 pub mod claims;
-pub mod compact;
 pub mod id_token;
 pub mod identity;
 pub mod jwk;
+pub mod jws;
 pub mod key_cache;
 pub mod private_key;
 pub mod signature;
@@ -25,7 +25,7 @@ use std::fmt;
 /// Why a token was refused: for the operator's log, never for the caller. All of these leave as
 /// one and the same answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TokenError {
     /// Not three segments of canonical base64url, or too long.
     Format,
     /// Header or claims are not a strict JSON object, or a member has the wrong type.
@@ -60,7 +60,7 @@ pub enum Refusal {
     KeysUnavailable,
 }
 
-impl Refusal {
+impl TokenError {
     /// All, in the order of their declaration.
     pub const ALL: [Self; 16] = [
         Self::Format,
@@ -109,10 +109,10 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for TokenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason())
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for TokenError {}

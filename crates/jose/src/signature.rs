@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What the platform is asked: is this a signature of that key over these bytes?
 
-use super::Refusal;
+use super::TokenError;
 use super::algorithm::Algorithm;
-use super::compact::Compact;
 use super::jwk::{Jwk, JwkSet};
+use super::jws::Jws;
 
 /// One signature to check. The answer must be `true` only for a valid signature of `key` under
 /// `algorithm`; anything that goes wrong is `false`.
@@ -24,16 +24,16 @@ impl<'a> SignatureCheck<'a> {
     /// Picks the key for a token and says what to check.
     ///
     /// # Errors
-    /// [`Refusal::Algorithm`] if `allowed` lacks the token's algorithm, [`Refusal::Key`] if no key
-    /// fits, [`Refusal::Signature`] if the signature cannot be one.
+    /// [`TokenError::Algorithm`] if `allowed` lacks the token's algorithm, [`TokenError::Key`] if no key
+    /// fits, [`TokenError::Signature`] if the signature cannot be one.
     pub fn of(
-        token: &'a Compact<'_>,
+        token: &'a Jws<'_>,
         keys: &'a JwkSet,
         allowed: &[Algorithm],
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, TokenError> {
         let algorithm = token.algorithm();
         if !allowed.contains(&algorithm) {
-            return Err(Refusal::Algorithm);
+            return Err(TokenError::Algorithm);
         }
         let key = keys.key_for(token)?;
         Self::new(algorithm, key, token.signed().as_bytes(), token.signature())
@@ -42,19 +42,19 @@ impl<'a> SignatureCheck<'a> {
     /// A check of raw bytes.
     ///
     /// # Errors
-    /// [`Refusal::Key`] if the key is not one of this algorithm, [`Refusal::Signature`] if the
+    /// [`TokenError::Key`] if the key is not one of this algorithm, [`TokenError::Signature`] if the
     /// signature cannot be one.
     pub fn new(
         algorithm: Algorithm,
         key: &'a Jwk,
         message: &'a [u8],
         signature: &'a [u8],
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, TokenError> {
         if !key.fits(algorithm) {
-            return Err(Refusal::Key);
+            return Err(TokenError::Key);
         }
         if algorithm.signature_length().is_some_and(|length| length != signature.len()) {
-            return Err(Refusal::Signature);
+            return Err(TokenError::Signature);
         }
         Ok(Self { algorithm, key, message, signature })
     }

@@ -2,13 +2,13 @@
 //! A trusted issuer: whose access tokens count, and for what.
 
 use super::algorithm::Algorithm;
-use vault_base::ids::Source;
+use vault_base::ids::DocumentSource;
 
 /// A trusted issuer of subject tokens.
 #[derive(Debug, Clone)]
 pub struct Issuer {
     /// `iss` of its tokens, compared byte by byte, and where its keys are.
-    pub source: Source,
+    pub source: DocumentSource,
     /// Audiences of its tokens that may be exchanged here.
     pub audiences: Vec<String>,
     /// Signature algorithms it uses.

@@ -15,7 +15,7 @@ const CAPACITY: usize = 2048;
 
 /// The memory of one isolate.
 #[derive(Debug, Default)]
-pub struct Verified {
+pub struct VerifiedTokens {
     entries: HashMap<[u8; 32], Entry>,
     order: VecDeque<[u8; 32]>,
 }
@@ -35,7 +35,7 @@ pub struct VerifiedToken {
     pub names: UserNames,
 }
 
-impl Verified {
+impl VerifiedTokens {
     /// What the token with this hash said, if it was verified with the key set of this
     /// fingerprint. The current set is found by the trusted issuer's source: see `issuer`.
     pub fn get(&self, hash: &[u8; 32], keys: &[u8; 32]) -> Option<&Rc<VerifiedToken>> {
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn another_key_set_forgets_what_the_old_one_verified() {
-        let mut verified = Verified::default();
+        let mut verified = VerifiedTokens::default();
         verified.insert([1; 32], [7; 32], token("alice"));
         assert!(verified.get(&[1; 32], &[7; 32]).is_some());
         assert!(verified.get(&[1; 32], &[8; 32]).is_none());
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn the_memory_is_bounded_and_the_oldest_goes_first() {
-        let mut verified = Verified::default();
+        let mut verified = VerifiedTokens::default();
         for index in 0..=u32::try_from(CAPACITY).unwrap() {
             let mut hash = [0; 32];
             hash[..4].copy_from_slice(&index.to_be_bytes());

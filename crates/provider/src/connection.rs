@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::dialect::{
-    AnswerShape, BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, IdentitySource, Kind,
-    Minting, Pkce, RevocationRules, Rotation,
+use crate::profile::{
+    BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, IdentitySource, IssuanceRules,
+    KindRules, Pkce, ResponseShape, RevocationRules, Rotation,
 };
 use crate::registration::Registration;
 use vault_base::secret::Secret;
@@ -68,13 +68,13 @@ pub struct Connection {
     /// Whether PKCE with S256 is used.
     pub pkce: Pkce,
     /// Where things stand in answers.
-    pub answer: AnswerShape,
+    pub answer: ResponseShape,
     /// What errors mean.
     pub errors: ErrorRules,
     /// What a refresh does to the old refresh token.
     pub rotation: Rotation,
     /// Seconds for which a refresh token that was rotated is taken once more, if known.
-    pub reuse_grace: Option<i64>,
+    pub rotation_leeway: Option<i64>,
     /// Whether a refresh ends the access token before it: then none is made ahead of need.
     pub refresh_ends_access_token: bool,
     /// Whether a refresh may ask for fewer scopes and give a narrower access token.
@@ -88,7 +88,7 @@ pub struct Connection {
     /// Parameters of the callback that applications need.
     pub callback_extra: Vec<String>,
     /// Further tokens that come along or are made, by name.
-    pub kinds: BTreeMap<String, Kind>,
+    pub kinds: BTreeMap<String, KindRules>,
 }
 
 impl Connection {
@@ -105,38 +105,38 @@ impl Connection {
     }
 
     /// How tokens of this kind are made, if they do not come with the consent and we have the key.
-    pub fn minting(&self, kind: &str) -> Option<&Minting> {
+    pub fn issuance(&self, kind: &str) -> Option<&IssuanceRules> {
         self.private_key.as_ref()?;
         self.made(kind)
     }
 
     /// The same whether or not we have the key: there may be some from when we had.
-    pub fn made(&self, kind: &str) -> Option<&Minting> {
-        self.kinds.get(kind)?.minting.as_ref()
+    pub fn made(&self, kind: &str) -> Option<&IssuanceRules> {
+        self.kinds.get(kind)?.issuance.as_ref()
     }
 
     /// Kinds of token that there are, beside the account's own.
     pub fn kinds_there(&self) -> impl Iterator<Item = &String> {
-        let there = |kind: &Kind| kind.minting.is_none() || self.private_key.is_some();
+        let there = |kind: &KindRules| kind.issuance.is_none() || self.private_key.is_some();
         self.kinds.iter().filter(move |(_, kind)| there(kind)).map(|(name, _)| name)
     }
 
     /// Whether there are scopes to ask for of tokens of this kind.
     pub fn has_scopes(&self, kind: &str) -> bool {
         !self.scope_parameter.is_empty()
-            || self.minting(kind).is_some()
+            || self.issuance(kind).is_some()
             || self.kinds.get(kind).is_some_and(|kind| !kind.scope_parameter.is_empty())
     }
 
     /// The kind of the grant that tokens of this kind rest on: their own, or the account's where we
     /// make them.
     pub fn grant_of<'a>(&self, kind: &'a str) -> &'a str {
-        if self.minting(kind).is_some() { "" } else { kind }
+        if self.issuance(kind).is_some() { "" } else { kind }
     }
 
     /// How tokens of this kind are revoked.
     pub fn revocation_of(&self, kind: &str) -> &RevocationRules {
-        self.made(kind).map_or(&self.revocation, |minting| &minting.revocation)
+        self.made(kind).map_or(&self.revocation, |issuance| &issuance.revocation)
     }
 
     /// Whether a grant of this registration may be used here. One that carries none is of a version

@@ -56,7 +56,7 @@ impl Discovery<'_> {
 
 /// Why a metadata document was discarded whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadMetadata {
+pub enum MetadataError {
     /// Not a JSON object with the members we need.
     Malformed,
     /// `issuer` is not the one it was fetched for (RFC 8414 §3.3).
@@ -65,7 +65,7 @@ pub enum BadMetadata {
     Endpoint,
 }
 
-impl std::fmt::Display for BadMetadata {
+impl std::fmt::Display for MetadataError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Malformed => "metadata is not a JSON object with issuer and jwks_uri",
@@ -75,7 +75,7 @@ impl std::fmt::Display for BadMetadata {
     }
 }
 
-impl std::error::Error for BadMetadata {}
+impl std::error::Error for MetadataError {}
 
 impl Metadata {
     /// Where an issuer's metadata is: the suffix goes after the whole identifier (OpenID Connect
@@ -87,15 +87,15 @@ impl Metadata {
     /// Reads a fetched document.
     ///
     /// # Errors
-    /// [`BadMetadata`]; nothing of the document may be used then.
+    /// [`MetadataError`]; nothing of the document may be used then.
     pub fn parse(
         body: &[u8],
         source: Discovery<'_>,
         vault: &PublicUrl,
-    ) -> Result<Self, BadMetadata> {
-        let metadata: Self = json::read(body).map_err(|_| BadMetadata::Malformed)?;
+    ) -> Result<Self, MetadataError> {
+        let metadata: Self = json::read(body).map_err(|_| MetadataError::Malformed)?;
         if !source.admits(&metadata.issuer) {
-            return Err(BadMetadata::OtherIssuer);
+            return Err(MetadataError::OtherIssuer);
         }
         let endpoints = [
             Some(&metadata.jwks_uri),
@@ -105,7 +105,7 @@ impl Metadata {
             metadata.revocation_endpoint.as_ref(),
         ];
         if endpoints.into_iter().flatten().any(|endpoint| vault.allows(endpoint).is_err()) {
-            return Err(BadMetadata::Endpoint);
+            return Err(MetadataError::Endpoint);
         }
         Ok(metadata)
     }
@@ -134,15 +134,15 @@ pub struct Provider {
 
 /// A provider that cannot be talked to because its metadata lacks an endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoEndpoint;
+pub struct MissingEndpoint;
 
-impl std::fmt::Display for NoEndpoint {
+impl std::fmt::Display for MissingEndpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the provider's metadata lacks an authorization or a token endpoint")
     }
 }
 
-impl std::error::Error for NoEndpoint {}
+impl std::error::Error for MissingEndpoint {}
 
 impl Provider {
     /// The metadata that [`Provider::new`] needs, for `OpenID` connections.
@@ -158,26 +158,29 @@ impl Provider {
     /// Puts configuration and metadata together. What is configured wins.
     ///
     /// # Errors
-    /// [`NoEndpoint`] if metadata is needed and missing or incomplete.
-    pub fn new(connection: &Connection, metadata: Option<&Metadata>) -> Result<Self, NoEndpoint> {
+    /// [`MissingEndpoint`] if metadata is needed and missing or incomplete.
+    pub fn new(
+        connection: &Connection,
+        metadata: Option<&Metadata>,
+    ) -> Result<Self, MissingEndpoint> {
         let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
         if open_id && metadata.is_none() {
-            return Err(NoEndpoint);
+            return Err(MissingEndpoint);
         }
         let found = metadata.filter(|_| open_id);
         let given = &connection.endpoints;
         let pick = |given: &Option<String>, find: fn(&Metadata) -> &Option<String>| {
             given.clone().or_else(|| found.and_then(|found| find(found).clone()))
         };
-        let parse = |text: String| Url::parse(&text).map_err(|_| NoEndpoint);
+        let parse = |text: String| Url::parse(&text).map_err(|_| MissingEndpoint);
         let authorization = pick(&given.authorization_endpoint, |one| &one.authorization_endpoint);
         let token = pick(&given.token_endpoint, |one| &one.token_endpoint);
         let userinfo = pick(&given.userinfo_endpoint, |one| &one.userinfo_endpoint);
         let issuer = found.map(|found| found.issuer.clone());
         let response_iss = given.authorization_response_iss.clone();
         Ok(Self {
-            authorization_endpoint: parse(authorization.ok_or(NoEndpoint)?)?,
-            token_endpoint: parse(token.ok_or(NoEndpoint)?)?,
+            authorization_endpoint: parse(authorization.ok_or(MissingEndpoint)?)?,
+            token_endpoint: parse(token.ok_or(MissingEndpoint)?)?,
             refresh_endpoint: given.refresh_endpoint.clone().map(parse).transpose()?,
             userinfo_endpoint: userinfo.map(parse).transpose()?,
             revocation_endpoint: pick(&given.revocation_endpoint, |one| &one.revocation_endpoint),

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Talking to providers: what to send, and what to make of the answer. No network here.
 
-pub mod answer;
-pub mod authorize;
+pub mod authorization_request;
 pub mod catalogue;
 pub mod connection;
-pub mod dialect;
 pub mod endpoints;
-pub mod errors;
-pub mod identity;
-pub mod minting;
-pub mod path;
+pub mod error_codes;
+pub mod issuance;
+pub mod json_path;
+pub mod profile;
 pub mod registration;
 pub mod request;
 pub mod revocation;
 pub mod scopes;
+pub mod token_response;
+pub mod userinfo;

@@ -16,8 +16,8 @@ use oauth2::{
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
-use super::dialect::{BodyFormat, ClientAuthentication, Method, Pkce};
 use super::endpoints::Provider;
+use super::profile::{BodyFormat, ClientAuthentication, HttpMethod, Pkce};
 use super::scopes;
 use crate::connection::Connection;
 use vault_base::secret::Secret;
@@ -27,7 +27,7 @@ use vault_base::text;
 #[derive(Debug, Clone)]
 pub struct ProviderRequest {
     /// `GET`, `POST` or `DELETE`.
-    pub method: Method,
+    pub method: HttpMethod,
     /// Where to.
     pub url: Url,
     /// The `Authorization` header, if any.
@@ -214,7 +214,7 @@ fn write(
         authorization = Some(basic(connection.client_secret.as_ref()?.expose(), ""));
     }
     let request = ProviderRequest {
-        method: Method::Post,
+        method: HttpMethod::Post,
         url: endpoint.clone(),
         authorization,
         headers: headers(connection, &connection.headers),

@@ -5,26 +5,27 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::answer::{self, Received};
-use super::dialect::{
-    Blast, ClientAuthentication, Method, RevocationAuthentication, RevocationRules, RevokedToken,
-};
 use super::endpoints::Provider;
-use super::errors::{self, Failure};
+use super::error_codes::{self, TokenEndpointError};
+use super::profile::{
+    ClientAuthentication, HttpMethod, RevocationAuthentication, RevocationRules, RevocationScope,
+    RevokedToken,
+};
 use super::request::{self, Body, ProviderRequest};
+use super::token_response::{self, ProviderResponse};
 use crate::connection::Connection;
 use vault_base::secret::Secret;
 
 /// Which of the two tokens a revocation is about: `token_type_hint` of RFC 7009 §2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenKind {
+pub enum TokenTypeHint {
     /// A refresh token.
     Refresh,
     /// An access token.
     Access,
 }
 
-impl TokenKind {
+impl TokenTypeHint {
     /// The hint, which is also the field that the token is sealed as.
     pub fn name(self) -> &'static str {
         match self {
@@ -76,15 +77,15 @@ impl Revocation {
 /// `shared`: another account may rest on the same grant at the provider.
 pub fn is_narrow(connection: &Connection, of: &str, shared: bool) -> bool {
     match connection.revocation_of(of).blast {
-        Blast::Token => true,
-        Blast::Grant => !shared,
-        Blast::App => false,
+        RevocationScope::Token => true,
+        RevocationScope::Grant => !shared,
+        RevocationScope::App => false,
     }
 }
 
 /// Which tokens are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Chosen {
+pub struct RevocationTargets {
     /// The refresh token.
     pub refresh: bool,
     /// Each access token that lives.
@@ -93,23 +94,23 @@ pub struct Chosen {
 
 /// Chooses among the tokens that are there. Where only an access token is taken and none lives, the
 /// refresh token serves to get one.
-pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> Chosen {
+pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> RevocationTargets {
     match connection.revocation.token {
-        RevokedToken::Each => Chosen { refresh: has_refresh, access: has_access },
+        RevokedToken::Each => RevocationTargets { refresh: has_refresh, access: has_access },
         RevokedToken::RefreshToken => {
-            Chosen { refresh: has_refresh, access: has_access && !has_refresh }
+            RevocationTargets { refresh: has_refresh, access: has_access && !has_refresh }
         }
         RevokedToken::AccessToken => {
-            Chosen { refresh: has_refresh && !has_access, access: has_access }
+            RevocationTargets { refresh: has_refresh && !has_access, access: has_access }
         }
     }
 }
 
-/// Chooses among the tokens that were minted for an account while it was deleted: as its other tokens
+/// Chooses among the tokens that were issued for an account while it was deleted: as its other tokens
 /// went, unless the same user has connected `anew`, whose new grant it could take along.
-pub fn choose_minted(connection: &Connection, kind: &str, anew: bool) -> Chosen {
+pub fn choose_issued(connection: &Connection, kind: &str, anew: bool) -> RevocationTargets {
     if anew || !connection.may_revoke(kind) {
-        return Chosen { refresh: false, access: false };
+        return RevocationTargets { refresh: false, access: false };
     }
     choose(connection, true, true)
 }
@@ -126,12 +127,12 @@ pub fn revoke(
     connection: &Connection,
     provider: &Provider,
     of: &str,
-    (token, kind): (&Secret, TokenKind),
+    (token, kind): (&Secret, TokenTypeHint),
     user: Option<&str>,
 ) -> Option<ProviderRequest> {
     let rules = connection.revocation_of(of);
     let endpoint = match connection.made(of) {
-        Some(minting) => &minting.revocation_endpoint,
+        Some(issuance) => &issuance.revocation_endpoint,
         None => &provider.revocation_endpoint,
     };
     let fill = |text: &str| {
@@ -157,7 +158,7 @@ pub fn revoke(
         url: request::filled(endpoint.as_deref()?, &fill)?,
         authorization,
         headers: request::headers(connection, &rules.headers),
-        body: Body::of(parameters, rules.body).filter(|_| rules.method != Method::Get),
+        body: Body::of(parameters, rules.body).filter(|_| rules.method != HttpMethod::Get),
     };
     request.checked()
 }
@@ -201,30 +202,33 @@ fn authenticate(
 ///
 /// [`Revoked`]: Revocation::Revoked
 pub fn outcome(
-    received: &Received,
+    received: &ProviderResponse,
     connection: &Connection,
     of: &str,
-    kind: TokenKind,
+    kind: TokenTypeHint,
 ) -> Revocation {
-    let Received::Answer { status, body, .. } = received else {
+    let ProviderResponse::Answer { status, body, .. } = received else {
         return Revocation::Pending;
     };
     let rules = connection.revocation_of(of);
     let good = (200..=299).contains(status);
-    let document = answer::document(body.expose());
-    let error = document.as_ref().filter(|document| !good || errors::is_error(document));
-    let codes = error.map(|error| errors::codes(&connection.errors, error)).unwrap_or_default();
+    let document = token_response::document(body.expose());
+    let error = document.as_ref().filter(|document| !good || error_codes::is_error(document));
+    let codes =
+        error.map(|error| error_codes::codes(&connection.errors, error)).unwrap_or_default();
     if codes.iter().any(|code| rules.gone.contains(code)) {
         return Revocation::Revoked;
     }
-    let verdict = error.and_then(|error| errors::verdict(&connection.errors, error, None));
+    let verdict = error.and_then(|error| error_codes::verdict(&connection.errors, error, None));
     // That an access token is over says nothing of what else its grant holds.
-    let alone = kind == TokenKind::Refresh || rules.blast == Blast::Token;
+    let alone = kind == TokenTypeHint::Refresh || rules.blast == RevocationScope::Token;
     match (*status, verdict) {
         _ if received.is_limited() => Revocation::Pending,
-        (500.., _) | (_, Some(Failure::Unavailable { .. })) => Revocation::Pending,
-        (_, Some(Failure::Misconfigured(code))) if code == "invalid_client" => Revocation::Pending,
-        (_, Some(Failure::Refused(_))) if alone => Revocation::Revoked,
+        (500.., _) | (_, Some(TokenEndpointError::Unavailable { .. })) => Revocation::Pending,
+        (_, Some(TokenEndpointError::Misconfigured(code))) if code == "invalid_client" => {
+            Revocation::Pending
+        }
+        (_, Some(TokenEndpointError::Refused(_))) if alone => Revocation::Revoked,
         _ if good && error.is_none() => {
             let said = document.as_ref().and_then(|document| document.get("revoked"));
             if body.expose().trim_start().starts_with('<') {
@@ -245,7 +249,7 @@ pub fn outcome(
         }
         // It is not there: where nothing but the token was shown, that cannot be about ourselves.
         (404 | 410, _)
-            if rules.method == Method::Delete
+            if rules.method == HttpMethod::Delete
                 && rules.authentication == RevocationAuthentication::None
                 && alone =>
         {
@@ -253,7 +257,7 @@ pub fn outcome(
         }
         // Ours to fix, and then it works.
         (401, _) => Revocation::Pending,
-        (404 | 410, _) if rules.method == Method::Delete => Revocation::Pending,
+        (404 | 410, _) if rules.method == HttpMethod::Delete => Revocation::Pending,
         _ => Revocation::Failed,
     }
 }

@@ -14,26 +14,26 @@ use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
 use crate::config::Config;
-use crate::connect::identify::NoIdentity;
+use crate::connect::identify::IdentityError;
 use crate::connect::record::{
-    Begin, Complete, Denied, Phase, ProviderSecrets, Return, SESSION_LIFETIME, Session,
+    AuthorizationResponse, Begin, Complete, Denied, FlowSecrets, Phase, SESSION_LIFETIME, Session,
 };
-use crate::connect::session::{Completion, Fault, Unidentified};
+use crate::connect::session::{Completion, SessionError, Unidentified};
 use crate::event::{Event, EventName};
 use crate::json;
-use crate::message::connect::{Answer, Ask, CREATE};
-use crate::message::vault::{self, Act};
+use crate::message::connect::{CREATE, SessionRequest, SessionResponse};
+use crate::message::vault::{self, VaultAction};
 use crate::objects::connect_session::redeem::Redeem;
-use crate::provider::authorize;
+use crate::provider::authorization_request;
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
 use crate::runtime::context::Context;
-use crate::runtime::object_call::{self, NoAnswer, Trouble};
-use crate::runtime::providers::{self, NoProvider};
+use crate::runtime::object_call::{self, CallError, ObjectError};
+use crate::runtime::providers::{self, ProviderError};
 use crate::runtime::{clock, configuration, log, single_flight, sql};
 use crate::seal::Sealer;
 use crate::secret::Secret;
-use crate::vault::consent::Store;
+use crate::vault::consent::NewGrant;
 
 /// One per connect.
 #[wasm_bindgen]
@@ -76,57 +76,57 @@ impl ConnectSession {
 }
 
 impl Inner {
-    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
-        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+    async fn answer(self: Rc<Self>, ask: SessionRequest) -> Result<SessionResponse, ObjectError> {
+        let config = configuration::load(&self.env).ok_or(ObjectError::Misconfigured)?;
         match ask {
-            Ask::Begin(begin) => self.begin(*begin).await,
-            Ask::Open { ticket } => self.open(&config, &ticket).await,
-            Ask::Return(back) => self.returned(&config, &back).await,
-            Ask::Complete(complete) => {
+            SessionRequest::Begin(begin) => self.begin(*begin).await,
+            SessionRequest::Open { ticket } => self.open(&config, &ticket).await,
+            SessionRequest::Return(back) => self.returned(&config, &back).await,
+            SessionRequest::Complete(complete) => {
                 // The code is redeemed once, so this goes on even if the application hangs up.
                 let (this, config) = (self.clone(), config.clone());
                 let work = async move { this.complete(&config, &complete).await };
                 single_flight::run(&self.state, work)
                     .await
-                    .unwrap_or(Err(Trouble::Failed("detached")))
+                    .unwrap_or(Err(ObjectError::Failed("detached")))
             }
         }
     }
 
-    async fn begin(&self, begin: Begin) -> Result<Answer, Trouble> {
+    async fn begin(&self, begin: Begin) -> Result<SessionResponse, ObjectError> {
         if self.load()?.is_some() {
-            return Ok(Answer::Denied(Denied::Used));
+            return Ok(SessionResponse::Denied(Denied::Used));
         }
         sql::run(&self.state.storage().sql(), CREATE, vec![])?;
         self.save(&Session::new(begin, clock::now()))?;
         let life = Duration::from_secs(SESSION_LIFETIME.unsigned_abs());
         self.state.storage().set_alarm(life).await?;
-        Ok(Answer::Begun)
+        Ok(SessionResponse::Begun)
     }
 
-    async fn open(&self, config: &Config, ticket: &Secret) -> Result<Answer, Trouble> {
+    async fn open(&self, config: &Config, ticket: &Secret) -> Result<SessionResponse, ObjectError> {
         let now = clock::now();
         let Some(session) = self.load()? else {
-            return Ok(Answer::Denied(Denied::Unknown));
+            return Ok(SessionResponse::Denied(Denied::Unknown));
         };
         if let Err(denied) = session.check_ticket(ticket, now) {
-            return Ok(Answer::Denied(denied));
+            return Ok(SessionResponse::Denied(denied));
         }
         let (connection, provider) = match self.provider(config, &session).await {
             Ok(found) => found,
-            Err(denied) => return Ok(Answer::Denied(denied)),
+            Err(denied) => return Ok(SessionResponse::Denied(denied)),
         };
         // Between the check above and here another request may have used the ticket.
         let Some(mut session) = self.load()? else {
-            return Ok(Answer::Denied(Denied::Unknown));
+            return Ok(SessionResponse::Denied(Denied::Unknown));
         };
         let name = config.names.connect_session(&session.begin.session);
         let opened = match session.open(ticket, &Sealer::new(&config.key_ring, &name), now) {
             Ok(opened) => opened,
-            Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
-            Err(Fault::Seal(error)) => return Err(error.into()),
+            Err(SessionError::Denied(denied)) => return Ok(SessionResponse::Denied(denied)),
+            Err(SessionError::Seal(error)) => return Err(error.into()),
         };
-        let ask = authorize::Ask {
+        let ask = authorization_request::AuthorizationRequest {
             callback: &config.public_url.callback(&session.begin.connection),
             state: opened.state.expose(),
             nonce: opened.secrets.nonce.expose(),
@@ -134,23 +134,27 @@ impl Inner {
             scopes: &session.begin.scopes,
             params: &session.begin.params,
         };
-        let Some(location) = authorize::url(connection, &provider, &ask) else {
-            return Ok(Answer::Denied(Denied::ProviderMisconfigured));
+        let Some(location) = authorization_request::url(connection, &provider, &ask) else {
+            return Ok(SessionResponse::Denied(Denied::ProviderMisconfigured));
         };
         self.save(&session)?;
-        Ok(Answer::Opened { location: location.into(), cookie: opened.cookie })
+        Ok(SessionResponse::Opened { location: location.into(), cookie: opened.cookie })
     }
 
-    async fn returned(&self, config: &Config, back: &Return) -> Result<Answer, Trouble> {
+    async fn returned(
+        &self,
+        config: &Config,
+        back: &AuthorizationResponse,
+    ) -> Result<SessionResponse, ObjectError> {
         let Some(session) = self.load()? else {
-            return Ok(Answer::Denied(Denied::Unknown));
+            return Ok(SessionResponse::Denied(Denied::Unknown));
         };
         let provider = match self.provider(config, &session).await {
             Ok((_, provider)) => provider,
-            Err(denied) => return Ok(Answer::Denied(denied)),
+            Err(denied) => return Ok(SessionResponse::Denied(denied)),
         };
         let Some(mut session) = self.load()? else {
-            return Ok(Answer::Denied(Denied::Unknown));
+            return Ok(SessionResponse::Denied(Denied::Unknown));
         };
         let name = config.names.connect_session(&session.begin.session);
         let sealer = Sealer::new(&config.key_ring, &name);
@@ -158,15 +162,19 @@ impl Inner {
         let result = session.returned(back, from_provider, &sealer, clock::now());
         self.save(&session)?;
         match result {
-            Ok(location) => Ok(Answer::Returned { location }),
-            Err(Fault::Denied(denied)) => Ok(Answer::Denied(denied)),
-            Err(Fault::Seal(error)) => Err(error.into()),
+            Ok(location) => Ok(SessionResponse::Returned { location }),
+            Err(SessionError::Denied(denied)) => Ok(SessionResponse::Denied(denied)),
+            Err(SessionError::Seal(error)) => Err(error.into()),
         }
     }
 
-    async fn complete(&self, config: &Config, ask: &Complete) -> Result<Answer, Trouble> {
+    async fn complete(
+        &self,
+        config: &Config,
+        ask: &Complete,
+    ) -> Result<SessionResponse, ObjectError> {
         let Some(mut session) = self.load()? else {
-            return Ok(Answer::Denied(Denied::Unknown));
+            return Ok(SessionResponse::Denied(Denied::Unknown));
         };
         let name = config.names.connect_session(&session.begin.session);
         let sealer = Sealer::new(&config.key_ring, &name);
@@ -184,13 +192,13 @@ impl Inner {
                 redeemed?
             }
             // The application's first request for it ended before the provider answered.
-            Err(Fault::Denied(Denied::Used))
+            Err(SessionError::Denied(Denied::Used))
                 if self.redeeming.get() && matches!(session.phase, Phase::Completing { .. }) =>
             {
-                return Ok(Answer::Denied(Denied::NotStored));
+                return Ok(SessionResponse::Denied(Denied::NotStored));
             }
-            Err(Fault::Denied(denied)) => return Ok(Answer::Denied(denied)),
-            Err(Fault::Seal(error)) => return Err(error.into()),
+            Err(SessionError::Denied(denied)) => return Ok(SessionResponse::Denied(denied)),
+            Err(SessionError::Seal(error)) => return Err(error.into()),
         };
         match tokens {
             Ok(tokens) => self.identify(config, session, &sealer, tokens).await,
@@ -205,8 +213,8 @@ impl Inner {
         session: &mut Session,
         sealer: &Sealer,
         code: &Secret,
-        secrets: ProviderSecrets,
-    ) -> Result<Result<Unidentified, Denied>, Trouble> {
+        secrets: FlowSecrets,
+    ) -> Result<Result<Unidentified, Denied>, ObjectError> {
         let (connection, provider) = match self.provider(config, session).await {
             Ok(found) => found,
             Err(denied) => return Ok(Err(denied)),
@@ -234,12 +242,12 @@ impl Inner {
         mut session: Session,
         sealer: &Sealer,
         tokens: Unidentified,
-    ) -> Result<Answer, Trouble> {
+    ) -> Result<SessionResponse, ObjectError> {
         let identity = match self.provider(config, &session).await {
             Ok((connection, provider)) => {
                 self.at(config, connection, &provider, &session).identity(&tokens).await
             }
-            Err(_) => Err(NoIdentity::Later),
+            Err(_) => Err(IdentityError::Later),
         };
         let stored = self.load()?.map(|session| session.phase);
         let identified = session.identified(stored.as_ref(), identity, tokens, sealer)?;
@@ -251,7 +259,7 @@ impl Inner {
         }
         match identified.outcome {
             Ok(store) => self.store(config, session, *store).await,
-            Err(denied) => Ok(Answer::Denied(denied)),
+            Err(denied) => Ok(SessionResponse::Denied(denied)),
         }
     }
 
@@ -272,10 +280,10 @@ impl Inner {
         }
     }
 
-    fn fail(&self, mut session: Session, denied: Denied) -> Result<Answer, Trouble> {
+    fn fail(&self, mut session: Session, denied: Denied) -> Result<SessionResponse, ObjectError> {
         session.phase = Phase::Failed;
         self.save(&session)?;
-        Ok(Answer::Denied(denied))
+        Ok(SessionResponse::Denied(denied))
     }
 
     /// Hands the grant to its vault. Until that has it, the session keeps it.
@@ -283,30 +291,35 @@ impl Inner {
         &self,
         config: &Config,
         mut session: Session,
-        store: Store,
-    ) -> Result<Answer, Trouble> {
+        store: NewGrant,
+    ) -> Result<SessionResponse, ObjectError> {
         let (user, connection) = (session.begin.user.clone(), session.begin.connection.clone());
         let name = config.names.vault(&user, &connection);
-        let ask =
-            vault::Ask { user, connection: connection.clone(), act: Act::Store(Box::new(store)) };
+        let ask = vault::VaultRequest {
+            user,
+            connection: connection.clone(),
+            act: VaultAction::Store(Box::new(store)),
+        };
         match object_call::ask(&self.env, &name, &ask).await {
-            Ok(vault::Answer::Stored(account)) => {
+            Ok(vault::VaultResponse::Stored(account)) => {
                 session.phase = Phase::Finished;
                 self.save(&session)?;
-                Ok(Answer::Completed { account, connection })
+                Ok(SessionResponse::Completed { account, connection })
             }
             // Stored before, and deleted since.
-            Ok(vault::Answer::Deleted(_)) => {
+            Ok(vault::VaultResponse::Deleted(_)) => {
                 session.phase = Phase::Finished;
                 self.save(&session)?;
-                Ok(Answer::Denied(Denied::Used))
+                Ok(SessionResponse::Denied(Denied::Used))
             }
-            Ok(vault::Answer::Narrower { missing }) => {
+            Ok(vault::VaultResponse::Narrower { missing }) => {
                 self.fail(session, Denied::Narrower { missing })
             }
-            Ok(vault::Answer::UnknownUser) => self.fail(session, Denied::UnknownUser),
-            Err(NoAnswer::KeyUnavailable) => Err(Trouble::KeyUnavailable("in the vault".into())),
-            _ => Ok(Answer::Denied(Denied::NotStored)),
+            Ok(vault::VaultResponse::UnknownUser) => self.fail(session, Denied::UnknownUser),
+            Err(CallError::KeyUnavailable) => {
+                Err(ObjectError::KeyUnavailable("in the vault".into()))
+            }
+            _ => Ok(SessionResponse::Denied(Denied::NotStored)),
         }
     }
 
@@ -328,12 +341,12 @@ impl Inner {
         let found = providers::of(context, connection).await;
         match found {
             Ok(provider) => Ok((connection, provider)),
-            Err(NoProvider::Unavailable) => Err(Denied::ProviderUnavailable),
-            Err(NoProvider::Incomplete) => Err(Denied::ProviderMisconfigured),
+            Err(ProviderError::Unavailable) => Err(Denied::ProviderUnavailable),
+            Err(ProviderError::Incomplete) => Err(Denied::ProviderMisconfigured),
         }
     }
 
-    fn load(&self) -> Result<Option<Session>, Trouble> {
+    fn load(&self) -> Result<Option<Session>, ObjectError> {
         let storage = self.state.storage().sql();
         if !sql::has_table(&storage, "session")? {
             return Ok(None);
@@ -342,11 +355,11 @@ impl Inner {
         let Some(mut row) = rows.into_iter().next() else {
             return Ok(None);
         };
-        json::own(&row.text()?).map(Some).map_err(|_| Trouble::Failed("record"))
+        json::parse_trusted(&row.text()?).map(Some).map_err(|_| ObjectError::Failed("record"))
     }
 
-    fn save(&self, session: &Session) -> Result<(), Trouble> {
-        let json = serde_json::to_string(session).map_err(|_| Trouble::Failed("record"))?;
+    fn save(&self, session: &Session) -> Result<(), ObjectError> {
+        let json = serde_json::to_string(session).map_err(|_| ObjectError::Failed("record"))?;
         let upsert = "INSERT OR REPLACE INTO session (id, record) VALUES (1, ?)";
         sql::run(&self.state.storage().sql(), upsert, vec![json.into()])?;
         Ok(())

@@ -4,22 +4,22 @@
 use worker::Env;
 
 use crate::config::Config;
-use crate::connect::identify::{Identifying, NoIdentity, Step};
-use crate::connect::record::{Denied, ProviderSecrets, REDEEM_TIME};
+use crate::connect::identify::{Identification, IdentifyStep, IdentityError};
+use crate::connect::record::{Denied, FlowSecrets, REDEEM_TIME};
 use crate::connect::session::{self, Unidentified};
 use crate::event::{Event, EventName};
 use crate::ids::AccountId;
-use crate::jwt::Refusal;
+use crate::jwt::TokenError;
 use crate::jwt::algorithm::Algorithm;
-use crate::jwt::compact::Compact;
-use crate::provider::answer::{self, Received};
+use crate::jwt::jws::Jws;
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
-use crate::provider::identity::Told;
 use crate::provider::request::{self, ProviderRequest};
+use crate::provider::token_response::{self, ProviderResponse};
+use crate::provider::userinfo::UserInfo;
 use crate::runtime::context::Context;
 use crate::runtime::http_client::{self, OTHER_TIME};
-use crate::runtime::tokens::{self, Signer};
+use crate::runtime::tokens::{self, TrustedKeys};
 use crate::runtime::{clock, log, providers};
 use crate::secret::Secret;
 use crate::vault::consent;
@@ -46,7 +46,7 @@ impl Redeem<'_> {
         &self,
         callback: &str,
         code: &Secret,
-        secrets: ProviderSecrets,
+        secrets: FlowSecrets,
     ) -> Result<Unidentified, Denied> {
         let (connection, verifier) = (self.connection, &secrets.verifier);
         let request =
@@ -55,10 +55,11 @@ impl Redeem<'_> {
         // The code is good once: whoever gives up the answer gives up the grant.
         let received = http_client::send(&request, REDEEM_MILLISECONDS).await;
         let now = clock::now();
-        let granted = answer::granted(&received, self.connection, now).map_err(|failure| {
-            log::event(&Event::new(EventName::CodeNotRedeemed).because(failure.word()));
-            session::not_redeemed(&failure)
-        })?;
+        let granted =
+            token_response::granted(&received, self.connection, now).map_err(|failure| {
+                log::event(&Event::new(EventName::CodeNotRedeemed).because(failure.word()));
+                session::not_redeemed(&failure)
+            })?;
         if consent::assumes_lifetime(self.connection, &granted) {
             log::event(&Event::new(EventName::ExpiresInAssumed).at(self.name));
         }
@@ -69,33 +70,33 @@ impl Redeem<'_> {
     }
 
     /// Whose the tokens are.
-    pub async fn identity(&self, tokens: &Unidentified) -> Result<Told, NoIdentity> {
+    pub async fn identity(&self, tokens: &Unidentified) -> Result<UserInfo, IdentityError> {
         let identifying =
-            Identifying { connection: self.connection, provider: self.provider, tokens };
+            Identification { connection: self.connection, provider: self.provider, tokens };
         let mut step = identifying.begin()?;
-        if let Step::CheckSignature(text) = &step {
-            let token = Compact::parse(text.expose())?;
-            let source = providers::source(self.connection).ok_or(Refusal::Issuer)?;
-            let signer = Signer { source: &source, algorithms: &Algorithm::ALL };
+        if let IdentifyStep::CheckSignature(text) = &step {
+            let token = Jws::parse(text.expose())?;
+            let source = providers::source(self.connection).ok_or(TokenError::Issuer)?;
+            let signer = TrustedKeys { source: &source, algorithms: &Algorithm::ALL };
             let now = clock::now();
             let context = Context { env: self.env, config: self.config, now };
             tokens::check_signature(context, &token, signer).await?;
             step = identifying.signed(&token)?;
         }
         match step {
-            Step::Known(told) => Ok(told),
-            Step::AskUserinfo { request, completes } => {
+            IdentifyStep::Known(told) => Ok(told),
+            IdentifyStep::AskUserinfo { request, completes } => {
                 identifying.asked(&ask_userinfo(&request).await, completes)
             }
-            Step::CheckSignature(_) => Err(Refusal::Signature.into()),
+            IdentifyStep::CheckSignature(_) => Err(TokenError::Signature.into()),
         }
     }
 }
 
 /// Asks twice if need be: few applications complete again.
-async fn ask_userinfo(request: &ProviderRequest) -> Received {
+async fn ask_userinfo(request: &ProviderRequest) -> ProviderResponse {
     let received = http_client::send(request, OTHER_TIME).await;
-    if answer::may_pass(&received) {
+    if token_response::may_pass(&received) {
         http_client::send(request, OTHER_TIME).await
     } else {
         received

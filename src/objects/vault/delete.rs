@@ -4,17 +4,17 @@
 use std::rc::Rc;
 
 use crate::ids::AccountId;
-use crate::message::registry::{Answer, Ask};
+use crate::message::registry::{RegistryRequest, RegistryResponse};
 use crate::objects::vault::{Inner, Open};
 use crate::provider::revocation::Revocation;
 use crate::runtime::http_client::{self, OTHER_TIME, TOKEN_TIME};
-use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, providers};
 use crate::time::UnixSeconds;
 use crate::vault::delete::{self, Deletion};
 use crate::vault::holders::{self, AtProvider, Binding, Holder};
 use crate::vault::jobs::{self, Job};
-use crate::vault::revoke::{Asked, Revoking, Step};
+use crate::vault::revoke::{HoldersCheck, RevocationStep, Revoking};
 
 /// How many milliseconds a deletion waits for the provider before the jobs take over.
 const PATIENCE: i64 = 8_000;
@@ -24,8 +24,8 @@ const REGISTRY_TIME: u32 = 3_000;
 
 /// What the registry is told or asked.
 enum Registry {
-    Hold,
-    Release,
+    AddReference,
+    RemoveReference,
     Others,
 }
 
@@ -35,7 +35,7 @@ impl Inner {
         self: &Rc<Self>,
         open: &Open,
         id: &AccountId,
-    ) -> Result<Option<Revocation>, Trouble> {
+    ) -> Result<Option<Revocation>, ObjectError> {
         let contents = open.store.contents()?;
         let Some(account) = contents.account(id) else {
             return Ok(None);
@@ -45,11 +45,11 @@ impl Inner {
         let of = AtProvider { user: user.as_deref(), registration: registration.as_ref() };
         // Whatever comes of it, this puts right what the registry knows.
         if let Some(user) = user.clone() {
-            let job = Job::Hold { user, registration: registration.clone() };
+            let job = Job::AddReference { user, registration: registration.clone() };
             open.store.add_job(&job, clock::now() + jobs::HOLD_AGAIN)?;
             self.schedule(open).await?;
         }
-        let shared = self.registry(open, of, Registry::Release).await?;
+        let shared = self.registry(open, of, Registry::RemoveReference).await?;
         // Meanwhile the account may have been renewed, or deleted.
         let (contents, now) = (open.store.contents()?, clock::now());
         let connection = open.connection().ok();
@@ -64,7 +64,7 @@ impl Inner {
         let mut told = None;
         for (job_id, job) in added.into_iter().zip(jobs) {
             let one = if clock::milliseconds() - begun < PATIENCE {
-                self.run_revocation(open, job_id, &job, Asked::Now, now).await?
+                self.run_revocation(open, job_id, &job, HoldersCheck::Now, now).await?
             } else {
                 Revocation::Pending
             };
@@ -82,7 +82,8 @@ impl Inner {
             Some(holders::rests(&contents, open.connection().ok(), of, None))
         };
         let before = rests();
-        let what = if before == Some(true) { Registry::Hold } else { Registry::Release };
+        let what =
+            if before == Some(true) { Registry::AddReference } else { Registry::RemoveReference };
         let told = before.is_some() && self.registry(open, of, what).await.is_ok();
         told && before == rests()
     }
@@ -94,21 +95,21 @@ impl Inner {
         open: &Open,
         of: AtProvider<'_>,
         what: Registry,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, ObjectError> {
         let names = &open.config.names;
         let holders = holders::holders(names, &open.home, open.connection().ok(), of);
         let mut shared = holders.is_empty();
         for Holder { shard, account, vault } in holders {
             let ask = match what {
-                Registry::Hold => Ask::Hold { account, vault },
-                Registry::Release => Ask::Release { account, vault },
-                Registry::Others => Ask::Others { account, vault },
+                Registry::AddReference => RegistryRequest::AddReference { account, vault },
+                Registry::RemoveReference => RegistryRequest::RemoveReference { account, vault },
+                Registry::Others => RegistryRequest::Others { account, vault },
             };
             match object_call::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
-                Ok(Answer::Shared { shared: one }) => shared |= one,
+                Ok(RegistryResponse::Shared { shared: one }) => shared |= one,
                 // Told once, under its own registration.
                 Ok(_) => return Ok(false),
-                Err(_) => return Err(Trouble::Failed("registry")),
+                Err(_) => return Err(ObjectError::Failed("registry")),
             }
         }
         Ok(shared)
@@ -120,16 +121,16 @@ impl Inner {
         self.bind_if_listed(open, id).await.unwrap_or(false)
     }
 
-    async fn bind_if_listed(&self, open: &Open, id: &AccountId) -> Result<bool, Trouble> {
+    async fn bind_if_listed(&self, open: &Open, id: &AccountId) -> Result<bool, ObjectError> {
         let contents = open.store.contents()?;
         let names = &open.config.names;
         let binding = holders::binding(names, &open.home, &contents, open.connection()?, id);
         let Binding::IfListed(Holder { shard, account, vault }, registration) = binding else {
             return Ok(true);
         };
-        let ask = Ask::Lists { account, vault };
+        let ask = RegistryRequest::Lists { account, vault };
         match object_call::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
-            Ok(Answer::Listed { listed: true }) => {
+            Ok(RegistryResponse::Listed { listed: true }) => {
                 open.store.apply(vec![holders::bound(id, registration)])?;
                 Ok(true)
             }
@@ -143,33 +144,35 @@ impl Inner {
         open: &Open,
         id: i64,
         job: &Job,
-        asked: Asked,
+        asked: HoldersCheck,
         now: UnixSeconds,
-    ) -> Result<Revocation, Trouble> {
+    ) -> Result<Revocation, ObjectError> {
         let callback = open.callback();
         let connection = open.connection().ok();
         let mut revoking = Revoking::new(&open.home, connection, &callback, job);
         let mut step = revoking.begin(asked);
         loop {
             step = match step {
-                Step::AskOthers => {
+                RevocationStep::AskOthers => {
                     let others = self.registry(open, revoking.of(), Registry::Others).await.ok();
                     revoking.others(others, &*open.store.contents()?)
                 }
-                Step::FindProvider(connection) => {
+                RevocationStep::FindProvider(connection) => {
                     revoking.found(providers::of(self.context(open), connection).await.ok())
                 }
-                Step::Renew(_) | Step::Revoke(_) if !open.store.has_job(id)? => {
+                RevocationStep::Renew(_) | RevocationStep::Revoke(_)
+                    if !open.store.has_job(id)? =>
+                {
                     revoking.taken_back()
                 }
-                Step::Renew(request) => {
+                RevocationStep::Renew(request) => {
                     let received = http_client::send(&request, TOKEN_TIME).await;
                     revoking.renewed(&received, clock::now())?
                 }
-                Step::Revoke(request) => {
+                RevocationStep::Revoke(request) => {
                     revoking.revoked(&http_client::send(&request, OTHER_TIME).await)
                 }
-                Step::Settle => break,
+                RevocationStep::Settle => break,
             };
         }
         let (told, plan) = revoking.settle(id, open.store.has_job(id)?, now);

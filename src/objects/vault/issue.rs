@@ -8,30 +8,32 @@ use crate::ids::AccountId;
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
 use crate::provider::connection::Connection;
-use crate::provider::dialect::Minting;
 use crate::provider::endpoints::Provider;
-use crate::provider::errors::Failure;
-use crate::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
+use crate::provider::error_codes::TokenEndpointError;
+use crate::provider::issuance::{
+    self, Issuance, IssuanceError, IssuanceRequest, IssuedToken, NoAccount,
+};
+use crate::provider::profile::IssuanceRules;
 use crate::runtime::http_client::{self, OTHER_TIME};
-use crate::runtime::object_call::Trouble;
+use crate::runtime::object_call::ObjectError;
 use crate::runtime::{clock, log, providers, webcrypto};
 use crate::secret::Secret;
 use crate::vault::contents::Contents;
-use crate::vault::mint::{self, After};
+use crate::vault::issuance_failure::{self, AfterIssuance};
 use crate::vault::plan::Plan;
 use crate::vault::record::Selector;
-use crate::vault::release::{Held, Withheld};
+use crate::vault::release::{TokenUnavailable, Unobtainable};
 use crate::vault::{issue, renew};
 
 impl Inner {
     /// Makes a token and stores it, or stores why there is none; the caller looks again.
-    pub(super) async fn mint(
+    pub(super) async fn issue(
         self: &Rc<Self>,
         open: &Open,
         id: &AccountId,
         selector: &Selector,
-        minting: &Minting,
-    ) -> Result<(), Trouble> {
+        issuance: &IssuanceRules,
+    ) -> Result<(), ObjectError> {
         let connection = open.connection()?;
         let lives = |contents: &Contents| {
             issue::own_token(&open.home, contents, id, clock::now()).map(|own| own.is_some())
@@ -52,42 +54,42 @@ impl Inner {
         let Some((record, own)) = own else {
             // What became of a renewal is stored with the grant. Without one, the token does not open.
             if !grant.has_refresh_token {
-                remember(Held::new(Withheld::Corrupt, clock::now()));
+                remember(Unobtainable::new(TokenUnavailable::Corrupt, clock::now()));
             }
             return Ok(());
         };
-        let wanted = Wanted {
+        let wanted = IssuanceRequest {
             user_token: &own,
             user: account.identity.id.as_deref(),
             name: selector.resource(),
             scopes: selector.narrowed(),
         };
-        let minted = match &found {
-            Ok(provider) => make(connection, provider, minting, wanted).await,
-            Err(reason) => Err(Unminted::Failure((*reason).into())),
+        let issued = match &found {
+            Ok(provider) => make(connection, provider, issuance, wanted).await,
+            Err(reason) => Err(IssuanceError::Failure((*reason).into())),
         };
-        let unminted = match minted {
-            Ok(minted) => {
+        let failure = match issued {
+            Ok(issued) => {
                 self.held.borrow_mut().remove(&key);
                 let (now, of) = (clock::now(), contents.registration(id));
                 let stored = open.store.contents()?;
-                let plan = issue::keep(&open.home, &stored, account, of, selector, minted, now)?;
+                let plan = issue::keep(&open.home, &stored, account, of, selector, issued, now)?;
                 open.carry_out(plan)?;
                 return self.schedule(open).await;
             }
-            Err(unminted) => unminted,
+            Err(failure) => failure,
         };
-        if let Some(event) = issue::failed(&open.home, id, &unminted) {
+        if let Some(event) = issue::failed(&open.home, id, &failure) {
             log::event(&event);
         }
         let before = self.held.borrow().get(&key).copied();
-        let after = mint::after(&unminted, &grant, record, before, clock::now());
+        let after = issuance_failure::after(&failure, &grant, record, before, clock::now());
         let stored = open.store.contents()?;
         let stored = stored.grant(id, "").map(|sealed| sealed.record.generation);
         match after {
-            After::Withhold(held) => {
+            AfterIssuance::Withhold(held) => {
                 remember(held);
-                if held.why == Withheld::NoAccount(NoAccount::NotOwner) {
+                if held.why == TokenUnavailable::NoAccount(NoAccount::NotOwner) {
                     let contents = open.store.contents()?;
                     let plan = issue::forget(&contents, account, selector, clock::now());
                     open.carry_out(plan)?;
@@ -96,11 +98,11 @@ impl Inner {
             }
             // Connected again meanwhile, or gone: that grant was not asked about.
             _ if stored != Some(grant.generation) => {}
-            After::Renew(held) => {
+            AfterIssuance::Renew(held) => {
                 remember(held);
                 self.renew_own(open, id).await?;
             }
-            After::End { state, grant } => {
+            AfterIssuance::End { state, grant } => {
                 let mut plan = Plan::default();
                 renew::end(&mut plan, &open.home, id, "", state, *grant);
                 open.carry_out(plan)?;
@@ -112,9 +114,9 @@ impl Inner {
 
 impl Inner {
     /// Renews the user's own token, or waits for whoever does. Boxed, for that may make tokens as well.
-    async fn renew_own(self: &Rc<Self>, open: &Open, id: &AccountId) -> Result<(), Trouble> {
+    async fn renew_own(self: &Rc<Self>, open: &Open, id: &AccountId) -> Result<(), ObjectError> {
         let renewal = self.refresh(open, id, Selector::default());
-        let renewal: Pin<Box<dyn Future<Output = Result<Waited, Trouble>> + '_>> =
+        let renewal: Pin<Box<dyn Future<Output = Result<Waited, ObjectError>> + '_>> =
             Box::pin(renewal);
         renewal.await.map(drop)
     }
@@ -124,23 +126,24 @@ impl Inner {
 async fn make(
     connection: &Connection,
     provider: &Provider,
-    minting: &Minting,
-    wanted: Wanted<'_>,
-) -> Result<Minted, Unminted> {
-    let misconfigured = |word: &str| Unminted::Failure(Failure::Misconfigured(word.into()));
-    let signed = minting::signed(&connection.client_id, clock::now());
+    issuance: &IssuanceRules,
+    wanted: IssuanceRequest<'_>,
+) -> Result<IssuedToken, IssuanceError> {
+    let misconfigured =
+        |word: &str| IssuanceError::Failure(TokenEndpointError::Misconfigured(word.into()));
+    let signed = issuance::signed(&connection.client_id, clock::now());
     let signature = match &connection.private_key {
         Some(key) => webcrypto::sign(key, &signed).await,
         None => None,
     };
     let signature = signature.ok_or_else(|| misconfigured("private_key_unusable"))?;
     let signature = Secret::new(format!("{signed}.{signature}"));
-    let mut making = Making::new(connection, provider, minting, wanted, signature);
+    let mut issuing = Issuance::new(connection, provider, issuance, wanted, signature);
     loop {
-        let request = making.request().ok_or_else(|| misconfigured("address"))?;
+        let request = issuing.request().ok_or_else(|| misconfigured("address"))?;
         let received = http_client::send(&request, OTHER_TIME).await;
-        if let Some(minted) = making.answered(&received, clock::now())? {
-            return Ok(minted);
+        if let Some(issued) = issuing.answered(&received, clock::now())? {
+            return Ok(issued);
         }
     }
 }

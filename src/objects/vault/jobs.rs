@@ -8,12 +8,12 @@ use crate::ids::AccountId;
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
 use crate::runtime::clock;
-use crate::runtime::object_call::Trouble;
+use crate::runtime::object_call::ObjectError;
 use crate::vault::holders::AtProvider;
 use crate::vault::jobs::{self, Job};
 use crate::vault::plan::Write;
 use crate::vault::record::Selector;
-use crate::vault::revoke::Asked;
+use crate::vault::revoke::HoldersCheck;
 use crate::vault::{refresh, release};
 
 /// Most jobs that one alarm runs.
@@ -21,7 +21,7 @@ const JOBS_AT_ONCE: usize = 20;
 
 impl Inner {
     /// Sets the alarm to the earliest job, or takes it back.
-    pub(super) async fn schedule(&self, open: &Open) -> Result<(), Trouble> {
+    pub(super) async fn schedule(&self, open: &Open) -> Result<(), ObjectError> {
         let storage = self.state.storage();
         match open.store.next_job()? {
             // An alarm set to this very moment from within an alarm is lost locally.
@@ -35,7 +35,7 @@ impl Inner {
     }
 
     /// Runs what is due. A job that fails is not in the way of the others.
-    pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), Trouble> {
+    pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), ObjectError> {
         let store = &self.store;
         let Some((user, connection)) = store.owner()? else {
             return Ok(());
@@ -53,13 +53,13 @@ impl Inner {
                 Job::Recover { account, generation, token_kind } => {
                     self.recover(&open, account, token_kind, *generation).await
                 }
-                Job::Hold { user, registration } => {
+                Job::AddReference { user, registration } => {
                     let registration = registration.as_ref();
                     self.hold(&open, AtProvider { user: Some(user), registration }).await
                 }
                 Job::Bind { account, .. } => self.bind(&open, account).await,
                 Job::Revoke { .. } => {
-                    self.run_revocation(&open, id, &job, Asked::Before, now).await?;
+                    self.run_revocation(&open, id, &job, HoldersCheck::Before, now).await?;
                     continue;
                 }
             };

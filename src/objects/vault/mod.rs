@@ -20,22 +20,22 @@ use worker::{Env, State};
 use crate::config::{Config, GrantType};
 use crate::event::{Event, EventName};
 use crate::ids::{AccountId, UserId};
-use crate::message::vault::{Act, Answer, Ask};
+use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::store::VaultStore;
 use crate::provider::connection::Connection;
 use crate::runtime::context::Context;
-use crate::runtime::object_call::{self, Trouble};
+use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
 use crate::runtime::{clock, configuration, log};
 use crate::seal::Sealer;
-use crate::vault::consent::Store;
-use crate::vault::exchange::{self, Look};
+use crate::vault::consent::NewGrant;
+use crate::vault::exchange::{self, ExchangeStep};
 use crate::vault::holders::AtProvider;
 use crate::vault::home::Home;
-use crate::vault::keep::{self, Kept};
+use crate::vault::keep::{self, KeepOutcome};
 use crate::vault::plan::Plan;
-use crate::vault::release::{HeldTokens, Problem, Want};
+use crate::vault::release::{NegativeCache, ReleaseError, RequestedToken};
 
 /// When jobs that could not be looked at are tried again.
 const RETRY_JOBS: Duration = Duration::from_mins(5);
@@ -59,7 +59,7 @@ pub(super) struct Inner {
     home: RefCell<Option<Rc<Home>>>,
     pub(super) flights: Rc<Flights<(AccountId, String)>>,
     /// Tokens that were not to be had, and are not asked for again yet.
-    pub(super) held: RefCell<HeldTokens>,
+    pub(super) held: RefCell<NegativeCache>,
 }
 
 #[wasm_bindgen]
@@ -99,9 +99,9 @@ impl Vault {
         if let Err(trouble) = inner.clone().run_jobs().await {
             let event = Event::new(EventName::JobsFailed);
             log::event(&match trouble {
-                Trouble::Failed(word) => event.because(word),
-                Trouble::KeyUnavailable(key) => event.because("key_unavailable").detail(key),
-                Trouble::Misconfigured => event.because("misconfigured"),
+                ObjectError::Failed(word) => event.because(word),
+                ObjectError::KeyUnavailable(key) => event.because("key_unavailable").detail(key),
+                ObjectError::Misconfigured => event.because("misconfigured"),
             });
             // The jobs are still there; without this nothing would wake for them.
             inner.state.storage().set_alarm(RETRY_JOBS).await?;
@@ -118,11 +118,11 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn connection(&self) -> Result<&Connection, Trouble> {
+    pub(super) fn connection(&self) -> Result<&Connection, ObjectError> {
         self.config
             .connections
             .get(&self.home.connection)
-            .ok_or(Trouble::Failed("connection is not configured any more"))
+            .ok_or(ObjectError::Failed("connection is not configured any more"))
     }
 
     /// The redirect URI of the connection.
@@ -131,7 +131,7 @@ impl Open {
     }
 
     /// Carries a plan out: one write. Gives the ids of the jobs it adds.
-    pub(super) fn carry_out(&self, plan: Plan) -> Result<Vec<i64>, Trouble> {
+    pub(super) fn carry_out(&self, plan: Plan) -> Result<Vec<i64>, ObjectError> {
         for event in &plan.events {
             log::event(event);
         }
@@ -140,8 +140,8 @@ impl Open {
 }
 
 impl Inner {
-    pub(super) fn open(&self, user: UserId, connection: String) -> Result<Open, Trouble> {
-        let config = configuration::load(&self.env).ok_or(Trouble::Misconfigured)?;
+    pub(super) fn open(&self, user: UserId, connection: String) -> Result<Open, ObjectError> {
+        let config = configuration::load(&self.env).ok_or(ObjectError::Misconfigured)?;
         let known = self.home.borrow().clone();
         let known = known.filter(|home| home.user == user && home.connection == connection);
         let home = known.unwrap_or_else(|| {
@@ -159,7 +159,7 @@ impl Inner {
         Context { env: &self.env, config: &open.config, now: clock::now() }
     }
 
-    async fn answer(self: Rc<Self>, ask: Ask) -> Result<Answer, Trouble> {
+    async fn answer(self: Rc<Self>, ask: VaultRequest) -> Result<VaultResponse, ObjectError> {
         let open = self.open(ask.user, ask.connection)?;
         let answer = self.act(&open, ask.act).await;
         if open.store.take_new_jobs() {
@@ -168,27 +168,39 @@ impl Inner {
         answer
     }
 
-    async fn act(self: &Rc<Self>, open: &Open, act: Act) -> Result<Answer, Trouble> {
+    async fn act(
+        self: &Rc<Self>,
+        open: &Open,
+        act: VaultAction,
+    ) -> Result<VaultResponse, ObjectError> {
         match act {
-            Act::Exchange { grant, login_hint, scopes, exact, kind, resource } => {
-                let want = Want { login_hint, scopes, exact, kind, resource };
+            VaultAction::Exchange { grant, login_hint, scopes, exact, kind, resource } => {
+                let want = RequestedToken { login_hint, scopes, exact, kind, resource };
                 self.exchange(open, grant, &want).await
             }
-            Act::Store(store) => self.keep(open, *store).await,
-            Act::Accounts => {
+            VaultAction::Store(store) => self.keep(open, *store).await,
+            VaultAction::Accounts => {
                 let contents = open.store.contents()?;
                 let views = contents.accounts.iter().map(|account| contents.view(account));
-                Ok(Answer::Accounts(views.collect()))
+                Ok(VaultResponse::Accounts(views.collect()))
             }
-            Act::Delete { account, tell } => {
+            VaultAction::Delete { account, tell } => {
                 let removed = self.delete(open, &account).await?;
                 let gone = removed.is_some();
-                Ok(if tell { Answer::Removed(removed) } else { Answer::Deleted(gone) })
+                Ok(if tell {
+                    VaultResponse::Removed(removed)
+                } else {
+                    VaultResponse::Deleted(gone)
+                })
             }
         }
     }
 
-    async fn keep(self: &Rc<Self>, open: &Open, new: Store) -> Result<Answer, Trouble> {
+    async fn keep(
+        self: &Rc<Self>,
+        open: &Open,
+        new: NewGrant,
+    ) -> Result<VaultResponse, ObjectError> {
         self.held.take();
         open.store.create(&open.home.user, &open.home.connection)?;
         let (contents, jobs) = (open.store.contents()?, open.store.jobs()?);
@@ -197,13 +209,15 @@ impl Inner {
         let kept =
             keep::keep(&open.home, &contents, &jobs, connection, redeemed.as_ref(), new, now)?;
         let (plan, account, registry) = match kept {
-            Kept::Stored { plan, account, registry } => (plan, account, registry),
-            Kept::Before(account) => return Ok(Answer::Stored(account)),
-            Kept::Gone => return Ok(Answer::Deleted(true)),
-            Kept::Narrower(missing) => return Ok(Answer::Narrower { missing }),
-            Kept::UnknownUser => return Ok(Answer::UnknownUser),
+            KeepOutcome::Stored { plan, account, registry } => (plan, account, registry),
+            KeepOutcome::Before(account) => return Ok(VaultResponse::Stored(account)),
+            KeepOutcome::Gone => return Ok(VaultResponse::Deleted(true)),
+            KeepOutcome::Narrower(missing) => return Ok(VaultResponse::Narrower { missing }),
+            KeepOutcome::UnknownUser => return Ok(VaultResponse::UnknownUser),
             // Its isolate knew another configuration: the session keeps the tokens, and comes again.
-            Kept::OtherRegistration => return Err(Trouble::Failed("registration_changed")),
+            KeepOutcome::OtherRegistration => {
+                return Err(ObjectError::Failed("registration_changed"));
+            }
         };
         let job = open.carry_out(plan)?.pop();
         self.schedule(open).await?;
@@ -216,15 +230,15 @@ impl Inner {
                 self.schedule(open).await?;
             }
         }
-        Ok(Answer::Stored(account))
+        Ok(VaultResponse::Stored(account))
     }
 
     async fn exchange(
         self: &Rc<Self>,
         open: &Open,
         grant: GrantType,
-        want: &Want,
-    ) -> Result<Answer, Trouble> {
+        want: &RequestedToken,
+    ) -> Result<VaultResponse, ObjectError> {
         let mut started = 0;
         for _ in 0..WAITS {
             let contents = open.store.contents()?;
@@ -232,23 +246,29 @@ impl Inner {
             let looked =
                 exchange::look(&open.home, &contents, connection, want, &self.held.borrow(), now)?;
             match looked {
-                Look::Serve { access_token, scopes, expires_in, extra } => {
-                    return Ok(Answer::Token { grant, access_token, scopes, expires_in, extra });
+                ExchangeStep::Serve { access_token, scopes, expires_in, provider_data } => {
+                    return Ok(VaultResponse::Token {
+                        grant,
+                        access_token,
+                        scopes,
+                        expires_in,
+                        provider_data,
+                    });
                 }
-                Look::Stop { problem, events } => {
+                ExchangeStep::Stop { problem, events } => {
                     events.iter().for_each(log::event);
-                    return Ok(Answer::Problem(problem));
+                    return Ok(VaultResponse::NotReleased(problem));
                 }
-                Look::Refresh(..) if started == REFRESHES => break,
-                Look::Refresh(account, selector) => {
+                ExchangeStep::Refresh(..) if started == REFRESHES => break,
+                ExchangeStep::Refresh(account, selector) => {
                     match self.refresh(open, &account, selector).await? {
                         Waited::Own => started += 1,
                         Waited::Others => {}
-                        Waited::Stopped(problem) => return Ok(Answer::Problem(problem)),
+                        Waited::Stopped(problem) => return Ok(VaultResponse::NotReleased(problem)),
                     }
                 }
             }
         }
-        Ok(Answer::Problem(Problem::Unavailable { retry_after: 2 }))
+        Ok(VaultResponse::NotReleased(ReleaseError::Unavailable { retry_after: 2 }))
     }
 }

@@ -8,13 +8,13 @@ use crate::ids::AccountId;
 use crate::objects::vault::{Inner, Open};
 use crate::provider::connection::Connection;
 use crate::provider::request;
-use crate::runtime::object_call::Trouble;
+use crate::runtime::object_call::ObjectError;
 use crate::runtime::{clock, http_client, log, providers};
 use crate::seal::SealError;
 use crate::vault::record::{Reason, Selector};
 use crate::vault::refresh;
-use crate::vault::release::{self, Held, Problem, Withheld};
-use crate::vault::renew::{At, Renewing};
+use crate::vault::release::{self, ReleaseError, TokenUnavailable, Unobtainable};
+use crate::vault::renew::{Renewing, Snapshot};
 
 /// What a caller waited for.
 pub(super) enum Waited {
@@ -23,7 +23,7 @@ pub(super) enum Waited {
     /// What another caller had started, perhaps for another token of the account.
     Others,
     /// Nothing: this is in the way.
-    Stopped(Problem),
+    Stopped(ReleaseError),
 }
 
 impl Inner {
@@ -37,7 +37,7 @@ impl Inner {
         open: &Open,
         account: &AccountId,
         selector: Selector,
-    ) -> Result<Waited, Trouble> {
+    ) -> Result<Waited, ObjectError> {
         let connection = open.connection()?;
         let grant_kind = connection.grant_of(selector.kind()).to_owned();
         // A grant of another registration stays as it is, until the configuration is put right.
@@ -56,7 +56,7 @@ impl Inner {
                 let event = Event::new(EventName::GrantCorrupt).at(&open.home.connection);
                 log::event(&event.of(account));
                 let reason = Reason::Corrupt;
-                return Ok(Waited::Stopped(Problem::ReconnectRequired { reason }));
+                return Ok(Waited::Stopped(ReleaseError::ReconnectRequired { reason }));
             }
             Err(error) => return Err(error.into()),
         }
@@ -66,23 +66,25 @@ impl Inner {
             store: open.store.clone(),
         };
         // Each token that we make has a flight of its own; a grant is renewed in one.
-        let flight = match open.connection()?.minting(selector.kind()) {
+        let flight = match open.connection()?.issuance(selector.kind()) {
             Some(_) => (account.clone(), selector.column()),
             None => (account.clone(), grant_kind),
         };
         let (this, id) = (self.clone(), account.clone());
         let work = || async move {
-            let done = match own.connection().map(|one| one.minting(selector.kind())) {
-                Ok(Some(minting)) => this.mint(&own, &id, &selector, minting).await,
+            let done = match own.connection().map(|one| one.issuance(selector.kind())) {
+                Ok(Some(issuance)) => this.issue(&own, &id, &selector, issuance).await,
                 Ok(None) => this.renew(&own, &id, &selector).await,
                 Err(trouble) => Err(trouble),
             };
             if let Err(trouble) = done {
                 let event = Event::new(EventName::RefreshFailed).at(&own.home.connection);
                 log::event(&match trouble {
-                    Trouble::Failed(word) => event.because(word),
-                    Trouble::KeyUnavailable(key) => event.because("key_unavailable").detail(key),
-                    Trouble::Misconfigured => event.because("misconfigured"),
+                    ObjectError::Failed(word) => event.because(word),
+                    ObjectError::KeyUnavailable(key) => {
+                        event.because("key_unavailable").detail(key)
+                    }
+                    ObjectError::Misconfigured => event.because("misconfigured"),
                 });
             }
         };
@@ -90,7 +92,12 @@ impl Inner {
         Ok(if starts { Waited::Own } else { Waited::Others })
     }
 
-    async fn renew(&self, open: &Open, id: &AccountId, selector: &Selector) -> Result<(), Trouble> {
+    async fn renew(
+        &self,
+        open: &Open,
+        id: &AccountId,
+        selector: &Selector,
+    ) -> Result<(), ObjectError> {
         let connection = open.connection()?;
         let found = providers::of(self.context(open), connection).await;
         // From here to the request no await but storage's: this is the grant that is renewed.
@@ -105,7 +112,13 @@ impl Inner {
         let provider = match found {
             Ok(provider) => provider,
             Err(reason) => {
-                let at = At { home: &open.home, contents: &contents, jobs: &jobs, connection, now };
+                let at = Snapshot {
+                    home: &open.home,
+                    contents: &contents,
+                    jobs: &jobs,
+                    connection,
+                    now,
+                };
                 open.carry_out(renewing.not_asked(at, reason.into())?)?;
                 return self.schedule(open).await;
             }
@@ -113,17 +126,21 @@ impl Inner {
         let callback = open.callback();
         let (token, named) = renewing.request(connection);
         let request = request::refresh(connection, &provider, &callback, token, named.as_deref())
-            .ok_or(Trouble::Failed("request"))?;
+            .ok_or(ObjectError::Failed("request"))?;
         open.carry_out(renewing.intent(connection, &jobs, now))?;
         self.schedule(open).await?;
         // The platform holds the request back until the intent is durable.
         let received = http_client::send(&request, flight_time(connection)).await;
         let (contents, jobs, now) = (open.store.contents()?, open.store.jobs()?, clock::now());
-        let at = At { home: &open.home, contents: &contents, jobs: &jobs, connection, now };
+        let at = Snapshot { home: &open.home, contents: &contents, jobs: &jobs, connection, now };
         let answered = renewing.answered(at, provider.open_id.as_deref(), &received)?;
         if answered.is_refused_alone {
             let key = (id.clone(), selector.clone());
-            self.held.borrow_mut().insert(key, Held::new(Withheld::Scopes, now), now);
+            self.held.borrow_mut().insert(
+                key,
+                Unobtainable::new(TokenUnavailable::Scopes, now),
+                now,
+            );
         }
         open.carry_out(answered.plan)?;
         self.schedule(open).await
@@ -132,6 +149,6 @@ impl Inner {
 
 /// Milliseconds for which a flight waits for the provider.
 fn flight_time(connection: &Connection) -> u32 {
-    let seconds = refresh::flight_time(connection.reuse_grace);
+    let seconds = refresh::flight_time(connection.rotation_leeway);
     u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX)
 }

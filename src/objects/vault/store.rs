@@ -11,7 +11,7 @@ use crate::ids::{AccountId, UserId};
 use crate::json;
 use crate::jwt::identity::Identity;
 use crate::provider::registration::Registration;
-use crate::runtime::object_call::Trouble;
+use crate::runtime::object_call::ObjectError;
 use crate::runtime::sql::{self, Row};
 use crate::time::UnixSeconds;
 use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
@@ -38,7 +38,7 @@ impl VaultStore {
     }
 
     /// What the vault holds. Nothing, if nothing was ever connected here.
-    pub fn contents(&self) -> Result<Rc<Contents>, Trouble> {
+    pub fn contents(&self) -> Result<Rc<Contents>, ObjectError> {
         if let Some(contents) = self.remembered.borrow().as_ref() {
             return Ok(contents.clone());
         }
@@ -47,7 +47,7 @@ impl VaultStore {
         Ok(contents)
     }
 
-    fn read_contents(&self) -> Result<Contents, Trouble> {
+    fn read_contents(&self) -> Result<Contents, ObjectError> {
         if !self.exists()? {
             return Ok(Contents::default());
         }
@@ -71,7 +71,7 @@ impl VaultStore {
     }
 
     /// Brings tables of an earlier version up to date.
-    fn migrate(&self) -> Result<(), Trouble> {
+    fn migrate(&self) -> Result<(), ObjectError> {
         let rows = self.read("SELECT schema FROM owner WHERE id = 1")?;
         let version =
             rows.into_iter().next().map_or(Ok(schema::VERSION), |mut row| row.integer())?;
@@ -89,12 +89,12 @@ impl VaultStore {
         self.has_new_jobs.take()
     }
 
-    fn exists(&self) -> Result<bool, Trouble> {
+    fn exists(&self) -> Result<bool, ObjectError> {
         sql::has_table(&self.sql, "owner")
     }
 
     /// Makes the tables and remembers whose vault this is.
-    pub fn create(&self, user: &UserId, connection: &str) -> Result<(), Trouble> {
+    pub fn create(&self, user: &UserId, connection: &str) -> Result<(), ObjectError> {
         if self.exists()? {
             return self.migrate();
         }
@@ -112,7 +112,7 @@ impl VaultStore {
     }
 
     /// Runs writes that belong together: all are done, or none.
-    fn together<T>(&self, work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    fn together<T>(&self, work: impl FnOnce() -> Result<T, ObjectError>) -> Result<T, ObjectError> {
         let done = sql::transaction(&self.storage, work);
         // What was undone may have been read meanwhile.
         if done.is_err() {
@@ -122,7 +122,7 @@ impl VaultStore {
     }
 
     /// Whose vault this is.
-    pub fn owner(&self) -> Result<Option<(UserId, String)>, Trouble> {
+    pub fn owner(&self) -> Result<Option<(UserId, String)>, ObjectError> {
         if !self.exists()? {
             return Ok(None);
         }
@@ -135,11 +135,11 @@ impl VaultStore {
     }
 
     /// Writes all of a plan, or nothing. Gives the ids of the jobs it adds.
-    pub fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, Trouble> {
+    pub fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
         self.together(|| self.write_all(writes))
     }
 
-    fn write_all(&self, writes: Vec<Write>) -> Result<Vec<i64>, Trouble> {
+    fn write_all(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
         let mut added = Vec::new();
         for write in writes {
             match write {
@@ -153,7 +153,7 @@ impl VaultStore {
         Ok(added)
     }
 
-    fn put(&self, write: Write) -> Result<(), Trouble> {
+    fn put(&self, write: Write) -> Result<(), ObjectError> {
         match write {
             Write::PutAccount(account) => self.put_account(&account),
             Write::SetState(account, state) => self.write(
@@ -193,7 +193,7 @@ impl VaultStore {
     }
 
     /// Adds an account, or renews what is known of it.
-    fn put_account(&self, account: &Account) -> Result<(), Trouble> {
+    fn put_account(&self, account: &Account) -> Result<(), ObjectError> {
         let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET provider_user = excluded.provider_user, email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
         let row = vec![
             account.id.as_str().into(),
@@ -202,7 +202,7 @@ impl VaultStore {
             account.identity.name.clone().into(),
             account.state.column().into(),
             sql::integer(account.created_at)?,
-            serde_json::to_string(&account.extra).ok().into(),
+            serde_json::to_string(&account.provider_data).ok().into(),
         ];
         self.write(upsert, row)
     }
@@ -214,7 +214,7 @@ impl VaultStore {
         id: &AccountId,
         account: &AccountId,
         now: UnixSeconds,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ObjectError> {
         const LONG_AGO: i64 = 3600;
         let forget = "DELETE FROM redemption WHERE at < ?";
         self.write(forget, vec![sql::integer(now - LONG_AGO)?])?;
@@ -224,7 +224,7 @@ impl VaultStore {
     }
 
     /// The account that the tokens that came with this id were stored for, though it may be gone.
-    pub fn redeemed(&self, id: &AccountId) -> Result<Option<AccountId>, Trouble> {
+    pub fn redeemed(&self, id: &AccountId) -> Result<Option<AccountId>, ObjectError> {
         let query = "SELECT account FROM redemption WHERE id = ?";
         let rows = sql::run(&self.sql, query, vec![id.as_str().into()])?;
         rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
@@ -237,7 +237,7 @@ impl VaultStore {
         kind: &str,
         grant: &Grant,
         envelope: Option<Vec<u8>>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ObjectError> {
         let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let registration = grant.registration.as_ref();
         let row = vec![
@@ -259,7 +259,12 @@ impl VaultStore {
     }
 
     /// Writes what changes about a grant while its refresh token stays.
-    fn update_grant(&self, account: &AccountId, kind: &str, grant: &Grant) -> Result<(), Trouble> {
+    fn update_grant(
+        &self,
+        account: &AccountId,
+        kind: &str,
+        grant: &Grant,
+    ) -> Result<(), ObjectError> {
         let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ?, state = ? WHERE account = ? AND kind = ?";
         let row = vec![
             intent_column(grant).into(),
@@ -280,7 +285,7 @@ impl VaultStore {
         selector: &Selector,
         record: &AccessTokenRecord,
         envelope: Vec<u8>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), ObjectError> {
         let upsert = "INSERT OR REPLACE INTO access_token (account, selector, generation, token, scopes, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let row = vec![
             account.as_str().into(),
@@ -295,7 +300,7 @@ impl VaultStore {
     }
 
     /// Forgets an account with everything.
-    fn drop_account(&self, account: &AccountId) -> Result<(), Trouble> {
+    fn drop_account(&self, account: &AccountId) -> Result<(), ObjectError> {
         for delete in [
             "DELETE FROM access_token WHERE account = ?",
             "DELETE FROM \"grant\" WHERE account = ?",
@@ -307,21 +312,21 @@ impl VaultStore {
     }
 
     /// Adds a job and gives its id.
-    pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<i64, Trouble> {
+    pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<i64, ObjectError> {
         let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?) RETURNING id";
         let row = vec![sql::integer(due)?, job.kind().into(), payload(job)?.into()];
         let rows = self.change(insert, row)?;
-        rows.into_iter().next().map_or(Err(Trouble::Failed("job")), |mut row| row.integer())
+        rows.into_iter().next().map_or(Err(ObjectError::Failed("job")), |mut row| row.integer())
     }
 
     /// Jobs with their ids and when they are due, the earliest first. One of a version that reads
     /// otherwise is passed over.
-    pub fn jobs(&self) -> Result<Vec<StoredJob>, Trouble> {
+    pub fn jobs(&self) -> Result<Vec<StoredJob>, ObjectError> {
         let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
         let mut jobs = Vec::new();
         for mut row in self.read(query)? {
             let (id, due) = (row.integer()?, row.integer()?);
-            if let Ok(job) = json::own(&row.text()?) {
+            if let Ok(job) = json::parse_trusted(&row.text()?) {
                 jobs.push((id, due, job));
             }
         }
@@ -329,36 +334,36 @@ impl VaultStore {
     }
 
     /// Ends a job. `false`: it was gone already.
-    pub fn end_job(&self, id: i64) -> Result<bool, Trouble> {
+    pub fn end_job(&self, id: i64) -> Result<bool, ObjectError> {
         let delete = "DELETE FROM jobs WHERE id = ? RETURNING id";
         Ok(!self.change(delete, vec![sql::integer(id)?])?.is_empty())
     }
 
     /// Whether a job is still to be done.
-    pub fn has_job(&self, id: i64) -> Result<bool, Trouble> {
+    pub fn has_job(&self, id: i64) -> Result<bool, ObjectError> {
         Ok(self.jobs()?.iter().any(|(known, ..)| *known == id))
     }
 
     /// When the earliest job is due.
-    pub fn next_job(&self) -> Result<Option<UnixSeconds>, Trouble> {
+    pub fn next_job(&self) -> Result<Option<UnixSeconds>, ObjectError> {
         Ok(self.jobs()?.first().map(|(_, due, _)| *due))
     }
 
-    fn read(&self, query: &str) -> Result<Vec<Row>, Trouble> {
+    fn read(&self, query: &str) -> Result<Vec<Row>, ObjectError> {
         sql::run(&self.sql, query, vec![])
     }
 
-    fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<(), Trouble> {
+    fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<(), ObjectError> {
         self.change(statement, row).map(drop)
     }
 
-    fn change(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, Trouble> {
+    fn change(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, ObjectError> {
         self.remembered.take();
         sql::run(&self.sql, statement, row)
     }
 }
 
-fn read_account(mut row: Row) -> Result<Account, Trouble> {
+fn read_account(mut row: Row) -> Result<Account, ObjectError> {
     Ok(Account {
         id: read_id(&mut row)?,
         identity: Identity {
@@ -368,20 +373,23 @@ fn read_account(mut row: Row) -> Result<Account, Trouble> {
         },
         state: AccountState::from_column(&row.text()?),
         created_at: row.integer()?,
-        extra: row.optional_text()?.and_then(|json| json::own(&json).ok()).unwrap_or_default(),
+        provider_data: row
+            .optional_text()?
+            .and_then(|json| json::parse_trusted(&json).ok())
+            .unwrap_or_default(),
     })
 }
 
-fn read_id(row: &mut Row) -> Result<AccountId, Trouble> {
-    AccountId::parse(&row.text()?).ok_or(Trouble::Failed("account_id"))
+fn read_id(row: &mut Row) -> Result<AccountId, ObjectError> {
+    AccountId::parse(&row.text()?).ok_or(ObjectError::Failed("account_id"))
 }
 
-fn read_grant(mut row: Row) -> Result<StoredGrant, Trouble> {
+fn read_grant(mut row: Row) -> Result<StoredGrant, ObjectError> {
     let account = read_id(&mut row)?;
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
     let scopes = crate::text::scopes(&row.text()?);
-    let intent = row.optional_text()?.and_then(|json| json::own(&json).ok());
+    let intent = row.optional_text()?.and_then(|json| json::parse_trusted(&json).ok());
     let mut record = Grant {
         generation,
         has_refresh_token: envelope.is_some(),
@@ -404,11 +412,11 @@ fn read_grant(mut row: Row) -> Result<StoredGrant, Trouble> {
 }
 
 /// A token whose selector a later version wrote otherwise is passed over.
-fn read_token(row: Row) -> Option<Result<StoredToken, Trouble>> {
+fn read_token(row: Row) -> Option<Result<StoredToken, ObjectError>> {
     stored_token(row).transpose()
 }
 
-fn stored_token(mut row: Row) -> Result<Option<StoredToken>, Trouble> {
+fn stored_token(mut row: Row) -> Result<Option<StoredToken>, ObjectError> {
     let (account, column) = (read_id(&mut row)?, row.text()?);
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
@@ -423,18 +431,18 @@ fn stored_token(mut row: Row) -> Result<Option<StoredToken>, Trouble> {
     Ok(selector.map(|selector| StoredToken { account, selector, token }))
 }
 
-fn generation(column: i64) -> Result<u64, Trouble> {
-    u64::try_from(column).map_err(|_| Trouble::Failed("generation"))
+fn generation(column: i64) -> Result<u64, ObjectError> {
+    u64::try_from(column).map_err(|_| ObjectError::Failed("generation"))
 }
 
-fn generation_column(generation: u64) -> Result<i64, Trouble> {
-    i64::try_from(generation).map_err(|_| Trouble::Failed("generation"))
+fn generation_column(generation: u64) -> Result<i64, ObjectError> {
+    i64::try_from(generation).map_err(|_| ObjectError::Failed("generation"))
 }
 
 fn intent_column(grant: &Grant) -> Option<String> {
     grant.intent.as_ref().and_then(|intent| serde_json::to_string(intent).ok())
 }
 
-fn payload(job: &Job) -> Result<String, Trouble> {
-    serde_json::to_string(job).map_err(|_| Trouble::Failed("job"))
+fn payload(job: &Job) -> Result<String, ObjectError> {
+    serde_json::to_string(job).map_err(|_| ObjectError::Failed("job"))
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use edge_token_vault::config::{Authentication, Config};
 use edge_token_vault::provider::connection::{Connection, Protocol};
-use edge_token_vault::provider::dialect::{Blast, IdentitySource, Rotation};
+use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotation};
 use serde_json::{Value, json};
 
 /// Everything that can be said without asking anybody.
@@ -31,7 +31,7 @@ pub(crate) fn text(config: &Config) -> String {
         if connection.client_secret.is_some() {
             let _ = writeln!(out, "  needs PROVIDER_SECRETS.{name}");
         }
-        for (kind, _) in connection.kinds.iter().filter(|(_, kind)| kind.minting.is_some()) {
+        for (kind, _) in connection.kinds.iter().filter(|(_, kind)| kind.issuance.is_some()) {
             let _ = writeln!(
                 out,
                 "  makes tokens of the kind {kind} if PROVIDER_SECRETS.{name} is a table with a \
@@ -79,7 +79,7 @@ fn renewal(connection: &Connection) -> String {
         Some(seconds) => format!(". Its answers do not tell an end: {seconds} s are counted on"),
         None => String::new(),
     };
-    let grace = match connection.reuse_grace {
+    let grace = match connection.rotation_leeway {
         Some(seconds) => format!(", which is taken once more for {seconds} s"),
         None => String::new(),
     };
@@ -101,15 +101,15 @@ fn revocation(connection: &Connection) -> &'static str {
         (None, _) => {
             "a deleted account's tokens are revoked at the provider if its metadata says where"
         }
-        (_, Blast::App) => {
+        (_, RevocationScope::App) => {
             "a deleted account stays valid at the provider: revoking would end other users' too"
         }
-        (_, Blast::Grant) if accounts(connection).is_some() => {
+        (_, RevocationScope::Grant) if accounts(connection).is_some() => {
             "a deleted account stays valid at the provider: nothing tells whose grant a revocation \
              would end"
         }
-        (_, Blast::Token) => "a deleted account's tokens are revoked at the provider",
-        (_, Blast::Grant) => {
+        (_, RevocationScope::Token) => "a deleted account's tokens are revoked at the provider",
+        (_, RevocationScope::Grant) => {
             "a deleted account's tokens are revoked at the provider, unless another user of the \
              vault has the same account there"
         }

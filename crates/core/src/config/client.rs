@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Fault;
+use super::FieldError;
 use super::fields::Fields;
 use super::issuer::subject_audiences;
 use vault_base::encoding;
@@ -147,29 +147,31 @@ impl Raw {
         client_id: &str,
         vault: &PublicUrl,
         connections: &BTreeMap<String, Connection>,
-    ) -> Result<Client, Fault> {
+    ) -> Result<Client, FieldError> {
         if client_id.is_empty() || text::description(client_id) != client_id {
             let fix = "a client id is printable ASCII without quotes and backslashes";
-            return Err(Fault::new("", fix));
+            return Err(FieldError::new("", fix));
         }
         let authentication = self.authentication()?;
         if matches!(authentication, Authentication::None) && !self.grants.is_empty() {
             let fix = "a client without authentication cannot exchange; remove its grants";
-            return Err(Fault::new("grants", fix));
+            return Err(FieldError::new("grants", fix));
         }
         let audiences = self.audiences.unwrap_or_else(|| vec![vault.identifier()]);
         subject_audiences(&audiences, vault)?;
         for (index, name) in self.connections.iter().enumerate() {
             if !connections.contains_key(name) {
                 let fix = format!("`{name}` is not among CONNECTIONS");
-                return Err(Fault::new(format!("connections[{index}]"), fix));
+                return Err(FieldError::new(format!("connections[{index}]"), fix));
             }
         }
         for (index, uri) in self.redirect_uris.iter().enumerate() {
-            redirect_uri(uri).map_err(|fix| Fault::new(format!("redirect_uris[{index}]"), fix))?;
+            redirect_uri(uri)
+                .map_err(|fix| FieldError::new(format!("redirect_uris[{index}]"), fix))?;
         }
         for (index, origin) in self.origins.iter().enumerate() {
-            browser_origin(origin).map_err(|fix| Fault::new(format!("origins[{index}]"), fix))?;
+            browser_origin(origin)
+                .map_err(|fix| FieldError::new(format!("origins[{index}]"), fix))?;
         }
         Ok(Client {
             authentication,
@@ -183,14 +185,14 @@ impl Raw {
         })
     }
 
-    fn authentication(&self) -> Result<Authentication, Fault> {
+    fn authentication(&self) -> Result<Authentication, FieldError> {
         let has_secret = !self.secret_sha256.is_empty();
         match (self.authentication, has_secret, &self.jwks) {
             (RawAuthentication::ClientSecret, true, None) => {
                 let hashes = self.secret_sha256.iter().enumerate().map(|(index, hash)| {
                     encoding::from_hex_array(hash).ok_or_else(|| {
                         let fix = "must be the SHA-256 of the secret: 64 hex digits";
-                        Fault::new(format!("secret_sha256[{index}]"), fix)
+                        FieldError::new(format!("secret_sha256[{index}]"), fix)
                     })
                 });
                 Ok(Authentication::Secret(hashes.collect::<Result<_, _>>()?))
@@ -201,17 +203,17 @@ impl Raw {
                     .map_err(|_| {
                         let fix = "must be a JWK set with at least one public signature key: RSA \
                                     of 2048 bits or more, P-256 or Ed25519";
-                        Fault::new("jwks", fix)
+                        FieldError::new("jwks", fix)
                     })
             }
             (RawAuthentication::None, false, None) => Ok(Authentication::None),
             (RawAuthentication::ClientSecret, false, None) => {
-                Err(Fault::new("secret_sha256", "is missing"))
+                Err(FieldError::new("secret_sha256", "is missing"))
             }
             (RawAuthentication::PrivateKeyJwt, false, None) => {
-                Err(Fault::new("jwks", "is missing"))
+                Err(FieldError::new("jwks", "is missing"))
             }
-            _ => Err(Fault::new(
+            _ => Err(FieldError::new(
                 "authentication",
                 "give `secret_sha256` for client_secret, `jwks` for private_key_jwt, neither for \
                  none",

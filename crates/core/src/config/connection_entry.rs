@@ -3,18 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use super::dialect;
 use super::fields::{self, Fields, HEADER_VALUE};
 use super::issuer::issuer_identifier;
 use super::merge::Completed;
+use super::profile;
 use super::provider_secret::ProviderSecret;
-use super::{Fault, endpoint};
+use super::{FieldError, endpoint};
 use vault_base::public_url::PublicUrl;
 use vault_base::text;
 use vault_provider::connection::{Connection, Endpoints, Protocol};
-use vault_provider::dialect::{
-    AnswerShape, BodyFormat, ClientAuthentication, IdentitySource, Minting, Missing, Pkce,
-    Rotation, Unit, Zero,
+use vault_provider::profile::{
+    BodyFormat, ClientAuthentication, IdentitySource, IssuanceRules, LifetimeUnit, MissingLifetime,
+    Pkce, ResponseShape, Rotation, ZeroLifetime,
 };
 use vault_provider::registration::Registration;
 use vault_provider::scopes;
@@ -57,7 +57,7 @@ pub(super) fn read(
     Completed { entry, details }: Completed,
     secret: ProviderSecret,
     vault: &PublicUrl,
-) -> Result<Connection, Fault> {
+) -> Result<Connection, FieldError> {
     check_name(name)?;
     let mut connection = fields::read(entry, |fields| connection(fields, secret))?;
     check(&connection, vault)?;
@@ -116,16 +116,16 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         pkce: fields.choice("pkce", Pkce::NAMES).unwrap_or_default(),
         answer: answer(fields, &scope_separator),
         scope_separator,
-        errors: fields.table("errors", dialect::errors),
+        errors: fields.table("errors", profile::errors),
         rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or_default(),
-        reuse_grace: fields.number("reuse_grace"),
+        rotation_leeway: fields.number("reuse_grace"),
         refresh_ends_access_token: fields.flag("refresh_ends_access_token"),
         down_scoping: fields.flag("down_scoping"),
-        revocation: fields.table("revocation", dialect::revocation),
-        identity: fields.table("identity", dialect::identity),
+        revocation: fields.table("revocation", profile::revocation),
+        identity: fields.table("identity", profile::identity),
         required_claims: given(fields.texts("required_claims")),
         callback_extra: fields.list("callback_extra"),
-        kinds: fields.tables("kinds", dialect::kind),
+        kinds: fields.tables("kinds", profile::kind),
         private_key: secret.private_key,
     }
 }
@@ -145,39 +145,41 @@ fn protocol(fields: &mut Fields, kind: Protocols) -> Protocol {
     Protocol::OAuth2
 }
 
-fn answer(fields: &mut Fields, separator: &str) -> AnswerShape {
+fn answer(fields: &mut Fields, separator: &str) -> ResponseShape {
     let path = fields.text_or("answer_path", "");
-    AnswerShape {
+    ResponseShape {
         refresh_path: fields.text_or("refresh_answer_path", &path),
         path,
         token_types: fields.list("answer_token_types"),
         scope_member: fields.text_or("answer_scope_member", "scope"),
         scope_separator: fields.text_or("answer_scope_separator", separator),
         expires_in_member: fields.text_or("expires_in_member", "expires_in"),
-        expires_in_unit: fields.choice("expires_in_unit", Unit::NAMES).unwrap_or_default(),
-        zero_expires_in: fields.choice("zero_expires_in", Zero::NAMES).unwrap_or_default(),
-        missing_expires_in: fields.choice("missing_expires_in", Missing::NAMES).unwrap_or_default(),
+        expires_in_unit: fields.choice("expires_in_unit", LifetimeUnit::NAMES).unwrap_or_default(),
+        zero_expires_in: fields.choice("zero_expires_in", ZeroLifetime::NAMES).unwrap_or_default(),
+        missing_expires_in: fields
+            .choice("missing_expires_in", MissingLifetime::NAMES)
+            .unwrap_or_default(),
         default_expires_in: fields.number("default_expires_in"),
         refresh_token_expires_in_member: fields
             .text_or("refresh_token_expires_in_member", "refresh_token_expires_in"),
         refresh_token_lifetime: fields.number("refresh_token_lifetime"),
-        extra: fields.list("extra"),
+        provider_data: fields.list("extra"),
     }
 }
 
 /// Checks that all fits together.
-fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
+fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     if let Protocol::OpenId { issuer, .. } = &connection.protocol {
         issuer_identifier(issuer, vault)?;
     }
     check_endpoints(connection, vault)?;
     // Its place in a header is `{client_id}`.
     if !text::is_header_value(&connection.client_id) {
-        return Err(Fault::new("client_id", HEADER_VALUE));
+        return Err(FieldError::new("client_id", HEADER_VALUE));
     }
     check_secret(connection)?;
     if connection.scope_separator != " " && connection.scope_separator != "," {
-        return Err(Fault::new("scope_separator", "must be a space or a comma"));
+        return Err(FieldError::new("scope_separator", "must be a space or a comma"));
     }
     check_scopes(connection)?;
     check_params(connection)?;
@@ -188,13 +190,13 @@ fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
     ];
     for (field, value) in seconds {
         if value.is_some_and(|seconds| !(1..=LONGEST).contains(&seconds)) {
-            return Err(Fault::new(field, format!("must be 1 to {LONGEST} seconds")));
+            return Err(FieldError::new(field, format!("must be 1 to {LONGEST} seconds")));
         }
     }
     check_kinds(connection, vault)
 }
 
-fn check_endpoints(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
+fn check_endpoints(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     let given = &connection.endpoints;
     for (field, value, fillable) in [
         ("authorization_endpoint", &given.authorization_endpoint, &[][..]),
@@ -208,7 +210,7 @@ fn check_endpoints(connection: &Connection, vault: &PublicUrl) -> Result<(), Fau
             None if connection.protocol == Protocol::OAuth2
                 && matches!(field, "authorization_endpoint" | "token_endpoint") =>
             {
-                return Err(Fault::new(field, "is missing; kind `oauth2` needs it"));
+                return Err(FieldError::new(field, "is missing; kind `oauth2` needs it"));
             }
             None => {}
         }
@@ -222,7 +224,7 @@ fn check_endpoint(
     address: &str,
     placeholders: &[&str],
     vault: &PublicUrl,
-) -> Result<(), Fault> {
+) -> Result<(), FieldError> {
     let filled = without_placeholders(address, placeholders);
     if filled.contains('{') {
         let fillable = match placeholders {
@@ -231,44 +233,44 @@ fn check_endpoint(
         };
         let fix =
             format!("has a placeholder that nothing fills: `variables` fills their own{fillable}");
-        return Err(Fault::new(field, fix));
+        return Err(FieldError::new(field, fix));
     }
     endpoint(field, &filled, vault)
 }
 
-fn check_secret(connection: &Connection) -> Result<(), Fault> {
+fn check_secret(connection: &Connection) -> Result<(), FieldError> {
     let public = connection.client_authentication == ClientAuthentication::None;
     match (public, &connection.client_secret) {
         (true, Some(_)) => {
             let fix = "is `none`, but PROVIDER_SECRETS has a secret; remove one of the two";
-            Err(Fault::new("client_authentication", fix))
+            Err(FieldError::new("client_authentication", fix))
         }
         (false, None) => {
             let fix = "needs the client secret in PROVIDER_SECRETS, under this name";
-            Err(Fault::new("client_authentication", fix))
+            Err(FieldError::new("client_authentication", fix))
         }
         (true, None) if connection.pkce == Pkce::Refused => {
-            Err(Fault::new("pkce", "a public client must use PKCE (RFC 9700 §2.1.1)"))
+            Err(FieldError::new("pkce", "a public client must use PKCE (RFC 9700 §2.1.1)"))
         }
         _ => Ok(()),
     }
 }
 
-fn check_scopes(connection: &Connection) -> Result<(), Fault> {
+fn check_scopes(connection: &Connection) -> Result<(), FieldError> {
     let all = [("scopes", &connection.scopes), ("required_scopes", &connection.required_scopes)];
     for (field, scopes) in all {
         if let Some(index) = scopes.iter().position(|scope| !text::is_scope(scope)) {
             let fix = "is not one scope (RFC 6749 §3.3); give a list";
-            return Err(Fault::new(format!("{field}[{index}]"), fix));
+            return Err(FieldError::new(format!("{field}[{index}]"), fix));
         }
     }
     match scopes::fault_in_includes(&connection.scope_includes) {
-        Some((field, fix)) => Err(Fault::new(field, fix)),
+        Some((field, fix)) => Err(FieldError::new(field, fix)),
         None => Ok(()),
     }
 }
 
-fn check_params(connection: &Connection) -> Result<(), Fault> {
+fn check_params(connection: &Connection) -> Result<(), FieldError> {
     for (field, params, more) in [
         ("authorization_params", &connection.authorization_params, &[][..]),
         ("token_params", &connection.token_params, &[]),
@@ -278,72 +280,75 @@ fn check_params(connection: &Connection) -> Result<(), Fault> {
         let own =
             OWN_PARAMETERS.iter().find(|own| params.contains_key(**own) && !more.contains(own));
         if let Some(own) = own {
-            return Err(Fault::new(format!("{field}.{own}"), "is set by the vault; remove it"));
+            return Err(FieldError::new(
+                format!("{field}.{own}"),
+                "is set by the vault; remove it",
+            ));
         }
     }
     Ok(())
 }
 
-fn check_identity(connection: &Connection) -> Result<(), Fault> {
+fn check_identity(connection: &Connection) -> Result<(), FieldError> {
     let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
     let nowhere = connection.endpoints.userinfo_endpoint.is_none();
     match connection.identity.from {
         Some(IdentitySource::IdToken) if !open_id => {
-            Err(Fault::new("identity.from", "is `id_token`, which only kind `oidc` has"))
+            Err(FieldError::new("identity.from", "is `id_token`, which only kind `oidc` has"))
         }
         Some(IdentitySource::Userinfo) if !open_id && nowhere => {
-            Err(Fault::new("userinfo_endpoint", "is missing; identity is read there"))
+            Err(FieldError::new("userinfo_endpoint", "is missing; identity is read there"))
         }
         None | Some(IdentitySource::IdToken) if open_id => Ok(()),
         _ if !connection.required_claims.is_empty() => {
             let fix = "are claims of the ID token, which tells who consented with kind `oidc` \
                         and without another `identity.from`";
-            Err(Fault::new("required_claims", fix))
+            Err(FieldError::new("required_claims", fix))
         }
         _ => Ok(()),
     }
 }
 
 /// Checks the kinds of token that are signed for.
-fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), Fault> {
+fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     let mut signs = false;
     for (name, kind) in &connection.kinds {
-        let Some(minting) = &kind.minting else {
+        let Some(issuance) = &kind.issuance else {
             continue;
         };
         signs = true;
-        check_minting(minting, vault)
+        check_issuance(issuance, vault)
             .map_err(|fault| fault.within(&format!("kinds.{name}.minting.")))?;
     }
     let nowhere = connection.endpoints.userinfo_endpoint.is_none();
     if signs && nowhere && connection.protocol == Protocol::OAuth2 {
         let fix = "is missing; a token is signed for only after the provider told whose it is";
-        return Err(Fault::new("userinfo_endpoint", fix));
+        return Err(FieldError::new("userinfo_endpoint", fix));
     }
     if connection.private_key.is_some() && !signs {
         let fix = "PROVIDER_SECRETS has a private key, and nothing here is signed with it";
-        return Err(Fault::new("kinds", fix));
+        return Err(FieldError::new("kinds", fix));
     }
     Ok(())
 }
 
-fn check_minting(minting: &Minting, vault: &PublicUrl) -> Result<(), Fault> {
-    if !minting.resource.ends_with("/{name}") {
-        return Err(Fault::new("resource", "must end with /{name}"));
+fn check_issuance(issuance: &IssuanceRules, vault: &PublicUrl) -> Result<(), FieldError> {
+    if !issuance.resource.ends_with("/{name}") {
+        return Err(FieldError::new("resource", "must end with /{name}"));
     }
     for (field, address, placeholder) in [
-        ("own_lookup", &minting.own_lookup, "{name}"),
-        ("organization_lookup", &minting.organization_lookup, "{name}"),
-        ("membership_endpoint", &minting.membership_endpoint, "{name}"),
-        ("token_endpoint", &minting.token_endpoint, "{id}"),
+        ("own_lookup", &issuance.own_lookup, "{name}"),
+        ("organization_lookup", &issuance.organization_lookup, "{name}"),
+        ("membership_endpoint", &issuance.membership_endpoint, "{name}"),
+        ("token_endpoint", &issuance.token_endpoint, "{id}"),
     ] {
         if !address.split('/').any(|segment| segment == placeholder) {
             let fix = format!("lacks {placeholder}, a whole segment of its path");
-            return Err(Fault::new(field, fix));
+            return Err(FieldError::new(field, fix));
         }
         check_endpoint(field, address, &[placeholder], vault)?;
     }
-    match &minting.revocation_endpoint {
+    match &issuance.revocation_endpoint {
         Some(address) => check_endpoint("revocation_endpoint", address, &[], vault),
         None => Ok(()),
     }
@@ -367,12 +372,12 @@ fn given(params: BTreeMap<String, String>) -> BTreeMap<String, String> {
 }
 
 /// The name stands in the callback's path and in requests.
-fn check_name(name: &str) -> Result<(), Fault> {
+fn check_name(name: &str) -> Result<(), FieldError> {
     let fits = (1..=128).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         && name.bytes().any(|b| b.is_ascii_alphanumeric());
     if fits {
         return Ok(());
     }
-    Err(Fault::new("", "a connection's name is 1 to 128 letters, digits, `-`, `_`, `.`"))
+    Err(FieldError::new("", "a connection's name is 1 to 128 letters, digits, `-`, `_`, `.`"))
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::FieldError;
 use vault_base::text;
 
 /// What is asked of text that stands in a header.
@@ -23,14 +23,14 @@ pub(super) struct Fields {
     path: String,
     members: Map<String, Value>,
     asked: Vec<&'static str>,
-    fault: Option<Fault>,
+    fault: Option<FieldError>,
 }
 
 /// Reads the fields of an entry.
 ///
 /// # Errors
-/// The first [`Fault`]; also a field that nobody asked for.
-pub(super) fn read<T>(entry: Value, read: impl FnOnce(&mut Fields) -> T) -> Result<T, Fault> {
+/// The first [`FieldError`]; also a field that nobody asked for.
+pub(super) fn read<T>(entry: Value, read: impl FnOnce(&mut Fields) -> T) -> Result<T, FieldError> {
     let mut fields = Fields::at(String::new(), entry);
     let found = read(&mut fields);
     match fields.end() {
@@ -44,7 +44,7 @@ impl Fields {
         let (members, fault) = match value {
             Value::Object(members) => (members, None),
             _ => {
-                let fault = Fault::new(path.trim_end_matches('.'), "must be a table");
+                let fault = FieldError::new(path.trim_end_matches('.'), "must be a table");
                 (Map::new(), Some(fault))
             }
         };
@@ -60,7 +60,7 @@ impl Fields {
     /// Notes what is wrong with a field.
     pub(super) fn fault(&mut self, name: &str, fix: &str) {
         if self.fault.is_none() {
-            self.fault = Some(Fault::new(format!("{}{name}", self.path), fix));
+            self.fault = Some(FieldError::new(format!("{}{name}", self.path), fix));
         }
     }
 
@@ -269,7 +269,7 @@ impl Fields {
     }
 
     /// The first fault, if there was one. What nobody asked for is one.
-    fn end(mut self) -> Option<Fault> {
+    fn end(mut self) -> Option<FieldError> {
         if let (None, Some(name)) = (&self.fault, self.members.keys().next().cloned()) {
             self.fault(&name, &self.unknown(&name));
         }

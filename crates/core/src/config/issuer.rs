@@ -4,8 +4,8 @@
 use serde_json::Value;
 
 use super::fields::{self, Fields};
-use super::{Fault, endpoint};
-use vault_base::ids::Source;
+use super::{FieldError, endpoint};
+use vault_base::ids::DocumentSource;
 use vault_base::public_url::PublicUrl;
 use vault_jose::algorithm::Algorithm;
 use vault_jose::trusted_issuer::Issuer;
@@ -41,7 +41,7 @@ impl Raw {
         }
     }
 
-    pub(super) fn check(self, vault: &PublicUrl) -> Result<Issuer, Fault> {
+    pub(super) fn check(self, vault: &PublicUrl) -> Result<Issuer, FieldError> {
         issuer_identifier(&self.issuer, vault)?;
         if let Some(uri) = &self.jwks_uri {
             endpoint("jwks_uri", uri, vault)?;
@@ -50,7 +50,7 @@ impl Raw {
         subject_audiences(&audiences, vault)?;
         let algorithms = self.algorithms.unwrap_or_else(|| Algorithm::ALL.to_vec());
         if algorithms.is_empty() {
-            return Err(Fault::new("algorithms", "must name at least one algorithm"));
+            return Err(FieldError::new("algorithms", "must name at least one algorithm"));
         }
         let types: Vec<String> = self
             .types
@@ -59,31 +59,34 @@ impl Raw {
             .map(|typ| typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
             .collect();
         if types.is_empty() || types.iter().any(String::is_empty) {
-            return Err(Fault::new("typ", "must name the `typ` of the issuer's access tokens"));
+            return Err(FieldError::new(
+                "typ",
+                "must name the `typ` of the issuer's access tokens",
+            ));
         }
-        let source = Source { issuer: self.issuer, jwks_uri: self.jwks_uri, pattern: None };
+        let source = DocumentSource { issuer: self.issuer, jwks_uri: self.jwks_uri, pattern: None };
         Ok(Issuer { source, audiences, algorithms, types })
     }
 }
 
 /// An issuer identifier is an address without query and fragment (RFC 8414 §2).
-pub(super) fn issuer_identifier(text: &str, vault: &PublicUrl) -> Result<(), Fault> {
+pub(super) fn issuer_identifier(text: &str, vault: &PublicUrl) -> Result<(), FieldError> {
     endpoint("issuer", text, vault)?;
     if text.contains('?') {
-        return Err(Fault::new("issuer", "must not have a query"));
+        return Err(FieldError::new("issuer", "must not have a query"));
     }
     Ok(())
 }
 
 /// Audiences of subject tokens: at least one, and never the API's own, whose tokens let a user's
 /// application manage accounts and must buy nothing else.
-pub(super) fn subject_audiences(audiences: &[String], vault: &PublicUrl) -> Result<(), Fault> {
+pub(super) fn subject_audiences(audiences: &[String], vault: &PublicUrl) -> Result<(), FieldError> {
     if audiences.is_empty() || audiences.iter().any(String::is_empty) {
-        return Err(Fault::new("audiences", "must name at least one audience"));
+        return Err(FieldError::new("audiences", "must name at least one audience"));
     }
     if audiences.contains(&vault.me()) {
         let fix = format!("must not contain {}, which is the API's own audience", vault.me());
-        return Err(Fault::new("audiences", fix));
+        return Err(FieldError::new("audiences", fix));
     }
     Ok(())
 }

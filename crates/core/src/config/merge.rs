@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::FieldError;
 use vault_base::json;
 use vault_provider::catalogue;
 
@@ -21,18 +21,18 @@ const REDIRECTING: [&str; 2] = ["refresh_endpoint", "token_endpoint"];
 
 /// Puts an entry of `CONNECTIONS` over the facts about the provider it names, member by member, and
 /// fills in the provider's variables. What the entry says wins.
-pub(super) fn complete(entry: Value) -> Result<Completed, Fault> {
+pub(super) fn complete(entry: Value) -> Result<Completed, FieldError> {
     let Value::Object(mut given) = entry else {
-        return Err(Fault::new("", "must be a table"));
+        return Err(FieldError::new("", "must be a table"));
     };
     let mut facts = match (given.get("provider"), given.contains_key("kind")) {
         (Some(Value::String(id)), _) => facts(id)?,
-        (Some(_), _) => return Err(Fault::new("provider", "must be text")),
+        (Some(_), _) => return Err(FieldError::new("provider", "must be text")),
         (None, true) => Map::new(),
         (None, false) => {
             let fix = "name a `provider` that the vault knows (docs/providers), or say \
                         `kind = \"oauth2\"` or `kind = \"oidc\"` and describe one";
-            return Err(Fault::new("", fix));
+            return Err(FieldError::new("", fix));
         }
     };
     lift_variables(&mut given);
@@ -40,7 +40,7 @@ pub(super) fn complete(entry: Value) -> Result<Completed, Fault> {
     over(&mut facts, given);
     let variables = match facts.remove("variables") {
         Some(Value::Object(variables)) => variables,
-        Some(_) => return Err(Fault::new("variables", "must be a table")),
+        Some(_) => return Err(FieldError::new("variables", "must be a table")),
         None => Map::new(),
     };
     let mut merged = Value::Object(facts);
@@ -61,12 +61,12 @@ fn given_endpoints(given: &Map<String, Value>) -> Vec<(String, String)> {
     found.map(|(name, address)| (name.to_owned(), address.to_owned())).collect()
 }
 
-fn facts(id: &str) -> Result<Map<String, Value>, Fault> {
-    let facts = catalogue::entry(id).and_then(|facts| json::own(facts).ok());
+fn facts(id: &str) -> Result<Map<String, Value>, FieldError> {
+    let facts = catalogue::entry(id).and_then(|facts| json::parse_trusted(facts).ok());
     facts.ok_or_else(|| {
         let fix = "is not in the catalogue: `cargo xtask providers` lists it. Describe another \
                     provider with `kind = \"oauth2\"` or `kind = \"oidc\"`";
-        Fault::new("provider", fix)
+        FieldError::new("provider", fix)
     })
 }
 
@@ -93,10 +93,10 @@ fn over(base: &mut Map<String, Value>, given: Map<String, Value>) {
     }
 }
 
-fn value_of<'a>(name: &str, variable: &'a Value) -> Result<&'a str, Fault> {
+fn value_of<'a>(name: &str, variable: &'a Value) -> Result<&'a str, FieldError> {
     let field = format!("variables.{name}");
     let Some(value) = variable.get("value").and_then(Value::as_str) else {
-        return Err(Fault::new(field, "is missing: this provider's addresses depend on it"));
+        return Err(FieldError::new(field, "is missing: this provider's addresses depend on it"));
     };
     let allowed = variable.get("allowed").and_then(Value::as_array);
     let fits = allowed.is_none_or(|allowed| {
@@ -110,7 +110,7 @@ fn value_of<'a>(name: &str, variable: &'a Value) -> Result<&'a str, Fault> {
         "must be one of: {} (`*` stands for letters, digits and hyphens, `**` for such with dots)",
         allowed.join(", ")
     );
-    Err(Fault::new(field, fix))
+    Err(FieldError::new(field, fix))
 }
 
 /// Whether a value fits a pattern with at most one wildcard: `*` is one label of a host name, `**`

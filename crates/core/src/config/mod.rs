@@ -7,10 +7,10 @@
 
 mod client;
 mod connection_entry;
-mod dialect;
 mod fields;
 mod issuer;
 mod merge;
+mod profile;
 mod provider_secret;
 mod variables;
 
@@ -96,7 +96,7 @@ impl Config {
             let identifier = issuer.source.issuer.clone();
             if issuers.insert(identifier, issuer).is_some() {
                 let fix = "another entry of ISSUERS has the same issuer; keep one";
-                return Err(Fault::new("issuer", fix).at(table.origins.get(&name), &name));
+                return Err(FieldError::new("issuer", fix).at(table.origins.get(&name), &name));
             }
         }
         let mut connections = BTreeMap::new();
@@ -130,12 +130,12 @@ fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
 
 /// Something wrong in a field of one entry, before it is known which variable that came from.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct FieldError {
     field: String,
     fix: String,
 }
 
-impl Fault {
+impl FieldError {
     pub(crate) fn new(field: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { field: field.into(), fix: fix.into() }
     }
@@ -154,6 +154,6 @@ impl Fault {
 
 /// Checks the address of somebody else's endpoint: https, or http on loopback while the vault
 /// itself is; a host, no user info, no fragment.
-pub(crate) fn endpoint(field: &str, text: &str, vault: &PublicUrl) -> Result<(), Fault> {
-    vault.allows(text).map_err(|fix| Fault::new(field, fix))
+pub(crate) fn endpoint(field: &str, text: &str, vault: &PublicUrl) -> Result<(), FieldError> {
+    vault.allows(text).map_err(|fix| FieldError::new(field, fix))
 }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::variables::Table;
-use super::{ConfigError, Fault, Variables};
+use super::{ConfigError, FieldError, Variables};
 use vault_base::secret::Secret;
 use vault_jose::private_key::PrivateKey;
 
@@ -44,10 +44,10 @@ impl ProviderSecrets {
     }
 }
 
-fn secret(value: Value) -> Result<ProviderSecret, Fault> {
+fn secret(value: Value) -> Result<ProviderSecret, FieldError> {
     const FORM: &str = "must be text, the client secret, or a table of client_secret and \
                         private_key, both text";
-    let form = || Fault::new("", FORM);
+    let form = || FieldError::new("", FORM);
     let mut secret = ProviderSecret::default();
     let members = match value {
         Value::String(text) => {
@@ -68,7 +68,7 @@ fn secret(value: Value) -> Result<ProviderSecret, Fault> {
                 let key = PrivateKey::parse(&text).ok_or_else(|| {
                     let fix = "must be an RSA key of 2048 bits or more as a PEM file: PRIVATE KEY \
                                 or RSA PRIVATE KEY, without a passphrase";
-                    Fault::new("private_key", fix)
+                    FieldError::new("private_key", fix)
                 })?;
                 secret.private_key = Some(key);
             }

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use super::handle::Handle;
+use super::handle::OpaqueHandle;
 use super::record::{Denied, STATE_LIFETIME};
-use crate::connect::record::Return;
+use crate::connect::record::AuthorizationResponse;
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_base::text;
@@ -27,8 +27,8 @@ pub fn callback(
     kept: &[String],
     cookies: Option<&str>,
     public_url: &PublicUrl,
-) -> Result<(String, Return), Denied> {
-    let state = Handle::parse(once(query, "state")?.ok_or(Denied::Unknown)?.expose())
+) -> Result<(String, AuthorizationResponse), Denied> {
+    let state = OpaqueHandle::parse(once(query, "state")?.ok_or(Denied::Unknown)?.expose())
         .ok_or(Denied::Unknown)?;
     let cookie = cookies.and_then(|header| read_cookie(header, &state.session, public_url));
     let mut extra = BTreeMap::new();
@@ -36,14 +36,14 @@ pub fn callback(
         let value = once(query, name)?.map(|value| value.expose().to_owned());
         extra.extend(value.filter(|value| value.len() <= 1024).map(|value| (name.clone(), value)));
     }
-    let back = Return {
+    let back = AuthorizationResponse {
         state: state.secret,
         cookie,
         connection: connection.to_owned(),
         iss: once(query, "iss")?.map(|iss| iss.expose().to_owned()),
         code: once(query, "code")?,
         error: once(query, "error")?.map(|error| error.expose().to_owned()),
-        extra,
+        provider_data: extra,
     };
     if back.code.is_none() && back.error.is_none() {
         return Err(Denied::Unknown);
@@ -55,8 +55,10 @@ pub fn callback(
 ///
 /// # Errors
 /// [`Denied::Unknown`] unless there is exactly one, well formed.
-pub fn ticket(query: &str) -> Result<Handle, Denied> {
-    once(query, "ticket")?.and_then(|ticket| Handle::parse(ticket.expose())).ok_or(Denied::Unknown)
+pub fn ticket(query: &str) -> Result<OpaqueHandle, Denied> {
+    once(query, "ticket")?
+        .and_then(|ticket| OpaqueHandle::parse(ticket.expose()))
+        .ok_or(Denied::Unknown)
 }
 
 fn once(query: &str, name: &str) -> Result<Option<Secret>, Denied> {

@@ -2,21 +2,21 @@
 //! Handles: ticket, state, `auth_session`, `connect_code`. Each is `sid.secret`, 22 + 1 + 22 base64url
 //! characters: the session's id finds the object, the secret is stored there as a hash.
 
-use vault_base::encoding::{self, NoRandomness};
+use vault_base::encoding::{self, RandomnessError};
 use vault_base::secret::Secret;
 
 const PART: usize = 22;
 
 /// A handle, split.
 #[derive(Debug, Clone)]
-pub struct Handle {
+pub struct OpaqueHandle {
     /// The session's id: no secret, but nothing to show either.
     pub session: String,
     /// What makes this handle this one.
     pub secret: Secret,
 }
 
-impl Handle {
+impl OpaqueHandle {
     /// Reads `sid.secret`.
     pub fn parse(text: &str) -> Option<Self> {
         let (session, secret) = text.split_once('.')?;
@@ -35,8 +35,8 @@ impl Handle {
 /// 128 random bits as 22 base64url characters: a session id or the secret of a handle.
 ///
 /// # Errors
-/// [`NoRandomness`].
-pub fn random() -> Result<String, NoRandomness> {
+/// [`RandomnessError`].
+pub fn random() -> Result<String, RandomnessError> {
     Ok(encoding::base64url(encoding::random::<16>()?))
 }
 
@@ -47,5 +47,5 @@ pub fn hash(secret: &Secret) -> String {
 
 /// Compares a presented secret with a stored hash.
 pub fn matches(presented: &Secret, stored: &str) -> bool {
-    encoding::equal(hash(presented).as_bytes(), stored.as_bytes())
+    encoding::constant_time_eq(hash(presented).as_bytes(), stored.as_bytes())
 }

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::config::{Client, Config};
-use crate::error::{Problem, ValidationError};
+use crate::error::{ProblemDetails, ValidationError};
 use crate::vault::record::AccountView;
 use vault_base::encoding;
 use vault_base::text::{self, MAX_PARAMETERS};
@@ -31,12 +31,13 @@ impl Page {
     ///
     /// # Errors
     /// A 400 that names the field.
-    pub fn read(query: &str) -> Result<Self, Problem> {
-        let invalid = |field, detail| Problem::invalid(vec![ValidationError { detail, field }]);
+    pub fn read(query: &str) -> Result<Self, ProblemDetails> {
+        let invalid =
+            |field, detail| ProblemDetails::invalid(vec![ValidationError { detail, field }]);
         let mut page = Self { take: DEFAULT_TAKE, after: None, connections: Vec::new() };
         let parameters = text::parameters(query.as_bytes()).ok_or_else(|| {
             let detail = format!("The query may have at most {MAX_PARAMETERS} parameters.");
-            Problem::new(400, detail)
+            ProblemDetails::new(400, detail)
         })?;
         for (name, value) in parameters {
             match name.as_ref() {
@@ -123,8 +124,8 @@ pub fn account_item(account: &AccountView, connection: &str) -> Value {
     if let Some(members) = item.as_object_mut() {
         // Of the provider's refresh token.
         members.extend(account.expires_at.map(|at| ("expires_at".into(), json!(rfc3339(at)))));
-        if !account.extra.is_empty() {
-            members.insert("provider_data".into(), json!(account.extra));
+        if !account.provider_data.is_empty() {
+            members.insert("provider_data".into(), json!(account.provider_data));
         }
     }
     item

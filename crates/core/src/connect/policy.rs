@@ -3,7 +3,7 @@
 
 use crate::config::{Client, Config};
 use crate::connect::record::Denied;
-use crate::error::Problem;
+use crate::error::ProblemDetails;
 use vault_base::text;
 use vault_jose::access_token::AccessToken;
 
@@ -18,18 +18,20 @@ pub const DELETE: &str = "delete:me:connected_accounts";
 ///
 /// # Errors
 /// 401 without a token.
-pub fn bearer(authorization: Option<&str>) -> Result<&str, Problem> {
+pub fn bearer(authorization: Option<&str>) -> Result<&str, ProblemDetails> {
     authorization
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim())
         .filter(|token| !token.is_empty())
-        .ok_or_else(|| Problem::new(401, "Send the user's access token as Authorization: Bearer."))
+        .ok_or_else(|| {
+            ProblemDetails::new(401, "Send the user's access token as Authorization: Bearer.")
+        })
 }
 
 /// The one answer to a token that is no good here.
-pub fn refused() -> Problem {
-    Problem::new(
+pub fn refused() -> ProblemDetails {
+    ProblemDetails::new(
         401,
         "The access token is not accepted. Check that it is of a trusted issuer, unexpired, with a \
          life of 24 hours at most, for the audience of this API, and issued to a client of this \
@@ -46,7 +48,7 @@ pub fn check<'a>(
     config: &'a Config,
     token: &AccessToken,
     scope: &'static str,
-) -> Result<&'a Client, Problem> {
+) -> Result<&'a Client, ProblemDetails> {
     if !token.audiences.contains(&config.public_url.me()) {
         return Err(refused());
     }
@@ -54,7 +56,7 @@ pub fn check<'a>(
     if token.scopes.iter().any(|granted| granted == scope) {
         return Ok(client);
     }
-    Err(Problem::new(403, format!("The access token lacks the scope {scope}.")))
+    Err(ProblemDetails::new(403, format!("The access token lacks the scope {scope}.")))
 }
 
 /// Whether a preflight from this origin is answered: it belongs to one of our clients. Which
@@ -67,90 +69,91 @@ pub fn preflight_allowed(config: &Config, origin: &str) -> bool {
 ///
 /// # Errors
 /// 403.
-pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), Problem> {
+pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), ProblemDetails> {
     match origin {
         Some(origin) if !client.origins.iter().any(|own| own == origin) => {
-            Err(Problem::new(403, "This origin is not among the client's origins."))
+            Err(ProblemDetails::new(403, "This origin is not among the client's origins."))
         }
         _ => Ok(()),
     }
 }
 
 /// What a refused completion says to the application.
-pub fn completion_denied(denied: Denied) -> Problem {
+pub fn completion_denied(denied: Denied) -> ProblemDetails {
     let reason = denied.reason();
     let problem = match denied {
-        Denied::Unknown | Denied::OtherProvider | Denied::OtherBrowser => Problem::new(
+        Denied::Unknown | Denied::OtherProvider | Denied::OtherBrowser => ProblemDetails::new(
             400,
             "auth_session and connect_code do not belong to a connect that waits for completion.",
         ),
-        Denied::Used => Problem::new(
+        Denied::Used => ProblemDetails::new(
             409,
             "This connect is over: it was completed or has failed. Start a new one.",
         ),
-        Denied::Expired => Problem::new(
+        Denied::Expired => ProblemDetails::new(
             400,
             "The connect_code has expired; complete within 60 seconds. Start a new connect.",
         ),
-        Denied::OtherUser => Problem::new(
+        Denied::OtherUser => ProblemDetails::new(
             403,
             "Another user or client began this connect. It has been ended; nothing was connected.",
         ),
-        Denied::OtherRedirect => Problem::new(
+        Denied::OtherRedirect => ProblemDetails::new(
             400,
             "redirect_uri differs from the one of the connect request. Start a new connect.",
         ),
-        Denied::Verifier => Problem::new(
+        Denied::Verifier => ProblemDetails::new(
             400,
             "code_verifier does not fit: send the verifier of code_challenge if and only if the \
              connect request had one. Start a new connect.",
         ),
-        Denied::CodeRefused => {
-            Problem::new(400, "The provider refused its authorization code. Start a new connect.")
-        }
-        Denied::ProviderUnavailable => Problem::new(
+        Denied::CodeRefused => ProblemDetails::new(
+            400,
+            "The provider refused its authorization code. Start a new connect.",
+        ),
+        Denied::ProviderUnavailable => ProblemDetails::new(
             502,
             "The provider's answer was lost or unreadable. Nothing was connected; start a new \
              connect.",
         ),
-        Denied::ProviderMisconfigured => Problem::new(
+        Denied::ProviderMisconfigured => ProblemDetails::new(
             502,
             "The provider does not accept this vault's registration. Its operator must act.",
         ),
-        Denied::Identity => Problem::new(
+        Denied::Identity => ProblemDetails::new(
             502,
             "The provider's statement of who the user is does not hold. Nothing was connected.",
         ),
-        Denied::RegistrationChanged => Problem {
+        Denied::RegistrationChanged => ProblemDetails {
             retry_after: Some(60),
-            ..Problem::new(
+            ..ProblemDetails::new(
                 503,
                 "The connection stands for another provider or client_id than when this connect began. \
                  The vault's operator must act. Nothing was changed.",
             )
         },
-        Denied::UnknownUser => Problem::new(
+        Denied::UnknownUser => ProblemDetails::new(
             409,
             "The provider gave no refresh token, the account has one, and the provider does not tell \
              whether both are the same user's, so nothing was changed. Delete the account first, or make \
              the provider ask for consent again, so that it gives a refresh token.",
         ),
-        Denied::Narrower { missing } => Problem::new(
+        Denied::Narrower { missing } => ProblemDetails::new(
             409,
             format!(
                 "The user granted less than the account already has, so nothing was changed. \
-                 Missing: {}. Connect again with these scopes, or delete the account first to give \
+                 MissingLifetime: {}. Connect again with these scopes, or delete the account first to give \
                  them up.",
                 text::description(&missing.join(" "))
             ),
         ),
-        Denied::NotStored => Problem {
+        Denied::NotStored => ProblemDetails {
             retry_after: Some(5),
-            ..Problem::new(
+            ..ProblemDetails::new(
                 503,
                 "The account could not be stored now; send the same request again, within ten minutes.",
             )
         },
     };
-    Problem { reason, ..problem }
+    ProblemDetails { reason, ..problem }
 }

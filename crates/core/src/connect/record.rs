@@ -59,7 +59,7 @@ pub struct Begin {
 
 /// What came with the provider's redirect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Return {
+pub struct AuthorizationResponse {
     /// The state's secret.
     #[serde(with = "exposed")]
     pub state: Secret,
@@ -76,8 +76,8 @@ pub struct Return {
     /// `error`, if the provider or the user said no.
     pub error: Option<String>,
     /// Parameters that the connection keeps for applications.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<String, String>,
+    #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provider_data: BTreeMap<String, String>,
 }
 
 /// What the application presents at the end.
@@ -112,8 +112,8 @@ pub struct Session {
     /// How far it is.
     pub phase: Phase,
     /// Parameters of the callback that applications need.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<String, String>,
+    #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provider_data: BTreeMap<String, String>,
 }
 
 /// What a state is good for. A state of one kind is refused where another is expected.
@@ -138,7 +138,7 @@ pub enum Phase {
         cookie: String,
         /// The state's end.
         until: UnixSeconds,
-        /// Sealed [`ProviderSecrets`].
+        /// Sealed [`FlowSecrets`].
         secrets: String,
     },
     /// The connect code waits for the application.
@@ -147,7 +147,7 @@ pub enum Phase {
         connect_code: String,
         /// Its end.
         until: UnixSeconds,
-        /// Sealed [`ProviderSecrets`].
+        /// Sealed [`FlowSecrets`].
         secrets: String,
         /// The provider's code, sealed.
         code: String,
@@ -164,11 +164,11 @@ pub enum Phase {
         connect_code: String,
         /// Until when that may be asked.
         until: UnixSeconds,
-        /// Sealed [`ProviderSecrets`].
+        /// Sealed [`FlowSecrets`].
         secrets: String,
         /// The ID token, sealed, if one came.
         id_token: Option<String>,
-        /// The sealed [`Store`](crate::vault::consent::Store), which names nobody.
+        /// The sealed [`NewGrant`](crate::vault::consent::NewGrant), which names nobody.
         store: String,
     },
     /// The tokens are here and not yet in the vault.
@@ -177,7 +177,7 @@ pub enum Phase {
         connect_code: String,
         /// Until when they may be stored.
         until: UnixSeconds,
-        /// The sealed [`Store`](crate::vault::consent::Store).
+        /// The sealed [`NewGrant`](crate::vault::consent::NewGrant).
         store: String,
     },
     /// The account is connected.
@@ -240,7 +240,7 @@ fn phase(members: Members) -> Option<Phase> {
 
 /// What goes to the provider and must come back, sealed between the hops.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ProviderSecrets {
+pub struct FlowSecrets {
     /// PKCE's verifier between vault and provider.
     #[serde(with = "vault_base::secret::exposed")]
     pub verifier: Secret,

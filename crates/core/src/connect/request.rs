@@ -4,19 +4,19 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::handle::{self, Handle};
+use super::handle::{self, OpaqueHandle};
 use super::record::Begin;
 use crate::config::Client;
 use crate::connect::record::Complete;
-use crate::error::{Problem, ValidationError};
+use crate::error::{ProblemDetails, ValidationError};
 use crate::vault::record::AccountView;
-use vault_base::encoding::{self, NoRandomness};
+use vault_base::encoding::{self, RandomnessError};
 use vault_base::ids::UserId;
 use vault_base::json;
 use vault_base::secret::Secret;
 use vault_base::text::{self, MAX_SCOPES};
 use vault_provider::connection::Connection;
-use vault_provider::{authorize, scopes};
+use vault_provider::{authorization_request, scopes};
 
 /// Largest body that is read, in bytes.
 pub const MAX_BODY: usize = 32 * 1024;
@@ -60,13 +60,16 @@ pub struct NewSession {
 pub fn read<'a, T: Deserialize<'a>>(
     content_type: Option<&str>,
     body: &'a [u8],
-) -> Result<T, Problem> {
+) -> Result<T, ProblemDetails> {
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     if !media_type.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
-        return Err(Problem::new(415, "Send a JSON body as application/json."));
+        return Err(ProblemDetails::new(415, "Send a JSON body as application/json."));
     }
     json::read(body).map_err(|_| {
-        Problem::new(400, "The body must be a JSON object with members of the documented types.")
+        ProblemDetails::new(
+            400,
+            "The body must be a JSON object with members of the documented types.",
+        )
     })
 }
 
@@ -74,14 +77,14 @@ impl ConnectBody {
     /// Checks everything and makes a session for this user and client.
     ///
     /// # Errors
-    /// A [`Problem`] that names each wrong field. Without randomness, a 503.
+    /// A [`ProblemDetails`] that names each wrong field. Without randomness, a 503.
     pub fn begin<'a>(
         self,
         user: &UserId,
         client_id: &str,
         client: &Client,
         find: impl Fn(&str) -> Option<&'a Connection>,
-    ) -> Result<NewSession, Problem> {
+    ) -> Result<NewSession, ProblemDetails> {
         let mut errors = Vec::new();
         let connection = self.connection.as_deref().unwrap_or_default();
         let known = client.connections.iter().any(|name| name == connection);
@@ -133,9 +136,9 @@ impl ConnectBody {
         let (Some(record), Some(redirect_uri), true) =
             (record, self.redirect_uri, errors.is_empty())
         else {
-            return Err(Problem::invalid(errors));
+            return Err(ProblemDetails::invalid(errors));
         };
-        let random = || random_handles().map_err(|_| Problem::unavailable(5));
+        let random = || random_handles().map_err(|_| ProblemDetails::unavailable(5));
         let (session, ticket, auth_session) = random()?;
         Ok(NewSession {
             begin: Begin {
@@ -152,8 +155,8 @@ impl ConnectBody {
                 auth_session: handle::hash(&auth_session),
                 registration: Some(record.registration.clone()),
             },
-            ticket: Handle { session: session.clone(), secret: ticket }.text(),
-            auth_session: Handle { session, secret: auth_session }.text(),
+            ticket: OpaqueHandle { session: session.clone(), secret: ticket }.text(),
+            auth_session: OpaqueHandle { session, secret: auth_session }.text(),
         })
     }
 }
@@ -173,11 +176,16 @@ impl CompleteBody {
     /// Checks the form and finds the session.
     ///
     /// # Errors
-    /// A [`Problem`] that names each wrong field.
-    pub fn complete(self, user: &UserId, client_id: &str) -> Result<(String, Complete), Problem> {
+    /// A [`ProblemDetails`] that names each wrong field.
+    pub fn complete(
+        self,
+        user: &UserId,
+        client_id: &str,
+    ) -> Result<(String, Complete), ProblemDetails> {
         let mut errors = Vec::new();
-        let session = self.auth_session.as_ref().and_then(|text| Handle::parse(text.expose()));
-        let code = self.connect_code.as_ref().and_then(|text| Handle::parse(text.expose()));
+        let session =
+            self.auth_session.as_ref().and_then(|text| OpaqueHandle::parse(text.expose()));
+        let code = self.connect_code.as_ref().and_then(|text| OpaqueHandle::parse(text.expose()));
         if session.is_none() {
             errors.push(invalid("auth_session", "must be the auth_session of the connect answer"));
         }
@@ -202,10 +210,10 @@ impl CompleteBody {
         let (Some(session), Some(code), Some(redirect_uri), true) =
             (session, code, self.redirect_uri, errors.is_empty())
         else {
-            return Err(Problem::invalid(errors));
+            return Err(ProblemDetails::invalid(errors));
         };
         if session.session != code.session {
-            return Err(Problem::invalid(vec![invalid(
+            return Err(ProblemDetails::invalid(vec![invalid(
                 "connect_code",
                 "belongs to another connect than auth_session",
             )]));
@@ -226,7 +234,7 @@ fn invalid(field: &'static str, detail: &'static str) -> ValidationError {
     ValidationError { detail, field }
 }
 
-fn random_handles() -> Result<(String, Secret, Secret), NoRandomness> {
+fn random_handles() -> Result<(String, Secret, Secret), RandomnessError> {
     let secret = || handle::random().map(Secret::new);
     Ok((handle::random()?, secret()?, secret()?))
 }
@@ -235,7 +243,7 @@ fn random_handles() -> Result<(String, Secret, Secret), NoRandomness> {
 fn read_params(params: serde_json::Map<String, Value>) -> Option<Vec<(String, String)>> {
     let mut read = Vec::new();
     for (name, value) in params {
-        if !authorize::allowed(&name) {
+        if !authorization_request::allowed(&name) {
             continue;
         }
         let value = match value {

@@ -17,23 +17,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::handle::{self, Handle};
-use super::identify::NoIdentity;
+use super::handle::{self, OpaqueHandle};
+use super::identify::IdentityError;
 use super::record::{
-    Begin, CODE_LIFETIME, Denied, Flow, Phase, ProviderSecrets, STATE_LIFETIME, STORE_LIFETIME,
+    Begin, CODE_LIFETIME, Denied, Flow, FlowSecrets, Phase, STATE_LIFETIME, STORE_LIFETIME,
     Session, TICKET_LIFETIME,
 };
-use crate::connect::record::{Complete, Return};
+use crate::connect::record::{AuthorizationResponse, Complete};
 use crate::event::{Event, EventName};
-use crate::vault::consent::Store;
+use crate::vault::consent::NewGrant;
 use vault_base::encoding;
 use vault_base::json;
-use vault_base::seal::{Place, SealError, Sealer};
+use vault_base::seal::{AssociatedData, SealError, Sealer};
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
 use vault_provider::connection::Connection;
-use vault_provider::errors::Failure;
-use vault_provider::identity::Told;
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::userinfo::UserInfo;
 
 /// What the browser needs to go to the provider.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ pub struct Opened {
     /// The cookie's value.
     pub cookie: Secret,
     /// What goes into the authorization request.
-    pub secrets: ProviderSecrets,
+    pub secrets: FlowSecrets,
 }
 
 /// What completing does next.
@@ -54,30 +54,30 @@ pub enum Completion {
         /// The provider's code.
         code: Secret,
         /// Verifier and nonce.
-        secrets: ProviderSecrets,
+        secrets: FlowSecrets,
     },
     /// The tokens are here: ask whose they are.
     Identify(Unidentified),
     /// The tokens are here: store them.
-    Store(Box<Store>),
+    Store(Box<NewGrant>),
 }
 
 /// Tokens of somebody.
 #[derive(Debug)]
 pub struct Unidentified {
     /// The grant, which names nobody unless the answer with the tokens did.
-    pub store: Box<Store>,
+    pub store: Box<NewGrant>,
     /// The ID token, if one came.
     pub id_token: Option<Secret>,
     /// Verifier and nonce.
-    pub secrets: ProviderSecrets,
+    pub secrets: FlowSecrets,
 }
 
 /// What follows from whose tokens are.
 #[derive(Debug)]
 pub struct Identified {
     /// The grant to store, or what the application is told.
-    pub outcome: Result<Box<Store>, Denied>,
+    pub outcome: Result<Box<NewGrant>, Denied>,
     /// Whether the session changed, and is to be stored first.
     pub is_changed: bool,
     /// What the operator is told.
@@ -86,20 +86,20 @@ pub struct Identified {
 
 /// A step that is refused, or that cannot be taken for want of a key.
 #[derive(Debug)]
-pub enum Fault {
+pub enum SessionError {
     /// Refused. The session may have changed (it failed), and is to be stored.
     Denied(Denied),
     /// Nothing changed.
     Seal(SealError),
 }
 
-impl From<Denied> for Fault {
+impl From<Denied> for SessionError {
     fn from(denied: Denied) -> Self {
         Self::Denied(denied)
     }
 }
 
-impl From<SealError> for Fault {
+impl From<SealError> for SessionError {
     fn from(error: SealError) -> Self {
         Self::Seal(error)
     }
@@ -113,7 +113,7 @@ impl Session {
             created_at: now,
             flow: Flow::Connect,
             phase: Phase::Started,
-            extra: BTreeMap::new(),
+            provider_data: BTreeMap::new(),
         }
     }
 
@@ -137,21 +137,22 @@ impl Session {
     /// Opens the ticket: the browser goes to the provider.
     ///
     /// # Errors
-    /// [`Fault`]; nothing changes.
+    /// [`SessionError`]; nothing changes.
     pub fn open(
         &mut self,
         ticket: &Secret,
         sealer: &Sealer,
         now: UnixSeconds,
-    ) -> Result<Opened, Fault> {
+    ) -> Result<Opened, SessionError> {
         self.check_ticket(ticket, now)?;
         let random = || handle::random().map_err(|_| SealError::CannotSeal);
         let verifier = encoding::random::<32>().map_err(|_| SealError::CannotSeal)?;
-        let secrets = ProviderSecrets {
+        let secrets = FlowSecrets {
             verifier: Secret::new(encoding::base64url(verifier)),
             nonce: Secret::new(random()?),
         };
-        let state = Handle { session: self.begin.session.clone(), secret: Secret::new(random()?) };
+        let state =
+            OpaqueHandle { session: self.begin.session.clone(), secret: Secret::new(random()?) };
         let cookie = Secret::new(random()?);
         self.phase = Phase::AtProvider {
             state: handle::hash(&state.secret),
@@ -166,15 +167,15 @@ impl Session {
     /// this provider sends.
     ///
     /// # Errors
-    /// [`Fault`]: an error page, never a redirect. Only an answer from another provider changes
+    /// [`SessionError`]: an error page, never a redirect. Only an answer from another provider changes
     /// something: it ends the session.
     pub fn returned(
         &mut self,
-        back: &Return,
+        back: &AuthorizationResponse,
         from_provider: bool,
         sealer: &Sealer,
         now: UnixSeconds,
-    ) -> Result<Secret, Fault> {
+    ) -> Result<Secret, SessionError> {
         let Phase::AtProvider { state, cookie, until, secrets } = &self.phase else {
             return Err(Denied::Used.into());
         };
@@ -201,11 +202,11 @@ impl Session {
         };
         let secrets = secrets.clone();
         let waiting = self.seal(sealer, "provider_code", code)?;
-        let connect_code = Handle {
+        let connect_code = OpaqueHandle {
             session: self.begin.session.clone(),
             secret: Secret::new(handle::random().map_err(|_| SealError::CannotSeal)?),
         };
-        self.extra.clone_from(&back.extra);
+        self.provider_data.clone_from(&back.provider_data);
         self.phase = Phase::Returned {
             connect_code: handle::hash(&connect_code.secret),
             until: now + CODE_LIFETIME,
@@ -223,7 +224,7 @@ impl Session {
     /// Completes for the application. `connection`: what is configured under its name, if anything.
     ///
     /// # Errors
-    /// [`Fault`]. Whoever holds the auth session and is another user or client, or shows the right
+    /// [`SessionError`]. Whoever holds the auth session and is another user or client, or shows the right
     /// code with a wrong verifier or redirect URI, ends the session: its code is never redeemed.
     pub fn complete(
         &mut self,
@@ -231,7 +232,7 @@ impl Session {
         connection: Option<&Connection>,
         sealer: &Sealer,
         now: UnixSeconds,
-    ) -> Result<Completion, Fault> {
+    ) -> Result<Completion, SessionError> {
         if !handle::matches(&ask.auth_session, &self.begin.auth_session) {
             return Err(Denied::Unknown.into());
         }
@@ -328,7 +329,7 @@ impl Session {
     pub fn identified(
         &mut self,
         stored: Option<&Phase>,
-        identity: Result<Told, NoIdentity>,
+        identity: Result<UserInfo, IdentityError>,
         tokens: Unidentified,
         sealer: &Sealer,
     ) -> Result<Identified, SealError> {
@@ -340,11 +341,11 @@ impl Session {
         let mut store = tokens.store;
         match identity {
             Ok(told) => store.tell(told),
-            Err(NoIdentity::Later) => {
+            Err(IdentityError::Later) => {
                 let event = Event::new(EventName::IdentityUnavailable).at(&self.begin.connection);
                 return Ok(denied(Denied::NotStored, Some(event)));
             }
-            Err(NoIdentity::Never(refusal)) => {
+            Err(IdentityError::Never(refusal)) => {
                 let event = Some(
                     Event::new(EventName::IdTokenRefused)
                         .at(&self.begin.connection)
@@ -358,9 +359,9 @@ impl Session {
             }
         }
         // What came through the browser never goes before the provider's own word.
-        let mut extra = self.extra.clone();
-        extra.append(&mut store.extra);
-        store.extra = extra;
+        let mut provider_data = self.provider_data.clone();
+        provider_data.append(&mut store.provider_data);
+        store.provider_data = provider_data;
         if waits {
             self.redeemed(&store, sealer)?;
         }
@@ -371,7 +372,7 @@ impl Session {
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
-    pub fn redeemed(&mut self, store: &Store, sealer: &Sealer) -> Result<(), SealError> {
+    pub fn redeemed(&mut self, store: &NewGrant, sealer: &Sealer) -> Result<(), SealError> {
         let Phase::Granted { connect_code, until, .. } = &self.phase else {
             return Err(SealError::CannotSeal);
         };
@@ -389,7 +390,7 @@ impl Session {
             (None, None) => true,
             (Some(challenge), Some(verifier)) => {
                 let computed = encoding::base64url(verifier.sha256());
-                encoding::equal(computed.as_bytes(), challenge.as_bytes())
+                encoding::constant_time_eq(computed.as_bytes(), challenge.as_bytes())
             }
             _ => false,
         }
@@ -411,8 +412,8 @@ impl Session {
         Secret::new(location.unwrap_or_default())
     }
 
-    fn place<'a>(&'a self, field: &'a str) -> Place<'a> {
-        Place {
+    fn place<'a>(&'a self, field: &'a str) -> AssociatedData<'a> {
+        AssociatedData {
             issuer: &self.begin.user.issuer,
             subject: &self.begin.user.subject,
             connection: &self.begin.connection,
@@ -444,7 +445,7 @@ impl Session {
         text: &str,
     ) -> Result<T, SealError> {
         let json = self.unseal(sealer, field, text)?;
-        json::own(json.expose()).map_err(|_| SealError::Corrupt)
+        json::parse_trusted(json.expose()).map_err(|_| SealError::Corrupt)
     }
 
     fn unseal(&self, sealer: &Sealer, field: &str, text: &str) -> Result<Secret, SealError> {
@@ -455,12 +456,16 @@ impl Session {
 }
 
 /// What the application is told of a code that brought no tokens.
-pub fn not_redeemed(failure: &Failure) -> Denied {
+pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
     match failure {
-        Failure::Refused(_) | Failure::Consent(_) => Denied::CodeRefused,
-        Failure::Misconfigured(_) | Failure::UnusableToken => Denied::ProviderMisconfigured,
-        Failure::Unavailable { .. } | Failure::Ambiguous { .. } => Denied::ProviderUnavailable,
-        Failure::OtherUser => Denied::Identity,
+        TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_) => Denied::CodeRefused,
+        TokenEndpointError::Misconfigured(_) | TokenEndpointError::UnusableToken => {
+            Denied::ProviderMisconfigured
+        }
+        TokenEndpointError::Unavailable { .. } | TokenEndpointError::Ambiguous { .. } => {
+            Denied::ProviderUnavailable
+        }
+        TokenEndpointError::OtherUser => Denied::Identity,
     }
 }
 

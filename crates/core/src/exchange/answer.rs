@@ -8,19 +8,19 @@ use serde_json::json;
 use super::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN};
 use crate::config::GrantType;
 use crate::error::{ConnectionState, OAuthError};
-use crate::vault::release::{Misconfiguration, Problem};
+use crate::vault::release::{Misconfiguration, ReleaseError};
 use vault_base::secret::Secret;
-use vault_provider::minting::NoAccount;
+use vault_provider::issuance::NoAccount;
 
 /// The body of a success. Clients break on a missing or null `expires_in`, on a `token_type` other
-/// than `Bearer` and on `scope` as a list. `extra` is what this provider's API needs beside the
+/// than `Bearer` and on `scope` as a list. `provider_data` is what this provider's API needs beside the
 /// token, such as Salesforce's `instance_url`.
 pub fn success(
     grant: GrantType,
     token: &Secret,
     scopes: &[String],
     expires_in: i64,
-    extra: &BTreeMap<String, String>,
+    provider_data: &BTreeMap<String, String>,
 ) -> String {
     let mut body = json!({
         "access_token": token.expose(),
@@ -32,18 +32,18 @@ pub fn success(
         "expires_in": expires_in,
         "scope": scopes.join(" "),
     });
-    if let (false, Some(members)) = (extra.is_empty(), body.as_object_mut()) {
-        members.insert("provider_data".into(), json!(extra));
+    if let (false, Some(members)) = (provider_data.is_empty(), body.as_object_mut()) {
+        members.insert("provider_data".into(), json!(provider_data));
     }
     body.to_string()
 }
 
 /// The error for a connection that gives no token.
-pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
+pub fn problem(grant: GrantType, problem: &ReleaseError) -> OAuthError {
     let auth0 = grant == GrantType::FederatedConnection;
     let state = state(problem);
     let (status, code, description) = match problem {
-        Problem::NotConnected | Problem::NoSuchAccount | Problem::AmbiguousAccount => {
+        ReleaseError::NotConnected | ReleaseError::NoSuchAccount | ReleaseError::AmbiguousAccount => {
             let (status, code) = if auth0 {
                 (401, "federated_connection_refresh_token_not_found")
             } else {
@@ -51,7 +51,7 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
             };
             (status, code, not_found(problem))
         }
-        Problem::ReconnectRequired { .. } => {
+        ReleaseError::ReconnectRequired { .. } => {
             let (status, code) = if auth0 {
                 (401, "federated_connection_refresh_token_flow_failed")
             } else {
@@ -59,7 +59,7 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
             };
             (status, code, "The account's grant is over; the user must connect it again.".into())
         }
-        Problem::MissingScopes { missing } => {
+        ReleaseError::MissingScopes { missing } => {
             let description = format!(
                 "The account did not grant: {}. Connect it again with these scopes; those of an \
                  installation are granted by whoever owns that.",
@@ -67,7 +67,7 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
             );
             (400, "invalid_scope", description)
         }
-        Problem::NoSuchKind => (
+        ReleaseError::NoSuchKind => (
             400,
             "invalid_target",
             "The account has no token of this token_kind. Connections list the kinds they have; one \
@@ -75,35 +75,35 @@ pub fn problem(grant: GrantType, problem: &Problem) -> OAuthError {
              it."
                 .into(),
         ),
-        Problem::NoSuchResource => (
+        ReleaseError::NoSuchResource => (
             400,
             "invalid_target",
-            "Tokens of this token_kind are for no such resource. docs/providers says which kinds are \
+            "TokenResponse of this token_kind are for no such resource. docs/providers says which kinds are \
              for resources, and how those are named."
                 .into(),
         ),
-        Problem::NoAccount { reason } => (400, "invalid_target", no_account(*reason).into()),
-        Problem::SeveralResources => (
+        ReleaseError::NoAccount { reason } => (400, "invalid_target", no_account(*reason).into()),
+        ReleaseError::SeveralResources => (
             400,
             "invalid_scope",
             "At this provider a token is for one resource, and these scopes belong to several. Ask \
              for the scopes of one resource at a time."
                 .into(),
         ),
-        Problem::CannotNarrow => (
+        ReleaseError::CannotNarrow => (
             400,
             "invalid_scope",
             "This client may only have tokens with the scopes it names; the account's token has \
              more, and cannot be narrowed. Name all scopes of the account."
                 .into(),
         ),
-        Problem::Unavailable { .. } => (
+        ReleaseError::Unavailable { .. } => (
             503,
             "temporarily_unavailable",
             "The provider cannot renew the token at the moment. The account stays connected."
                 .into(),
         ),
-        Problem::Misconfigured { reason, .. } => {
+        ReleaseError::Misconfigured { reason, .. } => {
             (503, "temporarily_unavailable", misconfigured(*reason).into())
         }
     };
@@ -148,13 +148,13 @@ fn no_account(reason: NoAccount) -> &'static str {
     }
 }
 
-fn not_found(problem: &Problem) -> String {
+fn not_found(problem: &ReleaseError) -> String {
     match problem {
-        Problem::NoSuchAccount => {
+        ReleaseError::NoSuchAccount => {
             "login_hint matches none of the user's connected accounts (by provider user id, \
              e-mail or name)."
         }
-        Problem::AmbiguousAccount => {
+        ReleaseError::AmbiguousAccount => {
             "login_hint matches two of the user's connected accounts; use the provider user id."
         }
         _ => "The user has not connected an account.",
@@ -162,41 +162,41 @@ fn not_found(problem: &Problem) -> String {
     .into()
 }
 
-fn state(problem: &Problem) -> ConnectionState {
+fn state(problem: &ReleaseError) -> ConnectionState {
     let plain = |state| ConnectionState { state, ..ConnectionState::default() };
     match problem {
-        Problem::NotConnected => plain("not_connected"),
-        Problem::NoSuchAccount => {
+        ReleaseError::NotConnected => plain("not_connected"),
+        ReleaseError::NoSuchAccount => {
             ConnectionState { reason: Some("login_hint_unknown"), ..plain("not_connected") }
         }
-        Problem::AmbiguousAccount => {
+        ReleaseError::AmbiguousAccount => {
             ConnectionState { reason: Some("login_hint_ambiguous"), ..plain("not_connected") }
         }
-        Problem::ReconnectRequired { reason } => {
+        ReleaseError::ReconnectRequired { reason } => {
             ConnectionState { reason: Some(reason.name()), ..plain("reconnect_required") }
         }
-        Problem::MissingScopes { missing } => {
+        ReleaseError::MissingScopes { missing } => {
             ConnectionState { missing_scopes: Some(missing.clone()), ..plain("missing_scopes") }
         }
-        Problem::NoSuchKind => {
+        ReleaseError::NoSuchKind => {
             ConnectionState { reason: Some("token_kind_unknown"), ..plain("not_connected") }
         }
-        Problem::NoSuchResource => {
+        ReleaseError::NoSuchResource => {
             ConnectionState { reason: Some("resource_unknown"), ..plain("not_connected") }
         }
-        Problem::NoAccount { reason } => {
+        ReleaseError::NoAccount { reason } => {
             ConnectionState { reason: Some(reason.name()), ..plain("not_connected") }
         }
-        Problem::SeveralResources => {
+        ReleaseError::SeveralResources => {
             ConnectionState { reason: Some("several_resources"), ..plain("missing_scopes") }
         }
-        Problem::CannotNarrow => {
+        ReleaseError::CannotNarrow => {
             ConnectionState { reason: Some("cannot_narrow"), ..plain("misconfigured") }
         }
-        Problem::Unavailable { retry_after } => {
+        ReleaseError::Unavailable { retry_after } => {
             ConnectionState { retry_after: Some(*retry_after), ..plain("unavailable") }
         }
-        Problem::Misconfigured { retry_after, reason } => ConnectionState {
+        ReleaseError::Misconfigured { retry_after, reason } => ConnectionState {
             reason: Some(reason.name()),
             retry_after: Some(*retry_after),
             ..plain("misconfigured")

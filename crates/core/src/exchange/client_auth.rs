@@ -11,9 +11,9 @@ use vault_base::encoding;
 use vault_base::secret::Secret;
 use vault_jose::access_token::AccessToken;
 use vault_jose::algorithm::Algorithm;
-use vault_jose::compact::Compact;
+use vault_jose::jws::Jws;
 use vault_jose::signature::SignatureCheck;
-use vault_jose::{Refusal, assertion};
+use vault_jose::{TokenError, assertion};
 
 /// `client_assertion_type` of `private_key_jwt`.
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -95,8 +95,8 @@ impl Credentials {
     pub fn client_id(&self, subject: Option<&AccessToken>) -> Result<String, OAuthError> {
         let asserted = match &self.proof {
             Proof::Assertion(jwt) => {
-                let claimed = Compact::parse(jwt.expose())
-                    .and_then(|token| assertion::claimed_client(&token));
+                let claimed =
+                    Jws::parse(jwt.expose()).and_then(|token| assertion::claimed_client(&token));
                 Some(claimed.map_err(|_| self.refused())?)
             }
             Proof::Secret(_) | Proof::Nothing => None,
@@ -131,7 +131,7 @@ impl Credentials {
         let presented = secret.sha256();
         let matches = hashes.iter().fold(false, |matched, hash| {
             // No early end: how many hashes a client has is nobody's business.
-            encoding::equal(&presented, hash) | matched
+            encoding::constant_time_eq(&presented, hash) | matched
         });
         if matches { Ok(()) } else { Err(self.refused()) }
     }
@@ -152,14 +152,14 @@ impl Credentials {
 /// What to check of an assertion's signature.
 ///
 /// # Errors
-/// [`Refusal`] for the log.
+/// [`TokenError`] for the log.
 pub fn assertion_check<'a>(
-    token: &'a Compact<'_>,
+    token: &'a Jws<'_>,
     client: &'a Client,
-) -> Result<SignatureCheck<'a>, Refusal> {
+) -> Result<SignatureCheck<'a>, TokenError> {
     match &client.authentication {
         Authentication::PrivateKeyJwt(keys) => SignatureCheck::of(token, keys, &Algorithm::ALL),
-        Authentication::Secret(_) | Authentication::None => Err(Refusal::Client),
+        Authentication::Secret(_) | Authentication::None => Err(TokenError::Client),
     }
 }
 

@@ -4,7 +4,7 @@
 use super::request::TokenRequest;
 use crate::config::{Client, Config, GrantType, ScopePolicy};
 use crate::error::OAuthError;
-use vault_jose::Refusal;
+use vault_jose::TokenError;
 use vault_jose::access_token::AccessToken;
 use vault_jose::trusted_issuer::Issuer;
 use vault_provider::connection::Connection;
@@ -19,7 +19,7 @@ pub enum Forbidden {
     /// The client may only have tokens with the scopes it names, and names none.
     NoScope,
     /// The subject token is not for this client. Leaves like any other refusal of the token.
-    SubjectToken(Refusal),
+    SubjectToken(TokenError),
 }
 
 /// Whether `client` may use this grant type.
@@ -46,10 +46,10 @@ pub fn check(
         issuer.audiences.contains(audience) && client.audiences.contains(audience)
     };
     if !token.audiences.iter().any(|audience| meant(&audience)) {
-        return Err(Forbidden::SubjectToken(Refusal::Audience));
+        return Err(Forbidden::SubjectToken(TokenError::Audience));
     }
     if !client.accepts_from.contains(&token.client_id) {
-        return Err(Forbidden::SubjectToken(Refusal::Client));
+        return Err(Forbidden::SubjectToken(TokenError::Client));
     }
     if !client.connections.iter().any(|name| name == connection) {
         return Err(Forbidden::Connection);
@@ -79,7 +79,7 @@ pub fn check_scopes(
 /// # Errors
 /// [`Forbidden::SubjectToken`].
 pub fn issuer_of<'a>(config: &'a Config, token: &AccessToken) -> Result<&'a Issuer, Forbidden> {
-    config.issuers.get(&token.user.issuer).ok_or(Forbidden::SubjectToken(Refusal::Issuer))
+    config.issuers.get(&token.user.issuer).ok_or(Forbidden::SubjectToken(TokenError::Issuer))
 }
 
 /// The answer to a refused subject token: one body for all reasons, which lists what to check.

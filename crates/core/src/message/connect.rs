@@ -4,14 +4,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
-use crate::connect::record::{Begin, Complete, Denied, Return};
+use crate::connect::record::{AuthorizationResponse, Begin, Complete, Denied};
 use crate::vault::record::AccountView;
 use vault_base::secret::{Secret, exposed};
 
 /// What a session is asked, in the order of a connect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ask {
+pub enum SessionRequest {
     /// An application starts it.
     Begin(Box<Begin>),
     /// The browser opens it with the ticket.
@@ -21,7 +21,7 @@ pub enum Ask {
         ticket: Secret,
     },
     /// The provider sends the browser back.
-    Return(Return),
+    Return(AuthorizationResponse),
     /// The application completes it for its user.
     Complete(Complete),
 }
@@ -29,7 +29,7 @@ pub enum Ask {
 /// What a session answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum SessionResponse {
     /// The session is stored.
     Begun,
     /// Send the browser to the provider, with the session's cookie.
@@ -57,9 +57,9 @@ pub enum Answer {
     Denied(Denied),
 }
 
-impl Question for Ask {
+impl Question for SessionRequest {
     const CLASS: Class = Class::ConnectSession;
-    type Answer = Answer;
+    type Answer = SessionResponse;
 }
 
 /// The one table: [`crate::connect::record::Session`] in JSON.

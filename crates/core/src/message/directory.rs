@@ -8,7 +8,7 @@ use super::{Class, Question};
 /// What a user's directory is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ask {
+pub enum DirectoryRequest {
     /// Remember that the user started this connection. Written before its first account.
     Add {
         /// Which connection.
@@ -21,16 +21,16 @@ pub enum Ask {
 /// What it answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum DirectoryResponse {
     /// Remembered.
     Added,
     /// Names, in order.
     Connections(Vec<String>),
 }
 
-impl Question for Ask {
+impl Question for DirectoryRequest {
     const CLASS: Class = Class::Directory;
-    type Answer = Answer;
+    type Answer = DirectoryResponse;
 }
 
 /// The one table.

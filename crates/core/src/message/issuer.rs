@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
-use vault_base::ids::Source;
+use vault_base::ids::DocumentSource;
 use vault_base::time::UnixSeconds;
 use vault_provider::endpoints::{Discovery, Metadata};
 
 /// Asks for what an issuer publishes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ask {
+pub struct IssuerRequest {
     /// Issuer identifier.
     pub issuer: String,
     /// Where its keys are, if not found by discovery: then there is no metadata.
@@ -23,10 +23,10 @@ pub struct Ask {
     pub renew: bool,
 }
 
-impl Ask {
+impl IssuerRequest {
     /// Asks for what is found at `source`.
-    pub fn of(source: &Source, renew: bool) -> Self {
-        let Source { issuer, jwks_uri, pattern } = source.clone();
+    pub fn of(source: &DocumentSource, renew: bool) -> Self {
+        let DocumentSource { issuer, jwks_uri, pattern } = source.clone();
         Self { issuer, jwks_uri, pattern, renew }
     }
 
@@ -59,16 +59,16 @@ pub struct Published {
 /// What it answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum IssuerResponse {
     /// The last good documents.
     Published(Published),
     /// There are none, and the issuer cannot be had now.
     Unavailable,
 }
 
-impl Question for Ask {
+impl Question for IssuerRequest {
     const CLASS: Class = Class::IssuerKeys;
-    type Answer = Answer;
+    type Answer = IssuerResponse;
 }
 
 /// The one table: the last good documents, and when a fetch was last tried.

@@ -55,7 +55,7 @@ pub trait Question: Serialize + DeserializeOwned {
 
     /// The body of the vault's own answer, for an answer that is no message: it leaves for the
     /// caller as the object wrote it.
-    fn leaves(_answer: &Self::Answer) -> Option<String> {
+    fn passthrough(_answer: &Self::Answer) -> Option<String> {
         None
     }
 }
@@ -64,8 +64,8 @@ pub trait Question: Serialize + DeserializeOwned {
 /// HTTP's own, so that neither side ever takes something else for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The body is for the caller: [`Question::leaves`].
-    Leaves,
+    /// The body is for the caller: [`Question::passthrough`].
+    Passthrough,
     /// The body is the answer.
     Answer,
     /// A stored value needs a sealing key that `KEY_RING` lacks. Nothing was changed.
@@ -80,7 +80,7 @@ pub enum Outcome {
 
 impl Outcome {
     const ALL: [(Self, u16); 6] = [
-        (Self::Leaves, 200),
+        (Self::Passthrough, 200),
         (Self::Answer, 290),
         (Self::KeyUnavailable, 291),
         (Self::Misconfigured, 292),

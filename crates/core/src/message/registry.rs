@@ -11,14 +11,15 @@ use vault_base::ids::UserId;
 /// What a shard is asked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Ask {
+pub enum RegistryRequest {
     /// Remember this user. Written before the user's directory.
     Add {
         /// Who.
         user: UserId,
     },
     /// Remember that a vault rests on an account at a provider. Written before the vault's account.
-    Hold {
+    #[serde(rename = "hold")]
+    AddReference {
         /// [`vault_base::ids::ObjectNames::provider_account`].
         account: String,
         /// Name of the vault.
@@ -39,7 +40,8 @@ pub enum Ask {
         vault: String,
     },
     /// Forget that a vault rests on it, and say the same.
-    Release {
+    #[serde(rename = "release")]
+    RemoveReference {
         /// [`vault_base::ids::ObjectNames::provider_account`].
         account: String,
         /// Name of the vault.
@@ -59,11 +61,12 @@ pub enum Ask {
 /// What it answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum RegistryResponse {
     /// Remembered.
     Added,
     /// Remembered.
-    Held,
+    #[serde(rename = "held")]
+    ReferenceAdded,
     /// What was asked of the account.
     Shared {
         /// Whether another vault rests on it.
@@ -83,9 +86,9 @@ pub enum Answer {
     },
 }
 
-impl Question for Ask {
+impl Question for RegistryRequest {
     const CLASS: Class = Class::Registry;
-    type Answer = Answer;
+    type Answer = RegistryResponse;
 }
 
 /// Name of the object name key among check values.

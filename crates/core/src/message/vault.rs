@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::{Class, Question};
 use crate::config::GrantType;
 use crate::exchange::answer;
-use crate::vault::consent::Store;
+use crate::vault::consent::NewGrant;
 use crate::vault::record::AccountView;
-use crate::vault::release::Problem;
+use crate::vault::release::ReleaseError;
 use vault_base::ids::{AccountId, UserId};
 use vault_base::secret::Secret;
 use vault_provider::revocation::Revocation;
@@ -18,19 +18,19 @@ use vault_provider::revocation::Revocation;
 /// What a vault is asked. It is the vault of `user` and `connection`, which name the place its
 /// values are sealed for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Ask {
+pub struct VaultRequest {
     /// Whose vault.
     pub user: UserId,
     /// Which connection.
     pub connection: String,
     /// What to do.
-    pub act: Act,
+    pub act: VaultAction,
 }
 
 /// What to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Act {
+pub enum VaultAction {
     /// Release an access token.
     Exchange {
         /// The grant that asks: it names the type of what it gets.
@@ -50,14 +50,14 @@ pub enum Act {
         resource: Option<String>,
     },
     /// Keep a grant that was just connected.
-    Store(Box<Store>),
+    Store(Box<NewGrant>),
     /// List the accounts.
     Accounts,
     /// Delete an account, and revoke its tokens at the provider.
     Delete {
         /// Which.
         account: AccountId,
-        /// Whether to answer [`Answer::Removed`]; code of before knows [`Answer::Deleted`] only.
+        /// Whether to answer [`VaultResponse::Removed`]; code of before knows [`VaultResponse::Deleted`] only.
         #[serde(default, skip_serializing_if = "is_false")]
         tell: bool,
     },
@@ -66,7 +66,7 @@ pub enum Act {
 /// What a vault answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answer {
+pub enum VaultResponse {
     /// A token. It leaves as it is: the Worker passes it on unread.
     #[serde(skip)]
     Token {
@@ -79,10 +79,11 @@ pub enum Answer {
         /// Seconds of life left.
         expires_in: i64,
         /// What applications need beside it.
-        extra: BTreeMap<String, String>,
+        provider_data: BTreeMap<String, String>,
     },
     /// No token, and why.
-    Problem(Problem),
+    #[serde(rename = "problem")]
+    NotReleased(ReleaseError),
     /// The account that holds the grant now.
     Stored(AccountView),
     /// All accounts, the oldest first.
@@ -106,14 +107,14 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-impl Question for Ask {
+impl Question for VaultRequest {
     const CLASS: Class = Class::Vault;
-    type Answer = Answer;
+    type Answer = VaultResponse;
 
-    fn leaves(answer: &Answer) -> Option<String> {
+    fn passthrough(answer: &VaultResponse) -> Option<String> {
         match answer {
-            Answer::Token { grant, access_token, scopes, expires_in, extra } => {
-                Some(answer::success(*grant, access_token, scopes, *expires_in, extra))
+            VaultResponse::Token { grant, access_token, scopes, expires_in, provider_data } => {
+                Some(answer::success(*grant, access_token, scopes, *expires_in, provider_data))
             }
             _ => None,
         }

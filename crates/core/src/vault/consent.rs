@@ -10,15 +10,15 @@ use vault_base::ids::AccountId;
 use vault_base::secret::{Secret, exposed, exposed_option};
 use vault_base::time::UnixSeconds;
 use vault_jose::identity::Identity;
-use vault_provider::answer::{self, Granted, Tokens};
 use vault_provider::connection::Connection;
-use vault_provider::identity::Told;
 use vault_provider::registration::Registration;
 use vault_provider::scopes;
+use vault_provider::token_response::{self, CodeResponse, TokenResponse};
+use vault_provider::userinfo::UserInfo;
 
 /// A grant that was just connected.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Store {
+pub struct NewGrant {
     /// Id for the account if it is new. Storing the same twice changes nothing.
     pub account: AccountId,
     /// The provider's id of the user.
@@ -46,14 +46,14 @@ pub struct Store {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kinds: BTreeMap<String, KindTokens>,
     /// What applications need of the provider's answer.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<String, String>,
+    #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provider_data: BTreeMap<String, String>,
     /// The registration that the tokens came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
 }
 
-impl Store {
+impl NewGrant {
     /// Whose it is.
     pub fn identity(&self) -> Identity {
         let Self { provider_user, email, name, .. } = self;
@@ -61,10 +61,10 @@ impl Store {
     }
 
     /// Says whose it is, and what else was told then: what came with the tokens goes before that.
-    pub fn tell(&mut self, Told { identity, mut extra }: Told) {
+    pub fn tell(&mut self, UserInfo { identity, mut provider_data }: UserInfo) {
         (self.provider_user, self.email, self.name) = (identity.id, identity.email, identity.name);
-        extra.append(&mut self.extra);
-        self.extra = extra;
+        provider_data.append(&mut self.provider_data);
+        self.provider_data = provider_data;
     }
 }
 
@@ -90,16 +90,16 @@ pub struct KindTokens {
 pub fn store(
     connection: &Connection,
     account: AccountId,
-    granted: Granted,
+    granted: CodeResponse,
     asked: &[String],
     now: UnixSeconds,
-) -> Store {
-    let Granted { tokens, kinds: further, identity, extra } = granted;
+) -> NewGrant {
+    let CodeResponse { tokens, kinds: further, identity, provider_data } = granted;
     let identity = identity.unwrap_or_default();
     let at = |seconds: i64| now.saturating_add(seconds);
-    let ends = |tokens: &Tokens| {
+    let ends = |tokens: &TokenResponse| {
         let renewable = tokens.refresh_token.is_some();
-        answer::seconds_to_live(connection, tokens.lifetime, renewable, None).map(at)
+        token_response::seconds_to_live(connection, tokens.lifetime, renewable, None).map(at)
     };
     let mut kinds = BTreeMap::new();
     for (name, tokens) in further {
@@ -113,7 +113,7 @@ pub fn store(
         };
         kinds.insert(name, tokens);
     }
-    Store {
+    NewGrant {
         account,
         provider_user: identity.id,
         email: identity.email,
@@ -128,15 +128,19 @@ pub fn store(
         scopes: scopes::granted(connection, tokens.scopes, asked),
         issued_at: now,
         kinds,
-        extra,
+        provider_data,
         registration: Some(connection.registration.clone()),
     }
 }
 
 /// Whether a consent brought tokens whose end is counted on though the provider tells none.
-pub fn assumes_lifetime(connection: &Connection, granted: &Granted) -> bool {
+pub fn assumes_lifetime(connection: &Connection, granted: &CodeResponse) -> bool {
     std::iter::once(&granted.tokens).chain(granted.kinds.values()).any(|tokens| {
-        answer::is_lifetime_assumed(connection, tokens.lifetime, tokens.refresh_token.is_some())
+        token_response::is_lifetime_assumed(
+            connection,
+            tokens.lifetime,
+            tokens.refresh_token.is_some(),
+        )
     })
 }
 
@@ -207,7 +211,7 @@ pub fn lost(
 }
 
 /// What is to be kept, by kind: the account's own grant under the empty name.
-pub fn by_kind(store: Store) -> BTreeMap<String, KindTokens> {
+pub fn by_kind(store: NewGrant) -> BTreeMap<String, KindTokens> {
     let mut all = store.kinds;
     let own = KindTokens {
         access_token: store.access_token,

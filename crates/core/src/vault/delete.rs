@@ -3,7 +3,7 @@
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
-use vault_base::time::{SKEW, UnixSeconds};
+use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
 use vault_provider::revocation;
@@ -53,7 +53,7 @@ pub fn delete(
 
 /// A sealed token that is to be revoked.
 #[derive(Debug)]
-pub struct Revoked {
+pub struct TokenToRevoke {
     /// What it is sealed as ([`record::field`]).
     pub field: String,
     /// The generation it is sealed with.
@@ -62,7 +62,7 @@ pub struct Revoked {
     pub envelope: Vec<u8>,
 }
 
-impl Revoked {
+impl TokenToRevoke {
     /// The job. `doubtful`: [`Job::Revoke`].
     pub fn job(
         self,
@@ -147,7 +147,8 @@ impl Of<'_> {
         let own = grant.envelope.clone();
         let own = own.map(|envelope| ("refresh_token", record.generation, envelope));
         let job = |(column, generation, envelope): (&str, u64, Vec<u8>)| {
-            let revoked = Revoked { field: record::field(column, kind), generation, envelope };
+            let revoked =
+                TokenToRevoke { field: record::field(column, kind), generation, envelope };
             revoked.job(self.account, self.registration(kind), doubtful)
         };
         successor.into_iter().chain(own).map(job).collect()
@@ -157,12 +158,13 @@ impl Of<'_> {
     fn access_tokens(&self, kind: &str) -> Vec<Job> {
         let own = self.contents.access_tokens(&self.account.id);
         let own = own.filter(|(selector, _)| selector.kind() == kind).map(|(_, token)| token);
-        let lives = |at: Option<UnixSeconds>| at.is_none_or(|at| at > self.now + SKEW);
+        let lives =
+            |at: Option<UnixSeconds>| at.is_none_or(|at| at > self.now + CLOCK_SKEW_SECONDS);
         let own = own.filter(|token| lives(token.record.expires_at));
         let job = |token: &Sealed<record::AccessTokenRecord>| {
             let field = record::field("access_token", kind);
             let envelope = token.envelope.clone()?;
-            let revoked = Revoked { field, generation: token.record.generation, envelope };
+            let revoked = TokenToRevoke { field, generation: token.record.generation, envelope };
             Some(revoked.job(self.account, self.registration(kind), false))
         };
         own.filter_map(job).collect()

@@ -13,12 +13,14 @@ use vault_provider::registration::Registration;
 use super::contents::{Contents, Sealed};
 use super::home::Home;
 use super::record::{Account, Selector};
-use super::release::{self, HeldTokens, Misconfiguration, Problem, Step, Want};
+use super::release::{
+    self, Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RequestedToken,
+};
 use crate::event::{Event, EventName};
 
 /// What to do for a caller.
 #[derive(Debug)]
-pub enum Look {
+pub enum ExchangeStep {
     /// Release this token.
     Serve {
         /// The token.
@@ -28,12 +30,12 @@ pub enum Look {
         /// Seconds of life left.
         expires_in: i64,
         /// What applications need beside it.
-        extra: BTreeMap<String, String>,
+        provider_data: BTreeMap<String, String>,
     },
     /// Tell why there is none.
     Stop {
         /// What the caller is told.
-        problem: Problem,
+        problem: ReleaseError,
         /// What the operator is told.
         events: Vec<Event>,
     },
@@ -49,27 +51,27 @@ pub fn look(
     home: &Home,
     contents: &Contents,
     connection: &Connection,
-    want: &Want,
-    held: &HeldTokens,
+    want: &RequestedToken,
+    held: &NegativeCache,
     now: UnixSeconds,
-) -> Result<Look, SealError> {
-    let told = |problem| Ok(Look::Stop { problem, events: Vec::new() });
+) -> Result<ExchangeStep, SealError> {
+    let told = |problem| Ok(ExchangeStep::Stop { problem, events: Vec::new() });
     let fits = |account: &Account| connection.accepts(contents.registration(&account.id));
     let account = match release::pick(&contents.accounts, want.login_hint.as_deref(), fits) {
         Ok(account) => account,
         Err(problem) => {
             let events = registrations(home, contents, connection, &problem);
-            return Ok(Look::Stop { problem, events });
+            return Ok(ExchangeStep::Stop { problem, events });
         }
     };
     let grant_kind = connection.grant_of(&want.kind);
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
-        return told(Problem::NoSuchKind);
+        return told(ReleaseError::NoSuchKind);
     };
     if !connection.accepts(contents.registration_of(&account.id, grant_kind)) {
         let problem = release::registration_changed();
         let events = registrations(home, contents, connection, &problem);
-        return Ok(Look::Stop { problem, events });
+        return Ok(ExchangeStep::Stop { problem, events });
     }
     let own = account.identity.name.as_deref();
     let selector = match release::select(connection, own, &grant.scopes, want) {
@@ -87,16 +89,18 @@ pub fn look(
     let state = grant.state_of(grant_kind, account);
     let step = release::decide_for(want, connection, state, grant, record, renewal, now);
     match (step, token) {
-        (Step::Serve { expires_in }, Some((record, access_token))) => Ok(Look::Serve {
-            access_token,
-            scopes: record.scopes.clone(),
-            expires_in,
-            extra: account.extra.clone(),
-        }),
-        (Step::Stop(problem), _) => told(problem),
+        (ReleaseStep::Serve { expires_in }, Some((record, access_token))) => {
+            Ok(ExchangeStep::Serve {
+                access_token,
+                scopes: record.scopes.clone(),
+                expires_in,
+                provider_data: account.provider_data.clone(),
+            })
+        }
+        (ReleaseStep::Stop(problem), _) => told(problem),
         _ => {
             let (account, selector) = key;
-            Ok(Look::Refresh(account, selector))
+            Ok(ExchangeStep::Refresh(account, selector))
         }
     }
 }
@@ -106,10 +110,10 @@ fn registrations(
     home: &Home,
     contents: &Contents,
     connection: &Connection,
-    told: &Problem,
+    told: &ReleaseError,
 ) -> Vec<Event> {
     let reason = Misconfiguration::RegistrationChanged;
-    if !matches!(told, Problem::Misconfigured { reason: why, .. } if *why == reason) {
+    if !matches!(told, ReleaseError::Misconfigured { reason: why, .. } if *why == reason) {
         return Vec::new();
     }
     let Registration { authority, client_id } = &connection.registration;

@@ -3,7 +3,7 @@
 
 use vault_base::encoding;
 use vault_base::ids::{AccountId, UserId};
-use vault_base::seal::{Place, SealError, Sealer};
+use vault_base::seal::{AssociatedData, SealError, Sealer};
 use vault_base::secret::Secret;
 use vault_base::text;
 use zeroize::Zeroizing;
@@ -27,8 +27,13 @@ impl Home {
         Self { user, connection, sealer }
     }
 
-    fn place<'a>(&'a self, account: &'a AccountId, field: &'a str, generation: u64) -> Place<'a> {
-        Place {
+    fn place<'a>(
+        &'a self,
+        account: &'a AccountId,
+        field: &'a str,
+        generation: u64,
+    ) -> AssociatedData<'a> {
+        AssociatedData {
             issuer: &self.user.issuer,
             subject: &self.user.subject,
             connection: &self.connection,

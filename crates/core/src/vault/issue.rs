@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens that the vault makes itself ([`vault_provider::minting`]): what is stored, and what goes.
+//! Tokens that the vault makes itself ([`vault_provider::issuance`]): what is stored, and what goes.
 
 use vault_base::ids::AccountId;
 use vault_base::seal::SealError;
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
-use vault_provider::errors::Failure;
-use vault_provider::minting::{Minted, Unminted};
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::issuance::{IssuanceError, IssuedToken};
 use vault_provider::registration::Registration;
 
 use super::contents::{Contents, Sealed};
-use super::delete::Revoked;
+use super::delete::TokenToRevoke;
 use super::home::Home;
 use super::plan::{Plan, Write};
 use super::record::{self, AccessTokenRecord, Account, Selector};
@@ -46,17 +46,17 @@ pub fn keep(
     account: &Account,
     registration: Option<&Registration>,
     selector: &Selector,
-    minted: Minted,
+    issued: IssuedToken,
     now: UnixSeconds,
 ) -> Result<Plan, SealError> {
     let (id, kind) = (&account.id, selector.kind());
     let field = record::field("access_token", kind);
     let grant = contents.grant(id, "");
     let generation = grant.map_or(0, |grant| grant.record.generation);
-    let envelope = home.seal(id, &field, generation, &minted.access_token)?;
+    let envelope = home.seal(id, &field, generation, &issued.access_token)?;
     let mut plan = Plan::default();
     if grant.is_none() {
-        let revoked = Revoked { field, generation, envelope };
+        let revoked = TokenToRevoke { field, generation, envelope };
         plan.add_job(revoked.job(account, registration, false), now);
         return Ok(plan);
     }
@@ -66,9 +66,9 @@ pub fn keep(
         selector: selector.clone(),
         record: AccessTokenRecord {
             generation,
-            scopes: minted.scopes,
+            scopes: issued.scopes,
             issued_at: now,
-            expires_at: Some(minted.expires_at),
+            expires_at: Some(issued.expires_at),
         },
         envelope,
     });
@@ -90,7 +90,7 @@ pub fn forget(
         let lives = release::remaining(record, now).is_some();
         if let Some(envelope) = envelope.clone().filter(|_| is_meant && lives) {
             let field = record::field("access_token", kind);
-            let revoked = Revoked { field, generation: record.generation, envelope };
+            let revoked = TokenToRevoke { field, generation: record.generation, envelope };
             let registration = contents.registration(&account.id);
             plan.add_job(revoked.job(account, registration, false), now);
         }
@@ -105,11 +105,13 @@ pub fn forget(
 
 /// What the operator is told where no token was made. That there is nothing to make one for is for the user
 /// to settle.
-pub fn failed(home: &Home, id: &AccountId, unminted: &Unminted) -> Option<Event> {
-    let word = match unminted {
-        Unminted::Failure(failure) => failure.word().to_owned(),
-        Unminted::UserToken => Failure::Refused("http_401".into()).word().to_owned(),
-        Unminted::NoAccount(_) | Unminted::Scopes => return None,
+pub fn failed(home: &Home, id: &AccountId, failure: &IssuanceError) -> Option<Event> {
+    let word = match failure {
+        IssuanceError::Failure(failure) => failure.word().to_owned(),
+        IssuanceError::UserToken => {
+            TokenEndpointError::Refused("http_401".into()).word().to_owned()
+        }
+        IssuanceError::NoAccount(_) | IssuanceError::Scopes => return None,
     };
     let event = Event::new(EventName::RefreshRefused).at(&home.connection).of(id);
     Some(event.because(word))

@@ -49,7 +49,8 @@ pub enum Job {
         waits_since: Option<UnixSeconds>,
     },
     /// Let the registry know that this vault rests on an account at the provider.
-    Hold {
+    #[serde(rename = "hold")]
+    AddReference {
         /// The provider's id of the user.
         user: String,
         /// The registration of its grant; without, today's.
@@ -108,7 +109,7 @@ fn job(members: Members) -> Option<Job> {
             registration,
             waits_since,
         },
-        "hold" => Job::Hold { user: user?, registration },
+        "hold" => Job::AddReference { user: user?, registration },
         "bind" => Job::Bind { account: account?, attempt: attempt? },
         _ => return None,
     })
@@ -125,7 +126,7 @@ impl Job {
         match self {
             Self::Recover { .. } => "recover",
             Self::Revoke { .. } => "revoke",
-            Self::Hold { .. } => "hold",
+            Self::AddReference { .. } => "hold",
             Self::Bind { .. } => "bind",
         }
     }
@@ -136,7 +137,7 @@ impl Job {
         const WAITS: [i64; 7] = [10, 60, 600, 3600, 6 * 3600, 12 * 3600, 24 * 3600];
         let mut next = self.clone();
         match &mut next {
-            Self::Recover { .. } | Self::Hold { .. } => Some((next, now + AGAIN)),
+            Self::Recover { .. } | Self::AddReference { .. } => Some((next, now + AGAIN)),
             Self::Bind { attempt, .. } => {
                 *attempt += 1;
                 (*attempt < BIND_ATTEMPTS).then_some((next, now + BIND_AGAIN))
@@ -220,8 +221,8 @@ pub const RECOVER_AFTER: i64 = 30;
 /// How long after a refresh was sent an unsettled one is taken up, in seconds: within half of the time
 /// for which the provider takes a rotated token once more, where that is known. A flight that is still
 /// waiting then is joined, not doubled.
-pub fn recover_after(reuse_grace: Option<i64>) -> i64 {
-    match reuse_grace {
+pub fn recover_after(rotation_leeway: Option<i64>) -> i64 {
+    match rotation_leeway {
         Some(grace) if grace > 0 => (grace / 2).clamp(1, RECOVER_AFTER),
         _ => RECOVER_AFTER,
     }

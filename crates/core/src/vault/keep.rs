@@ -9,7 +9,7 @@ use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
 use vault_provider::scopes;
 
-use super::consent::{self, KindTokens, RefreshTokenFrom, Store, UnknownUser};
+use super::consent::{self, KindTokens, NewGrant, RefreshTokenFrom, UnknownUser};
 use super::contents::{Contents, Sealed};
 use super::home::{Home, RefreshTokens};
 use super::jobs::{self, Job};
@@ -20,7 +20,7 @@ use super::record::{
 
 /// What becomes of a grant that was just connected.
 #[derive(Debug)]
-pub enum Kept {
+pub enum KeepOutcome {
     /// It is stored by this plan, the registry's job last.
     Stored {
         /// What to write.
@@ -55,15 +55,16 @@ pub fn keep(
     jobs: &[StoredJob],
     connection: &Connection,
     redeemed: Option<&AccountId>,
-    new: Store,
+    new: NewGrant,
     now: UnixSeconds,
-) -> Result<Kept, SealError> {
+) -> Result<KeepOutcome, SealError> {
     if !connection.accepts(new.registration.as_ref()) {
-        return Ok(Kept::OtherRegistration);
+        return Ok(KeepOutcome::OtherRegistration);
     }
     if let Some(stored) = redeemed {
         let account = contents.account(stored);
-        return Ok(account.map_or(Kept::Gone, |account| Kept::Before(contents.view(account))));
+        return Ok(account
+            .map_or(KeepOutcome::Gone, |account| KeepOutcome::Before(contents.view(account))));
     }
     let identity = new.identity();
     let own = contents.accounts.iter();
@@ -71,14 +72,14 @@ pub fn keep(
     let known = consent::renews(own, &identity);
     let missing = lost(contents, connection, known, &new, now);
     if !missing.is_empty() {
-        return Ok(Kept::Narrower(missing));
+        return Ok(KeepOutcome::Narrower(missing));
     }
     let account = Account {
         id: known.map_or_else(|| new.account.clone(), |account| account.id.clone()),
         identity,
         state: AccountState::Active,
         created_at: known.map_or(new.issued_at, |account| account.created_at),
-        extra: new.extra.clone(),
+        provider_data: new.provider_data.clone(),
     };
     let keeping = Keeping { home, contents, connection, known, account, now };
     keeping.store(jobs, new)
@@ -97,7 +98,7 @@ struct Keeping<'a> {
 }
 
 impl Keeping<'_> {
-    fn store(self, jobs: &[StoredJob], new: Store) -> Result<Kept, SealError> {
+    fn store(self, jobs: &[StoredJob], new: NewGrant) -> Result<KeepOutcome, SealError> {
         let Self { connection, now, .. } = self;
         let id = self.account.id.clone();
         let user = self.account.identity.id.clone();
@@ -114,7 +115,7 @@ impl Keeping<'_> {
         let mut own = None;
         for (kind, tokens) in consent::by_kind(new) {
             let Ok(kept) = self.kept(&kind, &tokens) else {
-                return Ok(Kept::UnknownUser);
+                return Ok(KeepOutcome::UnknownUser);
             };
             let grant = self.write(&mut plan, kind.clone(), tokens, &issued, kept)?;
             if grant.intent.is_some() {
@@ -126,11 +127,11 @@ impl Keeping<'_> {
         }
         let registration = own.as_ref().and_then(|grant| grant.registration.clone());
         if let Some(user) = user.clone() {
-            let job = Job::Hold { user, registration: registration.clone() };
+            let job = Job::AddReference { user, registration: registration.clone() };
             plan.add_job(job, now + jobs::HOLD_AGAIN);
         }
         let account = self.account.view(own.as_ref());
-        Ok(Kept::Stored { plan, account, registry: user.map(|user| (user, registration)) })
+        Ok(KeepOutcome::Stored { plan, account, registry: user.map(|user| (user, registration)) })
     }
 
     /// The stored grant of this kind, if its refresh token is kept.
@@ -238,7 +239,7 @@ fn lost(
     contents: &Contents,
     connection: &Connection,
     known: Option<&Account>,
-    new: &Store,
+    new: &NewGrant,
     now: UnixSeconds,
 ) -> Vec<String> {
     let Some(account) = known else {

@@ -25,7 +25,7 @@ pub struct Account {
     /// First connected.
     pub created_at: UnixSeconds,
     /// What applications need of the provider's answer, such as Salesforce's `instance_url`.
-    pub extra: BTreeMap<String, String>,
+    pub provider_data: BTreeMap<String, String>,
 }
 
 impl Account {
@@ -36,7 +36,7 @@ impl Account {
             scopes: grant.map(|grant| grant.scopes.clone()).unwrap_or_default(),
             created_at: self.created_at,
             expires_at: grant.and_then(|grant| grant.expires_at),
-            extra: self.extra.clone(),
+            provider_data: self.provider_data.clone(),
             registration: None,
         }
     }
@@ -269,7 +269,7 @@ impl Selector {
 
     /// Reads the column. `None`: a later version wrote it otherwise.
     pub fn from_column(column: &str) -> Option<Self> {
-        let [scopes, resource, kind]: [String; 3] = vault_base::json::own(column).ok()?;
+        let [scopes, resource, kind]: [String; 3] = vault_base::json::parse_trusted(column).ok()?;
         Some(Self { scopes: text::scopes(&scopes), resource, kind })
     }
 }
@@ -302,9 +302,9 @@ pub struct AccountView {
     /// When its refresh token ends, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixSeconds>,
-    /// [`Account::extra`].
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub extra: BTreeMap<String, String>,
+    /// [`Account::provider_data`].
+    #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provider_data: BTreeMap<String, String>,
     /// [`Grant::registration`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,

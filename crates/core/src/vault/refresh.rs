@@ -14,10 +14,10 @@ use vault_base::encoding;
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
 use vault_jose::id_token;
-use vault_provider::answer::{self, Tokens};
 use vault_provider::connection::Connection;
-use vault_provider::errors::{Failure, UNUSABLE_ACCESS_TOKEN};
+use vault_provider::error_codes::{TokenEndpointError, UNUSABLE_ACCESS_TOKEN};
 use vault_provider::scopes;
+use vault_provider::token_response::{self, TokenResponse};
 
 /// First cool-down after a failure, in seconds; it doubles with each further one.
 const FIRST_COOL_DOWN: i64 = 5;
@@ -119,7 +119,7 @@ const LAST_CHANCE: i64 = 3;
 #[derive(Debug)]
 pub enum Settlement {
     /// Store the new tokens under the next generation.
-    Renewed(Box<Renewal>),
+    Renewed(Box<RenewedGrant>),
     /// Keep the refresh token, and do not ask again before `retry_at`.
     Kept {
         /// The grant as it must be stored.
@@ -136,7 +136,7 @@ pub enum Settlement {
 
 /// A renewed grant and its tokens, to be sealed.
 #[derive(Debug)]
-pub struct Renewal {
+pub struct RenewedGrant {
     /// The grant as it must be stored.
     pub grant: Grant,
     /// The access token.
@@ -153,7 +153,7 @@ pub struct Renewal {
 
 /// What was sent to the provider.
 #[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+pub struct SentRequest<'a> {
     /// The refresh token.
     pub refresh_token: &'a Secret,
     /// The grant's own refresh token, where the one that was sent is its successor.
@@ -171,14 +171,14 @@ pub struct Asked<'a> {
     pub connection: &'a Connection,
 }
 
-impl Asked<'_> {
+impl SentRequest<'_> {
     /// Whether a failure is about the scopes that were asked for and not about the grant: the user
     /// has not consented to them, or a provider whose tokens are for one resource says no more than
     /// `invalid_grant`: one resource may want more proof than another.
-    pub fn refused_alone(&self, failure: &Failure) -> bool {
+    pub fn refused_alone(&self, failure: &TokenEndpointError) -> bool {
         let about_them = match failure {
-            Failure::Consent(_) => true,
-            Failure::Refused(code) => {
+            TokenEndpointError::Consent(_) => true,
+            TokenEndpointError::Refused(code) => {
                 code == "invalid_grant" && self.connection.default_resource.is_some()
             }
             _ => false,
@@ -190,8 +190,8 @@ impl Asked<'_> {
 /// Settles an answer to the refresh that `grant.intent` announced.
 pub fn settle(
     grant: &Grant,
-    asked: &Asked<'_>,
-    answer: Result<Tokens, Failure>,
+    asked: &SentRequest<'_>,
+    answer: Result<TokenResponse, TokenEndpointError>,
     now: UnixSeconds,
 ) -> Settlement {
     match answer {
@@ -204,19 +204,22 @@ pub fn settle(
             let intent = back_to(asked.kept, grant, now);
             Settlement::Kept { grant: Grant { intent, ..grant.clone() } }
         }
-        Err(Failure::Refused(_) | Failure::Consent(_)) => {
+        Err(TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_)) => {
             let lost = asked.connection.rotation.may_end_the_old()
                 && grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
             let reason = if lost { Reason::RotationLost } else { Reason::RefreshRefused };
             let (state, grant) = ended(grant, reason);
             Settlement::Ended { state, grant }
         }
-        Err(failure @ (Failure::Misconfigured(_) | Failure::Unavailable { .. })) => {
+        Err(
+            failure @ (TokenEndpointError::Misconfigured(_)
+            | TokenEndpointError::Unavailable { .. }),
+        ) => {
             let grant = Grant { intent: undone(grant), ..put_off(grant, failure, now) };
             Settlement::Kept { grant }
         }
         // The provider did it. Without a new refresh token the old one goes on.
-        Err(failure @ Failure::UnusableToken) => {
+        Err(failure @ TokenEndpointError::UnusableToken) => {
             let has_successor = |intent: &Intent| intent.successor.is_some();
             let intent = match &grant.intent {
                 Some(intent) if has_successor(intent) => Some(intent.clone()),
@@ -225,7 +228,7 @@ pub fn settle(
             Settlement::Kept { grant: Grant { intent, ..put_off(grant, failure, now) } }
         }
         // Its tokens are not this user's, the new refresh token included.
-        Err(failure @ Failure::OtherUser) => {
+        Err(failure @ TokenEndpointError::OtherUser) => {
             let intent = grant.intent.clone().map(|intent| Intent { successor: None, ..intent });
             Settlement::Kept { grant: Grant { intent, ..put_off(grant, failure, now) } }
         }
@@ -236,33 +239,42 @@ pub fn settle(
 
 /// What becomes of a settlement, given the grant as it is stored when the answer arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum CommitDecision {
     /// It is the grant that was asked about: write the settlement.
     Write,
     /// The account was connected again meanwhile and kept its refresh token, because the provider
     /// gave no new one. If the answer has a successor of that token, only the successor is good.
     KeepToken,
     /// The account was connected again meanwhile with a token of its own: that grant stands. What
-    /// was minted for the old one is dropped and not revoked, because at several providers a
+    /// was issued for the old one is dropped and not revoked, because at several providers a
     /// revocation takes the whole grant, the new one too.
     Drop,
-    /// The account was deleted meanwhile: what was minted for it is revoked.
+    /// The account was deleted meanwhile: what was issued for it is revoked.
     Revoke,
 }
 
 /// Decides on `asked`, the grant as it was when the provider was asked with one of its refresh tokens, all
 /// of which are in `tokens`. `stored` is the grant that is there now, and its refresh token.
-pub fn fate(asked: &Grant, tokens: &[&Secret], stored: Option<(&Grant, Option<&Secret>)>) -> Fate {
+pub fn fate(
+    asked: &Grant,
+    tokens: &[&Secret],
+    stored: Option<(&Grant, Option<&Secret>)>,
+) -> CommitDecision {
     let is_one = |now: &Secret| tokens.iter().any(|token| token.sha256() == now.sha256());
     match stored {
-        None => Fate::Revoke,
-        Some((grant, _)) if grant.generation == asked.generation => Fate::Write,
-        Some((_, Some(now))) if is_one(now) => Fate::KeepToken,
-        Some(_) => Fate::Drop,
+        None => CommitDecision::Revoke,
+        Some((grant, _)) if grant.generation == asked.generation => CommitDecision::Write,
+        Some((_, Some(now))) if is_one(now) => CommitDecision::KeepToken,
+        Some(_) => CommitDecision::Drop,
     }
 }
 
-fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -> Renewal {
+fn renewal(
+    grant: &Grant,
+    asked: &SentRequest<'_>,
+    tokens: TokenResponse,
+    now: UnixSeconds,
+) -> RenewedGrant {
     let told = tokens.scopes;
     let (granted, scopes) = match asked.scopes {
         // Such a token says nothing about the grant.
@@ -273,14 +285,18 @@ fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -
         ),
     };
     let at = |seconds: i64| now.saturating_add(seconds);
-    let lives =
-        answer::seconds_to_live(asked.connection, tokens.lifetime, true, asked.lifetime_before);
+    let lives = token_response::seconds_to_live(
+        asked.connection,
+        tokens.lifetime,
+        true,
+        asked.lifetime_before,
+    );
     // A refresh token that goes on ends when it would have.
     let ends = match (&tokens.refresh_token, tokens.refresh_token_expires_in) {
         (Some(_), told) => told.map(at),
         (None, _) => grant.expires_at,
     };
-    Renewal {
+    RenewedGrant {
         grant: Grant {
             expires_at: ends,
             // A success proves that it is today's registration that the grant belongs to.
@@ -292,7 +308,11 @@ fn renewal(grant: &Grant, asked: &Asked<'_>, tokens: Tokens, now: UnixSeconds) -
         access_token: tokens.access_token,
         scopes,
         expires_at: lives.map(at),
-        is_lifetime_assumed: answer::is_lifetime_assumed(asked.connection, tokens.lifetime, true),
+        is_lifetime_assumed: token_response::is_lifetime_assumed(
+            asked.connection,
+            tokens.lifetime,
+            true,
+        ),
         refresh_token: tokens.refresh_token.unwrap_or_else(|| asked.refresh_token.clone()),
     }
 }
@@ -322,14 +342,17 @@ fn back_to(kept: Option<&Secret>, grant: &Grant, now: UnixSeconds) -> Option<Int
 /// (OpenID Connect Core §12.2). They are not this account's, and nothing is known of its own.
 ///
 /// # Errors
-/// [`Failure::OtherUser`].
-pub fn of_same_user(asked: &Asked<'_>, tokens: Tokens) -> Result<Tokens, Failure> {
+/// [`TokenEndpointError::OtherUser`].
+pub fn of_same_user(
+    asked: &SentRequest<'_>,
+    tokens: TokenResponse,
+) -> Result<TokenResponse, TokenEndpointError> {
     let (Some(user), Some(issuer), Some(token)) = (asked.user, asked.issuer, &tokens.id_token)
     else {
         return Ok(tokens);
     };
     match id_token::is_of(token.expose(), issuer, user) {
-        Ok(false) => Err(Failure::OtherUser),
+        Ok(false) => Err(TokenEndpointError::OtherUser),
         _ => Ok(tokens),
     }
 }
@@ -341,13 +364,13 @@ pub fn cool_down(told: Option<i64>, failures: u32) -> i64 {
 }
 
 /// A grant that a failure leaves as good as it was: for a while nothing is asked with it.
-fn put_off(grant: &Grant, failure: Failure, now: UnixSeconds) -> Grant {
+fn put_off(grant: &Grant, failure: TokenEndpointError, now: UnixSeconds) -> Grant {
     let (told, fault) = match failure {
-        Failure::Misconfigured(code) => (None, Some(code)),
-        Failure::UnusableToken => (None, Some(UNUSABLE_ACCESS_TOKEN.to_owned())),
-        Failure::Unavailable { retry_after } => (retry_after, None),
+        TokenEndpointError::Misconfigured(code) => (None, Some(code)),
+        TokenEndpointError::UnusableToken => (None, Some(UNUSABLE_ACCESS_TOKEN.to_owned())),
+        TokenEndpointError::Unavailable { retry_after } => (retry_after, None),
         // It may have rotated, and then the old token is good for a short time only.
-        Failure::Ambiguous { retry_after } => {
+        TokenEndpointError::Ambiguous { retry_after } => {
             (retry_after.map(|wait| wait.min(jobs::RECOVER_AFTER)), None)
         }
         _ => (None, None),

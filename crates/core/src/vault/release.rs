@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
 use vault_base::ids::AccountId;
 use vault_base::time::UnixSeconds;
-use vault_provider::answer::{self, Lifetime};
 use vault_provider::connection::Connection;
-use vault_provider::dialect::{Missing, Zero};
-use vault_provider::errors::UNUSABLE_ACCESS_TOKEN;
-use vault_provider::minting::{self, NoAccount};
+use vault_provider::error_codes::UNUSABLE_ACCESS_TOKEN;
+use vault_provider::issuance::{self, NoAccount};
+use vault_provider::profile::{MissingLifetime, ZeroLifetime};
 use vault_provider::scopes;
+use vault_provider::token_response::{self, Lifetime};
 
 /// `expires_in` of a token whose end the provider does not tell: clients need a number, and come
 /// back for the same token after it.
@@ -25,7 +25,7 @@ const MARGIN: i64 = 60;
 
 /// What a caller wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
+pub struct RequestedToken {
     /// Picks among several accounts: provider user id, e-mail or name.
     pub login_hint: Option<String>,
     /// Scopes needed.
@@ -41,7 +41,7 @@ pub struct Want {
 /// Why no token is released. Reaches the caller as `connection_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Problem {
+pub enum ReleaseError {
     /// The user has no account here.
     NotConnected,
     /// `login_hint` matches none of the user's accounts.
@@ -129,7 +129,7 @@ const REGISTRATION_RETRY: i64 = 60;
 
 /// What to do for a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum ReleaseStep {
     /// Release the stored token.
     Serve {
         /// Its remaining life in seconds, at least 0.
@@ -138,7 +138,7 @@ pub enum Step {
     /// Renew the grant, then decide again.
     Refresh,
     /// Tell why not.
-    Stop(Problem),
+    Stop(ReleaseError),
 }
 
 /// Picks the account. `accounts` are in order of connection, the oldest first: that is the default,
@@ -148,38 +148,38 @@ pub enum Step {
 /// passed over as long as one that did can be meant.
 ///
 /// # Errors
-/// The [`Problem`] to tell.
+/// The [`ReleaseError`] to tell.
 pub fn pick<'a>(
     accounts: &'a [Account],
     hint: Option<&str>,
     fits: impl Fn(&Account) -> bool,
-) -> Result<&'a Account, Problem> {
+) -> Result<&'a Account, ReleaseError> {
     let none = match pick_among(accounts.iter().filter(|account| fits(account)), hint) {
-        Err(none @ (Problem::NotConnected | Problem::NoSuchAccount)) => none,
+        Err(none @ (ReleaseError::NotConnected | ReleaseError::NoSuchAccount)) => none,
         picked => return picked,
     };
     match pick_among(accounts.iter().filter(|account| !fits(account)), hint) {
-        Ok(_) | Err(Problem::AmbiguousAccount) => Err(registration_changed()),
-        Err(Problem::NoSuchAccount) => Err(Problem::NoSuchAccount),
+        Ok(_) | Err(ReleaseError::AmbiguousAccount) => Err(registration_changed()),
+        Err(ReleaseError::NoSuchAccount) => Err(ReleaseError::NoSuchAccount),
         Err(_) => Err(none),
     }
 }
 
 /// What a caller is told of an account of another registration.
-pub fn registration_changed() -> Problem {
+pub fn registration_changed() -> ReleaseError {
     let reason = Misconfiguration::RegistrationChanged;
-    Problem::Misconfigured { retry_after: REGISTRATION_RETRY, reason }
+    ReleaseError::Misconfigured { retry_after: REGISTRATION_RETRY, reason }
 }
 
 fn pick_among<'a>(
     mut accounts: impl Iterator<Item = &'a Account> + Clone,
     hint: Option<&str>,
-) -> Result<&'a Account, Problem> {
+) -> Result<&'a Account, ReleaseError> {
     let Some(hint) = hint else {
-        return accounts.next().ok_or(Problem::NotConnected);
+        return accounts.next().ok_or(ReleaseError::NotConnected);
     };
     if accounts.clone().next().is_none() {
-        return Err(Problem::NotConnected);
+        return Err(ReleaseError::NotConnected);
     }
     let by_id = |account: &&Account| account.identity.id.as_deref() == Some(hint);
     if let Some(account) = accounts.clone().find(by_id) {
@@ -191,28 +191,28 @@ fn pick_among<'a>(
         email.is_some_and(|email| email.eq_ignore_ascii_case(hint))
             || account.identity.name.as_deref() == Some(hint)
     });
-    let account = matching.next().ok_or(Problem::NoSuchAccount)?;
+    let account = matching.next().ok_or(ReleaseError::NoSuchAccount)?;
     // One user has several where they connected before and after an address moved.
     let is_same =
         |other: &Account| account.identity.id.is_some() && other.identity.id == account.identity.id;
-    if matching.all(is_same) { Ok(account) } else { Err(Problem::AmbiguousAccount) }
+    if matching.all(is_same) { Ok(account) } else { Err(ReleaseError::AmbiguousAccount) }
 }
 
 /// Which of the account's tokens the caller needs. `own`: the account's name at the provider;
 /// `granted`: scopes of the grant of the wanted kind.
 ///
 /// # Errors
-/// [`Problem::MissingScopes`], [`Problem::NoSuchResource`], [`Problem::SeveralResources`],
-/// [`Problem::CannotNarrow`].
+/// [`ReleaseError::MissingScopes`], [`ReleaseError::NoSuchResource`], [`ReleaseError::SeveralResources`],
+/// [`ReleaseError::CannotNarrow`].
 pub fn select(
     connection: &Connection,
     own: Option<&str>,
     granted: &[String],
-    want: &Want,
-) -> Result<Selector, Problem> {
-    if let Some(minting) = connection.minting(&want.kind) {
+    want: &RequestedToken,
+) -> Result<Selector, ReleaseError> {
+    if let Some(issuance) = connection.issuance(&want.kind) {
         let name = match &want.resource {
-            Some(resource) => minting.name_in(resource).ok_or(Problem::NoSuchResource)?,
+            Some(resource) => issuance.name_in(resource).ok_or(ReleaseError::NoSuchResource)?,
             None => String::new(),
         };
         let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(&name));
@@ -222,32 +222,32 @@ pub fn select(
         return Ok(Selector::new(&want.kind, &name, narrowed));
     }
     if want.resource.is_some() {
-        return Err(Problem::NoSuchResource);
+        return Err(ReleaseError::NoSuchResource);
     }
     let missing = scopes::missing(connection, granted, &want.scopes);
     if !missing.is_empty() {
-        return Err(Problem::MissingScopes { missing });
+        return Err(ReleaseError::MissingScopes { missing });
     }
     let resource = |scope: &String| scopes::resource(connection, scope).map(str::to_owned);
     let mut resources = want.scopes.iter().map(resource);
     let first = resources.next().flatten();
     if resources.any(|other| other != first) {
-        return Err(Problem::SeveralResources);
+        return Err(ReleaseError::SeveralResources);
     }
     let within: Vec<String> =
         granted.iter().filter(|scope| resource(scope) == first).cloned().collect();
     let narrow = is_wider(connection, want, &within);
     if narrow && (!connection.down_scoping || want.scopes.is_empty()) {
-        return Err(Problem::CannotNarrow);
+        return Err(ReleaseError::CannotNarrow);
     }
     let narrowed = if narrow { want.scopes.as_slice() } else { &[] };
     Ok(Selector::new(&want.kind, first.as_deref().unwrap_or_default(), narrowed))
 }
 
 /// Whether a token with these scopes has more than a caller may get.
-fn is_wider(connection: &Connection, want: &Want, has: &[String]) -> bool {
-    let more = || match connection.minting(&want.kind) {
-        Some(_) => minting::missing(&want.scopes, has),
+fn is_wider(connection: &Connection, want: &RequestedToken, has: &[String]) -> bool {
+    let more = || match connection.issuance(&want.kind) {
+        Some(_) => issuance::missing(&want.scopes, has),
         None => scopes::missing(connection, &want.scopes, has),
     };
     want.exact && !more().is_empty()
@@ -255,13 +255,13 @@ fn is_wider(connection: &Connection, want: &Want, has: &[String]) -> bool {
 
 /// How a token can be renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Renewal {
+pub struct RenewalMethod {
     /// Whether it can.
     pub possible: bool,
     /// Whether before its end, too: not where that would end the one that others still hold.
     pub ahead: bool,
     /// What to tell instead while it is not asked for again.
-    pub withheld: Option<Problem>,
+    pub withheld: Option<ReleaseError>,
 }
 
 /// Of a token of this kind. `own`: the account's own token, on which one that we make rests.
@@ -270,15 +270,15 @@ pub fn renewal(
     kind: &str,
     grant: &Grant,
     own: Option<&AccessTokenRecord>,
-    withheld: Option<Problem>,
+    withheld: Option<ReleaseError>,
     now: UnixSeconds,
-) -> Renewal {
-    if connection.minting(kind).is_none() {
+) -> RenewalMethod {
+    if connection.issuance(kind).is_none() {
         let ahead = !connection.refresh_ends_access_token;
-        return Renewal { possible: grant.has_refresh_token, ahead, withheld };
+        return RenewalMethod { possible: grant.has_refresh_token, ahead, withheld };
     }
     let lives = own.is_some_and(|own| remaining(own, now).is_some());
-    Renewal { possible: grant.has_refresh_token || lives, ahead: true, withheld }
+    RenewalMethod { possible: grant.has_refresh_token || lives, ahead: true, withheld }
 }
 
 /// Decides over one grant, its state and the selected token.
@@ -286,38 +286,38 @@ pub fn decide(
     state: AccountState,
     grant: &Grant,
     token: Option<&AccessTokenRecord>,
-    renewal: Renewal,
+    renewal: RenewalMethod,
     now: UnixSeconds,
-) -> Step {
+) -> ReleaseStep {
     let alive = token.and_then(|token| remaining(token, now));
     if let (Some(token), Some(expires_in)) = (token, alive)
         && (!renewal.ahead || expires_in >= margin(token))
     {
-        return Step::Serve { expires_in };
+        return ReleaseStep::Serve { expires_in };
     }
     // From here on a refresh is due. Where there can be none, what is left of the token serves.
     let stop = |problem| match alive {
-        Some(expires_in) => Step::Serve { expires_in },
-        None => Step::Stop(problem),
+        Some(expires_in) => ReleaseStep::Serve { expires_in },
+        None => ReleaseStep::Stop(problem),
     };
     if let AccountState::ReconnectRequired(reason) = state {
-        return stop(Problem::ReconnectRequired { reason });
+        return stop(ReleaseError::ReconnectRequired { reason });
     }
     if !renewal.possible {
-        return stop(Problem::ReconnectRequired { reason: Reason::NoRefreshToken });
+        return stop(ReleaseError::ReconnectRequired { reason: Reason::NoRefreshToken });
     }
     match grant.retry_at {
         Some(at) if at > now => stop(match &grant.fault {
-            Some(fault) => Problem::Misconfigured {
+            Some(fault) => ReleaseError::Misconfigured {
                 retry_after: at - now,
                 reason: Misconfiguration::of_fault(fault),
             },
-            None => Problem::Unavailable { retry_after: at - now },
+            None => ReleaseError::Unavailable { retry_after: at - now },
         }),
         _ => match renewal.withheld {
-            None => Step::Refresh,
+            None => ReleaseStep::Refresh,
             // It is not the user's, or not any more.
-            Some(problem @ Problem::NoAccount { .. }) => Step::Stop(problem),
+            Some(problem @ ReleaseError::NoAccount { .. }) => ReleaseStep::Stop(problem),
             Some(problem) => stop(problem),
         },
     }
@@ -326,16 +326,16 @@ pub fn decide(
 /// Tokens that were not to be had, and are not asked for again yet. Kept in memory: an object that
 /// starts anew asks again.
 #[derive(Debug, Default)]
-pub struct HeldTokens(HashMap<(AccountId, Selector), Held>);
+pub struct NegativeCache(HashMap<(AccountId, Selector), Unobtainable>);
 
-impl HeldTokens {
+impl NegativeCache {
     /// What is remembered of a token.
-    pub fn get(&self, token: &(AccountId, Selector)) -> Option<&Held> {
+    pub fn get(&self, token: &(AccountId, Selector)) -> Option<&Unobtainable> {
         self.0.get(token)
     }
 
     /// Remembers it, and forgets what is long past: callers name tokens as they like.
-    pub fn insert(&mut self, token: (AccountId, Selector), held: Held, now: UnixSeconds) {
+    pub fn insert(&mut self, token: (AccountId, Selector), held: Unobtainable, now: UnixSeconds) {
         const MOST: usize = 256;
         const LONG_PAST: i64 = 600;
         self.0.retain(|_, held| held.until + LONG_PAST > now);
@@ -358,39 +358,39 @@ impl HeldTokens {
 /// than that. Such a token stays where it is and is not asked for again before its end, because the
 /// provider would give the same.
 pub fn decide_for(
-    want: &Want,
+    want: &RequestedToken,
     connection: &Connection,
     state: AccountState,
     grant: &Grant,
     token: Option<&AccessTokenRecord>,
-    renewal: Renewal,
+    renewal: RenewalMethod,
     now: UnixSeconds,
-) -> Step {
+) -> ReleaseStep {
     const FRESH: i64 = 60;
     let step = decide(state, grant, token, renewal.clone(), now);
-    let (Step::Serve { .. }, Some(token)) = (&step, token) else {
+    let (ReleaseStep::Serve { .. }, Some(token)) = (&step, token) else {
         return step;
     };
-    let missing = match connection.minting(&want.kind) {
-        Some(_) => minting::missing(&token.scopes, &want.scopes),
+    let missing = match connection.issuance(&want.kind) {
+        Some(_) => issuance::missing(&token.scopes, &want.scopes),
         None => Vec::new(),
     };
     if !missing.is_empty() {
         return match decide(state, grant, None, renewal, now) {
-            Step::Refresh if now - token.issued_at >= FRESH => Step::Refresh,
-            told @ Step::Stop(Problem::NoAccount { .. }) => told,
-            _ => Step::Stop(Problem::MissingScopes { missing }),
+            ReleaseStep::Refresh if now - token.issued_at >= FRESH => ReleaseStep::Refresh,
+            told @ ReleaseStep::Stop(ReleaseError::NoAccount { .. }) => told,
+            _ => ReleaseStep::Stop(ReleaseError::MissingScopes { missing }),
         };
     }
     if is_wider(connection, want, &token.scopes) {
-        return Step::Stop(Problem::CannotNarrow);
+        return ReleaseStep::Stop(ReleaseError::CannotNarrow);
     }
     step
 }
 
 /// Why a token is not to be had, though the grant goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Withheld {
+pub enum TokenUnavailable {
     /// The user has not consented to its scopes.
     Scopes,
     /// There is nothing to make it for.
@@ -407,9 +407,9 @@ pub enum Withheld {
 
 /// What is remembered of a token that was not to be had. Others of its account are none the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
+pub struct Unobtainable {
     /// Why.
-    pub why: Withheld,
+    pub why: TokenUnavailable,
     /// It is not asked for again before.
     pub until: UnixSeconds,
     /// Failures in a row.
@@ -418,25 +418,29 @@ pub struct Held {
     pub refused: bool,
 }
 
-impl Held {
+impl Unobtainable {
     /// Of a token that somebody must do something for: asked for again in a minute.
-    pub fn new(why: Withheld, now: UnixSeconds) -> Self {
+    pub fn new(why: TokenUnavailable, now: UnixSeconds) -> Self {
         const ASK_AGAIN: i64 = 60;
         Self { why, until: now + ASK_AGAIN, failures: 0, refused: false }
     }
 
     /// What to tell while it is not asked for again.
-    pub fn problem(&self, want: &Want, now: UnixSeconds) -> Option<Problem> {
+    pub fn problem(&self, want: &RequestedToken, now: UnixSeconds) -> Option<ReleaseError> {
         let retry_after = self.until - now;
         (retry_after > 0).then(|| match self.why {
-            Withheld::Scopes => Problem::MissingScopes { missing: want.scopes.clone() },
-            Withheld::NoAccount(reason) => Problem::NoAccount { reason },
-            Withheld::Corrupt => Problem::ReconnectRequired { reason: Reason::Corrupt },
-            Withheld::Unavailable => Problem::Unavailable { retry_after },
-            Withheld::Misconfigured => {
-                Problem::Misconfigured { retry_after, reason: Misconfiguration::default() }
+            TokenUnavailable::Scopes => {
+                ReleaseError::MissingScopes { missing: want.scopes.clone() }
             }
-            Withheld::UnusableToken => Problem::Misconfigured {
+            TokenUnavailable::NoAccount(reason) => ReleaseError::NoAccount { reason },
+            TokenUnavailable::Corrupt => {
+                ReleaseError::ReconnectRequired { reason: Reason::Corrupt }
+            }
+            TokenUnavailable::Unavailable => ReleaseError::Unavailable { retry_after },
+            TokenUnavailable::Misconfigured => {
+                ReleaseError::Misconfigured { retry_after, reason: Misconfiguration::default() }
+            }
+            TokenUnavailable::UnusableToken => ReleaseError::Misconfigured {
                 retry_after,
                 reason: Misconfiguration::UnusableAccessToken,
             },
@@ -451,12 +455,12 @@ pub fn as_believed(
     grant: &Grant,
     token: &AccessTokenRecord,
 ) -> Option<AccessTokenRecord> {
-    let told_endless = connection.answer.zero_expires_in == Zero::Never
-        || connection.answer.missing_expires_in == Missing::Never;
+    let told_endless = connection.answer.zero_expires_in == ZeroLifetime::Never
+        || connection.answer.missing_expires_in == MissingLifetime::Never;
     if token.expires_at.is_some() || !grant.has_refresh_token || told_endless {
         return None;
     }
-    let lives = answer::seconds_to_live(connection, Lifetime::Untold, true, None)?;
+    let lives = token_response::seconds_to_live(connection, Lifetime::Untold, true, None)?;
     Some(AccessTokenRecord {
         expires_at: Some(token.issued_at.saturating_add(lives)),
         ..token.clone()

@@ -6,9 +6,9 @@ use vault_base::ids::AccountId;
 use vault_base::seal::SealError;
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
-use vault_provider::answer::{self, Received};
 use vault_provider::connection::Connection;
-use vault_provider::errors::Failure;
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::token_response::{self, ProviderResponse};
 use vault_provider::{revocation, scopes};
 
 use super::contents::{Contents, Sealed};
@@ -19,7 +19,7 @@ use super::plan::{Plan, StoredJob, Write};
 use super::record::{
     self, AccessTokenRecord, Account, AccountState, Grant, Intent, SUCCESSOR, Selector,
 };
-use super::refresh::{self, Asked, Fate, Renewal, Settlement};
+use super::refresh::{self, CommitDecision, RenewedGrant, SentRequest, Settlement};
 use crate::event::{Event, EventName};
 
 /// A grant that is being renewed.
@@ -41,7 +41,7 @@ pub struct Renewing {
 
 /// What the vault holds when an answer is written, and when that is.
 #[derive(Clone, Copy)]
-pub struct At<'a> {
+pub struct Snapshot<'a> {
     /// Whose vault.
     pub home: &'a Home,
     /// Its rows.
@@ -56,7 +56,7 @@ pub struct At<'a> {
 
 /// What came of an answer.
 #[derive(Debug)]
-pub struct Answered {
+pub struct RenewalOutcome {
     /// What to write.
     pub plan: Plan,
     /// Whether the failure is about the wanted scopes alone: they are not asked for again for a while.
@@ -121,7 +121,7 @@ impl Renewing {
             kind: self.kind().to_owned(),
             grant: self.begun.clone(),
         });
-        let due = now + jobs::recover_after(connection.reuse_grace);
+        let due = now + jobs::recover_after(connection.rotation_leeway);
         self.follow_up(&mut plan, jobs, self.begun.generation, Some(due));
         plan
     }
@@ -130,7 +130,11 @@ impl Renewing {
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
-    pub fn not_asked(&self, at: At<'_>, failure: Failure) -> Result<Plan, SealError> {
+    pub fn not_asked(
+        &self,
+        at: Snapshot<'_>,
+        failure: TokenEndpointError,
+    ) -> Result<Plan, SealError> {
         let stored = self.stored(at.home, at.contents);
         let asked = self.asked(at.connection, None);
         let settlement = refresh::settle(&self.begun, &asked, Err(failure), at.now);
@@ -146,16 +150,16 @@ impl Renewing {
     /// [`SealError`]; nothing changes.
     pub fn answered(
         &self,
-        at: At<'_>,
+        at: Snapshot<'_>,
         issuer: Option<&str>,
-        received: &Received,
-    ) -> Result<Answered, SealError> {
-        let At { home, connection, now, .. } = at;
+        received: &ProviderResponse,
+    ) -> Result<RenewalOutcome, SealError> {
+        let Snapshot { home, connection, now, .. } = at;
         let stored = self.stored(home, at.contents);
         // First of all: the old refresh token may be over by now.
         let begun = self.with_successor(home, &stored, connection, received)?;
         let asked = self.asked(connection, issuer);
-        let answer = answer::renewed(received, connection, now)
+        let answer = token_response::renewed(received, connection, now)
             .and_then(|tokens| refresh::of_same_user(&asked, tokens));
         let mut plan = Plan::default();
         let mut is_refused_alone = false;
@@ -166,19 +170,21 @@ impl Renewing {
             self.revoke_successor(&mut plan, at, &stored, received)?;
         }
         let settlement = refresh::settle(&begun, &asked, answer, now);
-        let heard =
-            Heard { lost: matches!(received, Received::Lost), told: received.seconds_to_wait(now) };
+        let heard = Heard {
+            lost: matches!(received, ProviderResponse::Lost),
+            told: received.seconds_to_wait(now),
+        };
         self.finish(&mut plan, at, &stored, settlement, heard)?;
-        Ok(Answered { plan, is_refused_alone })
+        Ok(RenewalOutcome { plan, is_refused_alone })
     }
 
     fn kind(&self) -> &str {
         self.selector.kind()
     }
 
-    fn asked<'a>(&'a self, connection: &'a Connection, issuer: Option<&'a str>) -> Asked<'a> {
+    fn asked<'a>(&'a self, connection: &'a Connection, issuer: Option<&'a str>) -> SentRequest<'a> {
         let user = self.account.identity.id.as_deref();
-        Asked {
+        SentRequest {
             refresh_token: &self.sent,
             kept: self.kept.as_ref(),
             lifetime_before: self.lifetime_before,
@@ -210,11 +216,11 @@ impl Renewing {
         home: &Home,
         stored: &Stored,
         connection: &Connection,
-        received: &Received,
+        received: &ProviderResponse,
     ) -> Result<Grant, SealError> {
         let begun = self.begun.clone();
-        let next = answer::successor(received, connection, &self.sent);
-        let (Some(next), Some(grant), Fate::Write | Fate::KeepToken) =
+        let next = token_response::successor(received, connection, &self.sent);
+        let (Some(next), Some(grant), CommitDecision::Write | CommitDecision::KeepToken) =
             (next, &stored.grant, stored.fate)
         else {
             return Ok(begun);
@@ -230,13 +236,13 @@ impl Renewing {
     fn finish(
         &self,
         plan: &mut Plan,
-        at: At<'_>,
+        at: Snapshot<'_>,
         stored: &Stored,
         settlement: Settlement,
         heard: Heard,
     ) -> Result<(), SealError> {
         let after = self.commit(plan, at, stored, settlement)?;
-        let leeway = at.connection.reuse_grace;
+        let leeway = at.connection.rotation_leeway;
         let after = after.as_ref();
         let due = after
             .and_then(|grant| refresh::follow_up(grant, leeway, heard.lost, heard.told, at.now));
@@ -249,45 +255,52 @@ impl Renewing {
     fn commit(
         &self,
         plan: &mut Plan,
-        at: At<'_>,
+        at: Snapshot<'_>,
         stored: &Stored,
         settlement: Settlement,
     ) -> Result<Option<Grant>, SealError> {
         match (settlement, stored.fate, stored.grant.clone()) {
-            (Settlement::Renewed(renewal), Fate::Write, _) => {
+            (Settlement::Renewed(renewal), CommitDecision::Write, _) => {
                 self.renewed(plan, at, *renewal).map(Some)
             }
-            (Settlement::Renewed(renewal), Fate::KeepToken, Some(stored)) => {
+            (Settlement::Renewed(renewal), CommitDecision::KeepToken, Some(stored)) => {
                 let grant = Grant { generation: stored.generation + 1, intent: None, ..stored };
                 let envelope =
                     self.seal(at.home, "refresh_token", grant.generation, &renewal.refresh_token)?;
                 plan.write(self.put(grant.clone(), envelope));
                 Ok(Some(grant))
             }
-            (Settlement::Renewed(renewal), Fate::Revoke, _) => {
+            (Settlement::Renewed(renewal), CommitDecision::Revoke, _) => {
                 self.revoke(plan, at, &renewal)?;
                 Ok(None)
             }
-            (Settlement::Kept { grant }, Fate::Write, _) => Ok(Some(self.update(plan, grant))),
+            (Settlement::Kept { grant }, CommitDecision::Write, _) => {
+                Ok(Some(self.update(plan, grant)))
+            }
             // The account's new grant rests on the token that was sent: what is open of that is its own.
-            (Settlement::Kept { grant }, Fate::KeepToken, Some(stored)) => {
+            (Settlement::Kept { grant }, CommitDecision::KeepToken, Some(stored)) => {
                 let generation = stored.generation;
                 let intent = grant.intent.map(|intent| Intent { generation, ..intent });
                 Ok(Some(self.update(plan, Grant { intent, ..stored })))
             }
-            (Settlement::Ended { state, grant }, Fate::Write, _) => {
+            (Settlement::Ended { state, grant }, CommitDecision::Write, _) => {
                 let grant = end(plan, at.home, &self.account.id, self.kind(), state, grant);
                 Ok(Some(grant))
             }
             // It is over for the grant of before; what the consent made of it is tried when it is needed.
-            (Settlement::Ended { .. }, Fate::KeepToken, Some(stored)) => {
+            (Settlement::Ended { .. }, CommitDecision::KeepToken, Some(stored)) => {
                 Ok(Some(self.update(plan, Grant { intent: None, ..stored })))
             }
             (_, _, stored) => Ok(stored),
         }
     }
 
-    fn renewed(&self, plan: &mut Plan, at: At<'_>, renewal: Renewal) -> Result<Grant, SealError> {
+    fn renewed(
+        &self,
+        plan: &mut Plan,
+        at: Snapshot<'_>,
+        renewal: RenewedGrant,
+    ) -> Result<Grant, SealError> {
         let id = &self.account.id;
         if renewal.is_lifetime_assumed {
             plan.tell(Event::new(EventName::ExpiresInAssumed).at(&at.home.connection).of(id));
@@ -295,7 +308,7 @@ impl Renewing {
         // A grant that was just bound is told to the registry under its registration.
         if let (Some(user), None) = (&self.account.identity.id, &self.begun.registration) {
             let registration = renewal.grant.registration.clone();
-            plan.add_job(Job::Hold { user: user.clone(), registration }, at.now);
+            plan.add_job(Job::AddReference { user: user.clone(), registration }, at.now);
         }
         let generation = renewal.grant.generation;
         let refresh = self.seal(at.home, "refresh_token", generation, &renewal.refresh_token)?;
@@ -315,11 +328,16 @@ impl Renewing {
         Ok(renewal.grant)
     }
 
-    /// Revokes what was minted for an account that was deleted meanwhile.
-    fn revoke(&self, plan: &mut Plan, at: At<'_>, renewal: &Renewal) -> Result<(), SealError> {
+    /// Revokes what was issued for an account that was deleted meanwhile.
+    fn revoke(
+        &self,
+        plan: &mut Plan,
+        at: Snapshot<'_>,
+        renewal: &RenewedGrant,
+    ) -> Result<(), SealError> {
         let user = &self.account.identity.id;
         let anew = at.contents.accounts.iter().any(|one| one.identity.id == *user);
-        let chosen = revocation::choose_minted(at.connection, self.kind(), anew);
+        let chosen = revocation::choose_issued(at.connection, self.kind(), anew);
         let Grant { generation, registration, .. } = &renewal.grant;
         for (column, wanted, token) in [
             ("refresh_token", chosen.refresh, &renewal.refresh_token),
@@ -329,7 +347,7 @@ impl Renewing {
                 let envelope = self.seal(at.home, column, *generation, token)?;
                 let field = record::field(column, self.kind());
                 let registration = registration.as_ref();
-                let revoked = delete::Revoked { field, generation: *generation, envelope };
+                let revoked = delete::TokenToRevoke { field, generation: *generation, envelope };
                 let job = revoked.job(&self.account, registration, false);
                 plan.add_job(job, at.now);
             }
@@ -342,21 +360,21 @@ impl Renewing {
     fn revoke_successor(
         &self,
         plan: &mut Plan,
-        at: At<'_>,
+        at: Snapshot<'_>,
         stored: &Stored,
-        received: &Received,
+        received: &ProviderResponse,
     ) -> Result<(), SealError> {
-        let next = answer::successor(received, at.connection, &self.sent);
-        let Some(next) = next.filter(|_| stored.fate == Fate::Revoke) else {
+        let next = token_response::successor(received, at.connection, &self.sent);
+        let Some(next) = next.filter(|_| stored.fate == CommitDecision::Revoke) else {
             return Ok(());
         };
         let user = &self.account.identity.id;
         let anew = at.contents.accounts.iter().any(|one| one.identity.id == *user);
-        if revocation::choose_minted(at.connection, self.kind(), anew).refresh {
+        if revocation::choose_issued(at.connection, self.kind(), anew).refresh {
             let generation = self.begun.generation + 1;
             let envelope = self.seal(at.home, "refresh_token", generation, &next)?;
             let field = record::field("refresh_token", self.kind());
-            let revoked = delete::Revoked { field, generation, envelope };
+            let revoked = delete::TokenToRevoke { field, generation, envelope };
             let registration = self.begun.registration.as_ref();
             plan.add_job(revoked.job(&self.account, registration, false), at.now);
         }
@@ -406,7 +424,7 @@ impl Renewing {
 /// The grant that is stored, and what becomes of an answer.
 struct Stored {
     grant: Option<Grant>,
-    fate: Fate,
+    fate: CommitDecision,
 }
 
 /// Writes that a grant is over, and tells the operator. Gives it as it is stored.

@@ -6,12 +6,12 @@ use vault_base::encoding;
 use vault_base::seal::SealError;
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
-use vault_provider::answer::{self, Received};
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::Provider;
-use vault_provider::errors::Failure;
+use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::request::{self, ProviderRequest};
-use vault_provider::revocation::{self, Revocation, TokenKind};
+use vault_provider::revocation::{self, Revocation, TokenTypeHint};
+use vault_provider::token_response::{self, ProviderResponse};
 
 use super::contents::Contents;
 use super::holders::{self, AtProvider};
@@ -23,7 +23,7 @@ use crate::event::{Event, EventName};
 
 /// When the registry was asked who else rests on the grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum HoldersCheck {
     /// Just now.
     Now,
     /// Before, if at all: somebody may have come since.
@@ -32,7 +32,7 @@ pub enum Asked {
 
 /// What comes next.
 #[derive(Debug)]
-pub enum Step<'a> {
+pub enum RevocationStep<'a> {
     /// Ask the registry whether others rest on the grant: [`Revoking::others`].
     AskOthers,
     /// Find the provider's endpoints: [`Revoking::found`].
@@ -55,7 +55,7 @@ pub struct Revoking<'a> {
     token: Option<Secret>,
     provider: Option<Provider>,
     /// Which kind of token was sent to be revoked.
-    sent: TokenKind,
+    sent: TokenTypeHint,
     told: Revocation,
     /// The job that is tried again.
     left: Job,
@@ -80,7 +80,7 @@ impl<'a> Revoking<'a> {
             job,
             token: None,
             provider: None,
-            sent: TokenKind::Refresh,
+            sent: TokenTypeHint::Refresh,
             told: Revocation::NotSupported,
             left: job.clone(),
             tried: false,
@@ -88,9 +88,9 @@ impl<'a> Revoking<'a> {
         }
     }
 
-    fn done(&mut self, told: Revocation) -> Step<'a> {
+    fn done(&mut self, told: Revocation) -> RevocationStep<'a> {
         self.told = told;
-        Step::Settle
+        RevocationStep::Settle
     }
 
     /// The connection, if its provider takes tokens of this kind.
@@ -112,20 +112,20 @@ impl<'a> Revoking<'a> {
     }
 
     /// The first step.
-    pub fn begin(&mut self, asked: Asked) -> Step<'a> {
+    pub fn begin(&mut self, asked: HoldersCheck) -> RevocationStep<'a> {
         if self.waits {
             return self.done(Revocation::Pending);
         }
         match (self.able(), asked) {
             (None, _) => self.done(Revocation::NotSupported),
-            (Some(_), Asked::Before) => Step::AskOthers,
-            (Some(_), Asked::Now) => self.open(),
+            (Some(_), HoldersCheck::Before) => RevocationStep::AskOthers,
+            (Some(_), HoldersCheck::Now) => self.open(),
         }
     }
 
     /// The registry has answered whether another vault rests on the grant, or is silent. `contents`: of this
     /// vault, now.
-    pub fn others(&mut self, others: Option<bool>, contents: &Contents) -> Step<'a> {
+    pub fn others(&mut self, others: Option<bool>, contents: &Contents) -> RevocationStep<'a> {
         let Some(others) = others else {
             return self.done(Revocation::Pending);
         };
@@ -139,7 +139,7 @@ impl<'a> Revoking<'a> {
         self.open()
     }
 
-    fn open(&mut self) -> Step<'a> {
+    fn open(&mut self) -> RevocationStep<'a> {
         let (Some(connection), Job::Revoke { account, field, generation, envelope, .. }) =
             (self.able(), self.job)
         else {
@@ -154,11 +154,11 @@ impl<'a> Revoking<'a> {
             Err(_) => return self.done(Revocation::Failed),
         }
         self.tried = true;
-        Step::FindProvider(connection)
+        RevocationStep::FindProvider(connection)
     }
 
     /// The provider was found, or cannot be now.
-    pub fn found(&mut self, provider: Option<Provider>) -> Step<'a> {
+    pub fn found(&mut self, provider: Option<Provider>) -> RevocationStep<'a> {
         let Some(provider) = provider else {
             return self.done(Revocation::Pending);
         };
@@ -169,19 +169,19 @@ impl<'a> Revoking<'a> {
             return self.done(Revocation::NotSupported);
         };
         if !record::is_refresh_token(field) {
-            return self.revoke(TokenKind::Access);
+            return self.revoke(TokenTypeHint::Access);
         }
         if !revocation::needs_access_token(connection) {
-            return self.revoke(TokenKind::Refresh);
+            return self.revoke(TokenTypeHint::Refresh);
         }
         // This provider ends a grant only for one of its access tokens, and none lives.
         match request::refresh(connection, provider, self.callback, token, None) {
-            Some(request) => Step::Renew(request),
+            Some(request) => RevocationStep::Renew(request),
             None => self.done(Revocation::NotSupported),
         }
     }
 
-    fn revoke(&mut self, kind: TokenKind) -> Step<'a> {
+    fn revoke(&mut self, kind: TokenTypeHint) -> RevocationStep<'a> {
         self.sent = kind;
         let (Some(connection), Some(provider), Some(token), Job::Revoke { field, user, .. }) =
             (self.connection, &self.provider, &self.token, self.job)
@@ -190,7 +190,7 @@ impl<'a> Revoking<'a> {
         };
         let (of, user) = (record::kind_of(field), user.as_deref());
         match revocation::revoke(connection, provider, of, (token, kind), user) {
-            Some(request) => Step::Revoke(request),
+            Some(request) => RevocationStep::Revoke(request),
             None => self.done(Revocation::NotSupported),
         }
     }
@@ -201,9 +201,9 @@ impl<'a> Revoking<'a> {
     /// [`SealError`]; the job stands as it was.
     pub fn renewed(
         &mut self,
-        received: &Received,
+        received: &ProviderResponse,
         now: UnixSeconds,
-    ) -> Result<Step<'a>, SealError> {
+    ) -> Result<RevocationStep<'a>, SealError> {
         let (Some(connection), Some(token)) = (self.connection, &self.token) else {
             return Ok(self.done(Revocation::NotSupported));
         };
@@ -211,25 +211,25 @@ impl<'a> Revoking<'a> {
             return Ok(self.done(Revocation::NotSupported));
         };
         // Another attempt needs another access token, and the refresh token that gives one by then.
-        if let Some(next) = answer::successor(received, connection, token) {
+        if let Some(next) = token_response::successor(received, connection, token) {
             let sealed = self.home.seal(account, field, *generation, &next)?;
             self.left = self.job.with(encoding::base64url(sealed));
         }
         let sure = *attempt == 0 && !doubtful;
-        Ok(match answer::renewed(received, connection, now) {
+        Ok(match token_response::renewed(received, connection, now) {
             Ok(tokens) => {
                 self.token = Some(tokens.access_token);
-                self.revoke(TokenKind::Access)
+                self.revoke(TokenTypeHint::Access)
             }
-            Err(Failure::Refused(_)) if sure => self.done(Revocation::Revoked),
+            Err(TokenEndpointError::Refused(_)) if sure => self.done(Revocation::Revoked),
             // It may only say that the token was rotated, in an answer that was lost.
-            Err(Failure::Refused(_)) => self.done(Revocation::Failed),
+            Err(TokenEndpointError::Refused(_)) => self.done(Revocation::Failed),
             Err(_) => self.done(Revocation::Pending),
         })
     }
 
     /// The provider has answered the revocation.
-    pub fn revoked(&mut self, received: &Received) -> Step<'a> {
+    pub fn revoked(&mut self, received: &ProviderResponse) -> RevocationStep<'a> {
         let (Some(connection), Job::Revoke { field, .. }) = (self.connection, self.job) else {
             return self.done(Revocation::NotSupported);
         };
@@ -239,7 +239,7 @@ impl<'a> Revoking<'a> {
     }
 
     /// The job is gone: the same user has connected again, whose new grant the request could end.
-    pub fn taken_back(&mut self) -> Step<'a> {
+    pub fn taken_back(&mut self) -> RevocationStep<'a> {
         self.done(Revocation::NotSupported)
     }
 

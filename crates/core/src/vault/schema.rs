@@ -11,7 +11,7 @@ pub const VERSION: i64 = 4;
 /// fields `refresh_token` and `access_token` (and the kind, behind a space, if it has one) with the
 /// row's generation. `kind` is empty for the account's own grant, whose state stands in `account`. `scopes` are separated by spaces;
 /// times are Unix seconds; `grant.authority` and `grant.client_id` are
-/// [`vault_provider::registration::Registration`]; `grant.intent` is [`super::record::Intent`] in JSON; `account.extra` is
+/// [`vault_provider::registration::Registration`]; `grant.intent` is [`super::record::Intent`] in JSON; `account.provider_data` is
 /// an object of texts in JSON; `jobs.payload` is [`super::jobs::Job`] in JSON.
 pub const CREATE: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, connection TEXT NOT NULL)",

@@ -25,8 +25,8 @@ use vault_core::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Selector, field,
 };
 use vault_jose::identity::Identity;
-use vault_provider::answer::Received;
 use vault_provider::connection::Connection;
+use vault_provider::token_response::ProviderResponse;
 
 pub const NOW: i64 = 1_795_492_800;
 
@@ -82,7 +82,7 @@ pub fn account(name: &str, user: Option<&str>) -> Account {
         identity: Identity { id: user.map(str::to_owned), email: None, name: None },
         state: AccountState::Active,
         created_at: NOW - 1000,
-        extra: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
     }
 }
 
@@ -138,9 +138,9 @@ pub fn grant(connection: &Connection) -> Grant {
     Grant { registration, ..Grant::new(4, true, vec!["read".into()]) }
 }
 
-pub fn answer(status: u16, body: &Value) -> Received {
+pub fn answer(status: u16, body: &Value) -> ProviderResponse {
     let body = Secret::new(body.to_string());
-    Received::Answer { status, retry_after: None, body }
+    ProviderResponse::Answer { status, retry_after: None, body }
 }
 
 /// A plan, a line for each write and each event; sealed tokens are opened.
@@ -221,7 +221,7 @@ fn job_line(home: &Home, job: &Job) -> String {
             let doubtful = if *doubtful { " doubtful" } else { "" };
             format!("revoke {field} {}{doubtful}", token.expose())
         }
-        Job::Hold { user, .. } => format!("hold {user}"),
+        Job::AddReference { user, .. } => format!("hold {user}"),
         Job::Bind { account, attempt } => format!("bind {account} {attempt}"),
     }
 }

@@ -3,9 +3,9 @@
 
 use super::fields::Fields;
 use vault_base::text;
-use vault_provider::dialect::{
-    Blast, BodyFormat, ErrorRules, IdentityRules, IdentitySource, Kind, Method, Minting,
-    RevocationAuthentication, RevocationRules, RevokedToken,
+use vault_provider::profile::{
+    BodyFormat, ErrorRules, HttpMethod, IdentityRules, IdentitySource, IssuanceRules, KindRules,
+    RevocationAuthentication, RevocationRules, RevocationScope, RevokedToken,
 };
 
 pub(super) fn errors(fields: &mut Fields) -> ErrorRules {
@@ -20,7 +20,7 @@ pub(super) fn errors(fields: &mut Fields) -> ErrorRules {
 
 pub(super) fn revocation(fields: &mut Fields) -> RevocationRules {
     RevocationRules {
-        method: fields.choice("method", Method::NAMES).unwrap_or_default(),
+        method: fields.choice("method", HttpMethod::NAMES).unwrap_or_default(),
         authentication: fields
             .choice("authentication", RevocationAuthentication::NAMES)
             .unwrap_or_default(),
@@ -30,7 +30,7 @@ pub(super) fn revocation(fields: &mut Fields) -> RevocationRules {
         params: fields.texts("params"),
         headers: fields.headers("headers"),
         token: fields.choice("token", RevokedToken::NAMES).unwrap_or_default(),
-        blast: fields.choice("blast", Blast::NAMES).unwrap_or_default(),
+        blast: fields.choice("blast", RevocationScope::NAMES).unwrap_or_default(),
         gone: fields.list("gone"),
     }
 }
@@ -44,29 +44,29 @@ pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
     IdentityRules {
         from: fields.choice("from", IdentitySource::NAMES),
         // Other than with revocations, this is a question.
-        method: fields.choice("method", Method::NAMES).unwrap_or(Method::Get),
+        method: fields.choice("method", HttpMethod::NAMES).unwrap_or(HttpMethod::Get),
         body: fields.text("body"),
         scheme,
         headers: fields.headers("headers"),
         id: fields.text_or("id", "sub"),
         email: fields.text_or("email", "email"),
         name: fields.text_or("name", "name"),
-        extra: fields.list("extra"),
+        provider_data: fields.list("extra"),
     }
 }
 
-pub(super) fn kind(fields: &mut Fields) -> Kind {
-    Kind {
+pub(super) fn kind(fields: &mut Fields) -> KindRules {
+    KindRules {
         scopes: fields.list("scopes"),
         scope_parameter: fields.text_or("scope_parameter", ""),
         answer_path: fields.text_or("answer_path", ""),
         revocable: fields.flag("revocable"),
-        minting: fields.some_table("minting", minting),
+        issuance: fields.some_table("minting", issuance),
     }
 }
 
-fn minting(fields: &mut Fields) -> Minting {
-    let rules = Minting {
+fn issuance(fields: &mut Fields) -> IssuanceRules {
+    let rules = IssuanceRules {
         resource: fields.required("resource"),
         own_lookup: fields.required("own_lookup"),
         organization_lookup: fields.required("organization_lookup"),

@@ -9,24 +9,24 @@
 
 use serde_json::{Map, Value};
 
-use super::answer::{self, Received};
-use super::dialect::{Method, Minting};
 use super::endpoints::Provider;
-use super::errors::Failure;
+use super::error_codes::TokenEndpointError;
+use super::profile::{HttpMethod, IssuanceRules};
 use super::request::{self, Body, ProviderRequest};
-use super::{identity, path};
+use super::token_response::{self, ProviderResponse};
+use super::{json_path, userinfo};
 use crate::connection::Connection;
 use vault_base::encoding;
 use vault_base::secret::Secret;
 use vault_base::text;
-use vault_base::time::{self, SKEW, UnixSeconds};
+use vault_base::time::{self, CLOCK_SKEW_SECONDS, UnixSeconds};
 
 /// How long our signature is good, in seconds. GitHub takes ten minutes at most.
 const SIGNATURE_LIFETIME: i64 = 300;
 
 /// A token that was made.
 #[derive(Debug, Clone)]
-pub struct Minted {
+pub struct IssuedToken {
     /// The token.
     pub access_token: Secret,
     /// What it may do.
@@ -37,7 +37,7 @@ pub struct Minted {
 
 /// Why none was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unminted {
+pub enum IssuanceError {
     /// The user's own token is not good any more.
     UserToken,
     /// There is nothing to make one for.
@@ -45,7 +45,7 @@ pub enum Unminted {
     /// It would not have these scopes.
     Scopes,
     /// The provider cannot do it, or not for us.
-    Failure(Failure),
+    Failure(TokenEndpointError),
 }
 
 /// Why there is nothing to make a token for.
@@ -73,7 +73,7 @@ impl NoAccount {
     }
 }
 
-impl Minting {
+impl IssuanceRules {
     /// The account's name in a `resource`. Names are compared without regard to case. `None` if it
     /// names nothing of this provider's.
     pub fn name_in(&self, resource: &str) -> Option<String> {
@@ -85,11 +85,11 @@ impl Minting {
 }
 
 /// The requests that make one token: each is sent, and its answer decides what comes next.
-pub struct Making<'a> {
+pub struct Issuance<'a> {
     connection: &'a Connection,
     provider: &'a Provider,
-    minting: &'a Minting,
-    wanted: Wanted<'a>,
+    rules: &'a IssuanceRules,
+    wanted: IssuanceRequest<'a>,
     /// What [`signed`] gives, with its signature.
     signature: Secret,
     stage: Stage,
@@ -97,7 +97,7 @@ pub struct Making<'a> {
 
 /// For whom a token is made, and what it shall be.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
+pub struct IssuanceRequest<'a> {
     /// The user's own token.
     pub user_token: &'a Secret,
     /// The provider's id of the user whose grant it is.
@@ -130,27 +130,27 @@ struct Owned {
     name: String,
 }
 
-impl<'a> Making<'a> {
+impl<'a> Issuance<'a> {
     /// Nothing was asked yet.
     pub fn new(
         connection: &'a Connection,
         provider: &'a Provider,
-        minting: &'a Minting,
-        wanted: Wanted<'a>,
+        issuance: &'a IssuanceRules,
+        wanted: IssuanceRequest<'a>,
         signature: Secret,
     ) -> Self {
-        Self { connection, provider, minting, wanted, signature, stage: Stage::Proof }
+        Self { connection, provider, rules: issuance, wanted, signature, stage: Stage::Proof }
     }
 
     /// What to ask now. `None` without a place to ask, or for a token that cannot stand in a header.
     pub fn request(&self) -> Option<ProviderRequest> {
-        let Wanted { user_token, name, .. } = self.wanted;
-        let minting = self.minting;
+        let IssuanceRequest { user_token, name, .. } = self.wanted;
+        let issuance = self.rules;
         let lookup =
-            if name.is_empty() { &minting.own_lookup } else { &minting.organization_lookup };
+            if name.is_empty() { &issuance.own_lookup } else { &issuance.organization_lookup };
         match &self.stage {
             Stage::Proof if !name.is_empty() => {
-                self.get(&minting.membership_endpoint, ("{name}", name), user_token)
+                self.get(&issuance.membership_endpoint, ("{name}", name), user_token)
             }
             Stage::Proof | Stage::Confirm => {
                 ProviderRequest::userinfo(self.connection, self.provider, user_token)
@@ -164,18 +164,20 @@ impl<'a> Making<'a> {
     /// Reads the answer: the token, or nothing where more must be asked.
     ///
     /// # Errors
-    /// [`Unminted`].
+    /// [`IssuanceError`].
     pub fn answered(
         &mut self,
-        received: &Received,
+        received: &ProviderResponse,
         now: UnixSeconds,
-    ) -> Result<Option<Minted>, Unminted> {
+    ) -> Result<Option<IssuedToken>, IssuanceError> {
         let (status, document) = read(received, now)?;
         self.stage = match &self.stage {
             Stage::Proof => self.proven(status, &document)?,
-            Stage::Confirm if status == 401 => return Err(Unminted::UserToken),
+            Stage::Confirm if status == 401 => return Err(IssuanceError::UserToken),
             Stage::Confirm => {
-                return Err(Unminted::Failure(Failure::Unavailable { retry_after: None }));
+                return Err(IssuanceError::Failure(TokenEndpointError::Unavailable {
+                    retry_after: None,
+                }));
             }
             Stage::Why => return Err(why_not(status)),
             Stage::LookUp(owned) => Stage::Make(self.found(status, &document, owned)?),
@@ -184,8 +186,8 @@ impl<'a> Making<'a> {
         Ok(None)
     }
 
-    fn proven(&self, status: u16, document: &Value) -> Result<Stage, Unminted> {
-        let no = |why| Err(Unminted::NoAccount(why));
+    fn proven(&self, status: u16, document: &Value) -> Result<Stage, IssuanceError> {
+        let no = |why| Err(IssuanceError::NoAccount(why));
         match status {
             200 => {}
             401 => return Ok(Stage::Confirm),
@@ -193,38 +195,45 @@ impl<'a> Making<'a> {
             404 if self.wanted.name.is_empty() => return no(NoAccount::Untold),
             404 => return no(NoAccount::NotOwner),
             // Who asks too often is told so, and not always when to come again.
-            403 => return Err(Unminted::Failure(Failure::Unavailable { retry_after: None })),
+            403 => {
+                return Err(IssuanceError::Failure(TokenEndpointError::Unavailable {
+                    retry_after: None,
+                }));
+            }
             status => return Err(unexpected(status)),
         }
         if self.wanted.name.is_empty() {
-            let told = identity::of_document(document, &self.connection.identity);
+            let told = userinfo::of_document(document, &self.connection.identity);
             let own = told.filter(|own| own.id.is_some() && own.id.as_deref() == self.wanted.user);
             let owned = own.and_then(|own| Some(Owned { id: own.id?, name: own.name? }));
-            return owned.map(Stage::LookUp).ok_or(Unminted::Failure(Failure::OtherUser));
+            return owned
+                .map(Stage::LookUp)
+                .ok_or(IssuanceError::Failure(TokenEndpointError::OtherUser));
         }
-        let mut required = self.minting.membership_required.iter();
-        let owns = required.all(|(member, is)| path::text(document, member).as_ref() == Some(is));
-        let id = path::text(document, &self.minting.membership_account).filter(|_| owns);
+        let mut required = self.rules.membership_required.iter();
+        let owns =
+            required.all(|(member, is)| json_path::text(document, member).as_ref() == Some(is));
+        let id = json_path::text(document, &self.rules.membership_account).filter(|_| owns);
         let name = self.wanted.name.to_owned();
         id.map_or_else(|| no(NoAccount::NotOwner), |id| Ok(Stage::LookUp(Owned { id, name })))
     }
 
     /// The id to make a token for. Of an account that only bears the same name by now there is none.
-    fn found(&self, status: u16, document: &Value, owned: &Owned) -> Result<String, Unminted> {
-        let none = |why| Err(Unminted::NoAccount(why));
+    fn found(&self, status: u16, document: &Value, owned: &Owned) -> Result<String, IssuanceError> {
+        let none = |why| Err(IssuanceError::NoAccount(why));
         match status {
             200 => {}
             404 => return none(NoAccount::NotInstalled),
             status => return Err(unexpected(status)),
         }
-        if path::text(document, &self.minting.account).as_ref() != Some(&owned.id) {
+        if json_path::text(document, &self.rules.account).as_ref() != Some(&owned.id) {
             return none(NoAccount::NotInstalled);
         }
-        if path::text(document, &self.minting.suspended).is_some() {
+        if json_path::text(document, &self.rules.suspended).is_some() {
             return none(NoAccount::Suspended);
         }
-        path::text(document, &self.minting.id)
-            .ok_or(Unminted::Failure(Failure::Ambiguous { retry_after: None }))
+        json_path::text(document, &self.rules.id)
+            .ok_or(IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None }))
     }
 
     fn make(&self, id: &str) -> Option<ProviderRequest> {
@@ -237,39 +246,44 @@ impl<'a> Making<'a> {
                     levels.insert(name.to_owned(), Value::String(wanted.to_owned()));
                 }
             }
-            members.insert(self.minting.scope_member.clone(), Value::Object(levels));
+            members.insert(self.rules.scope_member.clone(), Value::Object(levels));
         }
         let text = Secret::new(Value::Object(members).to_string());
         let request = ProviderRequest {
-            method: Method::Post,
+            method: HttpMethod::Post,
             body: Some(Body { media_type: "application/json", text }),
-            ..self.get(&self.minting.token_endpoint, ("{id}", id), &self.signature)?
+            ..self.get(&self.rules.token_endpoint, ("{id}", id), &self.signature)?
         };
         request.checked()
     }
 
-    fn made(&self, status: u16, document: &Value, now: UnixSeconds) -> Result<Minted, Unminted> {
+    fn made(
+        &self,
+        status: u16,
+        document: &Value,
+        now: UnixSeconds,
+    ) -> Result<IssuedToken, IssuanceError> {
         match status {
             200 | 201 => {}
-            403 => return Err(Unminted::NoAccount(NoAccount::Suspended)),
-            404 => return Err(Unminted::NoAccount(NoAccount::NotInstalled)),
-            422 if self.wanted.scopes.is_some() => return Err(Unminted::Scopes),
+            403 => return Err(IssuanceError::NoAccount(NoAccount::Suspended)),
+            404 => return Err(IssuanceError::NoAccount(NoAccount::NotInstalled)),
+            422 if self.wanted.scopes.is_some() => return Err(IssuanceError::Scopes),
             status => return Err(unexpected(status)),
         }
         let member = |name: &str| document.get(name).and_then(Value::as_str);
-        let token = member(&self.minting.token_member).filter(|token| !token.is_empty());
-        let end = member(&self.minting.expires_at_member)
+        let token = member(&self.rules.token_member).filter(|token| !token.is_empty());
+        let end = member(&self.rules.expires_at_member)
             .and_then(time::from_rfc3339)
             .filter(|end| *end > now);
         if token.is_some_and(|token| !text::is_access_token(token)) {
-            return Err(Unminted::Failure(Failure::UnusableToken));
+            return Err(IssuanceError::Failure(TokenEndpointError::UnusableToken));
         }
-        let made = token.zip(end).map(|(token, expires_at)| Minted {
+        let made = token.zip(end).map(|(token, expires_at)| IssuedToken {
             access_token: Secret::new(token),
-            scopes: scopes(document.get(&self.minting.scope_member)),
+            scopes: scopes(document.get(&self.rules.scope_member)),
             expires_at,
         });
-        made.ok_or(Unminted::Failure(Failure::Ambiguous { retry_after: None }))
+        made.ok_or(IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None }))
     }
 
     fn get(
@@ -280,20 +294,20 @@ impl<'a> Making<'a> {
     ) -> Option<ProviderRequest> {
         let fill = |segment: &str| (segment == placeholder).then(|| value.to_owned());
         let request = ProviderRequest {
-            method: Method::Get,
+            method: HttpMethod::Get,
             url: request::filled(endpoint, &fill)?,
             authorization: Some(Secret::new(format!("Bearer {}", credentials.expose()))),
-            headers: request::headers(self.connection, &self.minting.headers),
+            headers: request::headers(self.connection, &self.rules.headers),
             body: None,
         };
         request.checked()
     }
 }
 
-fn why_not(status: u16) -> Unminted {
+fn why_not(status: u16) -> IssuanceError {
     match status {
-        200 => Unminted::NoAccount(NoAccount::Untold),
-        404 => Unminted::NoAccount(NoAccount::NotInstalled),
+        200 => IssuanceError::NoAccount(NoAccount::Untold),
+        404 => IssuanceError::NoAccount(NoAccount::NotInstalled),
         status => unexpected(status),
     }
 }
@@ -311,7 +325,8 @@ pub fn missing(granted: &[String], wanted: &[String]) -> Vec<String> {
 /// What our signature goes over: the header and the claims of a JWT that tells who we are (RFC 7519).
 pub fn signed(client_id: &str, now: UnixSeconds) -> String {
     let header = encoding::base64url(r#"{"alg":"RS256","typ":"JWT"}"#);
-    let (iss, iat, exp) = (Value::from(client_id), now - SKEW, now + SIGNATURE_LIFETIME);
+    let (iss, iat, exp) =
+        (Value::from(client_id), now - CLOCK_SKEW_SECONDS, now + SIGNATURE_LIFETIME);
     let claims = encoding::base64url(format!(r#"{{"iss":{iss},"iat":{iat},"exp":{exp}}}"#));
     format!("{header}.{claims}")
 }
@@ -333,24 +348,27 @@ fn scopes(levels: Option<&Value>) -> Vec<String> {
 }
 
 /// Status and document of an answer that means something.
-fn read(received: &Received, now: UnixSeconds) -> Result<(u16, Value), Unminted> {
-    let Received::Answer { status, retry_after, body } = received else {
-        return Err(Unminted::Failure(Failure::Unavailable { retry_after: None }));
+fn read(received: &ProviderResponse, now: UnixSeconds) -> Result<(u16, Value), IssuanceError> {
+    let ProviderResponse::Answer { status, retry_after, body } = received else {
+        return Err(IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after: None }));
     };
     if received.is_limited() || *status >= 500 {
-        let retry_after = retry_after.as_deref().and_then(|at| answer::seconds_to_wait(at, now));
-        return Err(Unminted::Failure(Failure::Unavailable { retry_after }));
+        let retry_after =
+            retry_after.as_deref().and_then(|at| token_response::seconds_to_wait(at, now));
+        return Err(IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after }));
     }
-    match answer::document(body.expose()) {
+    match token_response::document(body.expose()) {
         Some(document) => Ok((*status, document)),
-        None if *status < 300 => Err(Unminted::Failure(Failure::Ambiguous { retry_after: None })),
+        None if *status < 300 => {
+            Err(IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None }))
+        }
         None => Ok((*status, Value::Null)),
     }
 }
 
 /// What no other meaning fits. Our signature refused is the operator's to fix, too.
-fn unexpected(status: u16) -> Unminted {
+fn unexpected(status: u16) -> IssuanceError {
     let word =
         if status == 401 { "signature_refused".to_owned() } else { format!("http_{status}") };
-    Unminted::Failure(Failure::Misconfigured(word))
+    IssuanceError::Failure(TokenEndpointError::Misconfigured(word))
 }

@@ -5,51 +5,51 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::answer::Received;
-use super::dialect::IdentityRules;
-use super::path;
+use super::json_path;
+use super::profile::IdentityRules;
+use super::token_response::ProviderResponse;
 use vault_base::json;
 use vault_jose::identity::Identity;
 
 /// What a provider tells of who consented.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct UserInfo {
     /// Who it is.
     pub identity: Identity,
     /// What applications need beside it.
-    pub extra: BTreeMap<String, String>,
+    pub provider_data: BTreeMap<String, String>,
 }
 
 /// Reads a userinfo answer. `None` if there is none, or it has no id.
-pub fn read(received: &Received, rules: &IdentityRules) -> Option<Told> {
-    let Received::Answer { status: 200, body, .. } = received else {
+pub fn read(received: &ProviderResponse, rules: &IdentityRules) -> Option<UserInfo> {
+    let ProviderResponse::Answer { status: 200, body, .. } = received else {
         return None;
     };
     let document = json::read(body.expose().as_bytes()).ok()?;
     let identity = of_document(&document, rules)?;
-    Some(Told { identity, extra: path::named(&document, &rules.extra) })
+    Some(UserInfo { identity, provider_data: json_path::named(&document, &rules.provider_data) })
 }
 
 /// Reads an identity from a document. `None` if that has no id.
 pub fn of_document(document: &Value, rules: &IdentityRules) -> Option<Identity> {
     Some(Identity {
-        id: Some(path::text(document, &rules.id)?),
-        email: path::text(document, &rules.email),
-        name: path::text(document, &rules.name),
+        id: Some(json_path::text(document, &rules.id)?),
+        email: json_path::text(document, &rules.email),
+        name: json_path::text(document, &rules.name),
     })
 }
 
 /// Completes what an ID token tells with what userinfo says. Another user's answer is not used (Core
 /// §5.3.2: the two `sub` must match).
-pub fn complete(mut from_token: Told, userinfo: Option<Told>) -> Told {
-    if let Some(Told { identity: info, mut extra }) = userinfo
+pub fn complete(mut from_token: UserInfo, userinfo: Option<UserInfo>) -> UserInfo {
+    if let Some(UserInfo { identity: info, mut provider_data }) = userinfo
         && info.id == from_token.identity.id
     {
         let identity = &mut from_token.identity;
         identity.email = identity.email.take().or(info.email);
         identity.name = identity.name.take().or(info.name);
-        extra.append(&mut from_token.extra);
-        from_token.extra = extra;
+        provider_data.append(&mut from_token.provider_data);
+        from_token.provider_data = provider_data;
     }
     from_token
 }
@@ -60,9 +60,9 @@ mod tests {
 
     #[test]
     fn userinfo_of_another_user_is_not_used() {
-        let told = |id: &str, email: Option<&str>, tenant: &str| Told {
+        let told = |id: &str, email: Option<&str>, tenant: &str| UserInfo {
             identity: Identity { id: Some(id.into()), email: email.map(Into::into), name: None },
-            extra: BTreeMap::from([("tid".to_owned(), tenant.to_owned())]),
+            provider_data: BTreeMap::from([("tid".to_owned(), tenant.to_owned())]),
         };
         let token = told("1", None, "a");
         assert_eq!(complete(token.clone(), Some(told("2", Some("evil@example.com"), "b"))), token);

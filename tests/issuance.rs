@@ -10,18 +10,20 @@ mod connection_support;
 use connection_support::{connection, known, private_key, proved};
 use edge_token_vault::encoding;
 use edge_token_vault::ids::AccountId;
-use edge_token_vault::provider::answer::Received;
 use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::dialect::Minting;
 use edge_token_vault::provider::endpoints::Provider;
-use edge_token_vault::provider::errors::Failure;
-use edge_token_vault::provider::minting::{self, Making, Minted, NoAccount, Unminted, Wanted};
+use edge_token_vault::provider::error_codes::TokenEndpointError;
+use edge_token_vault::provider::issuance::{
+    self, Issuance, IssuanceError, IssuanceRequest, IssuedToken, NoAccount,
+};
+use edge_token_vault::provider::profile::IssuanceRules;
+use edge_token_vault::provider::token_response::ProviderResponse;
 use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::mint::{After, after};
+use edge_token_vault::vault::issuance_failure::{AfterIssuance, after};
 use edge_token_vault::vault::record::{AccessTokenRecord, AccountState, Grant, Reason, Selector};
 use edge_token_vault::vault::release::{
-    Held, HeldTokens, Misconfiguration, Problem, Step, Want, Withheld, decide, decide_for, renewal,
-    select,
+    Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RequestedToken, TokenUnavailable,
+    Unobtainable, decide, decide_for, renewal, select,
 };
 use serde_json::{Value, json};
 
@@ -33,12 +35,12 @@ fn app() -> Connection {
     known("github_app")
 }
 
-fn rules(connection: &Connection) -> &Minting {
-    connection.minting(KIND).unwrap()
+fn rules(connection: &Connection) -> &IssuanceRules {
+    connection.issuance(KIND).unwrap()
 }
 
-fn answer(status: u16, body: &Value) -> Received {
-    Received::Answer { status, retry_after: None, body: Secret::new(body.to_string()) }
+fn answer(status: u16, body: &Value) -> ProviderResponse {
+    ProviderResponse::Answer { status, retry_after: None, body: Secret::new(body.to_string()) }
 }
 
 /// Makes a token for the account of this name, at a provider that answers so, one after the other.
@@ -46,37 +48,37 @@ fn answer(status: u16, body: &Value) -> Received {
 fn made_by(
     user: Option<&str>,
     name: &str,
-    answers: &[Received],
-) -> Option<Result<Minted, Unminted>> {
+    answers: &[ProviderResponse],
+) -> Option<Result<IssuedToken, IssuanceError>> {
     let connection = app();
     let provider = Provider::new(&connection, None).unwrap();
     let user_token = Secret::new("ghu_1");
-    let wanted = Wanted { user_token: &user_token, user, name, scopes: None };
-    let (minting, signature) = (rules(&connection), Secret::new("signature"));
-    let mut making = Making::new(&connection, &provider, minting, wanted, signature);
+    let wanted = IssuanceRequest { user_token: &user_token, user, name, scopes: None };
+    let (issuance, signature) = (rules(&connection), Secret::new("signature"));
+    let mut issuing = Issuance::new(&connection, &provider, issuance, wanted, signature);
     for answer in answers {
-        assert!(making.request().is_some());
-        match making.answered(answer, NOW) {
+        assert!(issuing.request().is_some());
+        match issuing.answered(answer, NOW) {
             Ok(None) => {}
-            Ok(Some(minted)) => return Some(Ok(minted)),
-            Err(unminted) => return Some(Err(unminted)),
+            Ok(Some(issued)) => return Some(Ok(issued)),
+            Err(failure) => return Some(Err(failure)),
         }
     }
     None
 }
 
-fn made(name: &str, answers: &[(u16, Value)]) -> Option<Result<Minted, Unminted>> {
+fn made(name: &str, answers: &[(u16, Value)]) -> Option<Result<IssuedToken, IssuanceError>> {
     let answers: Vec<_> = answers.iter().map(|(status, body)| answer(*status, body)).collect();
     made_by(Some(ALICE), name, &answers)
 }
 
 /// Why there is no token.
-fn refused(name: &str, answers: &[(u16, Value)]) -> Unminted {
+fn refused(name: &str, answers: &[(u16, Value)]) -> IssuanceError {
     made(name, answers).unwrap().unwrap_err()
 }
 
-fn no(reason: NoAccount) -> Unminted {
-    Unminted::NoAccount(reason)
+fn no(reason: NoAccount) -> IssuanceError {
+    IssuanceError::NoAccount(reason)
 }
 
 fn alice() -> (u16, Value) {
@@ -107,7 +109,8 @@ fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
     let permissions = json!({"contents": "write", "metadata": "read"});
     for (name, proof, account) in [("", alice(), 7), ("octo-org", owner(), 8)] {
         let answers = [proof, installed(account), token_of(&permissions)];
-        let Minted { access_token, scopes, expires_at } = made(name, &answers).unwrap().unwrap();
+        let IssuedToken { access_token, scopes, expires_at } =
+            made(name, &answers).unwrap().unwrap();
         assert_eq!(access_token.expose(), "ghs_1");
         assert_eq!(scopes, ["contents:write", "metadata:read"]);
         assert_eq!(expires_at, NOW + 3600);
@@ -121,7 +124,10 @@ fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
         json!({"token": "ghs_1", "expires_at": "2026-11-24T04:00:00Z"}),
     ] {
         let refused = refused("", &[alice(), installed(7), (201, bad)]);
-        assert_eq!(refused, Unminted::Failure(Failure::Ambiguous { retry_after: None }));
+        assert_eq!(
+            refused,
+            IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None })
+        );
     }
 }
 
@@ -155,16 +161,19 @@ fn only_an_owner_gets_a_token_that_can_do_all_that_an_installation_can() {
 fn ones_own_account_is_that_of_the_user_whose_grant_it_is() {
     for body in [json!({"id": 9, "login": "mallory"}), json!({"login": "alice"}), json!({})] {
         let other = refused("", &[(200, body)]);
-        assert_eq!(other, Unminted::Failure(Failure::OtherUser));
+        assert_eq!(other, IssuanceError::Failure(TokenEndpointError::OtherUser));
     }
     // Of an account whose user is not known nothing is anybody's.
     let nobody = made_by(None, "", &[answer(200, &json!({"login": "alice"}))]).unwrap();
-    assert_eq!(nobody.unwrap_err(), Unminted::Failure(Failure::OtherUser));
+    assert_eq!(nobody.unwrap_err(), IssuanceError::Failure(TokenEndpointError::OtherUser));
     assert_eq!(refused("", &[(404, json!({}))]), no(NoAccount::Untold));
     // Who asks too often hears no word on who owns what.
     let often =
         refused("", &[(403, json!({"message": "You have exceeded a secondary rate limit"}))]);
-    assert_eq!(often, Unminted::Failure(Failure::Unavailable { retry_after: None }));
+    assert_eq!(
+        often,
+        IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after: None })
+    );
 }
 
 #[test]
@@ -184,8 +193,12 @@ fn what_the_provider_says_to_the_last_request_is_told_apart() {
     assert_eq!(last(404), no(NoAccount::NotInstalled));
     assert_eq!(last(403), no(NoAccount::Suspended));
     // Nothing less than all was asked for.
-    assert_eq!(last(422), Unminted::Failure(Failure::Misconfigured("http_422".into())));
-    let misconfigured = |word: &str| Unminted::Failure(Failure::Misconfigured(word.into()));
+    assert_eq!(
+        last(422),
+        IssuanceError::Failure(TokenEndpointError::Misconfigured("http_422".into()))
+    );
+    let misconfigured =
+        |word: &str| IssuanceError::Failure(TokenEndpointError::Misconfigured(word.into()));
     assert_eq!(last(400), misconfigured("http_400"));
     // Our signature is not accepted: the operator's to fix, and the user's token is none the worse.
     for answers in [&[alice(), (401, json!({}))][..], &[alice(), installed(7), (401, json!({}))]] {
@@ -200,25 +213,29 @@ fn that_the_users_token_is_over_is_believed_the_second_time() {
     let over = || (401, json!({"message": "Bad credentials"}));
     for name in ["", "octo-org"] {
         assert!(made(name, &[over()]).is_none(), "it asks again");
-        assert_eq!(refused(name, &[over(), over()]), Unminted::UserToken);
+        assert_eq!(refused(name, &[over(), over()]), IssuanceError::UserToken);
         let spurious = refused(name, &[over(), alice()]);
-        assert_eq!(spurious, Unminted::Failure(Failure::Unavailable { retry_after: None }));
+        assert_eq!(
+            spurious,
+            IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after: None })
+        );
     }
 }
 
 #[test]
 fn a_provider_that_is_down_or_limits_rates_says_nothing_about_ownership() {
-    let told = |received: Received| made_by(Some(ALICE), "octo-org", &[received]).unwrap();
-    let unavailable = |retry_after| Unminted::Failure(Failure::Unavailable { retry_after });
-    assert_eq!(told(Received::Lost).unwrap_err(), unavailable(None));
+    let told = |received: ProviderResponse| made_by(Some(ALICE), "octo-org", &[received]).unwrap();
+    let unavailable =
+        |retry_after| IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after });
+    assert_eq!(told(ProviderResponse::Lost).unwrap_err(), unavailable(None));
     assert_eq!(told(answer(502, &json!("<html>"))).unwrap_err(), unavailable(None));
     assert_eq!(
         told(answer(200, &json!("<html>"))).unwrap_err(),
-        Unminted::Failure(Failure::Ambiguous { retry_after: None })
+        IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None })
     );
     for status in [403, 429] {
         let (retry_after, body) = (Some("60".into()), Secret::new("{}"));
-        let limited = Received::Answer { status, retry_after, body };
+        let limited = ProviderResponse::Answer { status, retry_after, body };
         assert_eq!(told(limited).unwrap_err(), unavailable(Some(60)));
     }
 }
@@ -242,8 +259,8 @@ fn a_resource_names_an_account_of_this_provider_and_nothing_else() {
     }
 }
 
-fn want(scopes: &[&str], exact: bool, resource: Option<&str>) -> Want {
-    Want {
+fn want(scopes: &[&str], exact: bool, resource: Option<&str>) -> RequestedToken {
+    RequestedToken {
         login_hint: None,
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         exact,
@@ -255,7 +272,7 @@ fn want(scopes: &[&str], exact: bool, resource: Option<&str>) -> Want {
 #[test]
 fn each_account_and_each_narrowing_has_a_token_of_its_own() {
     let connection = app();
-    let select = |want: Want| select(&connection, Some("Alice"), &[], &want);
+    let select = |want: RequestedToken| select(&connection, Some("Alice"), &[], &want);
     let octo = Some("https://github.com/octo-org");
     // The user's own account, by its name.
     let alice = select(want(&[], false, Some("https://github.com/alice")));
@@ -268,16 +285,16 @@ fn each_account_and_each_narrowing_has_a_token_of_its_own() {
         Selector::new(KIND, "octo-org", &narrow)
     );
     let elsewhere = select(want(&[], false, Some("https://example.com/octo-org")));
-    assert_eq!(elsewhere.unwrap_err(), Problem::NoSuchResource);
+    assert_eq!(elsewhere.unwrap_err(), ReleaseError::NoSuchResource);
     // The user's own token is for nothing in particular.
-    let own = Want { kind: String::new(), ..want(&[], false, octo) };
-    assert_eq!(select(own).unwrap_err(), Problem::NoSuchResource);
+    let own = RequestedToken { kind: String::new(), ..want(&[], false, octo) };
+    assert_eq!(select(own).unwrap_err(), ReleaseError::NoSuchResource);
 }
 
 #[test]
 fn a_level_includes_those_below_it() {
     let granted = ["contents:write".to_owned(), "issues:read".into(), "admin:weird".into()];
-    let missing = |wanted: &str| !minting::missing(&granted, &[wanted.to_owned()]).is_empty();
+    let missing = |wanted: &str| !issuance::missing(&granted, &[wanted.to_owned()]).is_empty();
     for has in ["contents:write", "contents:read", "issues:read", "admin:weird"] {
         assert!(!missing(has), "{has}");
     }
@@ -301,29 +318,34 @@ fn a_token_that_lacks_scopes_is_made_anew_before_that_is_told() {
         decide_for(&want, &connection, state, &grant, Some(&made), renewal, NOW)
     };
     let lacking = ["contents:read", "issues:write"];
-    let missing = Step::Stop(Problem::MissingScopes { missing: vec!["issues:write".into()] });
+    let missing =
+        ReleaseStep::Stop(ReleaseError::MissingScopes { missing: vec!["issues:write".into()] });
     let active = AccountState::Active;
-    assert_eq!(decide(600, active, &lacking, None), Step::Refresh);
+    assert_eq!(decide(600, active, &lacking, None), ReleaseStep::Refresh);
     // Made just now: that is what it may do.
     assert_eq!(decide(59, active, &lacking, None), missing);
     // Not while the provider is not to be asked, or the grant is over.
-    let down = Some(Problem::Unavailable { retry_after: 5 });
+    let down = Some(ReleaseError::Unavailable { retry_after: 5 });
     assert_eq!(decide(600, active, &lacking, down), missing);
     // That it is another's by now goes before.
-    let another = Problem::NoAccount { reason: NoAccount::NotOwner };
-    assert_eq!(decide(600, active, &lacking, Some(another.clone())), Step::Stop(another));
+    let another = ReleaseError::NoAccount { reason: NoAccount::NotOwner };
+    assert_eq!(decide(600, active, &lacking, Some(another.clone())), ReleaseStep::Stop(another));
     let over = AccountState::ReconnectRequired(Reason::RefreshRefused);
     assert_eq!(decide(600, over, &lacking, None), missing);
-    assert_eq!(decide(600, active, &["contents:read"], None), Step::Serve { expires_in: 3000 });
+    assert_eq!(
+        decide(600, active, &["contents:read"], None),
+        ReleaseStep::Serve { expires_in: 3000 }
+    );
 }
 
 #[test]
 fn a_made_token_never_has_more_than_an_exact_client_asked_for() {
     let connection = app();
-    let given = || Step::Serve { expires_in: 3590 };
-    let too_wide = || Step::Stop(Problem::CannotNarrow);
-    let lacks_write =
-        Step::Stop(Problem::MissingScopes { missing: vec!["contents:write".to_owned()] });
+    let given = || ReleaseStep::Serve { expires_in: 3590 };
+    let too_wide = || ReleaseStep::Stop(ReleaseError::CannotNarrow);
+    let lacks_write = ReleaseStep::Stop(ReleaseError::MissingScopes {
+        missing: vec!["contents:write".to_owned()],
+    });
     for (has, asked, exact, expected) in [
         (&["contents:read"][..], &["contents:read"][..], true, given()),
         (&["contents:read"], &["contents:write"], true, lacks_write),
@@ -373,43 +395,44 @@ fn a_made_token_rests_on_the_users_own() {
         let renewal = renewal(&connection, kind, &grant, Some(&token(60)), None, NOW);
         decide(AccountState::Active, &grant, Some(&last), renewal, NOW)
     };
-    assert_eq!(step(KIND), Step::Refresh);
-    assert_eq!(step(""), Step::Serve { expires_in: 30 });
+    assert_eq!(step(KIND), ReleaseStep::Refresh);
+    assert_eq!(step(""), ReleaseStep::Serve { expires_in: 30 });
 }
 
 #[test]
 fn a_refused_user_token_is_renewed_once_and_ends_the_grant_where_it_cannot_be() {
     let grant = Grant::new(3, true, vec![]);
-    let after = |grant: &Grant, age, before: Option<Held>| {
-        after(&Unminted::UserToken, grant, &token(age), before, NOW)
+    let after = |grant: &Grant, age, before: Option<Unobtainable>| {
+        after(&IssuanceError::UserToken, grant, &token(age), before, NOW)
     };
-    let After::Renew(renewed) = after(&grant, 600, None) else {
+    let AfterIssuance::Renew(renewed) = after(&grant, 600, None) else {
         panic!("{:?}", after(&grant, 600, None));
     };
     assert_eq!((renewed.until, renewed.failures), (NOW, 1));
     // It was renewed just now, or in vain: more of that does not help, and ends tokens of others.
     for held in [withheld(after(&grant, 1, None)), withheld(after(&grant, 600, Some(renewed)))] {
-        assert_eq!(held.why, Withheld::Unavailable);
+        assert_eq!(held.why, TokenUnavailable::Unavailable);
         assert!(held.until > NOW);
     }
     // Where there is no refresh token, the only one is tried again after a while.
     let bare = Grant::new(3, false, vec![]);
     // Another trouble before is no refusal.
-    let down = Held { refused: false, ..Held::new(Withheld::Unavailable, NOW) };
-    let down = Held { failures: 3, ..down };
-    assert!(matches!(after(&grant, 600, Some(down)), After::Renew(_)));
+    let down =
+        Unobtainable { refused: false, ..Unobtainable::new(TokenUnavailable::Unavailable, NOW) };
+    let down = Unobtainable { failures: 3, ..down };
+    assert!(matches!(after(&grant, 600, Some(down)), AfterIssuance::Renew(_)));
     let once = withheld(after(&bare, 600, Some(down)));
-    assert_eq!((once.why, once.until > NOW), (Withheld::Unavailable, true));
-    let After::End { state, .. } = after(&bare, 600, Some(once)) else {
+    assert_eq!((once.why, once.until > NOW), (TokenUnavailable::Unavailable, true));
+    let AfterIssuance::End { state, .. } = after(&bare, 600, Some(once)) else {
         panic!("{:?}", after(&bare, 600, Some(once)));
     };
     assert_eq!(state, AccountState::ReconnectRequired(Reason::RefreshRefused));
 }
 
 /// What is remembered, where the grant is left as it is.
-fn withheld(after: After) -> Held {
+fn withheld(after: AfterIssuance) -> Unobtainable {
     match after {
-        After::Withhold(held) => held,
+        AfterIssuance::Withhold(held) => held,
         other => panic!("it cost a grant: {other:?}"),
     }
 }
@@ -417,45 +440,58 @@ fn withheld(after: After) -> Held {
 #[test]
 fn what_is_not_to_be_had_costs_no_grant_and_is_asked_for_again_in_a_while() {
     let grant = Grant::new(3, true, vec![]);
-    let held = |unminted, failures| {
-        let before = Held { failures, ..Held::new(Withheld::Unavailable, NOW) };
-        withheld(after(&unminted, &grant, &token(600), Some(before), NOW))
+    let held = |failure, failures| {
+        let before =
+            Unobtainable { failures, ..Unobtainable::new(TokenUnavailable::Unavailable, NOW) };
+        withheld(after(&failure, &grant, &token(600), Some(before), NOW))
     };
-    let told = |held: Held, at| held.problem(&want(&["issues:read"], true, None), NOW + at);
+    let told = |held: Unobtainable, at| held.problem(&want(&["issues:read"], true, None), NOW + at);
     let reason = NoAccount::NotOwner;
     let not_owner = held(no(reason), 0);
-    assert_eq!(told(not_owner, 59), Some(Problem::NoAccount { reason }));
+    assert_eq!(told(not_owner, 59), Some(ReleaseError::NoAccount { reason }));
     assert_eq!(told(not_owner, 60), None);
     let missing = vec!["issues:read".to_owned()];
-    assert_eq!(told(held(Unminted::Scopes, 0), 0), Some(Problem::MissingScopes { missing }));
+    assert_eq!(
+        told(held(IssuanceError::Scopes, 0), 0),
+        Some(ReleaseError::MissingScopes { missing })
+    );
     // The longer it lasts, the more seldom it is asked.
-    let key = || Unminted::Failure(Failure::Misconfigured("signature_refused".into()));
+    let key =
+        || IssuanceError::Failure(TokenEndpointError::Misconfigured("signature_refused".into()));
     assert_eq!(
         told(held(key(), 0), 0),
-        Some(Problem::Misconfigured { retry_after: 5, reason: Misconfiguration::default() })
+        Some(ReleaseError::Misconfigured { retry_after: 5, reason: Misconfiguration::default() })
     );
     assert_eq!(
         told(held(key(), 3), 0),
-        Some(Problem::Misconfigured { retry_after: 40, reason: Misconfiguration::default() })
+        Some(ReleaseError::Misconfigured { retry_after: 40, reason: Misconfiguration::default() })
     );
     assert_eq!(held(key(), 3).failures, 4);
-    let down = |retry_after| Unminted::Failure(Failure::Unavailable { retry_after });
-    assert_eq!(told(held(down(Some(90)), 3), 0), Some(Problem::Unavailable { retry_after: 90 }));
+    let down =
+        |retry_after| IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after });
+    assert_eq!(
+        told(held(down(Some(90)), 3), 0),
+        Some(ReleaseError::Unavailable { retry_after: 90 })
+    );
 }
 
 #[test]
 fn what_callers_ask_for_does_not_fill_the_memory() {
     let account = AccountId::random().unwrap();
     let key = |name: usize| (account.clone(), Selector::new(KIND, &name.to_string(), &[]));
-    let mut held = HeldTokens::default();
+    let mut held = NegativeCache::default();
     for name in 0..10_000 {
-        held.insert(key(name), Held::new(Withheld::NoAccount(NoAccount::NotOwner), NOW), NOW);
+        held.insert(
+            key(name),
+            Unobtainable::new(TokenUnavailable::NoAccount(NoAccount::NotOwner), NOW),
+            NOW,
+        );
     }
     let there = (0..10_000).filter(|name| held.get(&key(*name)).is_some()).count();
     assert!((1..=256).contains(&there), "{there}");
     let last = key(9_999);
     assert!(held.get(&last).is_some());
-    held.insert(key(0), Held::new(Withheld::Scopes, NOW + 700), NOW + 700);
+    held.insert(key(0), Unobtainable::new(TokenUnavailable::Scopes, NOW + 700), NOW + 700);
     assert!(held.get(&last).is_none(), "it is long past");
 }
 
@@ -464,23 +500,23 @@ fn what_is_left_of_a_token_serves_while_the_provider_is_down_and_not_once_it_is_
     let connection = app();
     let grant = Grant::new(1, true, vec![]);
     let last = AccessTokenRecord { expires_at: Some(NOW + 30), ..token(3570) };
-    let step = |problem: Problem| {
+    let step = |problem: ReleaseError| {
         let renewal = renewal(&connection, KIND, &grant, Some(&last), Some(problem), NOW);
         decide(AccountState::Active, &grant, Some(&last), renewal, NOW)
     };
-    let served = Step::Serve { expires_in: 30 };
-    assert_eq!(step(Problem::Unavailable { retry_after: 5 }), served);
+    let served = ReleaseStep::Serve { expires_in: 30 };
+    assert_eq!(step(ReleaseError::Unavailable { retry_after: 5 }), served);
     assert_eq!(
-        step(Problem::Misconfigured { retry_after: 5, reason: Misconfiguration::default() }),
+        step(ReleaseError::Misconfigured { retry_after: 5, reason: Misconfiguration::default() }),
         served
     );
-    let not_owner = Problem::NoAccount { reason: NoAccount::NotOwner };
-    assert_eq!(step(not_owner.clone()), Step::Stop(not_owner));
+    let not_owner = ReleaseError::NoAccount { reason: NoAccount::NotOwner };
+    assert_eq!(step(not_owner.clone()), ReleaseStep::Stop(not_owner));
 }
 
 #[test]
 fn our_signature_tells_who_we_are_for_less_than_ten_minutes() {
-    let signed = minting::signed("Iv1.client", NOW);
+    let signed = issuance::signed("Iv1.client", NOW);
     let parts: Vec<Value> = signed
         .split('.')
         .map(|part| serde_json::from_slice(&encoding::from_base64url(part).unwrap()).unwrap())
@@ -494,7 +530,7 @@ fn our_signature_tells_who_we_are_for_less_than_ten_minutes() {
 fn without_a_key_there_are_no_such_tokens() {
     let entry = json!({"provider": "github_app", "client_id": "x"});
     let without = connection(&entry).unwrap();
-    assert!(without.minting(KIND).is_none() && without.kinds_there().next().is_none());
+    assert!(without.issuance(KIND).is_none() && without.kinds_there().next().is_none());
     assert_eq!(without.grant_of(KIND), KIND);
     // Those that were made with one are revoked all the same, and in their own way.
     assert!(without.may_revoke(KIND));

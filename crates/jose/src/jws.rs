@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Refusal;
+use super::TokenError;
 use super::algorithm::Algorithm;
 use vault_base::{encoding, json};
 
@@ -18,7 +18,7 @@ const MAX_KEY_ID: usize = 256;
 
 /// A token that is well formed and nothing more.
 #[derive(Debug)]
-pub struct Compact<'a> {
+pub struct Jws<'a> {
     token: UntrustedToken<'a, Header>,
     algorithm: Algorithm,
     signed: &'a str,
@@ -36,13 +36,13 @@ struct Header {
     zip: Option<serde_json::Value>,
 }
 
-impl<'a> Compact<'a> {
+impl<'a> Jws<'a> {
     /// Reads a token: a signed message whose payload is a strict JSON object of claims. Costs time
     /// linear in its length and no more.
     ///
     /// # Errors
-    /// [`Refusal::Format`], [`Refusal::Json`], [`Refusal::Algorithm`] or [`Refusal::Critical`].
-    pub fn parse(text: &'a str) -> Result<Self, Refusal> {
+    /// [`TokenError::Format`], [`TokenError::Json`], [`TokenError::Algorithm`] or [`TokenError::Critical`].
+    pub fn parse(text: &'a str) -> Result<Self, TokenError> {
         let message = Self::parse_message(text)?;
         strict_object(text.split('.').nth(1).unwrap_or_default())?;
         Ok(message)
@@ -51,35 +51,35 @@ impl<'a> Compact<'a> {
     /// Reads a signed message of any payload (RFC 7515): its form and its header.
     ///
     /// # Errors
-    /// As [`Compact::parse`].
-    pub fn parse_message(text: &'a str) -> Result<Self, Refusal> {
+    /// As [`Jws::parse`].
+    pub fn parse_message(text: &'a str) -> Result<Self, TokenError> {
         if text.len() > MAX_LENGTH || !text.bytes().all(is_token_byte) {
-            return Err(Refusal::Format);
+            return Err(TokenError::Format);
         }
         let mut segments = text.split('.');
         let (Some(header), Some(payload), Some(signature), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
         else {
-            return Err(Refusal::Format);
+            return Err(TokenError::Format);
         };
         strict_object(header)?;
         if encoding::from_base64url(payload).is_none() {
-            return Err(Refusal::Format);
+            return Err(TokenError::Format);
         }
         if signature.is_empty() || encoding::from_base64url(signature).is_none() {
-            return Err(Refusal::Format);
+            return Err(TokenError::Format);
         }
-        let signed = text.rsplit_once('.').map(|(signed, _)| signed).ok_or(Refusal::Format)?;
-        let token: UntrustedToken<'_, Header> = text.try_into().map_err(|_| Refusal::Json)?;
-        let algorithm = Algorithm::parse(token.algorithm()).ok_or(Refusal::Algorithm)?;
+        let signed = text.rsplit_once('.').map(|(signed, _)| signed).ok_or(TokenError::Format)?;
+        let token: UntrustedToken<'_, Header> = text.try_into().map_err(|_| TokenError::Json)?;
+        let algorithm = Algorithm::parse(token.algorithm()).ok_or(TokenError::Algorithm)?;
         let extra = &token.header().other_fields;
         if extra.crit.is_some() || extra.b64.is_some() || extra.zip.is_some() {
             // RFC 7515 §4.1.11: an extension that is not understood must not be passed over. We
             // understand none.
-            return Err(Refusal::Critical);
+            return Err(TokenError::Critical);
         }
         if token.header().key_id.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID) {
-            return Err(Refusal::Key);
+            return Err(TokenError::Key);
         }
         Ok(Self { token, algorithm, signed })
     }
@@ -113,18 +113,18 @@ impl<'a> Compact<'a> {
     /// The claims, unverified: only for choosing the key, or after the signature was checked.
     ///
     /// # Errors
-    /// [`Refusal::Json`] if a claim has the wrong type; also a time that is no timestamp.
-    pub fn claims<T: DeserializeOwned>(&self) -> Result<jwt_compact::Claims<T>, Refusal> {
-        self.token.deserialize_claims_unchecked().map_err(|_| Refusal::Json)
+    /// [`TokenError::Json`] if a claim has the wrong type; also a time that is no timestamp.
+    pub fn claims<T: DeserializeOwned>(&self) -> Result<jwt_compact::Claims<T>, TokenError> {
+        self.token.deserialize_claims_unchecked().map_err(|_| TokenError::Json)
     }
 
     /// All claims as they are, likewise.
     ///
     /// # Errors
-    /// [`Refusal::Json`] if they are no object.
-    pub fn all_claims(&self) -> Result<Map<String, Value>, Refusal> {
+    /// [`TokenError::Json`] if they are no object.
+    pub fn all_claims(&self) -> Result<Map<String, Value>, TokenError> {
         let payload = self.signed.split('.').nth(1).and_then(encoding::from_base64url);
-        json::read(&payload.ok_or(Refusal::Format)?).map_err(|_| Refusal::Json)
+        json::read(&payload.ok_or(TokenError::Format)?).map_err(|_| TokenError::Json)
     }
 }
 
@@ -132,10 +132,10 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-fn strict_object(segment: &str) -> Result<(), Refusal> {
-    let bytes = encoding::from_base64url(segment).ok_or(Refusal::Format)?;
+fn strict_object(segment: &str) -> Result<(), TokenError> {
+    let bytes = encoding::from_base64url(segment).ok_or(TokenError::Format)?;
     if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Refusal::Json);
+        return Err(TokenError::Json);
     }
-    json::check(&bytes).map_err(|_| Refusal::Json)
+    json::check(&bytes).map_err(|_| TokenError::Json)
 }

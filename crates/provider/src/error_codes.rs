@@ -4,12 +4,12 @@
 
 use serde_json::Value;
 
-use super::dialect::ErrorRules;
-use super::path;
+use super::json_path;
+use super::profile::ErrorRules;
 
 /// Why there are no tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub enum TokenEndpointError {
     /// The code or refresh token is no good any more. Carries the provider's code.
     Refused(String),
     /// The user has not consented to what this request asks for. Of a token for less or for another resource
@@ -34,7 +34,7 @@ pub enum Failure {
     UnusableToken,
 }
 
-impl Failure {
+impl TokenEndpointError {
     /// Whether it says that the token itself, or whose it is, will not do.
     pub fn is_verdict_on_token(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Consent(_) | Self::OtherUser)
@@ -82,43 +82,47 @@ fn names_an_error(error: &Value) -> bool {
 
 /// The codes of an error answer.
 pub fn codes(rules: &ErrorRules, document: &Value) -> Vec<String> {
-    rules.members.iter().flat_map(|member| path::texts(document, member)).collect()
+    rules.members.iter().flat_map(|member| json_path::texts(document, member)).collect()
 }
 
 /// What an error answer means: by the provider's own codes first, then by RFC 6749 §5.2. `None` if
 /// it has no code that is known.
-pub fn verdict(rules: &ErrorRules, document: &Value, retry_after: Option<i64>) -> Option<Failure> {
+pub fn verdict(
+    rules: &ErrorRules,
+    document: &Value,
+    retry_after: Option<i64>,
+) -> Option<TokenEndpointError> {
     let codes = codes(rules, document);
     let named = |list: &[String]| codes.iter().find(|code| list.contains(code)).cloned();
     if let Some(code) = named(&rules.misconfigured) {
-        return Some(Failure::Misconfigured(code));
+        return Some(TokenEndpointError::Misconfigured(code));
     }
     if named(&rules.transient).is_some() {
-        return Some(Failure::Unavailable { retry_after });
+        return Some(TokenEndpointError::Unavailable { retry_after });
     }
     if let Some(code) = named(&rules.consent) {
-        return Some(Failure::Consent(code));
+        return Some(TokenEndpointError::Consent(code));
     }
     if let Some(code) = named(&rules.permanent) {
-        return Some(Failure::Refused(code));
+        return Some(TokenEndpointError::Refused(code));
     }
     match document.get("error") {
         Some(Value::String(code)) => Some(registered(code, retry_after)),
         Some(Value::Object(_) | Value::Array(_) | Value::Bool(_)) => {
-            Some(Failure::Ambiguous { retry_after })
+            Some(TokenEndpointError::Ambiguous { retry_after })
         }
         _ => None,
     }
 }
 
-fn registered(code: &str, retry_after: Option<i64>) -> Failure {
+fn registered(code: &str, retry_after: Option<i64>) -> TokenEndpointError {
     match code {
-        "invalid_grant" => Failure::Refused(code.to_owned()),
+        "invalid_grant" => TokenEndpointError::Refused(code.to_owned()),
         "temporarily_unavailable" | "server_error" | "slow_down" | "rate_limit_exceeded" => {
-            Failure::Unavailable { retry_after }
+            TokenEndpointError::Unavailable { retry_after }
         }
-        code if is_code(code) => Failure::Misconfigured(code.to_owned()),
-        _ => Failure::Misconfigured("unregistered".to_owned()),
+        code if is_code(code) => TokenEndpointError::Misconfigured(code.to_owned()),
+        _ => TokenEndpointError::Misconfigured("unregistered".to_owned()),
     }
 }
 
@@ -151,27 +155,27 @@ mod tests {
         for (document, meaning) in [
             (
                 json!({"error": "invalid_grant", "error_codes": [700_082]}),
-                Failure::Refused("700082".into()),
+                TokenEndpointError::Refused("700082".into()),
             ),
             (
                 json!({"error": "invalid_grant", "error_codes": [65_001]}),
-                Failure::Consent("65001".into()),
+                TokenEndpointError::Consent("65001".into()),
             ),
             (
                 json!({"error": "invalid_grant", "error_codes": [7_000_222, 65_001]}),
-                Failure::Misconfigured("7000222".into()),
+                TokenEndpointError::Misconfigured("7000222".into()),
             ),
             (
                 json!({"ok": false, "error": "ratelimited"}),
-                Failure::Unavailable { retry_after: Some(7) },
+                TokenEndpointError::Unavailable { retry_after: Some(7) },
             ),
             (
                 json!({"error": "invalid_request", "error_description": "Value passed for the token was invalid."}),
-                Failure::Refused("Value passed for the token was invalid.".into()),
+                TokenEndpointError::Refused("Value passed for the token was invalid.".into()),
             ),
             (
                 json!({"error": "invalid_request", "error_description": "redirect_uri is wrong"}),
-                Failure::Misconfigured("invalid_request".into()),
+                TokenEndpointError::Misconfigured("invalid_request".into()),
             ),
         ] {
             assert_eq!(read(document.clone()), Some(meaning), "{document}");
@@ -184,7 +188,11 @@ mod tests {
     fn a_code_carries_nothing_but_itself() {
         for code in ["a b", "no such token: \"x\"", ""] {
             let told = verdict(&rules(), &json!({ "error": code }), None);
-            assert_eq!(told, Some(Failure::Misconfigured("unregistered".into())), "{code}");
+            assert_eq!(
+                told,
+                Some(TokenEndpointError::Misconfigured("unregistered".into())),
+                "{code}"
+            );
         }
     }
 }

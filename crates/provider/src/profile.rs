@@ -66,7 +66,7 @@ impl BodyFormat {
 
 /// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Method {
+pub enum HttpMethod {
     /// `GET`.
     Get,
     /// `POST`.
@@ -76,7 +76,7 @@ pub enum Method {
     Delete,
 }
 
-impl Method {
+impl HttpMethod {
     /// As configuration names them.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("GET", Self::Get), ("POST", Self::Post), ("DELETE", Self::Delete)];
@@ -131,7 +131,7 @@ impl Rotation {
 
 /// What a lifetime is counted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Unit {
+pub enum LifetimeUnit {
     /// As the RFC says.
     #[default]
     Seconds,
@@ -141,7 +141,7 @@ pub enum Unit {
     Milliseconds,
 }
 
-impl Unit {
+impl LifetimeUnit {
     /// As configuration names them.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("seconds", Self::Seconds),
@@ -152,7 +152,7 @@ impl Unit {
 
 /// What `expires_in: 0` means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Zero {
+pub enum ZeroLifetime {
     /// The token is over.
     #[default]
     Over,
@@ -160,7 +160,7 @@ pub enum Zero {
     Never,
 }
 
-impl Zero {
+impl ZeroLifetime {
     /// As configuration names them.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("over", Self::Over), ("never", Self::Never)];
@@ -168,7 +168,7 @@ impl Zero {
 
 /// What it means that an answer has no `expires_in`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Missing {
+pub enum MissingLifetime {
     /// The token ends, and nobody says when.
     #[default]
     Untold,
@@ -176,7 +176,7 @@ pub enum Missing {
     Never,
 }
 
-impl Missing {
+impl MissingLifetime {
     /// As configuration names them.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("untold", Self::Untold), ("never", Self::Never)];
@@ -184,7 +184,7 @@ impl Missing {
 
 /// Where things stand in the answer to a token request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AnswerShape {
+pub struct ResponseShape {
     /// Path to the object that holds the tokens; empty for the answer itself.
     pub path: String,
     /// The same in the answer to a refresh.
@@ -198,11 +198,11 @@ pub struct AnswerShape {
     /// Member that holds the access token's life.
     pub expires_in_member: String,
     /// What it is counted in.
-    pub expires_in_unit: Unit,
+    pub expires_in_unit: LifetimeUnit,
     /// What zero means there.
-    pub zero_expires_in: Zero,
+    pub zero_expires_in: ZeroLifetime,
     /// What it means that it is not there.
-    pub missing_expires_in: Missing,
+    pub missing_expires_in: MissingLifetime,
     /// Life of an access token whose answer tells none, in seconds, where it can be renewed. Without
     /// a refresh token it is taken to last.
     pub default_expires_in: Option<i64>,
@@ -211,7 +211,7 @@ pub struct AnswerShape {
     /// Life of a refresh token whose answer tells none, in seconds.
     pub refresh_token_lifetime: Option<i64>,
     /// Paths of members that applications need and that are no secrets.
-    pub extra: Vec<String>,
+    pub provider_data: Vec<String>,
 }
 
 /// What errors of the token endpoint mean. Codes are compared as they are with every value found at
@@ -287,7 +287,7 @@ impl RevokedToken {
 
 /// What dies with a revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Blast {
+pub enum RevocationScope {
     /// The token that was sent and what was derived from it.
     Token,
     /// All tokens this user gave this application. What nobody says counts as this.
@@ -297,7 +297,7 @@ pub enum Blast {
     App,
 }
 
-impl Blast {
+impl RevocationScope {
     /// As configuration names them.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("token", Self::Token), ("grant", Self::Grant), ("app", Self::App)];
@@ -307,7 +307,7 @@ impl Blast {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationRules {
     /// HTTP method.
-    pub method: Method,
+    pub method: HttpMethod,
     /// How we prove ourselves.
     pub authentication: RevocationAuthentication,
     /// How the body is written.
@@ -323,7 +323,7 @@ pub struct RevocationRules {
     /// Which tokens.
     pub token: RevokedToken,
     /// What dies.
-    pub blast: Blast,
+    pub blast: RevocationScope,
     /// Error codes that say there is nothing (left) to revoke.
     pub gone: Vec<String>,
 }
@@ -353,7 +353,7 @@ pub struct IdentityRules {
     /// Which document; by default what the connection has.
     pub from: Option<IdentitySource>,
     /// Method of the request.
-    pub method: Method,
+    pub method: HttpMethod,
     /// JSON body of the request.
     pub body: Option<String>,
     /// What stands before the token in `Authorization`.
@@ -367,12 +367,12 @@ pub struct IdentityRules {
     /// Name to show.
     pub name: String,
     /// Paths of what applications need of that document, and that is no secret.
-    pub extra: Vec<String>,
+    pub provider_data: Vec<String>,
 }
 
 /// A further token that comes along with an account's own, such as the bot's beside the user's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Kind {
+pub struct KindRules {
     /// Scopes asked for it.
     pub scopes: Vec<String>,
     /// The parameter that asks for them.
@@ -382,7 +382,7 @@ pub struct Kind {
     /// Whether it is revoked with the account. `false` where that would end it for others.
     pub revocable: bool,
     /// How it is made, where it does not come with the consent.
-    pub minting: Option<Minting>,
+    pub issuance: Option<IssuanceRules>,
 }
 
 /// How a token is made by ourselves: signed for with a private key, for an account at the provider that
@@ -390,11 +390,11 @@ pub struct Kind {
 ///
 /// In addresses `{name}` stands for the account's name, `{id}` for what the lookup found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Minting {
+pub struct IssuanceRules {
     /// How callers name such an account, with `{name}` at the end (`resource`, RFC 8693 §2.1). Without
     /// one it is the user's own.
     pub resource: String,
-    /// Finds what to mint for, of the user's own account. Asked with our signature.
+    /// Finds what to issue a token for, of the user's own account. Asked with our signature.
     pub own_lookup: String,
     /// The same of an organisation.
     pub organization_lookup: String,

@@ -7,13 +7,13 @@ use oauth2::basic::BasicClient;
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
 use url::Url;
 
-use super::dialect::Pkce;
 use super::endpoints::Provider;
+use super::profile::Pkce;
 use crate::connection::Connection;
 
 /// What one session adds to a connection's authorization request.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct AuthorizationRequest<'a> {
     /// Our callback for this connection.
     pub callback: &'a str,
     /// `state`.
@@ -49,7 +49,11 @@ pub fn allowed(name: &str) -> bool {
 
 /// The address to send the browser to. `None` if an address that configuration allowed is refused
 /// by the library that builds requests, which should not be possible.
-pub fn url(connection: &Connection, provider: &Provider, ask: &Ask<'_>) -> Option<Url> {
+pub fn url(
+    connection: &Connection,
+    provider: &Provider,
+    ask: &AuthorizationRequest<'_>,
+) -> Option<Url> {
     let client = BasicClient::new(ClientId::new(connection.client_id.clone()))
         .set_auth_uri(AuthUrl::from_url(provider.authorization_endpoint.clone()))
         .set_redirect_uri(RedirectUrl::new(ask.callback.to_owned()).ok()?);

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use super::dialect::{AnswerShape, IdentitySource, Missing, Unit, Zero};
-use super::errors::{self, Failure};
-use super::{identity, path};
+use super::error_codes::{self, TokenEndpointError};
+use super::profile::{IdentitySource, LifetimeUnit, MissingLifetime, ResponseShape, ZeroLifetime};
+use super::{json_path, userinfo};
 use crate::connection::Connection;
 use vault_base::json;
 use vault_base::secret::Secret;
@@ -28,7 +28,7 @@ const MAX_RETRY_AFTER: i64 = 3600;
 
 /// An answer as the network gave it.
 #[derive(Debug, Clone)]
-pub enum Received {
+pub enum ProviderResponse {
     /// A complete answer within the limits of time and size.
     Answer {
         /// HTTP status.
@@ -42,7 +42,7 @@ pub enum Received {
     Lost,
 }
 
-impl Received {
+impl ProviderResponse {
     /// Seconds until it says to come again.
     pub fn seconds_to_wait(&self, now: UnixSeconds) -> Option<i64> {
         match self {
@@ -75,9 +75,12 @@ pub fn retry_after(
 }
 
 /// Whether another attempt may bring what this one did not.
-pub fn may_pass(received: &Received) -> bool {
+pub fn may_pass(received: &ProviderResponse) -> bool {
     received.is_limited()
-        || matches!(received, Received::Lost | Received::Answer { status: 500.., .. })
+        || matches!(
+            received,
+            ProviderResponse::Lost | ProviderResponse::Answer { status: 500.., .. }
+        )
 }
 
 /// What an answer tells of the life of its access token.
@@ -121,7 +124,7 @@ pub fn is_lifetime_assumed(connection: &Connection, lifetime: Lifetime, renewabl
 
 /// Tokens from a provider.
 #[derive(Debug, Clone)]
-pub struct Tokens {
+pub struct TokenResponse {
     /// The access token.
     pub access_token: Secret,
     /// A refresh token; `None` if the answer has none, which on a refresh means "keep the old".
@@ -138,95 +141,101 @@ pub struct Tokens {
 
 /// All that the answer to a code brings.
 #[derive(Debug, Clone)]
-pub struct Granted {
+pub struct CodeResponse {
     /// The account's own tokens.
-    pub tokens: Tokens,
+    pub tokens: TokenResponse,
     /// Further tokens that came along, by kind.
-    pub kinds: BTreeMap<String, Tokens>,
+    pub kinds: BTreeMap<String, TokenResponse>,
     /// Who the account is, where the answer tells it.
     pub identity: Option<Identity>,
     /// What applications need of it: no secrets.
-    pub extra: BTreeMap<String, String>,
+    pub provider_data: BTreeMap<String, String>,
 }
 
 /// Reads the answer to a code.
 ///
 /// # Errors
-/// [`Failure`].
+/// [`TokenEndpointError`].
 pub fn granted(
-    received: &Received,
+    received: &ProviderResponse,
     connection: &Connection,
     now: UnixSeconds,
-) -> Result<Granted, Failure> {
+) -> Result<CodeResponse, TokenEndpointError> {
     let shape = &connection.answer;
     let (tokens, document) = read(received, connection, &shape.path, now)?;
     let mut kinds = BTreeMap::new();
-    let come_along = connection.kinds.iter().filter(|(_, kind)| kind.minting.is_none());
+    let come_along = connection.kinds.iter().filter(|(_, kind)| kind.issuance.is_none());
     for (name, kind) in come_along {
-        let found = path::value(&document, &kind.answer_path);
+        let found = json_path::value(&document, &kind.answer_path);
         let found = found.and_then(|found| tokens_of(found, shape)?.ok());
         kinds.extend(found.map(|tokens| (name.clone(), tokens)));
     }
-    let extra = path::named(&document, &shape.extra);
+    let provider_data = json_path::named(&document, &shape.provider_data);
     let identity = match connection.identity.from {
-        Some(IdentitySource::Answer) => identity::of_document(&document, &connection.identity),
+        Some(IdentitySource::Answer) => userinfo::of_document(&document, &connection.identity),
         _ => None,
     };
-    Ok(Granted { tokens, kinds, identity, extra })
+    Ok(CodeResponse { tokens, kinds, identity, provider_data })
 }
 
 /// Reads the answer to a refresh.
 ///
 /// # Errors
-/// [`Failure`].
+/// [`TokenEndpointError`].
 pub fn renewed(
-    received: &Received,
+    received: &ProviderResponse,
     connection: &Connection,
     now: UnixSeconds,
-) -> Result<Tokens, Failure> {
+) -> Result<TokenResponse, TokenEndpointError> {
     let path = &connection.answer.refresh_path;
     read(received, connection, path, now).map(|(tokens, _)| tokens)
 }
 
 /// The refresh token that takes the place of the one that was `sent`, as a successful answer to a refresh
 /// names it: whatever else is odd about that answer, it may be the only one that is good from now on.
-pub fn successor(received: &Received, connection: &Connection, sent: &Secret) -> Option<Secret> {
-    let Received::Answer { status: 200..=299, body, .. } = received else {
+pub fn successor(
+    received: &ProviderResponse,
+    connection: &Connection,
+    sent: &Secret,
+) -> Option<Secret> {
+    let ProviderResponse::Answer { status: 200..=299, body, .. } = received else {
         return None;
     };
     let (body, path) = (without_mark(body.expose()), &connection.answer.refresh_path);
     let next = if body.trim_start().starts_with('{') {
         json::text_at(body.as_bytes(), path, REFRESH_TOKEN).map(Secret::new)
     } else {
-        document(body).and_then(|form| member(path::value(&form, path)?, REFRESH_TOKEN))
+        document(body).and_then(|form| member(json_path::value(&form, path)?, REFRESH_TOKEN))
     };
     next.filter(|next| !next.expose().is_empty() && next.sha256() != sent.sha256())
 }
 
 fn read(
-    received: &Received,
+    received: &ProviderResponse,
     connection: &Connection,
     path: &str,
     now: UnixSeconds,
-) -> Result<(Tokens, Value), Failure> {
-    let Received::Answer { status, retry_after, body } = received else {
-        return Err(Failure::Ambiguous { retry_after: None });
+) -> Result<(TokenResponse, Value), TokenEndpointError> {
+    let ProviderResponse::Answer { status, retry_after, body } = received else {
+        return Err(TokenEndpointError::Ambiguous { retry_after: None });
     };
     let retry_after = retry_after.as_deref().and_then(|value| seconds_to_wait(value, now));
     if received.is_limited() {
-        return Err(Failure::Unavailable { retry_after });
+        return Err(TokenEndpointError::Unavailable { retry_after });
     }
     if let Some(document) = document(body.expose()) {
-        let good = (200..=299).contains(status) && !errors::is_error(&document);
-        let found = path::value(&document, path).filter(|_| good);
+        let good = (200..=299).contains(status) && !error_codes::is_error(&document);
+        let found = json_path::value(&document, path).filter(|_| good);
         match found.and_then(|found| tokens_of(found, &connection.answer)) {
             Some(Ok(tokens)) => return Ok((tokens, document)),
-            Some(Err(Unusable)) => return Err(Failure::UnusableToken),
+            Some(Err(Unusable)) => return Err(TokenEndpointError::UnusableToken),
             None => {}
         }
-        match errors::verdict(&connection.errors, &document, retry_after) {
+        match error_codes::verdict(&connection.errors, &document, retry_after) {
             // A gateway's words are no verdict on a grant, nor on our registration.
-            Some(failure) if *status < 500 || matches!(failure, Failure::Unavailable { .. }) => {
+            Some(failure)
+                if *status < 500 || matches!(failure, TokenEndpointError::Unavailable { .. }) =>
+            {
                 return Err(failure);
             }
             _ => {}
@@ -236,15 +245,15 @@ fn read(
 }
 
 /// What an answer without a code means.
-fn by_status(status: u16, retry_after: Option<i64>) -> Failure {
+fn by_status(status: u16, retry_after: Option<i64>) -> TokenEndpointError {
     match status {
-        503 => Failure::Unavailable { retry_after },
+        503 => TokenEndpointError::Unavailable { retry_after },
         // A redirect is never followed: it would take our credentials elsewhere.
-        300..=399 => Failure::Misconfigured("redirect".into()),
-        404 | 405 | 410 => Failure::Misconfigured(format!("http_{status}")),
-        401 => Failure::Misconfigured("invalid_client".into()),
+        300..=399 => TokenEndpointError::Misconfigured("redirect".into()),
+        404 | 405 | 410 => TokenEndpointError::Misconfigured(format!("http_{status}")),
+        401 => TokenEndpointError::Misconfigured("invalid_client".into()),
         // An empty or unreadable 400 is not a verdict on the grant.
-        _ => Failure::Ambiguous { retry_after },
+        _ => TokenEndpointError::Ambiguous { retry_after },
     }
 }
 
@@ -284,7 +293,7 @@ fn member(object: &Value, name: &str) -> Option<Secret> {
 /// There is an access token, and it is not text that may be one.
 struct Unusable;
 
-fn tokens_of(object: &Value, shape: &AnswerShape) -> Option<Result<Tokens, Unusable>> {
+fn tokens_of(object: &Value, shape: &ResponseShape) -> Option<Result<TokenResponse, Unusable>> {
     let bearer = match object.get("token_type") {
         Some(Value::String(kind)) => {
             kind.eq_ignore_ascii_case("bearer") || shape.token_types.contains(kind)
@@ -301,21 +310,24 @@ fn tokens_of(object: &Value, shape: &AnswerShape) -> Option<Result<Tokens, Unusa
         return Some(Err(Unusable));
     }
     let told = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
-    Some(Ok(Tokens {
+    Some(Ok(TokenResponse {
         access_token,
         refresh_token: member(object, REFRESH_TOKEN),
         lifetime: match told(&shape.expires_in_member, shape.expires_in_unit) {
-            Some(0) if shape.zero_expires_in == Zero::Never => Lifetime::Endless,
+            Some(0) if shape.zero_expires_in == ZeroLifetime::Never => Lifetime::Endless,
             Some(seconds) => Lifetime::Seconds(seconds),
-            None if shape.missing_expires_in == Missing::Never
+            None if shape.missing_expires_in == MissingLifetime::Never
                 && matches!(object.get(&shape.expires_in_member), None | Some(Value::Null)) =>
             {
                 Lifetime::Endless
             }
             None => Lifetime::Untold,
         },
-        refresh_token_expires_in: told(&shape.refresh_token_expires_in_member, Unit::Seconds)
-            .or(shape.refresh_token_lifetime),
+        refresh_token_expires_in: told(
+            &shape.refresh_token_expires_in_member,
+            LifetimeUnit::Seconds,
+        )
+        .or(shape.refresh_token_lifetime),
         scopes: object
             .get(&shape.scope_member)
             .and_then(|value| scopes(value, &shape.scope_separator)),
@@ -330,7 +342,7 @@ fn whole(number: f64) -> Option<i64> {
 }
 
 /// A number, also as text, in seconds; anything else is as if it were not there.
-fn lifetime(value: &Value, unit: Unit) -> Option<i64> {
+fn lifetime(value: &Value, unit: LifetimeUnit) -> Option<i64> {
     let number = match value {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?))?,
         // The library's reader of fractions is 10 KB of the Worker.
@@ -342,9 +354,9 @@ fn lifetime(value: &Value, unit: Unit) -> Option<i64> {
         _ => return None,
     };
     let seconds = match unit {
-        Unit::Seconds => number,
-        Unit::Minutes => number.checked_mul(60)?,
-        Unit::Milliseconds => number / 1000,
+        LifetimeUnit::Seconds => number,
+        LifetimeUnit::Minutes => number.checked_mul(60)?,
+        LifetimeUnit::Milliseconds => number / 1000,
     };
     (number >= 0 && seconds <= 315_360_000).then_some(seconds)
 }
