@@ -85,7 +85,7 @@ async fn answer(
         Endpoint::Health => http::json(200, &serde_json::json!({"status": "ok"})),
         Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(&config)),
         Endpoint::ProtectedResource => http::document(&metadata::protected_resource(&config)),
-        Endpoint::Token => token::exchange(context, incoming, line).await,
+        Endpoint::Token => token::answer(context, incoming, line).await,
         Endpoint::OpenTicket => browser::open_ticket(context, incoming, line).await,
         Endpoint::Callback => browser::callback(context, incoming, rest, line).await,
         Endpoint::Connect

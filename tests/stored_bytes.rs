@@ -12,7 +12,7 @@ mod connection_support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use connection_support::known;
-use edge_token_vault::config::GrantType;
+use edge_token_vault::config::ExchangeGrant;
 use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
 use edge_token_vault::ids::{AccountId, DocumentSource, ObjectNames, UserId};
 use edge_token_vault::message::{
@@ -444,7 +444,7 @@ fn questions_to_a_vault_are_pinned() {
     };
     pinned(
         &ask(vault::VaultAction::Exchange {
-            grant: GrantType::TokenExchange,
+            grant: ExchangeGrant::TokenExchange,
             login_hint: None,
             scopes: vec!["read".into()],
             exact: false,
@@ -542,7 +542,7 @@ fn a_vaults_answers_are_pinned() {
 #[test]
 fn a_token_is_no_message_and_leaves_as_the_caller_gets_it() {
     let answer = vault::VaultResponse::Token {
-        grant: GrantType::TokenExchange,
+        grant: ExchangeGrant::TokenExchange,
         access_token: Secret::new("at"),
         scopes: vec!["a".into(), "b".into()],
         expires_in: 9,

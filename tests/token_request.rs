@@ -10,13 +10,15 @@ use config_support::{
     BACKEND_SECRET, FORM, JSON, assert_allowed, basic, code, config, exchange, form, read,
     read_json, read_with, user_token,
 };
-use edge_token_vault::config::GrantType::{self, FederatedConnection, TokenExchange};
+use edge_token_vault::config::ExchangeGrant::{self, FederatedConnection, TokenExchange};
 use edge_token_vault::encoding::base64url;
-use edge_token_vault::exchange::client_auth::JWT_BEARER;
-use edge_token_vault::exchange::policy::{self, Forbidden};
-use edge_token_vault::exchange::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN as FEDERATED};
-use edge_token_vault::exchange::{answer, request};
 use edge_token_vault::jwt::TokenError;
+use edge_token_vault::oauth::client_auth::JWT_BEARER;
+use edge_token_vault::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN as FEDERATED;
+use edge_token_vault::oauth::exchange::policy::{self, Forbidden};
+use edge_token_vault::oauth::exchange::token_exchange::ACCESS_TOKEN;
+use edge_token_vault::oauth::exchange::{profile, response};
+use edge_token_vault::oauth::token_request::TokenRequest;
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::Reason;
 use edge_token_vault::vault::release::{Misconfiguration, ReleaseError};
@@ -25,7 +27,7 @@ use std::collections::BTreeMap;
 
 #[test]
 fn both_grants_read_as_forms_and_auth0s_also_as_json() {
-    for grant in GrantType::ALL {
+    for grant in ExchangeGrant::ALL {
         let extra = [("scope", "a b a"), ("login_hint", "me@example.com")];
         let read = read_with(grant, None, &extra).unwrap();
         assert_eq!((read.grant, read.connection.as_str()), (grant, "calendar"));
@@ -44,7 +46,7 @@ fn other_media_types_and_unreadable_bodies_are_refused() {
     // RFC 6749 §3.2.
     let good = form(&exchange(FederatedConnection));
     assert!(read("Application/X-WWW-Form-Urlencoded; charset=utf-8", None, &good).is_ok());
-    assert!(request::read(None, None, &good).is_err_and(|error| error.status == 400));
+    assert!(TokenRequest::read(None, None, &good).is_err_and(|error| error.status == 400));
     for media_type in ["", "text/plain", "multipart/form-data", JSON] {
         assert_eq!(code(read(media_type, None, &good)), "invalid_request");
     }
@@ -56,7 +58,7 @@ fn other_media_types_and_unreadable_bodies_are_refused() {
 #[test]
 fn a_parameter_we_read_stands_once_and_others_may_repeat() {
     // RFC 6749 §3.2; auth-js repeats an application's extra parameters up to 20 times.
-    for grant in GrantType::ALL {
+    for grant in ExchangeGrant::ALL {
         let good = exchange(grant);
         for (name, value) in &good {
             let twice = [good.as_slice(), &[(*name, *value)]].concat();
@@ -159,12 +161,12 @@ fn types_targets_and_scopes_are_checked() {
         ("RFC 6749 §3.3", "scope", "a \"b\"", "invalid_scope"),
         ("RFC 6749 §3.3", "scope", "caf\u{e9}", "invalid_scope"),
     ] {
-        for grant in GrantType::ALL {
+        for grant in ExchangeGrant::ALL {
             assert_eq!(code(read_with(grant, None, &[(name, value)])), expected, "{rule} {value}");
         }
     }
     let resource = read_with(TokenExchange, None, &[("resource", "https://api.example.com/a")]);
-    assert_eq!(resource.unwrap().resource.unwrap(), "https://api.example.com/a");
+    assert_eq!(resource.unwrap().resource.as_deref().unwrap(), "https://api.example.com/a");
     let both = |other| read_with(TokenExchange, None, &[("connection", other)]);
     assert_eq!(both("calendar").unwrap().connection, "calendar");
     assert_eq!(code(both("code")), "invalid_request");
@@ -204,7 +206,7 @@ fn a_challenge_goes_only_to_rfc_8693_with_basic() {
             let read = read_with(grant, header.as_deref(), &body).unwrap();
             let refused = read.credentials.check_secret(&config().clients["backend"]).unwrap_err();
             assert_eq!((refused.status, refused.code), (401, "invalid_client"));
-            let challenge = refused.for_grant(grant).challenge;
+            let challenge = profile(grant).error(refused).challenge;
             assert_eq!(challenge.is_some(), challenged && header.is_some(), "{grant:?}");
         }
     }
@@ -224,7 +226,7 @@ fn one_way_of_client_authentication_and_no_half_of_one() {
         (None, vec![bearer]),
         (None, vec![assertion, other]),
     ] {
-        for grant in GrantType::ALL {
+        for grant in ExchangeGrant::ALL {
             assert_eq!(code(read_with(grant, header, &body)), "invalid_request", "{body:?}");
         }
     }
@@ -312,7 +314,7 @@ fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes()
     let mut unscoped = config.connections["code"].clone();
     unscoped.scope_parameter = String::new();
     let [scoped, unscoped] = [&config.connections["code"], &unscoped].map(Some);
-    for grant in GrantType::ALL {
+    for grant in ExchangeGrant::ALL {
         let none = read_with(grant, None, &[]).unwrap();
         let some = read_with(grant, None, &[("scope", "read")]).unwrap();
         let check = |client, connection, request| {
@@ -327,7 +329,7 @@ fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes()
         ] {
             assert_eq!(check(client, connection, request), Ok(()), "{client}");
         }
-        let error = Forbidden::NoScope.answer(grant);
+        let error = Forbidden::NoScope.error(profile(grant));
         assert_eq!((error.status, error.code), (400, "invalid_scope"));
         assert!(error.description.contains("name them in scope"), "{}", error.description);
         assert_allowed(&error);
@@ -341,10 +343,14 @@ fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
         Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time,
     };
     let refusals = [Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time];
-    for grant in GrantType::ALL {
-        let expected = policy::subject_token_refused(grant);
+    for grant in ExchangeGrant::ALL {
+        let expected = Forbidden::SubjectToken(Format).error(profile(grant));
         for refusal in refusals {
-            assert_eq!(Forbidden::SubjectToken(refusal).answer(grant), expected, "{refusal}");
+            assert_eq!(
+                Forbidden::SubjectToken(refusal).error(profile(grant)),
+                expected,
+                "{refusal}"
+            );
         }
     }
     let token = Forbidden::SubjectToken(TokenError::Time);
@@ -356,7 +362,7 @@ fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
         (Forbidden::Connection, TokenExchange, 400, "invalid_target"),
         (Forbidden::Connection, FederatedConnection, 403, "unauthorized_client"),
     ] {
-        let error = forbidden.answer(grant);
+        let error = forbidden.error(profile(grant));
         assert_eq!((error.status, error.code), (status, code));
     }
 }
@@ -390,8 +396,8 @@ fn a_connection_without_a_token_tells_its_state() {
             refused,
         ),
     ] {
-        for (grant, answer) in GrantType::ALL.into_iter().zip(answers) {
-            let error = answer::problem(grant, &problem);
+        for (grant, answer) in ExchangeGrant::ALL.into_iter().zip(answers) {
+            let error = response::error(profile(grant), &problem);
             assert_eq!((error.status, error.code), answer, "{problem:?}");
             assert_eq!(error.body()["connection_state"], state);
             assert_eq!((error.retry_after, error.challenge), (state["retry_after"].as_i64(), None));
@@ -407,14 +413,19 @@ fn a_success_has_the_members_that_clients_need_and_no_others() {
     // RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
     for (grant, kind) in [(TokenExchange, ACCESS_TOKEN), (FederatedConnection, FEDERATED)] {
         let scopes = ["repo".to_owned(), "user".to_owned()];
-        let body =
-            answer::success(grant, &Secret::new("provider-token"), &scopes, 1377, &BTreeMap::new());
+        let body = response::success(
+            grant,
+            &Secret::new("provider-token"),
+            &scopes,
+            1377,
+            &BTreeMap::new(),
+        );
         let expected = json!({
             "access_token": "provider-token", "issued_token_type": kind, "token_type": "Bearer",
             "expires_in": 1377, "scope": "repo user",
         });
         assert_eq!(body, expected.to_string());
-        let bare = answer::success(grant, &Secret::new("t"), &[], 0, &BTreeMap::new());
+        let bare = response::success(grant, &Secret::new("t"), &[], 0, &BTreeMap::new());
         assert!(bare.contains(r#""scope":"""#), "{bare}");
     }
 }
@@ -428,7 +439,7 @@ fn no_error_echoes_what_was_sent() {
                  resource scope subject_token subject_token_type";
     let good = basic("canary", "canary");
     let mut refused = Vec::new();
-    for (name, grant) in names.split(' ').flat_map(|name| GrantType::ALL.map(|g| (name, g))) {
+    for (name, grant) in names.split(' ').flat_map(|name| ExchangeGrant::ALL.map(|g| (name, g))) {
         refused.push(read_json(grant, name, json!(["canary"])));
         for header in [None, Some("Basic canary"), Some("Bearer canary"), Some(&good)] {
             refused.push(read_with(grant, header, &[(name, canary)]));

@@ -4,16 +4,18 @@
 
 use edge_token_vault::connect::listing::Page;
 use edge_token_vault::connect::request::{self as connect, CompleteBody};
-use edge_token_vault::exchange::request;
 use edge_token_vault::ids::UserId;
+use edge_token_vault::oauth::token_request::{Grant, TokenRequest};
 use edge_token_vault_fuzz::lines;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Some([content_type, authorization, body]) = lines(data) else { return };
     let authorization = Some(authorization).filter(|value| !value.is_empty());
-    match request::read(Some(content_type), authorization, body.as_bytes()) {
-        Ok(read) => assert!(!read.subject_token.expose().is_empty() && !read.connection.is_empty()),
+    match TokenRequest::read(Some(content_type), authorization, body.as_bytes()) {
+        Ok(TokenRequest { grant: Grant::Exchange(read), .. }) => {
+            assert!(!read.subject_token.expose().is_empty() && !read.connection.is_empty());
+        }
         // An error is one that may leave (RFC 6749 §5.2).
         Err(error) => {
             assert!((400..500).contains(&error.status), "{}", error.status);

@@ -29,7 +29,8 @@ fuzz_target!(|data: &[u8]| {
         flipped[index] ^= 1 << (first % 8);
         assert!(sealer.open(&PLACE, &flipped).is_err());
         assert!(sealer.open(&PLACE, &sealed[..index]).is_err());
-        let moved = AssociatedData { generation: PLACE.generation + u64::from(*first) + 1, ..PLACE };
+        let moved =
+            AssociatedData { generation: PLACE.generation + u64::from(*first) + 1, ..PLACE };
         assert!(sealer.open(&moved, &sealed).is_err());
     });
 });

@@ -4,13 +4,13 @@
 
 use edge_token_vault::config::Config;
 use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::public_url::PublicUrl;
-use edge_token_vault::provider::userinfo;
-use edge_token_vault::provider::token_response::{self, Lifetime, ProviderResponse, TokenResponse};
 use edge_token_vault::provider::endpoints::{Discovery, Metadata, Provider};
 use edge_token_vault::provider::error_codes::TokenEndpointError;
 use edge_token_vault::provider::issuance::{Issuance, IssuanceRequest};
 use edge_token_vault::provider::revocation::{self, TokenTypeHint};
+use edge_token_vault::provider::token_response::{self, Lifetime, ProviderResponse, TokenResponse};
+use edge_token_vault::provider::userinfo;
+use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::secret::Secret;
 use edge_token_vault_fuzz::{NOW, config, lines};
 use libfuzzer_sys::fuzz_target;
@@ -68,7 +68,8 @@ fn make(received: &ProviderResponse, connection: &Connection, provider: &Provide
     let Some(issuance) = connection.issuance(kind) else { return };
     for name in ["", "octo-org"] {
         let user_token = Secret::new("user token");
-        let wanted = IssuanceRequest { user_token: &user_token, user: Some("7"), name, scopes: None };
+        let wanted =
+            IssuanceRequest { user_token: &user_token, user: Some("7"), name, scopes: None };
         let signature = Secret::new("signature");
         let mut issuing = Issuance::new(connection, provider, issuance, wanted, signature);
         for _ in 0..REQUESTS {

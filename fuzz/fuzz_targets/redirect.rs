@@ -4,10 +4,10 @@
 #![no_main]
 
 use edge_token_vault::config::Config;
-use edge_token_vault::public_url::PublicUrl;
-use edge_token_vault::connect::{browser, policy};
 use edge_token_vault::connect::request::{self, ConnectBody};
+use edge_token_vault::connect::{browser, policy};
 use edge_token_vault::ids::UserId;
+use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::text;
 use edge_token_vault_fuzz::{ORIGINS, REDIRECT_URIS, config, lines};
 use libfuzzer_sys::fuzz_target;

@@ -7,9 +7,9 @@ use std::sync::LazyLock;
 
 use edge_token_vault::jwt::access_token::{self, AccessToken};
 use edge_token_vault::jwt::assertion;
-use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::id_token::{self, Expected};
 use edge_token_vault::jwt::jwk::JwkSet;
+use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::signature::SignatureCheck;
 use edge_token_vault_fuzz::{NOW, config, lines};
 use libfuzzer_sys::fuzz_target;

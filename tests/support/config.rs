@@ -5,21 +5,24 @@
 #![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edge_token_vault::config::{Config, ConfigError, GrantType, Variables};
+use edge_token_vault::config::{Config, ConfigError, ExchangeGrant, Variables};
 use edge_token_vault::connect::handle::{self, OpaqueHandle};
 use edge_token_vault::connect::record::Complete;
 use edge_token_vault::connect::request as api;
 use edge_token_vault::connect::request::{CompleteBody, ConnectBody, NewSession};
 use edge_token_vault::encoding;
 use edge_token_vault::error::{OAuthError, ProblemDetails};
-use edge_token_vault::exchange::request::{
-    self, ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN, TokenRequest,
-};
 use edge_token_vault::ids::{AccountId, UserId};
 use edge_token_vault::jwt::access_token::AccessToken;
+use edge_token_vault::oauth::client_auth::Credentials;
+use edge_token_vault::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN;
+use edge_token_vault::oauth::exchange::request::ExchangeRequest;
+use edge_token_vault::oauth::exchange::token_exchange::ACCESS_TOKEN;
+use edge_token_vault::oauth::token_request::{Grant, TokenRequest};
 use edge_token_vault::secret::Secret;
 use edge_token_vault::vault::record::AccountView;
 use serde_json::{Value, json};
@@ -33,8 +36,23 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 /// The media type of Auth0's other token requests, and of the API.
 pub const JSON: &str = "application/json";
 
-/// What reading a token request gives.
-pub type Read = Result<TokenRequest, Box<OAuthError>>;
+/// A token exchange and how its client authenticates.
+#[derive(Debug)]
+pub struct Exchange {
+    pub credentials: Credentials,
+    pub request: ExchangeRequest,
+}
+
+impl Deref for Exchange {
+    type Target = ExchangeRequest;
+
+    fn deref(&self) -> &ExchangeRequest {
+        &self.request
+    }
+}
+
+/// The result of reading a token exchange.
+pub type Read = Result<Exchange, Box<OAuthError>>;
 
 /// Loads [`variables`] as they are.
 pub fn config() -> Config {
@@ -50,10 +68,10 @@ pub fn load(change: &Value) -> Result<Config, ConfigError> {
 }
 
 /// The parameters of a good token request, without client authentication.
-pub fn exchange(grant: GrantType) -> Vec<(&'static str, &'static str)> {
+pub fn exchange(grant: ExchangeGrant) -> Vec<(&'static str, &'static str)> {
     let (target, requested) = match grant {
-        GrantType::TokenExchange => ("audience", ACCESS_TOKEN),
-        GrantType::FederatedConnection => ("connection", FEDERATED_ACCESS_TOKEN),
+        ExchangeGrant::TokenExchange => ("audience", ACCESS_TOKEN),
+        ExchangeGrant::FederatedConnection => ("connection", FEDERATED_ACCESS_TOKEN),
     };
     vec![
         ("grant_type", grant.name()),
@@ -77,12 +95,19 @@ pub fn basic(id: &str, secret: &str) -> String {
 
 /// Reads a request.
 pub fn read(media_type: &str, authorization: Option<&str>, body: &[u8]) -> Read {
-    request::read(Some(media_type), authorization, body).map_err(Box::new)
+    let TokenRequest { credentials, grant } =
+        TokenRequest::read(Some(media_type), authorization, body).map_err(Box::new)?;
+    let Grant::Exchange(request) = grant;
+    Ok(Exchange { credentials, request })
 }
 
 /// Reads a good form of this grant with these parameters in place of those of the same name. The
 /// value `-` takes one out.
-pub fn read_with(grant: GrantType, authorization: Option<&str>, changes: &[(&str, &str)]) -> Read {
+pub fn read_with(
+    grant: ExchangeGrant,
+    authorization: Option<&str>,
+    changes: &[(&str, &str)],
+) -> Read {
     let mut all = exchange(grant);
     all.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
     all.extend(changes.iter().filter(|(_, value)| *value != "-"));
@@ -90,7 +115,7 @@ pub fn read_with(grant: GrantType, authorization: Option<&str>, changes: &[(&str
 }
 
 /// Reads the same in JSON, with one member changed.
-pub fn read_json(grant: GrantType, name: &str, value: Value) -> Read {
+pub fn read_json(grant: ExchangeGrant, name: &str, value: Value) -> Read {
     let mut body = json!(BTreeMap::from_iter(exchange(grant)));
     body[name] = value;
     read(JSON, None, body.to_string().as_bytes())

@@ -5,7 +5,6 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::config::GrantType;
 use vault_base::text;
 
 /// `connection_state` of an error about a connection: what the application can do about it.
@@ -65,16 +64,6 @@ impl OAuthError {
         Self {
             retry_after: Some(retry_after),
             ..Self::new(503, "temporarily_unavailable", description)
-        }
-    }
-
-    /// The error as this grant's clients take it: Auth0's lose the code of an error that carries a
-    /// challenge.
-    #[must_use]
-    pub fn for_grant(self, grant: GrantType) -> Self {
-        match grant {
-            GrantType::TokenExchange => self,
-            GrantType::FederatedConnection => Self { challenge: None, ..self },
         }
     }
 

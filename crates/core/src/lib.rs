@@ -2,7 +2,7 @@
 //! What the vault decides. No module names the platform, reads a clock or talks to a network: time is an
 //! argument, requests and answers are plain values.
 //!
-//! Each module uses only those before it: [`config`], [`error`] and [`event`], [`vault`], [`connect`] and [`exchange`],
+//! Each module uses only those before it: [`config`], [`error`] and [`event`], [`vault`], [`connect`] and [`oauth`],
 //! and on top, each by itself, [`message`], [`metadata`], [`routes`], [`request_line`] and
 //! `reasons`, which is for documents and tests alone.
 
@@ -10,9 +10,9 @@ pub mod config;
 pub mod connect;
 pub mod error;
 pub mod event;
-pub mod exchange;
 pub mod message;
 pub mod metadata;
+pub mod oauth;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod reasons;
 pub mod request_line;

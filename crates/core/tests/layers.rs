@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 5] = [
     &["config"],
     &["error", "event"],
     &["vault"],
-    &["connect", "exchange"],
+    &["connect", "oauth"],
     &["metadata", "message", "reasons", "request_line", "routes"],
 ];
 

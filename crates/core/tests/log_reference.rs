@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use vault_core::connect::record::Denied;
 use vault_core::error::ProblemDetails;
-use vault_core::exchange::policy::Forbidden;
+use vault_core::oauth::exchange::policy::Forbidden;
 use vault_core::reasons::{self, CLIENTS, CONNECTS, REQUESTS, Row, TOKENS};
 use vault_jose::TokenError;
 use vault_provider::revocation::Revocation;

@@ -17,6 +17,7 @@ pub mod jws;
 pub mod key_cache;
 pub mod private_key;
 pub mod signature;
+pub mod signing;
 pub mod trusted_issuer;
 pub mod verified;
 

@@ -7,7 +7,7 @@
 //! Sources: GitHub's documentation, "Generating a JSON Web Token (JWT) for a GitHub App" and "Generating
 //! an installation access token for a GitHub App".
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::endpoints::Provider;
 use super::error_codes::TokenEndpointError;
@@ -16,10 +16,10 @@ use super::request::{self, Body, ProviderRequest};
 use super::token_response::{self, ProviderResponse};
 use super::{json_path, userinfo};
 use crate::connection::Connection;
-use vault_base::encoding;
 use vault_base::secret::Secret;
 use vault_base::text;
 use vault_base::time::{self, CLOCK_SKEW_SECONDS, UnixSeconds};
+use vault_jose::signing::SigningInput;
 
 /// How long our signature is good, in seconds. GitHub takes ten minutes at most.
 const SIGNATURE_LIFETIME: i64 = 300;
@@ -90,7 +90,7 @@ pub struct Issuance<'a> {
     provider: &'a Provider,
     rules: &'a IssuanceRules,
     wanted: IssuanceRequest<'a>,
-    /// What [`signed`] gives, with its signature.
+    /// The signed [`client_token`].
     signature: Secret,
     stage: Stage,
 }
@@ -322,13 +322,12 @@ pub fn missing(granted: &[String], wanted: &[String]) -> Vec<String> {
     wanted.iter().filter(|scope| !covers(scope)).cloned().collect()
 }
 
-/// What our signature goes over: the header and the claims of a JWT that tells who we are (RFC 7519).
-pub fn signed(client_id: &str, now: UnixSeconds) -> String {
-    let header = encoding::base64url(r#"{"alg":"RS256","typ":"JWT"}"#);
-    let (iss, iat, exp) =
-        (Value::from(client_id), now - CLOCK_SKEW_SECONDS, now + SIGNATURE_LIFETIME);
-    let claims = encoding::base64url(format!(r#"{{"iss":{iss},"iat":{iat},"exp":{exp}}}"#));
-    format!("{header}.{claims}")
+/// A JWT that says which client we are, to be signed with our private key at the provider (RFC 7519).
+/// GitHub's documentation names its claims: `iss` the client id, and a life of ten minutes at most.
+pub fn client_token(client_id: &str, now: UnixSeconds) -> SigningInput {
+    let (issued_at, expires_at) = (now - CLOCK_SKEW_SECONDS, now + SIGNATURE_LIFETIME);
+    let claims = json!({ "iss": client_id, "iat": issued_at, "exp": expires_at });
+    SigningInput::new("JWT", None, &claims)
 }
 
 /// A scope's name and level.

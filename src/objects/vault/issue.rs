@@ -17,7 +17,6 @@ use crate::provider::profile::IssuanceRules;
 use crate::runtime::http_client::{self, OTHER_TIME};
 use crate::runtime::object_call::ObjectError;
 use crate::runtime::{clock, log, providers, webcrypto};
-use crate::secret::Secret;
 use crate::vault::contents::Contents;
 use crate::vault::issuance_failure::{self, AfterIssuance};
 use crate::vault::plan::Plan;
@@ -131,13 +130,13 @@ async fn make(
 ) -> Result<IssuedToken, IssuanceError> {
     let misconfigured =
         |word: &str| IssuanceError::Failure(TokenEndpointError::Misconfigured(word.into()));
-    let signed = issuance::signed(&connection.client_id, clock::now());
+    let token = issuance::client_token(&connection.client_id, clock::now());
     let signature = match &connection.private_key {
-        Some(key) => webcrypto::sign(key, &signed).await,
+        Some(key) => webcrypto::sign(&token.request(key)).await,
         None => None,
     };
     let signature = signature.ok_or_else(|| misconfigured("private_key_unusable"))?;
-    let signature = Secret::new(format!("{signed}.{signature}"));
+    let signature = token.with_signature(&signature);
     let mut issuing = Issuance::new(connection, provider, issuance, wanted, signature);
     loop {
         let request = issuing.request().ok_or_else(|| misconfigured("address"))?;

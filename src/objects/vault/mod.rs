@@ -17,7 +17,7 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use crate::config::{Config, GrantType};
+use crate::config::{Config, ExchangeGrant};
 use crate::event::{Event, EventName};
 use crate::ids::{AccountId, UserId};
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
@@ -236,7 +236,7 @@ impl Inner {
     async fn exchange(
         self: &Rc<Self>,
         open: &Open,
-        grant: GrantType,
+        grant: ExchangeGrant,
         want: &RequestedToken,
     ) -> Result<VaultResponse, ObjectError> {
         let mut started = 0;

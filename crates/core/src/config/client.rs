@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::FieldError;
 use super::fields::Fields;
+use super::grant_type::GrantType;
 use super::issuer::subject_audiences;
 use vault_base::encoding;
 use vault_base::public_url::{PublicUrl, parse_url};
@@ -45,39 +45,6 @@ pub enum Authentication {
     PrivateKeyJwt(JwkSet),
     /// It cannot: a browser or native application. It uses the API with its users' tokens only.
     None,
-}
-
-/// A grant type of the token endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum GrantType {
-    /// RFC 8693.
-    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
-    TokenExchange,
-    /// Auth0's Token Vault.
-    #[serde(
-        rename = "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
-    )]
-    FederatedConnection,
-}
-
-impl GrantType {
-    /// Both, in the order in which metadata lists them.
-    pub const ALL: [Self; 2] = [Self::TokenExchange, Self::FederatedConnection];
-
-    /// The registered name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
-            Self::FederatedConnection => {
-                "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token"
-            }
-        }
-    }
-
-    /// Reads `grant_type`.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|grant| grant.name() == name)
-    }
 }
 
 /// What `scope` means in an exchange.

@@ -8,6 +8,7 @@
 mod client;
 mod connection_entry;
 mod fields;
+mod grant_type;
 mod issuer;
 mod merge;
 mod profile;
@@ -17,7 +18,8 @@ mod variables;
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use client::{Authentication, Client, GrantType, ScopePolicy};
+pub use client::{Authentication, Client, ScopePolicy};
+pub use grant_type::{ExchangeGrant, GrantType};
 pub use variables::Variables;
 
 use self::provider_secret::ProviderSecrets;

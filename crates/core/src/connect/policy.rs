@@ -142,7 +142,7 @@ pub fn completion_denied(denied: Denied) -> ProblemDetails {
             409,
             format!(
                 "The user granted less than the account already has, so nothing was changed. \
-                 MissingLifetime: {}. Connect again with these scopes, or delete the account first to give \
+                 Missing: {}. Connect again with these scopes, or delete the account first to give \
                  them up.",
                 text::description(&missing.join(" "))
             ),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
-use crate::config::GrantType;
-use crate::exchange::answer;
+use crate::config::ExchangeGrant;
+use crate::oauth::exchange::response;
 use crate::vault::consent::NewGrant;
 use crate::vault::record::AccountView;
 use crate::vault::release::ReleaseError;
@@ -34,7 +34,7 @@ pub enum VaultAction {
     /// Release an access token.
     Exchange {
         /// The grant that asks: it names the type of what it gets.
-        grant: GrantType,
+        grant: ExchangeGrant,
         /// Picks among several accounts.
         login_hint: Option<String>,
         /// Scopes needed.
@@ -71,7 +71,7 @@ pub enum VaultResponse {
     #[serde(skip)]
     Token {
         /// The grant that asked.
-        grant: GrantType,
+        grant: ExchangeGrant,
         /// The access token.
         access_token: Secret,
         /// Its true scopes.
@@ -114,7 +114,7 @@ impl Question for VaultRequest {
     fn passthrough(answer: &VaultResponse) -> Option<String> {
         match answer {
             VaultResponse::Token { grant, access_token, scopes, expires_in, provider_data } => {
-                Some(answer::success(*grant, access_token, scopes, *expires_in, provider_data))
+                Some(response::success(*grant, access_token, scopes, *expires_in, provider_data))
             }
             _ => None,
         }

@@ -7,6 +7,7 @@ use url::form_urlencoded;
 
 use crate::config::{Authentication, Client};
 use crate::error::OAuthError;
+use crate::oauth::parameters::Parameters;
 use vault_base::encoding;
 use vault_base::secret::Secret;
 use vault_jose::access_token::AccessToken;
@@ -42,19 +43,16 @@ pub enum Proof {
 }
 
 impl Credentials {
-    /// Reads them from the header and the body's parameters.
+    /// Reads the `Authorization` header and the parameters of client authentication.
     ///
     /// # Errors
-    /// `invalid_request` for two proofs or two client ids; `invalid_client` for a header that is
-    /// not readable.
-    pub fn read(
-        authorization: Option<&str>,
-        client_id: Option<&Secret>,
-        client_secret: Option<&Secret>,
-        assertion_type: Option<&Secret>,
-        assertion: Option<&Secret>,
-    ) -> Result<Self, OAuthError> {
-        let named = client_id.map(|id| id.expose().to_owned());
+    /// `invalid_request` for two ways of authentication or two client ids; `invalid_client` for a
+    /// header that is not readable.
+    pub fn read(authorization: Option<&str>, parameters: &Parameters) -> Result<Self, OAuthError> {
+        let client_secret = parameters.get("client_secret");
+        let assertion_type = parameters.get("client_assertion_type");
+        let assertion = parameters.get("client_assertion");
+        let named = parameters.get("client_id").map(|id| id.expose().to_owned());
         let basic = authorization.map(read_basic).transpose()?;
         if [basic.is_some(), client_secret.is_some(), assertion.is_some()]
             .iter()

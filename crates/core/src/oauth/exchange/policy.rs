@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Who may exchange whose token for what.
 
-use super::request::TokenRequest;
-use crate::config::{Client, Config, GrantType, ScopePolicy};
+use super::request::ExchangeRequest;
+use super::{ErrorCode, ExchangeProfile};
+use crate::config::{Client, Config, ExchangeGrant, GrantType, ScopePolicy};
 use crate::error::OAuthError;
 use vault_jose::TokenError;
 use vault_jose::access_token::AccessToken;
@@ -26,8 +27,8 @@ pub enum Forbidden {
 ///
 /// # Errors
 /// [`Forbidden::Grant`].
-pub fn check_grant(client: &Client, grant: GrantType) -> Result<(), Forbidden> {
-    if client.grants.contains(&grant) { Ok(()) } else { Err(Forbidden::Grant) }
+pub fn check_grant(client: &Client, grant: ExchangeGrant) -> Result<(), Forbidden> {
+    if client.grants.contains(&GrantType::Exchange(grant)) { Ok(()) } else { Err(Forbidden::Grant) }
 }
 
 /// Whether `client` may exchange `token` for `connection`: the token's audience is one of the
@@ -65,7 +66,7 @@ pub fn check(
 pub fn check_scopes(
     client: &Client,
     connection: Option<&Connection>,
-    request: &TokenRequest,
+    request: &ExchangeRequest,
 ) -> Result<(), Forbidden> {
     let names = client.scope_policy == ScopePolicy::AtLeast || !request.scopes.is_empty();
     if names || !connection.is_some_and(|one| one.has_scopes(&request.kind)) {
@@ -82,44 +83,28 @@ pub fn issuer_of<'a>(config: &'a Config, token: &AccessToken) -> Result<&'a Issu
     config.issuers.get(&token.user.issuer).ok_or(Forbidden::SubjectToken(TokenError::Issuer))
 }
 
-/// The answer to a refused subject token: one body for all reasons, which lists what to check.
-pub fn subject_token_refused(grant: GrantType) -> OAuthError {
-    const CHECK: &str = "The subject token is not accepted. Check that it is an access token of a \
-                         trusted issuer, unexpired, with a life of 24 hours at most, its audience \
-                         among the client's, and issued to a client this one accepts from.";
-    match grant {
-        GrantType::TokenExchange => OAuthError::invalid_request(CHECK),
-        GrantType::FederatedConnection => OAuthError::new(403, "invalid_grant", CHECK),
-    }
-}
-
 impl Forbidden {
-    /// What leaves.
-    pub fn answer(self, grant: GrantType) -> OAuthError {
-        let auth0 = grant == GrantType::FederatedConnection;
-        match self {
-            Self::SubjectToken(_) => subject_token_refused(grant),
-            Self::Grant => OAuthError::new(
-                if auth0 { 403 } else { 400 },
-                "unauthorized_client",
+    /// The error to answer with. All reasons to refuse a subject token share one body, which lists
+    /// what to check: more would tell a thief what is wrong with a stolen token.
+    pub fn error(self, profile: &ExchangeProfile) -> OAuthError {
+        const SUBJECT_TOKEN: &str = "The subject token is not accepted. Check that it is an access \
+            token of a trusted issuer, unexpired, with a life of 24 hours at most, its audience among \
+            the client's, and issued to a client this one accepts from.";
+        const SCOPES: &str =
+            "this client gets tokens with the scopes it names and no others; name them in scope";
+        let ((status, code), description): (ErrorCode, _) = match self {
+            Self::SubjectToken(_) => (profile.subject_token_refused, SUBJECT_TOKEN),
+            Self::Grant => (
+                profile.grant_forbidden,
                 "this client may not use this grant_type; it is not among its grants",
             ),
-            Self::NoScope => OAuthError::new(
-                400,
-                "invalid_scope",
-                "this client gets tokens with the scopes it names and no others; name them in scope",
-            ),
-            Self::Connection if auth0 => OAuthError::new(
-                403,
-                "unauthorized_client",
+            Self::NoScope => ((400, "invalid_scope"), SCOPES),
+            Self::Connection => (
+                profile.connection_forbidden,
                 "no connection of this name, or not among the client's connections",
             ),
-            Self::Connection => OAuthError::new(
-                400,
-                "invalid_target",
-                "no connection of this name, or not among the client's connections",
-            ),
-        }
+        };
+        OAuthError::new(status, code, description)
     }
 
     /// The word for the log.

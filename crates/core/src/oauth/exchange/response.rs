@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::request::{ACCESS_TOKEN, FEDERATED_ACCESS_TOKEN};
-use crate::config::GrantType;
+use super::{ErrorCode, ExchangeProfile, profile};
+use crate::config::ExchangeGrant;
 use crate::error::{ConnectionState, OAuthError};
 use crate::vault::release::{Misconfiguration, ReleaseError};
 use vault_base::secret::Secret;
@@ -16,7 +16,7 @@ use vault_provider::issuance::NoAccount;
 /// than `Bearer` and on `scope` as a list. `provider_data` is what this provider's API needs beside the
 /// token, such as Salesforce's `instance_url`.
 pub fn success(
-    grant: GrantType,
+    grant: ExchangeGrant,
     token: &Secret,
     scopes: &[String],
     expires_in: i64,
@@ -24,10 +24,7 @@ pub fn success(
 ) -> String {
     let mut body = json!({
         "access_token": token.expose(),
-        "issued_token_type": match grant {
-            GrantType::TokenExchange => ACCESS_TOKEN,
-            GrantType::FederatedConnection => FEDERATED_ACCESS_TOKEN,
-        },
+        "issued_token_type": profile(grant).issued_token_type,
         "token_type": "Bearer",
         "expires_in": expires_in,
         "scope": scopes.join(" "),
@@ -38,73 +35,54 @@ pub fn success(
     body.to_string()
 }
 
-/// The error for a connection that gives no token.
-pub fn problem(grant: GrantType, problem: &ReleaseError) -> OAuthError {
-    let auth0 = grant == GrantType::FederatedConnection;
+/// The error for a connection that gives no token. It carries `connection_state`, which says what the
+/// application can do.
+pub fn error(profile: &ExchangeProfile, problem: &ReleaseError) -> OAuthError {
     let state = state(problem);
-    let (status, code, description) = match problem {
+    let ((status, code), description): (ErrorCode, String) = match problem {
         ReleaseError::NotConnected | ReleaseError::NoSuchAccount | ReleaseError::AmbiguousAccount => {
-            let (status, code) = if auth0 {
-                (401, "federated_connection_refresh_token_not_found")
-            } else {
-                (400, "invalid_target")
-            };
-            (status, code, not_found(problem))
+            (profile.not_connected, not_found(problem))
         }
-        ReleaseError::ReconnectRequired { .. } => {
-            let (status, code) = if auth0 {
-                (401, "federated_connection_refresh_token_flow_failed")
-            } else {
-                (400, "invalid_target")
-            };
-            (status, code, "The account's grant is over; the user must connect it again.".into())
-        }
+        ReleaseError::ReconnectRequired { .. } => (
+            profile.reconnect_required,
+            "The account's grant is over; the user must connect it again.".into(),
+        ),
         ReleaseError::MissingScopes { missing } => {
             let description = format!(
                 "The account did not grant: {}. Connect it again with these scopes; those of an \
                  installation are granted by whoever owns that.",
                 missing.join(" ")
             );
-            (400, "invalid_scope", description)
+            ((400, "invalid_scope"), description)
         }
-        ReleaseError::NoSuchKind => (
-            400,
-            "invalid_target",
+        ReleaseError::NoSuchKind => ((400, "invalid_target"),
             "The account has no token of this token_kind. Connections list the kinds they have; one \
              that is new in the configuration comes with the next connect, unless the vault makes \
              it."
                 .into(),
         ),
-        ReleaseError::NoSuchResource => (
-            400,
-            "invalid_target",
-            "TokenResponse of this token_kind are for no such resource. docs/providers says which kinds are \
+        ReleaseError::NoSuchResource => ((400, "invalid_target"),
+            "Tokens of this token_kind are for no such resource. docs/providers says which kinds are \
              for resources, and how those are named."
                 .into(),
         ),
-        ReleaseError::NoAccount { reason } => (400, "invalid_target", no_account(*reason).into()),
-        ReleaseError::SeveralResources => (
-            400,
-            "invalid_scope",
+        ReleaseError::NoAccount { reason } => ((400, "invalid_target"), no_account(*reason).into()),
+        ReleaseError::SeveralResources => ((400, "invalid_scope"),
             "At this provider a token is for one resource, and these scopes belong to several. Ask \
              for the scopes of one resource at a time."
                 .into(),
         ),
-        ReleaseError::CannotNarrow => (
-            400,
-            "invalid_scope",
+        ReleaseError::CannotNarrow => ((400, "invalid_scope"),
             "This client may only have tokens with the scopes it names; the account's token has \
              more, and cannot be narrowed. Name all scopes of the account."
                 .into(),
         ),
-        ReleaseError::Unavailable { .. } => (
-            503,
-            "temporarily_unavailable",
+        ReleaseError::Unavailable { .. } => ((503, "temporarily_unavailable"),
             "The provider cannot renew the token at the moment. The account stays connected."
                 .into(),
         ),
         ReleaseError::Misconfigured { reason, .. } => {
-            (503, "temporarily_unavailable", misconfigured(*reason).into())
+            ((503, "temporarily_unavailable"), misconfigured(*reason).into())
         }
     };
     OAuthError {
