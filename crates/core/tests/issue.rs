@@ -11,8 +11,9 @@ use support::{NOW, Rows, account, connection, grant, home, id, lines};
 use vault_base::secret::Secret;
 use vault_core::vault::contents::{Contents, Sealed, StoredToken};
 use vault_core::vault::home::Home;
-use vault_core::vault::issue;
-use vault_core::vault::record::{AccessTokenRecord, Selector, field};
+use vault_core::vault::issue::{self, Begin};
+use vault_core::vault::record::{AccessTokenRecord, Grant, Selector, field};
+use vault_core::vault::release::{TokenUnavailable, Unobtainable};
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::issuance::{IssuanceError, IssuedToken, NoAccount};
 
@@ -116,11 +117,95 @@ fn the_users_own_token_is_shown_while_it_lives() {
 }
 
 #[test]
+fn an_issuance_asks_with_the_users_own_token_or_says_why_it_does_not() {
+    let home = home();
+    let connection = connection(&json!({}));
+    let begin = |contents: &Contents| issue::begin(&home, contents, &id("1"), NOW).unwrap();
+    let holding =
+        |grant: Grant, lives| Rows::new(&home).with(account("1", Some("u")), grant, lives).contents;
+    let renewable = grant(&connection);
+    let bare = Grant { has_refresh_token: false, ..grant(&connection) };
+    let Begin::Ask(issuing) = begin(&holding(renewable.clone(), 500)) else { panic!() };
+    assert_eq!((issuing.own.expose(), &issuing.account.id), ("a4", &id("1")));
+    // The failed renewal is stored with the grant, and tells callers why.
+    assert!(matches!(begin(&holding(renewable, 0)), Begin::Withhold(None)));
+    let Begin::Withhold(Some(entry)) = begin(&holding(bare, 0)) else { panic!() };
+    assert_eq!(entry.why, TokenUnavailable::Corrupt);
+    assert!(matches!(begin(&Contents::default()), Begin::Gone));
+}
+
+#[test]
+fn each_failed_issuance_changes_what_it_must_and_no_more() {
+    let home = home();
+    let connection = connection(&json!({}));
+    let selector = Selector::new("made", ACME, &[]);
+    let with = |grant: Grant| Rows::new(&home).with(account("1", Some("u")), grant, 500).contents;
+    let renewable = grant(&connection);
+    let bare = Grant { has_refresh_token: false, ..grant(&connection) };
+    let newer = Grant { generation: 5, ..renewable.clone() };
+    let refused =
+        Unobtainable { refused: true, ..Unobtainable::new(TokenUnavailable::Unavailable, NOW) };
+    let lost = IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after: None });
+    let rejected = || IssuanceError::UserToken;
+    let not_owner = IssuanceError::NoAccount(NoAccount::NotOwner);
+    let none: &[&str] = &[];
+    for (what, before, failure, entry, now, remembers, renews, expected) in [
+        ("lost", &renewable, lost, None, &renewable, true, false, none),
+        ("token rejected", &renewable, rejected(), None, &renewable, true, true, none),
+        (
+            "rejected after a renewal",
+            &renewable,
+            rejected(),
+            Some(refused),
+            &renewable,
+            true,
+            false,
+            none,
+        ),
+        ("reconnected meanwhile", &renewable, rejected(), None, &newer, false, false, none),
+        ("rejected once, and not renewable", &bare, rejected(), None, &bare, true, false, none),
+        (
+            "rejected twice, and not renewable",
+            &bare,
+            rejected(),
+            Some(refused),
+            &bare,
+            false,
+            false,
+            &[
+                "update cac_1 gen 4 refresh_refused",
+                "state cac_1 refresh_refused",
+                "log reconnect_required cac_1: refresh_refused",
+            ],
+        ),
+        (
+            "not the owner",
+            &renewable,
+            not_owner,
+            None,
+            &renewable,
+            true,
+            false,
+            &["drop made cac_1 made \"https://p.example.com/acme\""],
+        ),
+    ] {
+        let Begin::Ask(issuing) =
+            issue::begin(&home, &with(before.clone()), &id("1"), NOW).unwrap()
+        else {
+            panic!("{what}")
+        };
+        let failed = issuing.failed(&home, &with(now.clone()), &selector, &failure, entry, NOW);
+        assert_eq!((failed.remember.is_some(), failed.renews), (remembers, renews), "{what}");
+        assert_eq!(lines(&home, &failed.plan), expected, "{what}");
+    }
+}
+
+#[test]
 fn the_log_tells_what_the_operator_can_act_on_and_not_what_users_settle() {
     let home = home();
-    let told = |failure: &IssuanceError| {
-        issue::failed(&home, &id("1"), failure).and_then(|event| event.reason)
-    };
+    let connection = connection(&json!({}));
+    let contents = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 500).contents;
+    let selector = Selector::new("made", ACME, &[]);
     for (failure, reason) in [
         (
             IssuanceError::Failure(TokenEndpointError::Misconfigured("invalid_client".into())),
@@ -130,6 +215,11 @@ fn the_log_tells_what_the_operator_can_act_on_and_not_what_users_settle() {
         (IssuanceError::NoAccount(NoAccount::NotOwner), None),
         (IssuanceError::Scopes, None),
     ] {
-        assert_eq!(told(&failure).as_deref(), reason, "{failure:?}");
+        let Begin::Ask(issuing) = issue::begin(&home, &contents, &id("1"), NOW).unwrap() else {
+            panic!()
+        };
+        let failed = issuing.failed(&home, &contents, &selector, &failure, None, NOW);
+        let told = failed.event.and_then(|event| event.reason);
+        assert_eq!(told.as_deref(), reason, "{failure:?}");
     }
 }

@@ -7,13 +7,18 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{NOW, Rows, account, answer, connection, grant, home, id, intent, lines};
+use support::{
+    NOW, Rows, account, answer, connection, grant, home, home_with_key, id, intent, lines,
+};
+use vault_base::seal::SealError;
+use vault_core::event::EventName;
 use vault_core::vault::contents::Contents;
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
 use vault_core::vault::plan::StoredJob;
-use vault_core::vault::record::{Grant, Selector};
-use vault_core::vault::renew::{Renewing, Snapshot};
+use vault_core::vault::record::{Grant, Reason, Selector};
+use vault_core::vault::release::{self, ReleaseError};
+use vault_core::vault::renew::{self, Renewing, Snapshot};
 use vault_provider::connection::Connection;
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::token_response::ProviderResponse;
@@ -44,6 +49,30 @@ fn tokens(more: &Value) -> ProviderResponse {
         body[name] = value.clone();
     }
     answer(200, &body)
+}
+
+#[test]
+fn a_grant_of_another_registration_or_one_that_does_not_open_is_not_renewed() {
+    let (home, configured) = (home(), connection(&json!({})));
+    let contents = Rows::new(&home).with(account("1", Some("u")), grant(&configured), 5).contents;
+    let check = |home: &Home, contents: &Contents, connection: &Connection| {
+        renew::check(home, contents, connection, &id("1"), "")
+    };
+    assert_eq!(check(&home, &contents, &configured).unwrap(), Ok(()));
+    assert_eq!(check(&home, &Contents::default(), &configured).unwrap(), Ok(()));
+    let other = connection(&json!({"client_id": "d"}));
+    let stopped = check(&home, &contents, &other).unwrap().unwrap_err();
+    assert_eq!((stopped.problem, stopped.event), (release::registration_changed(), None));
+
+    let mut damaged = contents.clone();
+    damaged.grants[0].grant.envelope.as_mut().unwrap()[60] ^= 1;
+    let stopped = check(&home, &damaged, &configured).unwrap().unwrap_err();
+    let reason = Reason::Corrupt;
+    assert_eq!(stopped.problem, ReleaseError::ReconnectRequired { reason });
+    assert_eq!(stopped.event.unwrap().event, EventName::GrantCorrupt);
+
+    let without_key = check(&home_with_key("k2"), &contents, &configured);
+    assert!(matches!(without_key, Err(SealError::KeyUnavailable { .. })), "{without_key:?}");
 }
 
 #[test]

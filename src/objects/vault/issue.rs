@@ -10,19 +10,14 @@ use crate::objects::vault::{Inner, Open};
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
 use crate::provider::error_codes::TokenEndpointError;
-use crate::provider::issuance::{
-    self, Issuance, IssuanceError, IssuanceRequest, IssuedToken, NoAccount,
-};
+use crate::provider::issuance::{self, Issuance, IssuanceError, IssuanceRequest, IssuedToken};
 use crate::provider::profile::IssuanceRules;
 use crate::runtime::http_client::{self, OTHER_TIME};
 use crate::runtime::object_call::ObjectError;
 use crate::runtime::{clock, log, providers, webcrypto};
 use crate::vault::contents::Contents;
-use crate::vault::issuance_failure::{self, AfterIssuance};
-use crate::vault::plan::Plan;
+use crate::vault::issue::{self, Begin};
 use crate::vault::record::Selector;
-use crate::vault::release::{TokenUnavailable, Unobtainable};
-use crate::vault::{issue, renew};
 
 impl Inner {
     /// Makes a token and stores it, or stores why there is none; the caller looks again.
@@ -41,25 +36,20 @@ impl Inner {
             self.renew_own(open, id).await?;
         }
         let found = providers::of(self.context(open), connection).await;
-        let contents = open.store.contents()?;
-        let account = contents.account(id);
-        let grant = contents.grant(id, "").map(|grant| grant.record.clone());
-        let (Some(account), Some(grant)) = (account, grant) else {
-            return Ok(());
-        };
         let key = (id.clone(), selector.clone());
-        let remember = |held| self.held.borrow_mut().insert(key.clone(), held, clock::now());
-        let own = issue::own_token(&open.home, &contents, id, clock::now())?;
-        let Some((record, own)) = own else {
-            // What became of a renewal is stored with the grant. Without one, the token does not open.
-            if !grant.has_refresh_token {
-                remember(Unobtainable::new(TokenUnavailable::Corrupt, clock::now()));
+        let remember = |entry| self.held.borrow_mut().insert(key.clone(), entry, clock::now());
+        let contents = open.store.contents()?;
+        let issuing = match issue::begin(&open.home, &contents, id, clock::now())? {
+            Begin::Gone => return Ok(()),
+            Begin::Withhold(entry) => {
+                entry.map(remember);
+                return Ok(());
             }
-            return Ok(());
+            Begin::Ask(issuing) => issuing,
         };
         let wanted = IssuanceRequest {
-            user_token: &own,
-            user: account.identity.id.as_deref(),
+            user_token: &issuing.own,
+            user: issuing.account.identity.id.as_deref(),
             name: selector.resource(),
             scopes: selector.narrowed(),
         };
@@ -67,45 +57,27 @@ impl Inner {
             Ok(provider) => make(connection, provider, issuance, wanted).await,
             Err(reason) => Err(IssuanceError::Failure((*reason).into())),
         };
+        let (now, stored) = (clock::now(), open.store.contents()?);
         let failure = match issued {
             Ok(issued) => {
                 self.held.borrow_mut().remove(&key);
-                let (now, of) = (clock::now(), contents.registration(id));
-                let stored = open.store.contents()?;
+                let (account, of) = (&issuing.account, contents.registration(id));
                 let plan = issue::keep(&open.home, &stored, account, of, selector, issued, now)?;
                 open.carry_out(plan)?;
                 return self.schedule(open).await;
             }
             Err(failure) => failure,
         };
-        if let Some(event) = issue::failed(&open.home, id, &failure) {
-            log::event(&event);
-        }
         let before = self.held.borrow().get(&key).copied();
-        let after = issuance_failure::after(&failure, &grant, record, before, clock::now());
-        let stored = open.store.contents()?;
-        let stored = stored.grant(id, "").map(|sealed| sealed.record.generation);
-        match after {
-            AfterIssuance::Withhold(held) => {
-                remember(held);
-                if held.why == TokenUnavailable::NoAccount(NoAccount::NotOwner) {
-                    let contents = open.store.contents()?;
-                    let plan = issue::forget(&contents, account, selector, clock::now());
-                    open.carry_out(plan)?;
-                    self.schedule(open).await?;
-                }
-            }
-            // Connected again meanwhile, or gone: that grant was not asked about.
-            _ if stored != Some(grant.generation) => {}
-            AfterIssuance::Renew(held) => {
-                remember(held);
-                self.renew_own(open, id).await?;
-            }
-            AfterIssuance::End { state, grant } => {
-                let mut plan = Plan::default();
-                renew::end(&mut plan, &open.home, id, "", state, *grant);
-                open.carry_out(plan)?;
-            }
+        let failed = issuing.failed(&open.home, &stored, selector, &failure, before, now);
+        if let Some(event) = &failed.event {
+            log::event(event);
+        }
+        failed.remember.map(remember);
+        open.carry_out(failed.plan)?;
+        self.schedule(open).await?;
+        if failed.renews {
+            self.renew_own(open, id).await?;
         }
         Ok(())
     }

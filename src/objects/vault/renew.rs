@@ -11,10 +11,10 @@ use crate::provider::request;
 use crate::runtime::object_call::ObjectError;
 use crate::runtime::{clock, http_client, log, providers};
 use crate::seal::SealError;
-use crate::vault::record::{Reason, Selector};
+use crate::vault::record::Selector;
 use crate::vault::refresh;
-use crate::vault::release::{self, ReleaseError, TokenUnavailable, Unobtainable};
-use crate::vault::renew::{Renewing, Snapshot};
+use crate::vault::release::{ReleaseError, TokenUnavailable, Unobtainable};
+use crate::vault::renew::{self, Renewing, Snapshot};
 
 /// What a caller waited for.
 pub(super) enum Waited {
@@ -40,25 +40,11 @@ impl Inner {
     ) -> Result<Waited, ObjectError> {
         let connection = open.connection()?;
         let grant_kind = connection.grant_of(selector.kind()).to_owned();
-        // A grant of another registration stays as it is, until the configuration is put right.
-        if !connection.accepts(open.store.contents()?.registration_of(account, &grant_kind)) {
-            let problem = release::registration_changed();
-            return Ok(Waited::Stopped(problem));
-        }
-        // Without its key nothing is tried and nothing changes.
         let contents = open.store.contents()?;
-        let tokens = contents
-            .grant(account, &grant_kind)
-            .map(|sealed| open.home.refresh_tokens(account, &grant_kind, sealed));
-        match tokens.transpose() {
-            Ok(_) => {}
-            Err(SealError::Corrupt) => {
-                let event = Event::new(EventName::GrantCorrupt).at(&open.home.connection);
-                log::event(&event.of(account));
-                let reason = Reason::Corrupt;
-                return Ok(Waited::Stopped(ReleaseError::ReconnectRequired { reason }));
-            }
-            Err(error) => return Err(error.into()),
+        if let Err(stopped) = renew::check(&open.home, &contents, connection, account, &grant_kind)?
+        {
+            stopped.event.iter().for_each(log::event);
+            return Ok(Waited::Stopped(stopped.problem));
         }
         let own = Open {
             config: open.config.clone(),

@@ -17,9 +17,10 @@ use super::home::{Home, RefreshTokens};
 use super::jobs::{self, Job};
 use super::plan::{Plan, StoredJob, Write};
 use super::record::{
-    self, AccessTokenRecord, Account, AccountState, Grant, Intent, SUCCESSOR, Selector,
+    self, AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, SUCCESSOR, Selector,
 };
 use super::refresh::{self, CommitDecision, RenewedGrant, SentRequest, Settlement};
+use super::release::{self, ReleaseError};
 use crate::event::{Event, EventName};
 
 /// A grant that is being renewed.
@@ -70,6 +71,44 @@ struct Heard {
     lost: bool,
     /// Seconds after which it says to come again.
     told: Option<i64>,
+}
+
+/// Why no renewal of a grant begins.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// What callers are told.
+    pub problem: ReleaseError,
+    /// The operator log event, where nothing stored tells the same.
+    pub event: Option<Event>,
+}
+
+/// Checks that a grant may be renewed: it is of the configured registration, and its tokens open. A grant
+/// that does not open is reported and not marked, because with the right key it is good again.
+///
+/// # Errors
+/// [`SealError::KeyUnavailable`]: nothing is tried without the key.
+pub fn check(
+    home: &Home,
+    contents: &Contents,
+    connection: &Connection,
+    account: &AccountId,
+    kind: &str,
+) -> Result<Result<(), Stopped>, SealError> {
+    if !connection.accepts(contents.registration_of(account, kind)) {
+        let problem = release::registration_changed();
+        return Ok(Err(Stopped { problem, event: None }));
+    }
+    let tokens =
+        contents.grant(account, kind).map(|sealed| home.refresh_tokens(account, kind, sealed));
+    match tokens.transpose() {
+        Ok(_) => Ok(Ok(())),
+        Err(SealError::Corrupt) => {
+            let event = Event::new(EventName::GrantCorrupt).at(&home.connection).of(account);
+            let problem = ReleaseError::ReconnectRequired { reason: Reason::Corrupt };
+            Ok(Err(Stopped { problem, event: Some(event) }))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Renewing {
