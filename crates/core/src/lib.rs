@@ -2,7 +2,7 @@
 //! What the vault decides. No module names the platform, reads a clock or talks to a network: time is an
 //! argument, requests and answers are plain values.
 //!
-//! Each module uses only those before it: [`config`], [`error`] and [`event`], [`vault`], [`connect`] and [`oauth`],
+//! Each module uses only those before it: [`config`], [`error`] and [`event`], [`vault`] and [`issuer`], [`connect`] and [`oauth`],
 //! and on top, each by itself, [`message`], [`metadata`], [`routes`], [`request_line`] and
 //! `reasons`, which is for documents and tests alone.
 
@@ -10,6 +10,7 @@ pub mod config;
 pub mod connect;
 pub mod error;
 pub mod event;
+pub mod issuer;
 pub mod message;
 pub mod metadata;
 pub mod oauth;

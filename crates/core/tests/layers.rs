@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 5] = [
     &["config"],
     &["error", "event"],
-    &["vault"],
+    &["issuer", "vault"],
     &["connect", "oauth"],
     &["metadata", "message", "reasons", "request_line", "routes"],
 ];

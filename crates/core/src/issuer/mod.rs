@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The vault as an OpenID provider: what its objects hold, and how each moves.
+
+pub mod machine;
