@@ -13,6 +13,7 @@ use edge_token_vault::jwt::algorithm::Algorithm;
 use edge_token_vault::provider::connection::Protocol;
 use edge_token_vault::provider::profile::{ClientAuthentication, Pkce};
 use edge_token_vault::public_url::PublicUrl;
+use edge_token_vault::secret::Secret;
 use serde_json::{Value, json};
 
 /// The change of the good configuration must be refused at `place`, such as
@@ -374,6 +375,15 @@ fn what_a_client_may_do_is_checked() {
         let entry = place.rsplit_once('.').unwrap().0;
         refused(&set(place, &value), &format!("{entry}.authentication"), "neither for none");
     }
+    // A secret alone may have to name its client.
+    let shared = set(
+        "CLIENTS.twin",
+        &json!({
+            "authentication": "client_secret",
+            "secret_sha256": ["00".repeat(32), encoding::hex(&Secret::new(BACKEND_SECRET).sha256())],
+        }),
+    );
+    refused(&shared, "CLIENTS.twin.secret_sha256", "client `backend` has the same secret");
     let native = ["com.example.app:/connected", "http://127.0.0.1/", "http://[::1]:7000/done"];
     assert!(load(&set("CLIENTS.spa.redirect_uris", &json!(native))).is_ok());
 }

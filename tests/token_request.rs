@@ -13,7 +13,7 @@ use config_support::{
 use edge_token_vault::config::ExchangeGrant::{self, FederatedConnection, TokenExchange};
 use edge_token_vault::encoding::base64url;
 use edge_token_vault::jwt::TokenError;
-use edge_token_vault::oauth::client_auth::JWT_BEARER;
+use edge_token_vault::oauth::client_auth::{JWT_BEARER, Unauthenticated};
 use edge_token_vault::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN as FEDERATED;
 use edge_token_vault::oauth::exchange::policy::{self, Forbidden};
 use edge_token_vault::oauth::exchange::token_exchange::ACCESS_TOKEN;
@@ -179,10 +179,17 @@ fn basic_credentials_are_form_decoded_after_base64() {
     // RFC 6749 §2.3.1.
     let header = basic("a:b", BACKEND_SECRET);
     let read = read_with(TokenExchange, Some(&header), &[("client_id", "a:b")]).unwrap();
-    assert_eq!(read.credentials.client_id(None).unwrap(), "a:b");
-    let config = config();
-    for (client, known) in [("backend", true), ("agent", false), ("spa", false)] {
-        assert_eq!(read.credentials.check_secret(&config.clients[client]).is_ok(), known);
+    assert_eq!(read.credentials.client_id.as_deref(), Some("a:b"));
+    let clients = config().clients;
+    for (client, found) in [
+        ("backend", Ok("backend")),
+        ("agent", Err(Unauthenticated::Secret)),
+        ("spa", Err(Unauthenticated::Secret)),
+        ("nobody", Err(Unauthenticated::Unknown)),
+    ] {
+        let header = basic(client, BACKEND_SECRET);
+        let read = read_with(TokenExchange, Some(&header), &[]).unwrap();
+        assert_eq!(read.credentials.find(&clients, None).map(|(id, _)| id), found);
     }
     assert!(!format!("{read:?}").contains(BACKEND_SECRET));
 
@@ -204,7 +211,8 @@ fn a_challenge_goes_only_to_rfc_8693_with_basic() {
             (None, vec![("client_id", "backend"), ("client_secret", "wrong")]),
         ] {
             let read = read_with(grant, header.as_deref(), &body).unwrap();
-            let refused = read.credentials.check_secret(&config().clients["backend"]).unwrap_err();
+            assert!(read.credentials.find(&config().clients, None).is_err());
+            let refused = read.credentials.refused();
             assert_eq!((refused.status, refused.code), (401, "invalid_client"));
             let challenge = profile(grant).error(refused).challenge;
             assert_eq!(challenge.is_some(), challenged && header.is_some(), "{grant:?}");
@@ -238,39 +246,40 @@ fn an_assertion_names_the_client_and_is_no_secret() {
         let header = json!({ "alg": "EdDSA" }).to_string();
         [base64url(header), base64url(claims.to_string()), base64url([0; 64])].join(".")
     };
+    let clients = config().clients;
     let client = |assertion: &str, id: &str| {
         let proof = [("client_assertion", assertion), ("client_assertion_type", JWT_BEARER)];
         let body = [proof.as_slice(), &[("client_id", id)]].concat();
         let credentials = read_with(FederatedConnection, None, &body).unwrap().credentials;
-        assert!(!credentials.needs_subject());
-        let checked = credentials.check_secret(&config().clients["backend"]);
-        assert_eq!(checked.unwrap_err().code, "invalid_client");
-        credentials.client_id(Some(&user_token())).map_err(|error| error.code)
+        assert!(!credentials.is_secret_alone());
+        assert_eq!(credentials.find(&clients, None).map(drop), Err(Unauthenticated::Unknown));
+        let assertion = credentials.assertion().ok()?;
+        credentials.find(&clients, assertion.as_ref()).ok().map(|(id, _)| id.to_owned())
     };
     let good = jwt(json!({ "iss": "agent", "sub": "agent" }));
-    assert_eq!(client(&good, "-"), Ok("agent".into()));
-    assert_eq!(client(&good, "agent"), Ok("agent".into()));
-    assert_eq!(client(&good, "backend"), Err("invalid_client"));
+    assert_eq!(client(&good, "-").as_deref(), Some("agent"));
+    assert_eq!(client(&good, "agent").as_deref(), Some("agent"));
+    assert_eq!(client(&good, "backend"), None);
     let other = jwt(json!({ "iss": "backend", "sub": "agent" }));
     for bad in [other.as_str(), &jwt(json!({ "iss": "agent" })), "a.b.c", "opaque"] {
-        assert_eq!(client(bad, "agent"), Err("invalid_client"), "{bad}");
+        assert_eq!(client(bad, "agent"), None, "{bad}");
     }
 }
 
 #[test]
-fn a_secret_without_client_id_belongs_to_the_client_of_the_subject_token() {
+fn a_secret_without_client_id_names_the_client_that_has_it() {
     // node-auth0's tokenForConnection.
-    let read = read_with(FederatedConnection, None, &[("client_secret", "s")]).unwrap();
-    assert!(read.credentials.needs_subject());
-    assert_eq!(read.credentials.client_id(Some(&user_token())).unwrap(), "spa");
-    assert_eq!(read.credentials.client_id(None).unwrap_err().code, "invalid_client");
+    let clients = config().clients;
+    let find = |parameters: &[(&str, &str)]| {
+        let credentials = read_with(FederatedConnection, None, parameters).unwrap().credentials;
+        let found = credentials.find(&clients, None).map(|(id, _)| id.to_owned());
+        (credentials.is_secret_alone(), found)
+    };
+    assert_eq!(find(&[("client_secret", BACKEND_SECRET)]), (true, Ok("backend".into())));
+    assert_eq!(find(&[("client_secret", "s")]), (true, Err(Unauthenticated::Secret)));
     // Nothing at all is nobody, and an id alone proves nothing.
-    let nothing = read_with(FederatedConnection, None, &[]).unwrap().credentials;
-    assert!(!nothing.needs_subject());
-    assert_eq!(nothing.client_id(Some(&user_token())).unwrap_err().code, "invalid_client");
-    let public = read_with(FederatedConnection, None, &[("client_id", "spa")]).unwrap();
-    let checked = public.credentials.check_secret(&config().clients["spa"]);
-    assert_eq!(checked.unwrap_err().code, "invalid_client");
+    assert_eq!(find(&[]), (false, Err(Unauthenticated::Unknown)));
+    assert_eq!(find(&[("client_id", "spa")]), (false, Err(Unauthenticated::Unknown)));
 }
 
 #[test]

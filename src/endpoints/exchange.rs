@@ -32,25 +32,18 @@ pub async fn exchange(
     let profile = profile(request.grant);
     let known = config.connections.get_key_value(&request.connection);
     line.connection = known.map(|(name, _)| name.clone());
-    let verify = || tokens::verify_access_token(context, &request.subject_token);
-    // A secret without a client id belongs to the client the token was issued to.
-    let early = if credentials.needs_subject() {
-        let refused = |error: TokenError| Failure::because(credentials.refused(), error.reason());
-        Some(verify().await.map_err(refused)?)
-    } else {
-        None
-    };
-    let subject = early.as_ref().map(|verified| &verified.token);
-    let (client_id, client) = authenticate(context, credentials, subject).await?;
-    line.client_id = Some(client_id);
+    let (client_id, client) = authenticate(context, credentials).await?;
+    line.client_id = Some(client_id.to_owned());
     let forbidden = |reason: Forbidden| Failure::because(reason.error(profile), reason.reason());
     policy::check_grant(client, request.grant).map_err(forbidden)?;
-    let token = match early {
-        Some(token) => token,
-        None => verify().await.map_err(|error| subject_refused(error, profile))?,
-    };
+    let token = tokens::verify_access_token(context, &request.subject_token)
+        .await
+        .map_err(|error| subject_refused(error, profile))?;
     let VerifiedToken { token, names } = &*token;
     line.user = Some(names.log(&config.names, &token.user).to_owned());
+    if credentials.is_secret_alone() && token.client_id != client_id {
+        return Err(forbidden(Forbidden::SubjectToken(TokenError::Client)));
+    }
     let issuer = policy::issuer_of(config, token).map_err(forbidden)?;
     policy::check(client, issuer, token, &request.connection).map_err(forbidden)?;
     policy::check_scopes(client, known.map(|(_, one)| one), request).map_err(forbidden)?;

@@ -35,7 +35,7 @@ pub async fn verify_access_token(
     }
     let token = Jws::parse(text.expose())?;
     let issuer = access_token::claimed_issuer(&token)?;
-    let issuer = config.issuers.get(&issuer).ok_or(TokenError::Issuer)?;
+    let issuer = config.issuers.get(issuer).ok_or(TokenError::Issuer)?;
     let keys = check_signature(context, &token, TrustedKeys::of(issuer)).await?;
     let token = AccessToken::read(&token, issuer, now)?;
     let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });

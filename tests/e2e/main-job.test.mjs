@@ -63,16 +63,19 @@ describe('the main job', { timeout: 120_000 }, () => {
     }
   });
 
-  test('a secret without a client_id belongs to the client the token was issued to', async () => {
+  test('a secret without a client_id names its client, which exchanges its own tokens alone', async () => {
     const user = await world.signIn('alice', { client: 'webapp' });
-    const answer = await world.api.exchangeAuth0(world.clients.webapp, user.access_token, 'demo', { auth: 'secret_only' });
-    await assertExchanged(world, answer, TOKEN_TYPE.auth0);
-  });
-
-  test('a secret without a client_id that belongs to another client is refused', async () => {
-    const user = await world.signIn('alice', { client: 'webapp' });
-    const answer = await world.api.exchangeAuth0(world.clients.backend, user.access_token, 'demo', { auth: 'secret_only' });
-    assertRefused(answer, 401, 'invalid_client');
+    const exchange = (client, token) => world.api.exchangeAuth0(client, token, 'demo', { auth: 'secret_only' });
+    const { webapp, backend } = world.clients;
+    await assertExchanged(world, await exchange(webapp, user.access_token), TOKEN_TYPE.auth0);
+    // A bad token says nothing about the secret: an application must not look for a fault in its own.
+    assertRefused(await exchange(webapp, `${user.access_token}x`), 403, 'invalid_grant');
+    assertRefused(await exchange(webapp, alice.access_token), 403, 'invalid_grant');
+    // `backend` accepts tokens that were issued to `spa`, but then it must say who it is.
+    assertRefused(await exchange(backend, alice.access_token), 403, 'invalid_grant');
+    for (const token of [user.access_token, 'x']) {
+      assertRefused(await exchange({ ...webapp, client_secret: 'wrong' }, token), 401, 'invalid_client');
+    }
   });
 
   test('a connection that is null in a JSON body is an invalid request', async () => {

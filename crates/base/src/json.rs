@@ -7,12 +7,12 @@
 //! documents are walked once before they are read.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
+use serde_json::{Map, Value};
 
 /// How deep honest tokens, metadata and requests nest, with room to spare.
 pub const MAX_DEPTH: usize = 16;
@@ -35,9 +35,25 @@ impl std::error::Error for JsonError {}
 /// # Errors
 /// [`JsonError`] otherwise.
 pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
+    strict(bytes).map(drop)
+}
+
+/// Reads an object in one pass, checked as [`check`] does.
+///
+/// # Errors
+/// [`JsonError`] if the document is not strict or not an object.
+pub fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
+    match strict(bytes)? {
+        Value::Object(members) => Ok(members),
+        _ => Err(JsonError),
+    }
+}
+
+fn strict(bytes: &[u8]) -> Result<Value, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|_| JsonError)?;
-    deserializer.end().map_err(|_| JsonError)
+    let value = Strict { depth: 0 }.deserialize(&mut deserializer).map_err(|_| JsonError)?;
+    deserializer.end().map_err(|_| JsonError)?;
+    Ok(value)
 }
 
 /// Checks as [`check`] does, then reads a `T`.
@@ -127,61 +143,64 @@ impl Strict {
 }
 
 impl<'de> DeserializeSeed<'de> for Strict {
-    type Value = ();
+    type Value = Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for Strict {
-    type Value = ();
+    type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
     }
 
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let deeper = self.deeper()?;
-        while seq.next_element_seed(deeper)?.is_some() {}
-        Ok(())
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(deeper)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let deeper = self.deeper()?;
         // Ordered: names can be made to collide in a hash without a secret, as this target's is.
-        let mut names = BTreeSet::new();
+        let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
-            if !names.insert(name) {
+            let value = map.next_value_seed(deeper)?;
+            if members.insert(name, value).is_some() {
                 return Err(A::Error::custom("repeated member"));
             }
-            map.next_value_seed(deeper)?;
         }
-        Ok(())
+        Ok(Value::Object(members))
     }
 }
 

@@ -65,7 +65,7 @@ fn a_grant_of_another_registration_or_one_that_does_not_open_is_not_renewed() {
     assert_eq!((stopped.problem, stopped.event), (release::registration_changed(), None));
 
     let mut damaged = contents.clone();
-    damaged.grants[0].grant.envelope.as_mut().unwrap()[60] ^= 1;
+    damaged.grants[0].grant.envelope.as_mut().unwrap()[20] ^= 1;
     let stopped = check(&home, &damaged, &configured).unwrap().unwrap_err();
     let reason = Reason::Corrupt;
     assert_eq!(stopped.problem, ReleaseError::ReconnectRequired { reason });

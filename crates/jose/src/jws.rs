@@ -22,6 +22,7 @@ pub struct Jws<'a> {
     token: UntrustedToken<'a, Header>,
     algorithm: Algorithm,
     signed: &'a str,
+    payload: Value,
 }
 
 /// The header members beyond those jwt-compact reads. Keys in headers (`jwk`, `x5c`, `jku`, `x5u`)
@@ -44,8 +45,8 @@ impl<'a> Jws<'a> {
     /// [`TokenError::Format`], [`TokenError::Json`], [`TokenError::Algorithm`] or [`TokenError::Critical`].
     pub fn parse(text: &'a str) -> Result<Self, TokenError> {
         let message = Self::parse_message(text)?;
-        strict_object(text.split('.').nth(1).unwrap_or_default())?;
-        Ok(message)
+        let claims = object(text.split('.').nth(1).unwrap_or_default())?;
+        Ok(Self { payload: Value::Object(claims), ..message })
     }
 
     /// Reads a signed message of any payload (RFC 7515): its form and its header.
@@ -62,7 +63,7 @@ impl<'a> Jws<'a> {
         else {
             return Err(TokenError::Format);
         };
-        strict_object(header)?;
+        object(header)?;
         if encoding::from_base64url(payload).is_none() {
             return Err(TokenError::Format);
         }
@@ -81,7 +82,7 @@ impl<'a> Jws<'a> {
         if token.header().key_id.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID) {
             return Err(TokenError::Key);
         }
-        Ok(Self { token, algorithm, signed })
+        Ok(Self { token, algorithm, signed, payload: Value::Null })
     }
 
     /// `alg`.
@@ -113,18 +114,20 @@ impl<'a> Jws<'a> {
     /// The claims, unverified: only for choosing the key, or after the signature was checked.
     ///
     /// # Errors
-    /// [`TokenError::Json`] if a claim has the wrong type; also a time that is no timestamp.
+    /// [`TokenError::Json`] if a claim has the wrong type, a time is no timestamp, or the message was
+    /// read without its claims.
     pub fn claims<T: DeserializeOwned>(&self) -> Result<jwt_compact::Claims<T>, TokenError> {
-        self.token.deserialize_claims_unchecked().map_err(|_| TokenError::Json)
+        jwt_compact::Claims::deserialize(&self.payload).map_err(|_| TokenError::Json)
     }
 
-    /// All claims as they are, likewise.
-    ///
-    /// # Errors
-    /// [`TokenError::Json`] if they are no object.
-    pub fn all_claims(&self) -> Result<Map<String, Value>, TokenError> {
-        let payload = self.signed.split('.').nth(1).and_then(encoding::from_base64url);
-        json::read(&payload.ok_or(TokenError::Format)?).map_err(|_| TokenError::Json)
+    /// One claim as it is, likewise unverified.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.payload.get(name)
+    }
+
+    /// All claims as they are, likewise unverified: an object.
+    pub fn payload(&self) -> &Value {
+        &self.payload
     }
 }
 
@@ -132,10 +135,7 @@ fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-fn strict_object(segment: &str) -> Result<(), TokenError> {
+fn object(segment: &str) -> Result<Map<String, Value>, TokenError> {
     let bytes = encoding::from_base64url(segment).ok_or(TokenError::Format)?;
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(TokenError::Json);
-    }
-    json::check(&bytes).map_err(|_| TokenError::Json)
+    json::read_object(&bytes).map_err(|_| TokenError::Json)
 }

@@ -189,6 +189,21 @@ impl Raw {
     }
 }
 
+/// The client that has a secret of `client`, if there is one: a secret may have to name its client.
+pub(super) fn sharing_secret<'a>(
+    clients: &'a BTreeMap<String, Client>,
+    client: &Client,
+) -> Option<&'a str> {
+    let Authentication::Secret(own) = &client.authentication else {
+        return None;
+    };
+    let shares = |other: &Client| match &other.authentication {
+        Authentication::Secret(hashes) => hashes.iter().any(|hash| own.contains(hash)),
+        Authentication::PrivateKeyJwt(_) | Authentication::None => false,
+    };
+    clients.iter().find_map(|(name, other)| shares(other).then_some(name.as_str()))
+}
+
 /// https, http on loopback (RFC 8252 §7.3), or an application's own scheme; never a fragment.
 fn redirect_uri(text: &str) -> Result<(), String> {
     let url = parse_url(text, "must be an absolute URI")?;

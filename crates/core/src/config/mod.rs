@@ -117,6 +117,12 @@ impl Config {
             let client = fields::read(entry, client::Raw::read)
                 .and_then(|raw| raw.check(&name, &public_url, &connections))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+            if let Some(other) = client::sharing_secret(&clients, &client) {
+                let fix = format!("client `{other}` has the same secret; give each its own");
+                return Err(
+                    FieldError::new("secret_sha256", fix).at(table.origins.get(&name), &name)
+                );
+            }
             clients.insert(name, client);
         }
         Ok(Self { public_url, issuers, connections, clients, key_ring, names })

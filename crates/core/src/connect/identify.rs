@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
 use vault_base::secret::Secret;
 use vault_jose::TokenError;
 use vault_jose::id_token::{self, ExpectedIdToken};
@@ -101,9 +100,9 @@ impl Identification<'_> {
         };
         let identity = id_token::read(token, &expected, self.tokens.store.issued_at)?;
         let is_whole = identity.email.is_some() && identity.name.is_some();
-        let claims = Value::Object(token.all_claims()?);
+        let claims = token.payload();
         let told =
-            UserInfo { identity, provider_data: json_path::named(&claims, &rules.provider_data) };
+            UserInfo { identity, provider_data: json_path::named(claims, &rules.provider_data) };
         if is_whole && told.provider_data.len() == rules.provider_data.len() {
             return Ok(IdentifyStep::Known(told));
         }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which client asks, and how it proves that (RFC 6749 §2.3, RFC 7523 §2.2).
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
@@ -10,7 +12,6 @@ use crate::error::OAuthError;
 use crate::oauth::parameters::Parameters;
 use vault_base::encoding;
 use vault_base::secret::Secret;
-use vault_jose::access_token::AccessToken;
 use vault_jose::algorithm::Algorithm;
 use vault_jose::jws::Jws;
 use vault_jose::signature::SignatureCheck;
@@ -22,8 +23,7 @@ pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 /// What a request shows of its client.
 #[derive(Debug)]
 pub struct Credentials {
-    /// The client id the request names. Without one, a secret belongs to the client that the
-    /// subject token was issued to: so an SDK of Auth0's sends it.
+    /// The client id that the request names. Without one, a secret names the client that has it.
     pub client_id: Option<String>,
     /// The proof.
     pub proof: Proof,
@@ -85,53 +85,56 @@ impl Credentials {
         Ok(Self { client_id: named, proof, basic: false })
     }
 
-    /// The client that asks. `subject` is the verified subject token; it names the client only
-    /// where the request does not.
+    /// The client assertion, if the request has one.
     ///
     /// # Errors
-    /// `invalid_client`.
-    pub fn client_id(&self, subject: Option<&AccessToken>) -> Result<String, OAuthError> {
-        let asserted = match &self.proof {
-            Proof::Assertion(jwt) => {
-                let claimed =
-                    Jws::parse(jwt.expose()).and_then(|token| assertion::claimed_client(&token));
-                Some(claimed.map_err(|_| self.refused())?)
-            }
-            Proof::Secret(_) | Proof::Nothing => None,
-        };
-        match (&self.client_id, asserted, subject) {
-            (Some(named), Some(asserted), _) if *named != asserted => Err(self.refused()),
-            (Some(id), _, _) => Ok(id.clone()),
-            (None, Some(asserted), _) => Ok(asserted),
-            (None, None, Some(token)) if matches!(self.proof, Proof::Secret(_)) => {
-                Ok(token.client_id.clone())
-            }
-            _ => Err(self.refused()),
+    /// `invalid_client` if it is no JWT.
+    pub fn assertion(&self) -> Result<Option<Jws<'_>>, OAuthError> {
+        match &self.proof {
+            Proof::Assertion(jwt) => Jws::parse(jwt.expose()).map(Some).map_err(|_| self.refused()),
+            Proof::Secret(_) | Proof::Nothing => Ok(None),
         }
     }
 
-    /// Whether the subject token must be verified before the client is known.
-    pub fn needs_subject(&self) -> bool {
+    /// Whether the secret alone names the client, as an SDK of Auth0's sends it. The subject token must
+    /// then be that client's own.
+    pub fn is_secret_alone(&self) -> bool {
         self.client_id.is_none() && matches!(self.proof, Proof::Secret(_))
     }
 
-    /// Checks a secret against the client's hashes, in constant time.
+    /// Finds the client and checks its secret. The signature of `assertion`, which
+    /// [`Credentials::assertion`] read, remains to be checked: see [`assertion_check`].
     ///
     /// # Errors
-    /// `invalid_client` unless the proof is a right secret. An assertion is not checked here: see
-    /// [`assertion_check`].
-    pub fn check_secret(&self, client: &Client) -> Result<(), OAuthError> {
-        let (Proof::Secret(secret), Authentication::Secret(hashes)) =
-            (&self.proof, &client.authentication)
-        else {
-            return Err(self.refused());
+    /// [`Unauthenticated`]; all of them are answered with [`Credentials::refused`].
+    pub fn find<'a>(
+        &self,
+        clients: &'a BTreeMap<String, Client>,
+        assertion: Option<&Jws<'_>>,
+    ) -> Result<(&'a str, &'a Client), Unauthenticated> {
+        let known = |id: &str| {
+            let found = clients.get_key_value(id).ok_or(Unauthenticated::Unknown)?;
+            Ok((found.0.as_str(), found.1))
         };
-        let presented = secret.sha256();
-        let matches = hashes.iter().fold(false, |matched, hash| {
-            // No early end: how many hashes a client has is nobody's business.
-            encoding::constant_time_eq(&presented, hash) | matched
-        });
-        if matches { Ok(()) } else { Err(self.refused()) }
+        match (&self.proof, &self.client_id, assertion) {
+            (Proof::Assertion(_), named, Some(assertion)) => {
+                let asserted =
+                    assertion::claimed_client(assertion).map_err(|_| Unauthenticated::Unknown)?;
+                if named.as_ref().is_some_and(|named| *named != asserted) {
+                    return Err(Unauthenticated::Unknown);
+                }
+                known(&asserted)
+            }
+            (Proof::Secret(secret), Some(id), _) => {
+                let (id, client) = known(id)?;
+                let is_right = has_secret(client, &secret.sha256());
+                if is_right { Ok((id, client)) } else { Err(Unauthenticated::Secret) }
+            }
+            (Proof::Secret(secret), None, _) => {
+                by_secret(clients, &secret.sha256()).ok_or(Unauthenticated::Secret)
+            }
+            _ => Err(Unauthenticated::Unknown),
+        }
     }
 
     /// The one answer to a client that is not who it says, or does not exist.
@@ -145,6 +148,48 @@ impl Credentials {
             )
         }
     }
+}
+
+/// Why a client is not authenticated, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unauthenticated {
+    /// The request names no client, two, or one that does not exist.
+    Unknown,
+    /// The secret is wrong.
+    Secret,
+}
+
+impl Unauthenticated {
+    /// The reason word.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+/// Compares with all hashes of a client: the time tells neither which matched nor how many there are.
+fn has_secret(client: &Client, presented: &[u8; 32]) -> bool {
+    let Authentication::Secret(hashes) = &client.authentication else {
+        return false;
+    };
+    hashes.iter().fold(false, |found, hash| encoding::constant_time_eq(presented, hash) | found)
+}
+
+/// The client with this secret. Every client is compared, so that the time tells nothing. The
+/// configuration gives no secret to two clients.
+fn by_secret<'a>(
+    clients: &'a BTreeMap<String, Client>,
+    presented: &[u8; 32],
+) -> Option<(&'a str, &'a Client)> {
+    let mut found = None;
+    for (id, client) in clients {
+        if has_secret(client, presented) {
+            found = Some((id.as_str(), client));
+        }
+    }
+    found
 }
 
 /// What to check of an assertion's signature.
