@@ -3,15 +3,19 @@
 
 #![cfg(target_arch = "wasm32")]
 
-#[path = "support/vectors.rs"]
+#[path = "../crates/jose/tests/support/vectors.rs"]
 mod vectors;
 
 use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::signature::SignatureCheck;
 use edge_token_vault::runtime::webcrypto;
+use edge_token_vault::{encoding, jwt};
 use vectors::Message;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_test::wasm_bindgen_test;
+
+/// The directory of the repository.
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 #[wasm_bindgen(module = "node:fs")]
 extern "C" {

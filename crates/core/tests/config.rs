@@ -7,14 +7,14 @@
 mod config_support;
 
 use config_support::{BACKEND_SECRET, config, load};
-use edge_token_vault::config::{Authentication, Config, GrantType, ScopePolicy};
-use edge_token_vault::encoding;
-use edge_token_vault::jwt::algorithm::Algorithm;
-use edge_token_vault::provider::connection::Protocol;
-use edge_token_vault::provider::profile::{ClientAuthentication, Pkce};
-use edge_token_vault::public_url::PublicUrl;
-use edge_token_vault::secret::Secret;
 use serde_json::{Value, json};
+use vault_base::encoding;
+use vault_base::public_url::PublicUrl;
+use vault_base::secret::Secret;
+use vault_core::config::{Authentication, Config, GrantType, ScopePolicy};
+use vault_jose::algorithm::Algorithm;
+use vault_provider::connection::Protocol;
+use vault_provider::profile::{ClientAuthentication, Pkce};
 
 /// The change of the good configuration must be refused at `place`, such as
 /// `CLIENTS.spa.origins[0]`, with a `fix` that says this.
@@ -332,6 +332,18 @@ fn what_a_connection_sends_is_checked() {
             let place = format!("CONNECTIONS.code.{field}.{own}");
             refused_in_place(&[(&place, json!("x"), "is set by the vault; remove it")]);
         }
+    }
+}
+
+#[test]
+fn the_type_of_an_issuers_tokens_is_kept_in_the_form_in_which_tokens_are_compared() {
+    // RFC 7515 §4.1.9: `application/` may be left out, and case does not matter.
+    for (typ, kept) in
+        [(json!("JWT"), vec!["jwt"]), (json!(["application/AT+jwt", "jwt"]), vec!["at+jwt", "jwt"])]
+    {
+        let config = load(&set("ISSUERS.main.typ", &typ)).unwrap();
+        let issuer = config.issuers.values().next().unwrap();
+        assert_eq!(issuer.types, kept);
     }
 }
 

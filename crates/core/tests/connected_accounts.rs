@@ -12,16 +12,16 @@ use config_support::{
     CHALLENGE, FORM, JSON, REDIRECT, SESSION, VERIFIER, accounts, complete, config, connect,
     fields, new_handle, user_token,
 };
-use edge_token_vault::connect::browser;
-use edge_token_vault::connect::handle::{self, OpaqueHandle};
-use edge_token_vault::connect::listing::Page;
-use edge_token_vault::connect::policy::{self, CREATE, DELETE, READ};
-use edge_token_vault::connect::record::Denied;
-use edge_token_vault::connect::request::{self, ConnectBody, NewSession};
-use edge_token_vault::error::ProblemDetails;
-use edge_token_vault::public_url::PublicUrl;
-use edge_token_vault::secret::Secret;
 use serde_json::json;
+use vault_base::public_url::PublicUrl;
+use vault_base::secret::Secret;
+use vault_core::connect::browser;
+use vault_core::connect::handle::{self, OpaqueHandle};
+use vault_core::connect::listing::Page;
+use vault_core::connect::policy::{self, CREATE, DELETE, READ};
+use vault_core::connect::record::Denied;
+use vault_core::connect::request::{self, ConnectBody, NewSession};
+use vault_core::error::ProblemDetails;
 
 #[test]
 fn a_connect_request_becomes_a_session_with_its_own_handles() {

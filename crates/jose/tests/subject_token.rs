@@ -3,31 +3,27 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-use edge_token_vault::config::{Config, Variables};
-use edge_token_vault::encoding::base64url;
-use edge_token_vault::jwt::TokenError;
-use edge_token_vault::jwt::access_token::{AccessToken, MAX_LIFETIME, claimed_issuer};
-use edge_token_vault::jwt::algorithm::Algorithm;
-use edge_token_vault::jwt::jwk::JwkSet;
-use edge_token_vault::jwt::jws::{Jws, MAX_LENGTH};
-use edge_token_vault::jwt::signature::SignatureCheck;
-use edge_token_vault::jwt::trusted_issuer::Issuer;
 use serde_json::{Value, json};
+use vault_base::encoding::base64url;
+use vault_base::ids::DocumentSource;
+use vault_jose::TokenError;
+use vault_jose::access_token::{AccessToken, MAX_LIFETIME, claimed_issuer};
+use vault_jose::algorithm::Algorithm;
+use vault_jose::jwk::JwkSet;
+use vault_jose::jws::{Jws, MAX_LENGTH};
+use vault_jose::signature::SignatureCheck;
+use vault_jose::trusted_issuer::Issuer;
 
 const NOW: i64 = 1_795_492_800;
 const ISSUER: &str = "https://idp.example.com/";
 
 fn issuer(typ: &str) -> Issuer {
-    let variables: Variables = [
-        ("PUBLIC_URL", json!("https://vault.example.com")),
-        ("OBJECT_NAME_KEY", json!(base64url([1; 32]))),
-        ("KEY_RING", json!({"write": "k1", "keys": {"k1": base64url([2; 32])}}).to_string().into()),
-        ("ISSUERS", json!({"main": {"issuer": ISSUER, "algorithms": ["RS256"], "typ": typ}})),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect();
-    Config::load(&variables).unwrap().issuers[ISSUER].clone()
+    Issuer {
+        source: DocumentSource { issuer: ISSUER.to_owned(), jwks_uri: None, pattern: None },
+        audiences: vec!["https://vault.example.com/".to_owned()],
+        algorithms: vec![Algorithm::Rs256],
+        types: vec![typ.to_ascii_lowercase()],
+    }
 }
 
 fn header() -> Value {

@@ -14,26 +14,24 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use connection_support::known;
-use edge_token_vault::provider::authorization_request::{self, AuthorizationRequest};
-use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::endpoints::{Metadata, Provider};
-use edge_token_vault::provider::issuance::{Issuance, IssuanceRequest};
-use edge_token_vault::provider::profile::{
-    ClientAuthentication, HttpMethod, IssuanceRules, Rotation,
-};
-use edge_token_vault::provider::request::{self, ProviderRequest};
-use edge_token_vault::provider::revocation::{self, TokenTypeHint};
-use edge_token_vault::provider::token_response::ProviderResponse;
-use edge_token_vault::provider::{catalogue, scopes};
-use edge_token_vault::public_url::PublicUrl;
-use edge_token_vault::secret::Secret;
 use serde_json::json;
 use toml::{Table, Value};
+use vault_base::public_url::PublicUrl;
+use vault_base::secret::Secret;
+use vault_provider::authorization_request::{self, AuthorizationRequest};
+use vault_provider::connection::Connection;
+use vault_provider::endpoints::{Metadata, Provider};
+use vault_provider::issuance::{Issuance, IssuanceRequest};
+use vault_provider::profile::{ClientAuthentication, HttpMethod, IssuanceRules, Rotation};
+use vault_provider::request::{self, ProviderRequest};
+use vault_provider::revocation::{self, TokenTypeHint};
+use vault_provider::token_response::ProviderResponse;
+use vault_provider::{catalogue, scopes};
 
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CALLBACK: &str = "https://vault.example.com/callback/it";
 fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 /// The catalogue's files, by id.

@@ -3,18 +3,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use edge_token_vault::connect::handle::{self, OpaqueHandle};
-use edge_token_vault::connect::record::{
+use serde_json::json;
+use vault_base::encoding::{base64url, sha256};
+use vault_base::ids::{AccountId, UserId};
+use vault_base::seal::{KeyRing, Sealer};
+use vault_base::secret::Secret;
+use vault_core::connect::handle::{self, OpaqueHandle};
+use vault_core::connect::record::{
     AuthorizationResponse, Begin, CODE_LIFETIME, Complete, Denied, FlowSecrets, Phase,
     STATE_LIFETIME, STORE_LIFETIME, Session, TICKET_LIFETIME,
 };
-use edge_token_vault::connect::session::{Completion, SessionError, Unidentified};
-use edge_token_vault::encoding::{base64url, sha256};
-use edge_token_vault::ids::{AccountId, UserId};
-use edge_token_vault::seal::{KeyRing, Sealer};
-use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::consent::NewGrant;
-use serde_json::json;
+use vault_core::connect::session::{Completion, SessionError, Unidentified};
+use vault_core::vault::consent::NewGrant;
 #[path = "support/connection.rs"]
 mod connection_support;
 

@@ -10,20 +10,20 @@ use config_support::{
     BACKEND_SECRET, FORM, JSON, assert_allowed, basic, code, config, exchange, form, read,
     read_json, read_with, user_token,
 };
-use edge_token_vault::config::ExchangeGrant::{self, FederatedConnection, TokenExchange};
-use edge_token_vault::encoding::base64url;
-use edge_token_vault::jwt::TokenError;
-use edge_token_vault::oauth::client_auth::{JWT_BEARER, Unauthenticated};
-use edge_token_vault::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN as FEDERATED;
-use edge_token_vault::oauth::exchange::policy::{self, Forbidden};
-use edge_token_vault::oauth::exchange::token_exchange::ACCESS_TOKEN;
-use edge_token_vault::oauth::exchange::{profile, response};
-use edge_token_vault::oauth::token_request::TokenRequest;
-use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::record::Reason;
-use edge_token_vault::vault::release::{Misconfiguration, ReleaseError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use vault_base::encoding::base64url;
+use vault_base::secret::Secret;
+use vault_core::config::ExchangeGrant::{self, FederatedConnection, TokenExchange};
+use vault_core::oauth::client_auth::{JWT_BEARER, Unauthenticated};
+use vault_core::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN as FEDERATED;
+use vault_core::oauth::exchange::policy::{self, Forbidden};
+use vault_core::oauth::exchange::token_exchange::ACCESS_TOKEN;
+use vault_core::oauth::exchange::{profile, response};
+use vault_core::oauth::token_request::TokenRequest;
+use vault_core::vault::record::Reason;
+use vault_core::vault::release::{Misconfiguration, ReleaseError};
+use vault_jose::TokenError;
 
 #[test]
 fn both_grants_read_as_forms_and_auth0s_also_as_json() {

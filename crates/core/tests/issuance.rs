@@ -8,24 +8,24 @@
 mod connection_support;
 
 use connection_support::{connection, known, private_key, proved};
-use edge_token_vault::encoding;
-use edge_token_vault::ids::AccountId;
-use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::endpoints::Provider;
-use edge_token_vault::provider::error_codes::TokenEndpointError;
-use edge_token_vault::provider::issuance::{
-    self, Issuance, IssuanceError, IssuanceRequest, IssuedToken, NoAccount,
-};
-use edge_token_vault::provider::profile::IssuanceRules;
-use edge_token_vault::provider::token_response::ProviderResponse;
-use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::issuance_failure::{AfterIssuance, after};
-use edge_token_vault::vault::record::{AccessTokenRecord, AccountState, Grant, Reason, Selector};
-use edge_token_vault::vault::release::{
+use serde_json::{Value, json};
+use vault_base::encoding;
+use vault_base::ids::AccountId;
+use vault_base::secret::Secret;
+use vault_core::vault::issuance_failure::{AfterIssuance, after};
+use vault_core::vault::record::{AccessTokenRecord, AccountState, Grant, Reason, Selector};
+use vault_core::vault::release::{
     Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RequestedToken, TokenUnavailable,
     Unobtainable, decide, decide_for, renewal, select,
 };
-use serde_json::{Value, json};
+use vault_provider::connection::Connection;
+use vault_provider::endpoints::Provider;
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::issuance::{
+    self, Issuance, IssuanceError, IssuanceRequest, IssuedToken, NoAccount,
+};
+use vault_provider::profile::IssuanceRules;
+use vault_provider::token_response::ProviderResponse;
 
 const NOW: i64 = 1_795_492_800;
 const KIND: &str = "installation";

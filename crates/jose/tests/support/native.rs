@@ -4,13 +4,13 @@
 
 #![allow(dead_code, clippy::unwrap_used)]
 
-use edge_token_vault::jwt::algorithm::Algorithm;
-use edge_token_vault::jwt::jwk::KeyMaterial;
-use edge_token_vault::jwt::signature::SignatureCheck;
 use jwt_compact::AlgorithmSignature;
 use jwt_compact::alg::{Ed25519, Es256, Rsa, RsaPublicKey};
 use jwt_compact::jwk::JsonWebKey;
 use serde_json::json;
+use vault_jose::algorithm::Algorithm;
+use vault_jose::jwk::KeyMaterial;
+use vault_jose::signature::SignatureCheck;
 
 type EsKey = <Es256 as jwt_compact::Algorithm>::VerifyingKey;
 type EdKey = <Ed25519 as jwt_compact::Algorithm>::VerifyingKey;

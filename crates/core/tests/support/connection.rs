@@ -5,9 +5,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use edge_token_vault::config::{Config, ConfigError, Variables};
-use edge_token_vault::provider::connection::Connection;
 use serde_json::{Value, json};
+use vault_core::config::{Config, ConfigError, Variables};
+use vault_provider::connection::Connection;
 
 /// A connection written so, with a secret.
 pub fn connection(entry: &Value) -> Result<Connection, ConfigError> {

@@ -12,25 +12,25 @@ mod connection_support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use connection_support::known;
-use edge_token_vault::config::ExchangeGrant;
-use edge_token_vault::connect::record::{Begin, Denied, Flow, Phase, Session};
-use edge_token_vault::ids::{AccountId, DocumentSource, ObjectNames, UserId};
-use edge_token_vault::message::{
-    self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
-};
-use edge_token_vault::provider::registration::Registration;
-use edge_token_vault::provider::revocation::Revocation;
-use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::consent::NewGrant;
-use edge_token_vault::vault::jobs::{self, Job};
-use edge_token_vault::vault::record::{
-    AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, field, is_refresh_token,
-};
-use edge_token_vault::vault::release::{Misconfiguration, ReleaseError};
-use edge_token_vault::vault::schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use vault_base::ids::{AccountId, DocumentSource, ObjectNames, UserId};
+use vault_base::secret::Secret;
+use vault_core::config::ExchangeGrant;
+use vault_core::connect::record::{Begin, Denied, Flow, Phase, Session};
+use vault_core::message::{
+    self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
+};
+use vault_core::vault::consent::NewGrant;
+use vault_core::vault::jobs::{self, Job};
+use vault_core::vault::record::{
+    AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, field, is_refresh_token,
+};
+use vault_core::vault::release::{Misconfiguration, ReleaseError};
+use vault_core::vault::schema;
+use vault_provider::registration::Registration;
+use vault_provider::revocation::Revocation;
 
 fn user() -> UserId {
     UserId { issuer: "https://idp.example/".into(), subject: "alice".into() }
@@ -74,7 +74,7 @@ fn object_names_are_pinned() {
         names.issuer_keys(&source(Some("https://idp.example/jwks"), None)),
         names.issuer_keys(&source(None, Some("https://idp.example/*"))),
     ];
-    assert_eq!(pinned.join("\n"), include_str!("golden/object-names.txt").trim());
+    assert_eq!(pinned.join("\n"), include_str!("../../../tests/golden/object-names.txt").trim());
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn the_tables_of_version_4_are_pinned() {
         issuer::CREATE.to_owned(),
         connect::CREATE.to_owned(),
     ];
-    assert_eq!(tables.join("\n"), include_str!("golden/schema-v4.sql").trim());
+    assert_eq!(tables.join("\n"), include_str!("../../../tests/golden/schema-v4.sql").trim());
 }
 
 #[test]
@@ -429,7 +429,7 @@ fn a_session_is_stored_as_pinned() {
         },
         provider_data: BTreeMap::new(),
     };
-    let json = include_str!("golden/session-v1.json").trim();
+    let json = include_str!("../../../tests/golden/session-v1.json").trim();
     assert_eq!(serde_json::to_string(&session).unwrap(), json);
     assert_eq!(serde_json::from_str::<Session>(json).unwrap(), session);
 }
@@ -641,7 +641,7 @@ fn a_key_that_changed_under_its_name_is_noticed_and_a_new_one_is_no_change() {
 
 #[test]
 fn bindings_are_those_of_the_deployment() {
-    let file = include_str!("../wrangler.toml");
+    let file = include_str!("../../../wrangler.toml");
     for class in
         [Class::Vault, Class::Directory, Class::Registry, Class::ConnectSession, Class::IssuerKeys]
     {

@@ -7,15 +7,15 @@
 mod connection_support;
 
 use connection_support::connection;
-use edge_token_vault::connect::request::NewSession;
-use edge_token_vault::ids::AccountId;
-use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::registration::Registration;
-use edge_token_vault::secret::Secret;
-use edge_token_vault::vault::consent::{RefreshTokenFrom, UnknownUser, refresh_token_from};
-use edge_token_vault::vault::jobs::Job;
-use edge_token_vault::vault::record::{AccountState, AccountView, Grant, Reason};
 use serde_json::{Value, json};
+use vault_base::ids::AccountId;
+use vault_base::secret::Secret;
+use vault_core::connect::request::NewSession;
+use vault_core::vault::consent::{RefreshTokenFrom, UnknownUser, refresh_token_from};
+use vault_core::vault::jobs::Job;
+use vault_core::vault::record::{AccountState, AccountView, Grant, Reason};
+use vault_provider::connection::Connection;
+use vault_provider::registration::Registration;
 
 const NOW: i64 = 1_795_492_800;
 

@@ -9,21 +9,19 @@ mod config_support;
 use std::collections::BTreeMap;
 
 use config_support::{config, load};
-use edge_token_vault::config::Config;
-use edge_token_vault::encoding::{base64url, sha256};
-use edge_token_vault::provider::authorization_request::{self, AuthorizationRequest};
-use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::endpoints::{
-    Discovery, Metadata, MetadataError, MissingEndpoint, Provider,
-};
-use edge_token_vault::provider::profile::{HttpMethod, RevocationAuthentication};
-use edge_token_vault::provider::request::{self, ProviderRequest};
-use edge_token_vault::provider::revocation::{self, TokenTypeHint};
-use edge_token_vault::provider::scopes;
-use edge_token_vault::public_url::PublicUrl;
-use edge_token_vault::secret::Secret;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
+use vault_base::encoding::{base64url, sha256};
+use vault_base::public_url::PublicUrl;
+use vault_base::secret::Secret;
+use vault_core::config::Config;
+use vault_provider::authorization_request::{self, AuthorizationRequest};
+use vault_provider::connection::Connection;
+use vault_provider::endpoints::{Discovery, Metadata, MetadataError, MissingEndpoint, Provider};
+use vault_provider::profile::{HttpMethod, RevocationAuthentication};
+use vault_provider::request::{self, ProviderRequest};
+use vault_provider::revocation::{self, TokenTypeHint};
+use vault_provider::scopes;
 
 const ISSUER: &str = "https://accounts.calendar.example";
 const SOURCE: Discovery<'_> = Discovery { issuer: ISSUER, pattern: None };

@@ -7,16 +7,16 @@
 mod connection_support;
 
 use connection_support::known;
-use edge_token_vault::provider::connection::Connection;
-use edge_token_vault::provider::error_codes::TokenEndpointError;
-use edge_token_vault::provider::profile::RevokedToken;
-use edge_token_vault::provider::revocation::{self, Revocation, TokenTypeHint};
-use edge_token_vault::provider::token_response::{
+use serde_json::{Value, json};
+use vault_base::secret::Secret;
+use vault_provider::connection::Connection;
+use vault_provider::error_codes::TokenEndpointError;
+use vault_provider::profile::RevokedToken;
+use vault_provider::revocation::{self, Revocation, TokenTypeHint};
+use vault_provider::token_response::{
     self, CodeResponse, Lifetime, ProviderResponse, TokenResponse,
 };
-use edge_token_vault::provider::{scopes, userinfo};
-use edge_token_vault::secret::Secret;
-use serde_json::{Value, json};
+use vault_provider::{scopes, userinfo};
 
 const NOW: i64 = 1_795_492_800;
 
