@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a consent brings, and what becomes of a grant when the user consents again.
+//! The grant that a consent brings, and how it relates to the grant that is stored already.
 
 use std::collections::BTreeMap;
 
@@ -16,16 +16,17 @@ use vault_provider::scopes;
 use vault_provider::token_response::{self, CodeResponse, TokenResponse};
 use vault_provider::userinfo::UserInfo;
 
-/// A grant that was just connected.
+/// A grant that was just connected, with its tokens. Travels from the connect session to the vault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewGrant {
-    /// Id for the account if it is new. Storing the same twice changes nothing.
+    /// The account's id, if the account is new. It also identifies the consent, so that storing the
+    /// same grant twice changes nothing.
     pub account: AccountId,
-    /// The provider's id of the user.
+    /// The provider's id of the user, if known.
     pub provider_user: Option<String>,
-    /// E-mail address at the provider.
+    /// E-mail address at the provider, if known.
     pub email: Option<String>,
-    /// Name at the provider.
+    /// Display name at the provider, if known.
     pub name: Option<String>,
     /// The access token.
     #[serde(with = "exposed")]
@@ -33,19 +34,19 @@ pub struct NewGrant {
     /// The refresh token, if there is one.
     #[serde(with = "exposed_option")]
     pub refresh_token: Option<Secret>,
-    /// Scopes granted.
+    /// The scopes that the provider granted.
     pub scopes: Vec<String>,
-    /// When the tokens came.
+    /// When the provider issued the tokens, Unix seconds.
     pub issued_at: UnixSeconds,
-    /// When the access token ends, if known.
+    /// When the access token expires, Unix seconds; `None` if unknown.
     pub expires_at: Option<UnixSeconds>,
-    /// When the refresh token ends, if known.
+    /// When the refresh token expires, Unix seconds; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token_expires_at: Option<UnixSeconds>,
-    /// Further tokens that came along, by kind.
+    /// Further tokens of the same response, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kinds: BTreeMap<String, KindTokens>,
-    /// What applications need of the provider's answer.
+    /// Members of the provider's response that applications need. No secrets.
     #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provider_data: BTreeMap<String, String>,
     /// The registration that the tokens came from.
@@ -54,13 +55,14 @@ pub struct NewGrant {
 }
 
 impl NewGrant {
-    /// Whose it is.
+    /// The user at the provider, as far as known.
     pub fn identity(&self) -> Identity {
         let Self { provider_user, email, name, .. } = self;
         Identity { id: provider_user.clone(), email: email.clone(), name: name.clone() }
     }
 
-    /// Says whose it is, and what else was told then: what came with the tokens goes before that.
+    /// Adds the user's identity and further provider data. Data that came with the tokens takes
+    /// precedence.
     pub fn tell(&mut self, UserInfo { identity, mut provider_data }: UserInfo) {
         (self.provider_user, self.email, self.name) = (identity.id, identity.email, identity.name);
         provider_data.append(&mut self.provider_data);
@@ -68,7 +70,7 @@ impl NewGrant {
     }
 }
 
-/// A further token of an account that was just connected.
+/// A further token of a consent, such as Slack's bot token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KindTokens {
     /// The access token.
@@ -77,16 +79,17 @@ pub struct KindTokens {
     /// The refresh token, if there is one.
     #[serde(with = "exposed_option")]
     pub refresh_token: Option<Secret>,
-    /// Scopes granted.
+    /// The scopes that the provider granted.
     pub scopes: Vec<String>,
-    /// When the access token ends, if known.
+    /// When the access token expires, Unix seconds; `None` if unknown.
     pub expires_at: Option<UnixSeconds>,
-    /// When the refresh token ends, if known.
+    /// When the refresh token expires, Unix seconds; `None` if unknown.
     pub refresh_token_expires_at: Option<UnixSeconds>,
 }
 
-/// The grant to store, from the provider's answer to the code, which may tell whose it is. `asked`:
-/// the scopes of the request.
+/// The grant to store, from the provider's response to the authorization code. The response may
+/// name the user. `asked` are the scopes of the authorization request: they count as granted where
+/// the response names none (RFC 6749 §5.1).
 pub fn store(
     connection: &Connection,
     account: AccountId,
@@ -133,7 +136,7 @@ pub fn store(
     }
 }
 
-/// Whether a consent brought tokens whose end is counted on though the provider tells none.
+/// Whether the vault assumes an expiry for tokens of this response because the provider names none.
 pub fn assumes_lifetime(connection: &Connection, granted: &CodeResponse) -> bool {
     std::iter::once(&granted.tokens).chain(granted.kinds.values()).any(|tokens| {
         token_response::is_lifetime_assumed(
@@ -147,20 +150,21 @@ pub fn assumes_lifetime(connection: &Connection, granted: &CodeResponse) -> bool
 /// Which refresh token a grant has after a consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshTokenFrom {
-    /// The new one, or none.
+    /// The refresh token of the consent, or none.
     Consent,
-    /// The one that is stored: some providers give one at the first consent only.
+    /// The stored one: some providers issue a refresh token at the first consent only.
     Stored,
 }
 
-/// A consent brought no refresh token, and nothing tells whether it is the same user's as the grant that
-/// is stored and can be renewed. Stored over it, one user's access token would be renewed with another's
-/// refresh token, or a good refresh token would be lost.
+/// The consent has no refresh token, and nothing proves that it is of the same user as the stored,
+/// renewable grant. Storing it would renew one user's access token with another's refresh token, or
+/// lose a valid refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownUser;
 
-/// Decides it. `old`: the grant of this kind that is stored, and its state; `is_same_user`: whether the
-/// provider told of both who they are of, and it is the same user.
+/// Decides which refresh token the grant has. `old` is the stored grant of this kind with its
+/// state; `is_same_user` says that the provider identified the user both times, and that it is the
+/// same.
 ///
 /// # Errors
 /// [`UnknownUser`].
@@ -178,12 +182,12 @@ pub fn refresh_token_from(
     }
 }
 
-/// The account that a consent renews, if any: the one that is this user's, or else one of which nobody
-/// knows whose it is. Such a one comes from before the provider told who consents; then there was only
-/// one, and each consent renewed that.
+/// The account that a consent renews, if any: the account of the same provider user, or else one
+/// whose user is unknown. Accounts with an unknown user were stored before the provider identified
+/// users; a connection had one account per user then, and each consent renewed it.
 ///
-/// `accounts`: those of the registration that was consented to. One of another is another account, whoever
-/// it is of.
+/// `accounts` are those of the registration that the user consented to. Accounts of another
+/// registration are never renewed.
 pub fn renews<'a>(
     mut accounts: impl Iterator<Item = &'a Account> + Clone,
     identity: &Identity,
@@ -192,11 +196,11 @@ pub fn renews<'a>(
     own.or_else(|| accounts.find(|one| one.identity.id.is_none()))
 }
 
-/// The scopes that storing `new` would take from a grant that lives. Empty: store it. `state` and `old`:
-/// the grant's of this kind; `token`: its default access token.
+/// The scopes that storing `new` would take from a grant that is still valid. Empty means: store
+/// it. `state` and `old` are of the grant of this kind, `token` is its default access token.
 ///
-/// A consent for less is never put over a wider one: other applications may rest on that. Whoever
-/// means it deletes the account first.
+/// A narrower consent never replaces a wider one, because other applications may depend on it. A
+/// user who wants that deletes the account first.
 pub fn lost(
     connection: &Connection,
     state: AccountState,
@@ -210,7 +214,7 @@ pub fn lost(
     if lives { scopes::missing(connection, new, &old.scopes) } else { Vec::new() }
 }
 
-/// What is to be kept, by kind: the account's own grant under the empty name.
+/// The tokens to store, by kind; the account's own grant has the empty name.
 pub fn by_kind(store: NewGrant) -> BTreeMap<String, KindTokens> {
     let mut all = store.kinds;
     let own = KindTokens {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Deleting an account, and the jobs that revoke its tokens at the provider.
+//! Deletes an account, and plans the jobs that revoke its tokens at the provider.
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
@@ -13,20 +13,21 @@ use super::jobs::{self, Job};
 use super::plan::{Plan, Write};
 use super::record::{self, Account, AccountState, Grant, Reason, SUCCESSOR};
 
-/// What deletes an account: the jobs that revoke its tokens first, then the account.
+/// What a deletion writes.
 #[derive(Debug)]
 pub struct Deletion {
-    /// What to write: the first writes add [`Deletion::jobs`], in their order.
+    /// The writes. The first ones add [`Deletion::jobs`], in their order.
     pub plan: Plan,
-    /// The jobs, to be tried at once.
+    /// The jobs that revoke, to be tried at once.
     pub jobs: Vec<Job>,
 }
 
-/// Plans a deletion. `connection`: what stands under the connection's name now; `shared`: whether another
-/// account may rest on the same grant at the provider. `None`: there is no such account.
+/// Plans the deletion of an account. `connection` is the connection as configured now; `shared`
+/// says that another account may depend on the same grant at the provider. `None` if there is no
+/// such account.
 ///
-/// Of an account of another registration nothing can be revoked until that is configured again: its jobs
-/// wait.
+/// Tokens of an account of another registration cannot be revoked until that registration is
+/// configured again, so its jobs wait.
 pub fn delete(
     contents: &Contents,
     id: &AccountId,
@@ -51,19 +52,19 @@ pub fn delete(
     Some(Deletion { plan, jobs })
 }
 
-/// A sealed token that is to be revoked.
+/// A sealed token that must be revoked.
 #[derive(Debug)]
 pub struct TokenToRevoke {
-    /// What it is sealed as ([`record::field`]).
+    /// The field that it is sealed as ([`record::field`]).
     pub field: String,
-    /// The generation it is sealed with.
+    /// The generation that it is sealed with.
     pub generation: u64,
-    /// The envelope.
+    /// The envelope ([`vault_base::seal`]).
     pub envelope: Vec<u8>,
 }
 
 impl TokenToRevoke {
-    /// The job. `doubtful`: [`Job::Revoke`].
+    /// The job that revokes it. `doubtful`: see [`Job::Revoke`].
     pub fn job(
         self,
         account: &Account,
@@ -84,7 +85,7 @@ impl TokenToRevoke {
     }
 }
 
-/// An account that is deleted.
+/// The account that is deleted, with all that depends on it.
 struct Of<'a> {
     account: &'a Account,
     contents: &'a Contents,
@@ -92,8 +93,9 @@ struct Of<'a> {
 }
 
 impl Of<'_> {
-    /// The jobs that revoke what the provider can revoke of an account. The refresh token goes first: at
-    /// most providers its end is the grant's (RFC 7009 §2.1). Tokens that we made go last.
+    /// The jobs that revoke what the provider can revoke. The refresh token comes first, because at
+    /// most providers revoking it ends the grant (RFC 7009 §2.1). Tokens that the vault requested
+    /// with its own key come last.
     fn revocations(&self, connection: &Connection, shared: bool) -> Vec<Job> {
         let revocable = |kind: &str| {
             connection.may_revoke(kind) && revocation::is_narrow(connection, kind, shared)
@@ -121,9 +123,9 @@ impl Of<'_> {
         jobs
     }
 
-    /// The jobs that wait to revoke an account of a registration that is not configured. Its provider's
-    /// ways are not known here: so of each grant the refresh token, at whose end access tokens end too
-    /// (RFC 7009 §2.1), and where there is none the access tokens that live.
+    /// The jobs of an account whose registration is not configured. The revocation rules of its
+    /// provider are unknown here, so each grant has a job for its refresh token, which also ends
+    /// its access tokens (RFC 7009 §2.1), or for its unexpired access tokens where it has none.
     fn waiting_revocations(&self) -> Vec<Job> {
         let grants = self.contents.grants(&self.account.id);
         let jobs = grants.flat_map(|(kind, grant)| match grant.envelope {
@@ -133,8 +135,8 @@ impl Of<'_> {
         jobs.collect()
     }
 
-    /// Jobs for a grant's refresh token, and for the successor that came in an answer nothing else could be
-    /// taken from.
+    /// Jobs for a grant's refresh token, and for its successor
+    /// ([`super::record::Intent::successor`]).
     fn refresh_tokens(&self, kind: &str, grant: &Sealed<Grant>) -> Vec<Job> {
         let record = &grant.record;
         let doubtful = record.intent.is_some()
@@ -154,7 +156,7 @@ impl Of<'_> {
         successor.into_iter().chain(own).map(job).collect()
     }
 
-    /// Jobs for an account's access tokens of one kind that live.
+    /// Jobs for the account's unexpired access tokens of one kind.
     fn access_tokens(&self, kind: &str) -> Vec<Job> {
         let own = self.contents.access_tokens(&self.account.id);
         let own = own.filter(|(selector, _)| selector.kind() == kind).map(|(_, token)| token);

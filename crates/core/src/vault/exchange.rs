@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An exchange: what is done for a caller, given what the vault holds.
+//! Decides an exchange from what the vault stores.
 
 use std::collections::BTreeMap;
 
@@ -18,35 +18,35 @@ use super::release::{
 };
 use crate::event::{Event, EventName};
 
-/// What to do for a caller.
+/// The next step of an exchange.
 #[derive(Debug)]
 pub enum ExchangeStep {
     /// Release this token.
     Serve {
-        /// The token.
+        /// The provider's access token.
         access_token: Secret,
-        /// Its true scopes.
+        /// The scopes that the token has, whatever was requested.
         scopes: Vec<String>,
-        /// Seconds of life left.
+        /// Seconds until the token expires.
         expires_in: i64,
-        /// What applications need beside it.
+        /// Members of the provider's response that applications need beside the token.
         provider_data: BTreeMap<String, String>,
     },
-    /// Tell why there is none.
+    /// Release nothing.
     Stop {
-        /// What the caller is told.
+        /// The reason, for the caller.
         problem: ReleaseError,
-        /// What the operator is told.
+        /// Events for the operator's log.
         events: Vec<Event>,
     },
-    /// Renew or issue the token that is wanted, then look again.
+    /// Renew the grant, or issue the token, then decide again.
     Refresh(AccountId, Selector),
 }
 
-/// Decides. `held`: what is known of tokens that could not be obtained.
+/// Decides the next step. `held` is the negative cache: tokens that could not be obtained.
 ///
 /// # Errors
-/// [`SealError::KeyUnavailable`]: nothing is told of a token whose sealing key is missing.
+/// [`SealError::KeyUnavailable`]: nothing is said about a token whose sealing key is missing.
 pub fn look(
     home: &Home,
     contents: &Contents,
@@ -105,7 +105,7 @@ pub fn look(
     }
 }
 
-/// Tells the operator which registrations differ, where that is in the way.
+/// The log event that names both registrations, where the stored one is not the configured one.
 fn registrations(
     home: &Home,
     contents: &Contents,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who rests on an account at a provider: what the registry is told and asked of a vault. One user can connect
-//! the same account twice, and another user too; a revocation would take all of them along.
+//! Holders: which vaults depend on the same account at a provider. The registry keeps the
+//! references. One user can connect the same account twice, and another user can connect it too; a
+//! revocation would end all of them.
 
 use vault_base::ids::{AccountId, ObjectNames};
 use vault_provider::connection::Connection;
@@ -10,24 +11,23 @@ use super::contents::Contents;
 use super::home::Home;
 use super::plan::Write;
 
-/// An account at a provider: the user there, if known, and the registration it was connected under; without
-/// one, today's.
+/// An account at a provider: its user, and the registration it was connected under.
 #[derive(Debug, Clone, Copy)]
 pub struct AtProvider<'a> {
-    /// The provider's id of the user.
+    /// The provider's id of the user; `None` if unknown.
     pub user: Option<&'a str>,
-    /// The registration.
+    /// The registration; `None` means the configured one.
     pub registration: Option<&'a Registration>,
 }
 
-/// A vault that rests on an account at a provider, as the registry knows both. Neither tells who it is.
+/// A reference that the registry keeps: this vault depends on that account. Both are keyed hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// The registry's shard.
+    /// Name of the registry's shard.
     pub shard: String,
-    /// [`ObjectNames::provider_account`].
+    /// Keyed hash of the account: [`ObjectNames::provider_account`].
     pub account: String,
-    /// Name of the vault.
+    /// Object name of the vault.
     pub vault: String,
 }
 
@@ -39,9 +39,9 @@ impl Holder {
     }
 }
 
-/// This vault as a holder of an account: under the account's own registration first, which is the one it is
-/// told under, then under those that count as the same. None where nothing tells whose the account is: then
-/// nobody knows who else rests on it.
+/// This vault's references to an account: first the one under the account's own registration, which
+/// the registry was told, then those under registrations that count as the same. `None` where the
+/// user is unknown, because then nobody can find other holders.
 pub fn holders(
     names: &ObjectNames,
     home: &Home,
@@ -55,7 +55,8 @@ pub fn holders(
     registrations.iter().map(|one| Holder::new(names, home, user, one)).collect()
 }
 
-/// The registrations under which the registry may know a grant of this one; without, of today's.
+/// The registrations under which the registry may know a grant of this registration; `None` is the
+/// configured one.
 fn same_registrations(
     connection: Option<&Connection>,
     of: Option<&Registration>,
@@ -66,8 +67,9 @@ fn same_registrations(
     }
 }
 
-/// Whether this vault rests on a user's grant of this registration, with another account than `except`: one
-/// user can have several here, connected under registrations that the registry does not tell apart.
+/// Whether another account than `except` of this vault depends on the same user's grant. One user
+/// can have several accounts here, connected under registrations that the registry does not
+/// distinguish.
 pub fn rests(
     contents: &Contents,
     connection: Option<&Connection>,
@@ -88,16 +90,17 @@ pub fn rests(
     })
 }
 
-/// How grants that do not tell their registration come to be bound to today's.
+/// How grants without a registration become bound to the configured one.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Binding {
-    /// There is nothing left to find out.
+    /// Nothing remains to be done.
     Settled,
-    /// If the registry lists this holder, they were connected under today's registration: write that.
+    /// If the registry has this reference, the grants were connected under this registration: write
+    /// it.
     IfListed(Holder, Registration),
 }
 
-/// Plans how an account's grants are bound by what the registry was told ([`super::jobs::Job::Bind`]).
+/// Plans how an account's grants are bound by what the registry knows ([`super::jobs::Job::Bind`]).
 pub fn binding(
     names: &ObjectNames,
     home: &Home,
@@ -110,7 +113,8 @@ pub fn binding(
         return Binding::Settled;
     };
     let registration = &connection.registration;
-    // The registry knows authority and client id: where addresses depend on more, it is no witness.
+    // The registry knows authority and client id only. Where addresses depend on more, it proves
+    // nothing.
     if !registration.is_bare() {
         return Binding::Settled;
     }
@@ -118,7 +122,7 @@ pub fn binding(
     Binding::IfListed(holder, registration.clone())
 }
 
-/// The write that binds them.
+/// The write that binds the account's grants.
 pub fn bound(id: &AccountId, registration: Registration) -> Write {
     Write::BindGrants(id.clone(), registration)
 }

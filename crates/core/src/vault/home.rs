@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whose vault this is, and what opens and seals its values.
+//! The owner of a vault, and sealing for that owner.
 
 use vault_base::encoding;
 use vault_base::ids::{AccountId, UserId};
@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 use super::contents::{Contents, Sealed};
 use super::record::{self, AccessTokenRecord, Grant, SUCCESSOR, Selector};
 
-/// The user and the connection that a vault belongs to. It never changes, so what follows from it is derived
-/// once.
+/// The user and the connection that a vault belongs to. They never change, so derived values are
+/// computed once.
 pub struct Home {
-    /// Whose.
+    /// The user.
     pub user: UserId,
-    /// At which connection.
+    /// The name of the connection.
     pub connection: String,
     sealer: Sealer,
 }
 
 impl Home {
-    /// The home of the object that `sealer` was made for.
+    /// Makes the home of the object that `sealer` belongs to.
     pub fn new(user: UserId, connection: String, sealer: Sealer) -> Self {
         Self { user, connection, sealer }
     }
@@ -43,10 +43,10 @@ impl Home {
         }
     }
 
-    /// Seals a token for its place ([`record::field`]).
+    /// Seals a token for its account, field ([`record::field`]) and generation.
     ///
     /// # Errors
-    /// [`SealError`].
+    /// [`SealError`]: no key, or no randomness.
     pub fn seal(
         &self,
         account: &AccountId,
@@ -58,10 +58,10 @@ impl Home {
         self.sealer.seal(&place, secret.expose().as_bytes())
     }
 
-    /// Opens what was sealed for this place.
+    /// Opens an envelope that was sealed for this account, field and generation.
     ///
     /// # Errors
-    /// [`SealError`].
+    /// [`SealError`]: the key is missing, or the envelope is damaged or of another place.
     pub fn open(
         &self,
         account: &AccountId,
@@ -74,10 +74,10 @@ impl Home {
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
     }
 
-    /// A grant's refresh tokens. `None` if it has none.
+    /// Opens a grant's refresh tokens. `None` if the grant has none.
     ///
     /// # Errors
-    /// [`SealError`]. A successor that does not open counts as none.
+    /// [`SealError`]. A successor that does not open counts as absent.
     pub fn refresh_tokens(
         &self,
         account: &AccountId,
@@ -106,7 +106,8 @@ impl Home {
         Ok(Some(RefreshTokens { own, successor }))
     }
 
-    /// A stored access token. One that does not open counts as none: its grant may give another.
+    /// Opens a stored access token. One that does not open counts as absent, because its grant may
+    /// give another.
     ///
     /// # Errors
     /// [`SealError::KeyUnavailable`].
@@ -123,7 +124,7 @@ impl Home {
         };
         let field = record::field("access_token", selector.kind());
         match self.open(account, &field, record.generation, envelope) {
-            // One that no header can carry was stored before that was looked at.
+            // Earlier versions stored tokens that no header can carry.
             Ok(token) if !text::is_access_token(token.expose()) => Ok(None),
             Ok(token) => Ok(Some((record, token))),
             Err(SealError::Corrupt) => Ok(None),
@@ -132,24 +133,24 @@ impl Home {
     }
 }
 
-/// A grant's own refresh token, and the one that came in an answer nothing else could be taken from.
+/// A grant's refresh token, and its successor if there is one.
 pub struct RefreshTokens {
     own: Secret,
     successor: Option<Secret>,
 }
 
 impl RefreshTokens {
-    /// The grant's own.
+    /// The grant's own refresh token.
     pub fn own(&self) -> &Secret {
         &self.own
     }
 
-    /// The one that is not proved yet.
+    /// The successor: it came in a response that was otherwise unusable, and has not worked yet.
     pub fn successor(&self) -> Option<&Secret> {
         self.successor.as_ref()
     }
 
-    /// The one to send, and the grant's own where that is another.
+    /// The refresh token to send, and the grant's own where the successor is sent.
     pub fn into_sent_and_kept(self) -> (Secret, Option<Secret>) {
         match self.successor {
             Some(successor) => (successor, Some(self.own)),

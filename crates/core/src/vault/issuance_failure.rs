@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What becomes of a grant where a token that we make was not to be had.
+//! Decides what a failed token issuance means for the grant it depends on.
 
 use super::record::{AccessTokenRecord, AccountState, Grant, Reason};
 use super::refresh;
@@ -8,26 +8,28 @@ use vault_base::time::UnixSeconds;
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::issuance::IssuanceError;
 
-/// How old a token must be before its refusal is a reason to renew it, in seconds.
+/// Minimum age of the user's token, in seconds, at which its rejection is a reason to renew it.
 const OLD: i64 = 60;
 
-/// What to do next.
+/// The consequence of a failed issuance.
 #[derive(Debug)]
 pub enum AfterIssuance {
-    /// Remember it of this token alone; the grant is as it was.
+    /// Enter the failure into the negative cache for this token alone. The grant is unchanged.
     Withhold(Unobtainable),
-    /// Renew the user's own token, and remember that. If the provider refuses it, the grant is over.
+    /// Renew the user's own token, and remember that. If the provider refuses the refresh, the
+    /// grant has ended.
     Renew(Unobtainable),
-    /// The grant is over: its only token was refused, and after a while again.
+    /// End the grant: the provider rejected its only token twice, some time apart.
     End {
         /// The account's new state.
         state: AccountState,
-        /// The grant as it must be stored.
+        /// The grant to store.
         grant: Box<Grant>,
     },
 }
 
-/// Decides. `own`: the user's token that was shown; `before`: what was remembered of the wanted one.
+/// Decides the consequence. `own` is the user's token that was sent; `before` is the cache entry of
+/// the requested token.
 pub fn after(
     failure: &IssuanceError,
     grant: &Grant,
@@ -74,14 +76,14 @@ pub fn after(
                     refused: true,
                 });
             }
-            // A renewal has not helped, or was just made: another would not either.
+            // A renewal did not help, or has just happened; another would not help either.
             failed(TokenUnavailable::Unavailable, None)
         }
         IssuanceError::UserToken if refused => {
             let (state, grant) = refresh::ended(grant, Reason::RefreshRefused);
             AfterIssuance::End { state, grant: Box::new(grant) }
         }
-        // There is no other token: it is tried once more before that is believed.
+        // The grant has no other token, so one rejection is not enough to end it.
         IssuanceError::UserToken => put_off(TokenUnavailable::Unavailable, None, true),
         IssuanceError::Failure(_) => failed(TokenUnavailable::Unavailable, None),
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens that the vault makes itself ([`vault_provider::issuance`]): what is stored, and what goes.
+//! Tokens that the vault requests with its private key ([`vault_provider::issuance`]): what is
+//! stored, and what a failure changes.
 
 use vault_base::ids::AccountId;
 use vault_base::seal::SealError;
@@ -19,7 +20,7 @@ use super::release::{self, TokenUnavailable, Unobtainable};
 use super::renew;
 use crate::event::{Event, EventName};
 
-/// The user's own token, while it lives.
+/// The user's own access token, if it has not expired.
 ///
 /// # Errors
 /// [`SealError::KeyUnavailable`].
@@ -37,8 +38,8 @@ pub fn own_token<'a>(
     home.access_token(contents, id, &own)
 }
 
-/// Stores a token that was made, or revokes it if its account was deleted meanwhile. `registration`: that of
-/// the account when it was made.
+/// Stores an issued token, or revokes it if its account was deleted meanwhile. `registration` is
+/// the account's when the token was issued.
 ///
 /// # Errors
 /// [`SealError`]; nothing changes.
@@ -77,8 +78,8 @@ pub fn keep(
     Ok(plan)
 }
 
-/// Revokes and forgets what was made for an account at the provider that is not the user's any more: the
-/// tokens of this kind for this resource, however narrowed.
+/// Revokes and forgets tokens of an account at the provider that is no longer the user's: those of
+/// this kind and resource, however narrowed.
 pub fn forget(
     contents: &Contents,
     account: &Account,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Work that outlives a request: `jobs(due, kind, payload)`, and one alarm for the earliest.
+//! Jobs: work that outlives a request. Stored as `jobs(due, kind, payload)`, with one alarm for the
+//! earliest.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,13 +10,13 @@ use vault_base::time::UnixSeconds;
 use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
 
-/// A job. Handlers are idempotent: alarms run at least once.
+/// A job. Handlers are idempotent, because alarms run at least once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", try_from = "Members")]
 pub enum Job {
-    /// Finish a refresh that is not settled: its object stopped, or its answer was lost or unclear.
+    /// Settle a refresh whose object stopped, or whose response was lost or unclear.
     Recover {
-        /// Whose.
+        /// The account.
         account: AccountId,
         /// The generation that was being renewed.
         generation: u64,
@@ -25,49 +26,52 @@ pub enum Job {
     },
     /// Revoke a token at the provider after its account was deleted here.
     Revoke {
-        /// Whose it was.
+        /// The deleted account.
         account: AccountId,
-        /// What it was sealed as: `refresh_token` or `access_token`, and its kind.
+        /// The field it was sealed as: `refresh_token` or `access_token`, then a space and the kind
+        /// if it has one.
         field: String,
         /// The generation it was sealed with.
         generation: u64,
-        /// The sealed token, base64url.
+        /// The envelope, in base64url.
         envelope: String,
-        /// Attempts so far.
+        /// Number of attempts so far.
         attempt: u32,
-        /// Whose it was at the provider, if known.
+        /// The provider's id of the user, if known.
         user: Option<String>,
-        /// Whether an answer with the next refresh token may have been lost: then the provider's
-        /// refusal of this one does not say that there is no grant.
+        /// Whether a response with the next refresh token may have been lost. Then a refusal of
+        /// this token does not prove that the grant has ended.
         #[serde(skip_serializing_if = "is_false")]
         doubtful: bool,
-        /// The registration it came from, and the only one it is sent to; the account's row is gone.
+        /// The registration of the token, and the only one it is sent to. The account's row no
+        /// longer exists.
         #[serde(skip_serializing_if = "Option::is_none")]
         registration: Option<Registration>,
-        /// Since when the configuration has had another registration.
+        /// When the configuration was first found to have another registration, Unix seconds.
         #[serde(skip_serializing_if = "Option::is_none")]
         waits_since: Option<UnixSeconds>,
     },
-    /// Let the registry know that this vault rests on an account at the provider.
+    /// Tell the registry that this vault depends on an account at the provider.
     #[serde(rename = "hold")]
     AddReference {
         /// The provider's id of the user.
         user: String,
-        /// The registration of its grant; without, today's.
+        /// The registration of the grant; `None` is the configured one.
         #[serde(skip_serializing_if = "Option::is_none")]
         registration: Option<Registration>,
     },
-    /// Ask the registry whether grants that do not tell their registration were connected under today's.
+    /// Ask the registry whether grants without a registration were connected under the configured
+    /// one.
     Bind {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Attempts so far.
+        /// Number of attempts so far.
         attempt: u32,
     },
 }
 
-/// The members of any [`Job`], to be read at once: a tagged enum is read twice, with a reader of its own
-/// for what is in between.
+/// The members of any [`Job`], read in one pass: serde reads a tagged enum twice, with code of its
+/// own for the intermediate form.
 #[derive(Deserialize)]
 struct Members {
     kind: String,
@@ -121,7 +125,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Job {
-    /// The column `kind`.
+    /// The value of the column `kind`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Recover { .. } => "recover",
@@ -131,8 +135,8 @@ impl Job {
         }
     }
 
-    /// The job to try again after a failed attempt, and when. A revocation is given up two days
-    /// after its first attempt, the question about a registration after a month; the others never.
+    /// The job after a failed attempt, and when it is due. A revocation is given up two days after
+    /// its first attempt, the question about a registration after a month; other jobs never.
     pub fn again(&self, now: UnixSeconds) -> Option<(Self, UnixSeconds)> {
         const WAITS: [i64; 7] = [10, 60, 600, 3600, 6 * 3600, 12 * 3600, 24 * 3600];
         let mut next = self.clone();
@@ -150,8 +154,8 @@ impl Job {
         }
     }
 
-    /// Whether it must wait: it belongs to a registration that the configuration does not have.
-    /// `connection`: what stands under the connection's name, if anything.
+    /// Whether the job must wait because the configuration lacks its registration. `connection` is
+    /// the configured connection of that name, if any.
     pub fn must_wait(&self, connection: Option<&Connection>) -> bool {
         let Self::Revoke { registration: Some(of), .. } = self else {
             return false;
@@ -159,8 +163,9 @@ impl Job {
         !connection.is_some_and(|connection| connection.accepts(Some(of)))
     }
 
-    /// The job as it goes on waiting, and when it is looked at again: soon at first, since a wrong
-    /// deployment is put right soon or not. That is no attempt. `None` after 30 days.
+    /// The waiting job, and when it is looked at again. The intervals grow from seconds, because a
+    /// wrong deployment is corrected soon or not at all. Waiting counts as no attempt. `None` after
+    /// 30 days.
     pub fn waiting(&self, now: UnixSeconds) -> Option<(Self, UnixSeconds)> {
         let mut next = self.clone();
         let Self::Revoke { waits_since, .. } = &mut next else {
@@ -171,7 +176,7 @@ impl Job {
         (waited < WAITS_AT_MOST).then_some((next, now + wait))
     }
 
-    /// Whether it takes up a refresh of this grant.
+    /// Whether the job settles a refresh of this grant.
     pub fn recovers(&self, of: &AccountId, of_kind: &str) -> bool {
         matches!(self, Self::Recover { account, token_kind, .. } if account == of && token_kind == of_kind)
     }
@@ -186,9 +191,10 @@ impl Job {
         job
     }
 
-    /// Whether the job would harm the grant that this provider user just gave again: at several
-    /// providers a revocation takes all grants of the user, the new one too, and some give the same
-    /// token again. That of a token we made takes no grant, nor one at another registration.
+    /// Whether the job would harm the grant that this provider user has just given again: at
+    /// several providers a revocation ends all grants of the user, the new one too, and some
+    /// providers issue the same token again. A revocation of a token that the vault requested with
+    /// its key ends no grant, nor does one at another registration.
     pub fn is_against(&self, connected: Option<&str>, connection: &Connection) -> bool {
         let Self::Revoke { user, field, registration, .. } = self else {
             return false;
@@ -199,8 +205,8 @@ impl Job {
     }
 }
 
-/// The place of the job to do now among those with when they are due. A refresh to be taken up goes
-/// first: the provider may take the old token for a short time only.
+/// The index of the job to run now. A refresh comes before everything else, because the provider
+/// may accept the old token for a short time only.
 pub fn next(jobs: &[(i64, UnixSeconds, Job)], now: UnixSeconds) -> Option<usize> {
     let mut due = jobs.iter().enumerate().filter(|(_, (_, due, _))| *due <= now);
     let first = due.next()?;
@@ -210,17 +216,16 @@ pub fn next(jobs: &[(i64, UnixSeconds, Job)], now: UnixSeconds) -> Option<usize>
     Some(chosen.0)
 }
 
-/// How long after its account was deleted a revocation that was tried at once and came to no end is
-/// tried again, in seconds: longer than two answers may take.
+/// Seconds after a deletion at which a revocation is tried again that was tried at once and did not
+/// finish: longer than two responses may take.
 pub const REVOKE_AFTER: i64 = 20;
 
-/// How long after a refresh was sent an unsettled one is taken up, in seconds, where no shorter time is
+/// Seconds after a refresh was sent at which an unsettled one is taken up, where no shorter time is
 /// known.
 pub const RECOVER_AFTER: i64 = 30;
 
-/// How long after a refresh was sent an unsettled one is taken up, in seconds: within half of the time
-/// for which the provider takes a rotated token once more, where that is known. A flight that is still
-/// waiting then is joined, not doubled.
+/// Seconds after a refresh was sent at which an unsettled one is taken up: within half of the
+/// rotation leeway, where that is known. A flight that still waits then is joined and not doubled.
 pub fn recover_after(rotation_leeway: Option<i64>) -> i64 {
     match rotation_leeway {
         Some(grace) if grace > 0 => (grace / 2).clamp(1, RECOVER_AFTER),
@@ -228,21 +233,20 @@ pub fn recover_after(rotation_leeway: Option<i64>) -> i64 {
     }
 }
 
-/// When a job that waits for its registration is looked at again, in seconds: as long as it has waited,
-/// within these.
+/// Bounds of the interval at which a waiting job is looked at again, in seconds. Within them the
+/// interval equals the time waited so far.
 const FIRST_WAIT: i64 = 10;
 const LONGEST_WAIT: i64 = 3600;
-/// After this it ends, in seconds: 30 days.
+/// Longest time that a job waits for its registration, in seconds: 30 days.
 const WAITS_AT_MOST: i64 = 30 * 86_400;
 
-/// How often the registry is asked about a registration, and how many seconds apart.
+/// How often the registry is asked about a registration, and the interval in seconds.
 const BIND_ATTEMPTS: u32 = 30;
 const BIND_AGAIN: i64 = 86_400;
 
-/// How long until what must be done is tried again where it was not possible, such as for want of a
-/// key.
+/// Seconds until a job is tried again that could not run, for example because a key was missing.
 const AGAIN: i64 = 300;
 
-/// How long the registry may take before it is told again, in seconds: of a new account, or of one
-/// whose deletion came to nothing.
+/// Seconds until the registry is told again about a new account, or about one whose deletion
+/// failed.
 pub const HOLD_AGAIN: i64 = 60;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Keeping a grant that was just connected.
+//! Stores a grant that was just connected.
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
@@ -18,34 +18,34 @@ use super::record::{
     self, AccessTokenRecord, Account, AccountState, AccountView, Grant, Intent, SUCCESSOR, Selector,
 };
 
-/// What becomes of a grant that was just connected.
+/// What storing a new grant does.
 #[derive(Debug)]
 pub enum KeepOutcome {
-    /// It is stored by this plan, the registry's job last.
+    /// It is stored by this plan.
     Stored {
-        /// What to write.
+        /// The writes; the last one adds the job that tells the registry.
         plan: Plan,
-        /// The account that holds it.
+        /// The account that holds the grant.
         account: AccountView,
-        /// Whom to tell the registry of, at once: the plan's last write is the job that stands in for a
-        /// registry that is silent.
+        /// The reference to tell the registry at once. The job does it if the registry does not
+        /// answer.
         registry: Option<(String, Option<Registration>)>,
     },
-    /// It was stored before, for this account.
+    /// The same tokens were stored before, for this account.
     Before(AccountView),
-    /// It was stored before, and its account is gone.
+    /// The same tokens were stored before, and their account was deleted.
     Gone,
-    /// The account's grant lives and has these scopes that the new one lacks.
+    /// The stored grant is valid and has these scopes, which the new one lacks.
     Narrower(Vec<String>),
-    /// Nothing tells whether the account's grant is the same user's.
+    /// Nothing proves that the stored grant is the same user's.
     UnknownUser,
-    /// It belongs to another registration than the connection has.
+    /// The grant belongs to another registration than the connection has.
     OtherRegistration,
 }
 
-/// Decides what to keep. The same provider user connecting again renews the account it has. Tokens are stored
-/// once: those that come again may have been renewed meanwhile, or deleted. `redeemed`: the account that
-/// these tokens were stored for before.
+/// Decides how to store a grant. A provider user who connects again renews the existing account.
+/// Tokens are stored once, because tokens that arrive again may have been renewed or deleted
+/// meanwhile; `redeemed` is the account that the same tokens were stored for before.
 ///
 /// # Errors
 /// [`SealError`]; nothing changes.
@@ -85,14 +85,14 @@ pub fn keep(
     keeping.store(jobs, new)
 }
 
-/// A grant that is being kept.
+/// The state of one call of [`keep`].
 struct Keeping<'a> {
     home: &'a Home,
     contents: &'a Contents,
     connection: &'a Connection,
-    /// The account it renews.
+    /// The account that is renewed, if any.
     known: Option<&'a Account>,
-    /// The account as it will be.
+    /// The account as it will be stored.
     account: Account,
     now: UnixSeconds,
 }
@@ -147,7 +147,7 @@ impl Keeping<'_> {
         Ok(old.filter(|_| from == RefreshTokenFrom::Stored))
     }
 
-    /// Writes the grant of one kind. A kind that did not come along this time goes on as it was.
+    /// Writes the grant of one kind. A kind that the consent did not bring is unchanged.
     fn write(
         &self,
         plan: &mut Plan,
@@ -160,7 +160,7 @@ impl Keeping<'_> {
         let old = self.contents.grant(id, &kind);
         let generation = old.map_or(1, |grant| grant.record.generation + 1);
         let still_good = kept.map_or(Ok(None), |kept| self.still_good(&kind, kept))?;
-        // What does not open any more is not kept.
+        // A refresh token that no longer opens is not kept.
         let kept = kept.filter(|_| still_good.is_some());
         let seal =
             |column, token| self.home.seal(id, &record::field(column, &kind), generation, token);
@@ -174,7 +174,7 @@ impl Keeping<'_> {
             issued_at: issued.at,
             expires_at: new.expires_at,
         };
-        // What is open of a refresh token goes on with it, too.
+        // The successor and the intent stay with the refresh token that they belong to.
         let successor = still_good.as_ref().and_then(RefreshTokens::successor);
         let successor = successor.map(|next| seal(SUCCESSOR, next)).transpose()?;
         let successor = successor.map(encoding::base64url);
@@ -182,7 +182,7 @@ impl Keeping<'_> {
         let grant = Grant {
             intent: intent.map(|intent| Intent { generation, successor, ..intent }),
             expires_at: kept.map_or(new.refresh_token_expires_at, |kept| kept.record.expires_at),
-            // A refresh token goes on with the registration that it came from.
+            // A kept refresh token keeps the registration that it came from.
             registration: match kept {
                 Some(kept) => kept.record.registration.clone(),
                 None => issued.registration.clone(),
@@ -205,7 +205,7 @@ impl Keeping<'_> {
         Ok(grant)
     }
 
-    /// The refresh tokens an account had before it was connected again.
+    /// The stored refresh tokens of the account, if they open.
     fn still_good(
         &self,
         kind: &str,
@@ -217,7 +217,7 @@ impl Keeping<'_> {
         }
     }
 
-    /// Lets the job that takes up an unsettled refresh go on with the grant's new generation.
+    /// Moves the job of an unsettled refresh to the grant's new generation.
     fn move_follow_up(&self, plan: &mut Plan, jobs: &[StoredJob], kind: &str, generation: u64) {
         let id = &self.account.id;
         for (job, due, _) in jobs.iter().filter(|(_, _, job)| job.recovers(id, kind)) {
@@ -234,7 +234,7 @@ struct Issued {
     registration: Option<Registration>,
 }
 
-/// Scopes that a consent would take from an account's grants that live, of any kind.
+/// The scopes that the consent would take from the account's valid grants of any kind.
 fn lost(
     contents: &Contents,
     connection: &Connection,

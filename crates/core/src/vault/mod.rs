@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The vault of one user and connection: what is stored, which token is released, and how a grant
-//! is renewed without being lost.
+//! is renewed without losing it.
 
 pub mod consent;
 pub mod contents;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is to be done in a vault, as values: the object carries a plan out in one transaction, so that all of
-//! its writes are done or none.
+//! Plans: changes of a vault as values. The object carries a plan out in one transaction, so that
+//! all of its writes happen or none.
 
 use vault_base::ids::AccountId;
 use vault_base::time::UnixSeconds;
@@ -10,98 +10,98 @@ use super::jobs::Job;
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
 use crate::event::Event;
 
-/// A job that is stored: its id, when it is due, and what it is.
+/// A stored job: its id, when it is due (Unix seconds), and the job.
 pub type StoredJob = (i64, UnixSeconds, Job);
 
-/// One change of what a vault holds.
+/// One change of what a vault stores.
 #[derive(Debug)]
 pub enum Write {
-    /// Adds an account, or renews what is known of it.
+    /// Adds an account, or updates it.
     PutAccount(Account),
     /// Changes an account's state.
     SetState(AccountId, AccountState),
     /// Writes a grant with its refresh token.
     PutGrant {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Of which kind.
+        /// The kind; empty for the account's own grant.
         kind: String,
         /// The grant.
         grant: Grant,
-        /// The sealed refresh token.
+        /// The sealed refresh token, if there is one.
         envelope: Option<Vec<u8>>,
     },
-    /// Writes what changes about a grant while its refresh token stays.
+    /// Updates a grant, and leaves its refresh token as it is.
     UpdateGrant {
-        /// Whose.
+        /// The account.
         account: AccountId,
-        /// Of which kind.
+        /// The kind; empty for the account's own grant.
         kind: String,
         /// The grant.
         grant: Grant,
     },
-    /// Binds an account's grants to a registration, those that do not tell one.
+    /// Binds those grants of an account that have no registration to this one.
     BindGrants(AccountId, Registration),
     /// Writes an access token.
     PutAccessToken {
-        /// Whose.
-        account: AccountId,
-        /// Which of them.
-        selector: Selector,
-        /// The token's record.
-        record: AccessTokenRecord,
-        /// The token, sealed.
-        envelope: Vec<u8>,
-    },
-    /// Forgets an account's access tokens of one kind.
-    DropAccessTokens(AccountId, String),
-    /// Forgets an account's access tokens of one kind for one resource.
-    DropMade {
-        /// Whose.
-        account: AccountId,
-        /// Of which kind.
-        kind: String,
-        /// For what.
-        resource: String,
-    },
-    /// Forgets an account's access tokens of one kind that are over.
-    DropOver {
-        /// Whose.
-        account: AccountId,
-        /// Of which kind.
-        kind: String,
-        /// At this time.
-        now: UnixSeconds,
-    },
-    /// Forgets an account with everything.
-    DropAccount(AccountId),
-    /// Remembers that the tokens that came with `id` were stored for `account`; forgets those of an hour
-    /// before `now`.
-    RememberRedemption {
-        /// The id that came with the tokens.
-        id: AccountId,
         /// The account.
         account: AccountId,
-        /// The time.
+        /// Which of the account's access tokens it is.
+        selector: Selector,
+        /// Its record.
+        record: AccessTokenRecord,
+        /// Its envelope.
+        envelope: Vec<u8>,
+    },
+    /// Deletes an account's access tokens of one kind.
+    DropAccessTokens(AccountId, String),
+    /// Deletes an account's access tokens of one kind and resource.
+    DropMade {
+        /// The account.
+        account: AccountId,
+        /// The kind.
+        kind: String,
+        /// The resource.
+        resource: String,
+    },
+    /// Deletes an account's expired access tokens of one kind.
+    DropOver {
+        /// The account.
+        account: AccountId,
+        /// The kind.
+        kind: String,
+        /// The time to compare with, Unix seconds.
+        now: UnixSeconds,
+    },
+    /// Deletes an account with everything that belongs to it.
+    DropAccount(AccountId),
+    /// Remembers that the tokens of this consent were stored for `account`, and forgets entries
+    /// older than an hour.
+    RememberRedemption {
+        /// The id of the consent ([`super::consent::NewGrant::account`]).
+        id: AccountId,
+        /// The account that holds them.
+        account: AccountId,
+        /// The time, Unix seconds.
         now: UnixSeconds,
     },
     /// Adds a job.
     AddJob {
-        /// What.
+        /// The job.
         job: Job,
-        /// When.
+        /// When it is due, Unix seconds.
         due: UnixSeconds,
     },
-    /// Ends a job.
+    /// Deletes the job with this id.
     EndJob(i64),
 }
 
-/// Writes that belong together, and what the operator is told of them.
+/// Writes that belong together, and the log events that go with them.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// In this order.
+    /// The writes, in order.
     pub writes: Vec<Write>,
-    /// Log events.
+    /// Events for the operator's log, emitted after the writes.
     pub events: Vec<Event>,
 }
 
@@ -116,7 +116,7 @@ impl Plan {
         self.writes.push(Write::AddJob { job, due });
     }
 
-    /// Adds an event.
+    /// Adds a log event.
     pub fn tell(&mut self, event: Event) {
         self.events.push(event);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The records of a vault, as plain values. [`super::schema`] says how they are stored.
+//! The records of a vault as plain values. [`super::schema`] defines how they are stored.
 
 use std::collections::BTreeMap;
 
@@ -16,20 +16,21 @@ use vault_provider::scopes;
 /// One connected account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Public id.
+    /// The public id, `cac_…`.
     pub id: AccountId,
-    /// Who it is at the provider.
+    /// The user at the provider.
     pub identity: Identity,
-    /// Whether it can be used.
+    /// Whether the account's own grant is valid.
     pub state: AccountState,
-    /// First connected.
+    /// When the account was first connected, Unix seconds.
     pub created_at: UnixSeconds,
-    /// What applications need of the provider's answer, such as Salesforce's `instance_url`.
+    /// Members of the provider's response that applications need, such as Salesforce's
+    /// `instance_url`. No secrets.
     pub provider_data: BTreeMap<String, String>,
 }
 
 impl Account {
-    /// How lists show it. `grant`: its own.
+    /// The account in the form that lists show. `grant` is its own.
     pub fn view(&self, grant: Option<&Grant>) -> AccountView {
         AccountView {
             id: self.id.clone(),
@@ -42,32 +43,33 @@ impl Account {
     }
 }
 
-/// Whether an account's grant is alive.
+/// Whether a grant is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// As far as we know.
+    /// No refusal is known.
     Active,
-    /// The user must connect again.
+    /// The grant has ended: the user must connect again.
     ReconnectRequired(Reason),
 }
 
-/// Why a user must connect again.
+/// Why the user must connect again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The provider refused the refresh token: revoked, expired, or withdrawn by the user.
+    /// The provider refused the refresh token: it was revoked, has expired, or the user withdrew
+    /// it.
     RefreshRefused,
-    /// The provider refused it after an answer to an earlier refresh was lost: it had rotated, and
-    /// the new one never arrived.
+    /// The provider refused the refresh token after the response to an earlier refresh was lost: it
+    /// had rotated the token, and the new one never arrived.
     RotationLost,
-    /// The access token is over, and the provider gave no refresh token.
+    /// The access token has expired, and the provider issued no refresh token.
     NoRefreshToken,
-    /// What is stored does not open.
+    /// The stored token does not open.
     Corrupt,
 }
 
 impl Reason {
-    /// The word that is stored and shown.
+    /// The word that is stored, and shown in `connection_state.reason`.
     pub fn name(self) -> &'static str {
         match self {
             Self::RefreshRefused => "refresh_refused",
@@ -85,7 +87,7 @@ impl Reason {
 }
 
 impl AccountState {
-    /// The column `account.state`: `active`, or the reason to reconnect.
+    /// The value of the column `account.state`: `active`, or the reason to reconnect.
     pub fn column(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -93,8 +95,8 @@ impl AccountState {
         }
     }
 
-    /// Reads the column. A word of a later version reads as a refused refresh: it was written when
-    /// the grant ended.
+    /// Reads the column. A word of a later version reads as a refused refresh, because it was
+    /// written when the grant ended.
     pub fn from_column(text: &str) -> Self {
         match text {
             "active" => Self::Active,
@@ -105,40 +107,41 @@ impl AccountState {
     }
 }
 
-/// An account's grant, without its sealed refresh token.
+/// A grant, without its sealed refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Grows by one with every renewal; commits compare it.
+    /// Number of the current tokens: it grows by one with every renewal, and every commit compares
+    /// it.
     pub generation: u64,
-    /// Whether there is a refresh token.
+    /// Whether a refresh token is stored.
     pub has_refresh_token: bool,
-    /// Scopes granted.
+    /// The scopes that the provider granted.
     pub scopes: Vec<String>,
-    /// A refresh that was begun and not settled.
+    /// A refresh that was begun and is not settled.
     pub intent: Option<Intent>,
-    /// No refresh before this time, after one that failed.
+    /// No refresh is sent before this time, Unix seconds: the last one failed.
     pub retry_at: Option<UnixSeconds>,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub failures: u32,
-    /// The provider's error code, if the last failure was the operator's to fix.
+    /// The provider's error code, if the operator must fix the cause of the last failure.
     pub fault: Option<String>,
-    /// When the refresh token ends, if known.
+    /// When the refresh token expires, Unix seconds; `None` if unknown.
     pub expires_at: Option<UnixSeconds>,
-    /// Whether a grant of a further kind goes on. That of the account's own stands in
+    /// Whether a grant of a further kind is valid. The state of the account's own grant is
     /// [`Account::state`].
     pub state: AccountState,
-    /// The registration it came from, and the only one it may be used with. `None`: stored by a version
-    /// that did not keep it, and not renewed since.
+    /// The registration that the grant came from, and the only one it may be used with. `None`: an
+    /// earlier version stored it, and it has not been renewed since.
     pub registration: Option<Registration>,
 }
 
 impl Grant {
-    /// Whether this grant goes on: tokens of several kinds end each on its own.
+    /// Whether this grant is valid: the grants of several kinds end independently.
     pub fn state_of(&self, kind: &str, account: &Account) -> AccountState {
         if kind.is_empty() { account.state } else { self.state }
     }
 
-    /// A grant as it is when connected.
+    /// A grant as it is after a consent.
     pub fn new(generation: u64, has_refresh_token: bool, scopes: Vec<String>) -> Self {
         Self {
             generation,
@@ -154,60 +157,62 @@ impl Grant {
         }
     }
 
-    /// Whether its refresh token may still be good.
+    /// Whether the grant has a refresh token that may still be accepted.
     pub fn is_renewable(&self, state: AccountState, now: UnixSeconds) -> bool {
         let ended = self.expires_at.is_some_and(|at| at <= now);
         state == AccountState::Active && self.has_refresh_token && !ended
     }
 }
 
-/// What is written before the provider is asked, so that a crash between its answer and our write
-/// is noticed. Stored as JSON.
+/// The note that a refresh token is being sent. It is durable before the request, so that a crash
+/// between response and write is noticed. Stored as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
-    /// Generation of the grant that is being renewed.
+    /// The generation that is being renewed.
     pub generation: u64,
-    /// SHA-256 of the refresh token, hex.
+    /// SHA-256 of the refresh token, in hex.
     pub token_sha256: String,
-    /// How many times this refresh token was sent without a settled answer, this one included.
+    /// How often this refresh token was sent without a settled response, including now.
     pub attempt: u32,
-    /// When it was sent last.
+    /// When it was last sent, Unix seconds.
     pub at: UnixSeconds,
-    /// When it was first sent without a settled answer; of a version that did not tell, `at`.
+    /// When it was first sent without a settled response, Unix seconds; earlier versions stored
+    /// only `at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixSeconds>,
-    /// A refresh token that came in an answer nothing else could be taken from: sealed as
-    /// [`SUCCESSOR`], base64url. It is sent from then on, and the grant's own stays until that works.
+    /// A refresh token that came in a response that was otherwise unusable, sealed as
+    /// [`SUCCESSOR`], in base64url. It is sent from then on, and the grant's own one stays until it
+    /// works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
 }
 
 impl Intent {
-    /// When its token was first sent without a settled answer.
+    /// When its token was first sent without a settled response, Unix seconds.
     pub fn since(&self) -> UnixSeconds {
         self.since.unwrap_or(self.at)
     }
 }
 
-/// The column that [`Intent::successor`] is sealed as: another word than the tokens' own columns, so that
-/// no kind of token makes the same of it ([`field`]).
+/// The field that [`Intent::successor`] is sealed as. It differs from the columns of tokens, so
+/// that no kind of token can have the same field ([`field`]).
 pub const SUCCESSOR: &str = "next_refresh_token";
 
 /// An access token, without its sealed text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessTokenRecord {
-    /// Generation it was sealed with.
+    /// The generation that it was sealed with.
     pub generation: u64,
-    /// Its true scopes.
+    /// The scopes that it has.
     pub scopes: Vec<String>,
-    /// When it came.
+    /// When it was issued, Unix seconds.
     pub issued_at: UnixSeconds,
-    /// When it ends; `None` if the provider told no end.
+    /// When it expires, Unix seconds; `None` if it does not, or if that is unknown.
     pub expires_at: Option<UnixSeconds>,
 }
 
 impl AccessTokenRecord {
-    /// Seconds it lives in all, if that is known.
+    /// Its whole lifetime in seconds, if known.
     pub fn lifetime(&self) -> Option<i64> {
         Some(self.expires_at?.saturating_sub(self.issued_at)).filter(|seconds| *seconds > 0)
     }
@@ -216,17 +221,17 @@ impl AccessTokenRecord {
 /// Which of an account's access tokens. The default token has none of the three.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Selector {
-    /// The scopes it is narrowed to, sorted.
+    /// The scopes that it is narrowed to, sorted.
     scopes: Vec<String>,
-    /// The resource it is for, where the provider issues one token per resource.
+    /// The resource that it is for, where the provider issues one token per resource.
     resource: String,
-    /// Its kind, where several come along, such as a bot's beside the user's.
+    /// Its kind, where one consent brings several, such as a bot's beside the user's.
     kind: String,
 }
 
 impl Selector {
-    /// The token of this kind (empty: the account's own) for this resource, narrowed to these scopes
-    /// if there are any.
+    /// The token of this kind (empty: the account's own) for this resource, narrowed to these
+    /// scopes if there are any.
     pub fn new(kind: &str, resource: &str, narrowed: &[String]) -> Self {
         let mut scopes = narrowed.to_vec();
         scopes.sort_unstable();
@@ -234,22 +239,22 @@ impl Selector {
         Self { scopes, resource: resource.to_owned(), kind: kind.to_owned() }
     }
 
-    /// The kind.
+    /// The kind; empty for the account's own.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// What it is for; empty for the default.
+    /// The resource; empty for the default one.
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// The scopes it is narrowed to, if it is.
+    /// The scopes that it is narrowed to; `None` if it is not.
     pub fn narrowed(&self) -> Option<&[String]> {
         (!self.scopes.is_empty()).then_some(self.scopes.as_slice())
     }
 
-    /// The scopes that a refresh must ask for to get it; `None` for the default token of its kind.
+    /// The scopes to request in a refresh for this token; `None` for the default token of its kind.
     pub fn scopes(&self, connection: &Connection, granted: &[String]) -> Option<Vec<String>> {
         if let Some(narrowed) = self.narrowed() {
             return Some(narrowed.to_vec());
@@ -262,44 +267,45 @@ impl Selector {
         Some(granted.iter().filter(of_it).cloned().collect())
     }
 
-    /// The column `access_token.selector`: JSON `[scopes, resource, kind]`.
+    /// The value of the column `access_token.selector`: JSON `[scopes, resource, kind]`.
     pub fn column(&self) -> String {
         serde_json::json!([self.scopes.join(" "), self.resource, self.kind]).to_string()
     }
 
-    /// Reads the column. `None`: a later version wrote it otherwise.
+    /// Reads the column. `None` if a later version wrote another form.
     pub fn from_column(column: &str) -> Option<Self> {
         let [scopes, resource, kind]: [String; 3] = vault_base::json::parse_trusted(column).ok()?;
         Some(Self { scopes: text::scopes(&scopes), resource, kind })
     }
 }
 
-/// What a token of this kind is sealed as: the name of its column, and the kind if it has one.
+/// The field that a token is sealed as: the name of its column, then a space and the kind if it has
+/// one.
 pub fn field(column: &str, kind: &str) -> String {
     if kind.is_empty() { column.to_owned() } else { format!("{column} {kind}") }
 }
 
-/// Whether what is sealed so is a refresh token.
+/// Whether this is the field of a refresh token.
 pub fn is_refresh_token(field: &str) -> bool {
     let column = field.split_once(' ').map_or(field, |(column, _)| column);
     matches!(column, "refresh_token" | SUCCESSOR)
 }
 
-/// The kind of a token that is sealed so.
+/// The kind in a field; empty for the account's own.
 pub fn kind_of(field: &str) -> &str {
     field.split_once(' ').map_or("", |(_, kind)| kind)
 }
 
-/// An account as lists show it.
+/// An account in the form that lists show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountView {
-    /// Public id.
+    /// The public id, `cac_…`.
     pub id: AccountId,
-    /// Scopes granted.
+    /// The scopes that the provider granted.
     pub scopes: Vec<String>,
-    /// First connected.
+    /// When the account was first connected, Unix seconds.
     pub created_at: UnixSeconds,
-    /// When its refresh token ends, if known.
+    /// When its refresh token expires, Unix seconds; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixSeconds>,
     /// [`Account::provider_data`].

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which token is released, if any.
+//! Decides which token is released, or why none is.
 
 use std::collections::HashMap;
 
@@ -15,72 +15,72 @@ use vault_provider::profile::{MissingLifetime, ZeroLifetime};
 use vault_provider::scopes;
 use vault_provider::token_response::{self, Lifetime};
 
-/// `expires_in` of a token whose end the provider does not tell: clients need a number, and come
-/// back for the same token after it.
+/// `expires_in` in seconds of a token whose expiry is unknown: clients need a number, and get the
+/// same token again after it.
 pub const UNKNOWN_EXPIRES_IN: i64 = 600;
 
-/// A token that lives this long or longer is released without a refresh; one of a short life, from
-/// half of that life on.
+/// A token is released without a refresh if it lives this long, in seconds; one with a short
+/// lifetime, until half of it has passed.
 const MARGIN: i64 = 60;
 
-/// What a caller wants.
+/// The token that a caller requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedToken {
-    /// Picks among several accounts: provider user id, e-mail or name.
+    /// Selects one of several accounts: provider user id, e-mail or name.
     pub login_hint: Option<String>,
-    /// Scopes needed.
+    /// The scopes that the token must have.
     pub scopes: Vec<String>,
-    /// Those and no others.
+    /// Whether the token may have no other scopes.
     pub exact: bool,
-    /// Which kind of token; empty for the account's own.
+    /// The kind of token; empty for the account's own.
     pub kind: String,
-    /// What it is for, where tokens of this kind are for something: `resource` of RFC 8693 §2.1.
+    /// The resource that the token is for (RFC 8693 §2.1), where this kind has resources.
     pub resource: Option<String>,
 }
 
-/// Why no token is released. Reaches the caller as `connection_state`.
+/// Why no token is released. Callers see it as `connection_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseError {
-    /// The user has no account here.
+    /// The user has connected no account.
     NotConnected,
     /// `login_hint` matches none of the user's accounts.
     NoSuchAccount,
-    /// `login_hint` matches more than one.
+    /// `login_hint` matches several of the user's accounts.
     AmbiguousAccount,
-    /// The user must connect again.
+    /// The grant has ended: the user must connect again.
     ReconnectRequired {
-        /// Why.
+        /// Why it ended.
         reason: Reason,
     },
-    /// The account did not grant these scopes.
+    /// The account lacks scopes.
     MissingScopes {
-        /// Which.
+        /// The scopes that it lacks.
         missing: Vec<String>,
     },
-    /// The provider gives no token of this kind, or gave none with this account.
+    /// The account has no token of this kind.
     NoSuchKind,
-    /// Tokens of this kind are for no such resource.
+    /// The provider has no such resource for tokens of this kind.
     NoSuchResource,
-    /// There is nothing there to make a token for, or it is not the user's.
+    /// There is no account at the provider to issue a token for, or the user does not own it.
     NoAccount {
-        /// Why.
+        /// Which of the two.
         reason: NoAccount,
     },
     /// The scopes belong to several resources, and a token is for one.
     SeveralResources,
-    /// The token would have more scopes than asked for, and cannot be narrowed.
+    /// The token would have more scopes than requested, and the provider cannot narrow it.
     CannotNarrow,
-    /// The provider cannot be had now.
+    /// The provider does not answer now.
     Unavailable {
-        /// Seconds to wait.
+        /// Seconds to wait before the next request.
         retry_after: i64,
     },
-    /// The operator must act, and the account is as good as it was.
+    /// The operator must act. The account is unchanged.
     Misconfigured {
-        /// Seconds until it is tried again.
+        /// Seconds to wait before the next request.
         retry_after: i64,
-        /// Why.
+        /// What to look into.
         #[serde(default, skip_serializing_if = "Misconfiguration::is_default")]
         reason: Misconfiguration,
     },
@@ -90,17 +90,17 @@ pub enum ReleaseError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Misconfiguration {
-    /// The provider does not accept our registration or request.
+    /// The provider does not accept the vault's registration or request.
     #[default]
     ProviderRefusedClient,
-    /// The account was connected under another registration than the configuration has.
+    /// The account was connected under another registration than the configured one.
     RegistrationChanged,
-    /// The provider's access token is not text that may be one.
+    /// The provider's access token has characters that no access token may have (RFC 6750 §2.1).
     UnusableAccessToken,
 }
 
 impl Misconfiguration {
-    /// The word that is shown.
+    /// The word in `connection_state.reason`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ProviderRefusedClient => "provider_refused_client",
@@ -109,7 +109,7 @@ impl Misconfiguration {
         }
     }
 
-    /// Of a grant whose last failure left this fault.
+    /// The reason for a grant whose last failure left this error code.
     fn of_fault(fault: &str) -> Self {
         match fault {
             UNUSABLE_ACCESS_TOKEN => Self::UnusableAccessToken,
@@ -123,32 +123,32 @@ impl Misconfiguration {
     }
 }
 
-/// Seconds after which a caller may ask again for an account of another registration: somebody has to put
-/// the configuration right first.
+/// Seconds until a caller may ask again about an account of another registration, because somebody
+/// must fix the configuration first.
 const REGISTRATION_RETRY: i64 = 60;
 
-/// What to do for a caller.
+/// The next step of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseStep {
     /// Release the stored token.
     Serve {
-        /// Its remaining life in seconds, at least 0.
+        /// Its remaining lifetime in seconds, at least 0.
         expires_in: i64,
     },
     /// Renew the grant, then decide again.
     Refresh,
-    /// Tell why not.
+    /// Release nothing, for this reason.
     Stop(ReleaseError),
 }
 
-/// Picks the account. `accounts` are in order of connection, the oldest first: that is the default,
-/// so that a second account never changes what an application already does.
+/// Selects the account. `accounts` are in the order of connection; the oldest is the default, so
+/// that a second account never changes what an application already does.
 ///
-/// `fits`: whether an account's grant came from the registration that is configured. One that did not is
-/// passed over as long as one that did can be meant.
+/// `fits` says whether an account's grant came from the configured registration. Accounts that do
+/// not fit are skipped as long as another one can be meant.
 ///
 /// # Errors
-/// The [`ReleaseError`] to tell.
+/// The [`ReleaseError`] to tell the caller.
 pub fn pick<'a>(
     accounts: &'a [Account],
     hint: Option<&str>,
@@ -165,7 +165,7 @@ pub fn pick<'a>(
     }
 }
 
-/// What a caller is told of an account of another registration.
+/// The error for an account of another registration.
 pub fn registration_changed() -> ReleaseError {
     let reason = Misconfiguration::RegistrationChanged;
     ReleaseError::Misconfigured { retry_after: REGISTRATION_RETRY, reason }
@@ -187,23 +187,23 @@ fn pick_among<'a>(
     }
     let mut matching = accounts.filter(|account| {
         let email = account.identity.email.as_deref();
-        // People write addresses in any case; names and ids are the provider's business.
+        // People write e-mail addresses in any case; names and ids are compared exactly.
         email.is_some_and(|email| email.eq_ignore_ascii_case(hint))
             || account.identity.name.as_deref() == Some(hint)
     });
     let account = matching.next().ok_or(ReleaseError::NoSuchAccount)?;
-    // One user has several where they connected before and after an address moved.
+    // A user who connected before and after an address moved has the same account twice.
     let is_same =
         |other: &Account| account.identity.id.is_some() && other.identity.id == account.identity.id;
     if matching.all(is_same) { Ok(account) } else { Err(ReleaseError::AmbiguousAccount) }
 }
 
-/// Which of the account's tokens the caller needs. `own`: the account's name at the provider;
-/// `granted`: scopes of the grant of the wanted kind.
+/// Selects the access token that satisfies the request. `own` is the account's name at the
+/// provider, `granted` the scopes of its grant of the requested kind.
 ///
 /// # Errors
-/// [`ReleaseError::MissingScopes`], [`ReleaseError::NoSuchResource`], [`ReleaseError::SeveralResources`],
-/// [`ReleaseError::CannotNarrow`].
+/// [`ReleaseError::MissingScopes`], [`ReleaseError::NoSuchResource`],
+/// [`ReleaseError::SeveralResources`], [`ReleaseError::CannotNarrow`].
 pub fn select(
     connection: &Connection,
     own: Option<&str>,
@@ -217,7 +217,7 @@ pub fn select(
         };
         let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(&name));
         let name = if is_own { String::new() } else { name };
-        // What the token may do shows only when it is there.
+        // The scopes of such a token are known only once it is issued.
         let narrowed = if want.exact { want.scopes.as_slice() } else { &[] };
         return Ok(Selector::new(&want.kind, &name, narrowed));
     }
@@ -244,7 +244,7 @@ pub fn select(
     Ok(Selector::new(&want.kind, first.as_deref().unwrap_or_default(), narrowed))
 }
 
-/// Whether a token with these scopes has more than a caller may get.
+/// Whether a token with these scopes has more than the request allows.
 fn is_wider(connection: &Connection, want: &RequestedToken, has: &[String]) -> bool {
     let more = || match connection.issuance(&want.kind) {
         Some(_) => issuance::missing(&want.scopes, has),
@@ -256,15 +256,17 @@ fn is_wider(connection: &Connection, want: &RequestedToken, has: &[String]) -> b
 /// How a token can be renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalMethod {
-    /// Whether it can.
+    /// Whether it can be renewed at all.
     pub possible: bool,
-    /// Whether before its end, too: not where that would end the one that others still hold.
+    /// Whether it may be renewed before it expires: not where that would end the old token, which
+    /// others still hold.
     pub ahead: bool,
-    /// What to tell instead while it is not asked for again.
+    /// What to tell callers while it is in the negative cache.
     pub withheld: Option<ReleaseError>,
 }
 
-/// Of a token of this kind. `own`: the account's own token, on which one that we make rests.
+/// How a token of this kind can be renewed. `own` is the account's own token, which an issued token
+/// depends on.
 pub fn renewal(
     connection: &Connection,
     kind: &str,
@@ -281,7 +283,7 @@ pub fn renewal(
     RenewalMethod { possible: grant.has_refresh_token || lives, ahead: true, withheld }
 }
 
-/// Decides over one grant, its state and the selected token.
+/// Decides about one grant, its state and the selected token.
 pub fn decide(
     state: AccountState,
     grant: &Grant,
@@ -295,7 +297,8 @@ pub fn decide(
     {
         return ReleaseStep::Serve { expires_in };
     }
-    // From here on a refresh is due. Where there can be none, what is left of the token serves.
+    // From here on a refresh is due. Where none is possible, the stored token serves until it
+    // expires.
     let stop = |problem| match alive {
         Some(expires_in) => ReleaseStep::Serve { expires_in },
         None => ReleaseStep::Stop(problem),
@@ -316,25 +319,25 @@ pub fn decide(
         }),
         _ => match renewal.withheld {
             None => ReleaseStep::Refresh,
-            // It is not the user's, or not any more.
+            // The account at the provider is not, or no longer, the user's.
             Some(problem @ ReleaseError::NoAccount { .. }) => ReleaseStep::Stop(problem),
             Some(problem) => stop(problem),
         },
     }
 }
 
-/// Tokens that were not to be had, and are not asked for again yet. Kept in memory: an object that
-/// starts anew asks again.
+/// Negative cache: tokens that could not be obtained, with the time of the next attempt. It is kept
+/// in memory only; an object that starts again asks again.
 #[derive(Debug, Default)]
 pub struct NegativeCache(HashMap<(AccountId, Selector), Unobtainable>);
 
 impl NegativeCache {
-    /// What is remembered of a token.
+    /// The entry of a token.
     pub fn get(&self, token: &(AccountId, Selector)) -> Option<&Unobtainable> {
         self.0.get(token)
     }
 
-    /// Remembers it, and forgets what is long past: callers name tokens as they like.
+    /// Adds an entry, and drops old ones, because callers choose the names of tokens.
     pub fn insert(&mut self, token: (AccountId, Selector), held: Unobtainable, now: UnixSeconds) {
         const MOST: usize = 256;
         const LONG_PAST: i64 = 600;
@@ -345,18 +348,19 @@ impl NegativeCache {
         self.0.insert(token, held);
     }
 
-    /// Forgets a token that is there.
+    /// Drops the entry of a token that was obtained.
     pub fn remove(&mut self, token: &(AccountId, Selector)) {
         self.0.remove(token);
     }
 }
 
-/// [`decide`] for a caller who needs scopes. What a token that we made may do was settled when it was
-/// made: an older one that lacks some is made anew before that is told.
+/// [`decide`] for a caller who needs scopes. The scopes of a token that the vault requested with
+/// its key were settled when it was issued: an older token that lacks some is issued again before
+/// the caller is told.
 ///
-/// What a token may do is what its own record says, whatever was asked for it: a provider may give more
-/// than that. Such a token stays where it is and is not asked for again before its end, because the
-/// provider would give the same.
+/// The record of a token says which scopes it has, whatever was requested, because a provider may
+/// give more. Such a token stays, and is not requested again before it expires: the provider would
+/// give the same.
 pub fn decide_for(
     want: &RequestedToken,
     connection: &Connection,
@@ -388,44 +392,44 @@ pub fn decide_for(
     step
 }
 
-/// Why a token is not to be had, though the grant goes on.
+/// Why a token cannot be obtained although its grant is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenUnavailable {
     /// The user has not consented to its scopes.
     Scopes,
-    /// There is nothing to make it for.
+    /// There is no account at the provider to issue it for.
     NoAccount(NoAccount),
-    /// The user's own token, on which it rests, does not open.
+    /// The user's own token, which it depends on, does not open.
     Corrupt,
-    /// The provider cannot be had.
+    /// The provider does not answer.
     Unavailable,
-    /// The provider does not accept our signature or request.
+    /// The provider does not accept the vault's signature or request.
     Misconfigured,
-    /// What the provider gave is not text that may be an access token.
+    /// The provider's token has characters that no access token may have.
     UnusableToken,
 }
 
-/// What is remembered of a token that was not to be had. Others of its account are none the worse.
+/// An entry of the negative cache. It concerns one token; others of the account are unaffected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unobtainable {
-    /// Why.
+    /// Why the token cannot be obtained.
     pub why: TokenUnavailable,
-    /// It is not asked for again before.
+    /// It is not requested again before this time, Unix seconds.
     pub until: UnixSeconds,
-    /// Failures in a row.
+    /// Number of consecutive failures.
     pub failures: u32,
-    /// Whether the user's own token was refused, and what can be done about that was done.
+    /// Whether the provider rejected the user's own token, and the vault has already acted on that.
     pub refused: bool,
 }
 
 impl Unobtainable {
-    /// Of a token that somebody must do something for: asked for again in a minute.
+    /// An entry for a failure that somebody must fix: the next attempt is in a minute.
     pub fn new(why: TokenUnavailable, now: UnixSeconds) -> Self {
         const ASK_AGAIN: i64 = 60;
         Self { why, until: now + ASK_AGAIN, failures: 0, refused: false }
     }
 
-    /// What to tell while it is not asked for again.
+    /// What to tell callers while the entry holds.
     pub fn problem(&self, want: &RequestedToken, now: UnixSeconds) -> Option<ReleaseError> {
         let retry_after = self.until - now;
         (retry_after > 0).then(|| match self.why {
@@ -448,8 +452,8 @@ impl Unobtainable {
     }
 }
 
-/// A token as it is taken to be, where that is not what stands in its record: one without an end that can
-/// be renewed was stored when an end that could not be read counted as none. `None`: as it stands.
+/// The token's record as it counts, where that differs from the stored one: earlier versions stored
+/// a token without an expiry when they could not read it. `None`: the stored record counts.
 pub fn as_believed(
     connection: &Connection,
     grant: &Grant,
@@ -467,7 +471,7 @@ pub fn as_believed(
     })
 }
 
-/// Seconds of life left; `None` if it is over.
+/// Remaining lifetime in seconds; `None` if the token has expired.
 pub fn remaining(token: &AccessTokenRecord, now: UnixSeconds) -> Option<i64> {
     match token.expires_at {
         None => Some(UNKNOWN_EXPIRES_IN),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Renewing a grant: what is written before the provider is asked, and what its answer changes.
+//! Renews a grant: what is written before the provider is asked, and what its response changes.
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
@@ -23,53 +23,53 @@ use super::refresh::{self, CommitDecision, RenewedGrant, SentRequest, Settlement
 use super::release::{self, ReleaseError};
 use crate::event::{Event, EventName};
 
-/// A grant that is being renewed.
+/// A renewal in progress.
 #[derive(Debug)]
 pub struct Renewing {
-    /// The account as it was when the provider was asked.
+    /// The account as it was when the request was sent.
     account: Account,
     selector: Selector,
-    /// The grant with the intent.
+    /// The grant with its intent.
     begun: Grant,
     /// The refresh token that is sent.
     sent: Secret,
-    /// The grant's own, where the one that is sent is its successor.
+    /// The grant's own refresh token, where its successor is sent.
     kept: Option<Secret>,
-    /// Scopes that are asked for, if not the default.
+    /// The requested scopes, unless they are the default.
     scopes: Option<Vec<String>>,
     lifetime_before: Option<i64>,
 }
 
-/// What the vault holds when an answer is written, and when that is.
+/// What the vault stores when the response arrives.
 #[derive(Clone, Copy)]
 pub struct Snapshot<'a> {
-    /// Whose vault.
+    /// The owner of the vault.
     pub home: &'a Home,
     /// Its rows.
     pub contents: &'a Contents,
     /// Its jobs.
     pub jobs: &'a [StoredJob],
-    /// The connection as it is configured.
+    /// The connection as configured.
     pub connection: &'a Connection,
-    /// The time of the answer.
+    /// The time of the response, Unix seconds.
     pub now: UnixSeconds,
 }
 
-/// What came of an answer.
+/// What a response changes.
 #[derive(Debug)]
 pub struct RenewalOutcome {
-    /// What to write.
+    /// The writes.
     pub plan: Plan,
-    /// Whether the failure is about the wanted scopes alone: they are not asked for again for a while.
+    /// Whether only the requested scopes were refused: they go into the negative cache.
     pub is_refused_alone: bool,
 }
 
-/// What was heard of a provider, for when to ask again.
+/// What is known of the last request, to decide when to ask again.
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
-    /// It was asked, and no answer came.
+    /// Whether it was sent and no response came.
     lost: bool,
-    /// Seconds after which it says to come again.
+    /// The provider's `Retry-After`, in seconds.
     told: Option<i64>,
 }
 
@@ -112,7 +112,7 @@ pub fn check(
 }
 
 impl Renewing {
-    /// Begins. `None` if there is nothing to renew with.
+    /// Begins a renewal. `None` if there is no refresh token.
     ///
     /// # Errors
     /// [`SealError`]; nothing is sent.
@@ -146,13 +146,14 @@ impl Renewing {
         }))
     }
 
-    /// The refresh token to send, and the scopes to name with it, if any.
+    /// The refresh token to send, and the scopes to name in the request, if any.
     pub fn request(&self, connection: &Connection) -> (&Secret, Option<Vec<String>>) {
         let named = self.scopes.clone();
         (&self.sent, named.or_else(|| scopes::at_refresh(connection, &self.begun.scopes)))
     }
 
-    /// What must be durable before the provider is asked: the intent, and the job that takes it up.
+    /// What must be durable before the provider is asked: the intent, and the job that follows it
+    /// up.
     pub fn intent(&self, connection: &Connection, jobs: &[StoredJob], now: UnixSeconds) -> Plan {
         let mut plan = Plan::default();
         plan.write(Write::UpdateGrant {
@@ -165,7 +166,7 @@ impl Renewing {
         plan
     }
 
-    /// What it changes that the provider could not be asked.
+    /// What changes if the provider's endpoints cannot be found.
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
@@ -182,8 +183,8 @@ impl Renewing {
         Ok(plan)
     }
 
-    /// What an answer changes, given what the vault holds when it arrives. `issuer`: the provider's issuer
-    /// identifier, where it has one.
+    /// What a response changes, given what the vault stores when it arrives. `issuer` is the
+    /// provider's issuer identifier, if it has one.
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
@@ -195,7 +196,7 @@ impl Renewing {
     ) -> Result<RenewalOutcome, SealError> {
         let Snapshot { home, connection, now, .. } = at;
         let stored = self.stored(home, at.contents);
-        // First of all: the old refresh token may be over by now.
+        // This comes first, because the old refresh token may no longer be accepted.
         let begun = self.with_successor(home, &stored, connection, received)?;
         let asked = self.asked(connection, issuer);
         let answer = token_response::renewed(received, connection, now)
@@ -234,7 +235,7 @@ impl Renewing {
         }
     }
 
-    /// The grant that is there now, and what becomes of an answer to this one.
+    /// The grant that is stored now, and how a response to this renewal applies to it.
     fn stored(&self, home: &Home, contents: &Contents) -> Stored {
         let (id, kind) = (&self.account.id, self.kind());
         let sealed = contents.grant(id, kind);
@@ -247,9 +248,9 @@ impl Renewing {
         Stored { grant, fate }
     }
 
-    /// The grant with the refresh token that the answer names in place of the one that was sent, whatever the
-    /// rest of that answer turns out to be. Of an account that was deleted meanwhile, or connected again with
-    /// a token of its own, it is of no use.
+    /// Replaces the refresh token that was sent by the one in the response, whatever the rest of
+    /// the response says. It is of no use to an account that was deleted or connected again with a
+    /// token of its own meanwhile.
     fn with_successor(
         &self,
         home: &Home,
@@ -290,7 +291,7 @@ impl Renewing {
         Ok(())
     }
 
-    /// Writes a settlement to the grant that is stored now. Gives that grant as it will be, if any.
+    /// Applies a settlement to the stored grant. Returns that grant as it will be, if any.
     fn commit(
         &self,
         plan: &mut Plan,
@@ -316,7 +317,8 @@ impl Renewing {
             (Settlement::Kept { grant }, CommitDecision::Write, _) => {
                 Ok(Some(self.update(plan, grant)))
             }
-            // The account's new grant rests on the token that was sent: what is open of that is its own.
+            // The new grant of the account uses the token that was sent, so an open attempt is its
+            // own.
             (Settlement::Kept { grant }, CommitDecision::KeepToken, Some(stored)) => {
                 let generation = stored.generation;
                 let intent = grant.intent.map(|intent| Intent { generation, ..intent });
@@ -326,7 +328,8 @@ impl Renewing {
                 let grant = end(plan, at.home, &self.account.id, self.kind(), state, grant);
                 Ok(Some(grant))
             }
-            // It is over for the grant of before; what the consent made of it is tried when it is needed.
+            // The old grant has ended; the grant that the consent made of it is tried when it is
+            // needed.
             (Settlement::Ended { .. }, CommitDecision::KeepToken, Some(stored)) => {
                 Ok(Some(self.update(plan, Grant { intent: None, ..stored })))
             }
@@ -344,7 +347,7 @@ impl Renewing {
         if renewal.is_lifetime_assumed {
             plan.tell(Event::new(EventName::ExpiresInAssumed).at(&at.home.connection).of(id));
         }
-        // A grant that was just bound is told to the registry under its registration.
+        // The registry is told of a newly bound grant under its registration.
         if let (Some(user), None) = (&self.account.identity.id, &self.begun.registration) {
             let registration = renewal.grant.registration.clone();
             plan.add_job(Job::AddReference { user: user.clone(), registration }, at.now);
@@ -367,7 +370,7 @@ impl Renewing {
         Ok(renewal.grant)
     }
 
-    /// Revokes what was issued for an account that was deleted meanwhile.
+    /// Revokes the new tokens of an account that was deleted meanwhile.
     fn revoke(
         &self,
         plan: &mut Plan,
@@ -394,8 +397,8 @@ impl Renewing {
         Ok(())
     }
 
-    /// Revokes a new refresh token that came in an answer nothing else can be taken from, where the account
-    /// was deleted meanwhile.
+    /// Revokes a new refresh token from an otherwise unusable response, where the account was
+    /// deleted meanwhile.
     fn revoke_successor(
         &self,
         plan: &mut Plan,
@@ -441,7 +444,7 @@ impl Renewing {
         grant
     }
 
-    /// Puts the one job that takes this refresh up to when it is due, or ends it.
+    /// Schedules the one job that follows this refresh up, or ends it.
     fn follow_up(
         &self,
         plan: &mut Plan,
@@ -460,13 +463,13 @@ impl Renewing {
     }
 }
 
-/// The grant that is stored, and what becomes of an answer.
+/// The stored grant, and how a response applies to it.
 struct Stored {
     grant: Option<Grant>,
     fate: CommitDecision,
 }
 
-/// Writes that a grant is over, and tells the operator. Gives it as it is stored.
+/// Writes that a grant has ended, and tells the operator.
 pub fn end(
     plan: &mut Plan,
     home: &Home,

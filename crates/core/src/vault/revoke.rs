@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Revoking one token of an account that was deleted: whom to ask what, one step after another, and what
+//! Revokes one token of a deleted account: which requests to send, one after another, and what
 //! becomes of the job.
 
 use vault_base::encoding;
@@ -21,32 +21,33 @@ use super::plan::{Plan, Write};
 use super::record;
 use crate::event::{Event, EventName};
 
-/// When the registry was asked who else rests on the grant.
+/// When the registry was asked for other holders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldersCheck {
     /// Just now.
     Now,
-    /// Before, if at all: somebody may have come since.
+    /// Earlier, or never: another holder may have come since.
     Before,
 }
 
-/// What comes next.
+/// The next step of a revocation.
 #[derive(Debug)]
 pub enum RevocationStep<'a> {
-    /// Ask the registry whether others rest on the grant: [`Revoking::others`].
+    /// Ask the registry for other holders, then call [`Revoking::others`].
     AskOthers,
-    /// Find the provider's endpoints: [`Revoking::found`].
+    /// Find the provider's endpoints, then call [`Revoking::found`].
     FindProvider(&'a Connection),
-    /// Send a token request: [`Revoking::renewed`]. As each request it goes out only if the job is still
-    /// there in the turn in which it does ([`Revoking::taken_back`]): a reconnect takes jobs back.
+    /// Send a token request, then call [`Revoking::renewed`]. Every request is sent only if the job
+    /// still exists in the same turn ([`Revoking::taken_back`]), because a reconnect withdraws
+    /// jobs.
     Renew(ProviderRequest),
-    /// Send a revocation: [`Revoking::revoked`].
+    /// Send a revocation request, then call [`Revoking::revoked`].
     Revoke(ProviderRequest),
-    /// Nothing: [`Revoking::settle`].
+    /// Call [`Revoking::settle`].
     Settle,
 }
 
-/// A revocation that goes on.
+/// A revocation in progress.
 pub struct Revoking<'a> {
     home: &'a Home,
     connection: Option<&'a Connection>,
@@ -54,19 +55,20 @@ pub struct Revoking<'a> {
     job: &'a Job,
     token: Option<Secret>,
     provider: Option<Provider>,
-    /// Which kind of token was sent to be revoked.
+    /// Which kind of token the revocation request names.
     sent: TokenTypeHint,
     told: Revocation,
-    /// The job that is tried again.
+    /// The job for the next attempt.
     left: Job,
-    /// Whether the provider was to be asked.
+    /// Whether a request was due.
     tried: bool,
     /// Whether the job waits for its registration.
     waits: bool,
 }
 
 impl<'a> Revoking<'a> {
-    /// Begins with a job. `connection`: what stands under the connection's name; `callback`: its redirect URI.
+    /// Begins with a job. `connection` is the configured connection of that name, `callback` its
+    /// redirect URI.
     pub fn new(
         home: &'a Home,
         connection: Option<&'a Connection>,
@@ -93,7 +95,7 @@ impl<'a> Revoking<'a> {
         RevocationStep::Settle
     }
 
-    /// The connection, if its provider takes tokens of this kind.
+    /// The connection, if its provider revokes tokens of this kind.
     fn able(&self) -> Option<&'a Connection> {
         let Job::Revoke { field, .. } = self.job else {
             return None;
@@ -101,7 +103,7 @@ impl<'a> Revoking<'a> {
         self.connection.filter(|connection| connection.may_revoke(record::kind_of(field)))
     }
 
-    /// Whose token it is.
+    /// The account at the provider that the token is of.
     pub fn of(&self) -> AtProvider<'a> {
         match self.job {
             Job::Revoke { user, registration, .. } => {
@@ -123,8 +125,8 @@ impl<'a> Revoking<'a> {
         }
     }
 
-    /// The registry has answered whether another vault rests on the grant, or is silent. `contents`: of this
-    /// vault, now.
+    /// The registry's answer about other holders; `None` if it did not answer. `contents` are this
+    /// vault's rows now.
     pub fn others(&mut self, others: Option<bool>, contents: &Contents) -> RevocationStep<'a> {
         let Some(others) = others else {
             return self.done(Revocation::Pending);
@@ -157,7 +159,7 @@ impl<'a> Revoking<'a> {
         RevocationStep::FindProvider(connection)
     }
 
-    /// The provider was found, or cannot be now.
+    /// The provider's endpoints; `None` if they cannot be found now.
     pub fn found(&mut self, provider: Option<Provider>) -> RevocationStep<'a> {
         let Some(provider) = provider else {
             return self.done(Revocation::Pending);
@@ -174,7 +176,8 @@ impl<'a> Revoking<'a> {
         if !revocation::needs_access_token(connection) {
             return self.revoke(TokenTypeHint::Refresh);
         }
-        // This provider ends a grant only for one of its access tokens, and none lives.
+        // This provider ends a grant only when one of its access tokens is revoked, and none is
+        // valid.
         match request::refresh(connection, provider, self.callback, token, None) {
             Some(request) => RevocationStep::Renew(request),
             None => self.done(Revocation::NotSupported),
@@ -195,10 +198,10 @@ impl<'a> Revoking<'a> {
         }
     }
 
-    /// The provider has answered the token request.
+    /// The provider's response to the token request.
     ///
     /// # Errors
-    /// [`SealError`]; the job stands as it was.
+    /// [`SealError`]; the job is unchanged.
     pub fn renewed(
         &mut self,
         received: &ProviderResponse,
@@ -222,13 +225,13 @@ impl<'a> Revoking<'a> {
                 self.revoke(TokenTypeHint::Access)
             }
             Err(TokenEndpointError::Refused(_)) if sure => self.done(Revocation::Revoked),
-            // It may only say that the token was rotated, in an answer that was lost.
+            // The refusal may only mean that the token was rotated, in a response that was lost.
             Err(TokenEndpointError::Refused(_)) => self.done(Revocation::Failed),
             Err(_) => self.done(Revocation::Pending),
         })
     }
 
-    /// The provider has answered the revocation.
+    /// The provider's response to the revocation request.
     pub fn revoked(&mut self, received: &ProviderResponse) -> RevocationStep<'a> {
         let (Some(connection), Job::Revoke { field, .. }) = (self.connection, self.job) else {
             return self.done(Revocation::NotSupported);
@@ -238,13 +241,14 @@ impl<'a> Revoking<'a> {
         self.done(told)
     }
 
-    /// The job is gone: the same user has connected again, whose new grant the request could end.
+    /// The job no longer exists: the same user has connected again, and the request could end the
+    /// new grant.
     pub fn taken_back(&mut self) -> RevocationStep<'a> {
         self.done(Revocation::NotSupported)
     }
 
-    /// What came of it, and what is written: the job ends, or is put off. `id`: of the job; `stands`: whether
-    /// it is still there.
+    /// The outcome, and what to write: the job ends, or is due again. `id` is the job's; `stands`
+    /// says whether it still exists.
     pub fn settle(self, id: i64, stands: bool, now: UnixSeconds) -> (Revocation, Plan) {
         let mut plan = Plan::default();
         let mut told = self.told;
