@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Edge token vault: keeps users' OAuth tokens for other providers, sealed, and exchanges for them.
+//! Edge token vault: keeps users' OAuth tokens of other providers, sealed, and exchanges user
+//! tokens for them.
 //!
-//! This is the Worker: endpoints, Durable Objects and the runtime below them carry out, and are compiled for
-//! wasm32 only. What it decides is in the crates below it, which know no platform.
+//! This package is the Worker. Its endpoints, Durable Objects and runtime carry out what the crates
+//! below decide. They are compiled for wasm32 only; the crates below know no platform.
 
 pub use vault_base::{encoding, ids, json, public_url, seal, secret, text, time};
 pub use vault_core::{

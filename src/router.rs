@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Requests: the table of routes says what serves each, and one log line what came of it.
+//! Dispatches requests by the route table, and logs one line for each.
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -14,7 +14,7 @@ use crate::runtime::context::Context;
 use crate::runtime::http::{HttpResult, Incoming};
 use crate::runtime::{clock, configuration, executor, http, log};
 
-/// One request. The platform calls it.
+/// Serves one request. The platform calls it.
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env) -> Promise {
     executor::start(async move { Ok(serve(request, &env).await?.into()) })
@@ -27,7 +27,7 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
         "/test-clock" => return clock::set(incoming).await,
         "/test-live" => return http::json(200, &executor::live()),
         "/test-trap" => {
-            // With a body, after a wait.
+            // A POST was read first, which may have taken a while.
             if incoming.method == "POST" {
                 incoming.body(1024).await;
             }
@@ -41,8 +41,8 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
     let answer = match answer(&incoming, &routed, env, &mut line).await {
         Ok(response) => Ok(response),
         Err(error) => {
-            // The platform's own words: they are about building answers, which hold no secrets
-            // when they fail; still only their kind is logged.
+            // The platform's text is about building responses and holds no secret; still only its
+            // kind is logged.
             line.reason = Some(format!("answer_failed: {}", log::kind(&error)));
             http::text(500, "internal error")
         }

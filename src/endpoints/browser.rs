@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The browser's two hops: from the application to the provider, and from the provider back.
+//! The browser's two hops of a connect: to the provider, and back.
 
 use crate::connect::browser;
 use crate::connect::record::Denied;
@@ -10,7 +10,7 @@ use crate::runtime::http::{self, HttpResult, Incoming};
 use crate::runtime::object_call::{self, CallError};
 use crate::secret::Secret;
 
-/// `GET /connected-accounts/connect?ticket=`: on to the provider.
+/// `GET /connected-accounts/connect?ticket=`: redirects the browser to the provider.
 pub async fn open_ticket(
     Context { env, config, .. }: Context<'_>,
     incoming: &Incoming,
@@ -33,7 +33,8 @@ pub async fn open_ticket(
     }
 }
 
-/// `GET /callback/{connection}`: back to the application.
+/// `GET /callback/{connection}`: takes the authorization response and redirects the browser to the
+/// application.
 pub async fn callback(
     Context { env, config, .. }: Context<'_>,
     incoming: &Incoming,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `/me/v1/connected-accounts`: the user's application connects, lists and deletes accounts.
+//! `/me/v1/connected-accounts`: a user's application connects, lists and deletes accounts.
 
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ use crate::runtime::{key_check, tokens};
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
 
-/// Serves what is below `/me/v1/connected-accounts/`.
+/// Serves the paths below `/me/v1/connected-accounts/`.
 pub async fn serve(
     context: Context<'_>,
     incoming: &Incoming,
@@ -51,7 +51,7 @@ pub async fn serve(
             }
         }
     };
-    // An origin of none of our clients reads nothing, errors included.
+    // A page of an unknown origin reads nothing, errors included.
     let headers = response.headers();
     headers.set("vary", "Origin")?;
     if let Some(origin) = allowed {
@@ -70,11 +70,12 @@ fn preflight() -> http::HttpResult {
     ])
 }
 
-/// What was done.
+/// What a request has done.
 enum Done {
-    /// The answer, with its status.
+    /// A response with this status.
     Json(u16, Value),
-    /// There is no such account any more; and what became of it at its provider, if there was one.
+    /// The account does not exist any more. The value says what happened at its provider, if the
+    /// account existed.
     Deleted(Option<Revocation>),
 }
 
@@ -136,7 +137,7 @@ async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, ProblemDetails> {
         .ok_or_else(|| ProblemDetails::new(413, "The body is larger than 32 KiB."))
 }
 
-/// A verified caller.
+/// An authenticated caller.
 struct Caller<'a> {
     verified: Rc<VerifiedToken>,
     client: &'a Client,
@@ -186,7 +187,8 @@ impl<'a> Caller<'a> {
         {
             session.keep_granted(record, &accounts);
         }
-        // The wider object first: whoever has an account can be found from the registry down.
+        // The registry comes first, then the directory, then the session: every account can be
+        // found from the registry down.
         let add_user = registry::RegistryRequest::Add { user: token.user.clone() };
         let shard = config.names.registry(&token.user);
         object_call::ask(env, &shard, &add_user).await.map_err(unavailable)?;
@@ -225,7 +227,7 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The user's accounts at all connections the page wants, each with its connection.
+    /// The user's accounts at all connections of the page, each with its connection.
     async fn accounts(&self, page: &Page) -> Result<Vec<(String, AccountView)>, ProblemDetails> {
         let mut accounts = Vec::new();
         for connection in self.connections().await? {
@@ -241,14 +243,14 @@ impl<'a> Caller<'a> {
         Ok(accounts)
     }
 
-    /// Deletes wherever the account is. An id that is nobody's, or another user's, is as good as
-    /// deleted: it is not among this user's accounts.
+    /// Deletes the account at whichever connection it is. The id of another user's account, or of
+    /// none, is answered like a deleted one, because this user has no such account.
     async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> HttpResult {
         for connection in &self.connections().await? {
             let act = VaultAction::Delete { account: id.clone(), tell: true };
             let revocation = match self.ask_vault(connection, act).await? {
                 VaultResponse::Removed(Some(revocation)) => revocation,
-                // Code of before: its jobs have begun.
+                // An object of an earlier version answers so; its jobs have begun.
                 VaultResponse::Deleted(true) => Revocation::Pending,
                 _ => continue,
             };
@@ -260,7 +262,7 @@ impl<'a> Caller<'a> {
         Ok(Done::Deleted(None))
     }
 
-    /// The connections this user ever started.
+    /// The connections that this user ever started.
     async fn connections(&self) -> Result<Vec<String>, ProblemDetails> {
         let Context { env, config, .. } = self.context;
         key_check::compare(self.context).await.map_err(unavailable)?;

@@ -20,8 +20,7 @@ use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, CallError, ObjectReply};
 use crate::runtime::{key_check, tokens};
 
-/// Exchanges a user's token for the provider's access token. The response is the one that the vault's
-/// object wrote.
+/// Exchanges a user's token for the provider's access token. The vault's object wrote the response.
 pub async fn exchange(
     context: Context<'_>,
     credentials: &Credentials,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is served over HTTP: each reads a request, asks the core, and carries out what it says.
+//! The HTTP endpoints: each reads a request, asks the core, and carries out what it decides.
 
 pub mod browser;
 mod client_auth;

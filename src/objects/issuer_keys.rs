@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `IssuerKeys`: the last good metadata and keys of one source, and the only place that fetches
-//! them.
+//! `IssuerKeys`: the last good metadata and keys of one source. Only this object fetches them.
 
 use std::rc::Rc;
 
@@ -21,7 +20,7 @@ use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
 use crate::runtime::{clock, configuration, http_client, log, sql};
 
-/// One per source.
+/// One object per source.
 #[wasm_bindgen]
 pub struct IssuerKeys {
     inner: Rc<Inner>,
@@ -35,7 +34,7 @@ struct Inner {
 
 #[wasm_bindgen]
 impl IssuerKeys {
-    /// Called by the platform.
+    /// The platform calls it.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
@@ -43,7 +42,7 @@ impl IssuerKeys {
         Self { inner: Rc::new(Inner { state, env, flights: Rc::default() }) }
     }
 
-    /// Answers one question.
+    /// Answers one message.
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let inner = self.inner.clone();
@@ -77,7 +76,8 @@ impl Inner {
         }
     }
 
-    /// Fetches and stores. A fetch that fails leaves the last good copy, and a time to wait after.
+    /// Fetches and stores the documents. A failed fetch leaves the last good copy, and starts a
+    /// cool-down.
     async fn fetch(&self, ask: &IssuerRequest, public_url: &PublicUrl) {
         let fetched = fetch_documents(ask, public_url).await;
         if let Err(reason) = &fetched {
@@ -102,7 +102,8 @@ impl Inner {
         let Some(mut row) = sql::run(&storage, query, vec![])?.into_iter().next() else {
             return Ok((None, FetchHistory::default()));
         };
-        // A copy of a version that reads or asks otherwise is as good as none: it is fetched again.
+        // A copy that an earlier version wrote in another form, or for another request, is fetched
+        // again.
         let published: Option<Published> = row
             .optional_text()?
             .and_then(|json| json::parse_trusted(&json).ok())
@@ -135,7 +136,7 @@ async fn fetch_documents(ask: &IssuerRequest, public_url: &PublicUrl) -> Result<
         }
     };
     let body = http_client::document(&jwks_uri).await.ok_or("no key set")?;
-    // An empty or malformed set is an error, never "no keys": the last good one stays.
+    // An empty or malformed set is an error and never means "no keys": the last good one stays.
     JwkSet::parse(&body).map_err(|error| error.to_string())?;
     let jwks = String::from_utf8(body).map_err(|_| "key set is not UTF-8")?;
     Ok(Published { metadata, jwks, fetched_at: clock::now() })

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Requests as the core reads them, and answers as it wants them.
+//! Requests in the form that the core reads, and responses in the form that it wants.
 //!
-//! The platform's own types, and not `worker`'s around them: those copy headers and bodies that
-//! nobody reads, and build an answer a second time.
+//! These use the platform's own types and not `worker`'s around them, which copy headers and bodies
+//! that nobody reads, and build a response a second time.
 
 use js_sys::Uint8Array;
 use serde_json::Value;
@@ -15,20 +15,20 @@ use crate::runtime::{executor, platform};
 use crate::secret::Secret;
 use crate::text;
 
-/// An answer. An error is the platform's, and holds none of our data.
+/// A response. An error is the platform's and holds no data of ours.
 pub type HttpResult = worker::Result<Response>;
 
-/// A request.
+/// A request in its parts.
 pub struct Incoming {
-    /// `GET`, `POST` …, as it was sent.
+    /// The method as it was sent.
     pub method: String,
-    /// Path of the URL.
+    /// The path of the URL.
     pub path: String,
-    /// Query without its `?`, or empty. It holds secrets of the browser's hops.
+    /// The query without `?`, or empty. It carries secrets of the browser's hops.
     pub query: Secret,
-    /// `Content-Type`.
+    /// The header `Content-Type`.
     pub content_type: Option<String>,
-    /// `Authorization`.
+    /// The header `Authorization`.
     pub authorization: Option<Secret>,
     length: Option<String>,
     request: Request,
@@ -54,15 +54,15 @@ impl Incoming {
         }
     }
 
-    /// Another header's value.
+    /// The value of another header.
     pub fn header(&self, name: &str) -> Option<String> {
         self.request.headers().get(name).ok().flatten()
     }
 
-    /// The body, if it is whole and no longer than `limit` bytes.
+    /// The body. `None` if it is longer than `limit` bytes or did not arrive whole.
     pub async fn body(&self, limit: usize) -> Option<Vec<u8>> {
         match &self.length {
-            // A body that tells its length has no more than that.
+            // A body that announces its length has no more than that.
             Some(length) => {
                 let length: usize = length.parse().ok()?;
                 if length > limit {
@@ -83,7 +83,7 @@ impl Incoming {
     }
 }
 
-/// Makes an answer.
+/// Makes a response.
 fn respond(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> HttpResult {
     Ok(Response::new_with_opt_str_and_init(body, &init(status, headers)?)?)
 }
@@ -99,8 +99,8 @@ fn init(status: u16, headers: &[(&str, &str)]) -> Result<ResponseInit, JsValue> 
     Ok(init)
 }
 
-/// Headers of JSON that must not be stored. The content type has no charset: a client of Auth0's
-/// compares it whole.
+/// Headers of JSON that must not be stored. The content type has no charset, because an SDK of
+/// Auth0's compares it as a whole.
 const JSON: [(&str, &str); 4] = [
     ("content-type", "application/json"),
     ("cache-control", "no-store"),
@@ -108,18 +108,18 @@ const JSON: [(&str, &str); 4] = [
     ("x-content-type-options", "nosniff"),
 ];
 
-/// JSON that must not be stored.
+/// A response with JSON that must not be stored.
 pub fn json(status: u16, body: &Value) -> HttpResult {
     respond(status, &JSON, Some(&body.to_string()))
 }
 
-/// A public document that may be cached for a while.
+/// A response with a public document that may be cached for a while.
 pub fn document(body: &Value) -> HttpResult {
     let headers = [("content-type", "application/json"), ("cache-control", "public, max-age=300")];
     respond(200, &headers, Some(&body.to_string()))
 }
 
-/// An error of the token endpoint.
+/// An error response of the token endpoint (RFC 6749 §5.2).
 pub fn oauth_error(error: &OAuthError) -> HttpResult {
     let response = json(error.status, &error.body())?;
     if let Some(seconds) = error.retry_after {
@@ -131,7 +131,7 @@ pub fn oauth_error(error: &OAuthError) -> HttpResult {
     Ok(response)
 }
 
-/// An error of the connected-accounts API.
+/// An error response of the connected-accounts API (RFC 9457).
 pub fn problem(problem: &ProblemDetails) -> HttpResult {
     let response = json(problem.status, &problem.body())?;
     if let Some(seconds) = problem.retry_after {
@@ -143,12 +143,13 @@ pub fn problem(problem: &ProblemDetails) -> HttpResult {
     Ok(response)
 }
 
-/// 204 with these headers.
+/// A response 204 with these headers.
 pub fn no_content(headers: &[(&str, &str)]) -> HttpResult {
     respond(204, headers, None)
 }
 
-/// Sends a browser on. 303, so that nothing is posted along (RFC 9700 §4.12).
+/// Redirects a browser. The status is 303, so that it posts nothing to the new address (RFC 9700
+/// §4.12).
 pub fn redirect(location: &Secret, cookie: &Secret) -> HttpResult {
     let headers = [
         ("location", location.expose()),
@@ -159,7 +160,7 @@ pub fn redirect(location: &Secret, cookie: &Secret) -> HttpResult {
     respond(303, &headers, None)
 }
 
-/// A page that loads and runs nothing and cannot be framed.
+/// A page that loads nothing, runs nothing and cannot be framed.
 pub fn page(status: u16, html: &str) -> HttpResult {
     let headers = [
         ("content-type", "text/html; charset=utf-8"),
@@ -175,13 +176,13 @@ pub fn page(status: u16, html: &str) -> HttpResult {
     respond(status, &headers, Some(html))
 }
 
-/// Plain text for whoever operates the vault.
+/// A response in plain text, for the operator.
 pub fn text(status: u16, text: &str) -> HttpResult {
     let headers = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")];
     respond(status, &headers, Some(text))
 }
 
-/// 405.
+/// A response 405 (RFC 9110 §15.5.6).
 pub fn method_not_allowed(allow: &str) -> HttpResult {
     let description = format!("use {allow}");
     let response = json(405, &OAuthError::new(405, "invalid_request", &description).body())?;
@@ -189,22 +190,22 @@ pub fn method_not_allowed(allow: &str) -> HttpResult {
     Ok(response)
 }
 
-/// 404.
+/// A response 404.
 pub fn not_found() -> HttpResult {
     problem(&ProblemDetails::new(404, "There is nothing at this address."))
 }
 
-/// 503: the operator's log says what to fix.
+/// A response 503. The operator's log says what to fix.
 pub fn configuration_error() -> HttpResult {
     text(503, "configuration error")
 }
 
 thread_local! {
-    /// How every token leaves, made once.
+    /// The status and headers of every token response, made once.
     static LEAVING: Option<ResponseInit> = init(Outcome::Passthrough.status(), &JSON).ok();
 }
 
-/// 200 with JSON that must not be stored, already written.
+/// A response 200 whose body is JSON text already and must not be stored.
 pub fn passthrough(body: &str) -> Result<Response, JsValue> {
     LEAVING.with(|ready| match ready {
         Some(ready) => Response::new_with_opt_str_and_init(Some(body), ready),
@@ -215,7 +216,7 @@ pub fn passthrough(body: &str) -> Result<Response, JsValue> {
     })
 }
 
-/// An answer to ourselves.
+/// An object's response to the Worker.
 pub fn outcome(outcome: Outcome, body: &str) -> Result<Response, JsValue> {
     Response::new_with_opt_str_and_init(Some(body), &init(outcome.status(), &[])?)
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Verifying tokens: the issuer's keys, the runtime's signature check, this isolate's memory.
+//! Verifies tokens: with the issuer's keys, the platform's signature check, and this isolate's
+//! memory.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -22,8 +23,7 @@ thread_local! {
     static VERIFIED: RefCell<VerifiedTokens> = RefCell::default();
 }
 
-/// Verifies a user's access token of any trusted issuer. What it may be used for is decided by the
-/// caller.
+/// Verifies an access token of any trusted issuer. The caller decides what it may be used for.
 pub async fn verify_access_token(
     context: Context<'_>,
     text: &Secret,
@@ -45,7 +45,7 @@ pub async fn verify_access_token(
 
 fn remembered(config: &Config, hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {
     VERIFIED.with_borrow(|memory| {
-        // By its own source: a connection to the same issuer may hold other keys of it.
+        // A connection to the same issuer may have other keys of it, so the source is compared too.
         let issuer = config.issuers.get(memory.issuer(hash)?)?;
         let documents = issuers::held(&issuer.source, now)?;
         let token = memory.get(hash, &documents.keys.fingerprint())?;
@@ -53,12 +53,12 @@ fn remembered(config: &Config, hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<V
     })
 }
 
-/// Whose signature is expected.
+/// The keys that a signature must be of.
 #[derive(Clone, Copy)]
 pub struct TrustedKeys<'a> {
-    /// Where its keys are.
+    /// Where the keys are.
     pub source: &'a DocumentSource,
-    /// Algorithms it may use.
+    /// The algorithms that are accepted.
     pub algorithms: &'a [Algorithm],
 }
 
@@ -68,8 +68,8 @@ impl<'a> TrustedKeys<'a> {
     }
 }
 
-/// Checks a token's signature with the issuer's keys, fetched again if they lack its key. Gives the
-/// fingerprint of the key set.
+/// Checks a token's signature with the issuer's keys. They are fetched again if they lack the
+/// token's key. Returns the fingerprint of the key set.
 pub async fn check_signature(
     context: Context<'_>,
     token: &Jws<'_>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `ConnectSession`: one connect in flight, and its record.
+//! `ConnectSession`: the object of one connect, with its record.
 
 mod redeem;
 
@@ -35,7 +35,7 @@ use crate::seal::Sealer;
 use crate::secret::Secret;
 use crate::vault::consent::NewGrant;
 
-/// One per connect.
+/// One object per connect.
 #[wasm_bindgen]
 pub struct ConnectSession {
     inner: Rc<Inner>,
@@ -44,13 +44,13 @@ pub struct ConnectSession {
 struct Inner {
     state: State,
     env: Env,
-    /// Whether the code is being redeemed right now.
+    /// Whether a redemption of the code is in progress.
     redeeming: Cell<bool>,
 }
 
 #[wasm_bindgen]
 impl ConnectSession {
-    /// Called by the platform.
+    /// The platform calls it.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
@@ -58,17 +58,17 @@ impl ConnectSession {
         Self { inner: Rc::new(Inner { state, env, redeeming: Cell::new(false) }) }
     }
 
-    /// Answers one question.
+    /// Answers one message.
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let inner = self.inner.clone();
         object_call::answer(request, move |ask| inner.answer(ask))
     }
 
-    /// The session is over in any case.
+    /// Deletes the session: its lifetime is over in any case.
     ///
     /// # Errors
-    /// The platform's: it tries again.
+    /// An error of the platform, which then calls again.
     pub async fn alarm(&self) -> Result<(), JsValue> {
         let storage = self.inner.state.storage();
         Ok(storage.delete_all().await?)
@@ -83,7 +83,7 @@ impl Inner {
             SessionRequest::Open { ticket } => self.open(&config, &ticket).await,
             SessionRequest::Return(back) => self.returned(&config, &back).await,
             SessionRequest::Complete(complete) => {
-                // The code is redeemed once, so this goes on even if the application hangs up.
+                // A code is redeemed once, so this continues even if the application goes away.
                 let (this, config) = (self.clone(), config.clone());
                 let work = async move { this.complete(&config, &complete).await };
                 single_flight::run(&self.state, work)
@@ -116,7 +116,7 @@ impl Inner {
             Ok(found) => found,
             Err(denied) => return Ok(SessionResponse::Denied(denied)),
         };
-        // Between the check above and here another request may have used the ticket.
+        // Another request may have used the ticket since the check above.
         let Some(mut session) = self.load()? else {
             return Ok(SessionResponse::Denied(Denied::Unknown));
         };
@@ -180,7 +180,7 @@ impl Inner {
         let sealer = Sealer::new(&config.key_ring, &name);
         let connection = config.connections.get(&session.begin.connection);
         let completion = session.complete(ask, connection, &sealer, clock::now());
-        // `completing` is durable before the code leaves; so is a session that was burned.
+        // `Completing` is durable before the code is sent; so is a session that failed.
         self.save(&session)?;
         let tokens = match completion {
             Ok(Completion::Store(store)) => return self.store(config, session, *store).await,
@@ -191,7 +191,8 @@ impl Inner {
                 self.redeeming.set(false);
                 redeemed?
             }
-            // The application's first request for it ended before the provider answered.
+            // The application repeats its request while the provider has not answered the first
+            // one.
             Err(SessionError::Denied(Denied::Used))
                 if self.redeeming.get() && matches!(session.phase, Phase::Completing { .. }) =>
             {
@@ -206,7 +207,7 @@ impl Inner {
         }
     }
 
-    /// Redeems the code, and keeps what it brings.
+    /// Redeems the code, and keeps the tokens.
     async fn redeem(
         &self,
         config: &Config,
@@ -225,7 +226,7 @@ impl Inner {
             Ok(tokens) => tokens,
             Err(denied) => return Ok(Err(denied)),
         };
-        // Meanwhile the session may have been burned.
+        // The session may have failed meanwhile.
         let stored = self.load()?.map(|stored| stored.phase);
         if !matches!(stored, Some(Phase::Completing { .. })) {
             return Ok(Err(Denied::Used));
@@ -235,7 +236,7 @@ impl Inner {
         Ok(Ok(tokens))
     }
 
-    /// Asks whose the tokens are. Until that is known, the session keeps them.
+    /// Finds the user of the tokens. The session keeps them until then.
     async fn identify(
         &self,
         config: &Config,
@@ -286,7 +287,7 @@ impl Inner {
         Ok(SessionResponse::Denied(denied))
     }
 
-    /// Hands the grant to its vault. Until that has it, the session keeps it.
+    /// Passes the grant to its vault. The session keeps it until the vault has stored it.
     async fn store(
         &self,
         config: &Config,
@@ -306,7 +307,7 @@ impl Inner {
                 self.save(&session)?;
                 Ok(SessionResponse::Completed { account, connection })
             }
-            // Stored before, and deleted since.
+            // The vault stored it before, and the account was deleted since.
             Ok(vault::VaultResponse::Deleted(_)) => {
                 session.phase = Phase::Finished;
                 self.save(&session)?;

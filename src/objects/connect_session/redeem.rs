@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Redeeming an authorization code: tokens, then who they are of.
+//! Redeems an authorization code, and finds the user of its tokens.
 
 use worker::Env;
 
@@ -27,7 +27,7 @@ use crate::vault::consent;
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "two minutes")]
 const REDEEM_MILLISECONDS: u32 = REDEEM_TIME as u32 * 1000;
 
-/// What it takes.
+/// What a redemption depends on.
 pub struct Redeem<'a> {
     pub env: &'a Env,
     pub config: &'a Config,
@@ -35,8 +35,8 @@ pub struct Redeem<'a> {
     pub name: &'a str,
     pub connection: &'a Connection,
     pub provider: &'a Provider,
-    /// Scopes asked for: those granted, where the answer names none. Some providers want them named
-    /// again.
+    /// The requested scopes. They count as granted where the response names none; some providers
+    /// require them again.
     pub scopes: &'a [String],
 }
 
@@ -52,7 +52,7 @@ impl Redeem<'_> {
         let request =
             request::redeem(connection, self.provider, callback, code, verifier, self.scopes)
                 .ok_or(Denied::ProviderMisconfigured)?;
-        // The code is good once: whoever gives up the answer gives up the grant.
+        // A code works once: giving up the response would give up the grant.
         let received = http_client::send(&request, REDEEM_MILLISECONDS).await;
         let now = clock::now();
         let granted =
@@ -69,7 +69,7 @@ impl Redeem<'_> {
         Ok(Unidentified { store: Box::new(store), id_token, secrets })
     }
 
-    /// Whose the tokens are.
+    /// The user of the tokens.
     pub async fn identity(&self, tokens: &Unidentified) -> Result<UserInfo, IdentityError> {
         let identifying =
             Identification { connection: self.connection, provider: self.provider, tokens };
@@ -93,7 +93,7 @@ impl Redeem<'_> {
     }
 }
 
-/// Asks twice if need be: few applications complete again.
+/// Asks a second time after a temporary failure, because few applications complete again.
 async fn ask_userinfo(request: &ProviderRequest) -> ProviderResponse {
     let received = http_client::send(request, OTHER_TIME).await;
     if token_response::may_pass(&received) {

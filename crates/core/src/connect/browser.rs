@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a browser brings and gets on its way through a connect: the callback's query, the session's
-//! cookie, and the page for when there is nowhere to send it.
+//! The browser's part of a connect: the query of the callback, the session's cookie, and the error
+//! page.
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_base::text;
 
-/// Most cookies that are looked at: browsers keep no more for a site.
+/// Most cookies that are read: browsers keep no more for a site.
 const MAX_COOKIES: usize = 200;
 
-/// The callback's parameters and the session they belong to.
+/// Reads the parameters of the callback (RFC 6749 §4.1.2) and the session that they belong to.
 ///
-/// `kept` names parameters that applications need. Each may stand once: two `code`s, `state`s or
-/// `iss`s are how one answer is mistaken for another.
+/// `kept` names parameters that the connection keeps for applications. Each parameter may occur
+/// once, because with two `code`s, `state`s or `iss`s one response could be mistaken for another.
 ///
 /// # Errors
-/// [`Denied::Unknown`] if they are not those of an answer to one of our requests.
+/// [`Denied::Unknown`] if they are not a response to an authorization request of ours.
 pub fn callback(
     query: &str,
     connection: &str,
@@ -51,10 +51,10 @@ pub fn callback(
     Ok((state.session, back))
 }
 
-/// The ticket of the hop to the provider.
+/// Reads the ticket of the hop to the provider.
 ///
 /// # Errors
-/// [`Denied::Unknown`] unless there is exactly one, well formed.
+/// [`Denied::Unknown`] unless the query has exactly one well-formed ticket.
 pub fn ticket(query: &str) -> Result<OpaqueHandle, Denied> {
     once(query, "ticket")?
         .and_then(|ticket| OpaqueHandle::parse(ticket.expose()))
@@ -71,8 +71,8 @@ fn once(query: &str, name: &str) -> Result<Option<Secret>, Denied> {
     }
 }
 
-/// `Set-Cookie` that binds a browser to a session. `Lax`, because the provider's redirect is a
-/// cross-site navigation.
+/// The `Set-Cookie` value that binds a browser to a session. It is `Lax`, because the provider's
+/// redirect is a cross-site navigation.
 pub fn set_cookie(session: &str, value: &Secret, public_url: &PublicUrl) -> Secret {
     let secure = if public_url.is_local() { "" } else { "; Secure" };
     Secret::new(format!(
@@ -82,7 +82,7 @@ pub fn set_cookie(session: &str, value: &Secret, public_url: &PublicUrl) -> Secr
     ))
 }
 
-/// `Set-Cookie` that takes the cookie back.
+/// The `Set-Cookie` value that deletes the cookie.
 pub fn clear_cookie(session: &str, public_url: &PublicUrl) -> String {
     let secure = if public_url.is_local() { "" } else { "; Secure" };
     format!(
@@ -91,7 +91,8 @@ pub fn clear_cookie(session: &str, public_url: &PublicUrl) -> String {
     )
 }
 
-/// One cookie per session, so that two connects in two tabs do not disturb each other.
+/// Each session has a cookie of its own, so that two connects in two tabs do not disturb each
+/// other.
 fn cookie_name(session: &str, public_url: &PublicUrl) -> String {
     let prefix = if public_url.is_local() { "" } else { "__Host-" };
     format!("{prefix}etv-{session}")
@@ -111,8 +112,8 @@ fn read_cookie(header: &str, session: &str, public_url: &PublicUrl) -> Option<Se
     }
 }
 
-/// Status and page for a browser that cannot be sent on: there is no address that is known to be
-/// right. The text is ours alone.
+/// Status and error page for a browser that cannot be redirected, because no address is known to be
+/// right. The page has our own text only.
 pub fn page(denied: &Denied) -> (u16, String) {
     let (status, message) = match denied {
         Denied::Expired => {
@@ -139,7 +140,7 @@ pub fn page(denied: &Denied) -> (u16, String) {
     (status, document(message))
 }
 
-/// A page with one message and nothing that runs.
+/// A page with one message, and without scripts.
 pub fn document(message: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Connecting an account\

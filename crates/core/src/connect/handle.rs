@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Handles: ticket, state, `auth_session`, `connect_code`. Each is `sid.secret`, 22 + 1 + 22 base64url
-//! characters: the session's id finds the object, the secret is stored there as a hash.
+//! Handles: ticket, state, `auth_session`, `connect_code`. Each is `sid.secret`, 22 + 1 + 22
+//! base64url characters. The session's id names the object, which stores a hash of the secret.
 
 use vault_base::encoding::{self, RandomnessError};
 use vault_base::secret::Secret;
 
 const PART: usize = 22;
 
-/// A handle, split.
+/// A handle in its two parts.
 #[derive(Debug, Clone)]
 pub struct OpaqueHandle {
-    /// The session's id: no secret, but nothing to show either.
+    /// The session's id. It is no secret and proves nothing.
     pub session: String,
-    /// What makes this handle this one.
+    /// The secret, which proves that the holder received this handle.
     pub secret: Secret,
 }
 
 impl OpaqueHandle {
-    /// Reads `sid.secret`.
+    /// Reads `sid.secret`. `None` if the form is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         let (session, secret) = text.split_once('.')?;
         let fits =
@@ -32,7 +32,7 @@ impl OpaqueHandle {
     }
 }
 
-/// 128 random bits as 22 base64url characters: a session id or the secret of a handle.
+/// 128 random bits as 22 base64url characters: a session id, or the secret of a handle.
 ///
 /// # Errors
 /// [`RandomnessError`].
@@ -40,12 +40,12 @@ pub fn random() -> Result<String, RandomnessError> {
     Ok(encoding::base64url(encoding::random::<16>()?))
 }
 
-/// What is stored of a handle's secret, or of a cookie: SHA-256, hex.
+/// What is stored of the secret of a handle or cookie: its SHA-256 in hex.
 pub fn hash(secret: &Secret) -> String {
     encoding::hex(&secret.sha256())
 }
 
-/// Compares a presented secret with a stored hash.
+/// Compares a presented secret with a stored hash, in constant time.
 pub fn matches(presented: &Secret, stored: &str) -> bool {
     encoding::constant_time_eq(hash(presented).as_bytes(), stored.as_bytes())
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whose tokens are: by ID token from an `OpenID` provider, by userinfo or the token answer from others.
+//! Finds the user whose tokens these are: by the ID token of an `OpenID` provider, by userinfo, or
+//! by the token response.
 
 use std::collections::BTreeMap;
 
@@ -18,12 +19,12 @@ use vault_provider::userinfo::{self, UserInfo};
 
 use super::session::Unidentified;
 
-/// Why it is not known whose tokens are.
+/// Why the user is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityError {
-    /// Whoever could tell cannot be asked now.
+    /// The provider cannot be asked now.
     Later,
-    /// What was told does not hold.
+    /// The provider's statement is not valid.
     Never(TokenError),
 }
 
@@ -33,35 +34,36 @@ impl From<TokenError> for IdentityError {
     }
 }
 
-/// What to do next.
+/// The next step.
 #[derive(Debug)]
 pub enum IdentifyStep {
     /// Check the signature of this ID token with the provider's keys.
     CheckSignature(Secret),
-    /// Ask the userinfo endpoint. `completes`: what the ID token told stands without it.
+    /// Ask the userinfo endpoint. With `completes` the user is known already, and a failure changes
+    /// nothing.
     AskUserinfo {
-        /// The request.
+        /// The request to send.
         request: Box<ProviderRequest>,
-        /// What is known already.
+        /// What the ID token says.
         completes: Option<Box<UserInfo>>,
     },
-    /// It is known, or nothing tells it.
+    /// The user is known, or this provider identifies none.
     Known(UserInfo),
 }
 
-/// What it takes to tell.
+/// What the identification depends on.
 #[derive(Clone, Copy)]
 pub struct Identification<'a> {
     /// The connection.
     pub connection: &'a Connection,
-    /// Its provider.
+    /// The provider's endpoints.
     pub provider: &'a Provider,
-    /// The tokens.
+    /// The tokens of the user.
     pub tokens: &'a Unidentified,
 }
 
 impl Identification<'_> {
-    /// What to do first.
+    /// The first step.
     ///
     /// # Errors
     /// [`IdentityError`].
@@ -84,8 +86,9 @@ impl Identification<'_> {
         }
     }
 
-    /// Reads an ID token whose signature is good (OpenID Connect Core §3.1.3.7). It is judged as of its
-    /// receipt: since then it may have had to wait. What it lacks is asked of userinfo.
+    /// Reads an ID token whose signature is valid (OpenID Connect Core §3.1.3.7). It is judged at
+    /// the time it was received, because it may have waited since. Userinfo completes what it
+    /// lacks.
     ///
     /// # Errors
     /// [`IdentityError`].
@@ -112,10 +115,10 @@ impl Identification<'_> {
         }
     }
 
-    /// Reads the answer of the userinfo endpoint.
+    /// Reads the response of the userinfo endpoint.
     ///
     /// # Errors
-    /// [`IdentityError`], where nothing was known before.
+    /// [`IdentityError`], unless the user was known before.
     pub fn asked(
         &self,
         received: &ProviderResponse,

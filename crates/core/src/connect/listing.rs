@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Lists of the connected-accounts API: paging, and how accounts and connections are shown.
+//! Lists of the connected-accounts API: paging, and the form of accounts and connections.
 
 use serde_json::{Value, json};
 
@@ -12,12 +12,12 @@ use vault_base::time::rfc3339;
 use vault_provider::connection::Connection;
 use vault_provider::scopes;
 
-/// Items on a page if the caller does not say.
+/// Items on a page if the request does not say.
 const DEFAULT_TAKE: usize = 10;
-/// Most items on a page, and most names in a filter.
+/// Most items on a page, and most connections in a filter.
 const MAX_TAKE: usize = 20;
 
-/// The query of a list.
+/// The query of a list request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     take: usize,
@@ -26,8 +26,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads `take`, `connection` (may repeat) and the cursor, which clients send as `from` or as
-    /// `next`.
+    /// Reads `take`, `connection` (which may repeat) and the cursor, which clients send as `from`
+    /// or `next`.
     ///
     /// # Errors
     /// A 400 that names the field.
@@ -64,13 +64,13 @@ impl Page {
         Ok(page)
     }
 
-    /// Whether the filter lets this connection through.
+    /// Whether the filter includes this connection.
     pub fn wants(&self, connection: &str) -> bool {
         self.connections.is_empty() || self.connections.iter().any(|name| name == connection)
     }
 
-    /// Cuts the page out of all items, each with a key that orders them. The second part is the
-    /// cursor of the next page: the key of this page's last item.
+    /// Cuts the page out of all items. Each item has a key that orders them. The second value is
+    /// the cursor of the next page: the key of this page's last item.
     fn cut(&self, mut items: Vec<(String, Value)>) -> (Vec<Value>, Option<String>) {
         items.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
         let mut rest =
@@ -85,7 +85,7 @@ impl Page {
         (shown, last.filter(|_| more).map(encoding::base64url))
     }
 
-    /// `GET /accounts`: accounts by time of connection.
+    /// The response of `GET /accounts`: accounts by time of connection.
     pub fn accounts(&self, accounts: &[(String, AccountView)]) -> Value {
         let wanted = accounts.iter().filter(|(connection, _)| self.wants(connection));
         let items = wanted.map(|(connection, account)| {
@@ -95,7 +95,7 @@ impl Page {
         self.answer("accounts", items.collect())
     }
 
-    /// `GET /connections`: what the client may connect, by name.
+    /// The response of `GET /connections`: what the client may connect, by name.
     pub fn connections(&self, config: &Config, client: &Client) -> Value {
         let wanted = client.connections.iter().filter(|name| self.wants(name));
         let known = wanted.filter_map(|name| Some((name, config.connections.get(name)?)));
@@ -122,7 +122,7 @@ pub fn account_item(account: &AccountView, connection: &str) -> Value {
         "created_at": rfc3339(account.created_at),
     });
     if let Some(members) = item.as_object_mut() {
-        // Of the provider's refresh token.
+        // This is when the provider's refresh token expires.
         members.extend(account.expires_at.map(|at| ("expires_at".into(), json!(rfc3339(at)))));
         if !account.provider_data.is_empty() {
             members.insert("provider_data".into(), json!(account.provider_data));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Connecting an account: the requests of the connected-accounts API, and one connect session from
+//! Connects an account: the requests of the connected-accounts API, and the connect session from
 //! its ticket to the stored grant.
 
 pub mod browser;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who may use the connected-accounts API, and what its session answers mean outside.
+//! Who may use the connected-accounts API, and which errors its sessions cause.
 
 use crate::config::{Client, Config};
 use crate::connect::record::Denied;
@@ -7,11 +7,11 @@ use crate::error::ProblemDetails;
 use vault_base::text;
 use vault_jose::access_token::AccessToken;
 
-/// Scope to connect and complete.
+/// The scope to connect and complete.
 pub const CREATE: &str = "create:me:connected_accounts";
-/// Scope to list.
+/// The scope to list.
 pub const READ: &str = "read:me:connected_accounts";
-/// Scope to delete.
+/// The scope to delete.
 pub const DELETE: &str = "delete:me:connected_accounts";
 
 /// Reads `Authorization: Bearer` (RFC 6750 §2.1).
@@ -29,7 +29,7 @@ pub fn bearer(authorization: Option<&str>) -> Result<&str, ProblemDetails> {
         })
 }
 
-/// The one answer to a token that is no good here.
+/// The error for every access token that is not accepted here.
 pub fn refused() -> ProblemDetails {
     ProblemDetails::new(
         401,
@@ -39,8 +39,8 @@ pub fn refused() -> ProblemDetails {
     )
 }
 
-/// Whether a verified token may do this here: it is for this API, has the scope, and was issued to
-/// a client of ours, which is given.
+/// Checks that a verified token may be used here: its audience is this API, it has the scope, and
+/// it was issued to a client of ours. Returns that client.
 ///
 /// # Errors
 /// 401 or 403.
@@ -59,13 +59,13 @@ pub fn check<'a>(
     Err(ProblemDetails::new(403, format!("The access token lacks the scope {scope}.")))
 }
 
-/// Whether a preflight from this origin is answered: it belongs to one of our clients. Which
-/// client's request will follow is not known yet.
+/// Whether a preflight from this origin is answered: the origin belongs to a client. The client of
+/// the request that follows is not known yet.
 pub fn preflight_allowed(config: &Config, origin: &str) -> bool {
     config.clients.values().any(|client| client.origins.iter().any(|own| own == origin))
 }
 
-/// Whether a browser on this origin may make this client's requests.
+/// Checks that a browser on this origin may make requests of this client.
 ///
 /// # Errors
 /// 403.
@@ -78,7 +78,7 @@ pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), Problem
     }
 }
 
-/// What a refused completion says to the application.
+/// The error for an application whose completion is denied.
 pub fn completion_denied(denied: Denied) -> ProblemDetails {
     let reason = denied.reason();
     let problem = match denied {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The record of a connect session: what it was started with and how far it is. Stored as JSON by
-//! its object; [`super::session`] says how it moves.
+//! The record of a connect session, which its object stores as JSON. [`super::session`] is its
+//! state machine.
 
 use std::collections::BTreeMap;
 
@@ -11,103 +11,103 @@ use vault_base::secret::{Secret, exposed, exposed_option};
 use vault_base::time::UnixSeconds;
 use vault_provider::registration::Registration;
 
-/// Seconds a ticket lives.
+/// Lifetime of a ticket, in seconds.
 pub const TICKET_LIFETIME: i64 = 300;
-/// Seconds a state lives, from the browser's hop to the provider.
+/// Lifetime of a state, in seconds, from the browser's hop to the provider.
 pub const STATE_LIFETIME: i64 = 600;
-/// Seconds a connect code lives.
+/// Lifetime of a connect code, in seconds.
 pub const CODE_LIFETIME: i64 = 60;
-/// Seconds within which a completed exchange of the code may still be stored, if that was not
-/// possible at once.
+/// Seconds within which tokens may still be identified and stored, if that was not possible at
+/// once.
 pub const STORE_LIFETIME: i64 = 600;
-/// Seconds that the provider may take to redeem the code. The application's request ends earlier; it sends
-/// the same again and finds what came meanwhile.
+/// Seconds that the provider may take to redeem the code. The application's request ends earlier;
+/// it repeats the request and finds the result.
 pub const REDEEM_TIME: i64 = 120;
-/// Seconds after which nothing of a session is of use, and it is deleted.
+/// Lifetime of a session, in seconds. After it the session is of no use and is deleted.
 pub const SESSION_LIFETIME: i64 =
     TICKET_LIFETIME + STATE_LIFETIME + CODE_LIFETIME + REDEEM_TIME + STORE_LIFETIME + 60;
 
-/// What an application starts a session with, checked and complete.
+/// What an application begins a session with, checked and complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begin {
     /// The session's id.
     pub session: String,
-    /// Who connects.
+    /// The user who connects.
     pub user: UserId,
-    /// For which client.
+    /// The client that began the session.
     pub client_id: String,
-    /// Which connection.
+    /// The name of the connection.
     pub connection: String,
-    /// Where the browser returns; registered for the client.
+    /// Where the browser returns: one of the client's redirect URIs.
     pub redirect_uri: String,
-    /// The application's own state, given back as it is.
+    /// The application's own state, returned unchanged.
     pub state: Option<String>,
-    /// PKCE between application and vault: S256 challenge.
+    /// The S256 code challenge between application and vault (RFC 7636).
     pub code_challenge: Option<String>,
-    /// Scopes to ask for, complete.
+    /// The scopes to request, complete.
     pub scopes: Vec<String>,
-    /// Extra parameters of the authorization request.
+    /// Further parameters of the authorization request.
     pub params: Vec<(String, String)>,
     /// Hash of the ticket's secret.
     pub ticket: String,
     /// Hash of the auth session's secret.
     pub auth_session: String,
-    /// The registration that the connection had: what the provider gives goes to no other.
+    /// The connection's registration. Code and tokens go to no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
 }
 
-/// What came with the provider's redirect.
+/// The authorization response (RFC 6749 §4.1.2), and the browser that brought it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AuthorizationResponse {
-    /// The state's secret.
+    /// The secret of the state.
     #[serde(with = "exposed")]
     pub state: Secret,
-    /// The session's cookie, if the browser has it.
+    /// The session's cookie, if the browser sent it.
     #[serde(with = "exposed_option")]
     pub cookie: Option<Secret>,
-    /// The connection of the callback's path.
+    /// The connection in the callback's path.
     pub connection: String,
-    /// `iss`.
+    /// `iss` (RFC 9207).
     pub iss: Option<String>,
     /// `code`.
     #[serde(with = "exposed_option")]
     pub code: Option<Secret>,
-    /// `error`, if the provider or the user said no.
+    /// `error`, if the provider or the user declined.
     pub error: Option<String>,
     /// Parameters that the connection keeps for applications.
     #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provider_data: BTreeMap<String, String>,
 }
 
-/// What the application presents at the end.
+/// What the application sends to complete a connect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Complete {
-    /// The user of the request.
+    /// The user of the access token.
     pub user: UserId,
-    /// The client of the request.
+    /// The client of the access token.
     pub client_id: String,
-    /// The auth session's secret.
+    /// The secret of the auth session.
     #[serde(with = "exposed")]
     pub auth_session: Secret,
-    /// The connect code's secret.
+    /// The secret of the connect code.
     #[serde(with = "exposed")]
     pub connect_code: Secret,
-    /// The redirect URI again.
+    /// The redirect URI, which must be the one it began with.
     pub redirect_uri: String,
-    /// PKCE's verifier between application and vault.
+    /// The code verifier between application and vault (RFC 7636).
     #[serde(with = "exposed_option")]
     pub code_verifier: Option<Secret>,
 }
 
-/// A session as it is stored, in JSON. Sealed values are base64url envelopes.
+/// A stored session. Sealed values are base64url envelopes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// What it was started with.
+    /// What it began with.
     pub begin: Begin,
-    /// When.
+    /// When it began, Unix seconds.
     pub created_at: UnixSeconds,
-    /// What kind of flow its state belongs to: `connect`.
+    /// The kind of flow that its state belongs to.
     pub flow: Flow,
     /// How far it is.
     pub phase: Phase,
@@ -116,7 +116,8 @@ pub struct Session {
     pub provider_data: BTreeMap<String, String>,
 }
 
-/// What a state is good for. A state of one kind is refused where another is expected.
+/// The kind of flow that a state belongs to. A state of one kind is refused where another is
+/// expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Flow {
@@ -128,7 +129,7 @@ pub enum Flow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "snake_case", try_from = "Members")]
 pub enum Phase {
-    /// The ticket waits for the browser.
+    /// The ticket was not opened yet.
     Started,
     /// The browser is at the provider.
     AtProvider {
@@ -136,58 +137,58 @@ pub enum Phase {
         state: String,
         /// Hash of the cookie.
         cookie: String,
-        /// The state's end.
+        /// When the state expires, Unix seconds.
         until: UnixSeconds,
         /// Sealed [`FlowSecrets`].
         secrets: String,
     },
-    /// The connect code waits for the application.
+    /// The provider has answered; the application must complete.
     Returned {
         /// Hash of the connect code's secret.
         connect_code: String,
-        /// Its end.
+        /// When the connect code expires, Unix seconds.
         until: UnixSeconds,
         /// Sealed [`FlowSecrets`].
         secrets: String,
-        /// The provider's code, sealed.
+        /// The provider's authorization code, sealed.
         code: String,
     },
-    /// The code is being redeemed. A session that stays here lost the provider's answer; the code
-    /// is not sent twice, for a second use may end the grant (RFC 6749 §4.1.2).
+    /// The code is being redeemed. A session that stays here lost the provider's response. The code
+    /// is not sent twice, because a second use may end the grant (RFC 6749 §4.1.2).
     Completing {
         /// Hash of the connect code's secret.
         connect_code: String,
     },
-    /// The tokens are here, and the provider could not be asked yet whose they are.
+    /// The tokens have arrived, and the provider has not said yet whose they are.
     Granted {
         /// Hash of the connect code's secret.
         connect_code: String,
-        /// Until when that may be asked.
+        /// Until when the provider may be asked, Unix seconds.
         until: UnixSeconds,
         /// Sealed [`FlowSecrets`].
         secrets: String,
-        /// The ID token, sealed, if one came.
+        /// The ID token, sealed, if there is one.
         id_token: Option<String>,
-        /// The sealed [`NewGrant`](crate::vault::consent::NewGrant), which names nobody.
+        /// The sealed [`NewGrant`](crate::vault::consent::NewGrant), without its user.
         store: String,
     },
-    /// The tokens are here and not yet in the vault.
+    /// The user is known, and the vault has not stored the tokens yet.
     Redeemed {
         /// Hash of the connect code's secret.
         connect_code: String,
-        /// Until when they may be stored.
+        /// Until when they may be stored, Unix seconds.
         until: UnixSeconds,
         /// The sealed [`NewGrant`](crate::vault::consent::NewGrant).
         store: String,
     },
     /// The account is connected.
     Finished,
-    /// Nothing can come of it any more.
+    /// The session failed and cannot go on.
     Failed,
 }
 
-/// The members of any [`Phase`], to be read at once: a tagged enum is read twice, with a reader of its
-/// own for what is in between, which is 4 KB of the Worker.
+/// The members of any [`Phase`], read in one pass: serde reads a tagged enum twice, with code of
+/// its own for the intermediate form, which is 4 KB of the Worker.
 #[derive(Deserialize)]
 struct Members {
     name: String,
@@ -238,63 +239,63 @@ fn phase(members: Members) -> Option<Phase> {
     })
 }
 
-/// What goes to the provider and must come back, sealed between the hops.
+/// Secrets of the flow between vault and provider, sealed between the browser's hops.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FlowSecrets {
-    /// PKCE's verifier between vault and provider.
+    /// The code verifier (RFC 7636).
     #[serde(with = "vault_base::secret::exposed")]
     pub verifier: Secret,
-    /// The nonce of the ID token.
+    /// The nonce of the ID token (OpenID Connect Core §2).
     #[serde(with = "vault_base::secret::exposed")]
     pub nonce: Secret,
 }
 
-/// Why a step is refused.
+/// Why a step of the session is denied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Denied {
-    /// No such session, or not this handle of it.
+    /// There is no such session, or the handle is wrong.
     Unknown,
-    /// The handle was used already, or the session is over.
+    /// The handle was used before, or the session has ended.
     Used,
-    /// Too late.
+    /// The handle has expired.
     Expired,
-    /// Another browser than the one that opened the ticket.
+    /// Another browser opened the ticket.
     OtherBrowser,
-    /// The provider's answer came to another connection's callback, or from another issuer.
+    /// The response came to another connection's callback, or from another issuer.
     OtherProvider,
-    /// Another user or client than the one that began.
+    /// Another user or client began the session.
     OtherUser,
-    /// Another redirect URI than the one of the request.
+    /// The redirect URI differs from the one that it began with.
     OtherRedirect,
-    /// The code verifier is missing, wrong, or not expected.
+    /// The code verifier is missing, wrong, or unexpected.
     Verifier,
     /// The provider refused the code.
     CodeRefused,
-    /// The provider's answer to the code is lost or unreadable.
+    /// The provider's response to the code was lost or is unreadable.
     ProviderUnavailable,
-    /// The provider does not accept our registration.
+    /// The provider does not accept the vault's registration.
     ProviderMisconfigured,
-    /// The provider's word on who the user is does not hold.
+    /// The provider's statement about the user is not valid.
     Identity,
-    /// The vault could not store the grant now, or the provider not say whose it is; completing
-    /// again within ten minutes will.
+    /// The vault could not store the grant, or the provider could not say whose it is. Completing
+    /// again within ten minutes succeeds once that is over.
     NotStored,
-    /// The connection stands for another provider or client than when this began. Nothing changed: should
-    /// the configuration be put right in time, it goes on.
+    /// The connection has another provider or client than when the session began. Nothing changes:
+    /// if the configuration is corrected in time, the session goes on.
     RegistrationChanged,
-    /// The account's grant can be renewed, the new one cannot, and nothing tells whether they are the same
-    /// user's.
+    /// The stored grant can be renewed, the new one cannot, and nothing proves that both are the
+    /// same user's.
     UnknownUser,
     /// The user consented to less than the account already has.
     Narrower {
-        /// The scopes that would be lost.
+        /// The scopes that the account would lose.
         missing: Vec<String>,
     },
 }
 
 impl Denied {
-    /// The word for the log.
+    /// The reason word for the log.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unknown => "unknown_handle",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bodies of the connected-accounts API.
+//! Requests of the connected-accounts API.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use vault_provider::{authorization_request, scopes};
 /// Largest body that is read, in bytes.
 pub const MAX_BODY: usize = 32 * 1024;
 
-/// Body of `POST /connect`. Unknown members are passed over.
+/// Body of `POST /connect`. Unknown members are ignored.
 #[derive(Debug, Deserialize)]
 pub struct ConnectBody {
     connection: Option<String>,
@@ -33,7 +33,7 @@ pub struct ConnectBody {
     authorization_params: Option<serde_json::Map<String, Value>>,
 }
 
-/// Body of `POST /complete`.
+/// Body of `POST /complete`. Unknown members are ignored.
 #[derive(Debug, Deserialize)]
 pub struct CompleteBody {
     auth_session: Option<Secret>,
@@ -42,21 +42,21 @@ pub struct CompleteBody {
     code_verifier: Option<Secret>,
 }
 
-/// A new session and the handles of it that leave.
+/// A new session, with the handles that the application receives.
 #[derive(Debug)]
 pub struct NewSession {
-    /// What the session's object is told.
+    /// The message to the session's object.
     pub begin: Begin,
-    /// `connect_params.ticket`.
+    /// `connect_params.ticket` of the response.
     pub ticket: Secret,
-    /// `auth_session`.
+    /// `auth_session` of the response.
     pub auth_session: Secret,
 }
 
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 415 for another media type, 400 for what is not a JSON object of this form.
+/// 415 for another media type, 400 for anything but a JSON object of this form.
 pub fn read<'a, T: Deserialize<'a>>(
     content_type: Option<&str>,
     body: &'a [u8],
@@ -74,10 +74,10 @@ pub fn read<'a, T: Deserialize<'a>>(
 }
 
 impl ConnectBody {
-    /// Checks everything and makes a session for this user and client.
+    /// Checks all fields and makes a session for this user and client.
     ///
     /// # Errors
-    /// A [`ProblemDetails`] that names each wrong field. Without randomness, a 503.
+    /// A [`ProblemDetails`] that names each wrong field; 503 without randomness.
     pub fn begin<'a>(
         self,
         user: &UserId,
@@ -162,8 +162,9 @@ impl ConnectBody {
 }
 
 impl NewSession {
-    /// Asks also for what the user's accounts granted before: of several nobody knows yet which it will
-    /// be. A consent to this registration takes nothing from an account of another.
+    /// Requests also the scopes that the user's accounts have already, because nobody knows yet
+    /// which of several accounts it will be. Accounts of another registration do not count: this
+    /// consent takes nothing from them.
     pub fn keep_granted(&mut self, connection: &Connection, accounts: &[AccountView]) {
         let asked = std::mem::take(&mut self.begin.scopes);
         let fits = |account: &&AccountView| connection.accepts(account.registration.as_ref());
@@ -173,7 +174,7 @@ impl NewSession {
 }
 
 impl CompleteBody {
-    /// Checks the form and finds the session.
+    /// Checks the form of all fields and finds the session's id.
     ///
     /// # Errors
     /// A [`ProblemDetails`] that names each wrong field.
@@ -239,7 +240,7 @@ fn random_handles() -> Result<(String, Secret, Secret), RandomnessError> {
     Ok((handle::random()?, secret()?, secret()?))
 }
 
-/// The parameters an application may set; the others are passed over.
+/// The authorization parameters that an application may set; others are ignored.
 fn read_params(params: serde_json::Map<String, Value>) -> Option<Vec<(String, String)>> {
     let mut read = Vec::new();
     for (name, value) in params {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! One connect, from the application's request to the stored grant.
+//! The state machine of a connect, from the application's request to the stored grant.
 //!
 //! ```text
 //! Started ──open──▶ AtProvider ──return──▶ Returned ──complete──▶ Completing ──▶ Granted ──▶ Redeemed ──▶ Finished
@@ -7,9 +7,9 @@
 //!    └──────────────────┴─────────────────────┴──────▶ Failed ◀────────┴────────────┘
 //! ```
 //!
-//! The provider's code waits, sealed, until the user who began the connect completes it with a
-//! token of their own. That a browser finished the flow proves nothing about whose browser it was:
-//! this is the rule against cross-user session fixation (RFC 9700 and its update).
+//! The provider's code waits, sealed, until the user who began the connect completes it with an
+//! access token. A browser that finishes the flow proves nothing about its user: this prevents
+//! cross-user session fixation (RFC 9700 and its update).
 
 use std::collections::BTreeMap;
 
@@ -35,61 +35,61 @@ use vault_provider::connection::Connection;
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::userinfo::UserInfo;
 
-/// What the browser needs to go to the provider.
+/// What the authorization request needs.
 #[derive(Debug)]
 pub struct Opened {
     /// `state`.
     pub state: Secret,
-    /// The cookie's value.
+    /// The value of the session's cookie.
     pub cookie: Secret,
-    /// What goes into the authorization request.
+    /// Verifier and nonce.
     pub secrets: FlowSecrets,
 }
 
-/// What completing does next.
+/// The next step of a completion.
 #[derive(Debug)]
 pub enum Completion {
-    /// Redeem the code; `completing` is to be stored first.
+    /// Redeem the code, after `Completing` is stored.
     Redeem {
-        /// The provider's code.
+        /// The provider's authorization code.
         code: Secret,
         /// Verifier and nonce.
         secrets: FlowSecrets,
     },
-    /// The tokens are here: ask whose they are.
+    /// Find the user of these tokens.
     Identify(Unidentified),
-    /// The tokens are here: store them.
+    /// Store these tokens.
     Store(Box<NewGrant>),
 }
 
-/// Tokens of somebody.
+/// Tokens whose user is not known yet.
 #[derive(Debug)]
 pub struct Unidentified {
-    /// The grant, which names nobody unless the answer with the tokens did.
+    /// The grant; its user is set if the token response named one.
     pub store: Box<NewGrant>,
-    /// The ID token, if one came.
+    /// The ID token, if there is one.
     pub id_token: Option<Secret>,
     /// Verifier and nonce.
     pub secrets: FlowSecrets,
 }
 
-/// What follows from whose tokens are.
+/// What the identification changes.
 #[derive(Debug)]
 pub struct Identified {
-    /// The grant to store, or what the application is told.
+    /// The grant to store, or why it is denied.
     pub outcome: Result<Box<NewGrant>, Denied>,
-    /// Whether the session changed, and is to be stored first.
+    /// Whether the session changed and must be stored first.
     pub is_changed: bool,
-    /// What the operator is told.
+    /// The event for the operator's log.
     pub event: Option<Event>,
 }
 
-/// A step that is refused, or that cannot be taken for want of a key.
+/// Why a step failed.
 #[derive(Debug)]
 pub enum SessionError {
-    /// Refused. The session may have changed (it failed), and is to be stored.
+    /// The step is denied. The session may have changed to `Failed` and must be stored.
     Denied(Denied),
-    /// Nothing changed.
+    /// A key is missing, or a stored value does not open. Nothing changed.
     Seal(SealError),
 }
 
@@ -106,7 +106,7 @@ impl From<SealError> for SessionError {
 }
 
 impl Session {
-    /// A session that was just begun.
+    /// A new session.
     pub fn new(begin: Begin, now: UnixSeconds) -> Self {
         Self {
             begin,
@@ -117,7 +117,7 @@ impl Session {
         }
     }
 
-    /// Whether this ticket may be opened now.
+    /// Checks that this ticket may be opened now.
     ///
     /// # Errors
     /// [`Denied`]; nothing changes.
@@ -163,12 +163,12 @@ impl Session {
         Ok(Opened { state: state.text(), cookie, secrets })
     }
 
-    /// Takes the provider's answer and says where the browser goes. `from_provider`: `iss` is what
-    /// this provider sends.
+    /// Takes the authorization response and returns where the browser goes. `from_provider` says
+    /// that its `iss` is the provider's (RFC 9207).
     ///
     /// # Errors
-    /// [`SessionError`]: an error page, never a redirect. Only an answer from another provider changes
-    /// something: it ends the session.
+    /// [`SessionError`]: the browser gets an error page, never a redirect. Only a response from
+    /// another provider changes the session: it fails.
     pub fn returned(
         &mut self,
         back: &AuthorizationResponse,
@@ -216,16 +216,17 @@ impl Session {
         Ok(self.location(&[("connect_code", connect_code.text().expose())]))
     }
 
-    /// Whether the connection is still the registration that this session began with.
+    /// Whether the connection still has the registration that the session began with.
     pub fn is_of(&self, connection: &Connection) -> bool {
         connection.accepts(self.begin.registration.as_ref())
     }
 
-    /// Completes for the application. `connection`: what is configured under its name, if anything.
+    /// Completes the connect for the application. `connection` is the configured connection of that
+    /// name, if any.
     ///
     /// # Errors
-    /// [`SessionError`]. Whoever holds the auth session and is another user or client, or shows the right
-    /// code with a wrong verifier or redirect URI, ends the session: its code is never redeemed.
+    /// [`SessionError`]. Another user or client with the right auth session, or a wrong verifier or
+    /// redirect URI with the right code, makes the session fail: its code is never redeemed.
     pub fn complete(
         &mut self,
         ask: &Complete,
@@ -297,7 +298,7 @@ impl Session {
         Ok(completion)
     }
 
-    /// Keeps tokens until it is known whose they are.
+    /// Keeps the tokens until their user is known.
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
@@ -321,8 +322,8 @@ impl Session {
         Ok(())
     }
 
-    /// Takes in whose the tokens are. `stored`: the phase that is stored now; meanwhile the application may
-    /// have completed again, with success, or the session was burned.
+    /// Takes the result of the identification. `stored` is the phase that is stored now: meanwhile
+    /// the application may have completed again, or the session may have failed.
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
@@ -358,7 +359,7 @@ impl Session {
                 return Ok(Identified { is_changed: true, ..denied(Denied::Identity, event) });
             }
         }
-        // What came through the browser never goes before the provider's own word.
+        // Parameters from the browser never replace data from the provider.
         let mut provider_data = self.provider_data.clone();
         provider_data.append(&mut store.provider_data);
         store.provider_data = provider_data;
@@ -368,7 +369,7 @@ impl Session {
         Ok(Identified { outcome: Ok(store), is_changed: waits, event: None })
     }
 
-    /// Keeps redeemed tokens until the vault has them.
+    /// Keeps the identified tokens until the vault has stored them.
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
@@ -384,7 +385,7 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the verifier is there exactly if a challenge was, and fits it (RFC 7636 §4.6).
+    /// Whether the verifier is present exactly if a challenge was, and matches it (RFC 7636 §4.6).
     fn verifier_fits(&self, verifier: Option<&Secret>) -> bool {
         match (&self.begin.code_challenge, verifier) {
             (None, None) => true,
@@ -401,7 +402,7 @@ impl Session {
         self.location(&[("error", error), ("error_description", description)])
     }
 
-    /// The redirect URI with parameters appended to its query, and the application's state.
+    /// The redirect URI with these parameters and the application's state in its query.
     fn location(&self, params: &[(&str, &str)]) -> Secret {
         let state = self.begin.state.as_deref().map(|state| ("state", state));
         let params: Vec<(&str, &str)> = params.iter().copied().chain(state).collect();
@@ -455,7 +456,7 @@ impl Session {
     }
 }
 
-/// What the application is told of a code that brought no tokens.
+/// The denial for a code that brought no tokens.
 pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
     match failure {
         TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_) => Denied::CodeRefused,
@@ -469,8 +470,8 @@ pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
     }
 }
 
-/// The provider's error as it goes on to the application: registered codes as they are, all others
-/// as `server_error`; never the provider's text, which we cannot vouch for.
+/// The provider's error as the application sees it: registered codes unchanged, all others as
+/// `server_error`. The provider's text is never passed on, because we cannot vouch for it.
 fn outward(error: &str) -> (&'static str, &'static str) {
     match error {
         "access_denied" => ("access_denied", "The user or the provider declined."),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which client asks, and how it proves that (RFC 6749 §2.3, RFC 7523 §2.2).
+//! Client authentication (RFC 6749 §2.3, RFC 7523 §2.2): which client sends a request, and how it
+//! proves that.
 
 use std::collections::BTreeMap;
 
@@ -20,25 +21,26 @@ use vault_jose::{TokenError, assertion};
 /// `client_assertion_type` of `private_key_jwt`.
 pub const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// What a request shows of its client.
+/// The credentials of a request.
 #[derive(Debug)]
 pub struct Credentials {
     /// The client id that the request names. Without one, a secret names the client that has it.
     pub client_id: Option<String>,
-    /// The proof.
+    /// How the client authenticates.
     pub proof: Proof,
-    /// Whether it came in the `Authorization` header, and a refusal must say so in a challenge.
+    /// Whether they came in the `Authorization` header; then an error carries a challenge (RFC 6749
+    /// §5.2).
     pub basic: bool,
 }
 
-/// A proof of who the client is.
+/// How a client authenticates.
 #[derive(Debug)]
 pub enum Proof {
-    /// A secret.
+    /// By its secret.
     Secret(Secret),
-    /// A signed assertion.
+    /// By a signed assertion, a JWT.
     Assertion(Secret),
-    /// None.
+    /// Not at all.
     Nothing,
 }
 
@@ -137,7 +139,7 @@ impl Credentials {
         }
     }
 
-    /// The one answer to a client that is not who it says, or does not exist.
+    /// The error for every client that is not authenticated.
     pub fn refused(&self) -> OAuthError {
         OAuthError {
             challenge: self.basic.then_some("Basic realm=\"oauth\", charset=\"UTF-8\""),
@@ -169,7 +171,8 @@ impl Unauthenticated {
     }
 }
 
-/// Compares with all hashes of a client: the time tells neither which matched nor how many there are.
+/// Compares a secret with all hashes of a client, so that the time reveals neither which one
+/// matches nor how many there are.
 fn has_secret(client: &Client, presented: &[u8; 32]) -> bool {
     let Authentication::Secret(hashes) = &client.authentication else {
         return false;
@@ -177,7 +180,7 @@ fn has_secret(client: &Client, presented: &[u8; 32]) -> bool {
     hashes.iter().fold(false, |found, hash| encoding::constant_time_eq(presented, hash) | found)
 }
 
-/// The client with this secret. Every client is compared, so that the time tells nothing. The
+/// The client with this secret. Every client is compared, so that the time reveals nothing. The
 /// configuration gives no secret to two clients.
 fn by_secret<'a>(
     clients: &'a BTreeMap<String, Client>,
@@ -192,7 +195,7 @@ fn by_secret<'a>(
     found
 }
 
-/// What to check of an assertion's signature.
+/// The signature to check of a client assertion.
 ///
 /// # Errors
 /// [`TokenError`] for the log.
@@ -224,8 +227,8 @@ fn read_basic(header: &str) -> Result<(String, Secret), OAuthError> {
     let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
     let (id, secret) = text.split_once(':').ok_or_else(unreadable)?;
     let decode = |half: &str| {
-        // A half is the value of one form parameter. `&` cannot stand in it encoded, and where it
-        // stands bare the client did not encode: then it is meant as it is.
+        // A half is the value of one form parameter. An encoded half has no `&`; a half with a bare
+        // `&` was not encoded, and means what it says.
         form_urlencoded::parse(format!("v={}", half.replace('&', "%26")).as_bytes())
             .next()
             .map(|(_, value)| value.into_owned())

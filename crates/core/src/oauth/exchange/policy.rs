@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who may exchange whose token for what.
+//! The policy of token exchange: which client may exchange whose token for what.
 
 use super::request::ExchangeRequest;
 use super::{ErrorCode, ExchangeProfile};
@@ -10,20 +10,21 @@ use vault_jose::access_token::AccessToken;
 use vault_jose::trusted_issuer::Issuer;
 use vault_provider::connection::Connection;
 
-/// Why an exchange may not be made.
+/// Why an exchange is forbidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forbidden {
     /// The client may not use this grant type.
     Grant,
-    /// The client may not use this connection, or there is none of this name.
+    /// The client may not use this connection, or it does not exist.
     Connection,
-    /// The client may only have tokens with the scopes it names, and names none.
+    /// The client may only have tokens with the scopes it names, and it names none.
     NoScope,
-    /// The subject token is not for this client. Leaves like any other refusal of the token.
+    /// The subject token is not for this client. The caller gets the same error as for every
+    /// refused subject token.
     SubjectToken(TokenError),
 }
 
-/// Whether `client` may use this grant type.
+/// Checks that `client` may use this grant type.
 ///
 /// # Errors
 /// [`Forbidden::Grant`].
@@ -31,9 +32,9 @@ pub fn check_grant(client: &Client, grant: ExchangeGrant) -> Result<(), Forbidde
     if client.grants.contains(&GrantType::Exchange(grant)) { Ok(()) } else { Err(Forbidden::Grant) }
 }
 
-/// Whether `client` may exchange `token` for `connection`: the token's audience is one of the
-/// issuer's and of the client's, it was issued to a client this one accepts from, and the
-/// connection is one of the client's.
+/// Checks that `client` may exchange `token` for `connection`: the token's audience is accepted by
+/// the issuer's configuration and by the client's, the token was issued to a client that this one
+/// accepts tokens from, and the connection is one of the client's.
 ///
 /// # Errors
 /// [`Forbidden`].
@@ -58,8 +59,8 @@ pub fn check(
     Ok(())
 }
 
-/// Whether `client` names the scopes that its token shall have, if it may have no others. Where there
-/// are no scopes, there are none to name.
+/// Checks that a client with an exact scope policy names the scopes that its token shall have.
+/// Where a connection has no scopes, there are none to name.
 ///
 /// # Errors
 /// [`Forbidden::NoScope`].
@@ -75,7 +76,7 @@ pub fn check_scopes(
     Err(Forbidden::NoScope)
 }
 
-/// The issuer's record for a verified token. It was there when the token was verified.
+/// The configured issuer of a verified token. It existed when the token was verified.
 ///
 /// # Errors
 /// [`Forbidden::SubjectToken`].
@@ -107,7 +108,7 @@ impl Forbidden {
         OAuthError::new(status, code, description)
     }
 
-    /// The word for the log.
+    /// The reason word for the log.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Grant => "grant",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the token endpoint answers (RFC 6749 §5, RFC 8693 §2.2; Auth0's codes for Auth0's grant).
+//! Responses to a token exchange (RFC 6749 §5, RFC 8693 §2.2; Auth0's codes for Auth0's grant
+//! type).
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,9 @@ use crate::vault::release::{Misconfiguration, ReleaseError};
 use vault_base::secret::Secret;
 use vault_provider::issuance::NoAccount;
 
-/// The body of a success. Clients break on a missing or null `expires_in`, on a `token_type` other
-/// than `Bearer` and on `scope` as a list. `provider_data` is what this provider's API needs beside the
-/// token, such as Salesforce's `instance_url`.
+/// The body of a success. Clients fail on a missing or null `expires_in`, on a `token_type` other
+/// than `Bearer` and on `scope` as a list. `provider_data` is what the provider's API needs beside
+/// the token, such as Salesforce's `instance_url`.
 pub fn success(
     grant: ExchangeGrant,
     token: &Secret,
@@ -182,7 +183,7 @@ fn state(problem: &ReleaseError) -> ConnectionState {
     }
 }
 
-/// A stored value needs a sealing key that is not there: the operator's to fix.
+/// The error where a sealing key is missing: the operator must act.
 pub fn key_unavailable() -> OAuthError {
     OAuthError {
         retry_after: Some(60),
