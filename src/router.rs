@@ -27,7 +27,7 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
         "/test-clock" => return clock::set(incoming).await,
         "/test-live" => return http::json(200, &executor::live()),
         "/test-trap" => {
-            // A POST was read first, which may have taken a while.
+            // A POST traps after its body was read, and so after a wait.
             if incoming.method == "POST" {
                 incoming.body(1024).await;
             }
