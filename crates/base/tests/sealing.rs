@@ -134,8 +134,33 @@ fn a_check_value_follows_the_key_and_not_its_id() {
 }
 
 #[test]
-fn a_ring_says_what_to_mend_and_shows_no_key() {
+fn a_ring_names_its_primary_key_and_accepts_ids_of_letters_digits_and_two_marks() {
+    for id in ["k1", "a-b_C-9", &"k".repeat(32)] {
+        let ring = ring(id, &[(id, 7), ("other", 8)]);
+        assert_eq!(ring.primary_key(), id);
+        assert_eq!(format!("{ring:?}"), format!("KeyRing {{ primary: {id:?}, .. }}"));
+    }
+}
+
+#[test]
+fn an_envelope_that_does_not_open_says_why() {
+    for (error, text) in [
+        (
+            SealError::KeyUnavailable { key_id: "k9".into() },
+            "sealed under key `k9`, which KEY_RING lacks",
+        ),
+        (SealError::Corrupt, "sealed value is damaged or misplaced"),
+        (SealError::CannotSeal, "could not seal"),
+    ] {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn a_ring_says_what_to_fix_and_shows_no_key() {
     let key = base64url([7; 32]);
+    let fixes =
+        ["must be JSON of the form", "must be 1 to 32 letters", "must be 32 bytes", "is not among"];
     let faults = [
         ("nonsense".to_owned(), KeyRingError::Malformed),
         (json!({"write": "k1", "keys": {}, "more": 1}).to_string(), KeyRingError::Malformed),
@@ -163,7 +188,8 @@ fn a_ring_says_what_to_mend_and_shows_no_key() {
     for (text, fault) in faults {
         let error = KeyRing::parse(&text).unwrap_err();
         assert_eq!(error, fault, "{text}");
-        assert!(!error.to_string().contains(&key[1..]), "{error}");
+        let fix = error.to_string();
+        assert!(fixes.iter().any(|one| fix.contains(one)) && !fix.contains(&key[1..]), "{error}");
     }
     assert!(!format!("{:?}", ring("k1", &[("k1", 7)])).contains(&key));
 }

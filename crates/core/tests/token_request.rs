@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use vault_base::encoding::base64url;
 use vault_base::secret::Secret;
+use vault_core::config::Authentication;
 use vault_core::config::ExchangeGrant::{self, FederatedConnection, TokenExchange};
 use vault_core::oauth::client_auth::{JWT_BEARER, Unauthenticated};
 use vault_core::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN as FEDERATED;
@@ -277,6 +278,19 @@ fn a_secret_without_client_id_names_the_client_that_has_it() {
     };
     assert_eq!(find(&[("client_secret", BACKEND_SECRET)]), (true, Ok("backend".into())));
     assert_eq!(find(&[("client_secret", "s")]), (true, Err(Unauthenticated::Secret)));
+    for (error, word) in
+        [(Unauthenticated::Unknown, "unknown"), (Unauthenticated::Secret, "secret")]
+    {
+        assert_eq!(error.reason(), word);
+    }
+    // A hash may be listed twice while a secret is being replaced.
+    let mut twice = clients["backend"].clone();
+    if let Authentication::Secret(hashes) = &mut twice.authentication {
+        hashes.extend_from_within(..);
+    }
+    let twice = [("backend".to_owned(), twice)].into();
+    let credentials = read_with(FederatedConnection, None, &[("client_secret", BACKEND_SECRET)]);
+    assert!(credentials.unwrap().credentials.find(&twice, None).is_ok());
     // Nothing at all is nobody, and an id alone proves nothing.
     assert_eq!(find(&[]), (false, Err(Unauthenticated::Unknown)));
     assert_eq!(find(&[("client_id", "spa")]), (false, Err(Unauthenticated::Unknown)));
