@@ -60,8 +60,13 @@ async fn grant(
     let authorization = incoming.authorization.as_ref().map(Secret::expose);
     let content_type = incoming.content_type.as_deref();
     let TokenRequest { credentials, grant } =
-        TokenRequest::read(content_type, authorization, &body).map_err(Failure::new)?;
+        TokenRequest::read(content_type, authorization, &body, context.config.sign_in.is_some())
+            .map_err(Failure::new)?;
     match grant {
+        Grant::AuthorizationCode(_) | Grant::RefreshToken(_) => {
+            let error = OAuthError::new(400, "unsupported_grant_type", "not served yet");
+            Err(Failure::new(error))
+        }
         Grant::Exchange(request) => {
             let profile = profile(request.grant);
             let exchanged = exchange::exchange(context, &credentials, &request, line).await;

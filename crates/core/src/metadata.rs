@@ -17,10 +17,16 @@ pub fn authorization_server(config: &Config) -> Value {
         "token_endpoint_auth_methods_supported":
             ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": Algorithm::ALL.map(Algorithm::name),
-        "grant_types_supported": GrantType::ALL.map(GrantType::name),
+        "grant_types_supported": grant_types(config),
         "response_types_supported": [],
         "protected_resources": [config.public_url.me()],
     })
+}
+
+fn grant_types(config: &Config) -> Vec<&'static str> {
+    let issues = config.sign_in.is_some();
+    let supported = GrantType::ALL.into_iter().filter(|grant| issues || !grant.is_issuing());
+    supported.map(GrantType::name).collect()
 }
 
 /// Metadata of the connected-accounts API (RFC 9728 §2).

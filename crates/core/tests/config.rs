@@ -6,12 +6,15 @@
 #[path = "support/config.rs"]
 mod config_support;
 
-use config_support::{BACKEND_SECRET, config, load};
+use config_support::{BACKEND_SECRET, config, load, merge};
 use serde_json::{Value, json};
 use vault_base::encoding;
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
-use vault_core::config::{Authentication, Config, GrantType, ScopePolicy};
+use vault_core::config::{
+    Authentication, ClientKind, Config, ConfigError, ExchangeGrant, GrantType, RefreshPolicy,
+    ScopePolicy,
+};
 use vault_jose::algorithm::Algorithm;
 use vault_provider::connection::Protocol;
 use vault_provider::profile::{ClientAuthentication, Pkce};
@@ -73,7 +76,7 @@ fn a_good_configuration_is_read_whole() {
     let backend = &clients["backend"];
     let Authentication::Secret(hashes) = &backend.authentication else { panic!("{backend:?}") };
     assert_eq!(hashes[1], encoding::sha256(BACKEND_SECRET));
-    assert_eq!(backend.grants, GrantType::ALL);
+    assert_eq!(backend.grants, ExchangeGrant::ALL.map(GrantType::Exchange));
     assert_eq!(backend.scope_policy, ScopePolicy::Exact);
 }
 
@@ -150,7 +153,7 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
         ("ISSUERS.main.typ", json!(7), "must be text or a list of texts"),
         ("ISSUERS.main.typ", json!([]), "must name the `typ`"),
         ("CLIENTS.spa.origin", json!("x"), "unknown field `origin`"),
-        ("CLIENTS.backend.grants[0]", json!(["password"]), "must be one of \"urn:ietf"),
+        ("CLIENTS.backend.grants[0]", json!(["password"]), "must be one of \"authorization_code\""),
         ("CLIENTS.backend.scope_policy", json!("all"), "must be one of \""),
     ]);
     for (entry, field) in [
@@ -398,6 +401,71 @@ fn what_a_client_may_do_is_checked() {
     refused(&shared, "CLIENTS.twin.secret_sha256", "client `backend` has the same secret");
     let native = ["com.example.app:/connected", "http://127.0.0.1/", "http://[::1]:7000/done"];
     assert!(load(&set("CLIENTS.spa.redirect_uris", &json!(native))).is_ok());
+}
+
+/// The good configuration as an OpenID provider, with this change.
+fn issuing(change: &Value) -> Result<Config, ConfigError> {
+    let mut all = json!({
+        "SIGN_IN": { "connections": ["calendar"] },
+        "APIS": { "orders": { "identifier": "https://orders.example.com/", "scopes": ["read"] } },
+        "CLIENTS": {
+            "spa": { "grants": ["authorization_code", "refresh_token"], "apis": { "orders": ["read"] } },
+        },
+    });
+    merge(&mut all, change);
+    load(&all)
+}
+
+#[test]
+fn signing_users_in_has_defaults_and_needs_connections_whose_ids_are_permanent() {
+    let config = issuing(&json!({})).unwrap();
+    let sign_in = config.sign_in.unwrap();
+    assert_eq!(sign_in.connections, ["calendar"]);
+    assert_eq!((sign_in.session_idle, sign_in.session_lifetime), (259_200, 2_592_000));
+    assert!(!sign_in.cross_site && sign_in.logo.is_none());
+    let spa = &config.clients["spa"];
+    assert_eq!(spa.grants, [GrantType::AuthorizationCode, GrantType::RefreshToken]);
+    assert_eq!(spa.apis["https://orders.example.com/"], ["read"]);
+    assert_eq!((spa.kind, spa.name.as_str()), (ClientKind::Web, "spa"));
+    let refresh = RefreshPolicy { rotation: true, idle: 2_592_000, lifetime: 31_536_000 };
+    assert_eq!(spa.refresh, refresh);
+    // The identity of `code` is read from an API, whose documentation may say so.
+    let permanent = json!({
+        "SIGN_IN": { "connections": ["code"] },
+        "CONNECTIONS": { "code": { "identity": { "permanent": true } } },
+    });
+    assert!(issuing(&permanent).is_ok());
+    assert!(load(&json!({})).unwrap().sign_in.is_none());
+}
+
+#[test]
+fn what_an_issuer_needs_is_checked() {
+    for (place, value, fix) in [
+        ("SIGN_IN.connections", json!([]), "must name at least one connection"),
+        ("SIGN_IN.connections[0]", json!(["nope"]), "`nope` is not among CONNECTIONS"),
+        ("SIGN_IN.connections[0]", json!(["code"]), "set `identity.permanent`"),
+        ("SIGN_IN.logo", json!("http://example.com/logo.png"), "must be https"),
+        ("SIGN_IN.session_idle", json!(59), "at least 60 seconds"),
+        ("SIGN_IN.session_lifetime", json!(1), "at least 60 seconds"),
+        ("SIGN_IN.colour", json!("red"), "unknown"),
+        ("APIS.orders.identifier", json!("https://vault.example.com/me/"), "must not contain"),
+        ("APIS.orders.identifier", json!(""), "at least one audience"),
+        ("APIS.orders.scopes[1]", json!(["read", "a b"]), "must be a scope"),
+        ("APIS.orders.access_token_lifetime", json!(59), "between 60 and 86400"),
+        ("APIS.orders.access_token_lifetime", json!(86_401), "between 60 and 86400"),
+        ("CLIENTS.spa.apis.orders", json!(["write"]), "`write` is not among its scopes"),
+        ("CLIENTS.spa.apis.other", json!([]), "is not among APIS"),
+        ("CLIENTS.spa.refresh_tokens.rotation", json!(false), "RFC 9700"),
+        ("CLIENTS.backend.refresh_tokens", json!({"idle": 120, "lifetime": 60}), "no shorter"),
+        ("CLIENTS.backend.backchannel_logout_uri", json!("ftp://a.example"), "must be https"),
+        ("CLIENTS.spa.post_logout_redirect_uris[0]", json!(["/"]), "absolute URI"),
+    ] {
+        let Err(error) = issuing(&set(place, &value)) else { panic!("accepted: {place} {value}") };
+        assert!(error.to_string().starts_with(place), "{error}");
+        assert!(error.fix.contains(fix), "{error}");
+    }
+    let alone = json!({ "CLIENTS": { "spa": { "grants": ["authorization_code"] } } });
+    refused(&alone, "CLIENTS.spa.grants", "need SIGN_IN");
 }
 
 #[test]

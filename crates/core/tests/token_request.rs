@@ -47,7 +47,7 @@ fn other_media_types_and_unreadable_bodies_are_refused() {
     // RFC 6749 §3.2.
     let good = form(&exchange(FederatedConnection));
     assert!(read("Application/X-WWW-Form-Urlencoded; charset=utf-8", None, &good).is_ok());
-    assert!(TokenRequest::read(None, None, &good).is_err_and(|error| error.status == 400));
+    assert!(TokenRequest::read(None, None, &good, false).is_err_and(|error| error.status == 400));
     for media_type in ["", "text/plain", "multipart/form-data", JSON] {
         assert_eq!(code(read(media_type, None, &good)), "invalid_request");
     }

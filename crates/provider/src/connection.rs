@@ -98,6 +98,12 @@ impl Connection {
             && matches!(self.identity.from, None | Some(IdentitySource::IdToken))
     }
 
+    /// Whether the provider never gives a user's id to somebody else: its documentation says so, or the
+    /// id is the subject of ID tokens (OpenID Connect Core §2).
+    pub fn has_permanent_ids(&self) -> bool {
+        self.identity.permanent || self.identity_is_subject()
+    }
+
     /// Whether tokens of this kind are revoked with an account; the empty one is its own. Of a kind
     /// that is not configured any more nobody knows.
     pub fn may_revoke(&self, kind: &str) -> bool {

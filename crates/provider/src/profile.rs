@@ -362,6 +362,8 @@ pub struct IdentityRules {
     pub headers: BTreeMap<String, String>,
     /// The provider's id of the user: text or a number.
     pub id: String,
+    /// Whether the provider documents that it never gives an id to somebody else.
+    pub permanent: bool,
     /// E-mail address.
     pub email: String,
     /// Name to show.

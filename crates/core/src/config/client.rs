@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::FieldError;
+use super::api::Api;
 use super::fields::Fields;
 use super::grant_type::GrantType;
 use super::issuer::subject_audiences;
@@ -34,6 +35,43 @@ pub struct Client {
     pub origins: Vec<String>,
     /// What `scope` means in its exchanges.
     pub scope_policy: ScopePolicy,
+    /// The name that pages show.
+    pub name: String,
+    /// What kind of application it is.
+    pub kind: ClientKind,
+    /// Scopes that it may request, by audience of the resource server.
+    pub apis: BTreeMap<String, Vec<String>>,
+    /// Where a sign-out may return, compared byte by byte.
+    pub post_logout_redirect_uris: Vec<String>,
+    /// Where it is told of ended sessions (OpenID Connect Back-Channel Logout 1.0 §2.2).
+    pub backchannel_logout_uri: Option<String>,
+    /// How its refresh tokens live.
+    pub refresh: RefreshPolicy,
+}
+
+/// What kind of application a client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClientKind {
+    /// An application on a server.
+    #[default]
+    Web,
+    /// An application on a device (RFC 8252): any loopback port, private-use schemes.
+    Native,
+    /// An application in a browser.
+    Spa,
+    /// Somebody else's application: users are asked for consent.
+    ThirdParty,
+}
+
+/// How refresh tokens of the vault live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefreshPolicy {
+    /// Whether each use replaces the token.
+    pub rotation: bool,
+    /// Seconds without use after which it expires.
+    pub idle: i64,
+    /// Seconds after the sign-in at which it expires.
+    pub lifetime: i64,
 }
 
 /// How a client proves itself.
@@ -70,6 +108,21 @@ pub(super) struct Raw {
     redirect_uris: Vec<String>,
     origins: Vec<String>,
     scope_policy: ScopePolicy,
+    name: Option<String>,
+    kind: ClientKind,
+    apis: BTreeMap<String, Vec<String>>,
+    post_logout_redirect_uris: Vec<String>,
+    backchannel_logout_uri: Option<String>,
+    refresh: RefreshPolicy,
+}
+
+/// What the entries of `CLIENTS` are checked against.
+pub(super) struct Around<'a> {
+    pub(super) vault: &'a PublicUrl,
+    pub(super) connections: &'a BTreeMap<String, Connection>,
+    pub(super) apis: &'a BTreeMap<String, Api>,
+    /// Whether the vault is an OpenID provider.
+    pub(super) signs_in: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +137,18 @@ const AUTHENTICATIONS: &[(&str, RawAuthentication)] = &[
     ("private_key_jwt", RawAuthentication::PrivateKeyJwt),
     ("none", RawAuthentication::None),
 ];
+
+const KINDS: &[(&str, ClientKind)] = &[
+    ("web", ClientKind::Web),
+    ("native", ClientKind::Native),
+    ("spa", ClientKind::Spa),
+    ("third_party", ClientKind::ThirdParty),
+];
+
+/// Thirty days, in seconds.
+const REFRESH_IDLE: i64 = 30 * 86_400;
+/// A year, in seconds.
+const REFRESH_LIFETIME: i64 = 365 * 86_400;
 
 const SCOPE_POLICIES: &[(&str, ScopePolicy)] =
     &[("at_least", ScopePolicy::AtLeast), ("exact", ScopePolicy::Exact)];
@@ -106,22 +171,37 @@ impl Raw {
             redirect_uris: fields.list("redirect_uris"),
             origins: fields.list("origins"),
             scope_policy: fields.choice("scope_policy", SCOPE_POLICIES).unwrap_or_default(),
+            name: fields.text("name"),
+            kind: fields.choice("kind", KINDS).unwrap_or_default(),
+            apis: fields.lists("apis"),
+            post_logout_redirect_uris: fields.list("post_logout_redirect_uris"),
+            backchannel_logout_uri: fields.text("backchannel_logout_uri"),
+            refresh: fields.table("refresh_tokens", |fields| {
+                let lifetime = fields.number("lifetime").unwrap_or(REFRESH_LIFETIME);
+                RefreshPolicy {
+                    rotation: fields.flag_or("rotation", true),
+                    idle: fields.number("idle").unwrap_or(REFRESH_IDLE.min(lifetime)),
+                    lifetime,
+                }
+            }),
         }
     }
 
-    pub(super) fn check(
-        self,
-        client_id: &str,
-        vault: &PublicUrl,
-        connections: &BTreeMap<String, Connection>,
-    ) -> Result<Client, FieldError> {
+    pub(super) fn check(self, client_id: &str, around: &Around<'_>) -> Result<Client, FieldError> {
+        let Around { vault, connections, .. } = around;
         if client_id.is_empty() || text::description(client_id) != client_id {
             let fix = "a client id is printable ASCII without quotes and backslashes";
             return Err(FieldError::new("", fix));
         }
         let authentication = self.authentication()?;
-        if matches!(authentication, Authentication::None) && !self.grants.is_empty() {
+        let is_public = matches!(authentication, Authentication::None);
+        if is_public && !self.grants.iter().all(|grant| grant.is_issuing()) {
             let fix = "a client without authentication cannot exchange; remove its grants";
+            return Err(FieldError::new("grants", fix));
+        }
+        if !around.signs_in && self.grants.iter().any(|grant| grant.is_issuing()) {
+            let fix =
+                "authorization_code and refresh_token need SIGN_IN: the vault issues no tokens";
             return Err(FieldError::new("grants", fix));
         }
         let audiences = self.audiences.unwrap_or_else(|| vec![vault.identifier()]);
@@ -132,10 +212,27 @@ impl Raw {
                 return Err(FieldError::new(format!("connections[{index}]"), fix));
             }
         }
-        for (index, uri) in self.redirect_uris.iter().enumerate() {
-            redirect_uri(uri)
-                .map_err(|fix| FieldError::new(format!("redirect_uris[{index}]"), fix))?;
+        for (field, uris) in [
+            ("redirect_uris", &self.redirect_uris),
+            ("post_logout_redirect_uris", &self.post_logout_redirect_uris),
+        ] {
+            for (index, uri) in uris.iter().enumerate() {
+                redirect_uri(uri)
+                    .map_err(|fix| FieldError::new(format!("{field}[{index}]"), fix))?;
+            }
         }
+        if let Some(uri) = &self.backchannel_logout_uri {
+            vault.allows(uri).map_err(|fix| FieldError::new("backchannel_logout_uri", fix))?;
+        }
+        if is_public && !self.refresh.rotation {
+            let fix = "must be true for a client without authentication (RFC 9700 §4.14.2)";
+            return Err(FieldError::new("refresh_tokens.rotation", fix));
+        }
+        if self.refresh.idle < 60 || self.refresh.lifetime < self.refresh.idle {
+            let fix = "must be at least 60 seconds, and the lifetime no shorter than the idle time";
+            return Err(FieldError::new("refresh_tokens", fix));
+        }
+        let apis = apis(self.apis, around.apis)?;
         for (index, origin) in self.origins.iter().enumerate() {
             browser_origin(origin)
                 .map_err(|fix| FieldError::new(format!("origins[{index}]"), fix))?;
@@ -149,6 +246,12 @@ impl Raw {
             redirect_uris: self.redirect_uris,
             origins: self.origins,
             scope_policy: self.scope_policy,
+            name: self.name.unwrap_or_else(|| client_id.to_owned()),
+            kind: self.kind,
+            apis,
+            post_logout_redirect_uris: self.post_logout_redirect_uris,
+            backchannel_logout_uri: self.backchannel_logout_uri,
+            refresh: self.refresh,
         })
     }
 
@@ -187,6 +290,26 @@ impl Raw {
             )),
         }
     }
+}
+
+/// The scopes that a client may request, by audience. Configuration names resource servers by their
+/// entries in `APIS`.
+fn apis(
+    named: BTreeMap<String, Vec<String>>,
+    all: &BTreeMap<String, Api>,
+) -> Result<BTreeMap<String, Vec<String>>, FieldError> {
+    let mut apis = BTreeMap::new();
+    for (name, scopes) in named {
+        let field = format!("apis.{name}");
+        let Some(api) = all.get(&name) else {
+            return Err(FieldError::new(field, "is not among APIS"));
+        };
+        if let Some(unknown) = scopes.iter().find(|scope| !api.scopes.contains(scope)) {
+            return Err(FieldError::new(field, format!("`{unknown}` is not among its scopes")));
+        }
+        apis.insert(api.identifier.clone(), scopes);
+    }
+    Ok(apis)
 }
 
 /// The client that has a secret of `client`, if there is one: a secret may have to name its client.

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 /// A grant type that a client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GrantType {
+    /// The authorization code grant (RFC 6749 §4.1).
+    AuthorizationCode,
+    /// Refreshing an access token (RFC 6749 §6).
+    RefreshToken,
     /// A token exchange.
     Exchange(ExchangeGrant),
 }
@@ -40,7 +44,9 @@ impl ExchangeGrant {
 
 impl GrantType {
     /// All, in the order in which metadata lists them.
-    pub const ALL: [Self; 2] = [
+    pub const ALL: [Self; 4] = [
+        Self::AuthorizationCode,
+        Self::RefreshToken,
         Self::Exchange(ExchangeGrant::TokenExchange),
         Self::Exchange(ExchangeGrant::FederatedConnection),
     ];
@@ -48,8 +54,15 @@ impl GrantType {
     /// The value of `grant_type`.
     pub fn name(self) -> &'static str {
         match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
             Self::Exchange(grant) => grant.name(),
         }
+    }
+
+    /// Whether the vault issues tokens of its own by it, which takes [`super::SignIn`].
+    pub fn is_issuing(self) -> bool {
+        matches!(self, Self::AuthorizationCode | Self::RefreshToken)
     }
 
     /// Reads `grant_type`. `None` if it names none of [`GrantType::ALL`].

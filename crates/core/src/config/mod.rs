@@ -5,6 +5,7 @@
 //! `ISSUERS_*` … merged in), and the secrets `KEY_RING`, `OBJECT_NAME_KEY`, `PROVIDER_SECRETS`.
 //! A table is a JSON object or a string that holds one.
 
+mod api;
 mod client;
 mod connection_entry;
 mod fields;
@@ -13,13 +14,18 @@ mod issuer;
 mod merge;
 mod profile;
 mod provider_secret;
+mod sign_in;
 mod variables;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use client::{Authentication, Client, ScopePolicy};
+use serde_json::Value;
+
+pub use api::{ACCESS_TOKEN_LIFETIME, Api};
+pub use client::{Authentication, Client, ClientKind, RefreshPolicy, ScopePolicy};
 pub use grant_type::{ExchangeGrant, GrantType};
+pub use sign_in::SignIn;
 pub use variables::Variables;
 
 use self::provider_secret::ProviderSecrets;
@@ -39,6 +45,10 @@ pub struct Config {
     pub issuers: BTreeMap<String, Issuer>,
     /// Connections by name.
     pub connections: BTreeMap<String, Connection>,
+    /// How the vault signs users in, if it is an OpenID provider.
+    pub sign_in: Option<SignIn>,
+    /// Resource servers by name.
+    pub apis: BTreeMap<String, Api>,
     /// Clients by client id.
     pub clients: BTreeMap<String, Client>,
     /// Sealing keys.
@@ -111,11 +121,26 @@ impl Config {
             connections.insert(name, connection);
         }
         secrets.end()?;
+        let sign_in = sign_in(variables, &public_url, &connections)?;
+        let mut apis = BTreeMap::new();
+        let table = variables.table("APIS")?;
+        for (name, entry) in table.entries {
+            let api = fields::read(entry, Api::read)
+                .and_then(|api| api.check(&public_url))
+                .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+            apis.insert(name, api);
+        }
+        let around = client::Around {
+            vault: &public_url,
+            connections: &connections,
+            apis: &apis,
+            signs_in: sign_in.is_some(),
+        };
         let mut clients = BTreeMap::new();
         let table = variables.table("CLIENTS")?;
         for (name, entry) in table.entries {
             let client = fields::read(entry, client::Raw::read)
-                .and_then(|raw| raw.check(&name, &public_url, &connections))
+                .and_then(|raw| raw.check(&name, &around))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             if let Some(other) = client::sharing_secret(&clients, &client) {
                 let fix = format!("client `{other}` has the same secret; give each its own");
@@ -125,8 +150,25 @@ impl Config {
             }
             clients.insert(name, client);
         }
-        Ok(Self { public_url, issuers, connections, clients, key_ring, names })
+        Ok(Self { public_url, issuers, connections, sign_in, apis, clients, key_ring, names })
     }
+}
+
+/// `SIGN_IN` is one table: its fields are the entries of the variable.
+fn sign_in(
+    variables: &Variables,
+    vault: &PublicUrl,
+    connections: &BTreeMap<String, Connection>,
+) -> Result<Option<SignIn>, ConfigError> {
+    let table = variables.table("SIGN_IN")?;
+    if table.entries.is_empty() {
+        return Ok(None);
+    }
+    let entry = Value::Object(table.entries.into_iter().collect());
+    fields::read(entry, SignIn::read)
+        .and_then(|sign_in| sign_in.check(vault, connections))
+        .map(Some)
+        .map_err(|fault| ConfigError::new("SIGN_IN", fault.field, fault.fix))
 }
 
 fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {

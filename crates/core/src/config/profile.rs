@@ -49,6 +49,7 @@ pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
         scheme,
         headers: fields.headers("headers"),
         id: fields.text_or("id", "sub"),
+        permanent: fields.flag("permanent"),
         email: fields.text_or("email", "email"),
         name: fields.text_or("name", "name"),
         provider_data: fields.list("extra"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::OAuthError;
 use vault_base::json;
 use vault_base::secret::Secret;
-use vault_base::text::{self, MAX_PARAMETERS};
+use vault_base::text::{self, MAX_PARAMETERS, MAX_SCOPES};
 
 /// Largest body that is read, in bytes: two tokens of the greatest length and room for the rest.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -24,7 +24,7 @@ pub enum BodyFormat {
 
 /// Names of the parameters that some grant reads. Each may occur once; others are ignored, however
 /// often they occur.
-const READ: [&str; 18] = [
+const READ: [&str; 20] = [
     "actor_token",
     "actor_token_type",
     "audience",
@@ -33,9 +33,11 @@ const READ: [&str; 18] = [
     "client_id",
     "client_secret",
     "code",
+    "code_verifier",
     "connection",
     "grant_type",
     "login_hint",
+    "redirect_uri",
     "refresh_token",
     "requested_token_type",
     "resource",
@@ -138,4 +140,37 @@ fn from_json(body: &[u8]) -> Result<Parameters, OAuthError> {
         }
     }
     Ok(Parameters(parameters))
+}
+
+/// Reads `scope` (RFC 6749 §3.3). Empty if it is absent.
+///
+/// # Errors
+/// `invalid_scope`.
+pub fn scopes(parameters: &Parameters) -> Result<Vec<String>, OAuthError> {
+    let value = parameters.get("scope").map_or("", Secret::expose);
+    if value.split(' ').filter(|scope| !scope.is_empty()).count() > MAX_SCOPES {
+        let fix = format!("scope may name at most {MAX_SCOPES} scopes");
+        return Err(OAuthError::new(400, "invalid_scope", &fix));
+    }
+    let scopes = text::scopes(value);
+    if scopes.iter().all(|scope| text::is_scope(scope)) {
+        return Ok(scopes);
+    }
+    let fix = "scope must be scope names separated by spaces";
+    Err(OAuthError::new(400, "invalid_scope", fix))
+}
+
+/// Reads `audience`, or `resource` in its place: the resource server that a token is for.
+///
+/// # Errors
+/// `invalid_target` if they differ (RFC 8707 §2).
+pub fn audience(parameters: &Parameters) -> Result<Option<String>, OAuthError> {
+    let text = |name| parameters.get(name).map(|value| value.expose().to_owned());
+    match (text("audience"), text("resource")) {
+        (Some(one), Some(other)) if one != other => {
+            let fix = "audience and resource name different resource servers; send one of them";
+            Err(OAuthError::new(400, "invalid_target", fix))
+        }
+        (one, other) => Ok(one.or(other)),
+    }
 }

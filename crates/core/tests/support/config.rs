@@ -96,8 +96,8 @@ pub fn basic(id: &str, secret: &str) -> String {
 /// Reads a request.
 pub fn read(media_type: &str, authorization: Option<&str>, body: &[u8]) -> Read {
     let TokenRequest { credentials, grant } =
-        TokenRequest::read(Some(media_type), authorization, body).map_err(Box::new)?;
-    let Grant::Exchange(request) = grant;
+        TokenRequest::read(Some(media_type), authorization, body, false).map_err(Box::new)?;
+    let Grant::Exchange(request) = grant else { panic!("{grant:?}") };
     Ok(Exchange { credentials, request })
 }
 
@@ -209,7 +209,8 @@ pub fn accounts() -> Vec<(String, AccountView)> {
     (0..25).map(|index| (connection(index).into(), account(index))).collect()
 }
 
-fn merge(target: &mut Value, change: &Value) {
+/// Applies a merge patch (RFC 7396).
+pub fn merge(target: &mut Value, change: &Value) {
     let (Value::Object(members), Value::Object(changes)) = (&mut *target, change) else {
         *target = change.clone();
         return;

@@ -7,9 +7,8 @@ use super::token_exchange::ACCESS_TOKEN;
 use super::{ExchangeProfile, profile};
 use crate::config::ExchangeGrant;
 use crate::error::OAuthError;
-use crate::oauth::parameters::Parameters;
+use crate::oauth::parameters::{self, Parameters};
 use vault_base::secret::Secret;
-use vault_base::text::{self, MAX_SCOPES};
 
 /// Longest `resource`, in bytes: parsing an address costs more than its length.
 const MAX_RESOURCE: usize = 2048;
@@ -46,7 +45,7 @@ impl ExchangeRequest {
             subject_token: parameters.required("subject_token")?.clone(),
             connection: connection(parameters)?,
             login_hint: text("login_hint"),
-            scopes: scopes(parameters)?,
+            scopes: parameters::scopes(parameters)?,
             kind: text("token_kind").unwrap_or_default(),
             resource: resource(parameters)?,
         })
@@ -99,18 +98,4 @@ fn connection(parameters: &Parameters) -> Result<String, OAuthError> {
             Err(OAuthError::invalid_request(fix))
         }
     }
-}
-
-fn scopes(parameters: &Parameters) -> Result<Vec<String>, OAuthError> {
-    let value = parameters.get("scope").map_or("", Secret::expose);
-    if value.split(' ').filter(|scope| !scope.is_empty()).count() > MAX_SCOPES {
-        let fix = format!("scope may name at most {MAX_SCOPES} scopes");
-        return Err(OAuthError::new(400, "invalid_scope", &fix));
-    }
-    let scopes = text::scopes(value);
-    if scopes.iter().all(|scope| text::is_scope(scope)) {
-        return Ok(scopes);
-    }
-    let fix = "scope must be scope names separated by spaces";
-    Err(OAuthError::new(400, "invalid_scope", fix))
 }
