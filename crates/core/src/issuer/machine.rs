@@ -2,7 +2,9 @@
 //! A machine: an object that holds one record, and answers each request with one step. The core decides
 //! the step; the object loads the record, applies the step in one turn, and answers.
 
-use vault_base::seal::Sealer;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use vault_base::seal::{SealError, Sealer};
 use vault_base::time::UnixSeconds;
 
 use crate::event::Event;
@@ -66,3 +68,39 @@ impl<R, A> Step<R, A> {
         self
     }
 }
+
+/// A machine: its record, its messages, and its steps.
+pub trait Machine {
+    /// What it stores, as JSON.
+    type Record: Serialize + DeserializeOwned;
+    /// What it is asked.
+    type Request: Serialize + DeserializeOwned;
+    /// What it answers.
+    type Response: Serialize + DeserializeOwned;
+
+    /// Answers one request. `record` is `None` while nothing is stored.
+    ///
+    /// # Errors
+    /// [`SealError`]: a key is missing, or a sealed value does not open. Nothing changes.
+    fn step(
+        record: Option<Self::Record>,
+        request: Self::Request,
+        at: &At<'_>,
+    ) -> Result<Step<Self::Record, Self::Response>, SealError>;
+
+    /// What is done when the object wakes.
+    fn wake(record: Self::Record, at: &At<'_>) -> Step<Self::Record, ()>;
+}
+
+/// A message to a machine: which object it is, as its sealed values depend on it, and the request.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Addressed<Q> {
+    /// The object's name.
+    pub name: String,
+    /// The request.
+    pub request: Q,
+}
+
+/// The one table of a machine. The name is kept for when the object wakes by itself.
+pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS machine (id INTEGER PRIMARY KEY CHECK (id = 1), \
+                          name TEXT NOT NULL, record TEXT NOT NULL)";

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Which scopes a client may have, by resource server.
+
+use crate::config::{ACCESS_TOKEN_LIFETIME, Client, ClientKind, Config, GrantType};
+
+/// Scopes that are about the user and the sign-in (OpenID Connect Core §5.4, §11).
+pub const OPEN_ID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// Scopes of the connected-accounts API.
+pub const ME: [&str; 3] =
+    ["create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"];
+
+/// Whether a client may request tokens for this resource server. The connected-accounts API needs no
+/// configuration, unless the client is somebody else's.
+pub fn may_ask(config: &Config, client: &Client, audience: &str) -> bool {
+    audience == config.public_url.identifier()
+        || client.apis.contains_key(audience)
+        || (audience == config.public_url.me() && client.kind != ClientKind::ThirdParty)
+}
+
+/// The requested scopes that the client may have at this resource server (RFC 6749 §3.3). `None` is the
+/// userinfo endpoint.
+pub fn allowed(
+    config: &Config,
+    client: &Client,
+    audience: Option<&str>,
+    requested: &[String],
+) -> Vec<String> {
+    let refreshes = client.grants.contains(&GrantType::RefreshToken);
+    let is_me = audience == Some(config.public_url.me().as_str());
+    let of_api = audience.and_then(|audience| client.apis.get(audience));
+    let may = |scope: &String| match scope.as_str() {
+        "offline_access" => refreshes,
+        scope if OPEN_ID.contains(&scope) => true,
+        scope if is_me => ME.contains(&scope) && client.kind != ClientKind::ThirdParty,
+        scope => of_api.is_some_and(|scopes| scopes.iter().any(|one| one == scope)),
+    };
+    requested.iter().filter(|scope| may(scope)).cloned().collect()
+}
+
+/// Lifetime of an access token for this resource server, in seconds.
+pub fn access_token_lifetime(config: &Config, audience: &str) -> i64 {
+    let api = config.apis.values().find(|api| api.identifier == audience);
+    api.map_or(ACCESS_TOKEN_LIFETIME, |api| api.access_token_lifetime)
+}
