@@ -3,13 +3,15 @@
 
 use js_sys::Promise;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::Request;
+use web_sys::{Request, Response};
 use worker::Env;
 
+use crate::config::Config;
+use crate::connect::policy;
 use crate::endpoints::{browser, connected_accounts, token};
 use crate::metadata;
 use crate::request_line::RequestLine;
-use crate::routes::{self, Cors, Endpoint, Route, Routed};
+use crate::routes::{self, Cors, Endpoint, Routed};
 use crate::runtime::context::Context;
 use crate::runtime::http::{HttpResult, Incoming};
 use crate::runtime::{clock, configuration, executor, http, log};
@@ -36,55 +38,95 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
         _ => {}
     }
     let started = clock::milliseconds();
-    let routed = routes::route(&incoming.method, &incoming.path);
+    let config = configuration::load(env);
+    let issues = config.as_ref().is_some_and(|config| config.sign_in.is_some());
+    let routed = routes::route(&incoming.method, &incoming.path, issues);
     let mut line = RequestLine { route: routed.log_name(), ..RequestLine::default() };
-    let answer = match answer(&incoming, &routed, env, &mut line).await {
-        Ok(response) => Ok(response),
-        Err(error) => {
-            // The platform's text is about building responses and holds no secret; still only its
-            // kind is logged.
-            line.reason = Some(format!("answer_failed: {}", log::kind(&error)));
-            http::text(500, "internal error")
+    let answer = match &config {
+        Some(config) => {
+            let context = Context { env, config, now: clock::now() };
+            match answer(context, &incoming, &routed, &mut line).await {
+                Ok(response) => Ok(response),
+                Err(error) => {
+                    // The platform's text is about building responses and holds no secret; still
+                    // only its kind is logged.
+                    line.reason = Some(format!("answer_failed: {}", log::kind(&error)));
+                    http::text(500, "internal error")
+                }
+            }
+        }
+        None => {
+            line.reason = Some("configuration_error".to_owned());
+            http::configuration_error()
         }
     };
-    if let (Ok(response), Routed::Served { route: Route { cors: Cors::Public, .. }, .. }) =
-        (&answer, &routed)
-    {
-        response.headers().set("access-control-allow-origin", "*")?;
-    }
-    line.status = answer.as_ref().map_or(500, web_sys::Response::status);
+    let answer = match (answer, &config) {
+        (Ok(response), Some(config)) => share(response, routed.cors(issues), config, &incoming),
+        (answer, _) => answer,
+    };
+    line.status = answer.as_ref().map_or(500, Response::status);
     line.duration_ms = clock::milliseconds().saturating_sub(started).unsigned_abs();
     log::request(&line);
     answer
 }
 
+/// Says which pages may read a response (Fetch standard). A page of an unknown origin reads nothing,
+/// errors included.
+fn share(response: Response, cors: Cors, config: &Config, incoming: &Incoming) -> HttpResult {
+    match cors {
+        Cors::None | Cors::IssuersClients => Ok(response),
+        Cors::Public => http::with_headers(response, &[("access-control-allow-origin", "*")]),
+        Cors::Clients => {
+            let origin = incoming.header("origin");
+            match origin.filter(|one| policy::preflight_allowed(config, one)) {
+                None => http::with_headers(response, &[("vary", "Origin")]),
+                Some(origin) => http::with_headers(
+                    response,
+                    &[
+                        ("vary", "Origin"),
+                        ("access-control-allow-origin", &origin),
+                        (
+                            "access-control-expose-headers",
+                            "DPoP-Nonce, Retry-After, Token-Revocation",
+                        ),
+                    ],
+                ),
+            }
+        }
+    }
+}
+
 async fn answer(
+    context: Context<'_>,
     incoming: &Incoming,
     routed: &Routed<'_>,
-    env: &Env,
     line: &mut RequestLine,
 ) -> HttpResult {
-    let Some(config) = configuration::load(env) else {
-        line.reason = Some("configuration_error".to_owned());
-        return http::configuration_error();
-    };
-    let context = Context { env, config: &config, now: clock::now() };
+    let config = context.config;
     let (route, rest) = match *routed {
         Routed::Served { route, rest } => (route, rest),
         Routed::MethodNotAllowed { allow, is_api: false } => {
             return http::method_not_allowed(allow);
         }
         Routed::NotFound { is_api: false } => return http::not_found(),
-        Routed::Preflight
-        | Routed::MethodNotAllowed { is_api: true, .. }
-        | Routed::NotFound { is_api: true } => {
+        Routed::Preflight { .. } => return http::preflight(),
+        Routed::MethodNotAllowed { is_api: true, .. } | Routed::NotFound { is_api: true } => {
             return connected_accounts::serve(context, incoming, routed, line).await;
         }
     };
     match route.endpoint {
         Endpoint::Health => http::json(200, &serde_json::json!({"status": "ok"})),
-        Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(&config)),
-        Endpoint::ProtectedResource => http::document(&metadata::protected_resource(&config)),
+        Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(config)),
+        Endpoint::ProtectedResource => http::document(&metadata::protected_resource(config)),
+        Endpoint::Jwks
+        | Endpoint::Authorize
+        | Endpoint::SignIn
+        | Endpoint::PushedRequest
+        | Endpoint::Userinfo
+        | Endpoint::Revoke
+        | Endpoint::Introspect
+        | Endpoint::EndSession
+        | Endpoint::Logout => http::not_found(),
         Endpoint::Token => token::answer(context, incoming, line).await,
         Endpoint::OpenTicket => browser::open_ticket(context, incoming, line).await,
         Endpoint::Callback => browser::callback(context, incoming, rest, line).await,

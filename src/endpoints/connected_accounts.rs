@@ -34,40 +34,17 @@ pub async fn serve(
     routed: &Routed<'_>,
     line: &mut RequestLine,
 ) -> http::HttpResult {
-    let origin = incoming.header("origin");
-    let allowed = origin.filter(|origin| policy::preflight_allowed(context.config, origin));
-    let response = if *routed == Routed::Preflight {
-        preflight()?
-    } else {
-        match answer(context, incoming, routed, line).await {
-            Ok(Done::Json(status, body)) => http::json(status, &body)?,
-            Ok(Done::Deleted(revocation)) => {
-                let header = revocation.map(|one| ("token-revocation", one.name()));
-                http::no_content(header.as_slice())?
-            }
-            Err(problem) => {
-                line.reason.get_or_insert_with(|| problem.reason.to_owned());
-                http::problem(&problem)?
-            }
+    match answer(context, incoming, routed, line).await {
+        Ok(Done::Json(status, body)) => http::json(status, &body),
+        Ok(Done::Deleted(revocation)) => {
+            let header = revocation.map(|one| ("token-revocation", one.name()));
+            http::no_content(header.as_slice())
         }
-    };
-    // A page of an unknown origin reads nothing, errors included.
-    let headers = response.headers();
-    headers.set("vary", "Origin")?;
-    if let Some(origin) = allowed {
-        headers.set("access-control-allow-origin", &origin)?;
-        headers
-            .set("access-control-expose-headers", "DPoP-Nonce, Retry-After, Token-Revocation")?;
+        Err(problem) => {
+            line.reason.get_or_insert_with(|| problem.reason.to_owned());
+            http::problem(&problem)
+        }
     }
-    Ok(response)
-}
-
-fn preflight() -> http::HttpResult {
-    http::no_content(&[
-        ("access-control-allow-methods", "GET, POST, DELETE"),
-        ("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client"),
-        ("access-control-max-age", "600"),
-    ])
 }
 
 /// What a request has done.
@@ -92,7 +69,7 @@ async fn answer(
         Routed::MethodNotAllowed { allow, .. } => {
             return Err(ProblemDetails::method_not_allowed(allow));
         }
-        Routed::Preflight | Routed::NotFound { .. } => return Err(nothing_there()),
+        Routed::Preflight { .. } | Routed::NotFound { .. } => return Err(nothing_there()),
     };
     let Authentication::User(scope) = route.authentication else {
         return Err(nothing_there());

@@ -148,6 +148,33 @@ pub fn no_content(headers: &[(&str, &str)]) -> HttpResult {
     respond(204, headers, None)
 }
 
+/// Adds headers. A response that an object wrote has headers that cannot change, so it is made anew around
+/// the same body.
+pub fn with_headers(response: Response, headers: &[(&str, &str)]) -> HttpResult {
+    let add = |response: &Response| {
+        headers.iter().try_for_each(|(name, value)| response.headers().set(name, value))
+    };
+    if add(&response).is_ok() {
+        return Ok(response);
+    }
+    let init = ResponseInit::new();
+    init.set_status(response.status());
+    init.set_headers(&response.headers());
+    let body = response.body();
+    let copy = Response::new_with_opt_readable_stream_and_init(body.as_ref(), &init)?;
+    add(&copy)?;
+    Ok(copy)
+}
+
+/// The response to a preflight (Fetch standard).
+pub fn preflight() -> HttpResult {
+    no_content(&[
+        ("access-control-allow-methods", "GET, POST, DELETE"),
+        ("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client"),
+        ("access-control-max-age", "600"),
+    ])
+}
+
 /// Redirects a browser. The status is 303, so that it posts nothing to the new address (RFC 9700
 /// §4.12).
 pub fn redirect(location: &Secret, cookie: &Secret) -> HttpResult {

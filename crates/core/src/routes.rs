@@ -29,6 +29,24 @@ pub enum Endpoint {
     Connections,
     /// Deletes an account.
     DeleteAccount,
+    /// The vault's public keys (RFC 7517 §5).
+    Jwks,
+    /// The authorization endpoint (RFC 6749 §3.1).
+    Authorize,
+    /// The forms of the sign-in and consent pages.
+    SignIn,
+    /// Pushed authorization requests (RFC 9126 §2).
+    PushedRequest,
+    /// Claims of the user (OpenID Connect Core §5.3).
+    Userinfo,
+    /// Revokes a refresh token (RFC 7009 §2).
+    Revoke,
+    /// Tells whether a token is active (RFC 7662 §2).
+    Introspect,
+    /// Sign-out (OpenID Connect RP-Initiated Logout 1.0 §2).
+    EndSession,
+    /// Sign-out as Auth0's SDKs ask for it.
+    Logout,
 }
 
 /// Whose pages may read an answer.
@@ -40,6 +58,8 @@ pub enum Cors {
     Public,
     /// Those of the clients' registered origins; a preflight is answered.
     Clients,
+    /// The same, while the vault is an OpenID provider.
+    IssuersClients,
 }
 
 /// Who may ask.
@@ -79,6 +99,8 @@ pub struct Route {
     pub cors: Cors,
     /// Who may ask.
     pub authentication: Authentication,
+    /// Whether it is served only while the vault is an OpenID provider.
+    pub is_issuers: bool,
 }
 
 /// Where the connected-accounts API is.
@@ -92,7 +114,21 @@ const fn document(endpoint: Endpoint, path: &'static str) -> Route {
         log_name: "GET /.well-known",
         cors: Cors::Public,
         authentication: Authentication::None,
+        is_issuers: false,
     }
+}
+
+/// A row of the OpenID provider.
+const fn issuers(
+    endpoint: Endpoint,
+    method: &'static str,
+    path: &'static str,
+    log_name: &'static str,
+    cors: Cors,
+    authentication: Authentication,
+) -> Route {
+    let path = Path::Exact(path);
+    Route { endpoint, method, path, log_name, cors, authentication, is_issuers: true }
 }
 
 const fn api(
@@ -103,12 +139,20 @@ const fn api(
     scope: &'static str,
 ) -> Route {
     let authentication = Authentication::User(scope);
-    Route { endpoint, method, path, log_name, cors: Cors::Clients, authentication }
+    Route {
+        endpoint,
+        method,
+        path,
+        log_name,
+        cors: Cors::Clients,
+        authentication,
+        is_issuers: false,
+    }
 }
 
 /// The table. Clients that know `OpenID` Connect Discovery alone look for the authorization server's
 /// metadata at an address of its own (§4), and find the same members there.
-pub const ROUTES: [Route; 12] = [
+pub const ROUTES: [Route; 24] = [
     Route {
         endpoint: Endpoint::Health,
         method: "GET",
@@ -116,6 +160,7 @@ pub const ROUTES: [Route; 12] = [
         log_name: "GET /health",
         cors: Cors::None,
         authentication: Authentication::None,
+        is_issuers: false,
     },
     document(Endpoint::AuthorizationServer, "/.well-known/oauth-authorization-server"),
     document(Endpoint::AuthorizationServer, "/.well-known/openid-configuration"),
@@ -125,8 +170,9 @@ pub const ROUTES: [Route; 12] = [
         method: "POST",
         path: Path::Exact("/oauth/token"),
         log_name: "POST /oauth/token",
-        cors: Cors::None,
+        cors: Cors::IssuersClients,
         authentication: Authentication::Client,
+        is_issuers: false,
     },
     Route {
         endpoint: Endpoint::OpenTicket,
@@ -135,6 +181,7 @@ pub const ROUTES: [Route; 12] = [
         log_name: "GET /connected-accounts/connect",
         cors: Cors::None,
         authentication: Authentication::Browser,
+        is_issuers: false,
     },
     Route {
         endpoint: Endpoint::Callback,
@@ -143,6 +190,7 @@ pub const ROUTES: [Route; 12] = [
         log_name: "GET /callback",
         cors: Cors::None,
         authentication: Authentication::Browser,
+        is_issuers: false,
     },
     api(
         Endpoint::Connect,
@@ -179,27 +227,129 @@ pub const ROUTES: [Route; 12] = [
         "DELETE /me/v1/connected-accounts/accounts",
         DELETE,
     ),
+    issuers(
+        Endpoint::Jwks,
+        "GET",
+        "/.well-known/jwks.json",
+        "GET /.well-known",
+        Cors::Public,
+        Authentication::None,
+    ),
+    issuers(
+        Endpoint::Authorize,
+        "GET",
+        "/authorize",
+        "GET /authorize",
+        Cors::None,
+        Authentication::Browser,
+    ),
+    issuers(
+        Endpoint::Authorize,
+        "POST",
+        "/authorize",
+        "POST /authorize",
+        Cors::None,
+        Authentication::Browser,
+    ),
+    issuers(
+        Endpoint::SignIn,
+        "POST",
+        "/sign-in",
+        "POST /sign-in",
+        Cors::None,
+        Authentication::Browser,
+    ),
+    issuers(
+        Endpoint::PushedRequest,
+        "POST",
+        "/oauth/par",
+        "POST /oauth/par",
+        Cors::None,
+        Authentication::Client,
+    ),
+    issuers(
+        Endpoint::Userinfo,
+        "GET",
+        "/userinfo",
+        "GET /userinfo",
+        Cors::Clients,
+        Authentication::User("openid"),
+    ),
+    issuers(
+        Endpoint::Userinfo,
+        "POST",
+        "/userinfo",
+        "POST /userinfo",
+        Cors::Clients,
+        Authentication::User("openid"),
+    ),
+    issuers(
+        Endpoint::Revoke,
+        "POST",
+        "/oauth/revoke",
+        "POST /oauth/revoke",
+        Cors::Clients,
+        Authentication::Client,
+    ),
+    issuers(
+        Endpoint::Introspect,
+        "POST",
+        "/oauth/introspect",
+        "POST /oauth/introspect",
+        Cors::None,
+        Authentication::Client,
+    ),
+    issuers(
+        Endpoint::EndSession,
+        "GET",
+        "/oidc/logout",
+        "GET /oidc/logout",
+        Cors::None,
+        Authentication::Browser,
+    ),
+    issuers(
+        Endpoint::EndSession,
+        "POST",
+        "/oidc/logout",
+        "POST /oidc/logout",
+        Cors::None,
+        Authentication::Browser,
+    ),
+    issuers(
+        Endpoint::Logout,
+        "GET",
+        "/v2/logout",
+        "GET /v2/logout",
+        Cors::None,
+        Authentication::Browser,
+    ),
 ];
 
-/// What the log calls a preflight.
-const PREFLIGHT: &str = "OPTIONS /me/v1/connected-accounts";
+/// The log name of a preflight of the connected-accounts API.
+const API_PREFLIGHT: &str = "OPTIONS /me/v1/connected-accounts";
 
-/// What the log calls what is none of ours.
+/// The log name of a preflight elsewhere.
+const PREFLIGHT: &str = "OPTIONS";
+
+/// The log name of a request for which there is no row.
 const UNKNOWN: &str = "unknown";
 
-/// What a request is answered with.
+/// How a request is answered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Routed<'a> {
-    /// This row serves it. `rest`: what stands behind the row's path.
+    /// This row serves it.
     Served {
         /// The row.
         route: &'static Route,
-        /// Empty where the path is exact.
+        /// The rest of the path behind the row's; empty where the row's is exact.
         rest: &'a str,
     },
-    /// A preflight of the connected-accounts API.
-    Preflight,
-    /// The path is served, and not to this method.
+    /// A preflight (Fetch standard) of pages that may be allowed to read the response.
+    Preflight {
+        /// Whether the connected-accounts API is asked.
+        is_api: bool,
+    },
+    /// The path is served, but not to this method.
     MethodNotAllowed {
         /// `Allow` (RFC 9110 §10.2.1).
         allow: &'static str,
@@ -224,36 +374,69 @@ impl Route {
     fn serves(&self, method: &str) -> bool {
         let is_document = matches!(
             self.endpoint,
-            Endpoint::Health | Endpoint::AuthorizationServer | Endpoint::ProtectedResource
+            Endpoint::Health
+                | Endpoint::AuthorizationServer
+                | Endpoint::ProtectedResource
+                | Endpoint::Jwks
         );
         method == self.method || (is_document && method == "HEAD")
     }
-}
 
-impl Routed<'_> {
-    /// What the log calls it: one of our own words.
-    pub fn log_name(&self) -> &'static str {
-        match self {
-            Self::Served { route, .. } => route.log_name,
-            Self::Preflight => PREFLIGHT,
-            Self::MethodNotAllowed { .. } | Self::NotFound { .. } => UNKNOWN,
+    fn has_preflight(&self, issues: bool) -> bool {
+        match self.cors {
+            Cors::Clients => true,
+            Cors::IssuersClients => issues,
+            Cors::None | Cors::Public => false,
         }
     }
 }
 
-/// Finds what answers a request.
-pub fn route<'a>(method: &str, path: &'a str) -> Routed<'a> {
-    let is_api = path.starts_with(CONNECTED_ACCOUNTS);
-    if is_api && method == "OPTIONS" {
-        return Routed::Preflight;
+impl Routed<'_> {
+    /// The route's name in the log: one of our own words.
+    pub fn log_name(&self) -> &'static str {
+        match self {
+            Self::Served { route, .. } => route.log_name,
+            Self::Preflight { is_api: true } => API_PREFLIGHT,
+            Self::Preflight { is_api: false } => PREFLIGHT,
+            Self::MethodNotAllowed { .. } | Self::NotFound { .. } => UNKNOWN,
+        }
     }
-    let Some((route, rest)) = ROUTES.iter().find_map(|one| Some((one, one.rest(path)?))) else {
-        return Routed::NotFound { is_api };
-    };
-    if route.serves(method) {
-        Routed::Served { route, rest }
-    } else {
-        Routed::MethodNotAllowed { allow: route.method, is_api }
+
+    /// Whose pages may read the response. `issues`: whether the vault is an OpenID provider.
+    pub fn cors(&self, issues: bool) -> Cors {
+        match self {
+            Self::Served { route, .. } if route.cors == Cors::IssuersClients => {
+                if issues {
+                    Cors::Clients
+                } else {
+                    Cors::None
+                }
+            }
+            Self::Served { route, .. } => route.cors,
+            Self::Preflight { .. }
+            | Self::MethodNotAllowed { is_api: true, .. }
+            | Self::NotFound { is_api: true } => Cors::Clients,
+            Self::MethodNotAllowed { .. } | Self::NotFound { .. } => Cors::None,
+        }
+    }
+}
+
+/// Finds how a request is answered. `issues`: whether the vault is an OpenID provider.
+pub fn route<'a>(method: &str, path: &'a str, issues: bool) -> Routed<'a> {
+    let is_api = path.starts_with(CONNECTED_ACCOUNTS);
+    let there = || ROUTES.iter().filter(move |one| issues || !one.is_issuers);
+    let found = || there().filter_map(|one| Some((one, one.rest(path)?)));
+    if method == "OPTIONS" && (is_api || found().any(|(one, _)| one.has_preflight(issues))) {
+        return Routed::Preflight { is_api };
+    }
+    if let Some((route, rest)) = found().find(|(one, _)| one.serves(method)) {
+        return Routed::Served { route, rest };
+    }
+    match (found().next(), found().nth(1)) {
+        (None, _) => Routed::NotFound { is_api },
+        (Some((one, _)), None) => Routed::MethodNotAllowed { allow: one.method, is_api },
+        // A path with two rows is read and posted to.
+        (Some(_), Some(_)) => Routed::MethodNotAllowed { allow: "GET, POST", is_api },
     }
 }
 
@@ -262,7 +445,7 @@ mod tests {
     use super::*;
 
     fn served(method: &str, path: &str) -> Option<(Endpoint, String)> {
-        match route(method, path) {
+        match route(method, path, true) {
             Routed::Served { route, rest } => Some((route.endpoint, rest.to_owned())),
             _ => None,
         }
@@ -278,8 +461,10 @@ mod tests {
             assert_eq!(served(one.method, &path).map(|(endpoint, _)| endpoint), Some(one.endpoint));
             let is_api = path.starts_with(CONNECTED_ACCOUNTS);
             for method in ["PUT", "PATCH", "TRACE", "A-TOKEN"] {
-                let refused = Routed::MethodNotAllowed { allow: one.method, is_api };
-                assert_eq!(route(method, &path), refused, "{method} {path}");
+                let rows = ROUTES.iter().filter(|other| other.path == one.path).count();
+                let allow = if rows == 1 { one.method } else { "GET, POST" };
+                let refused = Routed::MethodNotAllowed { allow, is_api };
+                assert_eq!(route(method, &path, true), refused, "{method} {path}");
             }
         }
     }
@@ -294,6 +479,17 @@ mod tests {
     }
 
     #[test]
+    fn a_vault_that_issues_nothing_has_none_of_the_issuers_addresses() {
+        for one in ROUTES.iter().filter(|one| one.is_issuers) {
+            let Path::Exact(path) = one.path else { continue };
+            assert_eq!(route(one.method, path, false), Routed::NotFound { is_api: false });
+            assert_eq!(route("OPTIONS", path, false), Routed::NotFound { is_api: false });
+        }
+        let token = route("POST", "/oauth/token", false);
+        assert_eq!((token.cors(false), token.cors(true)), (Cors::None, Cors::Clients));
+    }
+
+    #[test]
     fn what_stands_behind_a_path_is_handed_on() {
         let deleted = served("DELETE", "/me/v1/connected-accounts/accounts/cac_1");
         assert_eq!(deleted, Some((Endpoint::DeleteAccount, "cac_1".into())));
@@ -303,14 +499,19 @@ mod tests {
 
     #[test]
     fn preflights_are_the_apis_and_unknown_paths_are_answered_in_the_form_of_their_surface() {
-        assert_eq!(route("OPTIONS", "/me/v1/connected-accounts/what"), Routed::Preflight);
-        let refused = Routed::MethodNotAllowed { allow: "POST", is_api: false };
-        assert_eq!(route("OPTIONS", "/oauth/token"), refused);
         assert_eq!(
-            route("GET", "/me/v1/connected-accounts/what"),
+            route("OPTIONS", "/me/v1/connected-accounts/what", true),
+            Routed::Preflight { is_api: true }
+        );
+        let refused = Routed::MethodNotAllowed { allow: "POST", is_api: false };
+        assert_eq!(route("OPTIONS", "/oauth/token", false), refused);
+        assert_eq!(route("OPTIONS", "/oauth/token", true), Routed::Preflight { is_api: false });
+        assert_eq!(route("OPTIONS", "/oauth/par", true), refused);
+        assert_eq!(
+            route("GET", "/me/v1/connected-accounts/what", true),
             Routed::NotFound { is_api: true }
         );
-        assert_eq!(route("GET", "/a-token"), Routed::NotFound { is_api: false });
+        assert_eq!(route("GET", "/a-token", true), Routed::NotFound { is_api: false });
     }
 
     #[test]
@@ -328,7 +529,7 @@ mod tests {
             ("GET", "/secret", "unknown"),
             ("SECRET", "/health", "unknown"),
         ] {
-            assert_eq!(route(method, path).log_name(), name, "{method} {path}");
+            assert_eq!(route(method, path, true).log_name(), name, "{method} {path}");
         }
     }
 }
