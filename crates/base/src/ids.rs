@@ -13,6 +13,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::encoding::{self, RandomnessError};
+use crate::mac_id::MacId;
 
 /// A user: the subject of a trusted issuer. The pair is the identity; neither part alone is.
 /// Both are compared byte by byte, case kept, Unicode not normalised.
@@ -145,6 +146,41 @@ impl ObjectNames {
             }
         }
         self.name(&parts)
+    }
+
+    /// The `Authorization` object of an authorization request.
+    pub fn authorization(&self, id: &MacId) -> String {
+        self.name(&["authorization", id.as_str()])
+    }
+
+    /// The `RefreshFamily` object of a refresh token family.
+    pub fn refresh_family(&self, id: &MacId) -> String {
+        self.name(&["refresh-family", id.as_str()])
+    }
+
+    /// The `BrowserSession` object of a browser session.
+    pub fn browser_session(&self, id: &MacId) -> String {
+        self.name(&["browser-session", id.as_str()])
+    }
+
+    /// The `Identity` object of a user at a provider. `realm` says where the id is unique.
+    pub fn identity(&self, realm: &str, user: &str) -> String {
+        self.name(&["identity", realm, user])
+    }
+
+    /// The `UserRecord` object of a user of the vault.
+    pub fn user_record(&self, subject: &str) -> String {
+        self.name(&["user-record", subject])
+    }
+
+    /// The `SigningKeys` object of the deployment.
+    pub fn signing_keys(&self) -> String {
+        self.name(&["signing-keys"])
+    }
+
+    /// The MAC of an id that comes from strangers ([`crate::mac_id`]).
+    pub(crate) fn id_mac(&self, kind: &str, random: &str) -> [u8; 32] {
+        self.mac(&["id", kind, random])
     }
 
     /// How the log names a user: the same user is the same 16 hex digits, and nobody who lacks the

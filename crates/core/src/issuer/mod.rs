@@ -3,5 +3,6 @@
 
 pub mod authorization_request;
 pub mod authorization_response;
+pub mod family;
 pub mod machine;
 pub mod scopes;
