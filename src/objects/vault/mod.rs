@@ -43,7 +43,8 @@ const RETRY_JOBS: Duration = Duration::from_mins(5);
 /// Maximum number of refreshes that one exchange starts before it gives up.
 const REFRESHES: usize = 3;
 
-/// Maximum number of times that one exchange looks at the vault; it mostly waits for other callers' refreshes.
+/// Maximum number of times that one exchange looks at the vault. Between them it mostly waits for refreshes
+/// that other callers started.
 const WAITS: usize = 100;
 
 /// The Durable Object class; there is one object per user and connection.
