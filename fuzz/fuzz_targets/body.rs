@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bodies of both APIs, and queries. The first lines are `Content-Type` and `Authorization`.
+//! Request bodies of both APIs, and queries. The first line of the input is the header `Content-Type`, the
+//! second is `Authorization`, the rest is the body or the query.
 #![no_main]
 
 use edge_token_vault::connect::listing::Page;
@@ -14,7 +15,7 @@ fuzz_target!(|data: &[u8]| {
     let authorization = Some(authorization).filter(|value| !value.is_empty());
     match request::read(Some(content_type), authorization, body.as_bytes()) {
         Ok(read) => assert!(!read.subject_token.expose().is_empty() && !read.connection.is_empty()),
-        // An error is one that may leave (RFC 6749 §5.2).
+        // An error response must have the characters that RFC 6749 §5.2 allows.
         Err(error) => {
             assert!((400..500).contains(&error.status), "{}", error.status);
             let description = error.body()["error_description"].to_string();
