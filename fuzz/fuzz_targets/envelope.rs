@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         assert!(sealer.open(&PLACE, data).is_err());
         let Ok(sealed) = sealer.seal(&PLACE, data) else { panic!("no randomness") };
         assert!(sealer.open(&PLACE, &sealed).is_ok_and(|opened| opened.as_slice() == data));
-        // An envelope with a flipped bit, a truncated one, and one that was moved to another place are rejected.
+        // Rejected: an envelope with a flipped bit, a truncated one, and one moved to another place.
         let Some((first, rest)) = data.split_first() else { return };
         let index = (usize::from(*first) * 256 + rest.len()) % sealed.len();
         let mut flipped = sealed.clone();
