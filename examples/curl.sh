@@ -26,7 +26,7 @@ begun=$(curl -sSf "$api/connect" -H "$me" -H 'Content-Type: application/json' -d
 echo "Open: $(member connect_uri <<<"$begun")?ticket=$(member connect_params.ticket <<<"$begun")"
 
 # 2. The browser goes to the provider and returns with a connect_code.
-read -rp 'Address you came back to: ' back
+read -rp 'Address to which the browser returned: ' back
 connect_code=$(sed -n 's/.*[?&]connect_code=\([^&]*\).*/\1/p' <<<"$back")
 
 # 3. Complete with the access token of the same user who began.

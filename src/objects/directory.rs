@@ -32,12 +32,15 @@ impl Directory {
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let storage = self.storage.clone();
-        object_call::answer(request, move |ask| ready(answer(&storage, ask)))
+        object_call::answer(request, move |message| ready(answer(&storage, message)))
     }
 }
 
-fn answer(storage: &SqlStorage, ask: DirectoryRequest) -> Result<DirectoryResponse, ObjectError> {
-    match ask {
+fn answer(
+    storage: &SqlStorage,
+    message: DirectoryRequest,
+) -> Result<DirectoryResponse, ObjectError> {
+    match message {
         DirectoryRequest::Add { connection } => {
             sql::run(storage, CREATE, vec![])?;
             let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";

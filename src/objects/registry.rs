@@ -34,12 +34,12 @@ impl Registry {
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let storage = self.storage.clone();
-        object_call::answer(request, move |ask| ready(answer(&storage, ask)))
+        object_call::answer(request, move |message| ready(answer(&storage, message)))
     }
 }
 
-fn answer(storage: &SqlStorage, ask: RegistryRequest) -> Result<RegistryResponse, ObjectError> {
-    match ask {
+fn answer(storage: &SqlStorage, message: RegistryRequest) -> Result<RegistryResponse, ObjectError> {
+    match message {
         RegistryRequest::Add { user } => {
             create(storage)?;
             let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";

@@ -62,8 +62,8 @@ pub async fn documents(
             return Some(documents);
         }
     }
-    let ask = IssuerRequest::of(source, lacking.is_some());
-    let answer = object_call::ask(env, &config.names.issuer_keys(source), &ask).await.ok()?;
+    let request = IssuerRequest::of(source, lacking.is_some());
+    let answer = object_call::ask(env, &config.names.issuer_keys(source), &request).await.ok()?;
     let IssuerResponse::Published(published) = answer else {
         return None;
     };

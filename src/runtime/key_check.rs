@@ -54,9 +54,9 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
     let mut values = BTreeMap::new();
     values.insert(OBJECT_NAME_KEY.to_owned(), config.names.check_value());
     values.extend(ring.into_iter().map(|(id, value)| (ring_key(&id), value)));
-    let ask = RegistryRequest::Check { values, remember };
+    let request = RegistryRequest::Check { values, remember };
     let RegistryResponse::Checked { changed, known } =
-        object_call::ask(env, KEY_CHECK, &ask).await?
+        object_call::ask(env, KEY_CHECK, &request).await?
     else {
         return Err(CallError::Unavailable);
     };
@@ -66,7 +66,10 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
         }
         return Ok(());
     }
-    let reason = format!("not the keys this vault was made with; restore: {}", changed.join(", "));
+    let reason = format!(
+        "these are not the keys with which this vault was created; restore: {}",
+        changed.join(", ")
+    );
     log::event(&Event::new(EventName::ConfigurationError).detail(reason));
     Err(CallError::KeyUnavailable)
 }

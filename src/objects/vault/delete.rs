@@ -45,18 +45,18 @@ impl Inner {
         };
         let (user, registration) =
             (account.identity.id.clone(), contents.registration(id).cloned());
-        let of = AtProvider { user: user.as_deref(), registration: registration.as_ref() };
+        let at_provider = AtProvider { user: user.as_deref(), registration: registration.as_ref() };
         // If the deletion fails, this job restores the registry entry.
         if let Some(user) = user.clone() {
             let job = Job::AddReference { user, registration: registration.clone() };
             open.store.add_job(&job, clock::now() + jobs::HOLD_AGAIN)?;
             self.schedule(open).await?;
         }
-        let shared = self.registry(open, of, Registry::RemoveReference).await?;
+        let shared = self.registry(open, at_provider, Registry::RemoveReference).await?;
         // During the await the account may have been renewed or deleted.
         let (contents, now) = (open.store.contents()?, clock::now());
         let connection = open.connection().ok();
-        let shared = shared || holders::rests(&contents, connection, of, Some(id));
+        let shared = shared || holders::rests(&contents, connection, at_provider, Some(id));
         let deletion = delete::delete(&contents, id, connection, shared, now);
         let Some(Deletion { plan, jobs }) = deletion else {
             return Ok(None);
@@ -79,15 +79,15 @@ impl Inner {
 
     /// Adds or removes this vault as a holder of an account at the provider, whichever is true now. Returns
     /// `false` if the registry did not answer or if the vault changed meanwhile: then a job retries.
-    pub(super) async fn hold(&self, open: &Open, of: AtProvider<'_>) -> bool {
+    pub(super) async fn hold(&self, open: &Open, at_provider: AtProvider<'_>) -> bool {
         let rests = || {
             let contents = open.store.contents().ok()?;
-            Some(holders::rests(&contents, open.connection().ok(), of, None))
+            Some(holders::rests(&contents, open.connection().ok(), at_provider, None))
         };
         let before = rests();
         let what =
             if before == Some(true) { Registry::AddReference } else { Registry::RemoveReference };
-        let updated = before.is_some() && self.registry(open, of, what).await.is_ok();
+        let updated = before.is_some() && self.registry(open, at_provider, what).await.is_ok();
         updated && before == rests()
     }
 
@@ -96,19 +96,19 @@ impl Inner {
     async fn registry(
         &self,
         open: &Open,
-        of: AtProvider<'_>,
+        at_provider: AtProvider<'_>,
         what: Registry,
     ) -> Result<bool, ObjectError> {
         let names = &open.config.names;
-        let holders = holders::holders(names, &open.home, open.connection().ok(), of);
+        let holders = holders::holders(names, &open.home, open.connection().ok(), at_provider);
         let mut shared = holders.is_empty();
         for Holder { shard, account, vault } in holders {
-            let ask = match what {
+            let message = match what {
                 Registry::AddReference => RegistryRequest::AddReference { account, vault },
                 Registry::RemoveReference => RegistryRequest::RemoveReference { account, vault },
                 Registry::Others => RegistryRequest::Others { account, vault },
             };
-            match object_call::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
+            match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
                 Ok(RegistryResponse::Shared { shared: by_others }) => shared |= by_others,
                 // A reference is added once, under the account's own registration, which comes first.
                 Ok(_) => return Ok(false),
@@ -131,8 +131,8 @@ impl Inner {
         let Binding::IfListed(Holder { shard, account, vault }, registration) = binding else {
             return Ok(true);
         };
-        let ask = RegistryRequest::Lists { account, vault };
-        match object_call::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
+        let message = RegistryRequest::Lists { account, vault };
+        match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
             Ok(RegistryResponse::Listed { listed: true }) => {
                 open.store.apply(vec![holders::bound(id, registration)])?;
                 Ok(true)

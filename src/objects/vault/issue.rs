@@ -74,9 +74,10 @@ impl Inner {
         let failure = match issued {
             Ok(issued) => {
                 self.held.borrow_mut().remove(&key);
-                let (now, of) = (clock::now(), contents.registration(id));
+                let (now, registration) = (clock::now(), contents.registration(id));
                 let stored = open.store.contents()?;
-                let plan = issue::keep(&open.home, &stored, account, of, selector, issued, now)?;
+                let plan =
+                    issue::keep(&open.home, &stored, account, registration, selector, issued, now)?;
                 open.carry_out(plan)?;
                 return self.schedule(open).await;
             }

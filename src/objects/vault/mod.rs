@@ -88,7 +88,7 @@ impl Vault {
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let inner = self.inner.clone();
-        object_call::answer(request, move |ask| inner.answer(ask))
+        object_call::answer(request, move |message| inner.answer(message))
     }
 
     /// Runs the jobs that are due. If that fails, it logs the cause and sets the alarm anew.
@@ -161,9 +161,9 @@ impl Inner {
         Context { env: &self.env, config: &open.config, now: clock::now() }
     }
 
-    async fn answer(self: Rc<Self>, ask: VaultRequest) -> Result<VaultResponse, ObjectError> {
-        let open = self.open(ask.user, ask.connection)?;
-        let answer = self.act(&open, ask.act).await;
+    async fn answer(self: Rc<Self>, message: VaultRequest) -> Result<VaultResponse, ObjectError> {
+        let open = self.open(message.user, message.connection)?;
+        let answer = self.act(&open, message.act).await;
         if open.store.take_new_jobs() {
             self.schedule(&open).await?;
         }
@@ -226,8 +226,8 @@ impl Inner {
         // Registered at once, so that a later deletion elsewhere does not revoke this grant too. If the
         // registry does not answer, the job registers it later.
         if let (Some((user, registration)), Some(job)) = (registry, job) {
-            let of = AtProvider { user: Some(&user), registration: registration.as_ref() };
-            if self.hold(open, of).await {
+            let at_provider = AtProvider { user: Some(&user), registration: registration.as_ref() };
+            if self.hold(open, at_provider).await {
                 open.store.end_job(job)?;
                 self.schedule(open).await?;
             }

@@ -104,8 +104,8 @@ impl Inner {
         let found = providers::of(self.context(open), connection).await;
         // Between this read and the request, only storage is awaited, so the grant cannot change meanwhile.
         let (contents, now) = (open.store.contents()?, clock::now());
-        let of = (id, selector);
-        let renewing = match Renewing::begin(&open.home, &contents, connection, of, now) {
+        let target = (id, selector);
+        let renewing = match Renewing::begin(&open.home, &contents, connection, target, now) {
             Ok(Some(renewing)) => renewing,
             Ok(None) | Err(SealError::Corrupt) => return Ok(()),
             Err(error) => return Err(error.into()),

@@ -253,8 +253,8 @@ impl VaultStore {
             kind.into(),
             sql::optional_integer(grant.expires_at)?,
             grant.state.column().into(),
-            registration.map(|of| of.authority.clone()).into(),
-            registration.map(|of| of.client_id.clone()).into(),
+            registration.map(|registration| registration.authority.clone()).into(),
+            registration.map(|registration| registration.client_id.clone()).into(),
         ];
         self.write(upsert, row)
     }
