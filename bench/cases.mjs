@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The measurements, each a function that gives plain numbers. Ratios come from runs in turn.
+// The measurements. Each is a function that returns plain numbers; ratios come from alternating runs.
 import { linkSync, mkdirSync, readdirSync, copyFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
@@ -10,10 +10,10 @@ import { Exchange } from './subjects.mjs';
 
 const RUNS = 5;
 
-/** Most names that a file may have on common file systems is above this. */
+/** Hard links per file; common file systems allow more. */
 const LINKS_PER_FILE = 30_000;
 
-/** Exchanges per second of each subject, in turn; times in milliseconds. */
+/** Drives each subject in turn, for several runs; times are in milliseconds. */
 async function inTurn(subjects, seconds) {
   for (const subject of Object.values(subjects)) await drive({ ...subject, seconds: 1 });
   const runs = Object.fromEntries(Object.keys(subjects).map((name) => [name, []]));
@@ -32,7 +32,7 @@ const summary = (runs) => ({
   cpu_ms: spread(of(runs, 'cpu')),
 });
 
-/** Tokens that are valid for long, with and without the memory of verified tokens. */
+/** Exchanges of stored tokens that are still valid, with subject tokens that are cached or not. */
 export async function warm({ vault, peer, hop }, seconds) {
   const load = ({ port, pid }, requests) => ({ port, pid, requests });
   const known = await inTurn({
@@ -53,7 +53,7 @@ export async function warm({ vault, peer, hop }, seconds) {
   };
 }
 
-/** A process that has just started: until it answers, and its first exchange after that. */
+/** A process that has just started: the time until it responds, and its first exchange after that. */
 export async function cold({ vault, peer, hop }) {
   const result = {};
   for (const [name, subject] of Object.entries({ vault, peer, hop })) {
@@ -86,7 +86,7 @@ export async function firstTouch({ vault, peer }, users) {
   return result;
 }
 
-/** Connecting one account, with the provider's own time in it: it is the same provider for both. */
+/** The connect of one account. The time includes the provider's, which is the same for both. */
 export async function connecting({ vault, peer }) {
   const runs = { vault: [], peer: [] };
   for (let run = 0; run < RUNS * 4; run += 1) {
@@ -100,7 +100,7 @@ export async function connecting({ vault, peer }) {
   return { vault: { ms: spread(runs.vault) }, peer: { ms: spread(runs.peer) } };
 }
 
-/** Fifty callers who wait for one refresh: until the last of them has the token. */
+/** Fifty callers wait for one refresh: the time until the last of them has the token. */
 export async function refresh() {
   const lifeSeconds = 2;
   const result = {};
@@ -110,7 +110,7 @@ export async function refresh() {
       await subject.connect(1);
       const times = [];
       for (let run = 0; run < RUNS; run += 1) {
-        // Released builds are measured, and those have no clock to move.
+        // Waits in real time, because a release build has no clock that can be moved.
         await sleep((lifeSeconds + 1) * 1000);
         const before = subject.world.tokenRequests('refresh_token');
         const begun = performance.now();
@@ -127,7 +127,7 @@ export async function refresh() {
   return result;
 }
 
-/** The warm exchange as what is stored and configured grows; each step against the first, in turn. */
+/** The warm exchange while stored users and configured entries grow; each step is compared with the first. */
 export async function growth(seconds) {
   return {
     users: await grow([1, 100, 10_000, 100_000], (count) => ({ stored: count }), seconds),
@@ -177,7 +177,7 @@ async function grow(steps, configure, seconds) {
   }
 }
 
-/** Gives the storage the objects of so many more users: copies of one, under names of their own. */
+/** Adds the objects of so many users to the storage: copies of one object under new names. */
 async function store(subject, count) {
   await subject.world.stopVault();
   const { state } = subject.world.workerd;

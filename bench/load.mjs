@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Load on one port: keep-alive connections that each send the next request as soon as the last answer
-// is complete. Requests are written as bytes made beforehand, so that the load costs little of the
-// machine it shares with what it measures.
+// Generates load on one port: each keep-alive connection sends its next request as soon as the last
+// response is complete. The bytes of the requests are prepared beforehand, so that the load takes little of
+// the machine that it shares with the measured Worker.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 
 /** Clock ticks per second of /proc (USER_HZ): 100 wherever Linux runs Node. */
 const TICKS_PER_SECOND = 100;
 
-/** A `POST` as it goes over the wire. */
+/** The bytes of a `POST` request. */
 export function post(path, form) {
   const body = new URLSearchParams(form).toString();
   return Buffer.from([
@@ -22,13 +22,13 @@ export function post(path, form) {
 }
 
 /**
- * Sends `requests` round and round, each connection from where the last one stopped.
+ * Sends `requests` repeatedly; all connections take the next one from the same sequence.
  *
  * @param {{port: number, requests: Buffer[], connections?: number, seconds?: number, count?: number,
- *   pid?: number}} options  ends after `seconds`, or after `count` answers
+ *   pid?: number}} options  ends after `seconds`, or after `count` responses
  * @returns {Promise<{count: number, perSecond: number, median: number, p99: number, cpu: number}>}
- *   times in milliseconds; `cpu` is what the process `pid` used per answer
- * @throws {Error} at the first answer that is not 200
+ *   times in milliseconds; `cpu` is the CPU time of the process `pid` per response
+ * @throws {Error} at the first response whose status is not 200
  */
 export async function drive({ port, requests, connections = 16, seconds = Infinity, count = Infinity, pid }) {
   const times = [];
@@ -81,7 +81,7 @@ export async function drive({ port, requests, connections = 16, seconds = Infini
   };
 }
 
-/** The status, once the whole answer is there. */
+/** The status of a response; undefined until the whole response has arrived. */
 export function complete(text) {
   const head = text.indexOf('\r\n\r\n');
   if (head < 0) return undefined;
@@ -92,10 +92,10 @@ export function complete(text) {
   return whole ? status : undefined;
 }
 
-/** User and system time of a process with all its threads. */
+/** The user and system time of a process with all its threads, in milliseconds. */
 export function cpuMilliseconds(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The name, in brackets, may hold spaces.
+  // The process name is in brackets and may contain spaces, so the fields are counted from its end.
   const [user, system] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13).map(Number);
   return ((user + system) * 1000) / TICKS_PER_SECOND;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What callers leave behind: uploads without credentials that are given up in the middle, and requests
-// that are refused, as many of each; and what memory the process has meanwhile. The JavaScript Worker
-// runs first, so that what the runtime itself keeps is told apart.
+// Measures whether callers leave memory behind: sends uploads without credentials that are aborted in the
+// middle and as many requests that are rejected, and samples the memory of the process meanwhile. The
+// JavaScript Worker runs first, to show how much the runtime itself retains.
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -13,13 +13,13 @@ const SLOTS = 16;
 const REPORTS = 10;
 const PATIENCE_MS = 10_000;
 
-/** Most MiB that the process may gain in the second half, in which half of the requests are made. */
+/** How much the memory may grow during the second half of the requests, in MiB. */
 const BOUND = 64;
 
 const PART = Buffer.alloc(2048, 'a');
 const REFUSED = post('/oauth/token', { grant_type: 'x', filler: 'a'.repeat(1000) });
 
-/** An upload and how it is given up: the end of the connection, or its reset. */
+/** The kinds of uploads: with and without a length, aborted by closing or by resetting the connection. */
 const UPLOADS = ['content-length: 20000', 'transfer-encoding: chunked'].flatMap((size) => (
   ['destroy', 'resetAndDestroy'].map((giveUp) => ({
     giveUp,
@@ -35,7 +35,7 @@ function open(port) {
   return socket;
 }
 
-/** Gives an upload up once the Worker has begun to read it: then the runtime asks for the body. */
+/** Aborts an upload once the Worker has begun to read it; the runtime sends `100 Continue` then. */
 async function abort(port, { head, part, giveUp }) {
   const socket = open(port);
   socket.write(head);
@@ -47,7 +47,7 @@ async function abort(port, { head, part, giveUp }) {
   await closed;
 }
 
-/** A request on a connection that is used again. */
+/** Sends a request that is rejected, on a connection that is kept alive. */
 function refused(socket) {
   return new Promise((resolve, reject) => {
     let received = '';
@@ -78,7 +78,7 @@ async function measure(kind) {
     const { port, pid } = subject;
     const memory = [resident(pid)];
     const show = (count) => {
-      console.log(`    ${kind}: ${String(count).padStart(7)} given up, ${String(count).padStart(7)} refused: ${memory.at(-1).toFixed(0)} MiB`);
+      console.log(`    ${kind}: ${String(count).padStart(7)} aborted, ${String(count).padStart(7)} rejected: ${memory.at(-1).toFixed(0)} MiB`);
     };
     show(0);
     let [begun, done] = [0, 0];
@@ -93,7 +93,7 @@ async function measure(kind) {
         if (done % Math.ceil(COUNT / REPORTS) === 0 || done === COUNT) {
           memory.push(resident(pid));
           show(done);
-          // Lines of this many requests would fill our own memory.
+          // The log lines of so many requests would fill this process's own memory.
           subject.world.workerd.log = '';
         }
       }
@@ -110,6 +110,6 @@ async function measure(kind) {
 await measure('peer');
 const gained = await measure('vault');
 if (gained > BOUND) {
-  console.error(`error: callers that went away left ${gained.toFixed(0)} MiB behind; at most ${BOUND} are allowed`);
+  console.error(`error: the memory grew by ${gained.toFixed(0)} MiB in the second half; at most ${BOUND} MiB are allowed`);
   process.exitCode = 1;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A comparison is worth something only with a Worker that does the same.
+// Runs the vault's exchange cases against the peer: the comparison is valid only if both behave alike.
 import { exchangeCases } from '../tests/e2e/exchange-cases.mjs';
 import { World } from '../tests/e2e/harness.mjs';
 import { bundle } from './workers.mjs';

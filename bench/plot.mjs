@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The results as one picture: bars for rates, whiskers from the slowest run to the fastest.
+// Plots the results: bars show the rates, whiskers reach from the slowest run to the fastest.
 
 const WIDTH = 760;
 const LEFT = 290;

@@ -19,7 +19,7 @@ if (!process.env.BENCH_BUILD || !resultFile || !plotFile) {
   throw new Error('usage: BENCH_BUILD=DIR node bench/run.mjs RESULT.json PLOT.svg');
 }
 
-/** What the numbers are held against: at least, or at most. */
+/** The limits that the results are compared with: ratios at least, the size at most. */
 const BARS = {
   remembered_to_peer: 1.0,
   remembered_to_hop: 0.75,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// How large the built Worker is. `cargo xtask size` runs it: node bench/size.mjs DIR
+// Measures the size of the built Worker. `cargo xtask size` runs: node bench/size.mjs DIR
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 
-/** Bytes of the wasm and of the scripts in `build`, as they are and compressed. */
+/** The sizes of the wasm and of the scripts in `build`, in bytes, uncompressed and after gzip. */
 export function size(build) {
   const wasm = readFileSync(join(build, 'index_bg.wasm'));
   const script = Buffer.concat(['entry.js', 'index.js'].map((name) => readFileSync(join(build, name))));
@@ -12,7 +12,7 @@ export function size(build) {
   return { wasm: both(wasm), script: both(script) };
 }
 
-/** Most bytes the wasm may have compressed, of `budget.toml`. */
+/** The limit of the wasm's size after gzip in `budget.toml`, in bytes. */
 export function budget() {
   const file = readFileSync(new URL('../budget.toml', import.meta.url), 'utf8');
   return Number(/^wasm_gzip = ([\d_]+)$/m.exec(file)?.[1].replaceAll('_', ''));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is measured: the vault, the JavaScript Worker that does the same, and one hop without work;
-// each on its own workerd, with the same load.
+// The Workers that are measured: the vault, the JavaScript Worker that does the same, and one hop without
+// work. Each runs on its own workerd, with the same load.
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,25 +11,28 @@ import { Workerd, freePort } from '../tests/e2e/workerd.mjs';
 import { post } from './load.mjs';
 import { bundle } from './workers.mjs';
 
-/** Users that take part in a load. */
+/** The number of users whose tokens a load exchanges. */
 export const ACTIVE_USERS = 16;
 
-/** More tokens than either memory of verified tokens holds: 2,048. In turn, none is remembered. */
+/**
+ * The number of subject tokens that a load uses in turn. The caches of verified tokens hold 2,048, so none
+ * of these is still cached when its turn comes again.
+ */
 const UNKNOWN_TOKENS = 2600;
 
 const HOUR = 3600;
 
-/** The built vault, or the peer, with users that have connected. */
+/** The built vault, or the peer, with connected users. */
 export class Exchange {
   /** @type {World} */
   world;
 
-  /** Users that have connected. @type {any[]} */
+  /** The connected users. @type {any[]} */
   users = [];
 
   /**
    * @param {string} kind  `vault` or `peer`
-   * @param {object} [more]  for `World.start`
+   * @param {object} [more]  further options of `World.start`
    */
   static async start(kind, more = {}) {
     const subject = new Exchange();
@@ -46,7 +49,7 @@ export class Exchange {
     return this.world.workerd.pid;
   }
 
-  /** Connects this many users. */
+  /** Connects further users, up to this number. */
   async connect(count = ACTIVE_USERS) {
     this.users = [];
     for (let index = 0; index < count; index += 1) {
@@ -57,12 +60,12 @@ export class Exchange {
     return this;
   }
 
-  /** One exchange per user, each with a token that is used again and again. */
+  /** One exchange per user, with a subject token that is reused, so that it stays in the cache. */
   get remembered() {
     return this.users.map((user) => this.request(user.access_token));
   }
 
-  /** Exchanges of the same users with tokens that the Worker does not remember. */
+  /** Exchanges of the same users with subject tokens that are not in the Worker's cache. */
   get unknown() {
     const { issuer, vault, jwks } = this.world;
     return Array.from({ length: UNKNOWN_TOKENS }, (_, index) => this.request(accessToken({
@@ -95,7 +98,7 @@ export class Exchange {
   }
 }
 
-/** One hop to an object that answers with a constant. */
+/** The Worker that only calls an object that responds with a constant. */
 export class Hop {
   /** @type {string} */
   directory;
@@ -119,7 +122,7 @@ export class Hop {
     return this.workerd.pid;
   }
 
-  /** As long as an exchange, to as many objects. */
+  /** Requests as long as an exchange's, to as many objects. */
   get requests() {
     return Array.from({ length: ACTIVE_USERS }, (_, index) => (
       post('/oauth/token', { filler: 'x'.repeat(1200), object: String(index).padStart(16, '0') })

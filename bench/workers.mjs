@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Workers of the benchmark, ready for workerd.
+// Bundles the JavaScript Workers of the benchmark for workerd.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A backend that calls a provider for its users, on the vault of `cargo xtask dev`:
+// A backend that calls a provider on behalf of its users, with the vault of `cargo xtask dev`:
 //
 //   node examples/backend.mjs [.dev/dev.json]
 //
@@ -10,7 +10,7 @@ import { createServer } from 'node:http';
 const dev = JSON.parse(readFileSync(process.argv[2] ?? '.dev/dev.json', 'utf8'));
 const { client_id: id, client_secret: secret } = dev.clients.backend;
 
-/** The provider's access token for the user whose token this is. Do not cache it: the vault does. */
+/** Exchanges a user's access token for the provider's. Do not cache the result: the vault does. */
 async function providerToken(userToken, connection) {
   const response = await fetch(`${dev.vault}/oauth/token`, {
     method: 'POST',
@@ -24,7 +24,7 @@ async function providerToken(userToken, connection) {
   });
   const answer = await response.json();
   if (response.ok) return answer.access_token;
-  // `connection_state.state` says whether the user has to connect (again), or to wait.
+  // `connection_state.state` says whether the user must connect (again) or should wait.
   throw Object.assign(new Error(answer.error_description), { status: response.status, answer });
 }
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Connects an account and exchanges for its token, with curl alone, on the vault of `cargo xtask dev`:
+# Connects an account and exchanges a token, with curl alone, on the vault of `cargo xtask dev`:
 #
 #   examples/curl.sh [.dev/dev.json]
 #
-# Sign in and consent in the browser when it asks; then paste the address you came back to.
+# When the script prints a URL, open it in a browser, sign in and consent; then paste the address to which
+# the browser returned.
 set -euo pipefail
 
 dev=${1:-.dev/dev.json}
@@ -24,11 +25,11 @@ begun=$(curl -sSf "$api/connect" -H "$me" -H 'Content-Type: application/json' -d
   \"code_challenge\": \"$challenge\", \"code_challenge_method\": \"S256\" }")
 echo "Open: $(member connect_uri <<<"$begun")?ticket=$(member connect_params.ticket <<<"$begun")"
 
-# 2. The browser goes to the provider and comes back with a connect_code.
-read -rp 'Address you came back to: ' back
+# 2. The browser goes to the provider and returns with a connect_code.
+read -rp 'Address to which the browser returned: ' back
 connect_code=$(sed -n 's/.*[?&]connect_code=\([^&]*\).*/\1/p' <<<"$back")
 
-# 3. Complete, with the user's token again: who began is who finishes.
+# 3. Complete with the access token of the same user who began.
 curl -sSf "$api/complete" -H "$me" -H 'Content-Type: application/json' -d "{
   \"auth_session\": \"$(member auth_session <<<"$begun")\", \"connect_code\": \"$connect_code\",
   \"redirect_uri\": \"$redirect_uri\", \"code_verifier\": \"$verifier\" }"

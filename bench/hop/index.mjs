@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The limit of the platform: a Worker that reads the body, asks one SQLite Durable Object, and passes
-// its constant on.
+// Shows the platform's own limit: a Worker that reads the body, calls one SQLite Durable Object, and
+// returns the object's constant response.
 import { DurableObject } from 'cloudflare:workers';
 
 const CONSTANT = JSON.stringify({ access_token: 'x'.repeat(43), token_type: 'Bearer', expires_in: 600 });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What both halves of the peer need.
+// Functions that the exchange and the connect of the peer share.
 
 let offset = 0;
 
@@ -19,13 +19,13 @@ export async function sha256Hex(text) {
 /** Compares in constant time. */
 export function sameText(one, other) {
   const [a, b] = [one, other].map((text) => new TextEncoder().encode(text));
-  // Of the Workers platform alone.
+  // `timingSafeEqual` exists only on the Workers platform.
   return a.length === b.length && /** @type {any} */ (crypto.subtle).timingSafeEqual(a, b);
 }
 
 export const randomText = () => crypto.getRandomValues(new Uint8Array(24)).toBase64({ alphabet: 'base64url' });
 
-/** A token request to the connection's provider. */
+/** Sends a token request to the connection's provider. */
 export async function tokenRequest(env, name, params) {
   const connection = env.CONNECTIONS[name];
   const secret = JSON.parse(env.PROVIDER_SECRETS)[name];
@@ -37,6 +37,6 @@ export async function tokenRequest(env, name, params) {
     },
     body: new URLSearchParams(params),
   });
-  if (!response.ok) throw new Error(`the provider answered ${response.status}`);
+  if (!response.ok) throw new Error(`the provider responded ${response.status}`);
   return response.json();
 }

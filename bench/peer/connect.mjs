@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Just enough of connecting for the exchange to have something to release.
+// The minimum of the connect that gives the exchange a token to release.
 import { DurableObject } from 'cloudflare:workers';
 import { randomText, tokenRequest } from './common.mjs';
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Worker that the vault is measured against: what one would write in JavaScript for the same
-// exchange, with jose, WebCrypto and a SQLite Durable Object. It passes the vault's own end-to-end
-// cases of the exchange and has nothing else of it: see tests/e2e/exchange-cases.mjs.
+// The Worker with which the vault is compared: the same exchange as one would write it in JavaScript, with
+// jose, WebCrypto and a SQLite Durable Object. It passes the vault's end-to-end cases of the exchange
+// (tests/e2e/exchange-cases.mjs) and implements nothing else.
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { callback, complete, openTicket, startConnect } from './connect.mjs';
 import { moveClock, now, sha256Hex, sameText } from './common.mjs';
@@ -138,7 +138,7 @@ async function authenticate(authorization, params, env) {
   return [id, client];
 }
 
-/** The claims of a user's token for one of our audiences. */
+/** Verifies a user's access token for the given audience, and returns its claims. */
 async function verifyUser(jwt, env, audience) {
   const known = verified.get(jwt);
   if (known && known.aud === audience && known.exp > now()) return known;

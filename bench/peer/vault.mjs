@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One user's grant at one connection: sealed with AES-GCM, refreshed once for all who wait.
+// One user's grant at one connection: sealed with AES-GCM, and refreshed once for all waiting callers.
 import { DurableObject } from 'cloudflare:workers';
 import { now, tokenRequest } from './common.mjs';
 
@@ -7,7 +7,7 @@ const MARGIN_SECONDS = 30;
 
 let sealingKey;
 
-/** The key, imported once per isolate. */
+/** The sealing key, imported once per isolate. */
 async function key(env) {
   if (!sealingKey) {
     const ring = JSON.parse(env.KEY_RING);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bodies of both APIs, and queries. The first lines are `Content-Type` and `Authorization`.
+//! Request bodies of both APIs, and queries. The first line of the input is the header `Content-Type`, the
+//! second is `Authorization`, the rest is the body or the query.
 #![no_main]
 
 use edge_token_vault::connect::listing::Page;

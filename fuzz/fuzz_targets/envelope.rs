@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sealed values: whatever lies in storage opens to what was sealed there, or not at all.
+//! Sealed values: an envelope in storage opens only to the value that was sealed for that place.
 #![no_main]
 
 use edge_token_vault::seal::{AssociatedData, Sealer};
@@ -18,11 +18,11 @@ const PLACE: AssociatedData<'_> = AssociatedData {
 fuzz_target!(|data: &[u8]| {
     thread_local!(static SEALER: Sealer = Sealer::new(&config().key_ring, "object"));
     SEALER.with(|sealer| {
-        // Nobody makes an envelope without the key.
+        // Arbitrary bytes are not a valid envelope.
         assert!(sealer.open(&PLACE, data).is_err());
         let Ok(sealed) = sealer.seal(&PLACE, data) else { panic!("no randomness") };
         assert!(sealer.open(&PLACE, &sealed).is_ok_and(|opened| opened.as_slice() == data));
-        // A flipped bit, a missing end, another place.
+        // Rejected: an envelope with a flipped bit, a truncated one, and one moved to another place.
         let Some((first, rest)) = data.split_first() else { return };
         let index = (usize::from(*first) * 256 + rest.len()) % sealed.len();
         let mut flipped = sealed.clone();

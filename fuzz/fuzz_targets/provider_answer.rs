@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What providers and issuers answer. The first lines are a status and `Retry-After`.
+//! Responses of providers and issuers. The first line of the input is the status, the second is the header
+//! `Retry-After`, the rest is the body.
 #![no_main]
 
 use edge_token_vault::config::Config;
@@ -37,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// An answer as each connection reads it.
+/// Reads a response with the rules of one connection, in every role that a response can have.
 fn read(received: &ProviderResponse, connection: &Connection) {
     let granted = token_response::granted(received, connection, NOW);
     let failure = granted.as_ref().err().cloned();
@@ -62,7 +63,7 @@ fn read(received: &ProviderResponse, connection: &Connection) {
     }
 }
 
-/// The same answer to each request that makes a token of this kind, while there is a next one.
+/// Gives the same response to each request of a token issuance, until the issuance ends.
 fn make(received: &ProviderResponse, connection: &Connection, provider: &Provider, kind: &str) {
     const REQUESTS: usize = 4;
     let Some(issuance) = connection.issuance(kind) else { return };
@@ -77,11 +78,11 @@ fn make(received: &ProviderResponse, connection: &Connection, provider: &Provide
             assert_eq!(request.url.host_str(), Some("api.github.com"));
             match issuing.answered(received, NOW) {
                 Ok(None) => {}
-                Ok(Some(minted)) => return assert!(!minted.access_token.expose().is_empty()),
+                Ok(Some(issued)) => return assert!(!issued.access_token.expose().is_empty()),
                 Err(_) => return,
             }
         }
-        panic!("it goes on asking");
+        panic!("the issuance sends further requests");
     }
 }
 
@@ -96,7 +97,7 @@ fn check_failure(failure: &TokenEndpointError) {
         TokenEndpointError::Unavailable { retry_after: Some(seconds) } => {
             assert!((1..=3600).contains(seconds), "{seconds}");
         }
-        // A code of the provider's is logged and shown to operators.
+        // The provider's error code is written to the log.
         TokenEndpointError::Misconfigured(code) => {
             assert!(code.bytes().all(|b| (b' '..=b'~').contains(&b)), "{code}");
         }

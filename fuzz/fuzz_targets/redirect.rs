@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Where browsers are sent and come from: only to what is registered, byte for byte. The first line
-//! is a redirect URI, the second an origin, the third a query, the rest a cookie header.
+//! Redirect URIs and origins: only those that are registered byte for byte are accepted. The first line of
+//! the input is a redirect URI, the second an origin, the third a query, the rest a cookie header.
 #![no_main]
 
 use edge_token_vault::config::Config;
@@ -22,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
         let body = body.to_string();
         let Ok(body) = request::read::<ConnectBody>(Some("application/json"), body.as_bytes())
         else {
-            panic!("the body is good")
+            panic!("the body is valid")
         };
         let user = UserId { issuer: "https://login.example.com/".into(), subject: "alice".into() };
         let begun = body.begin(&user, "spa", client, |name| config.connections.get(name));
@@ -32,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
         let kept = ["realmId".to_owned()];
         let _ = browser::callback(query, "demo", &kept, Some(cookies), &config.public_url).is_ok();
         let _ = browser::ticket(query).is_ok();
-        // An address of a provider is https and has a host.
+        // An allowed address of a provider has the scheme https and a host.
         if config.public_url.allows(redirect_uri).is_ok() {
             let url = url::Url::parse(redirect_uri);
             assert!(

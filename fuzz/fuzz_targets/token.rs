@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens: the compact form, claims of each kind, and key sets. The first line is a token, the rest
-//! a key set.
+//! JWTs in compact form, the claims of each kind of token, and key sets. The first line of the input is a
+//! token, the rest is a key set.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -15,12 +15,12 @@ use edge_token_vault_fuzz::{NOW, config, lines};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    // The configuration holds what is not for threads; there is one.
+    // The configuration is not `Sync`; fuzzing runs in one thread.
     thread_local!(static CONFIG: LazyLock<edge_token_vault::config::Config> = LazyLock::new(config));
     let Some([text, keys]) = lines(data) else { return };
     let keys = JwkSet::parse(keys.as_bytes());
     let Ok(token) = Jws::parse(text) else { return };
-    // Three parts, and what is signed is the first two.
+    // A token has three parts, and its signing input is the first two (RFC 7515 §5.1).
     assert_eq!(text.matches('.').count(), 2);
     assert!(text.starts_with(token.signed()) && !token.signed().is_empty());
     if let Ok(keys) = &keys {

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the targets share.
+//! The configuration and the helpers that the fuzz targets share.
 
 use edge_token_vault::config::{Config, Variables};
 use serde_json::json;
 
-/// The time of every target.
+/// The present time for every target, in seconds since 1970.
 pub const NOW: i64 = 1_795_492_800;
 
-/// Redirect URIs of the client `spa`.
+/// The registered redirect URIs of the client `spa`.
 pub const REDIRECT_URIS: [&str; 2] =
     ["https://app.example.com/callback", "https://app.example.com/a?b=c"];
 
-/// Origins of the client `spa`.
+/// The registered origins of the client `spa`.
 pub const ORIGINS: [&str; 1] = ["https://app.example.com"];
 
-/// A configuration with one of each.
+/// A valid configuration with one issuer, one client and connections of several kinds.
 #[must_use]
 pub fn config() -> Config {
     let key = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc";
@@ -68,12 +68,12 @@ pub fn config() -> Config {
     }
 }
 
-/// A PEM file in the form of an RSA key, and nobody's key.
+/// A PEM file that has the form of an RSA key but no key's content.
 fn private_key() -> String {
     format!("-----BEGIN RSA PRIVATE KEY-----\n{}\n-----END RSA PRIVATE KEY-----", "A".repeat(1600))
 }
 
-/// The input as text and what comes after its first line.
+/// Splits the input into its first `N - 1` lines and the rest. `None` if it is not UTF-8 or has fewer lines.
 #[must_use]
 pub fn lines<'a, const N: usize>(data: &'a [u8]) -> Option<[&'a str; N]> {
     let text = std::str::from_utf8(data).ok()?;

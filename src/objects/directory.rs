@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `Directory`: the connections one user ever started.
+//! `Directory`: the Durable Object that lists the connections for which one user ever started a connect.
 
 use std::future::ready;
 
@@ -13,7 +13,7 @@ use crate::message::directory::{CREATE, DirectoryRequest, DirectoryResponse};
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, sql};
 
-/// One per user.
+/// The Durable Object class; there is one object per user.
 #[wasm_bindgen]
 pub struct Directory {
     storage: SqlStorage,
@@ -21,23 +21,26 @@ pub struct Directory {
 
 #[wasm_bindgen]
 impl Directory {
-    /// Called by the platform.
+    /// Creates the object in an isolate. The platform calls it.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, _env: Env) -> Self {
         Self { storage: State::from(state).storage().sql() }
     }
 
-    /// Answers one question.
+    /// Answers one message ([`DirectoryRequest`]) with a `Response` or a promise of one.
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let storage = self.storage.clone();
-        object_call::answer(request, move |ask| ready(answer(&storage, ask)))
+        object_call::answer(request, move |message| ready(answer(&storage, message)))
     }
 }
 
-fn answer(storage: &SqlStorage, ask: DirectoryRequest) -> Result<DirectoryResponse, ObjectError> {
-    match ask {
+fn answer(
+    storage: &SqlStorage,
+    message: DirectoryRequest,
+) -> Result<DirectoryResponse, ObjectError> {
+    match message {
         DirectoryRequest::Add { connection } => {
             sql::run(storage, CREATE, vec![])?;
             let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `Registry`: the users that have a directory and who rests on which account at a provider, in
-//! shards; and the check values of keys.
+//! `Registry`: the Durable Object that stores, in shards, which users have a directory and which vaults hold
+//! which account at a provider. One further object of the class stores the check values of the keys.
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -15,7 +15,7 @@ use crate::message::registry::{self, CREATE, RegistryRequest, RegistryResponse};
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, sql};
 
-/// One per shard, and one under [`crate::ids::KEY_CHECK`].
+/// The Durable Object class; there is one object per shard, and one named [`crate::ids::KEY_CHECK`].
 #[wasm_bindgen]
 pub struct Registry {
     storage: SqlStorage,
@@ -23,23 +23,23 @@ pub struct Registry {
 
 #[wasm_bindgen]
 impl Registry {
-    /// Called by the platform.
+    /// Creates the object in an isolate. The platform calls it.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, _env: Env) -> Self {
         Self { storage: State::from(state).storage().sql() }
     }
 
-    /// Answers one question.
+    /// Answers one message ([`RegistryRequest`]) with a `Response` or a promise of one.
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let storage = self.storage.clone();
-        object_call::answer(request, move |ask| ready(answer(&storage, ask)))
+        object_call::answer(request, move |message| ready(answer(&storage, message)))
     }
 }
 
-fn answer(storage: &SqlStorage, ask: RegistryRequest) -> Result<RegistryResponse, ObjectError> {
-    match ask {
+fn answer(storage: &SqlStorage, message: RegistryRequest) -> Result<RegistryResponse, ObjectError> {
+    match message {
         RegistryRequest::Add { user } => {
             create(storage)?;
             let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";

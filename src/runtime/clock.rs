@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The clock, read once per event.
+//! The clock. Each event reads it once and passes the time down ([`crate::runtime::context::Context`]).
 
 use crate::time::UnixSeconds;
 
-/// Now.
+/// The present time, in seconds since 1970.
 #[cfg(not(feature = "test-clock"))]
 pub fn now() -> UnixSeconds {
     real()
@@ -22,7 +22,7 @@ fn real() -> UnixSeconds {
 #[cfg(feature = "test-clock")]
 pub use moved::{now, set};
 
-/// A clock that tests move, for all objects of the process at once.
+/// A clock that tests can move, for all objects of the isolate at once.
 #[cfg(feature = "test-clock")]
 mod moved {
     use std::cell::Cell;
@@ -41,12 +41,13 @@ mod moved {
         offset_seconds: i64,
     }
 
-    /// Now, moved.
+    /// The present time in seconds since 1970, plus the offset that a test has set.
     pub fn now() -> UnixSeconds {
         real() + OFFSET.get()
     }
 
-    /// `POST /test-clock {"offset_seconds": N}`.
+    /// Handles `POST /test-clock {"offset_seconds": N}`: sets the offset from the real time. 400 for another
+    /// body.
     pub async fn set(incoming: Incoming) -> HttpResult {
         match incoming.body(1024).await.and_then(|body| serde_json::from_slice::<Body>(&body).ok())
         {

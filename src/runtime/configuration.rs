@@ -18,7 +18,8 @@ thread_local! {
     static CONFIG: OnceCell<Option<Rc<Config>>> = const { OnceCell::new() };
 }
 
-/// The configuration, or `None` if it cannot be worked with: why was logged, once.
+/// Returns the configuration, or `None` if it is invalid. The first call in an isolate parses it and logs
+/// the errors; later calls return the same result.
 pub fn load(env: &Env) -> Option<Rc<Config>> {
     CONFIG.with(|cell| cell.get_or_init(|| read(env)).clone())
 }
@@ -33,7 +34,8 @@ fn read(env: &Env) -> Option<Rc<Config>> {
     }
 }
 
-/// All variables and secrets that are text or plain JSON. Bindings to objects are neither.
+/// Collects all variables and secrets whose value is text or plain JSON. Bindings to Durable Objects are
+/// neither and are left out.
 fn variables(env: &Env) -> Variables {
     let env: &JsValue = env.as_ref();
     let Some(env) = env.dyn_ref::<Object>() else {

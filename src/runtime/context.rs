@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What answering one event takes: the platform's bindings, the configuration, and the time of the event.
+//! The inputs for handling one event: the platform's bindings, the configuration, and the event's time.
 
 use worker::Env;
 
 use crate::config::Config;
 use crate::time::UnixSeconds;
 
-/// One event: a request, a question to an object, an alarm, or the answer of a provider that was waited
-/// for. Its time is read once and passed down.
+/// One event: an HTTP request, a message to an object, an alarm, or the arrival of a provider's response.
+/// The clock is read once per event, and the value is passed down.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     /// The platform's bindings.
     pub env: &'a Env,
-    /// The configuration.
+    /// The configuration of this isolate.
     pub config: &'a Config,
-    /// When it happened.
+    /// When the event happened.
     pub now: UnixSeconds,
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The module that the platform loads. The class that `worker-build` makes around the Worker is
-// constructed anew for each request, through proxies; that costs more than an exchange's own work.
-// It stays in use for what it is there for: starting the wasm afresh after a trap.
-// @ts-expect-error: `worker-build` makes it, beside the copy of this file.
+// The module that the platform loads. `worker-build` generates a class around the Worker that is
+// constructed for each request, through proxies; that costs more than an exchange's own work. This
+// module uses that class for its purpose only: to instantiate the wasm anew after a trap.
+// @ts-expect-error: `worker-build` generates it beside the copy of this file.
 import Worker from './index.js';
 
 // @ts-expect-error
@@ -14,9 +14,9 @@ const { fetch } = Worker.prototype;
 export default {
   fetch(request, env, ctx) {
     const answer = begin(request, env, ctx);
-    // When a caller resets the connection, the platform drops the request: what it waits for never
-    // comes, and the wasm would keep its work for ever. So it goes on to its end, which is near: the
-    // body that it reads is refused then.
+    // When a caller resets the connection, the platform drops the request: the promises it waits for
+    // never settle, and the wasm would keep its tasks for ever. `waitUntil` lets the request run to its
+    // end, which comes soon: reading the body fails then.
     ctx.waitUntil(answer);
     return answer;
   },

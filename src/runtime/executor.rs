@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Futures and promises, for the platform's one thread.
+//! A single-threaded executor that connects Rust futures with JavaScript promises.
 //!
-//! What `wasm-bindgen-futures` does through two closures per promise and a microtask per wake costs
-//! more than an exchange's own work. Here one closure serves all promises, and who is woken goes on
-//! at once, within the request whose promise settled.
+//! `wasm-bindgen-futures` allocates two closures per promise and schedules a microtask per wake; that costs
+//! more than the work of an exchange itself. Here one closure serves all promises, and a task that is woken
+//! is polled at once, within the request whose promise settled.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -28,12 +28,13 @@ thread_local! {
     static SETTLED: Function = settled();
 }
 
-/// Numbers go round; what lives is far fewer.
+/// Numbers wrap around; far fewer are in use at any time.
 fn number() -> u32 {
     NEXT.replace(NEXT.get().wrapping_add(1))
 }
 
-/// Work and whether it is to go on as soon as its present turn ends.
+/// A future that waits, or the mark of one that is being polled, with whether it was woken meanwhile and
+/// must be polled again.
 enum Task {
     Waiting(Work),
     Running { woken: bool },
@@ -47,7 +48,7 @@ impl Wake for Number {
     }
 }
 
-/// Starts `work` at once and gives a promise of its result.
+/// Polls `work` for the first time at once and returns a promise of its result.
 pub fn start(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
     let number = number();
     let promise = platform::promise(number);
@@ -62,8 +63,8 @@ pub fn start(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> 
     promise
 }
 
-/// What is there until it ends: tasks, promises of theirs, what they wait for, and values of
-/// JavaScript's that are held.
+/// Counts what is live, so that tests can detect leaks: tasks, their unsettled promises, registered waits,
+/// and JavaScript values that Rust holds.
 #[cfg(feature = "test-clock")]
 pub fn live() -> serde_json::Value {
     serde_json::json!({
@@ -74,7 +75,7 @@ pub fn live() -> serde_json::Value {
     })
 }
 
-/// Lets a task go on until it waits again.
+/// Polls a task until it is pending without a wake, or done.
 fn run(number: u32) {
     let waker = Waker::from(Arc::new(Number(number)));
     while let Some(mut work) = TASKS.with_borrow_mut(|tasks| take(tasks, number)) {
@@ -93,7 +94,8 @@ fn run(number: u32) {
     }
 }
 
-/// The work of a task that waits. One that runs is told to go on, one that has ended is none.
+/// Takes out the future of a waiting task. A running task is marked as woken instead. `None` for that, and
+/// for a task that has ended.
 fn take(tasks: &mut HashMap<u32, Task>, number: u32) -> Option<Work> {
     let task = tasks.get_mut(&number)?;
     let woken = matches!(task, Task::Running { .. });
@@ -108,23 +110,24 @@ enum Wait {
     Over(Result<JsValue, JsValue>),
 }
 
-/// Something of the platform's that is waited for.
+/// A future of a platform operation's result. `Err` holds what the operation's promise was rejected with.
 pub struct Awaited {
     number: u32,
 }
 
-/// Waits for a promise.
+/// Waits for a promise and returns its value.
 ///
 /// # Errors
-/// What the promise was rejected with.
+/// The value with which the promise was rejected.
 pub async fn wait(promise: &Promise) -> Result<JsValue, JsValue> {
     wait_for(|number, settled| platform::watch(promise, number, settled))?.await
 }
 
-/// Waits for what `begin` begins: one of the functions of [`platform`] that take a number.
+/// Starts an operation and returns a future of its result. `begin` calls one of the functions of
+/// [`platform`] that take a number.
 ///
 /// # Errors
-/// What `begin` threw.
+/// The exception that `begin` threw.
 pub fn wait_for(
     begin: impl FnOnce(u32, &Function) -> Result<(), JsValue>,
 ) -> Result<Awaited, JsValue> {
@@ -152,12 +155,12 @@ impl Drop for Awaited {
     }
 }
 
-/// The function that every watched promise calls.
+/// The one function that every watched promise calls.
 fn settled() -> Function {
     let settled = |number: u32, worked: bool, value: JsValue| {
         let over = Wait::Over(if worked { Ok(value) } else { Err(value) });
         let waiting = WAITS.with_borrow_mut(|waits| {
-            // Whoever waited may have gone.
+            // The future that waited may have been dropped.
             waits.contains_key(&number).then(|| waits.insert(number, over))
         });
         if let Some(Some(Wait::Since(waker))) = waiting {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Requests to providers and issuers: bounded in time and size, redirects not followed.
+//! HTTP requests to providers and issuers. Each has a limit of time and of size, and follows no redirect.
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsCast as _;
@@ -10,13 +10,14 @@ use crate::provider::token_response::{self, MAX_ANSWER, ProviderResponse};
 use crate::runtime::{executor, platform};
 use crate::secret::Secret;
 
-/// How many milliseconds a provider may take to answer a token request that a deletion waits for. Renewals
-/// and codes have more: [`crate::vault::refresh::flight_time`], [`crate::connect::record::REDEEM_TIME`].
+/// Time limit of a token request that a deletion waits for, in milliseconds. Renewals and the redemption of
+/// codes have more: [`crate::vault::refresh::flight_time`], [`crate::connect::record::REDEEM_TIME`].
 pub const TOKEN_TIME: u32 = 10_000;
-/// How many milliseconds anything else may take: the caller is waiting for more than this.
+/// Time limit of any other request, in milliseconds: the caller also waits for further steps.
 pub const OTHER_TIME: u32 = 5_000;
 
-/// Sends a request to a provider.
+/// Sends a request to a provider, with a time limit in milliseconds. [`ProviderResponse::Lost`] if no
+/// complete response of at most [`MAX_ANSWER`] bytes arrives in that time.
 pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     let headers = Array::new();
     for (name, value) in request.all_headers() {
@@ -29,7 +30,7 @@ pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     let Some((status, retry_after, body)) = answered else {
         return ProviderResponse::Lost;
     };
-    // A byte that is no UTF-8 in a text nobody uses costs nobody a token: tokens are ASCII.
+    // An invalid UTF-8 byte in some other member must not cost the user the token: tokens are ASCII.
     let body = match String::from_utf8(body) {
         Ok(body) => Secret::new(body),
         Err(error) => Secret::new(String::from_utf8_lossy(error.as_bytes())),
@@ -37,7 +38,8 @@ pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     ProviderResponse::Answer { status, retry_after, body }
 }
 
-/// Fetches a public document. `None` unless it came whole with status 200.
+/// Fetches a public document of at most [`MAX_DOCUMENT`] bytes. `None` unless the response is complete and
+/// has status 200.
 pub async fn document(address: &str) -> Option<Vec<u8>> {
     match fetch("GET", address, &Array::new(), None, MAX_DOCUMENT, OTHER_TIME).await? {
         (200, _, body) => Some(body),
@@ -59,8 +61,9 @@ async fn fetch(
     let answer: Array = sent.ok()?.await.ok()?.unchecked_into();
     let body: Uint8Array = answer.get(4).dyn_into().ok()?;
     let status = answer.get(0).as_f64()?;
-    let told = |index| answer.get(index).as_string();
-    let retry_after = token_response::retry_after(told(1), told(2).as_deref(), told(3).as_deref());
+    let header = |index| answer.get(index).as_string();
+    let retry_after =
+        token_response::retry_after(header(1), header(2).as_deref(), header(3).as_deref());
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an HTTP status")]
     Some((status as u16, retry_after, body.to_vec()))
 }

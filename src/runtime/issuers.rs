@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What issuers publish, as this isolate holds it: plain data, never another request's promise.
+//! This isolate's copies of what issuers publish: metadata and keys. The copies are plain data; a request
+//! never waits for a promise of another.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -14,14 +15,14 @@ use crate::runtime::context::Context;
 use crate::runtime::object_call;
 use crate::time::UnixSeconds;
 
-/// An issuer's documents, read.
+/// An issuer's documents, parsed.
 #[derive(Debug)]
 pub struct Documents {
-    /// Metadata, unless the keys are found without.
+    /// The metadata document; `None` if the address of the keys is configured.
     pub metadata: Option<Metadata>,
-    /// Keys.
+    /// The issuer's public keys (RFC 7517 §5).
     pub keys: JwkSet,
-    /// When they were fetched.
+    /// When the issuer's object fetched them.
     pub fetched_at: UnixSeconds,
 }
 
@@ -34,7 +35,7 @@ thread_local! {
     static COPIES: RefCell<HashMap<DocumentSource, Held>> = RefCell::default();
 }
 
-/// The copy this isolate may use without asking anybody.
+/// This isolate's copy, if it is still fresh enough to use without asking the issuer's object.
 pub fn held(source: &DocumentSource, now: UnixSeconds) -> Option<Rc<Documents>> {
     COPIES.with_borrow(|copies| {
         let copy = copies.get(source)?;
@@ -46,7 +47,9 @@ pub fn held(source: &DocumentSource, now: UnixSeconds) -> Option<Rc<Documents>> 
     })
 }
 
-/// The documents of a source. `lacking`: a copy that was given before and lacks a key.
+/// Returns the documents of a source, from this isolate's copy or from the issuer's object. `lacking` is a
+/// copy that was returned before and lacks a key: the caller wants a newer one, if one may be fetched by
+/// now. `None` if the documents are unavailable or the keys cannot be parsed.
 pub async fn documents(
     Context { env, config, now }: Context<'_>,
     source: &DocumentSource,
@@ -59,8 +62,8 @@ pub async fn documents(
             return Some(documents);
         }
     }
-    let ask = IssuerRequest::of(source, lacking.is_some());
-    let answer = object_call::ask(env, &config.names.issuer_keys(source), &ask).await.ok()?;
+    let request = IssuerRequest::of(source, lacking.is_some());
+    let answer = object_call::ask(env, &config.names.issuer_keys(source), &request).await.ok()?;
     let IssuerResponse::Published(published) = answer else {
         return None;
     };

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whether the keys are the ones this vault was made with.
+//! Checks that the configured keys are the ones this vault was created with.
 //!
-//! Object names follow from `OBJECT_NAME_KEY`: another key would show every user an empty vault and
-//! let them connect again beside what they have. A key of the ring that changed under its id would
-//! make good values look damaged. One object, whose name follows from neither, remembers a check
-//! value of each.
+//! Object names are derived from `OBJECT_NAME_KEY`: with another key every user would find an empty vault
+//! and could connect again beside the accounts that exist. If a key of the ring changed under the same id,
+//! intact values would look corrupt. One object, whose name depends on neither key, stores a check value of
+//! each.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use crate::runtime::context::Context;
 use crate::runtime::log;
 use crate::runtime::object_call::{self, CallError};
 
-/// What this isolate has done so far.
+/// How much of the check this isolate has done so far; each step includes those before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Done {
     Nothing,
@@ -28,13 +28,14 @@ thread_local! {
     static DONE: Cell<Done> = const { Cell::new(Done::Nothing) };
 }
 
-/// Compares the keys before something stored is looked for, once per isolate.
+/// Compares the keys with the stored check values before stored data is read, once per isolate.
+/// [`CallError::KeyUnavailable`] if a key differs; the log names it.
 pub async fn compare(context: Context<'_>) -> Result<(), CallError> {
     ask(context, Done::Compared).await
 }
 
-/// Compares the keys before something is stored, and has those it is stored under remembered, once
-/// per isolate.
+/// Compares the keys before data is written, and stores the check values of the keys that the data will
+/// depend on (the name key and the primary sealing key), once per isolate. Errors as for [`compare`].
 pub async fn remember(context: Context<'_>) -> Result<(), CallError> {
     ask(context, Done::Remembered).await
 }
@@ -53,9 +54,9 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
     let mut values = BTreeMap::new();
     values.insert(OBJECT_NAME_KEY.to_owned(), config.names.check_value());
     values.extend(ring.into_iter().map(|(id, value)| (ring_key(&id), value)));
-    let ask = RegistryRequest::Check { values, remember };
+    let request = RegistryRequest::Check { values, remember };
     let RegistryResponse::Checked { changed, known } =
-        object_call::ask(env, KEY_CHECK, &ask).await?
+        object_call::ask(env, KEY_CHECK, &request).await?
     else {
         return Err(CallError::Unavailable);
     };
@@ -65,7 +66,10 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
         }
         return Ok(());
     }
-    let reason = format!("not the keys this vault was made with; restore: {}", changed.join(", "));
+    let reason = format!(
+        "these are not the keys with which this vault was created; restore: {}",
+        changed.join(", ")
+    );
     log::event(&Event::new(EventName::ConfigurationError).detail(reason));
     Err(CallError::KeyUnavailable)
 }

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The operator's log: one JSON line per request, and one per event that no request waits for.
+//! The operator's log: one JSON line per request, and one per event.
 
 use worker::console_log;
 
 use crate::event::Event;
 use crate::request_line::RequestLine;
 
-/// Writes one line.
+/// Writes an event as one JSON line.
 pub fn event(event: &Event) {
     console_log!("{}", event.line());
 }
 
-/// Writes the line of a request.
+/// Writes the JSON line of a request.
 pub fn request(line: &RequestLine) {
     console_log!("{}", line.line());
 }
 
-/// The kind of a platform error. Its text is not logged: it may quote what was being handled.
+/// The kind of a platform error, as a word for the log. Its text is not logged, because it may quote the
+/// data that was being handled.
 pub fn kind(error: &worker::Error) -> &'static str {
     match error {
         worker::Error::JsError(_) => "platform",

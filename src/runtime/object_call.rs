@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Questions to objects, and how objects answer them.
+//! Messages to Durable Objects: how the Worker sends them, and how objects receive and answer them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,40 +15,43 @@ use crate::message::{self, Outcome, Question};
 use crate::runtime::{executor, http, log, platform};
 use crate::seal::SealError;
 
-/// Longest question that goes in the header.
+/// Longest message that is sent in the header, in bytes; a longer one is sent in the body.
 const MAX_HEADER: usize = 4096;
 
-/// How many milliseconds an object may take. What it does goes on.
+/// How long the caller waits for an object's response, in milliseconds. The object's own work continues
+/// after that.
 const DEADLINE: u32 = 15_000;
 
-/// Largest message, in bytes.
+/// Largest message that an object reads from the body, in bytes.
 const MAX_MESSAGE: usize = 512 * 1024;
 
-/// Why an object gave no answer. Its log says more.
+/// Why an object gave no answer. The operator's log has the details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallError {
-    /// Too late, out of order, or of another version.
+    /// The object missed the deadline, failed, or runs a version that this code does not understand.
+    /// A retry may succeed.
     Unavailable,
-    /// A sealing key is missing.
+    /// A sealing key is missing, or the keys are not the ones the vault was created with.
     KeyUnavailable,
-    /// The configuration cannot be worked with.
+    /// The configuration is invalid.
     Misconfigured,
 }
 
-/// What came back.
+/// The answer of an object.
 pub enum ObjectReply<A> {
-    /// The answer to our caller, unread.
+    /// The HTTP response to the vault's caller, which is returned without being parsed.
     Passthrough(Response),
-    /// An answer to us.
+    /// A message for the code that asked.
     Answer(A),
 }
 
-/// Asks the object of this name what is answered with a message.
+/// Sends a message to the object with this name and returns its answer. For questions that are always
+/// answered with a message: an HTTP response to pass through counts as [`CallError::Unavailable`].
 pub async fn ask<Q: Question>(env: &Env, name: &str, question: &Q) -> Result<Q::Answer, CallError> {
     ask_within(env, name, question, DEADLINE).await
 }
 
-/// The same with fewer milliseconds.
+/// Does the same as [`ask`], with a deadline in milliseconds.
 pub async fn ask_within<Q: Question>(
     env: &Env,
     name: &str,
@@ -61,7 +64,7 @@ pub async fn ask_within<Q: Question>(
     }
 }
 
-/// Asks the object of this name, and passes on an answer that is meant for our caller.
+/// Sends a message to the object with this name. Its answer may be an HTTP response for the vault's caller.
 pub async fn pass_on<Q: Question>(
     env: &Env,
     name: &str,
@@ -135,14 +138,14 @@ async fn call(
     }
 }
 
-/// What can keep an object from answering.
+/// Why an object cannot answer.
 #[derive(Debug)]
 pub enum ObjectError {
-    /// A stored value needs this sealing key.
+    /// A stored value is sealed with the key of this id, which is not in the key ring.
     KeyUnavailable(String),
-    /// The configuration cannot be worked with; that was logged.
+    /// The configuration is invalid; the error was logged when it was loaded.
     Misconfigured,
-    /// Something else, by a stable word.
+    /// Another cause, as a stable word for the log.
     Failed(&'static str),
 }
 
@@ -162,8 +165,7 @@ impl From<SealError> for ObjectError {
     }
 }
 
-/// Answers one question: with a response where nothing had to be waited for, else with a promise of
-/// one.
+/// Answers one message: with a `Response` if the work finished without waiting, else with a promise of one.
 pub fn answer<Q, F>(request: Request, work: impl FnOnce(Q) -> F + 'static) -> JsValue
 where
     Q: Question + 'static,

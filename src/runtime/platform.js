@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every exchange needs of the platform, in one call each: a crossing between wasm and
-// JavaScript costs as much as most of the work behind it.
+// The platform operations that every exchange needs, each as one function: a call between wasm and
+// JavaScript costs about as much as most of these operations themselves.
 
 /**
- * Method, URL and the headers that are read of every request, a line each. A line is empty where
- * there is no such header; no value can hold a line break.
+ * The method, the URL and the headers that the vault reads of every request, one per line. The line of an
+ * absent header is empty. No value can contain a line break.
  */
 export function head(request) {
   const { method, url, headers } = request;
@@ -13,24 +13,24 @@ export function head(request) {
 }
 
 /**
- * Reads the body of a request that told its length, and calls `settled(number, worked, value)` with
- * a `Uint8Array`. So do all functions here that take a number.
+ * Reads the whole body of a request that has a `content-length`, as a `Uint8Array`. Like all functions here
+ * that take a number, it calls `settled(number, worked, value)` with the result.
  */
 export function body(request, number, settled) {
   watch(request.bytes(), number, settled);
 }
 
-/** Reads the body of another request; the value is null if it has more than `limit` bytes. */
+/** Reads the body of a request without `content-length`; the value is null if it exceeds `limit` bytes. */
 export function boundedBody(request, limit, number, settled) {
   watch(read(request.body, limit), number, settled);
 }
 
-/** Most bytes that are waited for at once. */
+/** The largest number of bytes that one read waits for. */
 const PART = 64 * 1024 + 1;
 
 /**
- * Reads a stream in parts of a size that we choose: one of the sender's choice may be a byte, and each
- * costs as much as a small request.
+ * Reads a stream in parts whose size this function chooses. Otherwise the sender chooses it: a part may be
+ * one byte, and each part costs as much as a small request.
  */
 async function read(stream, limit) {
   const reader = stream?.getReader({ mode: 'byob' });
@@ -39,7 +39,7 @@ async function read(stream, limit) {
   for (let room = PART, got = room; reader && got === room; size += got) {
     room = Math.min(limit + 1 - size, PART);
     if (room === 0) {
-      // Nobody waits for the rest.
+      // The rest is discarded, so nothing waits for the cancellation.
       reader.cancel().catch(() => {});
       return null;
     }
@@ -57,28 +57,28 @@ async function read(stream, limit) {
   return all;
 }
 
-/** Headers that tell when to come again, in the order in which they are handed over. */
+/** The headers that say when to retry, in the order in which `send` returns their values. */
 const WAITS = ['retry-after', 'x-ratelimit-remaining', 'x-ratelimit-reset'];
 
 /**
- * Sends a request to somebody else; `given` has the name of each header and then its value. The
- * value is `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
+ * Sends a request to a provider or an issuer. `given` alternates header names and values. The value is
+ * `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
  *
- * A redirect that is followed would carry our credentials to wherever it points. Some providers
- * refuse requests without a user agent.
+ * Redirects are not followed, because they would carry the vault's credentials to any host they name.
+ * Some providers reject requests without a user agent.
  */
 export function send(method, url, given, body, limit, milliseconds, number, settled) {
   const headers = new Headers({ accept: 'application/json', 'user-agent': 'edge-token-vault' });
   for (let index = 0; index < given.length; index += 2) headers.set(given[index], given[index + 1]);
   const answer = within(milliseconds, async (signal) => {
     const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
-    const told = WAITS.map((name) => response.headers.get(name));
-    return [response.status, ...told, await read(response.body, limit)];
+    const waits = WAITS.map((name) => response.headers.get(name));
+    return [response.status, ...waits, await read(response.body, limit)];
   });
   watch(answer, number, settled);
 }
 
-/** Rejects when the time is over, whether or not what was aborted does. */
+/** Aborts `work` after the given time and rejects then, whether or not the aborted work rejects. */
 async function within(milliseconds, work) {
   const controller = new AbortController();
   let timer;
@@ -96,8 +96,9 @@ async function within(milliseconds, work) {
 }
 
 /**
- * Runs `work` in one transaction of an object's storage. If it gives false or throws, what it wrote is undone: the
- * platform makes statements without an await in between one write, but keeps those before one that failed.
+ * Runs `work` in one transaction of an object's storage, and rolls back if it returns false or throws.
+ * Without a transaction, the platform writes statements without an await between them together, but keeps
+ * those before one that failed.
  */
 export function transaction(storage, work) {
   const undo = new Error('undo');
@@ -110,20 +111,20 @@ export function transaction(storage, work) {
   }
 }
 
-/** The question in a request to an object, or null if it is the body. */
+/** The message in the header of a request to an object, or null if it is in the body. */
 export function question(request) {
   return request.headers.get('question');
 }
 
 /**
- * Asks an object for its response; the value is undefined when the time is over.
+ * Sends a message to an object and waits for its response; the value is undefined if the time runs out.
  *
- * A question in a header costs both sides much less than a body.
+ * A message in a header costs both sides much less than one in a body.
  */
 export function ask(namespace, name, question, inHeader, milliseconds, number, settled) {
   const init = inHeader ? { headers: { question } } : { method: 'POST', body: question };
   const answer = namespace.getByName(name).fetch('https://object/', init);
-  // A second call finds nobody who waits.
+  // If the response arrives after the timer, the second call of `settled` has no effect.
   const timer = setTimeout(guarded, milliseconds, settled, number, true);
   answer.then((response) => {
     clearTimeout(timer);
@@ -134,7 +135,7 @@ export function ask(namespace, name, question, inHeader, milliseconds, number, s
   });
 }
 
-/** Waits for a promise. */
+/** Calls `settled` when the promise is fulfilled or rejected. */
 export function watch(promise, number, settled) {
   promise.then(
     (value) => guarded(settled, number, true, value),
@@ -142,7 +143,7 @@ export function watch(promise, number, settled) {
   );
 }
 
-/** A trap must reach the handler of uncaught errors: that starts the wasm afresh. */
+/** A wasm trap must reach the handler of uncaught errors, which instantiates the wasm anew. */
 function guarded(settled, number, worked, value) {
   try {
     settled(number, worked, value);
@@ -153,12 +154,12 @@ function guarded(settled, number, worked, value) {
 
 const promises = new Map();
 
-/** How many promises are not settled yet. */
+/** Counts the promises that are not settled yet. */
 export function unsettled() {
   return promises.size;
 }
 
-/** A promise that `settle` settles. */
+/** Creates a promise that `settle` settles by its number. */
 export function promise(number) {
   return new Promise((resolve, reject) => { promises.set(number, { resolve, reject }); });
 }

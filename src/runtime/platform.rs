@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `platform.js`, as Rust calls it. Functions that take a number call
-//! `settled(number, worked, value)` when there is a result: [`crate::runtime::executor::wait_for`].
+//! Rust declarations of the functions in `platform.js`. Those that take a `number` and a `settled` function
+//! call `settled(number, worked, value)` when the result is there: [`crate::runtime::executor::wait_for`].
 
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
@@ -9,14 +9,16 @@ use web_sys::Request;
 
 #[wasm_bindgen(module = "/src/runtime/platform.js")]
 extern "C" {
-    /// Five lines: method, URL, `content-length`, `content-type`, `authorization`.
+    /// The head of a request as five lines: method, URL, and the headers `content-length`, `content-type`
+    /// and `authorization`. The line of an absent header is empty.
     pub fn head(request: &Request) -> String;
 
-    /// Reads the body of a request that told its length, as a `Uint8Array`.
+    /// Reads the whole body of a request that has a `content-length`, as a `Uint8Array`.
     #[wasm_bindgen(catch)]
     pub fn body(request: &Request, number: u32, settled: &Function) -> Result<(), JsValue>;
 
-    /// Reads the body of another request, as a `Uint8Array`; null if it is longer than `limit`.
+    /// Reads the body of a request without `content-length`, as a `Uint8Array`; null if it is longer than
+    /// `limit` bytes.
     #[wasm_bindgen(catch, js_name = boundedBody)]
     pub fn bounded_body(
         request: &Request,
@@ -25,10 +27,10 @@ extern "C" {
         settled: &Function,
     ) -> Result<(), JsValue>;
 
-    /// Sends a request to somebody else, for `[status, ...waits, body]`: a number, three headers that
-    /// tell when to come again (strings or null), and a `Uint8Array` or null if it is longer than
-    /// `limit`. `headers` has the name of each header and then its value.
-    /// Redirects are not followed.
+    /// Sends an HTTP request to a provider or an issuer. The value is `[status, ...waits, body]`: a number,
+    /// the three headers that say when to retry (strings or null), and a `Uint8Array`, or null for a body
+    /// longer than `limit` bytes. `headers` alternates names and values. Redirects are not followed. The
+    /// promise is rejected after `milliseconds`.
     #[wasm_bindgen(catch)]
     pub fn send(
         method: &str,
@@ -41,14 +43,15 @@ extern "C" {
         settled: &Function,
     ) -> Result<(), JsValue>;
 
-    /// Runs `work` in one transaction of this storage; undoes what it wrote if it gives `false`.
+    /// Runs `work` in one transaction of this storage, and rolls back if it returns `false`.
     #[wasm_bindgen(catch)]
     pub fn transaction(storage: &JsValue, work: &mut dyn FnMut() -> bool) -> Result<(), JsValue>;
 
-    /// The question in a request to an object.
+    /// The message in the `question` header of a request to an object; `None` if it is in the body.
     pub fn question(request: &Request) -> Option<String>;
 
-    /// Asks an object for its response; `undefined` when the time is over.
+    /// Sends a message to the object `name` and waits for its response; the value is `undefined` if none
+    /// arrives within `milliseconds`.
     #[wasm_bindgen(catch)]
     pub fn ask(
         namespace: &JsValue,
@@ -60,17 +63,17 @@ extern "C" {
         settled: &Function,
     ) -> Result<(), JsValue>;
 
-    /// Waits for a promise.
+    /// Calls `settled` when `promise` is fulfilled or rejected.
     #[wasm_bindgen(catch)]
     pub fn watch(promise: &Promise, number: u32, settled: &Function) -> Result<(), JsValue>;
 
-    /// A promise that [`settle`] settles.
+    /// Creates a promise that [`settle`] settles by its number.
     pub fn promise(number: u32) -> Promise;
 
-    /// How many promises of [`promise`] are not settled yet.
+    /// Counts the promises of [`promise`] that are not settled yet.
     #[cfg(feature = "test-clock")]
     pub fn unsettled() -> usize;
 
-    /// Settles the promise of this number.
+    /// Settles the promise with this number: fulfils it if `worked`, else rejects it.
     pub fn settle(number: u32, worked: bool, value: &JsValue);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A connection's provider, ready to be talked to.
+//! The endpoints of a connection's provider, from configuration and metadata.
 
 use crate::ids::DocumentSource;
 use crate::provider::connection::Connection;
@@ -8,12 +8,12 @@ use crate::provider::error_codes::TokenEndpointError;
 use crate::runtime::context::Context;
 use crate::runtime::issuers;
 
-/// Why a provider cannot be talked to.
+/// Why no request can be sent to a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderError {
-    /// Its metadata cannot be had now.
+    /// Its metadata cannot be fetched now; a later attempt may succeed.
     Unavailable,
-    /// Its metadata lacks what we need.
+    /// Its metadata lacks an endpoint that the vault needs, or has an invalid one.
     Incomplete,
 }
 
@@ -24,7 +24,7 @@ impl From<MissingEndpoint> for ProviderError {
 }
 
 impl From<ProviderError> for TokenEndpointError {
-    /// The provider was not asked: as good as one that says it did nothing.
+    /// No request was sent, so this is handled like a response by which the provider did nothing.
     fn from(reason: ProviderError) -> Self {
         match reason {
             ProviderError::Unavailable => Self::Unavailable { retry_after: None },
@@ -33,7 +33,8 @@ impl From<ProviderError> for TokenEndpointError {
     }
 }
 
-/// Puts configuration and, for `OpenID` providers, metadata together.
+/// Resolves a connection's endpoints from the configuration and, for `OpenID` providers, from the metadata
+/// document (OpenID Connect Discovery 1.0 §4). `Err` if the metadata is unavailable or incomplete.
 pub async fn of(context: Context<'_>, connection: &Connection) -> Result<Provider, ProviderError> {
     let Some(source) = source(connection) else {
         return Ok(Provider::new(connection, None)?);
@@ -43,7 +44,8 @@ pub async fn of(context: Context<'_>, connection: &Connection) -> Result<Provide
     Ok(Provider::new(connection, documents.metadata.as_ref())?)
 }
 
-/// Where the documents of an `OpenID` provider are.
+/// Where the metadata and the keys of an `OpenID` provider are published. `None` for a connection that
+/// uses no discovery.
 pub fn source(connection: &Connection) -> Option<DocumentSource> {
     let discovery = Provider::discovery(connection)?;
     Some(DocumentSource {

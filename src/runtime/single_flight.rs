@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Work that goes on when its caller goes away, and that several callers share.
+//! Work that continues when its caller disconnects, and work that several callers share.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -12,8 +12,8 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::State;
 
-/// Runs `work` to its end, even if the request that asked for it is aborted, and gives its result.
-/// `None` only if the work itself was lost.
+/// Runs `work` to its end, even if the request that started it is aborted, and returns its result.
+/// `None` only if the work itself ended without a result.
 pub async fn run<T: 'static>(state: &State, work: impl Future<Output = T> + 'static) -> Option<T> {
     let slot = Rc::new(RefCell::new(None));
     let promise = spawn(state, {
@@ -27,9 +27,10 @@ pub async fn run<T: 'static>(state: &State, work: impl Future<Output = T> + 'sta
     slot.take()
 }
 
-/// Work in flight by key: whoever asks while it runs waits for the same work.
+/// Work in flight, by key: a caller that arrives while it runs waits for the same work.
 ///
-/// The promises are this object's own: an isolate must never wait for another request's.
+/// Each object has its own map. The promises belong to this object, because code outside an object must
+/// never wait for a promise that another request created.
 pub struct Flights<K>(RefCell<HashMap<K, Promise>>);
 
 impl<K> Default for Flights<K> {
@@ -39,8 +40,8 @@ impl<K> Default for Flights<K> {
 }
 
 impl<K: Eq + Hash + Clone + 'static> Flights<K> {
-    /// Waits for the work in flight under `key`, or starts `work` and waits for that: then it is
-    /// `true`.
+    /// Waits for the work in flight under `key`, or starts `work` and waits for that. Returns whether this
+    /// call started it.
     pub async fn join<F>(self: &Rc<Self>, state: &State, key: K, work: impl FnOnce() -> F) -> bool
     where
         F: Future<Output = ()> + 'static,
@@ -52,8 +53,8 @@ impl<K: Eq + Hash + Clone + 'static> Flights<K> {
             None => {
                 let work = work();
                 let (flights, own) = (self.clone(), key.clone());
-                // The promise's work first runs after this turn, so the entry is there before it
-                // is taken out.
+                // The work first runs in a later microtask, so the entry is inserted before the work
+                // removes it.
                 let promise = spawn(state, async move {
                     work.await;
                     flights.0.borrow_mut().remove(&own);
@@ -78,6 +79,6 @@ fn spawn(state: &State, work: impl Future<Output = ()> + 'static) -> Promise {
 }
 
 async fn wait(promise: &Promise) {
-    // It never rejects; if it did, the caller finds that nothing changed.
+    // The promise never rejects. If it did, the caller would find the stored state unchanged.
     let _ = JsFuture::from(promise.clone()).await;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Rows out of an object's SQLite, by position.
+//! Statements in an object's SQLite database. Rows are read by position.
 
 use std::collections::VecDeque;
 
@@ -9,13 +9,13 @@ use worker::{SqlStorage, SqlStorageValue};
 use crate::runtime::object_call::ObjectError;
 use crate::runtime::platform;
 
-/// A row, read from its first column on.
+/// A row; each read consumes the next column, from the first one on.
 pub struct Row(VecDeque<SqlStorageValue>);
 
-/// Runs one statement and gives all rows.
+/// Runs one statement and returns all rows.
 ///
-/// Statements without an await between them reach the disk together; if one fails, those before it stay, unless
-/// they are in a [`transaction`].
+/// The platform writes statements without an await between them to disk together. If one of them fails,
+/// those before it stay, unless they are in a [`transaction`].
 pub fn run(
     sql: &SqlStorage,
     query: &str,
@@ -26,7 +26,7 @@ pub fn run(
     rows.collect::<worker::Result<_>>().map_err(ObjectError::from)
 }
 
-/// Runs `work` in one transaction of an object's storage: what it wrote is undone if it fails.
+/// Runs `work` in one transaction of an object's storage, and rolls back if it returns `Err`.
 pub fn transaction<T>(
     storage: &JsValue,
     work: impl FnOnce() -> Result<T, ObjectError>,
@@ -38,24 +38,24 @@ pub fn transaction<T>(
         }
         result.is_ok()
     };
-    // Whatever else throws there is the platform's.
+    // `work` does not throw; any exception comes from the platform.
     let done = platform::transaction(storage, &mut run);
     done.map_err(|_| ObjectError::Failed("transaction")).and(result)
 }
 
-/// Whether this table was made yet.
+/// Whether the table exists.
 pub fn has_table(sql: &SqlStorage, name: &str) -> Result<bool, ObjectError> {
     let query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?";
     Ok(!run(sql, query, vec![name.into()])?.is_empty())
 }
 
 impl Row {
-    /// Text that is there.
+    /// Reads text. `Err` for `NULL` and other types.
     pub fn text(&mut self) -> Result<String, ObjectError> {
         self.optional_text()?.ok_or(UNEXPECTED)
     }
 
-    /// Text or `NULL`.
+    /// Reads text or `NULL`. `Err` for other types.
     pub fn optional_text(&mut self) -> Result<Option<String>, ObjectError> {
         match self.0.pop_front() {
             Some(SqlStorageValue::String(text)) => Ok(Some(text)),
@@ -64,12 +64,12 @@ impl Row {
         }
     }
 
-    /// An integer that is there.
+    /// Reads an integer. `Err` for `NULL` and other types.
     pub fn integer(&mut self) -> Result<i64, ObjectError> {
         self.optional_integer()?.ok_or(UNEXPECTED)
     }
 
-    /// An integer or `NULL`.
+    /// Reads an integer or `NULL`. `Err` for other types.
     pub fn optional_integer(&mut self) -> Result<Option<i64>, ObjectError> {
         match self.0.pop_front() {
             Some(SqlStorageValue::Integer(number)) => Ok(Some(number)),
@@ -78,7 +78,7 @@ impl Row {
         }
     }
 
-    /// Bytes or `NULL`.
+    /// Reads bytes or `NULL`. `Err` for other types.
     pub fn optional_blob(&mut self) -> Result<Option<Vec<u8>>, ObjectError> {
         match self.0.pop_front() {
             Some(SqlStorageValue::Blob(bytes)) => Ok(Some(bytes)),
@@ -88,15 +88,16 @@ impl Row {
     }
 }
 
-/// A column holds what this version does not write.
+/// A column is absent or has a type that this version does not write.
 const UNEXPECTED: ObjectError = ObjectError::Failed("unexpected_row");
 
-/// An integer for a statement; beyond 2^53 the platform would round it.
+/// Converts an integer into a statement's parameter. `Err` if it is beyond what a JavaScript number holds
+/// exactly (2^53): the platform would round it.
 pub fn integer(number: i64) -> Result<SqlStorageValue, ObjectError> {
     SqlStorageValue::try_from_i64(number).map_err(ObjectError::from)
 }
 
-/// An integer or `NULL` for a statement.
+/// Converts an integer or `NULL` into a statement's parameter. Errors as for [`integer`].
 pub fn optional_integer(number: Option<i64>) -> Result<SqlStorageValue, ObjectError> {
     number.map_or(Ok(SqlStorageValue::Null), integer)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several accounts of one user at one connection, and deleting them.
+// Several accounts of one user at one connection, and their deletion.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
@@ -10,11 +10,11 @@ describe('accounts', { timeout: 120_000 }, () => {
   before(async () => { world = await World.start(); });
   after(() => world?.close());
 
-  /** A user with two accounts: the provider's users `<name>-one` and `<name>-two`, in this order. */
+  /** Signs a user in and connects two accounts: `<name>-one`, then `<name>-two` at the provider. */
   async function withTwo(name) {
     const user = await world.signIn(name);
     const one = await world.connect(user, `${name}-one`);
-    // The oldest is the default; creation times are whole seconds in some stores.
+    // The oldest account is the default; creation times may be stored in whole seconds.
     await world.advance(2);
     const two = await world.connect(user, `${name}-two`);
     return { user, one, two };
@@ -109,11 +109,11 @@ describe('accounts', { timeout: 120_000 }, () => {
     await eventually('those of the second account, too', () => revoked() === before + 4);
     world.intercept();
 
-    await world.advance(3600); // past the time at which they are tried again
-    await world.api.remove(user.me_token, three.id); // which lets the vault look at its jobs
-    // Jobs run in the order of their time: those of the first account would come before.
+    await world.advance(3600); // past the time of the next attempt
+    await world.api.remove(user.me_token, three.id); // a request, after which the vault sets its alarm and runs its jobs
+    // Jobs run in the order of their due times, so those of the first account would run earlier.
     await eventually('the second account is revoked', async () => await world.owner(token) === undefined);
-    // Of the third there is the refresh token alone: its access token has ended.
+    // For the third account only the refresh token is revoked: its access token has expired.
     await eventually('with both its tokens', () => revoked() >= before + 7);
     assert.equal(revoked(), before + 7);
     assert.equal(await ownerOf(user, { login_hint: 'hanna-one' }), 'hanna-one');
@@ -136,7 +136,7 @@ describe('accounts', { timeout: 120_000 }, () => {
     goOn.resolve(undefined);
     assert.equal((await removing).status, 204);
     world.intercept();
-    // The access token's revocation was to follow the refresh token's.
+    // The revocation of the access token, which follows that of the refresh token, was not sent.
     assert.equal(revoked(), before + 1);
     assert.equal(await ownerOf(user, { login_hint: 'ilka-one' }), 'ilka-one');
   });
@@ -161,7 +161,7 @@ describe('accounts', { timeout: 120_000 }, () => {
     const owner = await world.signIn('heidi');
     const account = await world.connect(owner);
     const other = await world.signIn('ivan');
-    // Whose account it is or whether there is one, the answer does not tell.
+    // The response must not disclose whether the account exists or whose it is.
     for (const [id, status] of [[account.id, 204], ['cac_0123456789ABCDEFGHIJKL', 204], ['not-an-id', 400]]) {
       const answer = await world.api.remove(other.me_token, id);
       assert.equal(answer.status, status, `${id}: ${show(answer)}`);
@@ -175,7 +175,7 @@ describe('accounts', { timeout: 120_000 }, () => {
     assert.equal(first.body.accounts.length, 1, show(first));
     assert.equal(typeof first.body.next, 'string');
     const from = encodeURIComponent(first.body.next);
-    for (const name of ['from', 'next']) { // one published SDK sends the cursor under its own name
+    for (const name of ['from', 'next']) { // one published SDK sends the cursor as `next`
       const second = await world.api.accounts(user.me_token, `?take=1&${name}=${from}`);
       const ids = [...first.body.accounts, ...second.body.accounts].map((account) => account.id);
       assert.deepEqual(ids.toSorted(), [one.id, two.id].toSorted(), name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever a caller sends: the right error, which says what is wrong, and nothing changes.
+// Invalid requests: each is rejected with the right error, which says what is wrong, and changes nothing.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { GRANT, TOKEN_TYPE, call } from '../../xtask/js/vault-api.mjs';
@@ -7,7 +7,7 @@ import { APP, World, assertProblem, describe as show } from './harness.mjs';
 
 const FORM = 'application/x-www-form-urlencoded';
 const JSON_TYPE = 'application/json';
-// RFC 6749 §5.2: what may stand in error_description.
+// The characters that are allowed in error_description (RFC 6749 §5.2).
 const DESCRIPTION = /^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/;
 
 describe('bad input', { timeout: 120_000 }, () => {
@@ -21,7 +21,7 @@ describe('bad input', { timeout: 120_000 }, () => {
   });
   after(() => world?.close());
 
-  /** Nothing changed, and a good request works. */
+  /** Asserts that nothing changed and that a valid request succeeds. */
   async function assertUnharmed() {
     assert.equal((await world.accounts(user)).length, 1);
     assert.equal(await world.owner((await world.exchange(user)).access_token), 'nora');
@@ -222,7 +222,7 @@ describe('bad input', { timeout: 120_000 }, () => {
       assert.equal(page.status, 400, ticket);
       assert.equal(page.headers.get('location'), null);
     }
-    // After all that the right one still works.
+    // After all these attempts the valid request still succeeds.
     const done = await world.api.complete(user.me_token, started, code);
     assert.equal(done.status, 201, show(done));
     await assertUnharmed();

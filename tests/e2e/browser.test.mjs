@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A person in a real browser: cookies, redirects and CORS as Chromium has them, not as we think it
-// does. Needs Chromium: `chromium` in PATH, or its path in CHROMIUM.
+// The connect in a real browser, with Chromium's own behaviour for cookies, redirects and CORS. The tests
+// need Chromium: `chromium` in PATH, or its path in CHROMIUM.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -39,7 +39,7 @@ describe('a browser', { timeout: 120_000, skip }, () => {
   const button = (page, name) => page.getByRole('button', { name });
   const message = (page) => page.locator('#message');
 
-  // The list comes after the message.
+  // The page updates the list after the message.
   const showsAccounts = (page, number) => eventually(
     `the page shows ${number} accounts`,
     async () => await page.locator('tbody tr').count() === number,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// `cargo xtask check` asks issuers and providers; this is the part of it that asks.
+// The script of `cargo xtask check` that sends requests to issuers and providers.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
@@ -43,7 +43,7 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
     assert.match(said, /1 signature keys: RSA/);
     assert.match(said, /supports PKCE/);
     assert.match(said, /revokes the tokens/);
-    assert.match(said, /\/token answers/);
+    assert.match(said, /\/token responds/);
   });
 
   test('takes one document for all tenants as what it is', async () => {
@@ -63,8 +63,8 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
   /** @type {Record<string, any[]>} */
   const failures = {
     'an issuer that is not there': [() => ({ issuers: [{ issuer: 'http://127.0.0.1:9', algorithms: ['RS256'] }] }), /FAILS: .*openid-configuration/],
-    'an issuer that calls itself otherwise': [() => ({ issuers: [{ issuer: `${world.issuer}/`, algorithms: ['RS256'] }] }), /FAILS: it calls itself http\S+; write exactly that/],
-    'an issuer without keys of the algorithm': [() => ({ issuers: [{ issuer: world.issuer, algorithms: ['ES256'] }] }), /FAILS: none is for ES256/],
+    'an issuer that calls itself otherwise': [() => ({ issuers: [{ issuer: `${world.issuer}/`, algorithms: ['RS256'] }] }), /FAILS: its metadata has the issuer http\S+; configure exactly that/],
+    'an issuer without keys of the algorithm': [() => ({ issuers: [{ issuer: world.issuer, algorithms: ['ES256'] }] }), /FAILS: no key is for ES256/],
     'a provider without a token endpoint': [() => {
       hostile.on('/.well-known/openid-configuration', answer(200, { issuer: origin(), authorization_endpoint: origin(), jwks_uri: origin() }));
       return { connections: [{ name: 'x', issuer: origin() }] };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of Cloudflare's API that `wrangler secret` and `wrangler deploy` use, for the real wrangler:
-// workers/scripts, their secrets, versions and subdomains (developers.cloudflare.com/api, Workers).
-// What it cannot show is an account, and whether the platform takes what is uploaded.
+// A simulator of the part of Cloudflare's API that `wrangler secret` and `wrangler deploy` use:
+// workers/scripts, their secrets, versions and subdomains (developers.cloudflare.com/api, Workers). It cannot
+// test an account's permissions, nor whether the platform accepts an upload.
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 
@@ -31,25 +31,25 @@ export class Cloudflare {
     return cloudflare;
   }
 
-  /** For wrangler's environment. */
+  /** Variables for wrangler's environment. */
   get environment() {
     return {
       CLOUDFLARE_API_BASE_URL: `http://127.0.0.1:${this.#server.address().port}/client/v4`,
       CLOUDFLARE_API_TOKEN: 'a-token-of-the-tests',
       CLOUDFLARE_ACCOUNT_ID: '00000000000000000000000000000000',
-      // Its banner asks the npm registry for a newer version.
+      // The banner would query the npm registry for a newer version.
       WRANGLER_HIDE_BANNER: 'true',
     };
   }
 
-  /** A Worker with these secrets, which was never deployed. */
+  /** Adds a Worker with these secrets and without a deployment. */
   put(name, secrets = {}) {
     const worker = { migrationTag: undefined, secrets: new Map(Object.entries(secrets)), deployments: [], subdomain: { enabled: false, previews_enabled: false } };
     this.workers.set(name, worker);
     return worker;
   }
 
-  /** Requests that may change something. */
+  /** The requests that may change something. */
   get writes() {
     return this.requests.filter((request) => !request.startsWith('GET '));
   }
@@ -92,7 +92,7 @@ export class Cloudflare {
     }
   }
 
-  /** An upload that deploys at once. Secrets stay only where it says so. */
+  /** An upload that deploys immediately. Secrets are kept only if its metadata requests that. */
   async #upload(name, upload) {
     const uploaded = await metadata(upload);
     const worker = this.workers.get(name) ?? this.put(name);
@@ -108,7 +108,7 @@ export class Cloudflare {
   }
 }
 
-/** What an upload says about itself, and the names of its modules. */
+/** The metadata of an upload, with the names of its modules. */
 async function metadata(upload) {
   const form = await upload.formData();
   const modules = [...form.keys()].filter((name) => name !== 'metadata');

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connecting: who may finish what somebody began, what a browser must bring, and what is left when
-// it goes wrong.
+// The connect: who may complete it, what the browser must send, and what remains after a failure.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
@@ -23,7 +22,7 @@ describe('connect', { timeout: 120_000 }, () => {
   }
 
   /**
-   * A page for people: not a redirect, not cached, not framed.
+   * Asserts that the browser ended on an error page: not a redirect, not cached, not framed.
    *
    * @param {Awaited<ReturnType<typeof browse>>} end
    */

@@ -57,7 +57,7 @@ describe('deploying', { timeout: 300_000 }, () => {
     assert.match(set.OBJECT_NAME_KEY, /^[\w-]{43}$/);
     assert.match(JSON.parse(set.KEY_RING).keys.k1, /^[\w-]{43}$/);
     assert.deepEqual(JSON.parse(set.PROVIDER_SECRETS), { calendar: 'canary-provider-secret' });
-    // What nobody can read back is kept, for its owner alone.
+    // The keys cannot be read back from the platform, so they are in a file that only its owner can read.
     const kept = JSON.parse(readFileSync(keys, 'utf8'));
     assert.deepEqual(kept, { KEY_RING: set.KEY_RING, OBJECT_NAME_KEY: set.OBJECT_NAME_KEY });
     assert.equal(statSync(keys).mode & 0o777, 0o600);
@@ -80,8 +80,8 @@ describe('deploying', { timeout: 300_000 }, () => {
     assert.equal(code, 0, said);
     assert.deepEqual(secrets(), before);
     assert.ok(!existsSync(keys));
-    assert.match(said, /all secrets are set; none is touched/);
-    assert.match(said, /PROVIDER_SECRETS cannot be read back; it must hold: calendar/);
+    assert.match(said, /all secrets are set; none is changed/);
+    assert.match(said, /PROVIDER_SECRETS cannot be read back; it must have entries for: calendar/);
     assert.equal(deployments.length, deployed + 1);
   });
 
@@ -121,14 +121,14 @@ describe('deploying', { timeout: 300_000 }, () => {
   const states = {
     'before the first deployment': {
       set: () => {},
-      says: [/would make OBJECT_NAME_KEY and KEY_RING and keep them in .*production\.json/, /would set OBJECT_NAME_KEY, KEY_RING, PROVIDER_SECRETS\n/],
+      says: [/would generate OBJECT_NAME_KEY and KEY_RING and write them to .*production\.json/, /would set OBJECT_NAME_KEY, KEY_RING, PROVIDER_SECRETS\n/],
     },
     'with keys that an earlier run kept': {
       set: () => {
         mkdirSync(join(directory, 'keys'));
         writeFileSync(keys, JSON.stringify({ KEY_RING: 'canary-ring', OBJECT_NAME_KEY: 'canary-names' }));
       },
-      says: [/taking the keys from .*production\.json/, /would set OBJECT_NAME_KEY, KEY_RING, PROVIDER_SECRETS\n/],
+      says: [/using the keys in .*production\.json/, /would set OBJECT_NAME_KEY, KEY_RING, PROVIDER_SECRETS\n/],
     },
     'of a Worker that has its keys': {
       set: () => cloudflare.put(WORKER, { KEY_RING: 'x', OBJECT_NAME_KEY: 'y', PROVIDER_SECRETS: '{}' }),
@@ -150,7 +150,7 @@ describe('deploying', { timeout: 300_000 }, () => {
     });
   }
 
-  /** What stands in the directory of the configuration, with its content. */
+  /** All files in the directory of the configuration, with their contents. */
   function everyFile() {
     return readdirSync(directory, { recursive: true, withFileTypes: true })
       .map((entry) => {
@@ -173,8 +173,10 @@ describe('deploying', { timeout: 300_000 }, () => {
   }
 });
 
-/** Where cargo and the tools of this project are, for one whose home is elsewhere. */
-/** @param {NodeJS.ProcessEnv} environment */
+/**
+ * The directories of cargo and of this project's tools, for a process with another home directory.
+ * @param {NodeJS.ProcessEnv} environment
+ */
 function toolsOf({ HOME, CARGO_HOME, RUSTUP_HOME, XDG_CACHE_HOME, EDGE_TOKEN_VAULT_CACHE }) {
   const cache = XDG_CACHE_HOME ?? join(HOME, '.cache');
   return {
@@ -184,7 +186,7 @@ function toolsOf({ HOME, CARGO_HOME, RUSTUP_HOME, XDG_CACHE_HOME, EDGE_TOKEN_VAU
   };
 }
 
-/** The project's own file, for another Worker that is built already. */
+/** The project's own wrangler.toml, changed for a Worker with another name that is already built. */
 function configuration() {
   const own = readFileSync(join(ROOT, 'wrangler.toml'), 'utf8');
   const platform = own.slice(0, own.indexOf('[vars]'))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Eight providers in full, as their documentation says they behave: connect, exchange, refresh,
-// rotate, revoke, a dead grant, an outage, a client that is no longer good, a consent denied.
+// Eight providers with all documented behaviour: connect, exchange, refresh, rotation, revocation, an ended
+// grant, an outage, a rejected client, and a denied consent.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertRefused, describe as show } from './harness.mjs';
@@ -20,9 +20,9 @@ const GRAPH = ['Mail.Read', 'User.Read'];
 const REPO = ['repo', 'read:user'];
 
 /**
- * Connection → what is known of it apart from the vault. `life`: seconds an access token lives, if it
- * ends; `once`: a refresh token serves once; `revoked`: what a deletion says; `unsaid`: nobody says what
- * the end of an access token does to its refresh token.
+ * Connection → the expected behaviour, independent of the vault's catalogue. `life`: the lifetime of an
+ * access token in seconds, if it expires; `once`: a refresh token serves only once; `revoked`: the outcome
+ * of a deletion; `unsaid`: no documentation says what the end of an access token does to its refresh token.
  */
 const DIALECTS = {
   github: {
@@ -152,7 +152,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
 
       before(() => { journey = new Journey(world, connection, simulator); });
 
-      /** A test that goes into the table. */
+      /** A test whose result is listed in docs/providers/tried.md. */
       const behaviour = (name, source, run) => test(name, async () => {
         const word = await run();
         tried.add(connection, name, simulator.sources[source] ?? simulator.sources.errors ?? simulator.sources.connect, word);
@@ -177,7 +177,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
         const first = await journey.token(user);
         assert.equal(first.owner, user.login);
         assert.deepEqual(first.scope.split(' ').filter(Boolean).toSorted(), dialect.granted.toSorted());
-        // A token without an end has one that is made up: clients need a number.
+        // For a token that does not expire, the vault responds with 600: clients need a number.
         assert.ok(life ? first.expires_in > life - 60 && first.expires_in <= life : first.expires_in === 600, show({ body: first.expires_in }));
         if (!life) await world.advance(30 * 86400);
         assert.equal((await journey.token(user)).access_token, first.access_token);
@@ -205,7 +205,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
           await journey.connect(user);
           for (let time = 0; time < 3; time += 1) {
             await world.advance(life + 1);
-            // Many at once: a refresh token that serves once must be sent once.
+            // Concurrent exchanges: a single-use refresh token must be sent only once.
             const tokens = await Promise.all(Array.from({ length: 10 }, () => journey.token(user)));
             assert.equal(new Set(tokens.map((token) => token.access_token)).size, 1);
           }
@@ -224,7 +224,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
             assert.deepEqual(answer.body.connection_state, { state: 'reconnect_required', reason: 'refresh_refused' });
           }
           assert.equal(simulator.count(), requests + 1, 'a dead grant was asked for again');
-          // Connecting again is all it takes.
+          // Another connect restores the access.
           await journey.connect(user);
           assert.equal((await journey.token(user)).owner, user.login);
         });
@@ -273,7 +273,7 @@ describe('providers as their documentation describes them', { timeout: 300_000 }
         } finally {
           simulator.expired = false;
         }
-        // The operator is told, with the provider's code.
+        // The log has an event with the provider's error code.
         const told = life ? `"refresh_refused","reason":"[\\w.]+","connection":"${connection}"` : '"code_not_redeemed","reason":"[\\w.]+"';
         assert.match(world.workerd.log.slice(logged), new RegExp(told));
         if (!life) return;

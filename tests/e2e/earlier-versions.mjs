@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is on disk, as an earlier version of the vault would have written it.
+// Converts the storage on disk into the form that an earlier version of the vault would have written.
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** Opens each database of a class of objects that is on disk; what `use` gives, one for each. */
+/** Calls `use` with each database on disk of a class of objects; returns the results. */
 export function databases(state, binding, use) {
   const files = readdirSync(state, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.name.endsWith('.sqlite') && entry.parentPath.includes(binding));
@@ -19,10 +19,10 @@ export function databases(state, binding, use) {
   });
 }
 
-/** Turns what is on disk into what an earlier version would have written; returns how many vaults there are. */
+/** Converts the storage on disk to the tables of an earlier version; returns the number of vaults. */
 export function toVersion(version, state) {
   const tables = readFileSync(new URL(`../golden/schema-v${version}.sql`, import.meta.url), 'utf8').trim().split('\n');
-  // Version 1 told the registry nothing, and version 2 under other names.
+  // Version 1 sent nothing to the registry, and version 2 used other names there.
   if (version < 3) databases(state, 'REGISTRY', (database, has) => has('holder') && database.exec('DROP TABLE holder'));
   const changed = databases(state, 'VAULT', (database, has) => {
     if (!has('owner')) return false;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client whose `scope_policy` is `exact`: it gets tokens with the scopes that it names and no others,
-// whatever the provider gives.
+// A client whose `scope_policy` is `exact` receives only tokens with exactly the scopes that it names,
+// whatever the provider issues.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertRefused } from './harness.mjs';
@@ -10,7 +10,7 @@ import { Notion } from './providers/notion.mjs';
 import { Shaped } from './providers/shaped.mjs';
 import { basic, parameters } from './providers/simulator.mjs';
 
-/** A provider that narrows a token if a refresh asks for less, or gives all that there is. */
+/** A provider that narrows the token if a refresh requests fewer scopes, or that always grants all. */
 class Narrowing extends Shaped {
   constructor(host, narrows) {
     super({ authorize: `${host}/authorize`, token: `${host}/token`, auth: 'basic', life: 3600 });
@@ -69,7 +69,7 @@ describe('a client that gets the scopes it names and no others', { timeout: 180_
     await world.advance(3601);
     assertTooWide(await journey.exchange(user, { scope: 'read' }));
     assert.equal(wide.count('refresh_token'), 2);
-    // The grant is none the worse.
+    // The grant is unaffected.
     assert.equal((await journey.token(user, { scope: 'read write' })).owner, user.login);
   });
 

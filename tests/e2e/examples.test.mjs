@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The examples, the main job and the printed commands do what they say, on a vault of the shape that
-// `cargo xtask dev --with` describes: the connection that a file adds is left alone.
+// The examples, the main job and the printed commands work with a vault that is configured as by
+// `cargo xtask dev --with`: they do not use the connection that the file adds.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
@@ -53,7 +53,7 @@ describe('examples', { timeout: 60_000 }, () => {
     await added?.close();
   });
 
-  /** A child's output up to the first match. */
+  /** Resolves with a child's output once it matches the pattern. */
   function outputOf(child, pattern) {
     let text = '';
     return new Promise((resolve, reject) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The exchange as every caller sees it: what an answer looks like, which subject tokens are refused,
-// and that a refresh happens once. The vault passes these cases, and so does the Worker that it is
-// measured against.
+// The exchange from the callers' point of view: the form of responses, rejected subject tokens, and that a
+// refresh happens only once. The vault passes these cases, and so does the Worker with which the benchmark
+// compares it.
 import assert from 'node:assert/strict';
 import { createHmac, createPublicKey } from 'node:crypto';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -14,7 +14,7 @@ import { accessToken, now, publicKey } from './tokens.mjs';
 const PAST_EXPIRY = PROVIDER_TOKEN_SECONDS + 60;
 
 /**
- * A complete and usable answer, for the token type that was asked for.
+ * Asserts that a response is complete, has the requested token type, and that its token works.
  *
  * @param {import('./harness.mjs').World} world
  */
@@ -33,7 +33,7 @@ export async function assertExchanged(world, answer, issuedTokenType) {
   assert.equal(await world.owner(body.access_token), 'alice');
 }
 
-/** The cases, against what `start` starts. */
+/** Defines the cases for the world that `start` creates. */
 export function exchangeCases(start) {
   describe('exchange', { timeout: 120_000 }, () => {
     let world;
@@ -74,7 +74,7 @@ export function exchangeCases(start) {
     test('a wrong secret and an unknown client get the same answer', async () => {
       const wrong = await world.api.exchange({ client_id: 'backend', client_secret: 'x'.repeat(43) }, alice.access_token, 'demo');
       const unknown = await world.api.exchange({ client_id: 'nobody', client_secret: 'x'.repeat(43) }, alice.access_token, 'demo');
-      // RFC 6749 section 5.2: who came with an Authorization header gets a challenge.
+      // A client that used the Authorization header receives a challenge (RFC 6749 §5.2).
       assertRefused(wrong, 401, 'invalid_client', { challenge: 'Basic' });
       assertRefused(unknown, 401, 'invalid_client', { challenge: 'Basic' });
       assert.deepEqual(wrong.body, unknown.body);
@@ -99,7 +99,7 @@ export function exchangeCases(start) {
       ];
       const twice = await world.api.call('POST', '/oauth/token', { form: [...form, ['client_id', 'backend']] });
       assertRefused(twice, 400, 'invalid_request');
-      // RFC 8693 section 2.1 allows several audiences; one token can serve only one.
+      // RFC 8693 §2.1 allows several audiences; here a token is for one connection only.
       const two = await world.api.call('POST', '/oauth/token', { form: [...form, ['audience', 'other']] });
       assertRefused(two, 400, 'invalid_target');
       const unknown = await world.api.call('POST', '/oauth/token', { form: [...form, ['trace', '1'], ['trace', '2']] });
@@ -140,7 +140,7 @@ export function exchangeCases(start) {
     });
 
     /**
-     * A token that works, but for what `change` says.
+     * A subject token that is valid except for the given change.
      *
      * @param {Partial<Parameters<typeof accessToken>[0]>} [change]
      */
@@ -218,7 +218,7 @@ export function exchangeCases(start) {
     afterEach(() => world?.intercept());
     after(() => world?.close());
 
-    /** A user with a connected account and an access token that has just expired. */
+    /** Connects an account for a user, and moves the clock until its access token has just expired. */
     async function expired(login) {
       const user = await world.signIn(login);
       await world.connect(user);
@@ -256,7 +256,7 @@ export function exchangeCases(start) {
         world.api.exchange(world.clients.backend, user.access_token, 'demo')
       ));
       await sent;
-      // Whoever comes later is answered before the provider answers, so all fifty wait for that.
+      // Responses to later requests show that the fifty earlier ones have arrived and wait for the provider.
       for (let count = 0; count < 5; count += 1) await world.exchange(bystander);
       released.resolve();
       const answers = await Promise.all(asked);
@@ -275,7 +275,7 @@ export function exchangeCases(start) {
 
     test('an answer without a refresh token keeps the old one', async () => {
       const { user, before: start } = await expired('keeper');
-      // The provider never sees this request, so the token it knows stays unused and valid.
+      // The provider does not receive this request, so its refresh token stays unused and valid.
       world.intercept(() => ({
         status: 200,
         headers: { 'cache-control': 'no-store' },
@@ -293,7 +293,7 @@ export function exchangeCases(start) {
   });
 }
 
-/** HS256 with the published key as secret: the algorithm confusion of RFC 8725 §2.1. */
+/** A token signed by HS256 with the public key as secret: the algorithm confusion of RFC 8725 §2.1. */
 function confused(key, jwt) {
   const pem = createPublicKey({ key: publicKey(key), format: 'jwk' }).export({ type: 'spki', format: 'pem' });
   const [, claims] = jwt.split('.');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A caller that goes away in the middle of its request leaves nothing behind.
+// A caller that disconnects in the middle of its request leaves nothing in the Worker's memory.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -14,7 +14,7 @@ describe('callers that go away', { timeout: 120_000 }, () => {
   before(async () => { world = await World.start(); });
   after(() => world?.close());
 
-  /** What the Worker keeps while requests run; this question is one of them. */
+  /** Counts of what the Worker holds while requests run, including this request. */
   const live = async () => (await fetch(`${world.vault}/test-live`)).json();
 
   const idle = async () => {
@@ -32,7 +32,7 @@ describe('callers that go away', { timeout: 120_000 }, () => {
     });
   }
 
-  /** Begins a request; the runtime asks for the body once the Worker reads it. */
+  /** Begins a request and waits for `100 Continue`: the runtime sends it once the Worker reads the body. */
   async function begin(size) {
     const socket = connect({ port: world.workerd.port, host: '127.0.0.1' });
     socket.write([
@@ -53,7 +53,7 @@ describe('callers that go away', { timeout: 120_000 }, () => {
   for (const [what, how] of [['end', 'destroy'], ['reset', 'resetAndDestroy']]) {
     for (const size of ['content-length: 20000', 'transfer-encoding: chunked']) {
       test(`nothing is left after the ${what} of connections that carried half a body (${size})`, async () => {
-        // What is made only once is there after the first.
+        // The first request creates the values that exist only once.
         await giveUp(await begin(size), how);
         const before = await eventually('the first request ends', idle);
         const sockets = await Promise.all(Array.from({ length: MANY }, () => begin(size)));
@@ -91,7 +91,7 @@ describe('callers that go away', { timeout: 120_000 }, () => {
       answer();
       world.intercept();
       await assertBack(before);
-      // The refresh was not lost with its caller.
+      // The refresh continued without its caller.
       await world.exchange(user);
       assert.equal(world.tokenRequests('refresh_token'), what === 'end' ? 1 : 2);
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One vault on workerd, one provider, and the configuration that joins them. Each test file makes
-// its own world, so that files neither share state nor need an order.
+// A world: one vault on workerd, one provider, and the configuration that connects them. Each test file has
+// its own world, so that the files share no state and can run in any order.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import diagnostics from 'node:diagnostics_channel';
@@ -15,23 +15,23 @@ import { GRANT, VaultApi, call } from '../../xtask/js/vault-api.mjs';
 import { newSigningKey, publicKey } from './tokens.mjs';
 import { Workerd, freePort } from './workerd.mjs';
 
-/** The application. Nobody listens there: user agents stop before they would go. */
+/** The application's origin. Nothing listens there: user agents stop before they request it. */
 export const APP_ORIGIN = 'http://127.0.0.1:3000';
 export const APP = `${APP_ORIGIN}/app`;
 
-/** How long an access token of the connection lives; tests move the clock past it. */
+/** The lifetime of the connection's access tokens, in seconds; tests move the clock past it. */
 export const PROVIDER_TOKEN_SECONDS = 600;
 
-// Longer than every clock move of a test, shorter than the day at which the vault refuses.
+// Longer than any clock move of a test, and shorter than a day, which is the vault's limit.
 const USER_TOKEN_SECONDS = 23 * 3600;
 
 const secret = () => randomBytes(32).toString('base64url');
 
 export class World {
-  /** Strings that must appear in no log. */
+  /** Strings that must not appear in any log. */
   secrets = new Set();
 
-  /** Seconds the vault's clock is ahead. */
+  /** How far the vault's clock is ahead, in seconds. */
   clock = 0;
 
   /** @type {undefined | ((request: any) => any)} */
@@ -41,17 +41,17 @@ export class World {
   #upstream = new Set();
 
   /**
-   * Starts a provider and a vault. End it with `close`, also when a test failed.
+   * Starts a provider and a vault. Call `close` at the end, also after a failed test.
    *
    * @param {object} [more]
-   * @param {any[]} [more.upstream]  further clients that the vault has at the provider
+   * @param {any[]} [more.upstream]  further clients of the vault at the provider
    * @param {(world: World) => object} [more.connections]  further connections, by name
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
    * @param {object} [more.objects]  Durable Object classes of that Worker, by binding
-   * @param {Record<string, string | object>} [more.providerSecrets]  of connections to other providers
-   * @param {number} [more.internet]  port that all requests of the Worker go to
-   * @param {number} [more.accessTokenTtl]  seconds a token of the connection lives
+   * @param {Record<string, string | object>} [more.providerSecrets]  of the further connections, by name
+   * @param {number} [more.internet]  port to which all requests of the Worker are sent
+   * @param {number} [more.accessTokenTtl]  lifetime of the connection's access tokens, in seconds
    */
   static async start(more = {}) {
     const world = new World();
@@ -80,12 +80,12 @@ export class World {
     const providerPort = await freePort();
     this.vault = `http://127.0.0.1:${port}`;
     this.issuer = `http://127.0.0.1:${providerPort}`;
-    /** The page that the provider serves: an application that does listen. */
+    /** The page that the provider serves: an application whose redirect URI is reachable. */
     this.page = `${this.issuer}/app`;
     this.api = new VaultApi(this.vault);
     this.idp = {
       spa: { client_id: 'spa', redirect_uris: [APP, this.page] },
-      // A second public client, which no client of the vault accepts tokens from.
+      // A second public client; no client of the vault may exchange its users' tokens.
       stranger: { client_id: 'stranger', redirect_uris: [APP] },
       webapp: { client_id: 'webapp', client_secret: secret(), redirect_uris: [APP] },
     };
@@ -178,7 +178,7 @@ export class World {
             ...may,
             accepts_from: ['spa'],
           },
-          // No accepts_from: only for tokens that were issued to itself.
+          // Without accepts_from it may exchange only tokens that were issued to itself.
           webapp: { ...withSecret(this.clients.webapp), ...may },
           outsider: { ...withSecret(this.clients.outsider), ...may, accepts_from: ['spa'], connections: [] },
           spa: { authentication: 'none', connections, redirect_uris: [APP, this.page], origins: [APP_ORIGIN, this.issuer] },
@@ -203,7 +203,7 @@ export class World {
     return this.workerd.stop(signal);
   }
 
-  /** Moves the vault's clock, and only that; providers stay in the present. */
+  /** Moves the vault's clock forward. The providers' clocks do not change. */
   async advance(seconds) {
     this.clock += seconds;
     await this.#setClock();
@@ -215,8 +215,8 @@ export class World {
   }
 
   /**
-   * Lets `handler` answer the vault's token requests (or revocations) instead of the provider, until
-   * it is called again without one. The provider still counts them.
+   * Lets `handler` respond to the vault's token requests (or revocations) instead of the provider, until
+   * this is called again without a handler. The provider still counts the requests.
    *
    * @param {(request: any) => any} [handler]
    */
@@ -230,7 +230,7 @@ export class World {
     });
   }
 
-  /** Tokens of an answer that a test made up are as secret as the provider's own. */
+  /** Adds the tokens of a test's own response to the secrets that must not be logged. */
   #remember(body) {
     const tokens = typeof body === 'string' ? Object.fromEntries(new URLSearchParams(body)) : body ?? {};
     for (const token of [tokens.access_token, tokens.refresh_token]) {
@@ -260,7 +260,7 @@ export class World {
     return { ...user, login };
   }
 
-  /** Starts a connect for a user; the answer's secrets are remembered. */
+  /** Begins a connect for a user; adds the response's handles to the secrets. */
   async startConnect(user, more = {}) {
     const started = await this.api.connect(user.me_token, { connection: 'demo', redirectUri: APP, ...more });
     assert.equal(started.status, 201, describe(started));
@@ -269,7 +269,7 @@ export class World {
   }
 
   /**
-   * The browser's part of a connect: the URL at which the application gets the browser back.
+   * Performs the browser's part of a connect; returns the URL with which it returns to the application.
    *
    * @param {any} started
    * @param {{login?: string, jar?: import('../../xtask/js/browser.mjs').CookieJar, cancel?: boolean}} [options]
@@ -281,7 +281,7 @@ export class World {
     return back;
   }
 
-  /** A whole connect, as `login` at the provider; returns the account. */
+  /** Performs a whole connect, as `login` at the provider; returns the account. */
   async connect(user, login = user.login, more = {}) {
     const started = await this.startConnect(user, more);
     const back = await this.visit(started, { login });
@@ -290,14 +290,14 @@ export class World {
     return done.body;
   }
 
-  /** Exchange by `backend` that must work; returns the body. */
+  /** Exchanges as the client `backend`, which must succeed; returns the body. */
   async exchange(user, { connection = 'demo', ...more } = {}) {
     const answer = await this.api.exchange(this.clients.backend, user.access_token, connection, more);
     assert.equal(answer.status, 200, describe(answer));
     return answer.body;
   }
 
-  /** Whose token it is, or undefined when the provider refuses it. */
+  /** The user of an access token, or undefined if the provider rejects it. */
   async owner(accessToken) {
     const answer = await call({ url: `${this.issuer}/me`, headers: { authorization: `Bearer ${accessToken}` } });
     if (answer.status === 401) return undefined;
@@ -311,16 +311,16 @@ export class World {
     return answer.body.accounts;
   }
 
-  /** Token requests of the vault that reached the provider, by grant type. */
+  /** Counts the vault's token requests that reached the provider, by grant type. */
   tokenRequests(grant, client = 'edge-token-vault') {
     return this.provider.stats.count({ path: '/token', client, grant });
   }
 
   /**
-   * Fails when a token, a secret or a key stands in what the Worker printed, and when a line is missing:
-   * each answer that `api` got must have one, because an empty log would hold no secret either.
+   * Fails if the Worker printed a token, a secret or a key, or if a log line is missing: each response that
+   * `api` received must have one, because an empty log would contain no secret either.
    *
-   * @param {string} [only]  path of the one endpoint whose requests the Worker under test logs
+   * @param {string} [only]  the path of the endpoint whose requests the Worker logs, if it is only one
    */
   async assertLogHasNoSecret(only) {
     const expected = this.api.answers.map(loggedAs).filter((one) => one && (!only || one.includes(only)));
@@ -339,14 +339,14 @@ export class World {
     assert.equal(leaked.length, 0, `${leaked.length} of ${secrets.length} secrets stand in the log`);
   }
 
-  /** The lines the vault logged about requests, oldest first. */
+  /** The vault's log lines of requests, oldest first. */
   requestLines() {
     return this.workerd.log.split('\n')
       .filter((line) => line.includes('"event":"request"'))
       .map((line) => JSON.parse(line.slice(line.indexOf('{'))));
   }
 
-  /** Every byte the vault keeps on disk. */
+  /** All bytes that the vault stores on disk. */
   storedBytes() {
     return readdirSync(this.workerd.state, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -360,7 +360,7 @@ export class World {
   }
 }
 
-/** Endpoints whose lines in the log are named after method and path. */
+/** The endpoints whose `route` in the log is their method and path. */
 const LOGGED = [
   'POST /oauth/token',
   'POST /me/v1/connected-accounts/connect',
@@ -369,7 +369,7 @@ const LOGGED = [
   'GET /me/v1/connected-accounts/connections',
 ];
 
-/** The line that the log must have for an answer, or undefined where it is not named after the path. */
+/** The line that the log must have for a response, or undefined for an endpoint with another `route`. */
 function loggedAs({ request, status, body }) {
   const route = `${request.method} ${new URL(request.url).pathname}`;
   if (!LOGGED.includes(route)) return undefined;
@@ -386,7 +386,7 @@ function counted(items) {
   return counts;
 }
 
-/** Waits until `check` answers something true; fails after `seconds`. */
+/** Waits until `check` returns a truthy value, and returns it; fails after `seconds`. */
 export async function eventually(what, check, seconds = 10) {
   for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline;) {
     const result = await check();
@@ -397,7 +397,7 @@ export async function eventually(what, check, seconds = 10) {
 }
 
 /**
- * Resolves when `number` further requests of this process to `path` left it, body included.
+ * Resolves when this process has completely sent `number` further requests to `path`.
  *
  * @param {string} path
  * @param {number} number
@@ -419,7 +419,7 @@ export function sentInFull(path, number) {
 }
 
 /**
- * An answer in one line, for messages of failed assertions.
+ * Formats a response in one line, for messages of failed assertions.
  *
  * @param {{status?: number, body?: any}} answer
  */
@@ -427,19 +427,19 @@ export function describe({ status, body }) {
   return `${status} ${JSON.stringify(body)}`.slice(0, 600);
 }
 
-/** A problem document of the user's API, with this status. */
+/** Asserts that a response of the connect API is a problem document with this status (RFC 9457). */
 export function assertProblem(answer, status) {
   assert.equal(answer.status, status, describe(answer));
   for (const member of ['type', 'title', 'detail']) assert.equal(typeof answer.body[member], 'string', describe(answer));
   assert.equal(answer.body.status, answer.status);
 }
 
-/** A failed exchange: no token, and the code that the grant prescribes. */
+/** Asserts that an exchange failed with this status and error code, and returned no token. */
 export function assertRefused(answer, status, error, { challenge = null } = {}) {
   assert.equal(answer.status, status, describe(answer));
   assert.equal(answer.body.error, error, describe(answer));
   assert.equal(answer.body.access_token, undefined);
-  // Client libraries read the error only so (a charset or a challenge makes them lose it).
+  // Some client libraries ignore the error if there is a charset or an unexpected challenge.
   assert.equal(answer.headers.get('content-type'), 'application/json');
   assert.equal(answer.headers.get('www-authenticate')?.split(' ')[0] ?? null, challenge);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands in a header of the vault's requests to a provider makes no other header.
+// A value in a header of the vault's requests to a provider cannot inject another header.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { World, describe as show } from './harness.mjs';
@@ -11,7 +11,7 @@ const INJECTED = 'x-injected';
 describe('headers to a provider', { timeout: 120_000 }, () => {
   let hostile;
   let world;
-  /** Headers of each request that came. */
+  /** The headers of each received request. */
   let came = [];
 
   const record = (act) => (response) => {
@@ -19,7 +19,7 @@ describe('headers to a provider', { timeout: 120_000 }, () => {
     act(response);
   };
 
-  /** A vault with a connection whose token endpoint sends these headers. */
+  /** Starts a vault with a connection whose token requests have these headers. */
   async function start(headers) {
     await world?.close();
     came = [];

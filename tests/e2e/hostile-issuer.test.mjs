@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever an issuer publishes as its metadata (RFC 8414 §3.3) or its keys (RFC 7517 §5, RFC 8725 §3.10):
-// good tokens go on working, bad ones never start to, and it is asked rarely.
+// Whatever an issuer publishes as its metadata (RFC 8414 §3.3) or its keys (RFC 7517 §5, RFC 8725 §3.10),
+// valid tokens are still accepted, invalid ones are rejected, and the vault fetches rarely.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -8,8 +8,8 @@ import { World, assertRefused, describe as show } from './harness.mjs';
 import { HostileServer, answer, broken, endless, silent } from './hostile-server.mjs';
 import { accessToken, newSigningKey, now, publicKey } from './tokens.mjs';
 
-const FRESH = 600; // seconds a copy of the keys is used
-const COOL_DOWN = 30; // shortest time between two fetches
+const FRESH = 600; // seconds for which a copy of the keys is used
+const COOL_DOWN = 30; // minimum time between two fetches, in seconds
 const FLOOD = 10_000;
 const AT_ONCE = 50;
 
@@ -35,7 +35,7 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
   }
 
   const metadata = () => ({ issuer: hostile.origin, jwks_uri: `${hostile.origin}/jwks` });
-  /** A good token in the vault's time. */
+  /** A token that is valid at the vault's time. */
   function token(signer = key) {
     const iat = now() + world.clock;
     const made = accessToken({
@@ -52,7 +52,7 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
   }
   const exchange = (subject) => world.api.exchange(world.clients.backend, subject, 'demo');
 
-  /** Verified, and then told that nothing is connected: as far as this user gets. */
+  /** Asserts that a token is verified: the user has no account, so the error is `invalid_target`. */
   async function assertVerified(subject) {
     const refused = await exchange(subject);
     assertRefused(refused, 400, 'invalid_target');
@@ -70,7 +70,7 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
     await assertVerified(token());
   });
 
-  // What would verify tokens of the other key if it were taken.
+  // A key set that would verify tokens of the other key, if the vault used it.
   const tempting = () => answer(200, { keys: [publicKey(key), publicKey(other)] });
   const metadataWith = (text) => {
     hostile.on('/jwks', tempting());
@@ -96,7 +96,7 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
         { ...publicKey(key), alg: 'HS256' },
         { ...publicKey(key), n: 'AQAB' },
         { ...publicKey(key), e: 'AQ' },
-        key, // with its private part
+        key, // with its private members
         { kty: 'EC', crv: 'P-521', x: 'AA', y: 'AA' },
         7,
       ],
@@ -165,7 +165,7 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
     publish([{ kty: 'oct', k: 'AAAA' }, publicKey(key), { ...publicKey(second), kid: other.kid }, publicKey(other)]);
     await world.advance(FRESH + COOL_DOWN);
     await assertVerified(token());
-    await assertVerified(token(other)); // the same id, another kind of key
+    await assertVerified(token(other)); // the same id, another key type
     publish([publicKey(key), { ...publicKey(second), kid: key.kid }]);
     await world.advance(FRESH + COOL_DOWN);
     await assertNotVerified(token());
@@ -239,7 +239,7 @@ describe('an issuer with pinned keys that is also the provider of a connection',
     return made;
   }
 
-  /** The pinned key is the only one that counts; the connection finds its endpoints by discovery. */
+  /** Only the key at the configured `jwks_uri` is trusted; the connection discovers its endpoints. */
   const uses = (name) => {
     const [good, bad] = [pinnedKey, publishedKey].map((key) => token(name, key));
     return {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whatever a provider answers to a token request (RFC 6749 §5) or sends to the callback (RFC 9207 §2.4):
-// no panic, no hang, no 500; what was stored stays; the next good answer works.
+// Whatever a provider responds to a token request (RFC 6749 §5) or sends to the callback (RFC 9207 §2.4), the
+// vault does not panic, hang or respond with 500; stored data is kept, and the next valid response works.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
@@ -12,7 +12,7 @@ import { HostileServer, answer, broken, endless, silent } from './hostile-server
 const LIFE = 600;
 const connection = 'evil';
 
-/** Tokens as a good provider sends them, each time others. */
+/** A valid token response, with new tokens each time. */
 let issued = 0;
 const good = (change = {}) => {
   issued += 1;
@@ -20,7 +20,7 @@ const good = (change = {}) => {
 };
 const members = (change) => JSON.stringify(good(change)).slice(1, -1);
 
-/** Those that name a new refresh token, though nothing else of them is of use: it is the one to send then. */
+/** Unusable responses that contain a new refresh token: the vault must send that one next. */
 const NAMES_SUCCESSOR = [
   'names a member twice',
   'has a token of an unknown type',
@@ -28,10 +28,10 @@ const NAMES_SUCCESSOR = [
   'has an empty access token',
 ];
 
-/** Those that waiting does not cure. */
+/** Responses for which a retry does not help. */
 const NEEDS_THE_OPERATOR = ['is an unregistered error', 'redirects elsewhere'];
 
-/** Answers that bring no tokens. */
+/** Responses without usable tokens. */
 const bad = {
   'is HTML': answer(200, '<html><body>Sorry</body></html>', { 'content-type': 'text/html' }),
   'is HTML with a 502': answer(502, '<html>Bad Gateway</html>', { 'content-type': 'text/html' }),
@@ -56,7 +56,7 @@ const bad = {
   'asks to wait': answer(429, '', { 'retry-after': '5' }),
 };
 
-/** Odd answers whose tokens are good. */
+/** Unusual responses whose tokens are valid. */
 const odd = {
   'expires_in is text': { change: { expires_in: '600' }, expires: LIFE },
   'expires_in is negative': { change: { expires_in: -1 }, expires: 600 },
@@ -74,7 +74,7 @@ const odd = {
 describe('a hostile provider', { timeout: 180_000 }, () => {
   let world;
   let hostile;
-  /** Refresh tokens that the provider was sent. */
+  /** The refresh tokens that the provider received. */
   let sent;
 
   before(async () => {
@@ -82,7 +82,7 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
     world = await World.start({
       upstream: [{ connection, client_id: 'vault-evil', client_secret: randomBytes(32).toString('base64url') }],
       connections: ({ issuer }) => ({
-        // It consents at a real provider; its token endpoint is another server.
+        // The user consents at a real provider, but the token endpoint is the hostile server.
         [connection]: {
           kind: 'oauth2',
           authorization_endpoint: `${issuer}/auth`,
@@ -199,7 +199,7 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
     const code = back.searchParams.get('connect_code');
     const complete = () => world.api.complete(user.me_token, started, code);
     const answers = await Promise.all([complete(), complete(), complete()]);
-    // The other two may come again for what the first one gets.
+    // The other two may retry, and would receive what the first one receives.
     assert.deepEqual(answers.map((one) => one.status).toSorted(), [201, 503, 503]);
     assert.equal(hostile.count('/token'), before + 1);
     assert.equal((await world.accounts(user)).length, 1);
@@ -214,7 +214,7 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
       asked.resolve(response);
     });
     assertRefused(await exchange(user), 503, 'temporarily_unavailable');
-    // It could still answer: whoever gave it up now would lose a rotated token.
+    // The provider may still respond: if the vault aborted the request now, it would lose a rotated token.
     const held = await asked.promise;
     assert.ok(!held.closed, 'the vault gave its own request up');
     answerTokens(() => good());
@@ -224,7 +224,7 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
   });
 
   describe('at the callback', () => {
-    /** A callback as the real provider makes it, and the browser it would come to. */
+    /** The callback URL from the real provider, and the browser that would open it. */
     async function callback(login) {
       const user = await world.signIn(login);
       const started = await world.startConnect(user);

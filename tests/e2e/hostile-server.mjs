@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server that misbehaves as told: a token endpoint, and an issuer's metadata and keys.
+// A server with configurable misbehaviour: as a token endpoint, or as an issuer's metadata and keys.
 import { createServer } from 'node:http';
 
 export class HostileServer {
@@ -9,10 +9,10 @@ export class HostileServer {
   /** @type {string} */
   origin;
 
-  /** Paths that were asked for, oldest first. */
+  /** The requested paths, oldest first. */
   requests = [];
 
-  /** Path → what to do with its response. */
+  /** Path → the function that writes the response. */
   #acts = new Map();
 
   static async start() {
@@ -24,7 +24,7 @@ export class HostileServer {
     return hostile;
   }
 
-  /** From now on `path` is answered by `act(response, body, query)`. */
+  /** From now on, `act(response, body, query)` responds to requests for `path`. */
   on(path, act) {
     this.#acts.set(path, act);
   }
@@ -51,7 +51,7 @@ export class HostileServer {
 }
 
 /**
- * An answer of this status and body.
+ * A response with this status and body.
  *
  * @param {number} status
  * @param {string | object} body
@@ -61,7 +61,7 @@ export const answer = (status, body, headers = { 'content-type': 'application/js
   response.writeHead(status, headers).end(typeof body === 'string' ? body : JSON.stringify(body));
 };
 
-/** An answer that goes on for `bytes`, unless the other side has enough. */
+/** A response with a body of `bytes`, unless the client closes the connection before. */
 export const endless = (bytes, start = '') => (response) => {
   const chunk = Buffer.alloc(64 * 1024, 'a');
   response.writeHead(200, { 'content-type': 'application/json' });
@@ -77,11 +77,11 @@ export const endless = (bytes, start = '') => (response) => {
   more();
 };
 
-/** The headers, and then nothing. */
+/** A response that stops after the headers. */
 export const silent = (response) => {
   response.writeHead(200, { 'content-type': 'application/json' });
   response.write('{');
 };
 
-/** The connection breaks. */
+/** Breaks the connection instead of responding. */
 export const broken = (response) => response.destroy();

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who a provider says its user is (OpenID Connect Core §3.1.3.7): every flaw of the ID token alone
-// connects nothing.
+// The validation of ID tokens (OpenID Connect Core §3.1.3.7): with any single flaw, the connect fails.
 import assert from 'node:assert/strict';
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
@@ -39,7 +38,7 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
     await hostile?.close();
   });
 
-  /** Connects at a provider that consents at once and answers the code with what `make` makes. */
+  /** Connects at a provider that consents at once and responds to the code with the tokens of `make`. */
   async function connect(user, make) {
     let nonce;
     hostile.on('/auth', (response, _body, query) => {
@@ -78,7 +77,7 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
     });
   }
 
-  // A key that nobody knows yet may be a new one: the tokens wait, and are nobody's.
+  // A key with an unknown id may be a new one: the tokens are held back and belong to no account yet.
   const MAY_BECOME_GOOD = 'is signed with a key of nobody';
   const confused = (nonce) => {
     const [head, body] = [{ alg: 'HS256', kid: key.kid }, claims(nonce)].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tokens of a GitHub App's installations: made with the App's key, for whoever owns the account, and
-// for nobody else.
+// Tokens of a GitHub App's installations: issued with the App's private key, and only for the owner of the
+// account.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertRefused, describe as show, eventually } from './harness.mjs';
@@ -13,7 +13,7 @@ const ALL = 'contents:write metadata:read';
 
 describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => {
   const simulator = new GitHubInstallations({});
-  // The user's tokens of this App have no end, and its key came in the other form.
+  // This App's user tokens do not expire, and its key has the format PKCS#8.
   const endless = new GitHubInstallations({ pkcs8: true, endless: true });
   const tried = new Tried();
   let world;
@@ -34,7 +34,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     tried.compare();
   });
 
-  /** A test that goes into the table. */
+  /** A test whose result is listed in docs/providers/tried.md. */
   const behaviour = (name, source, run) => test(name, async () => {
     await run();
     tried.add('github_app installation', name, simulator.sources[source]);
@@ -42,7 +42,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
 
   const of = (organisation) => ({ token_kind: 'installation', ...(organisation && { resource: `https://github.com/${organisation}` }) });
 
-  /** An exchange that must work: its answer, with the account that the token is for. */
+  /** Performs an exchange that must succeed; returns the response, with the account that the token is for. */
   const installation = async (user, organisation, more, by = journey) => {
     const answer = await by.exchange(user, { ...of(organisation), ...more });
     assert.equal(answer.status, 200, show(answer));
@@ -50,7 +50,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     return { ...answer.body, of: by.simulator.installationOf(answer.body.access_token) };
   };
 
-  /** Status and error that go with a state. */
+  /** The status and the error code for each state. */
   const ANSWERS = {
     not_connected: [400, 'invalid_target'],
     reconnect_required: [400, 'invalid_target'],
@@ -58,7 +58,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     unavailable: [503, 'temporarily_unavailable'],
   };
 
-  /** Why an exchange gives none; its status and error must be those of that state. */
+  /** Performs an exchange that must fail, with the status and error code of its state; returns the state. */
   const refused = async (user, organisation, more) => {
     const answer = await journey.exchange(user, { ...of(organisation), ...more });
     const { connection_state: state } = answer.body;
@@ -67,7 +67,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     return state;
   };
 
-  /** A user who connected, and owns the organisation if so asked. */
+  /** A connected user, who has the given role in the organisation, if any. */
   const connected = async (login, role) => {
     if (role) simulator.member('octo-org', login, { role, state: 'active' });
     const user = world.arrive(login);
@@ -84,7 +84,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     const requests = simulator.requests.length;
     assert.equal((await installation(user)).access_token, first.access_token);
     assert.equal(simulator.requests.length, requests, 'the provider was asked');
-    // The user's own token is another one, and stays what it was.
+    // The user's own token is a different one and did not change.
     const own = await journey.token(user);
     assert.equal(own.owner, 'anna');
     await world.advance(3600 - 30);
@@ -105,7 +105,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     const token = await installation(user, 'octo-org');
     assert.equal(token.of, 'Octo-Org');
     assert.equal((await installation(user, 'OCTO-ORG')).access_token, token.access_token);
-    // Her own account has none.
+    // The App is not installed on her own account.
     assert.equal((await refused(user)).reason, 'not_installed');
   });
 
@@ -150,7 +150,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     const { access_token: token } = await installation(user, 'octo-org');
     simulator.member('octo-org', 'dagmar', { role: 'member', state: 'active' });
     await world.advance(61);
-    // Made anew for want of scopes, it shows.
+    // Other scopes require a new issuance, which checks the ownership again.
     assert.equal((await refused(user, 'octo-org', { scope: 'issues:write' })).reason, 'not_owner');
     assert.equal((await refused(user, 'octo-org')).reason, 'not_owner');
     await eventually('it is revoked', () => simulator.installationOf(token) === undefined);
@@ -160,14 +160,14 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     simulator.organisation('late', { emil: { role: 'admin', state: 'active' } });
     const user = await connected('emil');
     assert.equal((await refused(user)).reason, 'not_installed');
-    // Of an organisation where the App is not installed GitHub does not even tell who owns it.
+    // If the App is not installed in an organisation, GitHub does not disclose who owns it.
     assert.equal((await refused(user, 'late')).reason, 'not_installed');
     simulator.install('emil');
     simulator.install('late');
     await world.advance(61);
     assert.equal((await installation(user)).of, 'emil');
     assert.equal((await installation(user, 'late')).of, 'late');
-    // Connecting again is asking again.
+    // A new connect clears the negative cache.
     simulator.organisation('later', { emil: { role: 'admin', state: 'active' } });
     assert.equal((await refused(user, 'later')).reason, 'not_installed');
     simulator.install('later');
@@ -187,7 +187,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
   behaviour('permissions', 'make', async () => {
     const user = await connected('gina', 'admin');
     assert.equal((await installation(user, 'octo-org')).scope, ALL);
-    // Who may write may read.
+    // Permission to write includes permission to read.
     assert.equal((await installation(user, 'octo-org', { scope: 'contents:read' })).of, 'Octo-Org');
     const lacking = await journey.exchange(user, { ...of('octo-org'), scope: 'contents:read issues:write' });
     assertRefused(lacking, 400, 'invalid_scope');
@@ -209,7 +209,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     await installation(user, 'octo-org');
     const before = simulator.count('refresh_token');
     await world.advance(28801);
-    // Ownership is shown with the user's token, which is over: it is renewed first.
+    // The ownership check needs the user's token, which has expired, so it is renewed first.
     const tokens = await Promise.all(Array.from({ length: 20 }, () => installation(user, 'octo-org')));
     assert.deepEqual([...new Set(tokens.map((token) => token.of))], ['Octo-Org']);
     assert.equal(new Set(tokens.map((token) => token.access_token)).size, 1, 'made more than once');
@@ -222,7 +222,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     const user = await connected('ilse', 'admin');
     const { access_token: last } = await installation(user, 'octo-org');
     simulator.end('ilse');
-    // What was made before is good to its end, at the provider and here.
+    // The token issued before stays valid until it expires, at the provider and in the vault.
     assert.equal((await installation(user, 'octo-org')).access_token, last);
     await world.advance(3601);
     const { made } = simulator;
@@ -446,7 +446,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
     assert.equal((await installation(user, 'octo-org', {}, by)).of, 'octo-org');
     await world.advance(30 * 86400);
     assert.equal((await installation(user, 'octo-org', {}, by)).of, 'octo-org');
-    // She withdraws what she consented to: that is believed when it is so after a while, too.
+    // She withdraws her consent. The vault ends the grant only if the rejection persists for a while.
     endless.end('nora');
     await world.advance(3601);
     const once = await by.exchange(user, of('octo-org'));
@@ -458,7 +458,7 @@ describe('tokens of a GitHub App\'s installations', { timeout: 180_000 }, () => 
       assert.deepEqual(answer.body.connection_state, { state: 'reconnect_required', reason: 'refresh_refused' });
       assert.equal(endless.requests.length, time === 0 ? requests + 2 : requests, 'a dead grant was asked for again');
     }
-    // A grant that comes while the old one's token is refused is not taken for it.
+    // A new grant that arrives while the old one's token is rejected is not ended with the old one.
     await by.connect(user);
     await world.advance(3601);
     const refuses = () => json(401, { message: 'Bad credentials' });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an operator reads, and that neither the log nor an answer holds a secret.
+// The content of the log, and that neither the log nor a response contains a secret.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { call } from '../../xtask/js/vault-api.mjs';
@@ -11,7 +11,7 @@ describe('the log', { timeout: 120_000 }, () => {
   before(async () => { world = await World.start(); });
   after(() => world?.close());
 
-  /** The lines of the requests that `work` makes; as many as it says it made. */
+  /** Runs `work`, waits for `number` log lines of its requests, and returns them. */
   async function linesOf(work, number) {
     const before = world.requestLines().length;
     await work();

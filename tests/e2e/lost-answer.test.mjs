@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a provider's answer to a refresh may lose, and the vault does not: it follows up by itself, keeps a
-// new refresh token before it judges the rest, and waits longer than its callers.
+// Lost, unclear and late responses to a refresh: the vault follows up by itself, stores a new refresh token
+// before it validates the rest of the response, and waits longer than its callers.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
@@ -12,10 +12,10 @@ describe('a lost answer', { timeout: 180_000 }, () => {
   let world;
   let server;
   let issued = 0;
-  /** Refresh tokens that the provider was sent, and how it answers them in turn; good tokens at the end. */
+  /** The refresh tokens that the provider received, and its next responses; after them it issues tokens. */
   let sent;
   let acts;
-  /** Codes that were redeemed. */
+  /** The number of redeemed codes. */
   let codes = 0;
 
   before(async () => {
@@ -56,7 +56,7 @@ describe('a lost answer', { timeout: 180_000 }, () => {
     return { access_token: `access-${issued}-x`, refresh_token: `refresh-${issued}-x`, token_type: 'Bearer', expires_in: LIFE, user: 'u', ...change };
   }
 
-  /** A user whose token has seconds left, and the number of the refresh token there is. */
+  /** A user whose access token is valid for `left` seconds more, and the number of the refresh token. */
   async function nearExpiry(login, connection = 'leeway', left = 20) {
     [sent, acts] = [[], []];
     const user = await world.signIn(login);
@@ -79,7 +79,7 @@ describe('a lost answer', { timeout: 180_000 }, () => {
       const { user, number } = await nearExpiry(`lost-${what.replaceAll(' ', '-')}`);
       acts = [lose];
       const served = await exchange(user);
-      // What is left of the old token serves the caller, who has no reason to come again.
+      // The caller receives the old token, which is still valid, and has no reason to retry.
       assert.equal(served.body.access_token, `access-${number}-x`, show(served));
       await eventually('it is asked again', () => sent.length === 2, 20);
       assert.deepEqual(sent, names(number, number));
@@ -101,7 +101,7 @@ describe('a lost answer', { timeout: 180_000 }, () => {
       await eventually('it is asked again', () => sent.length === 2, 20);
       assert.deepEqual(sent, names(number, next));
       await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
-      // The old one is forgotten.
+      // The old refresh token is not used any more.
       await world.advance(LIFE);
       await exchange(user);
       assert.deepEqual(sent, names(number, next, next + 1));
@@ -134,7 +134,7 @@ describe('a lost answer', { timeout: 180_000 }, () => {
     await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
   });
 
-  /** The same user consents again, and the provider gives no refresh token this time. */
+  /** The same user consents again, and the provider issues no refresh token this time. */
   async function connectAgain(user, login) {
     acts.push((response) => answer(200, good({ refresh_token: undefined }))(response));
     await world.connect(user, login, { connection: 'leeway' });
@@ -205,7 +205,7 @@ describe('a lost answer', { timeout: 180_000 }, () => {
     const first = await complete();
     assertProblem(first, 503);
     assert.ok(Number(first.headers.get('retry-after')) > 0);
-    // The code is not sent again meanwhile.
+    // Meanwhile the code is not sent again.
     assertProblem(await complete(), 503);
     told.resolve();
     await eventually('the account is there', async () => (await world.accounts(user)).length === 1);

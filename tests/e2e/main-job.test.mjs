@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main job on real workerd: connect once, exchange with every grant and every way a client
-// authenticates, use the token; and what the vault says about itself.
+// The main job on real workerd: connect once, exchange with every grant type and every method of client
+// authentication, and use the token; and the metadata documents of the vault.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { ME_SCOPES } from '../../xtask/js/provider.mjs';

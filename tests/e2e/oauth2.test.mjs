@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Connections to providers without discovery: endpoints from configuration, identity by userinfo,
-// and the shapes that such providers answer in.
+// Connections to providers without discovery: endpoints from the configuration, identity from userinfo, and
+// the response formats of such providers.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -40,10 +40,10 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
             revocation_endpoint: `${issuer}/token/revocation`,
             errors: { permanent: ['bad_verification_code'] },
           },
-          // What README shows for a provider that the vault does not know.
+          // The example in README.md for a provider that the vault does not know.
           tasks: { ...endpoints, client_id: 'vault-tasks' },
           bare: { ...endpoints, ...ask, client_id: PUBLIC, client_authentication: 'none' },
-          // Its answers tell whose they are.
+          // The token response identifies the user.
           told: {
             ...endpoints,
             ...ask,
@@ -201,7 +201,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     assert.match(refused.body.detail, /consent again/);
     assert.equal((await world.exchange(user, { connection })).access_token, 'access-i1');
 
-    // When the grant is over, there is nothing to keep.
+    // If the grant has ended, there is no refresh token to keep.
     await world.advance(PROVIDER_TOKEN_SECONDS);
     const over = await world.api.exchange(world.clients.backend, user.access_token, connection);
     assert.equal(over.body.connection_state.state, 'reconnect_required');

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What single providers do that no other does, and consent that grows or shrinks.
+// Behaviour that only single providers have, and consents for more or fewer scopes than before.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
@@ -54,7 +54,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     await world?.internet.close();
   });
 
-  /** A user's way with one of them; the last one asked for answers for its hosts. */
+  /** A journey with one of the providers; of several for the same host, the last one created responds. */
   const go = (connection) => new Journey(world, connection, providers[connection].simulator);
 
   test('GitHub ends the old access token with a refresh, so it is not made ahead of need', async () => {
@@ -95,7 +95,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     }
     assert.equal(simulator.reused, 0);
     assertRefused(await journey.exchange(user, { token_kind: 'admin' }), 400, 'invalid_target');
-    // The bot serves the whole workspace: it outlives one user's account.
+    // The bot token belongs to the whole workspace and stays valid when one user's account is deleted.
     const bot = await journey.token(user, { token_kind: 'bot' });
     assert.equal(await journey.remove(user, account), 'revoked');
     assert.equal(simulator.owner(bot.access_token), `bot of ${user.login}`);
@@ -190,7 +190,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const journey = go('github');
     const user = world.arrive('franziska');
     await journey.connect(user, { scopes: ['user:email'] });
-    // A wider scope takes nothing away.
+    // A scope that includes others is granted in their place; nothing is lost.
     const account = await journey.connect(user, { scopes: ['user', 'gist'] });
     assert.deepEqual(account.scopes.toSorted(), ['gist', 'user']);
     const token = await journey.token(user, { scope: 'user:email read:user gist' });
@@ -221,7 +221,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assertProblem(done, 409);
     assert.match(done.body.detail, /repo/);
     assert.equal((await journey.token(user, { scope: 'repo gist' })).access_token, first.access_token);
-    // Who means it deletes the account first.
+    // To reduce the scopes, the user deletes the account first.
     const [account] = await world.accounts(user);
     await journey.remove(user, account);
     await journey.connect(user, { scopes: ['gist'], ticked: ['gist'] });
@@ -349,7 +349,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     assert.equal((await journey.token(user, { scope: VAULT })).access_token, vault.access_token);
     assert.equal((await journey.token(user)).access_token, mail.access_token);
     assertRefused(await journey.exchange(user, { scope: `Mail.Read ${VAULT}` }), 400, 'invalid_scope');
-    // A refresh says which of the two it is for.
+    // A refresh names the one of the two resources that the token is for.
     await world.advance(3701);
     assert.equal(simulator.resource((await journey.token(user)).access_token), 'https://graph.microsoft.com');
   });
@@ -361,7 +361,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const account = await journey.connect(user, { scopes: [VAULT, MANAGE] });
     assert.deepEqual(account.scopes.toSorted(), ['email', MANAGE, VAULT, 'offline_access', 'openid', 'profile']);
     for (let time = 0; time < 2; time += 1) {
-      // Without a scope it is the token that the code brought.
+      // Without a scope the vault releases the token that came with the code.
       for (const [scope, resource] of [[undefined, 'https://vault.azure.net'], [MANAGE, 'https://management.azure.com'], [VAULT, 'https://vault.azure.net']]) {
         const token = await journey.token(user, scope && { scope });
         assert.equal(simulator.resource(token.access_token), resource, scope);
@@ -374,7 +374,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
   test('a resource that the user has not consented to is a missing scope, and the grant goes on', async () => {
     const journey = go('microsoft');
     const user = world.arrive('klara');
-    // The answer to the code tells of one resource alone, so the vault cannot know.
+    // The response to the code has the scopes of one resource only, so the vault does not know the others.
     await journey.connect(user, { scopes: ['Mail.Read', VAULT], ticked: ['Mail.Read', 'openid', 'offline_access', 'email', 'profile'] });
     const before = journey.simulator.count('refresh_token');
     for (let time = 0; time < 2; time += 1) {
@@ -423,7 +423,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
     const user = world.arrive('quirin');
     await journey.connect(user);
     assert.equal(journey.asked.get('prompt'), null);
-    // Google gives one at the first consent only, unless the user is asked again.
+    // Google issues a refresh token only at the first consent, unless the user must consent again.
     await journey.connect(user);
     await world.advance(3600);
     assert.equal((await journey.token(user)).owner, user.login);

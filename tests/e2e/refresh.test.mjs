@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Refreshing: once per expiry whatever happens around it, because the provider rotates its refresh
-// tokens and takes a second use of one for theft.
+// The vault refreshes only once per expiry, whatever else happens, because the provider rotates its refresh
+// tokens and treats the second use of one as theft.
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { PROVIDER_TOKEN_SECONDS, World, assertRefused, eventually } from './harness.mjs';
@@ -14,7 +14,7 @@ describe('refresh', { timeout: 120_000 }, () => {
   afterEach(() => world?.intercept());
   after(() => world?.close());
 
-  /** A user with a connected account and an access token that has just expired. */
+  /** Connects an account for a user, and moves the clock until its access token has just expired. */
   async function expired(login) {
     const user = await world.signIn(login);
     await world.connect(user);
@@ -80,7 +80,7 @@ describe('refresh', { timeout: 120_000 }, () => {
     const lost = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
     assertRefused(lost, 503, 'temporarily_unavailable');
 
-    // The provider has rotated, so it takes the second use of the old token for theft.
+    // The provider has rotated the token, so it treats the second use of the old one as theft.
     world.intercept();
     await world.advance(60);
     const answer = await world.api.exchange(world.clients.backend, user.access_token, 'demo');

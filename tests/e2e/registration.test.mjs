@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A grant is used with the registration it came from and with no other: what a wrong deployment does to a
-// connection's provider or client_id ends no grant, and sends no token where it does not belong.
+// A grant is only used with the registration that issued it. A deployment with a wrong provider or client_id
+// ends no grant, and sends no token to another provider.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
@@ -13,12 +13,12 @@ const connection = 'mail';
 describe('another registration', { timeout: 180_000 }, () => {
   let world;
   let server;
-  /** Tokens of requests, by path. */
+  /** The tokens in the received requests, by path. */
   let requests;
   let issued = 0;
-  /** Whom the providers say that tokens are of. */
+  /** The user that the providers' responses identify. */
   let owner = 'u1';
-  /** Whether a second token comes along. */
+  /** Whether token responses have a second token. */
   let bots = false;
 
   before(async () => {
@@ -35,7 +35,7 @@ describe('another registration', { timeout: 180_000 }, () => {
     await server?.close();
   });
 
-  /** The connection at one of two providers, which consent in the same place. */
+  /** The connection's configuration for one of two providers, which share an authorization endpoint. */
   function entry(name, more = {}) {
     return {
       kind: 'oauth2',
@@ -51,7 +51,7 @@ describe('another registration', { timeout: 180_000 }, () => {
     };
   }
 
-  /** A provider: it knows its own refresh tokens, and ends others. */
+  /** Serves a provider, which accepts its own refresh tokens and rejects others with `invalid_grant`. */
   function serve(name) {
     const live = new Set();
     server.on(`/${name}/token`, (response, params) => {
@@ -75,7 +75,7 @@ describe('another registration', { timeout: 180_000 }, () => {
     });
   }
 
-  /** Deploys the vault with the connection written so, or without it. */
+  /** Deploys the vault with this configuration of the connection, or without the connection. */
   async function deploy(written) {
     await world.stopVault();
     const { CONNECTIONS: connections, CLIENTS: clients } = world.bindings.json;
@@ -140,7 +140,7 @@ describe('another registration', { timeout: 180_000 }, () => {
     const second = await world.connect(user, 'twice', { connection });
     assert.notEqual(second.id, account.id);
     assert.equal((await world.accounts(user)).length, 2);
-    // Both are `u1`, and only one of them can be meant.
+    // Both accounts are `u1`, but only one has the connection's registration.
     for (const more of [{}, { login_hint: 'u1' }]) await assertReleased(user, 'b', more);
     await world.advance(LIFE);
     await assertReleased(user, 'b');
@@ -158,7 +158,7 @@ describe('another registration', { timeout: 180_000 }, () => {
   });
 
   test('of two accounts that may rest on one grant, deleting one revokes nothing as long as the other is there', async () => {
-    // The provider ends all that this user granted to this client.
+    // A revocation at this provider ends all grants of this user to this client.
     const revocation = { blast: 'grant' };
     owner = 'nobody else here';
     const moved = { refresh_endpoint: `${server.origin}/a/token`, revocation };
@@ -233,7 +233,7 @@ describe('another registration', { timeout: 180_000 }, () => {
     });
   }
 
-  /** What the grants of each vault on disk say of their registration. */
+  /** The registrations of the grants in each vault on disk. */
   function registrations() {
     return databases(world.workerd.state, 'VAULT', (database, has) => (
       has('owner') && database.prepare('SELECT connection FROM owner').get().connection === connection
@@ -252,7 +252,7 @@ describe('another registration', { timeout: 180_000 }, () => {
     await world.stopVault();
     assert.equal(toVersion(3, world.workerd.state), 1);
     await deploy(entry('a'));
-    // A look alone binds nothing; the job does that the look's upgrade adds.
+    // An exchange alone binds nothing; it migrates the tables, which adds the job that binds.
     await assertReleased(user, 'a');
     await eventually('it is bound', () => registrations().some((one) => one.authority === `${server.origin}/a/token`));
     assert.deepEqual(registrations().map(({ client_id: id }) => id), ['vault-one']);

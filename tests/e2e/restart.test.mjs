@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is on disk: it outlives the process, is unreadable without the keys, and a missing or wrong
-// key is an outage and never an empty vault.
+// The storage on disk survives a restart and is unreadable without the keys. A missing or wrong key causes an
+// outage, and users never find an empty vault.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { PROVIDER_TOKEN_SECONDS, World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
 import { databases, toVersion } from './earlier-versions.mjs';
 
-/** How many vaults the registry knows to rest on an account at a provider. */
+/** The number of holders in the registry. */
 function holders(state) {
   const count = (database, has) => (has('holder') ? database.prepare('SELECT count(*) AS all_of_them FROM holder').get().all_of_them : 0);
   return databases(state, 'REGISTRY', count).reduce((sum, one) => sum + one, 0);
@@ -31,7 +31,7 @@ describe('restart', { timeout: 120_000 }, () => {
     await world.startVault(text);
   }
 
-  /** The exchange fails as an outage, for both grants, and says nothing about the account. */
+  /** Asserts that exchanges with both grant types fail as an outage, without information on the account. */
   async function assertOutage() {
     for (const grant of ['exchange', 'exchangeAuth0']) {
       const answer = await world.api[grant](world.clients.backend, alice.access_token, 'demo');
@@ -73,7 +73,7 @@ describe('restart', { timeout: 120_000 }, () => {
       await world.advance(PROVIDER_TOKEN_SECONDS + 60);
       assert.equal(await world.owner((await world.exchange(alice)).access_token), 'alice');
       assert.equal(world.tokenRequests('refresh_token'), refreshes + 1);
-      // Until it knows, a deletion by another user could take this grant along.
+      // Until then, another user's deletion could revoke this grant too.
       await eventually('the registry knows of it', () => holders(world.workerd.state) === 1);
       await world.connect(alice);
       assert.equal((await world.accounts(alice)).length, accounts.length);
@@ -89,7 +89,7 @@ describe('restart', { timeout: 120_000 }, () => {
       databases(world.workerd.state, 'VAULT', (database, has) => has('grant') && database.exec(statement));
       await world.startVault();
     };
-    // A consent writes the account and its access token before its grant.
+    // The plan of a consent writes the account and its access token before the grant.
     await inVaults('CREATE TRIGGER full BEFORE INSERT ON "grant" BEGIN SELECT RAISE(ABORT, \'full\'); END');
     const started = await world.startConnect(user);
     const back = await world.visit(started, { login: user.login });
@@ -112,7 +112,7 @@ describe('restart', { timeout: 120_000 }, () => {
       const trapped = await fetch(`${world.vault}/test-trap`, { ...request, signal: AbortSignal.timeout(20_000) });
       await trapped.body?.cancel();
       assert.equal(trapped.status, 500);
-      await world.advance(0); // the clock was in the memory that is gone
+      await world.advance(0); // sets the clock again, which was lost with the process
       assert.equal(await world.owner((await world.exchange(alice)).access_token), 'alice');
     });
   }
@@ -200,7 +200,7 @@ describe('restart', { timeout: 120_000 }, () => {
   test('a key with the right name and other bytes is an outage, and overwrites nothing', async () => {
     await restart({ KEY_RING: JSON.stringify({ write: 'k1', keys: { k1: newKey() } }) });
     await assertOutage();
-    // An expired access token must not tempt it into a refresh it cannot store.
+    // Even if the access token has expired, the vault must not send a refresh whose result it cannot store.
     const before = world.tokenRequests('refresh_token');
     await world.advance(PROVIDER_TOKEN_SECONDS + 60);
     await assertOutage();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every other provider of the catalogue: connect, exchange and refresh, against its documented shape.
+// All other providers of the catalogue: connect, exchange and refresh, with their documented formats.
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import { Tried } from './providers/tried.mjs';
 
 const email = (user) => user.email;
 
-/** The odd ones, with simulators of their own. */
+/** The providers with simulators of their own. */
 const ODD = {
   twitch: { simulator: new Twitch({}), scopes: ['user:read:email'], life: 14124, hint: email, revoked: 'revoked' },
   figma: { simulator: new Figma({}), scopes: ['file_read'], life: 7776000, hint: email, revoked: 'not_supported' },
@@ -29,7 +29,7 @@ const ALL = {
   ...Object.fromEntries(Object.entries(SHAPES).map(([id, shape]) => [id, { ...shape, simulator: new Shaped(shape), scopes: shape.scopes === false ? [] : ['one', 'two'] }])),
 };
 
-/** Those that dialects.test.mjs has. */
+/** The providers that dialects.test.mjs covers. */
 const ELSEWHERE = ['box', 'entra', 'github', 'github_app', 'google', 'google_workspace', 'microsoft', 'notion', 'salesforce', 'slack', 'x'];
 
 describe('providers of the catalogue, by their documented shape', { timeout: 300_000 }, () => {
@@ -61,7 +61,7 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
       const account = await journey.connect(user);
       tried.add(id, 'connect', source);
 
-      // What was asked for and granted is there, however the provider writes it.
+      // The granted scopes are recognized, in whatever form the provider writes them.
       const first = await journey.token(user, {
         ...(hint && { login_hint: hint(simulator.user(user.login)) }), ...(scopes.length > 0 && { scope: scopes.join(' ') }),
       });
@@ -70,7 +70,7 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
       tried.add(id, 'exchange', source);
 
       if (!life || refresh === false) {
-        // Nothing to renew it with, and no end: it is served as it is.
+        // A token that neither expires nor can be renewed is released unchanged.
         if (!life) {
           await world.advance(30 * 86400);
           assert.equal((await journey.token(user)).access_token, first.access_token);
@@ -117,13 +117,13 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
       assert.equal(token.owner, portal);
       assert.equal(token.provider_data.hub_id, hub);
     }
-    // Deleting the one revokes its refresh token and no other.
+    // Deleting one account revokes its refresh token and no other.
     const renewable = (portal) => [...simulator.refreshes.values()].some(({ login }) => login === portal);
     assert.equal(await journey.remove(user, account), 'revoked');
     assert.deepEqual([renewable('first'), renewable('second')], [false, true]);
     await world.advance(1801);
     assert.equal((await journey.token(user)).owner, 'second');
-    // The same portal again renews the account that it has.
+    // Connecting the same portal again renews its account.
     await journey.connect(user, { login: 'second' });
     assert.equal((await world.accounts(user)).length, 1);
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose tokens are taken, beyond the cases that every exchange has: exchange-cases.mjs.
+// Which subject tokens are accepted, in addition to the cases of exchange-cases.mjs.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { newKeys } from '../../xtask/js/keys.mjs';
@@ -18,7 +18,7 @@ describe('subject tokens', { timeout: 120_000 }, () => {
   });
   after(() => world?.close());
 
-  /** A token that works, but for what `change` says. */
+  /** A subject token that is valid except for the given change. */
   function token({ key = world.jwks.keys[0], ...change }) {
     const made = accessToken({ issuer: world.issuer, sub: 'alice', clientId: 'spa', key, ...change });
     world.secrets.add(made);
@@ -49,7 +49,7 @@ describe('subject tokens', { timeout: 120_000 }, () => {
       const listed = await accounts(['openid', read]);
       assert.equal(listed.status, 200, `${name}: ${show(listed)}`);
       assertProblem(await accounts(['openid']), 403);
-      // One text of a list is one scope, and what is no text makes no token.
+      // Each string in a list is one scope; a list with another type makes the token invalid.
       assertProblem(await accounts([`openid ${read}`]), 403);
       assertProblem(await accounts([read, 7]), 401);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signs JWTs by hand: subject tokens with one chosen flaw, and client assertions.
+// Creates JWTs for tests: subject tokens, which may have a chosen flaw, and client assertions.
 import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { thumbprint } from '../../xtask/js/keys.mjs';
 
@@ -19,7 +19,7 @@ export function signJwt(header, claims, jwk) {
 }
 
 /**
- * An access token as the identity provider makes it (RFC 9068); `claims` override its own.
+ * An access token in the form of the identity provider's (RFC 9068); `claims` override the default ones.
  *
  * @param {{issuer: string, audience?: string | string[], sub: string, clientId: string, key: any,
  *   claims?: Record<string, any>, header?: Record<string, any>}} token
@@ -37,7 +37,7 @@ export function accessToken({ issuer, audience, sub, clientId, key, claims = {},
   }, key);
 }
 
-/** The assertion of a private_key_jwt client (RFC 7523 §3). */
+/** The client assertion of a private_key_jwt client (RFC 7523 §3). */
 export function clientAssertion({ clientId, audience, key, claims = {} }) {
   return signJwt({ alg: key.alg, kid: key.kid, typ: 'JWT' }, {
     iss: clientId,
@@ -50,7 +50,7 @@ export function clientAssertion({ clientId, audience, key, claims = {} }) {
   }, key);
 }
 
-/** A fresh private JWK. */
+/** A new private JWK. */
 export function newSigningKey(alg) {
   const { privateKey } = alg === 'ES256'
     ? generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -60,7 +60,7 @@ export function newSigningKey(alg) {
 }
 
 /**
- * The public half, as it is published or configured.
+ * The public members of a key, as they are published or configured.
  *
  * @param {import('node:crypto').JsonWebKey & Record<string, any>} key
  */

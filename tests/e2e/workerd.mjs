@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the built Worker on plain workerd: the runtime alone, without a development proxy before it.
+// Runs the built Worker on plain workerd, without the proxy of a development server.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 const ENTRY = 'entry.js';
 const START_SECONDS = 20;
 
-/** Durable Object classes of the vault, by binding. */
+/** The vault's Durable Object classes, by binding. */
 const OBJECTS = {
   VAULT: 'Vault',
   DIRECTORY: 'Directory',
@@ -19,11 +19,11 @@ const OBJECTS = {
   ISSUER_KEYS: 'IssuerKeys',
 };
 
-/** Ports that no system gives to outgoing connections or to a server that asks for any port. */
+/** A range of ports that operating systems do not assign to outgoing connections or to port 0. */
 const PORTS = { first: 11_000, end: 32_000 };
 const given = new Set();
 
-/** A port that nobody listens on, and that this process gives only once. */
+/** Finds a port on which nothing listens. This process returns each port only once. */
 export async function freePort() {
   for (let attempt = 0; attempt < 100; attempt += 1) {
     const port = randomInt(PORTS.first, PORTS.end);
@@ -46,7 +46,7 @@ async function isFree(port) {
 }
 
 export class Workerd {
-  /** Everything the runtime and the Worker printed, over all starts. */
+  /** The output of the runtime and the Worker, over all starts. */
   log = '';
 
   #child;
@@ -54,11 +54,11 @@ export class Workerd {
   /**
    * @param {object} options
    * @param {string} options.build      output directory of worker-build
-   * @param {string} options.directory  a directory of its own; `state` in it outlives restarts
+   * @param {string} options.directory  a separate directory; its subdirectory `state` survives restarts
    * @param {number} options.port
-   * @param {object} [options.objects]  Durable Object classes by binding, if it is not the vault
-   * @param {number} [options.internet]  a port that every request of the Worker goes to, whatever its
-   *   address, instead of the network
+   * @param {object} [options.objects]  Durable Object classes by binding, for a Worker other than the vault
+   * @param {number} [options.internet]  a port to which all requests of the Worker are sent instead of the
+   *   network, whatever their address
    */
   constructor({ build, directory, port, objects = OBJECTS, internet }) {
     this.directory = directory;
@@ -67,7 +67,7 @@ export class Workerd {
     this.internet = internet;
     this.state = join(directory, 'state');
     mkdirSync(this.state, { recursive: true });
-    // workerd embeds files relative to its configuration; a copy also survives a rebuild meanwhile.
+    // workerd embeds files relative to its configuration. A copy is also safe from a rebuild meanwhile.
     this.modules = copyModules(build, join(directory, 'modules'));
   }
 
@@ -94,8 +94,8 @@ export class Workerd {
   }
 
   /**
-   * Resolves when this very process says that it listens, or to what went wrong. An answer on the
-   * port would not do: somebody else's server may listen there.
+   * Resolves when this process reports that it listens, or with an error. A response on the port would not
+   * suffice, because another process may listen there.
    */
   #listens(child) {
     return new Promise((resolve) => {
@@ -111,12 +111,12 @@ export class Workerd {
     });
   }
 
-  /** The process of the runtime. */
+  /** The process id of the runtime. */
   get pid() {
     return this.#child?.pid;
   }
 
-  /** Ends the runtime, with `SIGKILL` at once; what it wrote stays on disk. */
+  /** Stops the runtime (with `SIGKILL`, immediately). Its storage stays on disk. */
   async stop(/** @type {NodeJS.Signals} */ signal = 'SIGTERM') {
     const child = this.#child;
     this.#child = undefined;
@@ -134,7 +134,7 @@ function copyModules(build, target) {
   const names = readdirSync(build).filter((name) => /\.(js|wasm)$/.test(name));
   if (!names.includes(ENTRY)) throw new Error(`no ${ENTRY} in ${build}: build the Worker first`);
   for (const name of names) copyFileSync(join(build, name), join(target, name));
-  // The first module is the entry.
+  // workerd uses the first module as the entry.
   return [ENTRY, ...names.filter((name) => name !== ENTRY)];
 }
 
@@ -173,7 +173,7 @@ function outside(port) {
     : 'network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))';
 }
 
-/** How the Worker is deployed, so that tests see the behaviour that users get. */
+/** The compatibility settings of wrangler.toml, so that tests have the behaviour of a deployment. */
 function compatibility() {
   const file = readFileSync(new URL('../../wrangler.toml', import.meta.url), 'utf8');
   const date = /^compatibility_date\s*=\s*("[^"]+")/m.exec(file)?.[1];
@@ -183,8 +183,8 @@ function compatibility() {
 }
 
 /**
- * The runtime itself. `bin/workerd` of the npm package may be a script that starts it, and a signal
- * to such a script would leave the runtime behind.
+ * The path of the runtime's program. `bin/workerd` of the npm package may be a script that starts it, and a
+ * signal to that script would not stop the runtime.
  */
 function binary() {
   const require = createRequire(createRequire(import.meta.url).resolve('workerd'));

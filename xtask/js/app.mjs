@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Serves the page at /app: what an application's front end does with the vault, in a browser.
+// Serves the page at /app, which does in a browser what an application's front end does with the vault.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
 const PAGE = new URL('./app.html', import.meta.url);
 
 /**
- * A request handler that answers /app and returns true, or returns false for every other path.
+ * Returns a request handler. It responds to GET /app and returns true; for other requests it returns false.
  *
  * @param {{vault: string, issuer: string, client_id: string, connections: string[]}} settings
  */
 export function serveApp(settings) {
-  // Settings travel as data, so that the only script of the page is the one whose hash is allowed.
+  // The settings are embedded as data, so that the policy need allow only the hash of the page's one script.
   const data = JSON.stringify(settings).replaceAll('<', '\\u003c');
   const page = readFileSync(PAGE, 'utf8').replace('{{settings}}', () => data);
   const policy = [
@@ -31,7 +31,7 @@ export function serveApp(settings) {
       'content-type': 'text/html; charset=utf-8',
       'content-security-policy': policy,
       'cache-control': 'no-store',
-      // The address bar holds one-time codes for a moment.
+      // The page's URL briefly contains one-time codes.
       'referrer-policy': 'no-referrer',
     });
     response.end(page);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A headless user agent for scripts: cookies, redirects one at a time, and the two forms of the
-// development provider. It exists so that the main job runs through the same front door as people.
+// A headless user agent for scripts: it keeps cookies, follows redirects one at a time, and fills in the
+// two forms of the development provider. With it, the main job uses the same pages as a person.
 import { createHash, randomBytes } from 'node:crypto';
 
 const MAX_STEPS = 20;
 
 /**
- * The cookies of one browser. Cookies belong to a host name and not to a port (RFC 6265 §8.5): on
- * the loopback address provider and vault see each other's, as they do in a real browser.
+ * The cookies of one browser. Cookies belong to a host name, not to a port (RFC 6265 §8.5): on the
+ * loopback address the provider and the vault receive each other's, as in a real browser.
  */
 export class CookieJar {
   #cookies = new Map();
@@ -45,17 +45,17 @@ function pathMatches(pathname, path) {
 }
 
 /**
- * Follows a link as a person would: redirects, signing in as `login`, consenting, or giving up at
- * the consent page when `cancel` is set.
+ * Follows a link as a person would: follows redirects, signs in as `login`, and consents, or cancels at
+ * the consent page if `cancel` is set.
  *
  * @param {string | URL} url
  * @param {object} options
- * @param {string} options.login           what is typed as user name
- * @param {CookieJar} [options.jar]        default: a browser that was never used before
+ * @param {string} options.login           the user name to sign in with
+ * @param {CookieJar} [options.jar]        default: an empty one
  * @param {boolean} [options.cancel]
- * @param {(url: string) => boolean} options.stop  redirects to such a URL are not followed
+ * @param {(url: string) => boolean} options.stop  says for which URLs to stop before requesting them
  * @returns {Promise<{url: string, page?: {status: number, headers: Headers, text: string}}>}
- *   where it stopped, or the page that needs no further answer (an error page, say)
+ *   the URL where it stopped, or a page without one of the two forms (such as an error page)
  */
 export async function browse(url, { login, jar = new CookieJar(), cancel = false, stop }) {
   /** @type {{url: string, method: string, body?: URLSearchParams}} */
@@ -74,11 +74,11 @@ export async function browse(url, { login, jar = new CookieJar(), cancel = false
     if (!next) return { url: request.url, page };
     request = next;
   }
-  throw new Error(`still not at the end after ${MAX_STEPS} steps: ${withoutQuery(request.url)}`);
+  throw new Error(`not finished after ${MAX_STEPS} steps: ${withoutQuery(request.url)}`);
 }
 
 /**
- * Walks from `connect_uri?ticket=…` through the provider and the vault's callback to the
+ * Follows the redirects from `connect_uri?ticket=…` through the provider and the vault's callback to the
  * application's redirect URI, and returns that URL without requesting it.
  *
  * @param {string | URL} url
@@ -92,13 +92,14 @@ export async function authorize(url, { login, redirectUri, jar, cancel }) {
   return new URL(end.url);
 }
 
-/** True for the URL itself with any query, and for nothing that merely begins with it. */
+/** Returns a predicate that is true for the URL with any query, and false for longer paths. */
 export function startsAt(prefix) {
   return (url) => withoutQuery(url) === prefix;
 }
 
 /**
- * Signs a user in at the identity provider: code flow with PKCE, one login for both audiences.
+ * Signs a user in at the identity provider with the authorization code flow and PKCE; one login serves
+ * both audiences.
  *
  * @param {object} options
  * @param {string} options.issuer
@@ -106,12 +107,13 @@ export function startsAt(prefix) {
  * @param {string} [options.clientSecret]  for a confidential client
  * @param {string} options.redirectUri
  * @param {string} options.login
- * @param {string} options.audience        of the token for the exchange, `<vault>/`
- * @param {string} options.meAudience      of the token for the user's own calls, `<vault>/me/`
+ * @param {string} options.audience        the audience of the token for exchanges, `<vault>/`
+ * @param {string} options.meAudience      the audience of the token for the connect API, `<vault>/me/`
  * @param {string[]} options.scopes
  * @param {CookieJar} [options.jar]
  * @returns {Promise<{sub: string, access_token: string, me_token: string, id_token: string,
- *   refresh_token: string, expires_at: number}>} `expires_at` in seconds, of the first to expire
+ *   refresh_token: string, expires_at: number}>} `expires_at`: Unix time in seconds at which the first of
+ *   the access tokens expires
  */
 export async function signIn(options) {
   const { issuer, clientId, redirectUri, login, jar, audience, meAudience, scopes } = options;
@@ -123,8 +125,8 @@ export async function signIn(options) {
     ['response_type', 'code'],
     ['redirect_uri', redirectUri],
     ['scope', ['openid', 'profile', 'email', 'offline_access', ...scopes].join(' ')],
-    // Two audiences, one login: the code is exchanged for a token of the first, the refresh token
-    // for one of the second.
+    // One login for two audiences: the code yields a token for the first, the refresh token one for
+    // the second (RFC 8707 §2).
     ['resource', audience],
     ['resource', meAudience],
     ['prompt', 'consent'], // without it the provider drops offline_access (OIDC Core §11)
@@ -158,7 +160,7 @@ export function s256(verifier) {
   return createHash('sha256').update(verifier).digest('base64url');
 }
 
-/** The claims of a JWT, unverified: only for looking, never for deciding. */
+/** The claims of a JWT whose signature is not verified: for display and timing only. */
 export function claimsOf(jwt) {
   return JSON.parse(Buffer.from(jwt.split('.')[1], 'base64url').toString());
 }
@@ -191,12 +193,12 @@ async function tokenRequest({ issuer, clientId, clientSecret }, params) {
   const response = await fetch(`${issuer}/token`, { method: 'POST', headers, body });
   const answer = await response.json();
   if (!response.ok) {
-    throw new Error(`the identity provider refused ${params.grant_type}: ${answer.error}: ${answer.error_description}`);
+    throw new Error(`the identity provider rejected ${params.grant_type}: ${answer.error}: ${answer.error_description}`);
   }
   return answer;
 }
 
-/** RFC 6749 §2.3.1: both halves are form-encoded before they are joined. */
+/** The header of HTTP Basic (RFC 6749 §2.3.1): id and secret are form-encoded before they are joined. */
 export function basicAuth(clientId, clientSecret) {
   const encode = (text) => new URLSearchParams({ '': text }).toString().slice(1);
   return `Basic ${Buffer.from(`${encode(clientId)}:${encode(clientSecret)}`).toString('base64')}`;
@@ -218,7 +220,7 @@ async function send({ url, method, body }, jar) {
   return response;
 }
 
-/** What a person does with the provider's page; nothing when it is not one of its two forms. */
+/** The request that submits one of the provider's two forms; undefined for another page. */
 function answerPage(page, url, { login, cancel }) {
   const action = attribute(page.text, /<form[^>]*\baction="([^"]*)"/);
   const prompt = attribute(page.text, /name="prompt" value="([^"]*)"/);

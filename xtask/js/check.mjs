@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the issuers and providers of a configuration whether they are what it takes them for.
-// Reads { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer, pattern?} | {name, endpoints}] }
-// from standard input; exit code 1 if something will not work.
+// Checks that the issuers and providers of a configuration can be reached and match it. It reads
+// { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer, pattern?} | {name, endpoints}] }
+// from standard input. The exit code is 1 if something will not work.
 import { text } from 'node:stream/consumers';
 
 const TIME = 10_000;
@@ -13,26 +13,29 @@ const fail = (line) => { failed = true; say(`FAILS: ${line}`); };
 
 async function get(url) {
   const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIME), headers: { accept: 'application/json' } });
-  if (response.status !== 200) throw new Error(`${url} answers ${response.status}`);
+  if (response.status !== 200) throw new Error(`${url} responds ${response.status}`);
   return response.json();
 }
 
 const why = (error) => error.cause?.code ?? error.message;
 
-/** Of an issuer with one document for all tenants, `pattern` says what it may call itself. */
+/**
+ * Fetches an issuer's metadata document. For an issuer with one document for all tenants, `pattern` says
+ * which `issuer` the document may have.
+ */
 async function metadata(issuer, pattern = issuer) {
   const url = `${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`;
   const document = await get(url).catch((error) => fail(`${url}: ${why(error)}`));
   const [before, after] = pattern.split('*');
-  const fits = (told) => (after === undefined ? told === issuer : told?.startsWith(before) && told.endsWith(after));
+  const fits = (found) => (after === undefined ? found === issuer : found?.startsWith(before) && found.endsWith(after));
   if (document && !fits(document.issuer)) {
-    return fail(`it calls itself ${document.issuer}; write exactly that, to the slash`);
+    return fail(`its metadata has the issuer ${document.issuer}; configure exactly that, including any slash`);
   }
   return document;
 }
 
 async function askIssuer({ issuer, jwks_uri: given, algorithms }) {
-  console.log(`\nAsking issuer ${issuer}`);
+  console.log(`\nChecking the issuer ${issuer}`);
   const uri = given ?? (await metadata(issuer))?.jwks_uri;
   if (!uri) return;
   const set = await get(uri).catch((error) => fail(`${uri}: ${why(error)}`));
@@ -40,16 +43,16 @@ async function askIssuer({ issuer, jwks_uri: given, algorithms }) {
   const keys = (set.keys ?? []).filter((key) => (key.use ?? 'sig') === 'sig');
   const kinds = new Set(keys.map((key) => [key.kty, key.crv].filter(Boolean).join(' ')));
   say(`${keys.length} signature keys: ${[...kinds].join(', ') || 'none'}`);
-  if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`none is for ${algorithms.join(', ')}`);
+  if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`no key is for ${algorithms.join(', ')}`);
 }
 
 async function askConnection({ name, issuer, pattern, endpoints }) {
-  console.log(`\nAsking the provider of ${name}`);
+  console.log(`\nChecking the provider of ${name}`);
   if (endpoints) {
     for (const url of endpoints) {
-      // Any answer will do: without a request of ours there is nothing right to answer.
+      // Any response will do: without valid parameters no particular status is expected.
       await fetch(url, { method: 'HEAD', redirect: 'manual', signal: AbortSignal.timeout(TIME) })
-        .then((response) => say(`${url} answers (${response.status})`), (error) => fail(`${url}: ${why(error)}`));
+        .then((response) => say(`${url} responds (${response.status})`), (error) => fail(`${url}: ${why(error)}`));
     }
     return;
   }
@@ -60,8 +63,8 @@ async function askConnection({ name, issuer, pattern, endpoints }) {
   }
   const says = (member, value) => document[member]?.includes(value);
   say(says('code_challenge_methods_supported', 'S256') ? 'supports PKCE' : 'does not say that it supports PKCE');
-  say(says('scopes_supported', 'offline_access') ? 'gives refresh tokens for the scope offline_access' : 'does not name the scope offline_access; look up what it wants instead');
-  say(document.revocation_endpoint ? 'revokes the tokens of deleted accounts' : 'cannot revoke: tokens of deleted accounts live to their end');
+  say(says('scopes_supported', 'offline_access') ? 'gives refresh tokens for the scope offline_access' : 'does not name the scope offline_access; look up how it gives refresh tokens');
+  say(document.revocation_endpoint ? 'revokes the tokens of deleted accounts' : 'cannot revoke: tokens of deleted accounts stay valid until they expire');
 }
 
 const { issuers, connections } = JSON.parse(await text(process.stdin));

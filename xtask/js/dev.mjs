@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Development loop: starts the provider, shows the main job once, keeps the user's tokens fresh in
-// a file for curl and tests, and stays up until it is interrupted.
+// The development run: starts the provider, shows the main job once, renews the user's tokens in a file
+// for curl and tests, and runs until it is interrupted.
 //
 //   node xtask/js/dev.mjs <run.json> [--once]
 //
@@ -63,14 +63,14 @@ async function vaultIsUp(vault) {
       const response = await fetch(`${vault}/health`);
       const text = await response.text();
       if (response.ok) return;
-      throw new Error(`${vault}/health answers ${response.status}: ${text.slice(0, 300)}`);
+      throw new Error(`${vault}/health responds ${response.status}: ${text.slice(0, 300)}`);
     } catch (error) {
-      // Only "not listening yet" is worth waiting for; fetch wraps it in a TypeError.
+      // Only a refused connection is worth a retry; fetch reports it as a TypeError.
       if (!(error instanceof TypeError)) throw error;
       await sleep(1000);
     }
   }
-  throw new Error(`nothing answers at ${vault}`);
+  throw new Error(`nothing responds at ${vault}`);
 }
 
 function writeDevFile(run, user) {
@@ -89,7 +89,7 @@ function writeDevFile(run, user) {
   }, null, 2));
 }
 
-/** Renews the user's tokens shortly before they end, by refresh or else by a new sign-in; for ever. */
+/** Renews the user's tokens before they expire, by refresh or else by a new sign-in. It never returns. */
 async function keepFresh(run, first) {
   const options = signInOptions(run, LOGIN);
   for (let user = first; ;) {
@@ -104,5 +104,5 @@ async function keepFresh(run, first) {
   }
 }
 
-// The renewal never ends by itself, and must not keep a finished run alive.
+// `keepFresh` never returns by itself and must not keep a finished run alive.
 process.exit(await main());

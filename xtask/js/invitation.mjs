@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `cargo xtask dev` says when the main job is done.
+// The text that `cargo xtask dev` prints after the main job.
 import { relative } from 'node:path';
 
 /**
- * What to open and what to type while a development run goes on.
+ * What to open and what to type while a development run is up.
  *
  * @param {any} run    the run file, see dev.mjs
- * @param {string} login  whose tokens stand in dev.json
+ * @param {string} login  the user whose tokens are in dev.json
  */
 export function invitation(run, login) {
   const file = relative(process.cwd(), run.dev_json) || run.dev_json;

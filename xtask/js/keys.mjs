@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signing keys of the development provider, and files that hold secrets.
+// The signing keys of the development provider, and files for secrets.
 import { createHash, createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import {
   closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, writeFileSync,
@@ -7,8 +7,8 @@ import {
 import { dirname } from 'node:path';
 
 /**
- * The key set in `file`, made on first use. It is kept because the provider forgets everything
- * else when it stops: a new key on each start would meet verifiers that still cache the old one.
+ * Reads the key set from `file`, and generates it on first use. The keys are kept across starts, because
+ * verifiers may still cache the old key when a restarted provider would sign with a new one.
  *
  * @returns {{keys: object[]}} private JWKs
  */
@@ -20,14 +20,14 @@ export function loadKeys(file) {
   return jwks;
 }
 
-/** One fresh RS256 key, named by its thumbprint: a new key can then never wear an old kid. */
+/** A new RS256 key whose kid is its thumbprint, so that two keys never have the same kid. */
 export function newKeys() {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const jwk = privateKey.export({ format: 'jwk' });
   return { keys: [{ ...jwk, kid: thumbprint(jwk), alg: 'RS256', use: 'sig' }] };
 }
 
-/** RFC 7638: the required members only, in alphabetical order, without white space. */
+/** The JWK thumbprint (RFC 7638 §3): of the required members in alphabetical order, without white space. */
 export function thumbprint(jwk) {
   const members = jwk.kty === 'EC'
     ? { crv: jwk.crv, kty: jwk.kty, x: jwk.x, y: jwk.y }
@@ -35,12 +35,12 @@ export function thumbprint(jwk) {
   return createHash('sha256').update(JSON.stringify(members)).digest('base64url');
 }
 
-/** Writes a file that only its owner reads, complete or not at all. */
+/** Writes a file that only its owner can read. It replaces the file atomically. */
 export function writePrivate(file, text) {
   mkdirSync(dirname(file), { recursive: true });
   const draft = `${file}.${process.pid}.tmp`;
   rmSync(draft, { force: true });
-  // `wx`: the mode counts at creation only, so a file left by somebody else must not be reused.
+  // `wx`, because the mode applies only when the file is created: an existing file must not be reused.
   const handle = openSync(draft, 'wx', 0o600);
   try {
     writeFileSync(handle, text.endsWith('\n') ? text : `${text}\n`);

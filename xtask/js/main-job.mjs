@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The main job, step by step and visible: a user signs in, connects an account at a provider, a
-// backend exchanges the user's token for the provider's, and that token works at the provider.
+// The main job, with each step printed: a user signs in and connects an account at a provider, a backend
+// exchanges the user's token for the provider's token, and the provider accepts that token.
 import { authorize, signIn } from './browser.mjs';
 import { step, short, shortUrl, UnexpectedAnswer } from './narrate.mjs';
 import { ME_SCOPES } from './provider.mjs';
@@ -13,7 +13,7 @@ import { VaultApi, call } from './vault-api.mjs';
  * @param {string} login
  * @param {(line: string) => void} print
  * @returns {Promise<Awaited<ReturnType<typeof signIn>>>} the user's tokens
- * @throws {UnexpectedAnswer} at the first step that does not answer as it should
+ * @throws {UnexpectedAnswer} at the first step whose response is not the expected one
  */
 export async function mainJob(run, login, print) {
   const api = new VaultApi(run.vault);
@@ -57,7 +57,7 @@ export async function mainJob(run, login, print) {
   return user;
 }
 
-/** How the application's client `spa` signs a user in. */
+/** The options with which the application's client `spa` signs a user in. */
 export function signInOptions(run, login) {
   return {
     issuer: run.issuer,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints HTTP calls for people: what was sent and what came back, with every secret shortened.
+// Prints HTTP calls for people: the request and the response, with every secret shortened or hidden.
 const SHORTENED = new Set([
   'access_token', 'refresh_token', 'id_token', 'subject_token', 'client_assertion',
   'ticket', 'auth_session', 'connect_code', 'code', 'code_verifier', 'state', 'nonce',
@@ -7,11 +7,11 @@ const SHORTENED = new Set([
 const HIDDEN = new Set(['client_secret', 'password', 'cookie']);
 const HEADERS = ['content-type', 'www-authenticate', 'retry-after'];
 
-/** Raised when an answer is not the expected one; the caller prints it and stops. */
+/** Thrown when a response is not the expected one; the caller prints it and stops. */
 export class UnexpectedAnswer extends Error {}
 
 /**
- * Prints one step and checks the status of its answer.
+ * Prints one step and checks the status of its response.
  *
  * @param {(line: string) => void} print
  * @param {string} title
@@ -28,7 +28,7 @@ export function step(print, title, expected, answer) {
   }
 }
 
-/** A token, as far as a screen or a log may show it. */
+/** The beginning of a token, which is all that a screen or a log may show. */
 export function short(secret) {
   const text = String(secret);
   return text.length > 8 ? `${text.slice(0, 8)}…` : '…';

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // An OpenID provider on the loopback address, for development and for the end-to-end tests.
 //
-// One server plays two parts. It is the identity provider that signs the vault's users in (public
-// client `spa`, access tokens as JWTs for the vault's two audiences), and it is the external
-// provider behind the connection `demo` (confidential client, opaque access tokens that only work
-// at its userinfo endpoint, refresh tokens that rotate on every use).
+// One server has two roles. It is the identity provider of the vault's users (with the public client `spa`
+// and JWT access tokens for the vault's two audiences), and it is the external provider of the connection
+// `demo` (with a confidential client, opaque access tokens for its userinfo endpoint, and refresh tokens
+// that rotate at every use).
 import { createServer } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import Provider from 'oidc-provider';
@@ -18,30 +18,31 @@ export const ME_SCOPES = [
   'delete:me:connected_accounts',
 ];
 
-/** Requests that `onTokenRequest` is asked about. */
+/** The paths for which `onTokenRequest` is called. */
 const ASKED_FIRST = ['/token', '/token/revocation'];
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
 
 /**
- * Starts the provider and answers once it listens.
+ * Starts the provider, and resolves once it listens.
  *
  * @param {object} options
  * @param {number} options.port            port on 127.0.0.1; 0 picks a free one
  * @param {string} [options.issuer]        default `http://127.0.0.1:<port>`
- * @param {string} [options.keysFile]      private signing keys, made when missing
+ * @param {string} [options.keysFile]      the file of the private signing keys, generated if missing
  * @param {{keys: object[]}} [options.jwks] signing keys given directly, instead of a file
  * @param {{client_id: string, client_secret?: string, redirect_uris: string[],
  *   token_endpoint_auth_method?: string}[]} options.clients
  * @param {string} options.vault           the vault's PUBLIC_URL, without trailing slash
- * @param {number} [options.accessTokenTtl] seconds an opaque (`demo`) access token lives
- * @param {number} [options.userTokenTtl]   seconds a user's JWT access token lives
- * @param {number} [options.idTokenTtl]     seconds an id_token lives
+ * @param {number} [options.accessTokenTtl] lifetime of an opaque (`demo`) access token, in seconds
+ * @param {number} [options.userTokenTtl]   lifetime of a user's JWT access token, in seconds
+ * @param {number} [options.idTokenTtl]     lifetime of an ID token, in seconds
  * @param {(request: {path: string, client?: string, grant?: string, params: URLSearchParams}) => any}
- *   [options.onTokenRequest] is asked, and awaited, before each request at the token and the
- *   revocation endpoint. It returns nothing, or `{status, headers?, body?}` to be sent instead of the provider's answer, or `{lose: true}`:
- *   the provider does its work and the connection breaks before the answer
+ *   [options.onTokenRequest] is called and awaited before each request at the token and the revocation
+ *   endpoint. It returns nothing; or `{status, headers?, body?}`, which is sent instead of the provider's
+ *   response; or `{lose: true}`: the provider handles the request, and the connection breaks before the
+ *   response
  * @param {{client_id: string, connections: string[]}} [options.app] serves the page at /app
  * @returns {Promise<{issuer: string, close(): Promise<void>, stats: Traffic}>}
  */
@@ -66,7 +67,7 @@ export async function startProvider(options) {
       if (app?.(request, response)) return;
       const record = stats.watch(request, response);
       if (ASKED_FIRST.includes(record.path) && request.method === 'POST') {
-        // oidc-provider takes a body that somebody else has read from `request.body`.
+        // oidc-provider uses `request.body` if the body was already read.
         const body = await readBody(request);
         Object.assign(request, { body });
         const params = stats.describe(record, request, body);
@@ -103,7 +104,7 @@ function configuration({ vault, clients, keysFile, jwks, accessTokenTtl, userTok
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     scopes: ['openid', 'offline_access'],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
-    // The id_token names the account too, so that no client depends on userinfo to label it.
+    // The ID token has these claims too, so that no client needs userinfo to label the account.
     conformIdTokenClaims: false,
     findAccount: (_ctx, login) => ({
       accountId: login,
@@ -115,10 +116,10 @@ function configuration({ vault, clients, keysFile, jwks, accessTokenTtl, userTok
       }),
     }),
     pkce: { required: () => true },
-    // A vault whose clock is off must notice here, not at the first stricter provider.
+    // A vault with a wrong clock must fail here, not only at a stricter provider.
     clockTolerance: 0,
-    // The default rotates a confidential client's token only late in its life; rotation at every
-    // use is what punishes a vault that refreshes twice.
+    // By default a confidential client's token rotates only late in its lifetime. With rotation at every
+    // use, a vault that sends the same token twice loses the grant.
     rotateRefreshToken: true,
     issueRefreshToken: (_ctx, client) => client.grantTypeAllowed('refresh_token'),
     expiresWithSession: () => false,
@@ -177,7 +178,7 @@ function invalidTarget() {
   });
 }
 
-/** The development pages import a web font; nothing here may leave the machine. */
+/** Removes the web font from the development pages, because they must send no request to other hosts. */
 async function withoutWebFonts(ctx, next) {
   await next();
   if (ctx.type === 'text/html' && typeof ctx.body === 'string') {
@@ -191,8 +192,8 @@ function send(response, { status, headers = {}, body = {} }) {
 }
 
 /**
- * oidc-provider warns on the console about the memory store, the development pages and a body read
- * before it: all chosen here on purpose, and in the way of the job's own output.
+ * Suppresses oidc-provider's console warnings about the memory store, the development pages and the body
+ * that was already read. All three are intended, and the warnings would obscure the job's own output.
  */
 function quietly(make) {
   for (const level of ['warn', 'info']) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What reached the development provider, and which secrets left it.
+// Records which requests reached the development provider and which tokens it issued.
 //
-// Tests count requests ("exactly one refresh") and look for the tokens in places where they must
-// not be (logs, files on disk); neither is visible from the outside.
+// With the records, tests count requests ("exactly one refresh") and search for tokens in places where
+// they must not be (logs, files on disk).
 const TOKENS = ['access_token', 'refresh_token', 'id_token'];
 const MAX_BODY = 64 * 1024;
 
@@ -10,7 +10,7 @@ export class Traffic {
   /** @type {{method: string, path: string, client?: string, grant?: string, status?: number}[]} */
   requests = [];
 
-  /** Every token this provider ever issued. */
+  /** Every token that this provider has issued. */
   issued = new Set();
 
   /** The opaque access tokens and the refresh tokens issued to one client, oldest first. */
@@ -19,7 +19,7 @@ export class Traffic {
   }
 
   /**
-   * Requests that match all given fields, for example
+   * Counts the requests that match all given fields, for example
    * `count({ path: '/token', client: 'edge-token-vault', grant: 'refresh_token' })`.
    */
   count(filter) {
@@ -27,7 +27,7 @@ export class Traffic {
     return this.requests.filter((one) => wanted.every(([name, value]) => one[name] === value)).length;
   }
 
-  /** Notes a request, and its status once it is answered. */
+  /** Records a request, and its status once the response is sent. */
   watch(request, response) {
     const { pathname } = new URL(request.url, 'http://provider');
     const record = { method: request.method, path: pathname };
@@ -37,7 +37,7 @@ export class Traffic {
     return record;
   }
 
-  /** Adds the client and the grant of a token request; returns its parameters. */
+  /** Adds the client and the grant type of a token request to its record; returns the parameters. */
   describe(record, request, body) {
     const params = new URLSearchParams(body);
     record.client = basicUser(request.headers.authorization) ?? params.get('client_id') ?? undefined;

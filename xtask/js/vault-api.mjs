@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The vault's own HTTP interface, as its clients call it. Nothing is checked here: every call
-// returns what was sent and what came back, and the caller decides what it expected.
+// A client of the vault's HTTP interface. It checks nothing: each call returns the request and the response,
+// and the caller compares them with what it expects.
 import { randomBytes } from 'node:crypto';
 import { basicAuth, s256 } from './browser.mjs';
 
@@ -15,17 +15,17 @@ export const TOKEN_TYPE = {
 };
 
 /**
- * What is sent: of `json` and `form` at most one, or `body` as it stands.
+ * A request, with at most one of `json` and `form`.
  *
  * @typedef {{method?: string, url: string, headers?: Record<string, string>, json?: any,
  *   form?: Record<string, any>, signal?: AbortSignal}} Request
  *
- * What came of it; `body` is parsed when it is JSON, else text.
+ * The response to a request; `body` is the parsed JSON, or else text.
  * @typedef {{request: Request, status: number, headers: Headers, body: any}} Answer
  */
 
 /**
- * One HTTP call.
+ * Sends one HTTP request.
  *
  * @param {Request} request
  * @returns {Promise<Answer>}
@@ -47,12 +47,12 @@ export async function call(request) {
  * A client of the vault.
  * @typedef {{client_id: string, client_secret?: string}} Client
  *
- * Where its credentials go; `secret_only`: a secret without its client_id.
+ * How the client sends its credentials; `secret_only`: the secret without the client_id.
  * @typedef {'basic' | 'post' | 'secret_only' | 'none'} Authentication
  */
 
 export class VaultApi {
-  /** Every answer so far. @type {Answer[]} */
+  /** Every response so far. @type {Answer[]} */
   answers = [];
 
   /** @param {string} vault PUBLIC_URL, without trailing slash */
@@ -61,7 +61,7 @@ export class VaultApi {
   }
 
   /**
-   * Any path of the vault; `token` is sent as bearer token.
+   * Sends a request to any path of the vault, with `token` as bearer token.
    *
    * @param {string} method
    * @param {string} path
@@ -74,7 +74,7 @@ export class VaultApi {
     return answer;
   }
 
-  /** Starts a connect. The answer also carries what has to be kept for `complete`. */
+  /** Begins a connect. The result also has the values that `complete` needs. */
   async connect(token, { connection, redirectUri, ...more }) {
     const verifier = randomBytes(32).toString('base64url');
     const state = randomBytes(16).toString('base64url');
@@ -93,12 +93,12 @@ export class VaultApi {
     return { ...answer, verifier, state, redirectUri };
   }
 
-  /** Where the browser goes after `connect`. */
+  /** The URL that the browser opens after `connect`. */
   connectLink(started) {
     return `${started.body.connect_uri}?ticket=${encodeURIComponent(started.body.connect_params.ticket)}`;
   }
 
-  /** Completes a connect; `more` overrides single members of the body. */
+  /** Completes a connect; `more` overrides members of the body. */
   complete(token, started, connectCode, more = {}) {
     return this.call('POST', '/me/v1/connected-accounts/complete', {
       token,
@@ -125,7 +125,7 @@ export class VaultApi {
   }
 
   /**
-   * Exchange with the RFC 8693 grant: form body, HTTP Basic unless `auth` says otherwise.
+   * Exchanges a token with the RFC 8693 grant: form body, and HTTP Basic unless `auth` says otherwise.
    *
    * @param {Client} client
    * @param {string} subjectToken
@@ -145,7 +145,7 @@ export class VaultApi {
   }
 
   /**
-   * Exchange with Auth0's grant.
+   * Exchanges a token with Auth0's grant.
    *
    * @param {Client} client
    * @param {string} subjectToken

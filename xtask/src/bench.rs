@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask bench`: how fast the Worker is, against others in the same run, and what callers that go
-//! away leave in its memory.
+//! `cargo xtask bench`: measures the Worker's speed against other Workers in the same run, and whether its
+//! memory stays flat when callers disconnect.
 
 use std::fs;
 use std::path::Path;
@@ -33,16 +33,16 @@ pub(crate) fn bench_command(root: &Path, what: Bench) -> Result<ExitCode> {
             .current_dir(root)
             .env("PATH", tools.path()?)
             .env("BENCH_BUILD", &out_dir);
-        run(&mut node, "The reason stands above.")
+        run(&mut node, "See the output above for the reason.")
     };
     if what == Bench::Memory {
         step("measuring memory (some minutes)", || measure(&["bench/memory.mjs"]))?;
         return Ok(ExitCode::SUCCESS);
     }
-    fs::create_dir_all(root.join("docs")).context("cannot make docs")?;
-    step("measuring (some minutes; leave the machine alone meanwhile)", || {
+    fs::create_dir_all(root.join("docs")).context("cannot create docs")?;
+    step("measuring (some minutes; do not use the machine meanwhile)", || {
         measure(&["bench/run.mjs", "target/bench.json", "docs/speed.svg"])
     })?;
-    println!("target/bench.json has all numbers, docs/speed.svg the plot.");
+    println!("All numbers are in target/bench.json, the plot is docs/speed.svg.");
     Ok(ExitCode::SUCCESS)
 }

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Counts tests in the output of cargo, of wasm's test runner and of Node.
+//! Counts tests in the output of cargo, of the wasm test runner and of Node.
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Count {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
-    /// Tests, or groups of them, that need something this machine does not have: a browser.
-    pub(crate) left_out: u64,
+    /// Skipped tests, or groups of tests, that need a browser, which this machine does not have.
+    pub(crate) skipped: u64,
 }
 
 impl Count {
-    /// One test.
+    /// The count of a single test.
     pub(crate) fn one(passed: bool) -> Self {
-        Self { passed: u64::from(passed), failed: u64::from(!passed), left_out: 0 }
+        Self { passed: u64::from(passed), failed: u64::from(!passed), skipped: 0 }
     }
 
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
-        self.left_out += other.left_out;
+        self.skipped += other.skipped;
     }
 
-    /// A run that failed without a failed test, or ran no test at all, is a failure.
+    /// Adds one failure if the run failed without a failed test, or ran no test at all.
     pub(crate) fn judged(mut self, success: bool) -> Self {
         if self.failed == 0 && (!success || self.passed == 0) {
             self.failed = 1;
@@ -29,7 +29,8 @@ impl Count {
         self
     }
 
-    /// `test result: ok. 3 passed; 0 failed; …`, once per test binary; also from wasm's runner.
+    /// Reads a line such as `test result: ok. 3 passed; 0 failed; …`, which each test binary prints once; the
+    /// wasm test runner prints the same.
     pub(crate) fn read_cargo(&mut self, line: &str) {
         let Some((_, numbers)) =
             line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". "))
@@ -45,7 +46,8 @@ impl Count {
         }
     }
 
-    /// `# pass 3`: Node sums up once, at the end. Output of tests looks alike, so the last line wins.
+    /// Reads a line such as `# pass 3`, which Node prints once, at the end. A test's own output may look the
+    /// same, so the last such line counts.
     pub(crate) fn read_tap(&mut self, line: &str) {
         let number = |name| line.strip_prefix(name).and_then(|number| number.parse().ok());
         if let Some(passed) = number("# pass ") {
@@ -53,7 +55,7 @@ impl Count {
         } else if let Some(failed) = number("# fail ").or_else(|| number("# cancelled ")) {
             self.failed += failed;
         } else if line.trim_start().starts_with("ok ") && line.contains(" # SKIP") {
-            self.left_out += 1;
+            self.skipped += 1;
         }
     }
 }
@@ -61,9 +63,9 @@ impl Count {
 impl std::fmt::Display for Count {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} passed, {} failed", self.passed, self.failed)?;
-        match self.left_out {
+        match self.skipped {
             0 => Ok(()),
-            number => write!(formatter, ", {number} left out (said above)"),
+            number => write!(formatter, ", {number} skipped (see above)"),
         }
     }
 }
@@ -73,7 +75,7 @@ mod tests {
     use super::*;
 
     fn count(passed: u64, failed: u64) -> Count {
-        Count { passed, failed, left_out: 0 }
+        Count { passed, failed, skipped: 0 }
     }
 
     fn cargo(output: &str) -> Count {
@@ -109,10 +111,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_counted_and_told() {
+    fn skipped_tests_are_counted_and_printed() {
         let node = tap("ok 1 - a browser # SKIP none found\n# pass 3\n# fail 0\n# cancelled 0\n");
-        assert_eq!(node, Count { left_out: 1, ..count(3, 0) });
-        assert_eq!(node.to_string(), "3 passed, 0 failed, 1 left out (said above)");
+        assert_eq!(node, Count { skipped: 1, ..count(3, 0) });
+        assert_eq!(node.to_string(), "3 passed, 0 failed, 1 skipped (see above)");
         assert_eq!(count(3, 0).to_string(), "3 passed, 0 failed");
     }
 

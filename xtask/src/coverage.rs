@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask coverage`: what of the core the native tests reach.
+//! `cargo xtask coverage`: measures how much of the core the native tests cover.
 //!
-//! Of the Worker itself nothing is measured, as it runs as wasm alone: the end-to-end tests run it.
+//! The Worker's own code is not measured, because it only runs as wasm; the end-to-end tests run it.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::process::run;
 use crate::tools::Tools;
 
-/// The core, and the package whose tests it has.
+/// The crates of the core, and the Worker's package, whose native tests cover them too.
 const PACKAGES: [&str; 5] =
     ["vault-base", "vault-jose", "vault-provider", "vault-core", "edge-token-vault"];
 
@@ -22,11 +22,11 @@ pub(crate) fn coverage_command(root: &Path, html: bool) -> Result<ExitCode> {
     let measure = |arguments: &[&str]| {
         let mut command = Command::new(&cargo_llvm_cov);
         command.arg("llvm-cov").args(arguments).current_dir(root);
-        llvm.tell(&mut command);
-        run(&mut command, "The reason stands above.")
+        llvm.configure(&mut command);
+        run(&mut command, "See the output above for the reason.")
     };
     let packages = PACKAGES.iter().flat_map(|package| ["--package", package]);
-    // Build scripts are no part of the core; tests are left out by themselves.
+    // Build scripts are not part of the core. cargo-llvm-cov leaves out test code by default.
     let chosen = ["--locked", "--ignore-filename-regex", "/build\\.rs$"];
     let chosen: Vec<&str> = chosen.into_iter().chain(packages).collect();
     measure(&[&["--summary-only"], &chosen[..]].concat())?;
@@ -36,11 +36,11 @@ pub(crate) fn coverage_command(root: &Path, html: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// `llvm-cov` and `llvm-profdata`, which must be of the compiler's LLVM.
+/// Where `llvm-cov` and `llvm-profdata` are. Both must be of the compiler's LLVM version.
 enum Llvm {
-    /// `cargo-llvm-cov` finds them itself: by its environment, or as rustup's component.
+    /// `cargo-llvm-cov` finds them by itself: through environment variables, or as rustup's component.
     Known,
-    /// A distribution's.
+    /// In this directory, from the distribution's package.
     At(PathBuf),
 }
 
@@ -58,18 +58,18 @@ impl Llvm {
             return Ok(Self::Known);
         }
         let version = rustc(&["-vV"])?;
-        let major = major(&version).context("rustc does not tell its LLVM")?;
+        let major = major(&version).context("rustc does not print its LLVM version")?;
         let debian = PathBuf::from(format!("/usr/lib/llvm-{major}/bin"));
         if !debian.join("llvm-profdata").exists() {
             bail!(
-                "no llvm-profdata of LLVM {major}: `rustup component add llvm-tools`, or Debian's \
-                 llvm-{major}, or name LLVM_COV and LLVM_PROFDATA"
+                "there is no llvm-profdata of LLVM {major}: run `rustup component add llvm-tools`, install \
+                 Debian's llvm-{major}, or set LLVM_COV and LLVM_PROFDATA"
             );
         }
         Ok(Self::At(debian))
     }
 
-    fn tell(&self, command: &mut Command) {
+    fn configure(&self, command: &mut Command) {
         if let Self::At(directory) = self {
             command.env("LLVM_COV", directory.join("llvm-cov"));
             command.env("LLVM_PROFDATA", directory.join("llvm-profdata"));
@@ -77,10 +77,10 @@ impl Llvm {
     }
 }
 
-/// Of `LLVM version: 22.1.2`.
+/// The major version from a line such as `LLVM version: 22.1.2`.
 fn major(version: &str) -> Option<&str> {
-    let told = version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
-    told.split('.').next()
+    let llvm = version.lines().find_map(|line| line.strip_prefix("LLVM version: "))?;
+    llvm.split('.').next()
 }
 
 #[cfg(test)]

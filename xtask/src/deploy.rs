@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask deploy`: from a configuration to a vault that runs.
+//! `cargo xtask deploy`: checks the configuration, generates and sets missing secrets, and deploys the vault.
 //!
-//! What it makes is never made twice: a new `OBJECT_NAME_KEY` would show every user an empty vault,
-//! and without the old `KEY_RING` nothing stored would open.
+//! Keys are never generated a second time: with a new `OBJECT_NAME_KEY` every user would find an empty vault,
+//! and without the old `KEY_RING` no stored token could be opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -25,16 +25,16 @@ const LOGIN: &str = "Run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN.";
 pub(crate) struct DeployOptions {
     pub(crate) config: PathBuf,
     pub(crate) environment: Option<String>,
-    /// JSON from connection to client secret, or to a table of it and a private key.
+    /// A JSON file of [`ProviderSecrets`].
     pub(crate) provider_secrets: Option<PathBuf>,
-    /// Where keys that are made are kept; `.secrets/NAME.json` unless told.
+    /// The file for the generated keys; default `.secrets/NAME.json`.
     pub(crate) keys: Option<PathBuf>,
     pub(crate) dry_run: bool,
 }
 
 type Secrets = BTreeMap<String, String>;
 
-/// By connection: a client secret, or a table of it and a private key.
+/// Secrets by connection: a client secret, or a table with `client_secret` and `private_key`.
 type ProviderSecrets = BTreeMap<String, Value>;
 
 pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<ExitCode> {
@@ -45,11 +45,14 @@ pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<Exi
     let (needed, set) = (deployment.needed()?, deployment.secrets_set()?);
     let plan = plan(&set, &needed, given.as_ref())?;
     if plan.provider_secrets.is_none() && !needed.is_empty() {
-        println!("==> {PROVIDER_SECRETS} cannot be read back; it must hold: {}", needed.join(", "));
+        println!(
+            "==> {PROVIDER_SECRETS} cannot be read back; it must have entries for: {}",
+            needed.join(", ")
+        );
     }
     let names = plan.names().join(", ");
     if names.is_empty() {
-        println!("==> all secrets are set; none is touched");
+        println!("==> all secrets are set; none is changed");
     }
     if options.dry_run {
         deployment.say_what_would_be_set(&plan, &names)?;
@@ -62,28 +65,28 @@ pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<Exi
         step(&format!("setting {names}"), || deployment.set(&secrets))?;
     }
     step("deploying", || deployment.deploy())?;
-    println!("Register the redirect URIs above at their providers, if that is not done yet.");
+    println!("If not done yet, register the redirect URIs above at their providers.");
     Ok(ExitCode::SUCCESS)
 }
 
-/// What to do about secrets.
+/// Which secrets to generate and set.
 #[derive(Debug, PartialEq)]
 struct Plan {
-    /// Names to make, if the file of kept keys does not have them.
+    /// Names of the keys to set; they are generated unless an earlier run left them in the keys file.
     make: Vec<&'static str>,
     provider_secrets: Option<ProviderSecrets>,
 }
 
 impl Plan {
-    /// Names of the secrets that are to be set.
+    /// Names of all secrets to set.
     fn names(&self) -> Vec<&str> {
         let provider_secrets = self.provider_secrets.as_ref().map(|_| PROVIDER_SECRETS);
         self.make.iter().copied().chain(provider_secrets).collect()
     }
 }
 
-/// Decides from the names that are set already, the connections that need a secret, and what was
-/// given for them.
+/// Plans which secrets to set, from the names that are already set, the connections that need a client
+/// secret, and the provider secrets that were given.
 fn plan(
     set: &BTreeSet<String>,
     needed: &[String],
@@ -92,8 +95,8 @@ fn plan(
     let missing: Vec<&str> = KEYS.into_iter().filter(|name| !set.contains(*name)).collect();
     if let [missing] = missing[..] {
         bail!(
-            "this Worker has one of {} and not the other. It was deployed before: set {missing} to \
-             what it was then, from your copy, with `wrangler secret put {missing}`",
+            "this Worker has only one of {}, so it was deployed before: restore {missing} from your \
+             copy with `wrangler secret put {missing}`",
             KEYS.join(" and ")
         );
     }
@@ -103,8 +106,8 @@ fn plan(
         None => {
             let form: BTreeMap<&String, &str> = needed.iter().map(|name| (name, "…")).collect();
             bail!(
-                "these connections need the client secret that their provider gave you. Write a \
-                 file {} and add --provider-secrets with its name",
+                "some connections need the client secret that their provider gave you. Write a file \
+                 with the content {} and add --provider-secrets with its name",
                 json!(form)
             );
         }
@@ -112,13 +115,13 @@ fn plan(
     Ok(Plan { make: missing, provider_secrets })
 }
 
-/// The secrets, if they are those that are needed and no others.
+/// Returns the given secrets if they are exactly those that the connections need.
 fn complete(needed: &[String], given: &ProviderSecrets) -> Result<ProviderSecrets> {
     if let Some(name) = needed.iter().find(|name| !given.contains_key(*name)) {
-        bail!("the file of provider secrets has none for the connection {name}");
+        bail!("the file of provider secrets has no entry for the connection {name}");
     }
     if let Some(name) = given.keys().find(|name| !needed.contains(name)) {
-        bail!("the file of provider secrets names {name}, which is no connection with a secret");
+        bail!("the file of provider secrets names {name}, but no such connection uses a secret");
     }
     Ok(given.clone())
 }
@@ -140,7 +143,7 @@ pub(crate) fn is_provider_secret(value: &Value) -> bool {
     value.is_string() || value.as_object().is_some_and(texts)
 }
 
-/// Reads a file of secrets. The error of the parser would quote what it read.
+/// Reads a JSON file of secrets. The parser's error is dropped, because it may quote the content.
 fn read_private<T: DeserializeOwned>(file: &Path, form: &str) -> Result<T> {
     let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let read = serde_json::from_slice(&bytes).ok();
@@ -155,27 +158,24 @@ struct Deployment<'a> {
 
 impl Deployment<'_> {
     fn check(&self) -> Result<()> {
-        run(
-            self.checker().arg("--offline"),
-            "Fix the configuration first; the reason stands above.",
-        )
+        run(self.checker().arg("--offline"), "Fix the configuration first; see the reason above.")
     }
 
     fn needed(&self) -> Result<Vec<String>> {
         let output = self.checker().arg("--json").output().context("cannot start cargo")?;
         let needs: Value = serde_json::from_slice(&output.stdout)?;
-        let names = needs.get("provider_secrets").context("the check said nothing")?;
+        let names = needs.get("provider_secrets").context("the check printed no result")?;
         Ok(serde_json::from_value(names.clone())?)
     }
 
     fn checker(&self) -> Command {
         let mut cargo = Command::new("cargo");
         cargo.args(["run", "--quiet", "--package", "check", "--"]).current_dir(self.root);
-        self.place(&mut cargo);
+        self.add_config(&mut cargo);
         cargo
     }
 
-    fn place(&self, command: &mut Command) {
+    fn add_config(&self, command: &mut Command) {
         command.arg("--config").arg(&self.options.config);
         if let Some(environment) = &self.options.environment {
             command.args(["--env", environment]);
@@ -191,35 +191,36 @@ impl Deployment<'_> {
             .env("PATH", self.tools.path()?)
             .env("WRANGLER_SEND_METRICS", "false")
             .env("WRANGLER_WRITE_LOGS", "false");
-        self.place(&mut command);
+        self.add_config(&mut command);
         Ok(command)
     }
 
-    /// Names of the secrets that the Worker has; none, if there is no such Worker yet.
+    /// Names of the secrets that the Worker has; empty if there is no such Worker yet.
     fn secrets_set(&self) -> Result<BTreeSet<String>> {
         let mut list = self.wrangler(&["secret", "list", "--format", "json"])?;
         let output = list.output().map_err(|error| not_started(&list, &error, ""))?;
         let said = String::from_utf8_lossy(&output.stdout);
         if output.status.success() {
-            return names(&said)
-                .context("cannot read the list of the Worker's secrets, so none will be made");
+            return names(&said).context(
+                "cannot parse the list of the Worker's secrets, so no keys are generated",
+            );
         }
         let said = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
         match NoList::of(&said) {
             NoList::NoWorker => {
-                println!("==> there is no such Worker yet; this is its first deployment");
+                println!("==> this Worker does not exist yet; this is its first deployment");
                 Ok(BTreeSet::new())
             }
             NoList::NoLogin => bail!("you are not logged in at Cloudflare. {LOGIN}"),
             NoList::Other => bail!(
-                "cannot list the Worker's secrets, so none will be made. Should the reason be the \
+                "cannot list the Worker's secrets, so no keys are generated. If the reason is the \
                  login: {LOGIN}\n{said}"
             ),
         }
     }
 
-    /// Makes what is to be made. It goes into a file first: nobody can read it back from the
-    /// platform.
+    /// Returns the secrets to set. Keys are generated if no file has them, and written to a file before they
+    /// are set, because they cannot be read back from the platform.
     fn make(&self, plan: Plan) -> Result<Secrets> {
         let mut secrets = match plan.make[..] {
             [] => Secrets::new(),
@@ -231,11 +232,15 @@ impl Deployment<'_> {
         Ok(secrets)
     }
 
-    /// The same without making anything.
+    /// Prints what [`Self::make`] and [`Self::set`] would do, without generating anything.
     fn say_what_would_be_set(&self, plan: &Plan, names: &str) -> Result<()> {
         if !plan.make.is_empty() && self.kept_keys()?.is_none() {
             let file = self.keys_file();
-            println!("==> would make {} and keep them in {}", KEYS.join(" and "), file.display());
+            println!(
+                "==> would generate {} and write them to {}",
+                KEYS.join(" and "),
+                file.display()
+            );
         }
         if !names.is_empty() {
             println!("==> would set {names}");
@@ -245,20 +250,20 @@ impl Deployment<'_> {
 
     fn keys_file(&self) -> PathBuf {
         let name = self.options.environment.as_deref().unwrap_or("production");
-        let usual = || self.root.join(".secrets").join(format!("{name}.json"));
-        self.options.keys.clone().unwrap_or_else(usual)
+        let default = || self.root.join(".secrets").join(format!("{name}.json"));
+        self.options.keys.clone().unwrap_or_else(default)
     }
 
-    /// The keys that an earlier run made, if one did.
+    /// The keys that an earlier run generated; `None` if there is no keys file.
     fn kept_keys(&self) -> Result<Option<Secrets>> {
         let file = self.keys_file();
         if !file.exists() {
             return Ok(None);
         }
-        println!("==> taking the keys from {}, which an earlier run made", file.display());
-        let keys: Secrets = read_private(&file, "a JSON object of texts")?;
+        println!("==> using the keys in {}, which an earlier run generated", file.display());
+        let keys: Secrets = read_private(&file, "a JSON object of strings")?;
         if keys.keys().map(String::as_str).ne(BTreeSet::from(KEYS)) {
-            bail!("{} must have {}", file.display(), KEYS.join(" and "));
+            bail!("{} must have exactly {}", file.display(), KEYS.join(" and "));
         }
         Ok(Some(keys))
     }
@@ -272,12 +277,13 @@ impl Deployment<'_> {
         ]);
         if let Some(directory) = file.parent() {
             fs::create_dir_all(directory)
-                .with_context(|| format!("cannot make {}", directory.display()))?;
+                .with_context(|| format!("cannot create {}", directory.display()))?;
         }
         write_private(&file, &serde_json::to_vec_pretty(&keys)?)?;
         println!(
-            "==> made {} in {}\n    Keep a copy where you keep passwords, then delete the file. Whoever has it and the \
-             storage reads all tokens; without it, a Worker that is deleted cannot be brought back.",
+            "==> generated {} in {}\n    Store a copy with your passwords, then delete the file. \
+             Whoever has the keys and the storage can read all tokens. Without the keys, a deleted Worker \
+             cannot be restored.",
             KEYS.join(" and "),
             file.display()
         );
@@ -288,7 +294,7 @@ impl Deployment<'_> {
         let mut bulk = self.wrangler(&["secret", "bulk"])?;
         let mut child =
             bulk.stdin(Stdio::piped()).spawn().map_err(|error| not_started(&bulk, &error, ""))?;
-        // Over standard input: arguments are seen by everybody on the machine.
+        // Through standard input: every user of the machine can see arguments.
         child.stdin.take().context("no input")?.write_all(&serde_json::to_vec(secrets)?)?;
         if !child.wait()?.success() {
             bail!(
@@ -303,26 +309,27 @@ impl Deployment<'_> {
         run(&mut deploy, "The secrets are set; the same command continues here.")
     }
 
-    /// Makes what would be uploaded, and leaves nothing but the build's own output.
+    /// Builds what a deployment would upload, and removes the directories that wrangler creates for it.
     fn build(&self) -> Result<()> {
         let scratch = self.wrangler_scratch();
         let new: Vec<_> = scratch.iter().filter(|directory| !directory.exists()).collect();
-        let built = run(&mut self.wrangler(&["deploy", "--dry-run"])?, "The reason stands above.");
+        let next = "See the output above for the reason.";
+        let built = run(&mut self.wrangler(&["deploy", "--dry-run"])?, next);
         for directory in new {
-            // Only what is empty: a development run of this checkout may have begun meanwhile.
+            // Removes only empty directories: a development run of this checkout may have begun meanwhile.
             let _ = fs::remove_dir(directory);
         }
         built
     }
 
-    /// Directories that wrangler makes beside the configuration, the innermost first.
+    /// Directories that wrangler creates beside the configuration, the innermost first.
     fn wrangler_scratch(&self) -> [PathBuf; 2] {
         let hidden = self.root.join(&self.options.config).with_file_name(".wrangler");
         [hidden.join("tmp"), hidden]
     }
 }
 
-/// Why wrangler gave no list of secrets.
+/// Why wrangler printed no list of secrets.
 #[derive(Debug, PartialEq)]
 enum NoList {
     NoWorker,
@@ -346,7 +353,7 @@ impl NoList {
     }
 }
 
-/// Reads `[{"name": …}]`, whatever is printed before it.
+/// Reads the names from `[{"name": …}]`, and ignores text that is printed before it.
 fn names(said: &str) -> Option<BTreeSet<String>> {
     let list: Vec<Value> = serde_json::from_str(said.get(said.find('[')?..)?).ok()?;
     list.iter().map(|secret| Some(secret.get("name")?.as_str()?.to_owned())).collect()
@@ -393,7 +400,7 @@ mod tests {
         let error = plan(&set(&[]), &needed, None).unwrap_err().to_string();
         assert!(error.contains(r#"{"a":"…","b":"…"}"#), "{error}");
         let error = plan(&set(&[]), &needed, Some(&secrets(&["a"]))).unwrap_err().to_string();
-        assert!(error.contains("none for the connection b"), "{error}");
+        assert!(error.contains("no entry for the connection b"), "{error}");
         let error = plan(&set(&[]), &needed, Some(&secrets(&["a", "b", "c"]))).unwrap_err();
         assert!(error.to_string().contains("names c"), "{error}");
         assert!(plan(&set(&[]), &[], None).unwrap().provider_secrets.is_none());

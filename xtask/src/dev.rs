@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask dev`: the Worker and an OpenID provider on this machine.
+//! `cargo xtask dev`: runs the Worker and an OpenID provider on this machine.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -20,22 +20,22 @@ use crate::tools::Tools;
 use crate::wrangler::{Start, Wrangler};
 
 pub(crate) struct DevOptions {
-    /// End after the main job.
+    /// Whether to exit after the main job.
     pub(crate) once: bool,
     pub(crate) port: u16,
     pub(crate) provider_port: u16,
     pub(crate) with: Option<PathBuf>,
-    /// Where files and data are kept, if not where `wrangler dev` looks for them by itself.
+    /// A directory for all files and data; `None` for the places where `wrangler dev` looks by default.
     pub(crate) state: Option<PathBuf>,
 }
 
-/// Where a development run keeps what it writes.
+/// The paths of the files that a development run writes.
 struct Places {
-    /// Secrets, `dev.json`, the log.
+    /// Directory of the secrets, `dev.json` and the log.
     directory: PathBuf,
-    /// The Worker's variables.
+    /// File of the Worker's variables.
     variables: PathBuf,
-    /// What the Worker stores.
+    /// Directory of the Worker's storage.
     data: PathBuf,
 }
 
@@ -63,7 +63,7 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
     let places = Places::new(root, options.state.as_deref());
     let directory = &places.directory;
     fs::create_dir_all(directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
+        .with_context(|| format!("cannot create {}", directory.display()))?;
     let _lock = lock(directory)?;
     check_ports(options)?;
     let interrupted = catch_signals()?;
@@ -105,7 +105,7 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
             return Ok(ExitCode::SUCCESS);
         }
         if interrupted.load(Ordering::Relaxed) {
-            println!("\n==> ending the Worker and the provider");
+            println!("\n==> stopping the Worker and the provider");
             return Ok(if options.once { ExitCode::FAILURE } else { ExitCode::SUCCESS });
         }
         wrangler.check()?;
@@ -113,7 +113,7 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
     }
 }
 
-/// Writes what the Worker and the scripts (`run.json`) read; returns the latter's path.
+/// Writes the Worker's variables and the scripts' `run.json`; returns the path of `run.json`.
 fn write_files(places: &Places, options: &DevOptions) -> Result<PathBuf> {
     let directory = &places.directory;
     let secrets = Secrets::load_or_make(&directory.join("secrets.json"), &places.data)?;
@@ -142,7 +142,7 @@ fn check_ports(options: &DevOptions) -> Result<()> {
     Ok(())
 }
 
-/// From here on a signal sets a flag, so that children are ended before we are.
+/// Installs handlers that only set a flag, so that this program can stop its children before it exits.
 fn catch_signals() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {

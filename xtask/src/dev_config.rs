@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The configuration of a Worker that runs on this machine. No I/O.
+//! The configuration of a development Worker on this machine. This module does no I/O.
 
 use std::iter;
 
@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 use crate::dev_files::Secrets;
 use crate::tools::hex;
 
-/// The client that the vault is at the provider.
+/// The vault's client id at the development provider.
 const PROVIDER_CLIENT: &str = "edge-token-vault";
 
-/// The connection to the provider that runs here. The main job uses no other: those of a file lead to
-/// real providers.
+/// The connection to the development provider. The main job uses only this one, because the connections of
+/// a `--with` file lead to real providers.
 const CONNECTION: &str = "demo";
 
 pub(crate) type Table = Map<String, Value>;
@@ -29,7 +29,7 @@ pub(crate) struct DevConfig {
 }
 
 impl DevConfig {
-    /// One issuer, one connection, a backend and a browser application.
+    /// A configuration with one issuer, one connection, a backend and a browser application.
     pub(crate) fn new(port: u16, provider_port: u16, secrets: &Secrets) -> Self {
         let vault = format!("http://127.0.0.1:{port}");
         let issuer = format!("http://127.0.0.1:{provider_port}");
@@ -91,7 +91,8 @@ impl DevConfig {
         Ok(variables.iter().map(|(name, value)| dotenv_line(name, value)).collect())
     }
 
-    /// What the scripts need to know: `run.json`.
+    /// The content of `run.json`, which the scripts read. `files` are the paths of the provider's keys and of
+    /// `dev.json`.
     pub(crate) fn run_file(
         &self,
         provider_port: u16,
@@ -135,8 +136,8 @@ impl DevConfig {
     }
 }
 
-/// A single-quoted dotenv value knows no escapes, and a dollar begins the name of a variable even
-/// there; so both become JSON's way to write them.
+/// One line of a dotenv file. A single-quoted value has no escapes, and a dollar sign starts a variable name
+/// even there, so both characters are written as JSON escapes.
 fn dotenv_line(name: &str, value: &str) -> String {
     format!("{name}='{}'\n", value.replace('\'', r"\u0027").replace('$', r"\u0024"))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Development secrets, and files that only their owner can read.
+//! The secrets of a development run, and files that only their owner can read.
 
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
@@ -15,7 +15,7 @@ use crate::tools::remove_dir;
 
 const OWNER_ONLY: u32 = 0o600;
 
-/// Made once per checkout; every value is 32 random bytes in base64url.
+/// Development secrets, generated once per state directory. Each is 32 random bytes in base64url.
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Secrets {
@@ -26,26 +26,27 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Reads the secrets of this checkout, or makes them and removes the state that older ones sealed.
+    /// Reads the secrets from `file`. If there is no file, generates secrets and removes the `state` that was
+    /// sealed with earlier ones.
     pub(crate) fn load_or_make(file: &Path, state: &Path) -> Result<Self> {
         match fs::read(file) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
                 anyhow!(
-                    "{} is damaged; delete it, and new secrets are made at the next start",
+                    "{} is damaged; delete it, and the next start generates new secrets",
                     file.display()
                 )
             }),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 if state.exists() {
                     println!(
-                        "==> no development secrets here: removing {}, which nobody can read any more",
+                        "==> there are no development secrets: removing {}, which cannot be read without them",
                         state.display()
                     );
                     remove_dir(state)?;
                 }
                 let secrets = Self::random()?;
                 write_private(file, &serde_json::to_vec_pretty(&secrets)?)?;
-                println!("==> made development secrets in {}", file.display());
+                println!("==> generated development secrets in {}", file.display());
                 Ok(secrets)
             }
             Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
@@ -62,14 +63,14 @@ impl Secrets {
     }
 }
 
-/// 32 random bytes in base64url: a sealing key, a key of object names, a client's secret.
+/// Returns 32 random bytes in base64url, for a sealing key, the key of object names or a client secret.
 pub(crate) fn random_key() -> Result<String> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|error| anyhow!("no random bytes: {error}"))?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// Writes a file that only its owner may read, whatever its mode was before.
+/// Writes a file and sets its mode so that only its owner can read it, even if it existed with another mode.
 pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     let write = || {
         let mut file = OpenOptions::new()
@@ -84,14 +85,15 @@ pub(crate) fn write_private(path: &Path, content: &[u8]) -> Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// One development run per checkout: two would overwrite each other's files. Held until dropped.
+/// Locks a development run's directory, because two runs would overwrite each other's files. `Err` if
+/// another run holds the lock. Dropping the file unlocks it.
 pub(crate) fn lock(directory: &Path) -> Result<File> {
     let file = File::create(directory.join("lock"))
         .with_context(|| format!("cannot write to {}", directory.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
-            bail!("`cargo xtask dev` already runs in this checkout; end it first")
+            bail!("`cargo xtask dev` already runs in this checkout; stop it first")
         }
         Err(TryLockError::Error(error)) => Err(error).context("cannot lock .dev"),
     }

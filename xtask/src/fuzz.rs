@@ -10,10 +10,10 @@ use crate::count::Count;
 use crate::process::{line_of, not_started, step};
 use crate::tools::Tools;
 
-/// Everything that reads what strangers send.
+/// The fuzz targets: the parsers of data that the vault receives from outside.
 const TARGETS: [&str; 5] = ["token", "body", "envelope", "provider_answer", "redirect"];
 
-/// Largest input, in bytes: what is read beyond is more of the same.
+/// Largest input, in bytes. Longer inputs reach no further code.
 const MAX_LEN: usize = 8192;
 
 pub(crate) fn fuzz_command(root: &Path, seconds: u32, targets: &[String]) -> Result<ExitCode> {
@@ -28,7 +28,7 @@ pub(crate) fn fuzz_command(root: &Path, seconds: u32, targets: &[String]) -> Res
     Ok(if count.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// All targets, each as one test.
+/// Runs all targets, and counts each as one test.
 pub(crate) fn fuzz_all(root: &Path, seconds: u32) -> Result<Count> {
     fuzz(root, seconds, TARGETS.into_iter())
 }
@@ -41,8 +41,8 @@ fn fuzz(root: &Path, seconds: u32, targets: impl Iterator<Item = &'static str>) 
         std::fs::create_dir_all(&corpus)?;
         let mut cargo = Command::new(tools.cargo_fuzz());
         cargo
-            // Coverage alone works with any toolchain; the code has nothing unsafe for a sanitizer
-            // of addresses to find.
+            // Without a sanitizer it works with any toolchain; the code has no `unsafe` for an address
+            // sanitizer to check.
             .args(["fuzz", "run", "--release", "--sanitizer", "none", "--target-dir"])
             .arg(root.join("target/fuzz"))
             .arg(target)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A test of the sources: each names its licence.
+//! Tests that each source file names its licence.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        // What was vendored has a licence of its own, and `target` is built.
+        // Vendored files have their own licences, and `target` holds build output.
         if path.is_dir() && !["target", "node_modules", "vectors"].contains(&name) {
             sources(&path, found);
         } else if path
             .extension()
-            .is_some_and(|one| ["rs", "mjs", "js", "ts", "sh"].iter().any(|kind| one == *kind))
+            .is_some_and(|ext| ["rs", "mjs", "js", "ts", "sh"].iter().any(|known| ext == *known))
         {
             found.push(path);
         }

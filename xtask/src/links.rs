@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A test of the documents: whatever they link to in this repository is there.
+//! Tests that the documents' links within this repository lead to existing files and headings.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +21,7 @@ fn documents(root: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Anchors of the headings, as GitHub makes them.
+/// The anchors of the headings, as GitHub derives them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter_map(|line| {
         let title = line.trim_start_matches('#');
@@ -35,7 +35,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// What is linked to, but for addresses elsewhere.
+/// The targets of the links, without web and mail addresses.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
     let after = text.split("](").skip(1);
     let all = after.filter_map(|rest| rest.split_once(')')).map(|(target, _)| target);
@@ -67,7 +67,7 @@ fn every_link_within_the_repository_leads_somewhere() {
     assert_eq!(dead, [""; 0]);
 }
 
-/// Files and directories of this repository that a text names in code.
+/// The files and directories of this repository that a text names in inline code.
 fn paths(text: &str) -> impl Iterator<Item = &str> {
     let code = text.split('`').skip(1).step_by(2);
     code.filter(|path| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask lint`: every check that is not a test. All of them run, whatever the first one says.
+//! `cargo xtask lint`: runs every check that is not a test. If one fails, the others still run.
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -19,7 +19,8 @@ pub(crate) fn lint_command(root: &Path) -> Result<ExitCode> {
     for mut command in commands(&tools, &cargo_deny) {
         command.current_dir(root).env("PATH", &path);
         let line = line_of(&command);
-        if let Err(error) = step(&line, || run(&mut command, "The reason stands above.")) {
+        let next = "See the output above for the reason.";
+        if let Err(error) = step(&line, || run(&mut command, next)) {
             eprintln!("error: {error:#}");
             failed.push(line);
         }
@@ -34,7 +35,7 @@ pub(crate) fn lint_command(root: &Path) -> Result<ExitCode> {
 fn commands(tools: &Tools, cargo_deny: &Path) -> Vec<Command> {
     let clippy = ["clippy", "--locked"];
     let strict = ["--", "-D", "warnings"];
-    // What carries out, below `src`, exists for wasm only.
+    // The runtime, endpoints and objects below `src` compile for wasm only.
     let wasm = ["-p", WORKER, "--target", WASM, "--all-features"];
     let doc = |place: &[&str]| {
         let mut doc = command("cargo", &[&["doc", "--locked", "--no-deps"], place]);
@@ -47,7 +48,7 @@ fn commands(tools: &Tools, cargo_deny: &Path) -> Vec<Command> {
         command("cargo", &[&clippy, &wasm, &["--all-targets"], &strict]),
         doc(&["--workspace"]),
         doc(&wasm),
-        // `deny.toml` says why its advisories are not among them.
+        // `deny.toml` explains why the check `advisories` is missing here.
         command(cargo_deny, &[&["--locked", "check", "licenses", "bans", "sources"]]),
         command(tools.package_bin("tsc"), &[&["--project", "."]]),
         command(tools.package_bin("tsc"), &[&["--project", "tests"]]),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Builds, runs and tests the Worker. Runs natively only.
+//! The project's command line: builds, runs, checks, tests and deploys the Worker. It runs natively only.
 #![allow(clippy::disallowed_methods, reason = "the std clocks work here; xtask never becomes wasm")]
 
 mod bench;
@@ -35,37 +35,40 @@ const USAGE: &str = "\
 Usage: cargo xtask <command>
 
   bench [memory]
-      Measures the release build against two other Workers; writes target/bench.json, docs/speed.svg.
-      memory  whether memory stays flat over 200,000 uploads given up and as many requests refused
+      Compares the speed of the release build with two other Workers; writes target/bench.json and
+      docs/speed.svg.
+      memory  tests instead whether memory stays flat over 200,000 aborted uploads and as many
+              rejected requests
   build [--dev|--release] [--test-clock] [--out-dir DIR]
-      Builds the Worker into build/ (or DIR). Release, unless `wrangler dev` asks.
-      --test-clock  lets tests move the clock; never into build/
+      Builds the Worker into build/ (or DIR), as a release unless `wrangler dev` runs the command.
+      --test-clock  lets tests move the clock; needs an --out-dir other than build/
   check [--config wrangler.toml] [--env NAME] [--offline]
-      Checks a configuration without deploying it, and asks the issuers and providers it names.
+      Checks a configuration without deploying it, and sends requests to its issuers and providers.
+      --offline     sends no requests
   coverage [--html]
-      Says how much of the core the native tests reach; needs LLVM's llvm-cov and llvm-profdata.
-      --html        also writes target/llvm-cov/html, line by line
+      Prints how much of the core the native tests cover; needs LLVM's llvm-cov and llvm-profdata.
+      --html        also writes a line-by-line report to target/llvm-cov/html
   deploy [--dry-run] [--provider-secrets FILE] [--keys FILE] [--config wrangler.toml] [--env NAME]
-      Checks the configuration, makes and sets the secrets that are not set yet, and deploys.
-      --dry-run     checks, builds, and says which secrets it would make and set; sets and deploys nothing
-      --provider-secrets  client secrets (and private keys) by connection, as JSON; the file is only read
-      --keys        where the keys it makes are kept for you; .secrets/NAME.json
+      Checks the configuration, generates and sets the secrets that are not set yet, and deploys.
+      --dry-run     checks, builds, and prints which secrets it would generate and set; changes nothing
+      --provider-secrets  a JSON file of client secrets (and private keys) by connection; it is only read
+      --keys        the file for the generated keys; default .secrets/NAME.json
   dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml] [--state DIR]
       Runs the Worker and an OpenID provider on this machine and does the main job once.
-      --once        ends then; exit code 0 only if the job worked
+      --once        exits after the job; the exit code is 0 only if the job succeeded
       --with        adds issuers, connections, clients and secrets of your own
-      --state       keeps its files and data in DIR, and not in .dev, .dev.vars and .wrangler
+      --state       keeps its files and data in DIR instead of .dev, .dev.vars and .wrangler
   fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
       Runs the fuzz targets, one after another.
   lint
-      Checks everything that needs no test: format, clippy, rustdoc, licences and sources of the
-      dependencies, and the JavaScript.
+      Runs all static checks: format, clippy, rustdoc, licences and sources of the dependencies, and
+      types and lints of the JavaScript.
   providers [--write]
-      Prints the providers the vault knows; --write renews docs/providers/catalogue.md.
+      Prints the catalogue of providers; --write updates docs/providers/catalogue.md.
   size
-      Builds the release and holds its size against budget.toml.
+      Builds the release and compares its size with budget.toml.
   test [native|wasm|e2e|fuzz]...
-      Runs the tests; all suites unless some are named.
+      Runs the named test suites, or all of them.
 ";
 
 fn main() -> ExitCode {
@@ -136,7 +139,7 @@ fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the checking program: it shares the Worker's code, and this one does not.
+/// Runs the program `check`, which contains the Worker's code; this one does not, to compile faster.
 fn check_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--quiet", "--package", "check", "--"]).args(args.raw_args()?);
@@ -224,7 +227,8 @@ fn test_suites(args: &mut lexopt::Parser) -> Result<Vec<tests::Suite>> {
     Ok(suites)
 }
 
-/// `cargo run` tells at run time where the package is; a moved checkout stays usable.
+/// The root of the checkout. `cargo run` sets the package's directory at run time, so a checkout that was
+/// moved after compilation still works.
 fn project_root() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Runs other programs: steps that say what they do, and long-lived children that end with us.
+//! Runs other programs: steps that print what they do, and children that are stopped with this program.
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 
-/// How long a group of processes gets between the request to end and the order to.
+/// Time between SIGTERM and SIGKILL to a process group.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Prints `title`, does `work`, prints how long it took.
+/// Prints `title`, runs `work` and prints how long it took.
 pub(crate) fn step<T>(title: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     println!("==> {title}…");
     let started = Instant::now();
@@ -23,7 +23,7 @@ pub(crate) fn step<T>(title: &str, work: impl FnOnce() -> Result<T>) -> Result<T
     Ok(result)
 }
 
-/// Runs `command` to its end. An error names the command and says what to do next.
+/// Runs `command` to its end. The error names the command and contains `next`, which says what to do.
 pub(crate) fn run(command: &mut Command, next: &str) -> Result<()> {
     let status = command.status().map_err(|error| not_started(command, &error, next))?;
     if !status.success() {
@@ -32,7 +32,7 @@ pub(crate) fn run(command: &mut Command, next: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts `command` in a process group of its own.
+/// Starts `command` in its own process group. Errors as for [`run`].
 pub(crate) fn spawn_group(command: &mut Command, next: &str) -> Result<Group> {
     let child =
         command.process_group(0).spawn().map_err(|error| not_started(command, &error, next))?;
@@ -48,7 +48,7 @@ pub(crate) fn not_started(command: &Command, error: &std::io::Error, next: &str)
     anyhow!("cannot start ({why}): {}\n{next}", line_of(command))
 }
 
-/// The command as a person would type it; arguments of ours hold no secrets.
+/// The command as a person would type it. This program passes no secrets as arguments.
 pub(crate) fn line_of(command: &Command) -> String {
     let mut line = command.get_program().to_string_lossy().into_owned();
     for argument in command.get_args() {
@@ -57,7 +57,7 @@ pub(crate) fn line_of(command: &Command) -> String {
     line
 }
 
-/// A child and everything it started. Dropping it ends all of them.
+/// A child and all processes it started. Dropping the group stops all of them.
 pub(crate) struct Group {
     child: Child,
 }
@@ -67,7 +67,7 @@ impl Group {
         &mut self.child
     }
 
-    /// The status of the child, once it has ended.
+    /// The exit status of the child; `None` while it runs.
     pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         self.child.try_wait().context("cannot ask for the state of a child process")
     }
@@ -82,7 +82,7 @@ impl Group {
             }
             let asked = Instant::now();
             while asked.elapsed() < GRACE {
-                // Reaps the leader, which otherwise stays in the group as a zombie.
+                // Reaps the group's leader, which would otherwise stay in the group as a zombie.
                 let _ = self.child.try_wait();
                 if test_kill_process_group(group).is_err() {
                     return;

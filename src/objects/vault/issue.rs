@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Making a token ourselves: the user's own token shows for whom, our signature makes it.
+//! Issues a token with the vault's private key, as for a GitHub App's installations. The user's own access
+//! token shows to which account the user is entitled.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -20,7 +21,8 @@ use crate::vault::issue::{self, Begin};
 use crate::vault::record::Selector;
 
 impl Inner {
-    /// Makes a token and stores it, or stores why there is none; the caller looks again.
+    /// Requests a token and stores it, or records why it could not be obtained. The caller then looks at the
+    /// vault again.
     pub(super) async fn issue(
         self: &Rc<Self>,
         open: &Open,
@@ -29,10 +31,10 @@ impl Inner {
         issuance: &IssuanceRules,
     ) -> Result<(), ObjectError> {
         let connection = open.connection()?;
-        let lives = |contents: &Contents| {
+        let has_valid_own_token = |contents: &Contents| {
             issue::own_token(&open.home, contents, id, clock::now()).map(|own| own.is_some())
         };
-        if !lives(&*open.store.contents()?)? {
+        if !has_valid_own_token(&*open.store.contents()?)? {
             self.renew_own(open, id).await?;
         }
         let found = providers::of(self.context(open), connection).await;
@@ -54,7 +56,7 @@ impl Inner {
             scopes: selector.narrowed(),
         };
         let issued = match &found {
-            Ok(provider) => make(connection, provider, issuance, wanted).await,
+            Ok(provider) => request_token(connection, provider, issuance, wanted).await,
             Err(reason) => Err(IssuanceError::Failure((*reason).into())),
         };
         let (now, stored) = (clock::now(), open.store.contents()?);
@@ -84,7 +86,8 @@ impl Inner {
 }
 
 impl Inner {
-    /// Renews the user's own token, or waits for whoever does. Boxed, for that may make tokens as well.
+    /// Renews the user's own token, or waits for the renewal in flight. The future is boxed because
+    /// `refresh` can in turn call `issue`.
     async fn renew_own(self: &Rc<Self>, open: &Open, id: &AccountId) -> Result<(), ObjectError> {
         let renewal = self.refresh(open, id, Selector::default());
         let renewal: Pin<Box<dyn Future<Output = Result<Waited, ObjectError>> + '_>> =
@@ -93,8 +96,8 @@ impl Inner {
     }
 }
 
-/// Asks the provider, step by step.
-async fn make(
+/// Sends the requests to the provider, step by step, until a token is issued.
+async fn request_token(
     connection: &Connection,
     provider: &Provider,
     issuance: &IssuanceRules,

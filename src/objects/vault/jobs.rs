@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A vault's jobs and its one alarm.
+//! Runs a vault's jobs, and sets its one alarm.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -16,15 +16,15 @@ use crate::vault::record::Selector;
 use crate::vault::revoke::HoldersCheck;
 use crate::vault::{refresh, release};
 
-/// Most jobs that one alarm runs.
+/// Maximum number of jobs that one alarm runs.
 const JOBS_AT_ONCE: usize = 20;
 
 impl Inner {
-    /// Sets the alarm to the earliest job, or takes it back.
+    /// Sets the alarm to the time of the earliest job, or deletes the alarm if there is none.
     pub(super) async fn schedule(&self, open: &Open) -> Result<(), ObjectError> {
         let storage = self.state.storage();
         match open.store.next_job()? {
-            // An alarm set to this very moment from within an alarm is lost locally.
+            // In local development, an alarm that is set to the present moment from within an alarm is lost.
             Some(due) => {
                 let wait = (due - clock::now()).max(0).unsigned_abs();
                 storage.set_alarm(Duration::from_millis(wait * 1000 + 50)).await?;
@@ -34,7 +34,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Runs what is due. A job that fails is not in the way of the others.
+    /// Runs the jobs that are due. A job that is not done does not stop the others: it is stored anew, with a
+    /// later due time.
     pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), ObjectError> {
         let store = &self.store;
         let Some((user, connection)) = store.owner()? else {
@@ -43,7 +44,7 @@ impl Inner {
         let open = self.open(user, connection)?;
         let now = clock::now();
         for _ in 0..JOBS_AT_ONCE {
-            // Looked up each time: while one runs, a reconnect may take others back.
+            // Read each time: while one job runs, a reconnect may remove others.
             let mut all = store.jobs()?;
             let Some(next) = jobs::next(&all, now) else {
                 break;
@@ -72,8 +73,8 @@ impl Inner {
         self.schedule(&open).await
     }
 
-    /// Takes up a refresh whose answer was never settled: the object was stopped in between.
-    /// `false`: that was not possible.
+    /// Follows up on a refresh that was not settled because the object was stopped or the response was lost
+    /// or unclear. Returns `false` if the job must try again later.
     async fn recover(
         self: &Rc<Self>,
         open: &Open,
@@ -91,7 +92,7 @@ impl Inner {
         };
         let selector = Selector::new(kind, "", &[]);
         let done = match self.refresh(open, account, selector).await {
-            // A grant of another registration waits until that is configured again.
+            // A grant of another registration waits until that registration is configured again.
             Ok(Waited::Stopped(problem)) => problem != release::registration_changed(),
             waited => waited.is_ok(),
         };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `Vault`: one user's accounts at one connection.
+//! `Vault`: the Durable Object that holds all accounts of one user at one connection.
 
 mod delete;
 mod issue;
@@ -37,16 +37,17 @@ use crate::vault::keep::{self, KeepOutcome};
 use crate::vault::plan::Plan;
 use crate::vault::release::{NegativeCache, ReleaseError, RequestedToken};
 
-/// When jobs that could not be looked at are tried again.
+/// Time until the alarm runs again after it failed to run the jobs.
 const RETRY_JOBS: Duration = Duration::from_mins(5);
 
-/// Most refreshes that one exchange starts before it gives up.
+/// Maximum number of refreshes that one exchange starts before it gives up.
 const REFRESHES: usize = 3;
 
-/// Most of others that it waits for.
+/// Maximum number of times that one exchange looks at the vault. Between them it mostly waits for refreshes
+/// that other callers started.
 const WAITS: usize = 100;
 
-/// One per user and connection.
+/// The Durable Object class; there is one object per user and connection.
 #[wasm_bindgen]
 pub struct Vault {
     inner: Rc<Inner>,
@@ -58,13 +59,13 @@ pub(super) struct Inner {
     pub(super) store: Rc<VaultStore>,
     home: RefCell<Option<Rc<Home>>>,
     pub(super) flights: Rc<Flights<(AccountId, String)>>,
-    /// Tokens that were not to be had, and are not asked for again yet.
+    /// Negative cache: tokens that could not be obtained, with the time of the next attempt.
     pub(super) held: RefCell<NegativeCache>,
 }
 
 #[wasm_bindgen]
 impl Vault {
-    /// Called by the platform.
+    /// Creates the object in an isolate. The platform calls it.
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
@@ -83,17 +84,17 @@ impl Vault {
         }
     }
 
-    /// Answers one question.
+    /// Answers one message ([`VaultRequest`]) with a `Response` or a promise of one.
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
         let inner = self.inner.clone();
-        object_call::answer(request, move |ask| inner.answer(ask))
+        object_call::answer(request, move |message| inner.answer(message))
     }
 
-    /// Does the jobs that are due.
+    /// Runs the jobs that are due. If that fails, it logs the cause and sets the alarm anew.
     ///
     /// # Errors
-    /// The platform's: it tries again.
+    /// If the platform cannot set the alarm. It then calls this method again.
     pub async fn alarm(&self) -> Result<(), JsValue> {
         let inner = self.inner.clone();
         if let Err(trouble) = inner.clone().run_jobs().await {
@@ -103,14 +104,14 @@ impl Vault {
                 ObjectError::KeyUnavailable(key) => event.because("key_unavailable").detail(key),
                 ObjectError::Misconfigured => event.because("misconfigured"),
             });
-            // The jobs are still there; without this nothing would wake for them.
+            // The jobs are still stored. Without a new alarm nothing would run them.
             inner.state.storage().set_alarm(RETRY_JOBS).await?;
         }
         Ok(())
     }
 }
 
-/// A vault at work: whose it is, and what it takes to open it.
+/// An opened vault: its owner and sealer, the configuration and the store, for one event.
 pub(super) struct Open {
     pub(super) config: Rc<Config>,
     pub(super) home: Rc<Home>,
@@ -125,12 +126,13 @@ impl Open {
             .ok_or(ObjectError::Failed("connection is not configured any more"))
     }
 
-    /// The redirect URI of the connection.
+    /// The vault's redirect URI at the provider of this connection.
     pub(super) fn callback(&self) -> String {
         self.config.public_url.callback(&self.home.connection)
     }
 
-    /// Carries a plan out: one write. Gives the ids of the jobs it adds.
+    /// Carries out a plan: logs its events and applies its writes in one transaction. Returns the ids of the
+    /// added jobs.
     pub(super) fn carry_out(&self, plan: Plan) -> Result<Vec<i64>, ObjectError> {
         for event in &plan.events {
             log::event(event);
@@ -154,14 +156,14 @@ impl Inner {
         Ok(Open { config, home, store: self.store.clone() })
     }
 
-    /// An event that happens now.
+    /// The context of an event that happens now.
     fn context<'a>(&'a self, open: &'a Open) -> Context<'a> {
         Context { env: &self.env, config: &open.config, now: clock::now() }
     }
 
-    async fn answer(self: Rc<Self>, ask: VaultRequest) -> Result<VaultResponse, ObjectError> {
-        let open = self.open(ask.user, ask.connection)?;
-        let answer = self.act(&open, ask.act).await;
+    async fn answer(self: Rc<Self>, message: VaultRequest) -> Result<VaultResponse, ObjectError> {
+        let open = self.open(message.user, message.connection)?;
+        let answer = self.act(&open, message.act).await;
         if open.store.take_new_jobs() {
             self.schedule(&open).await?;
         }
@@ -214,18 +216,18 @@ impl Inner {
             KeepOutcome::Gone => return Ok(VaultResponse::Deleted(true)),
             KeepOutcome::Narrower(missing) => return Ok(VaultResponse::Narrower { missing }),
             KeepOutcome::UnknownUser => return Ok(VaultResponse::UnknownUser),
-            // Its isolate knew another configuration: the session keeps the tokens, and comes again.
+            // The session's isolate has another configuration. The session keeps the tokens and retries.
             KeepOutcome::OtherRegistration => {
                 return Err(ObjectError::Failed("registration_changed"));
             }
         };
         let job = open.carry_out(plan)?.pop();
         self.schedule(open).await?;
-        // At once, so that nobody who deletes from now on takes this grant along. The job stands in for a
-        // registry that is silent.
+        // Registered at once, so that a later deletion elsewhere does not revoke this grant too. If the
+        // registry does not answer, the job registers it later.
         if let (Some((user, registration)), Some(job)) = (registry, job) {
-            let of = AtProvider { user: Some(&user), registration: registration.as_ref() };
-            if self.hold(open, of).await {
+            let at_provider = AtProvider { user: Some(&user), registration: registration.as_ref() };
+            if self.hold(open, at_provider).await {
                 open.store.end_job(job)?;
                 self.schedule(open).await?;
             }
@@ -243,9 +245,9 @@ impl Inner {
         for _ in 0..WAITS {
             let contents = open.store.contents()?;
             let (connection, now) = (open.connection()?, clock::now());
-            let looked =
+            let step =
                 exchange::look(&open.home, &contents, connection, want, &self.held.borrow(), now)?;
-            match looked {
+            match step {
                 ExchangeStep::Serve { access_token, scopes, expires_in, provider_data } => {
                     return Ok(VaultResponse::Token {
                         grant,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Renewing a grant: one request to the provider, however many callers wait.
+//! Renews a grant with its refresh token (RFC 6749 §6): one request to the provider, however many callers
+//! wait.
 
 use std::rc::Rc;
 
@@ -16,22 +17,22 @@ use crate::vault::refresh;
 use crate::vault::release::{ReleaseError, TokenUnavailable, Unobtainable};
 use crate::vault::renew::{self, Renewing, Snapshot};
 
-/// What a caller waited for.
+/// Which flight a caller waited for.
 pub(super) enum Waited {
-    /// What it started itself: what came of that is stored.
+    /// The caller started the flight itself. The outcome is stored.
     Own,
-    /// What another caller had started, perhaps for another token of the account.
+    /// Another caller had started the flight, perhaps for another token of the account.
     Others,
-    /// Nothing: this is in the way.
+    /// No flight: the error prevents a refresh.
     Stopped(ReleaseError),
 }
 
 impl Inner {
-    /// Waits for the refresh of this account that is in flight, or starts one. What came of it is
-    /// stored; the caller looks again.
+    /// Waits for the flight that refreshes this token, or starts one. The outcome is stored; the caller then
+    /// looks at the vault again.
     ///
-    /// A grant that does not open is told and not stored as over: should the cause be a wrong key,
-    /// all is well again once that is fixed.
+    /// A corrupt refresh token is reported as `reconnect_required`, but the grant is not stored as ended: if
+    /// a wrong key is the cause, the grant works again once the key is fixed.
     pub(super) async fn refresh(
         self: &Rc<Self>,
         open: &Open,
@@ -51,14 +52,15 @@ impl Inner {
             home: open.home.clone(),
             store: open.store.clone(),
         };
-        // Each token that we make has a flight of its own; a grant is renewed in one.
+        // Each issued token has a flight of its own. All tokens of a grant share the flight that renews it.
         let flight = match open.connection()?.issuance(selector.kind()) {
             Some(_) => (account.clone(), selector.column()),
             None => (account.clone(), grant_kind),
         };
         let (this, id) = (self.clone(), account.clone());
         let work = || async move {
-            let done = match own.connection().map(|one| one.issuance(selector.kind())) {
+            let done = match own.connection().map(|connection| connection.issuance(selector.kind()))
+            {
                 Ok(Some(issuance)) => this.issue(&own, &id, &selector, issuance).await,
                 Ok(None) => this.renew(&own, &id, &selector).await,
                 Err(trouble) => Err(trouble),
@@ -86,10 +88,10 @@ impl Inner {
     ) -> Result<(), ObjectError> {
         let connection = open.connection()?;
         let found = providers::of(self.context(open), connection).await;
-        // From here to the request no await but storage's: this is the grant that is renewed.
+        // Between this read and the request, only storage is awaited, so the grant cannot change meanwhile.
         let (contents, now) = (open.store.contents()?, clock::now());
-        let of = (id, selector);
-        let renewing = match Renewing::begin(&open.home, &contents, connection, of, now) {
+        let target = (id, selector);
+        let renewing = match Renewing::begin(&open.home, &contents, connection, target, now) {
             Ok(Some(renewing)) => renewing,
             Ok(None) | Err(SealError::Corrupt) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -115,7 +117,7 @@ impl Inner {
             .ok_or(ObjectError::Failed("request"))?;
         open.carry_out(renewing.intent(connection, &jobs, now))?;
         self.schedule(open).await?;
-        // The platform holds the request back until the intent is durable.
+        // The platform holds back the request until the intent is durable.
         let received = http_client::send(&request, flight_time(connection)).await;
         let (contents, jobs, now) = (open.store.contents()?, open.store.jobs()?, clock::now());
         let at = Snapshot { home: &open.home, contents: &contents, jobs: &jobs, connection, now };
@@ -133,7 +135,7 @@ impl Inner {
     }
 }
 
-/// Milliseconds for which a flight waits for the provider.
+/// How long a flight waits for the provider's response, in milliseconds.
 fn flight_time(connection: &Connection) -> u32 {
     let seconds = refresh::flight_time(connection.rotation_leeway);
     u32::try_from(seconds.saturating_mul(1000)).unwrap_or(u32::MAX)

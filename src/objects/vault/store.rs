@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The rows of a vault.
+//! The tables of a vault: reads them into [`Contents`] and applies the writes of plans.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -20,10 +20,10 @@ use crate::vault::plan::{StoredJob, Write};
 use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
 use crate::vault::schema;
 
-/// Reads and writes. What writes several rows does so in one transaction.
+/// Access to the tables. A method that writes several rows does so in one transaction.
 ///
-/// What was read is remembered, still sealed, until the next write: an exchange of a token that is
-/// still good asks the database nothing.
+/// The contents are cached, still sealed, until the next write: an exchange of a token that is still valid
+/// runs no statement.
 pub struct VaultStore {
     storage: JsValue,
     sql: SqlStorage,
@@ -32,12 +32,13 @@ pub struct VaultStore {
 }
 
 impl VaultStore {
-    /// Over an object's storage, and its database.
+    /// Creates a store over an object's storage and its SQLite database.
     pub fn new(storage: JsValue, sql: SqlStorage) -> Self {
         Self { storage, sql, remembered: RefCell::default(), has_new_jobs: Cell::new(false) }
     }
 
-    /// What the vault holds. Nothing, if nothing was ever connected here.
+    /// Returns the contents of the vault, from the cache if possible; empty if no account was ever connected
+    /// here. Tables of an earlier version are migrated first.
     pub fn contents(&self) -> Result<Rc<Contents>, ObjectError> {
         if let Some(contents) = self.remembered.borrow().as_ref() {
             return Ok(contents.clone());
@@ -70,7 +71,7 @@ impl VaultStore {
         })
     }
 
-    /// Brings tables of an earlier version up to date.
+    /// Migrates tables of an earlier version, in one transaction.
     fn migrate(&self) -> Result<(), ObjectError> {
         let rows = self.read("SELECT schema FROM owner WHERE id = 1")?;
         let version =
@@ -79,12 +80,12 @@ impl VaultStore {
         if statements.peek().is_none() {
             return Ok(());
         }
-        self.together(|| statements.try_for_each(|one| self.write(one, vec![])))?;
+        self.together(|| statements.try_for_each(|statement| self.write(statement, vec![])))?;
         self.has_new_jobs.set(true);
         Ok(())
     }
 
-    /// Whether tables were brought up to date since the last time, which adds jobs.
+    /// Whether a migration ran since the last call. Migrations may add jobs, so the alarm must be set.
     pub fn take_new_jobs(&self) -> bool {
         self.has_new_jobs.take()
     }
@@ -93,7 +94,7 @@ impl VaultStore {
         sql::has_table(&self.sql, "owner")
     }
 
-    /// Makes the tables and remembers whose vault this is.
+    /// Creates the tables and stores the owner; if they exist, migrates them.
     pub fn create(&self, user: &UserId, connection: &str) -> Result<(), ObjectError> {
         if self.exists()? {
             return self.migrate();
@@ -106,22 +107,22 @@ impl VaultStore {
             connection.into(),
         ];
         self.together(|| {
-            schema::CREATE.iter().try_for_each(|one| self.write(one, vec![]))?;
+            schema::CREATE.iter().try_for_each(|statement| self.write(statement, vec![]))?;
             self.write(owner, row)
         })
     }
 
-    /// Runs writes that belong together: all are done, or none.
+    /// Runs writes in one transaction. If one fails, all are rolled back.
     fn together<T>(&self, work: impl FnOnce() -> Result<T, ObjectError>) -> Result<T, ObjectError> {
         let done = sql::transaction(&self.storage, work);
-        // What was undone may have been read meanwhile.
+        // The cache may hold rows that were rolled back.
         if done.is_err() {
             self.remembered.take();
         }
         done
     }
 
-    /// Whose vault this is.
+    /// Reads the owner: the user and the name of the connection. `None` if the tables do not exist.
     pub fn owner(&self) -> Result<Option<(UserId, String)>, ObjectError> {
         if !self.exists()? {
             return Ok(None);
@@ -134,7 +135,7 @@ impl VaultStore {
         Ok(Some((user, row.text()?)))
     }
 
-    /// Writes all of a plan, or nothing. Gives the ids of the jobs it adds.
+    /// Applies all writes of a plan, or none if one fails. Returns the ids of the added jobs.
     pub fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
         self.together(|| self.write_all(writes))
     }
@@ -187,12 +188,12 @@ impl VaultStore {
             Write::RememberRedemption { id, account, now } => {
                 self.remember_redemption(&id, &account, now)
             }
-            // Carried out by `apply`, which gives their ids.
+            // `write_all` handles these, because it returns the ids of added jobs.
             Write::AddJob { .. } | Write::EndJob(_) => Ok(()),
         }
     }
 
-    /// Adds an account, or renews what is known of it.
+    /// Inserts an account, or updates it except for its creation time.
     fn put_account(&self, account: &Account) -> Result<(), ObjectError> {
         let upsert = "INSERT INTO account (id, provider_user, email, name, state, created_at, extra) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET provider_user = excluded.provider_user, email = excluded.email, name = excluded.name, state = excluded.state, extra = excluded.extra";
         let row = vec![
@@ -207,8 +208,8 @@ impl VaultStore {
         self.write(upsert, row)
     }
 
-    /// Remembers that the tokens that came with this id were stored; forgets those of an hour ago,
-    /// whose sessions are over.
+    /// Records that the tokens that a connect delivered under this id were stored for `account`. Deletes
+    /// records older than an hour, whose connect sessions have expired.
     fn remember_redemption(
         &self,
         id: &AccountId,
@@ -223,14 +224,14 @@ impl VaultStore {
         self.write(remember, row)
     }
 
-    /// The account that the tokens that came with this id were stored for, though it may be gone.
+    /// The account for which the tokens of this id were stored; that account may have been deleted since.
     pub fn redeemed(&self, id: &AccountId) -> Result<Option<AccountId>, ObjectError> {
         let query = "SELECT account FROM redemption WHERE id = ?";
         let rows = sql::run(&self.sql, query, vec![id.as_str().into()])?;
         rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
     }
 
-    /// Writes a grant with its refresh token.
+    /// Inserts or replaces a grant with its sealed refresh token, if it has one.
     fn put_grant(
         &self,
         account: &AccountId,
@@ -252,13 +253,13 @@ impl VaultStore {
             kind.into(),
             sql::optional_integer(grant.expires_at)?,
             grant.state.column().into(),
-            registration.map(|of| of.authority.clone()).into(),
-            registration.map(|of| of.client_id.clone()).into(),
+            registration.map(|registration| registration.authority.clone()).into(),
+            registration.map(|registration| registration.client_id.clone()).into(),
         ];
         self.write(upsert, row)
     }
 
-    /// Writes what changes about a grant while its refresh token stays.
+    /// Updates the columns of a grant that can change while its refresh token stays the same.
     fn update_grant(
         &self,
         account: &AccountId,
@@ -278,7 +279,7 @@ impl VaultStore {
         self.write(update, row)
     }
 
-    /// Writes an access token.
+    /// Inserts or replaces an access token.
     fn put_access_token(
         &self,
         account: &AccountId,
@@ -299,7 +300,7 @@ impl VaultStore {
         self.write(upsert, row)
     }
 
-    /// Forgets an account with everything.
+    /// Deletes an account with its grants and access tokens.
     fn drop_account(&self, account: &AccountId) -> Result<(), ObjectError> {
         for delete in [
             "DELETE FROM access_token WHERE account = ?",
@@ -311,7 +312,7 @@ impl VaultStore {
         Ok(())
     }
 
-    /// Adds a job and gives its id.
+    /// Adds a job and returns its id.
     pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<i64, ObjectError> {
         let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?) RETURNING id";
         let row = vec![sql::integer(due)?, job.kind().into(), payload(job)?.into()];
@@ -319,8 +320,8 @@ impl VaultStore {
         rows.into_iter().next().map_or(Err(ObjectError::Failed("job")), |mut row| row.integer())
     }
 
-    /// Jobs with their ids and when they are due, the earliest first. One of a version that reads
-    /// otherwise is passed over.
+    /// Reads all jobs with their ids and due times, the earliest first. A job that this version cannot parse
+    /// is left out.
     pub fn jobs(&self) -> Result<Vec<StoredJob>, ObjectError> {
         let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
         let mut jobs = Vec::new();
@@ -333,18 +334,18 @@ impl VaultStore {
         Ok(jobs)
     }
 
-    /// Ends a job. `false`: it was gone already.
+    /// Deletes a job. Returns `false` if it did not exist.
     pub fn end_job(&self, id: i64) -> Result<bool, ObjectError> {
         let delete = "DELETE FROM jobs WHERE id = ? RETURNING id";
         Ok(!self.change(delete, vec![sql::integer(id)?])?.is_empty())
     }
 
-    /// Whether a job is still to be done.
+    /// Whether a job is still stored.
     pub fn has_job(&self, id: i64) -> Result<bool, ObjectError> {
-        Ok(self.jobs()?.iter().any(|(known, ..)| *known == id))
+        Ok(self.jobs()?.iter().any(|(stored, ..)| *stored == id))
     }
 
-    /// When the earliest job is due.
+    /// The due time of the earliest job; `None` if there is no job.
     pub fn next_job(&self) -> Result<Option<UnixSeconds>, ObjectError> {
         Ok(self.jobs()?.first().map(|(_, due, _)| *due))
     }
@@ -411,7 +412,7 @@ fn read_grant(mut row: Row) -> Result<StoredGrant, ObjectError> {
     Ok(StoredGrant { account, kind, grant: Sealed { record, envelope } })
 }
 
-/// A token whose selector a later version wrote otherwise is passed over.
+/// Reads an access token. `None` if a later version wrote its selector in another format.
 fn read_token(row: Row) -> Option<Result<StoredToken, ObjectError>> {
     stored_token(row).transpose()
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Box: refresh tokens that serve once within 60 days, codes that live 30 seconds.
+// Box: single-use refresh tokens that are valid for 60 days, and codes that are valid for 30 seconds.
 import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
 
 export class Box extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://developer.box.com/guides/authentication/oauth2/without-sdk/',
     identity: 'https://developer.box.com/reference/get-users-me/',
@@ -38,7 +38,7 @@ export class Box extends Simulator {
       return json(400, { error: 'invalid_client', error_description: 'The client credentials are invalid' });
     }
     if (pathname === '/oauth2/revoke') {
-      // Of a pair, either token ends both.
+      // The revocation of either token of a pair invalidates both.
       const grant = this.access.get(params.token) ?? this.refreshes.get(params.token);
       if (grant) this.end(grant.login);
       return empty(200);

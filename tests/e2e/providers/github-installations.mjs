@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A GitHub App with its installations: on accounts of users and of organisations, whose tokens the App
-// makes with its private key. Written from GitHub's REST reference.
+// A GitHub App with its installations on accounts of users and organisations. The App requests their tokens
+// with its private key. Written from GitHub's REST reference.
 import { generateKeyPairSync, verify } from 'node:crypto';
 import { GitHub } from './github.mjs';
 import { bearer, empty, json, random } from './simulator.mjs';
@@ -21,7 +21,7 @@ export class GitHubInstallations extends GitHub {
       signature: 'https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app',
       end: 'https://docs.github.com/en/rest/apps/installations#revoke-an-installation-access-token',
     };
-    // PKCS#1, as GitHub gives it.
+    // GitHub provides PKCS#1.
     const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
     this.privateKey = String(privateKey.export({ type: options.pkcs8 ? 'pkcs8' : 'pkcs1', format: 'pem' }));
     this.publicKey = publicKey;
@@ -29,10 +29,10 @@ export class GitHubInstallations extends GitHub {
     for (const line of this.privateKey.split('\n').slice(1, -2)) this.secrets.add(line);
   }
 
-  /** What makes and ends tokens is down. */
+  /** Whether the endpoints that issue and revoke installation tokens are down. */
   makingIsDown = false;
 
-  /** How many tokens were made. */
+  /** The number of issued installation tokens. */
   made = 0;
 
   /** Name in lower case → `{ id, login, members: Map of login → { role, state } }`. */
@@ -40,14 +40,14 @@ export class GitHubInstallations extends GitHub {
 
   #installations = [];
 
-  /** Token → installation it was made for, and what it may do. */
+  /** Token → its installation and permissions. */
   installationTokens = new Map();
 
   organisation(login, members) {
     this.#organisations.set(login.toLowerCase(), { id: this.user(`org ${login}`).number, login, members: new Map(Object.entries(members)) });
   }
 
-  /** Makes somebody something else in an organisation, or nothing. */
+  /** Sets or removes a user's membership in an organisation. */
   member(organisation, login, membership) {
     this.#organisations.get(organisation.toLowerCase()).members.set(login, membership);
   }
@@ -67,7 +67,7 @@ export class GitHubInstallations extends GitHub {
     return installation;
   }
 
-  /** What an installation token is for, while it is good. */
+  /** The account of an installation token, if it is valid. */
   installationOf(token) {
     const found = this.installationTokens.get(token);
     return found && found.ends > this.now() ? found.installation.account.login : undefined;
@@ -91,7 +91,7 @@ export class GitHubInstallations extends GitHub {
     const organisation = this.#organisations.get(name);
     const membership = organisation?.members.get(login);
     if (!membership) return json(404, { message: 'Not Found' });
-    // The App reads members where it is installed and may.
+    // The App can read members only where it is installed and has the permission.
     if (!this.#find(organisation.login)) return json(403, { message: 'Resource not accessible by integration' });
     const { id, login: called } = organisation;
     return json(200, { ...membership, organization: { id, login: called }, user: { login } });
@@ -137,7 +137,7 @@ export class GitHubInstallations extends GitHub {
     return this.#installations.findLast((one) => one.account.login.toLowerCase() === login.toLowerCase() && !one.removed);
   }
 
-  /** Whether this is a JWT of the App: RS256, of now, good for ten minutes at most. */
+  /** Whether this is a valid JWT of the App: RS256, current, with a lifetime of at most ten minutes. */
   #signed(jwt) {
     const [header, claims, signature] = (jwt ?? '').split('.');
     const read = (part) => JSON.parse(Buffer.from(part ?? '', 'base64url').toString() || '{}');

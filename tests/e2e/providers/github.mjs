@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// GitHub: an OAuth app whose tokens have no end, and a GitHub App whose tokens do. Answers are
-// form-encoded unless JSON is asked for, errors come with status 200, a refresh ends the access token
-// before, and of the scopes asked for a token has those alone that no other includes.
+// GitHub: an OAuth app whose tokens do not expire, and a GitHub App whose tokens do. Responses are
+// form-encoded unless the request accepts JSON, errors have status 200, a refresh invalidates the former
+// access token, and a token has only those requested scopes that no other requested scope includes.
 import { Simulator, basic, bearer, empty, form, json, parameters, proves } from './simulator.mjs';
 
-/** What a scope includes, as the list of scopes has it. */
+/** Scope → the scopes that it includes, from GitHub's list of scopes. */
 const INCLUDES = {
   repo: ['repo:status', 'repo_deployment', 'public_repo', 'repo:invite', 'security_events'],
   'admin:repo_hook': ['write:repo_hook', 'read:repo_hook'],
@@ -25,7 +25,7 @@ const normalized = (scopes) => {
 };
 
 export class GitHub extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth-apps',
     scopes: 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps#normalized-scopes',
@@ -44,7 +44,7 @@ export class GitHub extends Simulator {
 
   flawOf({ code_challenge_method: method, scope }) {
     if (method !== undefined && method !== 'S256') return 'code_challenge_method';
-    // A GitHub App has permissions instead.
+    // A GitHub App has permissions instead of scopes.
     return this.options.app && scope ? 'scope' : undefined;
   }
 
@@ -57,7 +57,7 @@ export class GitHub extends Simulator {
   #token(request) {
     const write = /application\/json/.test(request.headers.accept ?? '') ? json : form;
     const params = parameters(request, 'form', 'json');
-    // Errors come with status 200.
+    // Errors have status 200.
     const refuse = (error) => write(200, { error, error_description: 'Words for people.', error_uri: 'https://docs.github.com/' });
     if (this.expired || !proves(request, params, this.client, 'post')) return refuse('incorrect_client_credentials');
     if (params.grant_type === 'refresh_token') {
@@ -74,7 +74,7 @@ export class GitHub extends Simulator {
     const scope = this.options.app ? '' : normalized(grant.scopes).join(',');
     grant.current = this.accessOf(grant, this.options.app ? 'ghu_' : 'gho_');
     const plain = { access_token: grant.current, scope, token_type: 'bearer' };
-    // An App may leave expiry out.
+    // An App can be configured without expiry.
     if (!this.options.app || this.options.endless) return plain;
     return { ...plain, expires_in: 28800, refresh_token: this.refreshOf(grant, 'ghr_'), refresh_token_expires_in: 15897600 };
   }

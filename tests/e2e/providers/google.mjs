@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Google and Google Workspace: a refresh token only with access_type=offline, and a second one only
-// with prompt=consent; scopes add up with include_granted_scopes; `hd` in the ID token; invalid_rapt
-// where an organisation limits sessions; a revocation takes the whole grant.
+// Google and Google Workspace issue a refresh token only with access_type=offline, and a second one only with
+// prompt=consent. Scopes accumulate with include_granted_scopes, the ID token has `hd`, the error is
+// invalid_rapt if an organisation limits sessions, and a revocation ends the whole grant.
 import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
 import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
 
-// Both entries of the catalogue ask the same issuer.
+// Both entries of the catalogue have the same issuer.
 const KEY = newSigningKey('RS256');
 
 const SHORT = {
@@ -14,7 +14,7 @@ const SHORT = {
 };
 
 export class Google extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://developers.google.com/identity/protocols/oauth2/web-server',
     identity: 'https://developers.google.com/identity/openid-connect/openid-connect',
@@ -37,7 +37,7 @@ export class Google extends Simulator {
   /** Login → scopes granted so far. */
   granted = new Map();
 
-  /** Whether the organisation wants users to sign in again. */
+  /** Whether the organisation requires users to sign in again. */
   sessionOver = false;
 
   answer(request) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the vault takes for the network: host names that simulators answer for, and nothing else but
-// this machine. So the addresses of the catalogue are tested as they are.
+// The vault's network in tests: simulators respond for their host names, and otherwise only this machine can
+// be reached. So the catalogue's addresses are tested unchanged.
 import { createServer, request as forward } from 'node:http';
 
 async function answer(simulator, request, response) {
@@ -20,7 +20,7 @@ export class Internet {
   /** @type {number} */
   port;
 
-  /** Requests to hosts that nobody answers for. */
+  /** Requests to hosts without a simulator. */
   strays = [];
 
   #hosts = new Map();
@@ -33,7 +33,7 @@ export class Internet {
     return internet;
   }
 
-  /** From now on `simulator` answers for its hosts. */
+  /** From now on, `simulator` responds for its hosts. */
   add(simulator) {
     for (const host of simulator.hosts) this.#hosts.set(host, simulator);
   }
@@ -44,7 +44,7 @@ export class Internet {
     const simulator = this.#hosts.get(host);
     if (simulator) {
       await answer(simulator, request, response).catch((error) => {
-        // A request that a simulator cannot read is one that nobody meant.
+        // A request that makes a simulator throw is unexpected, and counts as a stray one.
         this.strays.push(`${request.method} ${host}${request.url}: ${error.message}`);
         response.writeHead(500).end();
       });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ways of a user through the vault and a simulated provider, and what an application sees.
+// What a user and an application do with the vault and a simulated provider.
 import assert from 'node:assert/strict';
 import { CookieJar } from '../../../xtask/js/browser.mjs';
 import { ME_SCOPES } from '../../../xtask/js/provider.mjs';
@@ -16,7 +16,7 @@ const redirect = async (url, jar) => {
   return location;
 };
 
-/** The issuer of the users' tokens. It goes by the vault's clock, so that no test is too long for it. */
+/** The issuer of the users' tokens. It uses the vault's clock, so that clock moves do not expire tokens. */
 class Issuer {
   hosts = ['idp.example.com'];
 
@@ -32,7 +32,7 @@ class Issuer {
     }
   }
 
-  /** A user whose tokens are good now, whenever that is. */
+  /** A user whose tokens are always valid at the vault's present time. */
   user(world, login) {
     const { issuer } = this;
     const key = this.#key;
@@ -50,9 +50,9 @@ class Issuer {
 }
 
 /**
- * A vault whose network is made of simulators.
+ * Starts a vault whose network consists of simulators.
  *
- * @param {Record<string, {entry: object, simulator: any}>} connections  each simulator a `Simulator`
+ * @param {Record<string, {entry: object, simulator: any}>} connections  each `simulator` is a `Simulator`
  */
 export async function startWorld(connections) {
   const internet = await Internet.start();
@@ -90,12 +90,13 @@ export class Journey {
     this.connection = connection;
     this.simulator = simulator;
     simulator.ahead = () => world.clock;
-    // Two entries may be of one provider: the host is whose turn it is.
+    // Two entries may have the same provider: the simulator of the latest journey responds for the host.
     world.internet.add(simulator);
   }
 
   /**
-   * Begins a connect and lets the user decide; the answer of its completion, which may be asked for `again`.
+   * Begins a connect and lets the user decide; returns the application's URL, the response of `complete`, and
+   * a function that sends `complete` again.
    *
    * @param {any} user
    * @param {{scopes?: string[], login?: string, consent?: boolean, ticked?: string[]}} [choice]
@@ -119,7 +120,7 @@ export class Journey {
     return { back, done, again };
   }
 
-  /** A connect that must work: the account. */
+  /** Performs a connect that must succeed; returns the account. */
   async connect(user, more) {
     const { done, back } = await this.begin(user, more);
     assert.equal(done?.status, 201, done ? describe(done) : back.href);
@@ -131,7 +132,7 @@ export class Journey {
     return world.api.exchange(world.clients.backend, user.access_token, connection, more);
   }
 
-  /** An exchange that must work: its answer, with whose the token is at the provider. */
+  /** Performs an exchange that must succeed; returns the response, with the token's owner at the provider. */
   async token(user, more) {
     const answer = await this.exchange(user, more);
     assert.equal(answer.status, 200, describe(answer));
@@ -139,7 +140,7 @@ export class Journey {
     return { ...answer.body, owner: this.simulator.owner(answer.body.access_token) };
   }
 
-  /** Deletes an account: what became of its tokens. */
+  /** Deletes an account; returns the outcome of the revocation. */
   async remove(user, account) {
     const answer = await this.world.api.remove(user.me_token, account.id);
     assert.equal(answer.status, 204, describe(answer));

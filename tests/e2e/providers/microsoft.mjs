@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Microsoft's identity platform, for one directory or for all: one document with `{tenantid}` in its
-// issuer, a token for one resource, codes of AADSTS, no revocation; a refresh brings a new refresh token
-// and does not end the old one. Users consent to several resources at once; the redemption of the code
-// then names the scopes of one.
+// Microsoft's identity platform, for one directory or for all: one metadata document with `{tenantid}` in
+// its issuer, tokens for one resource each, AADSTS error codes, and no revocation. A refresh returns a new
+// refresh token, and the old one stays valid. Users can consent to several resources at once; the redemption
+// of the code then names the scopes of one resource.
 import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
 import { Simulator, bearer, json, parameters, proves } from './simulator.mjs';
 
@@ -10,16 +10,16 @@ const HOST = 'login.microsoftonline.com';
 const GRAPH = 'https://graph.microsoft.com';
 const OPEN_ID = ['openid', 'profile', 'email', 'offline_access'];
 
-/** The directory that all users are of. */
+/** The directory of all users. */
 export const DIRECTORY = '9122040d-6c67-4c5b-b112-36a304b66dad';
 
 const resourceOf = (scope) => (scope.includes('://') ? scope.slice(0, scope.lastIndexOf('/')) : GRAPH);
 
-/** Resources that scopes are of, in their order. */
+/** The resources of scopes, in the order of the scopes. */
 const resourcesOf = (scopes) => [...new Set(scopes.filter((one) => !OPEN_ID.includes(one)).map((one) => resourceOf(one)))];
 
 export class Microsoft extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-oauth2-auth-code-flow',
     identity: 'https://learn.microsoft.com/en-us/entra/identity-platform/v2-protocols-oidc',
@@ -35,7 +35,7 @@ export class Microsoft extends Simulator {
 
   key = newSigningKey('RS256');
 
-  /** A code of AADSTS that refreshes are refused with. */
+  /** The AADSTS code with which refreshes are rejected, if any. */
   refusal;
 
   get tenant() {
@@ -96,7 +96,7 @@ export class Microsoft extends Simulator {
     if (asked.length === 0 && consented.length > 1) return this.#refuse(400, 'invalid_request', 28003);
     const resources = resourcesOf(asked);
     if (resources.length > 1) return this.#refuse(400, 'invalid_scope', 28000);
-    // Scopes of OpenID Connect alone name no resource that the code is for.
+    // Scopes of OpenID Connect alone do not select one of the resources of the code.
     if (asked.length > 0 && resources.length === 0 && consented.some((one) => one !== GRAPH)) return this.#refuse(400, 'invalid_scope', 28002);
     return json(200, { ...this.#tokens(grant, resources[0] ?? consented[0] ?? GRAPH), id_token: this.#idToken(grant) });
   }
@@ -108,7 +108,7 @@ export class Microsoft extends Simulator {
     const asked = scope?.split(' ') ?? grant.scopes;
     const missing = asked.filter((one) => !grant.scopes.includes(one) && !OPEN_ID.includes(one));
     if (missing.length > 0) return this.#refuse(400, 'invalid_grant', 65001, { suberror: 'consent_required' });
-    // Of several the token is for the first.
+    // If there are several resources, the token is for the first.
     return json(200, this.#tokens(grant, resourcesOf(asked)[0] ?? GRAPH));
   }
 
@@ -121,7 +121,7 @@ export class Microsoft extends Simulator {
     };
   }
 
-  /** The resource an access token is for. */
+  /** The resource of an access token. */
   resource(token) {
     return this.access.get(token)?.resource;
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Notion: HTTP Basic, JSON bodies of known members, no scopes; older integrations have tokens without an
-// end, newer ones refresh tokens that serve once.
+// Notion: HTTP Basic, JSON bodies with a fixed set of members, no scopes. Tokens of older integrations do not
+// expire; newer integrations have single-use refresh tokens.
 import { Simulator, json, parameters, proves } from './simulator.mjs';
 
 export class Notion extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://developers.notion.com/docs/authorization',
     refresh: 'https://developers.notion.com/reference/refresh-a-token',

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Six small providers of odd shapes.
+// Simulators of six providers with unusual formats.
 import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
 
-/** Scopes as a list, errors as a status and a message, `client-id` beside the token. */
+/** Scopes are a list, errors are a status and a message, and API calls need `client-id` with the token. */
 export class Twitch extends Simulator {
   sources = {
     connect: 'https://dev.twitch.tv/docs/authentication/getting-tokens-oauth/',
@@ -45,7 +45,7 @@ export class Twitch extends Simulator {
   }
 }
 
-/** Refreshes go to an address of their own and bring no refresh token. */
+/** Refreshes have a separate endpoint and return no refresh token. */
 export class Figma extends Simulator {
   sources = { connect: 'https://developers.figma.com/docs/rest-api/authentication/', refresh: 'https://developers.figma.com/docs/rest-api/authentication/' };
 
@@ -77,7 +77,7 @@ export class Figma extends Simulator {
   }
 }
 
-/** `type` instead of `grant_type`, no scopes. */
+/** The parameter is `type` instead of `grant_type`, and there are no scopes. */
 export class Basecamp extends Simulator {
   sources = {
     connect: 'https://github.com/basecamp/api/blob/master/sections/authentication.md',
@@ -114,7 +114,7 @@ export class Basecamp extends Simulator {
   }
 }
 
-/** An end of tokens only if it is asked for; a refresh ends both tokens before it. */
+/** Tokens expire only if the request asks for it; a refresh invalidates both former tokens. */
 export class Zendesk extends Simulator {
   sources = {
     connect: 'https://developer.zendesk.com/documentation/api-basics/authentication/refresh-token',
@@ -154,8 +154,8 @@ export class Zendesk extends Simulator {
 }
 
 /**
- * An end of tokens only if it is asked for; the old refresh token goes on until the new one is used; a
- * scope to read is left out where there is the one to write.
+ * Tokens expire only if the request asks for it; the old refresh token stays valid until the new one is used;
+ * the response omits a read scope if the write scope is granted.
  */
 export class Shopify extends Simulator {
   sources = {
@@ -190,8 +190,8 @@ export class Shopify extends Simulator {
 }
 
 /**
- * JSON bodies, an audience, refresh tokens that serve once. The documentation has one answer to a refresh
- * token that is over; people get another (`dead`).
+ * JSON bodies, an audience, and single-use refresh tokens. For an invalid refresh token, the response in
+ * practice (`dead`) differs from the documented one.
  */
 export class Atlassian extends Simulator {
   sources = {

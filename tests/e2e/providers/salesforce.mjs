@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Salesforce: no `expires_in`, the address of the API in the answer, and no new refresh token from a
-// refresh unless rotation is switched on for the app.
+// Salesforce: responses have no `expires_in` but the address of the API, and a refresh returns no new refresh
+// token unless rotation is enabled for the app.
 import { Simulator, empty, json, parameters, proves } from './simulator.mjs';
 
 export class Salesforce extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_web_server_flow.htm',
     refresh: 'https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_refresh_token_flow.htm',

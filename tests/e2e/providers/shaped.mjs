@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A simulator that is driven by the shape a provider's documentation gives (shapes.mjs).
+// A simulator that follows a provider's documented format, as described in shapes.mjs.
 import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
 import { Simulator, basic, bearer, empty, json, parameters, proves } from './simulator.mjs';
 
@@ -17,7 +17,7 @@ export class Shaped extends Simulator {
     const addresses = [shape.authorize, shape.token, shape.me?.at, shape.issuer].filter(Boolean);
     this.hosts = [...new Set(addresses.map((address) => address.split('/')[0]))];
     this.callback = () => shape.callback ?? {};
-    // Where nothing else is documented, a dead grant is what the RFC says.
+    // Unless another response is documented, an ended grant has the error of RFC 6749.
     this.sources = { connect: shape.source, revoke: shape.revokeSource, dead: shape.deadSource ?? 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2' };
   }
 

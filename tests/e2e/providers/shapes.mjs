@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// How the other providers of the catalogue speak, each from its own documentation (`source`).
+// The formats of the other providers of the catalogue, each from its own documentation (`source`).
 //
-// `auth`: how the client proves itself (`basic`, `post`, or `key`: the secret as user name); `asks`:
-// what an authorization request must say; `sends`: what each token request must, `renews`: a refresh;
-// `life`: seconds an access token lives, `tells: false` where an answer does not say so, `refresh:
-// false` where there is no refresh token; `once`: one serves once; `told`: how scopes are told;
-// `says`: what else an answer holds; `me`: where the user is read; `hint`: of the user, what the vault
-// then knows the account by; `dead`: the answer to a refresh of a grant that is over, where that is not
-// the RFC's, and `deadSource`; `revoke`: where a refresh token is revoked (RFC 7009), and `revokeSource`.
+// `auth`: the method of client authentication (`basic`, `post`, or `key`: the secret as user name); `asks`:
+// the required parameters of an authorization request; `sends`: those of each token request, `renews`: those
+// of a refresh; `life`: the lifetime of an access token in seconds, `tells: false` if responses do not state
+// it, `refresh: false` if there is no refresh token; `once`: a refresh token can be used only once; `told`:
+// how responses write scopes; `says`: further members of a response; `me`: where the user is read; `hint`:
+// the user's value by which the vault then knows the account; `dead`: the response to a refresh of an ended
+// grant, if it is not that of RFC 6749, and `deadSource`; `revoke`: the revocation endpoint for a refresh
+// token (RFC 7009), and `revokeSource`.
 const email = ({ email: address }) => address;
 const id = ({ id: number }) => number;
 
@@ -157,7 +158,7 @@ export const SHAPES = {
   quickbooks: {
     source: 'https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0',
     authorize: 'appcenter.intuit.com/connect/oauth2', token: 'oauth.platform.intuit.com/oauth2/v1/tokens/bearer', auth: 'basic', life: 3600, once: true,
-    // Nothing tells who consented, so nobody knows whom a revocation would reach.
+    // Nothing identifies the user who consented, so nobody knows whose grants a revocation would end.
     revoked: 'not_supported',
     callback: { realmId: '1231434565226279' }, told: () => ({}), says: () => ({ x_refresh_token_expires_in: 8726400 }),
     data: { realmId: '1231434565226279' },

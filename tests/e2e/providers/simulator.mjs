@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What all simulated providers share: users who consent, codes, grants, tokens. How each one speaks
-// stands in a file of its own, written from its documentation; nothing here is of the vault.
+// The base of all simulated providers: users who consent, codes, grants and tokens. The format of each
+// provider is in a separate file, written from its documentation; nothing here uses the vault's code.
 import { createHash, randomBytes } from 'node:crypto';
 
-/** An answer. */
+/** A response with a JSON body. */
 export const json = (status, value, headers = {}) => (
   { status, headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(value) }
 );
@@ -14,7 +14,7 @@ export const empty = (status) => ({ status, headers: {}, body: '' });
 
 export const random = (prefix = '') => prefix + randomBytes(18).toString('hex');
 
-/** `Authorization: Basic`, or undefined. */
+/** The id and secret of `Authorization: Basic`, or undefined. */
 export function basic({ headers }) {
   const [scheme, pair] = (headers.authorization ?? '').split(' ');
   if (scheme !== 'Basic') return undefined;
@@ -24,7 +24,7 @@ export function basic({ headers }) {
 
 export const bearer = ({ headers }) => /^Bearer (.+)$/.exec(headers.authorization ?? '')?.[1];
 
-/** Parameters of a body that must be a form, or must be JSON; undefined if it is not. */
+/** The parameters of a body that has one of these media types; undefined for another type. */
 export function parameters({ headers, body }, ...types) {
   const type = (headers['content-type'] ?? '').split(';')[0];
   if (type === 'application/x-www-form-urlencoded' && types.includes('form')) {
@@ -34,7 +34,7 @@ export function parameters({ headers, body }, ...types) {
   return undefined;
 }
 
-/** Whether the client proved itself in one of these ways: `basic`, `post`. */
+/** Whether the client authenticated with one of these methods: `basic`, `post`. */
 export function proves(request, params, { id, secret }, ...ways) {
   const pair = basic(request);
   return (ways.includes('basic') && pair?.user === id && pair.password === secret)
@@ -42,10 +42,10 @@ export function proves(request, params, { id, secret }, ...ways) {
 }
 
 /**
- * What the simulator of a provider says of itself, where it differs: `hosts`, the names it answers for; where its
- * endpoints are, as host and path; `proof`, if the vault proves itself with more than the secret; `sources`,
- * behaviour → where it is documented; `responseType`, null where none is asked for; what stands between scopes; how many
- * seconds a code and a refresh token serve; what else the callback has, for a user.
+ * The properties that a provider's simulator overrides: `hosts`, the host names for which it responds; the
+ * endpoints, as host and path; `proof`, further credentials of the vault beside the secret; `sources`,
+ * behaviour → where it is documented; `responseType`, null if none is sent; the separator of scopes; the
+ * lifetime of a code and of a refresh token in seconds; and further parameters of a user's callback.
  *
  * @typedef {{hosts?: string[], authorizeAt?: string, tokenAt?: string, refreshAt?: string, revokeAt?: string,
  *   proof?: any, sources?: Record<string, string>, responseType?: null, separator?: string, codeLife?: number,
@@ -56,16 +56,16 @@ export function proves(request, params, { id, secret }, ...ways) {
  */
 
 export class Simulator {
-  /** Requests that came, oldest first: `{ path, grant }`. */
+  /** The received requests, oldest first: `{ path, grant }`. */
   requests = [];
 
-  /** Tokens, codes and secrets that were given out. */
+  /** All issued tokens, codes and secrets. */
   secrets = new Set();
 
-  /** An answer that the token endpoint gives to everything, while it is down. */
+  /** The token endpoint's response to every request during an outage. */
   outage;
 
-  /** Whether the registration is no longer good: its secret ran out. */
+  /** Whether the client's secret has expired, so that the client is rejected. */
   expired = false;
 
   codes = new Map();
@@ -76,10 +76,10 @@ export class Simulator {
   /** Refresh token → grant. */
   refreshes = new Map();
 
-  /** Refresh token → when it ends, where `refreshLife` says so. */
+  /** Refresh token → when it expires, if there is a `refreshLife`. */
   #ends = new Map();
 
-  /** How often a refresh token came that had served. */
+  /** How often a used single-use refresh token was sent again. */
   reused = 0;
 
   #spent = new Set();
@@ -92,29 +92,29 @@ export class Simulator {
     this.secrets.add(this.client.secret);
   }
 
-  /** Seconds that the vault's clock is ahead: what has an end and a date goes by it. */
+  /** How far the vault's clock is ahead, in seconds: expiry times and dates use the vault's clock. */
   ahead = () => 0;
 
   now() {
     return Math.floor(Date.now() / 1000) + this.ahead();
   }
 
-  /** This, with what it says of itself. @returns {Provider} */
+  /** This object, with the overridden properties. @returns {Provider} */
   get #provider() {
     return /** @type {any} */ (this);
   }
 
-  /** A user's facts at this provider. */
+  /** A user's profile at this provider. */
   user(login) {
     const number = createHash('sha256').update(login).digest().readUInt32BE(0);
     return { login, id: String(number), number, email: `${login}@example.com`, name: `${login} of example` };
   }
 
   /**
-   * What the provider answers; nothing where there is no such address.
+   * The provider's response to a request; undefined if there is no such endpoint.
    *
    * @param {Request} _request
-   * @returns {any} an `Answer`, now or later
+   * @returns {any} an `Answer`, or a promise of one
    */
   answer(_request) {
     return undefined;
@@ -130,8 +130,8 @@ export class Simulator {
   }
 
   /**
-   * While it works, requests that `is` picks are answered as `given` says, or as ever where it gives
-   * nothing.
+   * While `work` runs, `given` responds to the requests that `is` selects; if it returns nothing, the
+   * provider responds as usual.
    */
   async meanwhile(is, given, work) {
     const { answer } = this;
@@ -151,7 +151,7 @@ export class Simulator {
   }
 
   /**
-   * How many requests for tokens came, of this grant or of all.
+   * Counts the token requests, of this grant type or of all.
    *
    * @param {string} [grant]
    */
@@ -160,7 +160,7 @@ export class Simulator {
   }
 
   /**
-   * What the user's browser does at the authorization endpoint, and where it is sent: to the vault.
+   * Performs the user's visit to the authorization endpoint; returns the redirect to the vault.
    *
    * @param {string} address
    * @param {{login: string, consent?: boolean, scopes?: string[]}} choice  `scopes`: those the user
@@ -195,10 +195,10 @@ export class Simulator {
   }
 
   /**
-   * What is wrong with an authorization request at this provider.
+   * Checks the parameters of an authorization request that are specific to this provider.
    *
    * @param {any} _query
-   * @returns {any} true, or better the parameter, if something is
+   * @returns {any} the name of the wrong parameter, or true, if the request is invalid
    */
   flawOf(_query) {
     return undefined;
@@ -208,7 +208,7 @@ export class Simulator {
     return (query.scope ?? '').split(this.#provider.separator ?? ' ').filter(Boolean);
   }
 
-  /** The grant of a code that came with its redirect URI and verifier; each code serves once. */
+  /** Redeems a code with its redirect URI and verifier; returns its grant. Each code can be used once. */
   redeem({ code, redirect_uri: redirectUri, code_verifier: verifier }) {
     const found = this.codes.get(code);
     this.codes.delete(code);
@@ -221,7 +221,7 @@ export class Simulator {
     return { login: found.login, scopes: found.scopes, query: found.query };
   }
 
-  /** A new access token. */
+  /** Issues an access token for a grant. */
   accessOf(grant, prefix = 'access-') {
     const token = random(prefix);
     this.secrets.add(token);
@@ -229,7 +229,7 @@ export class Simulator {
     return token;
   }
 
-  /** A new refresh token. */
+  /** Issues a refresh token for a grant. */
   refreshOf(grant, prefix = 'refresh-') {
     const token = random(prefix);
     this.secrets.add(token);
@@ -238,7 +238,7 @@ export class Simulator {
     return token;
   }
 
-  /** The grant of a refresh token, which then has served if it serves `once`. */
+  /** Returns the grant of a refresh token, and invalidates the token if it can be used only `once`. */
   renewing(token, once) {
     if (this.#ends.get(token) <= this.now()) this.refreshes.delete(token);
     const grant = this.refreshes.get(token);
@@ -250,7 +250,7 @@ export class Simulator {
     return grant;
   }
 
-  /** Whose access token it is, while it is good. */
+  /** The user of an access token, if it is valid. */
   owner(token) {
     return this.access.get(token)?.login;
   }
@@ -262,7 +262,7 @@ export class Simulator {
     }
   }
 
-  /** How many tokens of a user are good. */
+  /** Counts the valid tokens of a user. */
   living(login) {
     return [...this.access.values(), ...this.refreshes.values()].filter((grant) => grant.login === login).length;
   }

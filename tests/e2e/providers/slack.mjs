@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Slack: scopes for a bot and for a user, commas, both tokens in one answer, errors with status 200
-// and `ok: false`, token rotation on or off: twelve hours, and a refresh token that serves once.
+// Slack: scopes for a bot and for a user, separated by commas; both tokens in one response; errors with
+// status 200 and `ok: false`; optional token rotation: access tokens are valid for twelve hours, and refresh
+// tokens can be used once.
 import { Simulator, bearer, json, parameters, proves } from './simulator.mjs';
 
 export class Slack extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://docs.slack.dev/authentication/installing-with-oauth',
     refresh: 'https://docs.slack.dev/authentication/using-token-rotation',

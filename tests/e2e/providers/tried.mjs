@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table in docs/providers/tried.md of what was tried with each provider: provider × behaviour × source.
-// Each test file fills the rows of its connections; where the document says otherwise it fails, or writes
-// them (WRITE_GOLDEN=1, one file at a time).
+// The table in docs/providers/tried.md: the tested behaviour of each provider, with its source. Each test
+// file fills the rows of its connections. If the document differs, the test fails, or with WRITE_GOLDEN=1
+// updates the document (run one file at a time).
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const FILE = fileURLToPath(new URL('../../../docs/providers/tried.md', import.meta.url));
 const [BEGIN, END] = ['<!-- tried: begin -->\n', '\n<!-- tried: end -->'];
 
-/** The columns. */
+/** The columns of the table. */
 const BEHAVIOURS = [
   'connect', 'exchange', 'refresh', 'refresh twice', 'rotate', 'keep the refresh token', 'revoke',
   'revoke while it is down', 'dead grant', 'outage', 'misconfigured client', 'denied consent',
@@ -22,7 +22,7 @@ const HEAD = [line(['', ...BEHAVIOURS]), line(['---', ...BEHAVIOURS.map(() => '-
 export class Tried {
   #rows = new Map();
 
-  /** One behaviour that was seen, and where it is documented. */
+  /** Adds one observed behaviour, with where it is documented. */
   add(connection, behaviour, source, word = 'yes') {
     assert.ok(BEHAVIOURS.includes(behaviour), behaviour);
     const row = this.#rows.get(connection) ?? new Map();

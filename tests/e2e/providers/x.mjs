@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// X: HTTP Basic, PKCE required, refresh tokens that serve once, and a dead one that is an
-// `invalid_request`.
+// X: HTTP Basic, required PKCE, single-use refresh tokens, and the error `invalid_request` for a used one.
 import { Simulator, bearer, json, parameters, proves } from './simulator.mjs';
 
 export class X extends Simulator {
-  /** Where what is simulated stands. */
+  /** Behaviour → where it is documented. */
   sources = {
     connect: 'https://docs.x.com/resources/fundamentals/authentication/oauth-2-0/authorization-code',
     identity: 'https://docs.x.com/x-api/users/get-my-user',

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Checks the configuration in `wrangler.toml` with the code that the Worker reads it with, says
-//! what follows from it, and asks the issuers and providers it names. A program of its own, so that
-//! the loop of building the Worker does not compile the core twice.
+//! Checks the configuration in `wrangler.toml` with the Worker's own parser, reports what it means, and
+//! sends requests to its issuers and providers. This is a separate program, so that a build of the Worker
+//! does not compile the core twice.
 #![allow(clippy::disallowed_methods, reason = "the std clocks work here")]
 
 mod report;
@@ -19,7 +19,7 @@ struct Options {
     file: PathBuf,
     environment: Option<String>,
     offline: bool,
-    /// Prints for a program what it needs to deploy, instead of a report.
+    /// Whether to print, instead of a report, what a deployment needs, as JSON for another program.
     json: bool,
 }
 
@@ -54,7 +54,7 @@ fn options() -> Result<Options> {
     Ok(options)
 }
 
-/// Whether all is well.
+/// Checks the configuration and prints the result. `Ok(false)` if it is invalid or a server failed a check.
 fn check(options: &Options) -> Result<bool> {
     let text = std::fs::read_to_string(&options.file)
         .with_context(|| format!("cannot read {}", options.file.display()))?;
@@ -78,7 +78,7 @@ fn check(options: &Options) -> Result<bool> {
     ask(&report::questions(&config))
 }
 
-/// Asks the issuers and providers. The script prints what it finds.
+/// Checks the issuers and providers with a script, which prints its findings. Returns whether all passed.
 fn ask(questions: &serde_json::Value) -> Result<bool> {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../js/check.mjs");
     let mut node = Command::new("node")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What follows from a configuration, for people and for the script that asks around.
+//! Reports what a configuration means: as text for people, and as JSON for the scripts.
 
 use std::fmt::Write as _;
 
@@ -8,11 +8,11 @@ use edge_token_vault::provider::connection::{Connection, Protocol};
 use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotation};
 use serde_json::{Value, json};
 
-/// Everything that can be said without asking anybody.
+/// The report: all that is known without sending requests.
 pub(crate) fn text(config: &Config) -> String {
     let mut out = String::new();
     let url = &config.public_url;
-    let _ = writeln!(out, "The configuration is good. Vault: {}", url.identifier());
+    let _ = writeln!(out, "The configuration is valid. Vault: {}", url.identifier());
     for issuer in config.issuers.values() {
         let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
         let _ = writeln!(out, "\nIssuer {}", issuer.source.issuer);
@@ -34,14 +34,14 @@ pub(crate) fn text(config: &Config) -> String {
         for (kind, _) in connection.kinds.iter().filter(|(_, kind)| kind.issuance.is_some()) {
             let _ = writeln!(
                 out,
-                "  makes tokens of the kind {kind} if PROVIDER_SECRETS.{name} is a table with a \
+                "  issues tokens of the kind {kind} if PROVIDER_SECRETS.{name} is a table with a \
                  private_key"
             );
         }
         let _ = writeln!(out, "  {}", renewal(connection));
         let _ = writeln!(out, "  {}", revocation(connection));
-        if let Some(one) = accounts(connection) {
-            let _ = writeln!(out, "  {one}");
+        if let Some(note) = accounts(connection) {
+            let _ = writeln!(out, "  {note}");
         }
     }
     for (id, client) in &config.clients {
@@ -55,7 +55,7 @@ pub(crate) fn text(config: &Config) -> String {
     out
 }
 
-/// What will happen when a token ends.
+/// What will happen when an access token expires.
 fn renewal(connection: &Connection) -> String {
     let asks = |scope: &str| {
         connection.scopes.iter().chain(&connection.required_scopes).any(|asked| asked == scope)
@@ -63,28 +63,39 @@ fn renewal(connection: &Connection) -> String {
     let offline = connection.authorization_params.get("access_type").map(String::as_str);
     let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
     if open_id && !asks("offline_access") && offline != Some("offline") {
-        return "does not ask for a refresh token (scope offline_access, or what the provider wants \
-                instead): users may have to connect again when a token ends"
+        return "does not ask for a refresh token (scope offline_access, or the provider's own way): \
+                users may have to connect again when a token expires"
             .to_owned();
     }
     let old = match connection.rotation {
         Rotation::None => "a refresh leaves the refresh token as it is",
-        Rotation::SingleUse => "each refresh brings a new refresh token and ends the old one",
-        Rotation::OldStaysValid => "each refresh brings a new refresh token; the old one goes on",
-        Rotation::Periodic | Rotation::Sometimes => "some refreshes bring a new refresh token",
-        Rotation::PerApp => "whether a refresh ends the refresh token is set at the provider",
-        Rotation::Unknown => "a refresh is taken to end the refresh token: nobody says otherwise",
+        Rotation::SingleUse => {
+            "each refresh returns a new refresh token and invalidates the old one"
+        }
+        Rotation::OldStaysValid => {
+            "each refresh returns a new refresh token; the old one stays valid"
+        }
+        Rotation::Periodic | Rotation::Sometimes => "some refreshes return a new refresh token",
+        Rotation::PerApp => {
+            "the app's settings at the provider say whether a refresh invalidates the refresh token"
+        }
+        Rotation::Unknown => {
+            "the vault assumes that a refresh invalidates the refresh token, because no source says \
+             otherwise"
+        }
     };
     let life = match connection.answer.default_expires_in {
-        Some(seconds) => format!(". Its answers do not tell an end: {seconds} s are counted on"),
+        Some(seconds) => {
+            format!(". Its responses have no expires_in: the vault assumes {seconds} s")
+        }
         None => String::new(),
     };
     let grace = match connection.rotation_leeway {
-        Some(seconds) => format!(", which is taken once more for {seconds} s"),
+        Some(seconds) => format!(", which is accepted once more for {seconds} s"),
         None => String::new(),
     };
     let ahead = if connection.refresh_ends_access_token {
-        ". It also ends the access token: none is made before it is due"
+        ". It also invalidates the access token, so the vault does not refresh ahead of time"
     } else {
         ""
     };
@@ -96,17 +107,19 @@ fn revocation(connection: &Connection) -> &'static str {
     let found = matches!(connection.protocol, Protocol::OpenId { .. });
     match (&connection.endpoints.revocation_endpoint, connection.revocation.blast) {
         (None, _) if !found => {
-            "a deleted account stays valid at the provider: there is no revocation_endpoint"
+            "a deleted account's tokens stay valid at the provider: there is no revocation_endpoint"
         }
         (None, _) => {
-            "a deleted account's tokens are revoked at the provider if its metadata says where"
+            "a deleted account's tokens are revoked at the provider if its metadata has a \
+             revocation_endpoint"
         }
         (_, RevocationScope::App) => {
-            "a deleted account stays valid at the provider: revoking would end other users' too"
+            "a deleted account's tokens stay valid at the provider: a revocation would also end other \
+             users' grants"
         }
         (_, RevocationScope::Grant) if accounts(connection).is_some() => {
-            "a deleted account stays valid at the provider: nothing tells whose grant a revocation \
-             would end"
+            "a deleted account's tokens stay valid at the provider: the vault cannot tell whose grant a \
+             revocation would end"
         }
         (_, RevocationScope::Token) => "a deleted account's tokens are revoked at the provider",
         (_, RevocationScope::Grant) => {
@@ -116,27 +129,28 @@ fn revocation(connection: &Connection) -> &'static str {
     }
 }
 
-/// Where accounts of one user cannot be told apart.
+/// A note for connections where nothing identifies the user at the provider, so that several accounts of one
+/// user cannot be told apart.
 fn accounts(connection: &Connection) -> Option<&'static str> {
     let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
-    let told = open_id
+    let identifies_user = open_id
         || connection.identity.from == Some(IdentitySource::Answer)
         || connection.endpoints.userinfo_endpoint.is_some();
-    (!told).then_some("one account per user: there is no userinfo_endpoint")
+    (!identifies_user).then_some("one account per user: there is no userinfo_endpoint")
 }
 
 fn list(items: &[String]) -> String {
     if items.is_empty() { "(none)".to_owned() } else { items.join(", ") }
 }
 
-/// What a deployment needs beside the file: `{"provider_secrets": [connection names]}`.
+/// What a deployment needs in addition to the file: `{"provider_secrets": [connection names]}`.
 pub(crate) fn needs(config: &Config) -> Value {
     let with_secret = config.connections.iter().filter(|(_, one)| one.client_secret.is_some());
     let names: Vec<&String> = with_secret.map(|(name, _)| name).collect();
     json!({"provider_secrets": names})
 }
 
-/// Whom to ask, and what the configuration expects.
+/// The input of `check.mjs`: the servers to check, and what the configuration expects of them.
 pub(crate) fn questions(config: &Config) -> Value {
     let issuers = config.issuers.values().map(|issuer| {
         let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
@@ -198,11 +212,11 @@ mod tests {
             "  does not ask for a refresh token",
             "  one account per user",
             "Connection app (github_app)\n",
-            "  makes tokens of the kind installation if PROVIDER_SECRETS.app is a table with a private_key\n",
-            "each refresh brings a new refresh token and ends the old one. It also ends the access token",
+            "  issues tokens of the kind installation if PROVIDER_SECRETS.app is a table with a private_key\n",
+            "returns a new refresh token and invalidates the old one. It also invalidates the access token",
             "unless another user of the vault has the same account there\n",
-            "Its answers do not tell an end: 900 s are counted on\n",
-            "  a deleted account's tokens are revoked at the provider if its metadata says where\n",
+            "Its responses have no expires_in: the vault assumes 900 s\n",
+            "  a deleted account's tokens are revoked at the provider if its metadata has a revocation_endpoint\n",
             "Client spa: connections calendar\n  returns to https://app.example.com/\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The variables of a deployment, with stand-ins for its secrets: those are not in the file.
+//! Reads the variables of a deployment, and adds placeholders for its secrets, which are not in the file.
 
 use anyhow::{Context, Result, bail};
 use edge_token_vault::config::Variables;
 use serde_json::{Map, Value, json};
 
-/// 32 bytes in base64url: a key's form, and nobody's key.
+/// A placeholder with the form of a key: 32 zero bytes in base64url.
 const NO_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Reads `[vars]`, or those of an environment: it inherits nothing.
+/// Reads `[vars]`, or `[env.NAME.vars]` of an environment, which inherits no variables. `Err` if the text is
+/// not TOML or has no such table.
 pub(crate) fn read(wrangler_toml: &str, environment: Option<&str>) -> Result<Map<String, Value>> {
     let file: Value = toml::from_str(wrangler_toml)?;
     let place = match environment {
@@ -21,24 +22,25 @@ pub(crate) fn read(wrangler_toml: &str, environment: Option<&str>) -> Result<Map
     match place {
         Some(Value::Object(vars)) => Ok(vars.clone()),
         Some(_) => bail!("vars must be a table"),
-        None => bail!("there is no [vars]; the file itself shows how to write one"),
+        None => bail!("there is no [vars]; the comments in wrangler.toml show how to write it"),
     }
 }
 
-/// Adds a stand-in for each secret that the variables need.
+/// Adds a placeholder for each secret that the variables need.
 pub(crate) fn with_secrets(vars: Map<String, Value>) -> Variables {
     let names = connections(&vars);
     let secrets: Map<String, Value> =
         names.into_iter().map(|name| (name, json!("stand-in"))).collect();
-    let more = [
+    let placeholders = [
         ("OBJECT_NAME_KEY", json!(NO_KEY)),
         ("KEY_RING", json!({"write": "k1", "keys": {"k1": NO_KEY}})),
         ("PROVIDER_SECRETS", Value::Object(secrets)),
     ];
-    vars.into_iter().chain(more.map(|(name, value)| (name.to_owned(), value))).collect()
+    vars.into_iter().chain(placeholders.map(|(name, value)| (name.to_owned(), value))).collect()
 }
 
-/// Names of the connections that authenticate with a secret.
+/// Names of the connections that need an entry in `PROVIDER_SECRETS`: all but those whose
+/// `client_authentication` is `none`.
 fn connections(vars: &Map<String, Value>) -> Vec<String> {
     let tables =
         vars.iter().filter(|(name, _)| *name == "CONNECTIONS" || name.starts_with("CONNECTIONS_"));

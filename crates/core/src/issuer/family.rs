@@ -256,7 +256,7 @@ impl Record {
         match request {
             Request::Start(_) => Ok(refused(Refusal::Unknown)),
             Request::Refresh { client_id, .. } if client_id != self.grant.client_id => {
-                let event = self.event(Refusal::OtherClient);
+                let event = Self::event(Refusal::OtherClient);
                 Ok(refused(Refusal::OtherClient).logging(event))
             }
             Request::Refresh { secret, authenticated, .. } => {
@@ -324,8 +324,9 @@ impl Record {
     fn rotate(mut self, secret: &Secret, at: &At<'_>) -> Result<Step<Self, Response>, SealError> {
         let successor = new_secret(&self.mark(at)?)?;
         self.generation += 1;
-        let sealer = Sealer::new(&KeyRing::of_secret(secret)?, &self.id);
-        let sealed = sealer.seal(&self.place("successor", at), successor.expose().as_bytes())?;
+        let under_secret = Sealer::new(&KeyRing::of_secret(secret)?, &self.id);
+        let sealed =
+            under_secret.seal(&self.place("successor", at), successor.expose().as_bytes())?;
         self.predecessor = Some(Predecessor {
             hash: std::mem::replace(&mut self.current, hash(&successor)),
             at: at.now,
@@ -347,8 +348,8 @@ impl Record {
     fn successor(&self, secret: &Secret, at: &At<'_>) -> Result<Option<Secret>, SealError> {
         let sealed = self.predecessor.as_ref();
         let sealed = sealed.and_then(|one| encoding::from_base64url(&one.successor));
-        let sealer = Sealer::new(&KeyRing::of_secret(secret)?, &self.id);
-        let opened = sealed.map(|sealed| sealer.open(&self.place("successor", at), &sealed));
+        let under_secret = Sealer::new(&KeyRing::of_secret(secret)?, &self.id);
+        let opened = sealed.map(|sealed| under_secret.open(&self.place("successor", at), &sealed));
         match opened.transpose() {
             Ok(bytes) => Ok(bytes.and_then(|bytes| text(&bytes))),
             Err(SealError::Corrupt) => Ok(None),
@@ -370,11 +371,11 @@ impl Record {
     }
 
     fn replayed(&self) -> Step<Self, Response> {
-        let event = self.event(Refusal::Replayed);
+        let event = Self::event(Refusal::Replayed);
         ended(Response::Refused(Refusal::Replayed)).logging(event)
     }
 
-    fn event(&self, refusal: Refusal) -> Event {
+    fn event(refusal: Refusal) -> Event {
         Event::new(EventName::RefreshTokenMisused).because(refusal.reason())
     }
 
