@@ -290,10 +290,10 @@ impl Record {
             Presented::Predecessor if self.may_repeat(authenticated, at.now) => {
                 match self.successor(secret, at)? {
                     Some(successor) => Ok(Step::answer(self.token(&successor))),
-                    None => Ok(self.replayed()),
+                    None => Ok(Self::replayed()),
                 }
             }
-            Presented::Predecessor | Presented::Older => Ok(self.replayed()),
+            Presented::Predecessor | Presented::Older => Ok(Self::replayed()),
             Presented::Foreign => Ok(refused(Refusal::Unknown)),
         }
     }
@@ -316,7 +316,7 @@ impl Record {
             Presented::Predecessor if self.may_repeat(authenticated, at.now) => {
                 Ok(Step::answer(valid))
             }
-            Presented::Predecessor | Presented::Older => Ok(self.replayed()),
+            Presented::Predecessor | Presented::Older => Ok(Self::replayed()),
             Presented::Foreign => Ok(refused(Refusal::Unknown)),
         }
     }
@@ -370,7 +370,7 @@ impl Record {
         Ok(if was_ours { Presented::Older } else { Presented::Foreign })
     }
 
-    fn replayed(&self) -> Step<Self, Response> {
+    fn replayed() -> Step<Self, Response> {
         let event = Self::event(Refusal::Replayed);
         ended(Response::Refused(Refusal::Replayed)).logging(event)
     }
