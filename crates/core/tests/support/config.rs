@@ -2,7 +2,7 @@
 //! A complete, good configuration as the platform hands it over, and good requests that fit it, to
 //! be changed by each test.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
