@@ -8,13 +8,14 @@ use worker::Env;
 
 use crate::config::Config;
 use crate::connect::policy;
+use crate::endpoints::issuer::{authorize, logout, sign_in, tokens, userinfo};
 use crate::endpoints::{browser, connected_accounts, token};
 use crate::metadata;
 use crate::request_line::RequestLine;
 use crate::routes::{self, Cors, Endpoint, Routed};
 use crate::runtime::context::Context;
 use crate::runtime::http::{HttpResult, Incoming};
-use crate::runtime::{clock, configuration, executor, http, log};
+use crate::runtime::{clock, configuration, executor, http, log, signing_keys};
 
 /// Serves one request. The platform calls it.
 #[wasm_bindgen]
@@ -118,15 +119,27 @@ async fn answer(
         Endpoint::Health => http::json(200, &serde_json::json!({"status": "ok"})),
         Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(config)),
         Endpoint::ProtectedResource => http::document(&metadata::protected_resource(config)),
-        Endpoint::Jwks
-        | Endpoint::Authorize
-        | Endpoint::SignIn
-        | Endpoint::PushedRequest
-        | Endpoint::Userinfo
-        | Endpoint::Revoke
-        | Endpoint::Introspect
-        | Endpoint::EndSession
-        | Endpoint::Logout => http::not_found(),
+        Endpoint::Jwks => match signing_keys::keys(context).await {
+            Ok(keys) => http::document(&keys.jwks),
+            Err(_) => http::text(503, "the vault cannot answer now"),
+        },
+        Endpoint::Authorize => authorize::authorize(context, incoming, line).await,
+        Endpoint::SignIn => sign_in::submit(context, incoming, line).await,
+        Endpoint::PushedRequest => match authorize::push(context, incoming, line).await {
+            Ok(response) => Ok(response),
+            Err(failure) => token::failed(failure, line),
+        },
+        Endpoint::Userinfo => userinfo::userinfo(context, incoming, line).await,
+        Endpoint::Revoke => match tokens::revoke(context, incoming, line).await {
+            Ok(response) => Ok(response),
+            Err(failure) => token::failed(failure, line),
+        },
+        Endpoint::Introspect => match tokens::introspect(context, incoming, line).await {
+            Ok(response) => Ok(response),
+            Err(failure) => token::failed(failure, line),
+        },
+        Endpoint::EndSession => logout::end_session(context, incoming, line).await,
+        Endpoint::Logout => logout::logout(context, incoming, line).await,
         Endpoint::Token => token::answer(context, incoming, line).await,
         Endpoint::OpenTicket => browser::open_ticket(context, incoming, line).await,
         Endpoint::Callback => browser::callback(context, incoming, rest, line).await,

@@ -3,6 +3,8 @@
 
 use crate::connect::browser;
 use crate::connect::record::Denied;
+use crate::endpoints::issuer::sign_in::{self, AtProvider};
+use crate::issuer::user::Profile;
 use crate::message::connect::{SessionRequest, SessionResponse};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
@@ -36,11 +38,12 @@ pub async fn open_ticket(
 /// `GET /callback/{connection}`: takes the authorization response and redirects the browser to the
 /// application.
 pub async fn callback(
-    Context { env, config, .. }: Context<'_>,
+    context: Context<'_>,
     incoming: &Incoming,
     connection: &str,
     line: &mut RequestLine,
 ) -> HttpResult {
+    let Context { env, config, .. } = context;
     line.connection = config.connections.get_key_value(connection).map(|(name, _)| name.clone());
     let kept = config.connections.get(connection).map_or(&[][..], |one| &one.callback_extra);
     let cookies = incoming.header("cookie").map(Secret::new);
@@ -60,6 +63,16 @@ pub async fn callback(
         Ok(SessionResponse::Returned { location }) => {
             let cookie = browser::clear_cookie(&session, &config.public_url);
             http::redirect(&location, &Secret::new(cookie))
+        }
+        Ok(SessionResponse::SignedIn { authorization, connection, user, email, display_name }) => {
+            let clear = Secret::new(browser::clear_cookie(&session, &config.public_url));
+            let profile = Profile { name: display_name, email };
+            let signed_in = AtProvider { authorization, connection, user, profile };
+            sign_in::finish(context, incoming, line, signed_in, clear).await
+        }
+        Ok(SessionResponse::Declined { authorization, .. }) => {
+            let clear = Secret::new(browser::clear_cookie(&session, &config.public_url));
+            sign_in::declined(context, incoming, line, &authorization, clear).await
         }
         Ok(SessionResponse::Denied(denied)) => refuse(line, &denied),
         Ok(_) => refuse(line, &Denied::NotStored),

@@ -13,7 +13,7 @@ use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::oauth::client_auth::Credentials;
 use crate::oauth::exchange::policy::{self, Forbidden};
-use crate::oauth::exchange::request::ExchangeRequest;
+use crate::oauth::exchange::request::{ExchangeRequest, SubjectToken};
 use crate::oauth::exchange::{ExchangeProfile, profile, response};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
@@ -35,9 +35,15 @@ pub async fn exchange(
     line.client_id = Some(client_id.to_owned());
     let forbidden = |reason: Forbidden| Failure::because(reason.error(profile), reason.reason());
     policy::check_grant(client, request.grant).map_err(forbidden)?;
-    let token = tokens::verify_access_token(context, &request.subject_token)
-        .await
-        .map_err(|error| subject_refused(error, profile))?;
+    let token = match request.subject {
+        SubjectToken::AccessToken => {
+            tokens::verify_access_token(context, &request.subject_token).await
+        }
+        SubjectToken::RefreshToken => {
+            tokens::verify_refresh_token(context, &request.subject_token).await
+        }
+    };
+    let token = token.map_err(|error| subject_refused(error, profile))?;
     let VerifiedToken { token, names } = &*token;
     line.user = Some(names.log(&config.names, &token.user).to_owned());
     if credentials.is_secret_alone() && token.client_id != client_id {

@@ -5,4 +5,5 @@ pub mod browser;
 mod client_auth;
 pub mod connected_accounts;
 mod exchange;
+pub mod issuer;
 pub mod token;

@@ -3,7 +3,7 @@
 
 use web_sys::Response;
 
-use crate::endpoints::exchange;
+use crate::endpoints::{exchange, issuer};
 use crate::error::OAuthError;
 use crate::oauth::exchange::profile;
 use crate::oauth::parameters::MAX_BODY;
@@ -43,6 +43,11 @@ pub async fn answer(
         Ok(response) => return Ok(response),
         Err(failure) => failure,
     };
+    failed(failure, line)
+}
+
+/// Answers with a failure, and notes it in the log.
+pub fn failed(failure: Failure, line: &mut RequestLine) -> HttpResult {
     line.error = Some(failure.error.code);
     line.reason = failure.reason;
     http::oauth_error(&failure.error)
@@ -63,9 +68,11 @@ async fn grant(
         TokenRequest::read(content_type, authorization, &body, context.config.sign_in.is_some())
             .map_err(Failure::new)?;
     match grant {
-        Grant::AuthorizationCode(_) | Grant::RefreshToken(_) => {
-            let error = OAuthError::new(400, "unsupported_grant_type", "not served yet");
-            Err(Failure::new(error))
+        Grant::AuthorizationCode(request) => {
+            issuer::tokens::code(context, &credentials, &request, line).await
+        }
+        Grant::RefreshToken(request) => {
+            issuer::tokens::refresh(context, &credentials, &request, line).await
         }
         Grant::Exchange(request) => {
             let profile = profile(request.grant);

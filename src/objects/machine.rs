@@ -2,51 +2,75 @@
 //! The object of a machine ([`crate::issuer::machine`]): loads the record, takes the core's step, applies
 //! it in one turn, and answers.
 
-use std::marker::PhantomData;
+use std::rc::Rc;
 use std::time::Duration;
 
+use wasm_bindgen::JsValue;
+use web_sys::Request;
+use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use crate::issuer::machine::{Addressed, At, CREATE, Machine, Step, Write};
-use crate::json;
-use crate::runtime::object_call::ObjectError;
+use crate::issuer::machine::{Addressed, At, CREATE, Erased, Step, StepError, Write};
+use crate::message::Class;
+use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, configuration, log, sql};
 use crate::seal::Sealer;
 
-/// The storage of one machine.
-pub struct MachineObject<M> {
+/// An object that holds one machine.
+pub struct MachineObject {
     state: State,
     env: Env,
-    machine: PhantomData<M>,
+    class: Class,
+    machine: Erased,
 }
 
-impl<M: Machine> MachineObject<M> {
-    pub fn new(state: State, env: Env) -> Self {
-        Self { state, env, machine: PhantomData }
+impl From<StepError> for ObjectError {
+    fn from(error: StepError) -> Self {
+        match error {
+            StepError::Seal(error) => error.into(),
+            StepError::Record => Self::Failed("record"),
+            StepError::Request => Self::Failed("unsupported"),
+        }
+    }
+}
+
+impl MachineObject {
+    pub fn new(state: DurableObjectState, env: Env, class: Class, machine: Erased) -> Rc<Self> {
+        Rc::new(Self { state: State::from(state), env, class, machine })
     }
 
-    /// Answers one request.
-    pub async fn answer(
-        &self,
-        message: Addressed<M::Request>,
-    ) -> Result<M::Response, ObjectError> {
+    /// Answers one message.
+    pub fn fetch(self: &Rc<Self>, request: Request) -> JsValue {
+        let object = self.clone();
+        object_call::answer_as(request, self.class, move |message| async move {
+            object.answer(message).await
+        })
+    }
+
+    async fn answer(&self, message: Addressed) -> Result<String, ObjectError> {
         let Addressed { name, request } = message;
         let record = self.load()?.map(|(_, record)| record);
-        self.take(&name, |at| M::step(record, request, at)).await
+        let step = self.machine.step;
+        self.take(&name, |at| step(record.as_deref(), &request, at)).await
     }
 
-    /// Takes the step of an alarm.
-    pub async fn wake(&self) -> Result<(), ObjectError> {
-        match self.load()? {
-            Some((name, record)) => self.take(&name, |at| Ok(M::wake(record, at))).await,
-            None => Ok(()),
-        }
+    /// Takes the step that is due.
+    pub async fn alarm(&self) -> Result<(), JsValue> {
+        let woken = match self.load() {
+            Ok(Some((name, record))) => {
+                let wake = self.machine.wake;
+                self.take(&name, |at| wake(&record, at)).await
+            }
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        woken.map_err(|_| JsValue::from_str("the step that was due failed"))
     }
 
     async fn take<A>(
         &self,
         name: &str,
-        step: impl FnOnce(&At<'_>) -> Result<Step<M::Record, A>, crate::seal::SealError>,
+        step: impl FnOnce(&At<'_>) -> Result<Step<String, A>, StepError>,
     ) -> Result<A, ObjectError> {
         let config = configuration::load(&self.env).ok_or(ObjectError::Misconfigured)?;
         let (now, sealer) = (clock::now(), Sealer::new(&config.key_ring, name));
@@ -65,26 +89,21 @@ impl<M: Machine> MachineObject<M> {
         Ok(step.response)
     }
 
-    fn load(&self) -> Result<Option<(String, M::Record)>, ObjectError> {
+    fn load(&self) -> Result<Option<(String, String)>, ObjectError> {
         let storage = self.state.storage().sql();
         if !sql::has_table(&storage, "machine")? {
             return Ok(None);
         }
         let rows = sql::run(&storage, "SELECT name, record FROM machine WHERE id = 1", vec![])?;
-        let Some(mut row) = rows.into_iter().next() else {
-            return Ok(None);
-        };
-        let (name, record) = (row.text()?, row.text()?);
-        let record = json::parse_trusted(&record).map_err(|_| ObjectError::Failed("record"))?;
-        Ok(Some((name, record)))
+        let row = rows.into_iter().next();
+        row.map(|mut row| Ok((row.text()?, row.text()?))).transpose()
     }
 
-    fn save(&self, name: &str, record: &M::Record) -> Result<(), ObjectError> {
+    fn save(&self, name: &str, record: &str) -> Result<(), ObjectError> {
         let storage = self.state.storage().sql();
-        let json = serde_json::to_string(record).map_err(|_| ObjectError::Failed("record"))?;
         sql::run(&storage, CREATE, vec![])?;
         let upsert = "INSERT OR REPLACE INTO machine (id, name, record) VALUES (1, ?, ?)";
-        sql::run(&storage, upsert, vec![name.into(), json.into()])?;
+        sql::run(&storage, upsert, vec![name.into(), record.into()])?;
         Ok(())
     }
 }

@@ -4,5 +4,7 @@
 mod connect_session;
 mod directory;
 mod issuer_keys;
+mod machine;
+mod machines;
 mod registry;
 mod vault;

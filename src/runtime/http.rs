@@ -11,6 +11,7 @@ use web_sys::{Headers, Request, Response, ResponseInit};
 
 use crate::error::{OAuthError, ProblemDetails};
 use crate::message::Outcome;
+use crate::pages::Page;
 use crate::runtime::{executor, platform};
 use crate::secret::Secret;
 use crate::text;
@@ -91,7 +92,8 @@ fn respond(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> HttpRes
 fn init(status: u16, headers: &[(&str, &str)]) -> Result<ResponseInit, JsValue> {
     let all = Headers::new()?;
     for (name, value) in headers {
-        all.set(name, value)?;
+        // `Set-Cookie` may stand several times.
+        all.append(name, value)?;
     }
     let init = ResponseInit::new();
     init.set_status(status);
@@ -146,6 +148,31 @@ pub fn problem(problem: &ProblemDetails) -> HttpResult {
 /// A response 204 with these headers.
 pub fn no_content(headers: &[(&str, &str)]) -> HttpResult {
     respond(204, headers, None)
+}
+
+/// Redirects a browser after a form, or within a sign-in, with these cookies. The status is 303, so that it
+/// posts nothing to the new address (RFC 9700 §4.12).
+pub fn see_other(location: &Secret, cookies: &[Secret]) -> HttpResult {
+    let mut headers = vec![
+        ("location", location.expose()),
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+    ];
+    headers.extend(cookies.iter().map(|cookie| ("set-cookie", cookie.expose())));
+    respond(303, &headers, None)
+}
+
+/// A page of the vault as an OpenID provider.
+pub fn html(status: u16, page: &Page, cookies: &[Secret]) -> HttpResult {
+    let mut headers = vec![
+        ("content-type", "text/html; charset=utf-8"),
+        ("content-security-policy", page.policy.as_str()),
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ];
+    headers.extend(cookies.iter().map(|cookie| ("set-cookie", cookie.expose())));
+    respond(status, &headers, Some(&page.html))
 }
 
 /// Adds headers. A response that an object wrote has headers that cannot change, so it is made anew around

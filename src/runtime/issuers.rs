@@ -12,7 +12,7 @@ use crate::jwt::key_cache;
 use crate::message::issuer::{IssuerRequest, IssuerResponse};
 use crate::provider::endpoints::Metadata;
 use crate::runtime::context::Context;
-use crate::runtime::object_call;
+use crate::runtime::{object_call, signing_keys};
 use crate::time::UnixSeconds;
 
 /// An issuer's documents, parsed.
@@ -61,6 +61,15 @@ pub async fn documents(
         if newer || !held.may_renew(now) {
             return Some(documents);
         }
+    }
+    if config.sign_in.is_some() && source.issuer == config.public_url.identifier() {
+        // The vault never asks itself by the network.
+        let own = signing_keys::keys(Context { env, config, now }).await.ok()?;
+        let documents =
+            Rc::new(Documents { metadata: None, keys: own.set.clone(), fetched_at: now });
+        let copy = Held { documents: documents.clone(), asked_at: now };
+        COPIES.with_borrow_mut(|copies| copies.insert(source.clone(), copy));
+        return Some(documents);
     }
     let request = IssuerRequest::of(source, lacking.is_some());
     let answer = object_call::ask(env, &config.names.issuer_keys(source), &request).await.ok()?;

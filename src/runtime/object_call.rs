@@ -11,7 +11,8 @@ use web_sys::{Request, Response};
 use worker::Env;
 
 use crate::event::{Event, EventName};
-use crate::message::{self, Outcome, Question};
+use crate::issuer::machine::Addressed;
+use crate::message::{self, Class, Outcome, Question};
 use crate::runtime::{executor, http, log, platform};
 use crate::seal::SealError;
 
@@ -60,7 +61,7 @@ pub async fn ask_within<Q: Question>(
 ) -> Result<Q::Answer, CallError> {
     match pass_on_within(env, name, question, deadline).await? {
         ObjectReply::Answer(answer) => Ok(answer),
-        ObjectReply::Passthrough(_) => unavailable::<Q, _>("unexpected"),
+        ObjectReply::Passthrough(_) => unavailable(Q::CLASS, "unexpected"),
     }
 }
 
@@ -80,26 +81,57 @@ async fn pass_on_within<Q: Question>(
     deadline: u32,
 ) -> Result<ObjectReply<Q::Answer>, CallError> {
     let Some(question) = message::write(question) else {
-        return unavailable::<Q, _>("question");
+        return unavailable(Q::CLASS, "question");
     };
-    match call(env, Q::CLASS.binding(), name, &question, deadline).await {
-        Ok(Called::Passthrough(response)) => Ok(ObjectReply::Passthrough(response)),
-        Ok(Called::Answer(bytes)) => match message::read(&bytes) {
+    match call_class(env, Q::CLASS, name, &question, deadline).await? {
+        ObjectReply::Passthrough(response) => Ok(ObjectReply::Passthrough(response)),
+        ObjectReply::Answer(bytes) => match message::read(&bytes) {
             Some(answer) => Ok(ObjectReply::Answer(answer)),
-            None => unavailable::<Q, _>("unreadable"),
+            None => unavailable(Q::CLASS, "unreadable"),
         },
-        Ok(Called::Late) => unavailable::<Q, _>("deadline"),
-        Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(CallError::KeyUnavailable),
-        Ok(Called::Nothing(Outcome::Misconfigured)) => Err(CallError::Misconfigured),
-        Ok(Called::Nothing(Outcome::Unsupported)) => unavailable::<Q, _>("unsupported"),
-        Ok(Called::Nothing(_)) => unavailable::<Q, _>("failed"),
-        Err(_) => unavailable::<Q, _>("platform"),
     }
 }
 
-fn unavailable<Q: Question, T>(reason: &str) -> Result<T, CallError> {
+/// Asks a machine of this class and name. The answer is JSON.
+pub async fn ask_machine(
+    env: &Env,
+    class: Class,
+    message: &Addressed,
+) -> Result<String, CallError> {
+    let Some(question) = message::write(message) else {
+        return unavailable(class, "question");
+    };
+    match call_class(env, class, &message.name, &question, DEADLINE).await? {
+        ObjectReply::Answer(bytes) => match message::read(&bytes) {
+            Some(answer) => Ok(answer),
+            None => unavailable(class, "unreadable"),
+        },
+        ObjectReply::Passthrough(_) => unavailable(class, "unexpected"),
+    }
+}
+
+async fn call_class(
+    env: &Env,
+    class: Class,
+    name: &str,
+    question: &str,
+    deadline: u32,
+) -> Result<ObjectReply<Vec<u8>>, CallError> {
+    match call(env, class.binding(), name, question, deadline).await {
+        Ok(Called::Passthrough(response)) => Ok(ObjectReply::Passthrough(response)),
+        Ok(Called::Answer(bytes)) => Ok(ObjectReply::Answer(bytes)),
+        Ok(Called::Late) => unavailable(class, "deadline"),
+        Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(CallError::KeyUnavailable),
+        Ok(Called::Nothing(Outcome::Misconfigured)) => Err(CallError::Misconfigured),
+        Ok(Called::Nothing(Outcome::Unsupported)) => unavailable(class, "unsupported"),
+        Ok(Called::Nothing(_)) => unavailable(class, "failed"),
+        Err(_) => unavailable(class, "platform"),
+    }
+}
+
+fn unavailable<T>(class: Class, reason: &str) -> Result<T, CallError> {
     let event = Event::new(EventName::ObjectUnavailable).because(reason);
-    log::event(&Event { object: Some(Q::CLASS.binding()), ..event });
+    log::event(&Event { object: Some(class.binding()), ..event });
     Err(CallError::Unavailable)
 }
 
@@ -171,8 +203,21 @@ where
     Q: Question + 'static,
     F: Future<Output = Result<Q::Answer, ObjectError>> + 'static,
 {
+    answer_as(request, Q::CLASS, work)
+}
+
+/// The same for an object of this class.
+pub fn answer_as<Q, F>(
+    request: Request,
+    class: Class,
+    work: impl FnOnce(Q) -> F + 'static,
+) -> JsValue
+where
+    Q: Question + 'static,
+    F: Future<Output = Result<Q::Answer, ObjectError>> + 'static,
+{
     let mut answer: Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>> =
-        Box::pin(async move { Ok(respond(&request, work).await?.into()) });
+        Box::pin(async move { Ok(respond(&request, class, work).await?.into()) });
     match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(Ok(response)) => response,
         Poll::Ready(Err(error)) => Promise::reject(&error).into(),
@@ -180,7 +225,11 @@ where
     }
 }
 
-async fn respond<Q, F>(request: &Request, work: impl FnOnce(Q) -> F) -> Result<Response, JsValue>
+async fn respond<Q, F>(
+    request: &Request,
+    class: Class,
+    work: impl FnOnce(Q) -> F,
+) -> Result<Response, JsValue>
 where
     Q: Question,
     F: Future<Output = Result<Q::Answer, ObjectError>>,
@@ -205,7 +254,7 @@ where
                 None => http::outcome(Outcome::Failed, ""),
             },
         },
-        Err(trouble) => http::outcome(report(trouble, Q::CLASS.binding()), ""),
+        Err(trouble) => http::outcome(report(trouble, class.binding()), ""),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::jwt::signature::SignatureCheck;
 use crate::jwt::trusted_issuer::Issuer;
 use crate::jwt::verified::{VerifiedToken, VerifiedTokens};
 use crate::runtime::context::Context;
-use crate::runtime::{issuers, webcrypto};
+use crate::runtime::{issuers, own_users, webcrypto};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
@@ -31,6 +31,7 @@ pub async fn verify_access_token(
     let Context { config, now, .. } = context;
     let hash = text.sha256();
     if let Some(token) = remembered(config, &hash, now) {
+        own_users::check(context, &token.token).await?;
         return Ok(token);
     }
     let token = Jws::parse(text.expose())?;
@@ -40,7 +41,16 @@ pub async fn verify_access_token(
     let token = AccessToken::read(&token, issuer, now)?;
     let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
     VERIFIED.with_borrow_mut(|memory| memory.insert(hash, keys, verified.clone()));
+    own_users::check(context, &verified.token).await?;
     Ok(verified)
+}
+
+/// Verifies a refresh token of the vault as a subject token, and leaves it as it is.
+pub async fn verify_refresh_token(
+    context: Context<'_>,
+    text: &Secret,
+) -> Result<Rc<VerifiedToken>, TokenError> {
+    own_users::refresh_token(context, text).await
 }
 
 fn remembered(config: &Config, hash: &[u8; 32], now: UnixSeconds) -> Option<Rc<VerifiedToken>> {

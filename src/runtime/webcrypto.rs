@@ -5,12 +5,15 @@
 use js_sys::{Array, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Crypto, CryptoKey, SubtleCrypto};
+use zeroize::Zeroizing;
 
+use crate::encoding;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::jwk::{Jwk, KeyMaterial};
 use crate::jwt::signature::SignatureCheck;
 use crate::jwt::signing::SignatureRequest;
 use crate::runtime::executor;
+use crate::secret::Secret;
 
 /// Whether the signature is valid. Anything that goes wrong is `false`.
 pub async fn verify(check: &SignatureCheck<'_>) -> bool {
@@ -47,6 +50,30 @@ async fn try_sign(request: &SignatureRequest<'_>) -> Result<Vec<u8>, JsValue> {
         &Uint8Array::from(request.message),
     )?;
     Ok(Uint8Array::new(&executor::wait(&promise).await?).to_vec())
+}
+
+/// Makes an RSA key of 2048 bits: modulus and exponent, and PKCS#8, all in base64url.
+pub async fn generate() -> Option<(String, String, Secret)> {
+    try_generate().await.ok()
+}
+
+async fn try_generate() -> Result<(String, String, Secret), JsValue> {
+    let subtle = subtle()?;
+    let parameters = algorithm(Algorithm::Rs256, true)?;
+    Reflect::set(&parameters, &"modulusLength".into(), &2048.into())?;
+    let exponent = Uint8Array::from([1, 0, 1].as_slice());
+    Reflect::set(&parameters, &"publicExponent".into(), &exponent)?;
+    let usages = Array::of2(&"sign".into(), &"verify".into());
+    let promise = subtle.generate_key_with_object(&parameters, true, &usages)?;
+    let pair = executor::wait(&promise).await?;
+    let key: CryptoKey = Reflect::get(&pair, &"privateKey".into())?.dyn_into()?;
+    let jwk = executor::wait(&subtle.export_key("jwk", &key)?).await?;
+    let member = |name: &str| -> Result<String, JsValue> {
+        Reflect::get(&jwk, &name.into())?.as_string().ok_or(JsValue::NULL)
+    };
+    let pkcs8 = executor::wait(&subtle.export_key("pkcs8", &key)?).await?;
+    let pkcs8 = Zeroizing::new(Uint8Array::new(&pkcs8).to_vec());
+    Ok((member("n")?, member("e")?, Secret::new(encoding::base64url(&*pkcs8))))
 }
 
 fn subtle() -> Result<SubtleCrypto, JsValue> {

@@ -74,6 +74,7 @@ export class World {
     internet,
     providerSecrets = {},
     accessTokenTtl = PROVIDER_TOKEN_SECONDS,
+    signIn,
   }) {
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
@@ -115,6 +116,12 @@ export class World {
       agent: { client_id: 'agent', keys: ['RS256', 'ES256'].map(newSigningKey) },
     };
     this.bindings = this.#configuration(upstream, connections(this), issuers(this));
+    if (signIn) {
+      const { clients = {}, apis = {}, ...own } = signIn(this);
+      this.bindings.json.SIGN_IN = { connections: ['demo'], ...own };
+      this.bindings.json.APIS = apis;
+      Object.assign(this.bindings.json.CLIENTS, clients);
+    }
     for (const { connection, client_secret: text } of further) {
       if (text) this.#addSecret(connection, text);
     }

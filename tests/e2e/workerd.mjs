@@ -17,6 +17,12 @@ const OBJECTS = {
   REGISTRY: 'Registry',
   CONNECT_SESSION: 'ConnectSession',
   ISSUER_KEYS: 'IssuerKeys',
+  AUTHORIZATION: 'Authorization',
+  REFRESH_FAMILY: 'RefreshFamily',
+  BROWSER_SESSION: 'BrowserSession',
+  IDENTITY: 'Identity',
+  USER: 'User',
+  SIGNING_KEYS: 'SigningKeys',
 };
 
 /** A range of ports that operating systems do not assign to outgoing connections or to port 0. */

@@ -9,6 +9,7 @@ use url::{Host, Url};
 pub struct PublicUrl {
     origin: String,
     local: bool,
+    secure: bool,
 }
 
 impl PublicUrl {
@@ -18,8 +19,9 @@ impl PublicUrl {
     /// What to fix, as text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = parse_url(text, "must be a URL such as https://vault.example.com")?;
-        let local = url.scheme() == "http" && is_loopback(&url);
-        if url.scheme() != "https" && !local {
+        let (local, secure) = (is_loopback(&url), url.scheme() == "https");
+        let allowed = secure || (local && url.scheme() == "http");
+        if !allowed {
             return Err("must be https (http only on a loopback address)".into());
         }
         if url.origin().ascii_serialization() != text {
@@ -28,7 +30,7 @@ impl PublicUrl {
                 url.origin().ascii_serialization()
             ));
         }
-        Ok(Self { origin: text.to_owned(), local })
+        Ok(Self { origin: text.to_owned(), local, secure })
     }
 
     /// The origin itself, without a trailing slash.
@@ -57,7 +59,12 @@ impl PublicUrl {
         format!("{}/callback/{connection}", self.origin)
     }
 
-    /// Whether this is a development vault: http on loopback.
+    /// Whether it is https: cookies are then for https alone.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether this is a development vault: on loopback.
     pub fn is_local(&self) -> bool {
         self.local
     }
@@ -76,7 +83,10 @@ impl PublicUrl {
             return Ok(());
         }
         if url.scheme() != "https" {
-            return Err("must be https (http only on loopback, and only while PUBLIC_URL is http on loopback)".into());
+            return Err(
+                "must be https (http only on loopback, and only while PUBLIC_URL is on loopback)"
+                    .into(),
+            );
         }
         match url.host() {
             Some(Host::Domain(name)) if is_public(name) => Ok(()),

@@ -14,6 +14,7 @@ pub mod issuer;
 pub mod message;
 pub mod metadata;
 pub mod oauth;
+pub mod pages;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod reasons;
 pub mod request_line;

@@ -6,21 +6,60 @@ use serde_json::{Value, json};
 
 use crate::config::{Config, GrantType};
 use crate::connect::policy;
+use crate::issuer::scopes::OPEN_ID;
 use vault_jose::algorithm::Algorithm;
 
-/// Metadata of the vault as an authorization server (RFC 8414 §2). It has no authorization
-/// endpoint, so it supports no response type.
+/// Metadata of the vault as an authorization server (RFC 8414 §2) and, while it signs users in, as an
+/// OpenID provider (OpenID Connect Discovery §3). Without an authorization endpoint it supports no
+/// response type.
 pub fn authorization_server(config: &Config) -> Value {
-    json!({
+    let path = |path: &str| config.public_url.path(path);
+    let mut metadata = json!({
         "issuer": config.public_url.identifier(),
-        "token_endpoint": config.public_url.path("/oauth/token"),
+        "token_endpoint": path("/oauth/token"),
         "token_endpoint_auth_methods_supported":
             ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": Algorithm::ALL.map(Algorithm::name),
         "grant_types_supported": grant_types(config),
         "response_types_supported": [],
         "protected_resources": [config.public_url.me()],
-    })
+    });
+    if config.sign_in.is_none() {
+        return metadata;
+    }
+    let methods = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
+    let open_id = json!({
+        "authorization_endpoint": path("/authorize"),
+        "pushed_authorization_request_endpoint": path("/oauth/par"),
+        "jwks_uri": path("/.well-known/jwks.json"),
+        "userinfo_endpoint": path("/userinfo"),
+        "revocation_endpoint": path("/oauth/revoke"),
+        "introspection_endpoint": path("/oauth/introspect"),
+        "end_session_endpoint": path("/oidc/logout"),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": &methods[..3],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post", "web_message"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": OPEN_ID,
+        "claims_supported": [
+            "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "at_hash", "sid", "name",
+            "email", "email_verified",
+        ],
+        "prompt_values_supported": ["none", "login", "select_account", "consent"],
+        "ui_locales_supported": ["en", "de", "fr", "es", "ja"],
+        "authorization_response_iss_parameter_supported": true,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+    });
+    if let (Some(all), Value::Object(more)) = (metadata.as_object_mut(), open_id) {
+        all.extend(more);
+    }
+    metadata
 }
 
 fn grant_types(config: &Config) -> Vec<&'static str> {

@@ -196,7 +196,7 @@ fn addresses_of_others_are_https_with_a_public_host_and_nothing_else() {
     for (url, fix) in [
         ("login", "absolute URL"),
         ("http://login.example/x", "must be https"),
-        ("http://127.0.0.1:9000/x", "only while PUBLIC_URL is http on loopback"),
+        ("http://127.0.0.1:9000/x", "only while PUBLIC_URL is on loopback"),
         ("https://10.0.0.1/x", host),
         ("https://2130706433/x", host),
         ("https://[2001:db8::1]/x", host),

@@ -54,6 +54,7 @@ impl Journey {
             params: vec![],
             ticket: handle::hash(&ticket),
             auth_session: handle::hash(&auth_session),
+            authorization: None,
             registration: None,
         };
         let ring = json!({"write": "k1", "keys": {"k1": base64url([7; 32])}}).to_string();
@@ -92,6 +93,7 @@ impl Journey {
         step: impl FnOnce(&mut Session, &Sealer) -> Result<T, SessionError>,
     ) -> Result<T, Denied> {
         step(&mut self.session, &Sealer::new(&self.ring, "object")).map_err(|fault| match fault {
+            SessionError::Declined(code) => panic!("declined: {code}"),
             SessionError::Denied(denied) => denied,
             SessionError::Seal(error) => panic!("{error}"),
         })

@@ -31,10 +31,10 @@ impl World {
         Self { sealer, record: None, events: Vec::new() }
     }
 
-    fn ask(&mut self, request: Request, now: i64) -> Response {
+    fn ask(&mut self, request: &Request, now: i64) -> Response {
         let at = At { now, sealer: &self.sealer, issuer: ISSUER };
         // What a message cannot carry never arrives.
-        let request = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
+        let request = serde_json::from_str(&serde_json::to_string(request).unwrap()).unwrap();
         let step = Family::step(self.record.clone(), request, &at).unwrap();
         match step.write {
             Write::Keep => {}
@@ -62,7 +62,7 @@ impl World {
             auth_time: NOW - 5,
         };
         let start = Start { id: "f".into(), grant, rotation, idle: 30 * DAY, lifetime: 365 * DAY };
-        let Response::Token { token, .. } = world.ask(Request::Start(Box::new(start)), NOW) else {
+        let Response::Token { token, .. } = world.ask(&Request::Start(Box::new(start)), NOW) else {
             panic!()
         };
         (world, token.expose().to_owned())
@@ -77,7 +77,7 @@ impl World {
     ) -> Result<String, Refusal> {
         let request =
             Request::Refresh { secret: secret(token), client_id: client.into(), authenticated };
-        match self.ask(request, now) {
+        match self.ask(&request, now) {
             Response::Token { token, grant } => {
                 assert_eq!(grant.subject, "google|1");
                 Ok(token.expose().to_owned())
@@ -92,7 +92,7 @@ impl World {
     }
 
     fn look(&mut self, token: &str, authenticated: bool, now: i64) -> Result<(), Refusal> {
-        match self.ask(Request::Look { secret: secret(token), authenticated }, now) {
+        match self.ask(&Request::Look { secret: secret(token), authenticated }, now) {
             Response::Valid { .. } => Ok(()),
             Response::Refused(refusal) => Err(refusal),
             other => panic!("{other:?}"),
@@ -102,7 +102,7 @@ impl World {
     fn revoke(&mut self, token: Option<&str>, client: Option<&str>) {
         let request =
             Request::Revoke { secret: token.map(secret), client_id: client.map(str::to_owned) };
-        assert!(matches!(self.ask(request, NOW), Response::Revoked));
+        assert!(matches!(self.ask(&request, NOW), Response::Revoked));
     }
 }
 

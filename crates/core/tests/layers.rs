@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// From the bottom up; what stands in one row does not use the others of that row.
 const LAYERS: [&[&str]; 5] = [
     &["config"],
-    &["error", "event"],
+    &["error", "event", "pages"],
     &["issuer", "vault"],
     &["connect", "oauth"],
     &["metadata", "message", "reasons", "request_line", "routes"],

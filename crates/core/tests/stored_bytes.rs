@@ -416,6 +416,7 @@ fn a_session_is_stored_as_pinned() {
             scopes: vec!["openid".into()],
             params: vec![("prompt".into(), "login".into())],
             ticket: "t".into(),
+            authorization: None,
             auth_session: "a".into(),
             registration: None,
         },

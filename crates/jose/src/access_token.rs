@@ -30,10 +30,15 @@ pub struct AccessToken {
     pub scopes: Vec<String>,
     /// `exp`.
     pub expires_at: UnixSeconds,
+    /// `iat`, where the issuer writes it.
+    pub issued_at: Option<UnixSeconds>,
+    /// `sid`: the session that the token was issued in, where the issuer writes it.
+    pub sid: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct RawClaims {
+    sid: Option<serde_json::Value>,
     iss: Option<String>,
     sub: Option<String>,
     #[serde(default)]
@@ -80,6 +85,7 @@ impl AccessToken {
         }
         let claims = token.claims::<RawClaims>()?;
         let expires_at = claims::check_time(&claims, now, MAX_LIFETIME)?;
+        let issued_at = claims.issued_at.map(|at| at.timestamp());
         let raw = claims.custom;
         if raw.iss.as_ref() != Some(&issuer.source.issuer) {
             return Err(TokenError::Issuer);
@@ -107,6 +113,8 @@ impl AccessToken {
             audiences: raw.aud.into_vec(),
             scopes,
             expires_at,
+            issued_at,
+            sid: raw.sid.and_then(|sid| sid.as_str().map(str::to_owned)),
         })
     }
 

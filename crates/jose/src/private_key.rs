@@ -49,6 +49,11 @@ impl PrivateKey {
         fits.then(|| Self(Secret::new(STANDARD.encode(&*pkcs8))))
     }
 
+    /// A key that the vault made, in PKCS#8.
+    pub fn from_pkcs8(der: &[u8]) -> Self {
+        Self(Secret::new(STANDARD.encode(der)))
+    }
+
     /// The key in PKCS#8.
     pub fn pkcs8(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(STANDARD.decode(self.0.expose()).unwrap_or_default())

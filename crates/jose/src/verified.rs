@@ -72,6 +72,8 @@ mod tests {
             audiences: vec![],
             scopes: vec![],
             expires_at: 0,
+            issued_at: None,
+            sid: None,
         };
         Rc::new(VerifiedToken { token, names: UserNames::default() })
     }

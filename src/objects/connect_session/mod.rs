@@ -27,6 +27,7 @@ use crate::objects::connect_session::redeem::Redeem;
 use crate::provider::authorization_request;
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
+use crate::provider::userinfo::UserInfo;
 use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, CallError, ObjectError};
 use crate::runtime::providers::{self, ProviderError};
@@ -124,6 +125,7 @@ impl Inner {
         let opened = match session.open(ticket, &Sealer::new(&config.key_ring, &name), now) {
             Ok(opened) => opened,
             Err(SessionError::Denied(denied)) => return Ok(SessionResponse::Denied(denied)),
+            Err(SessionError::Declined(_)) => return Ok(SessionResponse::Denied(Denied::Unknown)),
             Err(SessionError::Seal(error)) => return Err(error.into()),
         };
         let ask = authorization_request::AuthorizationRequest {
@@ -159,13 +161,64 @@ impl Inner {
         let name = config.names.connect_session(&session.begin.session);
         let sealer = Sealer::new(&config.key_ring, &name);
         let from_provider = provider.accepts_response_from(back.iss.as_deref());
+        if let Some(authorization) = session.begin.authorization.clone() {
+            let result = session.returned_login(back, from_provider, &sealer, clock::now());
+            // `Completing` is durable before the code is sent.
+            self.save(&session)?;
+            return match result {
+                Ok((code, secrets)) => self.sign_in(config, session, &code, secrets).await,
+                Err(SessionError::Declined(code)) => {
+                    Ok(SessionResponse::Declined { authorization, code: code.to_owned() })
+                }
+                Err(SessionError::Denied(denied)) => Ok(SessionResponse::Denied(denied)),
+                Err(SessionError::Seal(error)) => Err(error.into()),
+            };
+        }
         let result = session.returned(back, from_provider, &sealer, clock::now());
         self.save(&session)?;
         match result {
             Ok(location) => Ok(SessionResponse::Returned { location }),
             Err(SessionError::Denied(denied)) => Ok(SessionResponse::Denied(denied)),
+            Err(SessionError::Declined(_)) => Ok(SessionResponse::Denied(Denied::Unknown)),
             Err(SessionError::Seal(error)) => Err(error.into()),
         }
+    }
+
+    /// Redeems the code of a sign-in, and finds its user. The tokens are dropped: a sign-in connects no
+    /// account.
+    async fn sign_in(
+        &self,
+        config: &Config,
+        session: Session,
+        code: &Secret,
+        secrets: FlowSecrets,
+    ) -> Result<SessionResponse, ObjectError> {
+        let (connection, provider) = match self.provider(config, &session).await {
+            Ok(found) => found,
+            Err(denied) => return self.fail(session, denied),
+        };
+        let callback = config.public_url.callback(&session.begin.connection);
+        let redeem = self.at(config, connection, &provider, &session);
+        let identity = match redeem.code(&callback, code, secrets).await {
+            Ok(tokens) => redeem.identity(&tokens).await,
+            Err(denied) => return self.fail(session, denied),
+        };
+        let user = match identity {
+            Ok(UserInfo { identity, .. }) => identity,
+            Err(IdentityError::Later) => return self.fail(session, Denied::ProviderUnavailable),
+            Err(IdentityError::Never(error)) => {
+                let event = Event::new(EventName::IdTokenRefused).at(&session.begin.connection);
+                log::event(&event.because(error.reason()));
+                return self.fail(session, Denied::Identity);
+            }
+        };
+        let (Some(authorization), Some(id)) = (session.begin.authorization.clone(), user.id) else {
+            return self.fail(session, Denied::Identity);
+        };
+        let connection = session.begin.connection.clone();
+        self.save(&Session { phase: Phase::Finished, ..session })?;
+        let (email, display_name) = (user.email, user.name);
+        Ok(SessionResponse::SignedIn { authorization, connection, user: id, email, display_name })
     }
 
     async fn complete(
@@ -199,6 +252,7 @@ impl Inner {
                 return Ok(SessionResponse::Denied(Denied::NotStored));
             }
             Err(SessionError::Denied(denied)) => return Ok(SessionResponse::Denied(denied)),
+            Err(SessionError::Declined(_)) => return Ok(SessionResponse::Denied(Denied::Unknown)),
             Err(SessionError::Seal(error)) => return Err(error.into()),
         };
         match tokens {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An entry of `ISSUERS`.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
+use super::api::Api;
 use super::fields::{self, Fields};
 use super::{FieldError, endpoint};
 use vault_base::ids::DocumentSource;
@@ -66,6 +69,18 @@ impl Raw {
         }
         let source = DocumentSource { issuer: self.issuer, jwks_uri: self.jwks_uri, pattern: None };
         Ok(Issuer { source, audiences, algorithms, types })
+    }
+}
+
+/// The vault itself, as the issuer of its own users' tokens.
+pub(super) fn own(vault: &PublicUrl, apis: &BTreeMap<String, Api>) -> Issuer {
+    let issuer = vault.identifier();
+    let apis = apis.values().map(|api| api.identifier.clone());
+    Issuer {
+        source: DocumentSource { issuer: issuer.clone(), jwks_uri: None, pattern: None },
+        audiences: std::iter::once(issuer).chain(apis).collect(),
+        algorithms: vec![Algorithm::Rs256],
+        types: vec!["at+jwt".to_owned()],
     }
 }
 

@@ -122,13 +122,20 @@ impl Config {
         }
         secrets.end()?;
         let sign_in = sign_in(variables, &public_url, &connections)?;
-        let mut apis = BTreeMap::new();
+        let mut apis: BTreeMap<String, Api> = BTreeMap::new();
         let table = variables.table("APIS")?;
         for (name, entry) in table.entries {
             let api = fields::read(entry, Api::read)
                 .and_then(|api| api.check(&public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
             apis.insert(name, api);
+        }
+        if sign_in.is_some() {
+            let own = issuer::own(&public_url, &apis);
+            if issuers.insert(public_url.identifier(), own).is_some() {
+                let fix = "the vault trusts itself while SIGN_IN is set; remove this entry";
+                return Err(ConfigError::new("ISSUERS", "", fix));
+            }
         }
         let around = client::Around {
             vault: &public_url,

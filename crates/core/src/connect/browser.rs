@@ -74,7 +74,7 @@ fn once(query: &str, name: &str) -> Result<Option<Secret>, Denied> {
 /// The `Set-Cookie` value that binds a browser to a session. It is `Lax`, because the provider's
 /// redirect is a cross-site navigation.
 pub fn set_cookie(session: &str, value: &Secret, public_url: &PublicUrl) -> Secret {
-    let secure = if public_url.is_local() { "" } else { "; Secure" };
+    let secure = if public_url.is_secure() { "; Secure" } else { "" };
     Secret::new(format!(
         "{}={}; Path=/; Max-Age={STATE_LIFETIME}; HttpOnly; SameSite=Lax{secure}",
         cookie_name(session, public_url),
@@ -84,7 +84,7 @@ pub fn set_cookie(session: &str, value: &Secret, public_url: &PublicUrl) -> Secr
 
 /// The `Set-Cookie` value that deletes the cookie.
 pub fn clear_cookie(session: &str, public_url: &PublicUrl) -> String {
-    let secure = if public_url.is_local() { "" } else { "; Secure" };
+    let secure = if public_url.is_secure() { "; Secure" } else { "" };
     format!(
         "{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}",
         cookie_name(session, public_url)
@@ -94,7 +94,7 @@ pub fn clear_cookie(session: &str, public_url: &PublicUrl) -> String {
 /// Each session has a cookie of its own, so that two connects in two tabs do not disturb each
 /// other.
 fn cookie_name(session: &str, public_url: &PublicUrl) -> String {
-    let prefix = if public_url.is_local() { "" } else { "__Host-" };
+    let prefix = if public_url.is_secure() { "__Host-" } else { "" };
     format!("{prefix}etv-{session}")
 }
 

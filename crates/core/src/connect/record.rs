@@ -52,6 +52,9 @@ pub struct Begin {
     pub ticket: String,
     /// Hash of the auth session's secret.
     pub auth_session: String,
+    /// The authorization request that a sign-in belongs to; `None` for a connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<String>,
     /// The connection's registration. Code and tokens go to no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
@@ -123,6 +126,8 @@ pub struct Session {
 pub enum Flow {
     /// Connecting an account.
     Connect,
+    /// Signing in to the vault.
+    Login,
 }
 
 /// How far a session is.

@@ -15,7 +15,7 @@ use vault_base::ids::UserId;
 use vault_base::json;
 use vault_base::secret::Secret;
 use vault_base::text::{self, MAX_SCOPES};
-use vault_provider::connection::Connection;
+use vault_provider::connection::{Connection, Protocol};
 use vault_provider::{authorization_request, scopes};
 
 /// Largest body that is read, in bytes.
@@ -51,6 +51,41 @@ pub struct NewSession {
     pub ticket: Secret,
     /// `auth_session` of the response.
     pub auth_session: Secret,
+}
+
+/// A session in which a user signs in to the vault, and the secret of its ticket. `authorization` is the
+/// authorization request that it belongs to. A sign-in asks for what identifies the user, and no more.
+///
+/// # Errors
+/// [`RandomnessError`].
+pub fn sign_in(
+    issuer: &str,
+    authorization: &str,
+    client_id: &str,
+    (name, connection): (&str, &Connection),
+    params: Vec<(String, String)>,
+) -> Result<(Begin, Secret), RandomnessError> {
+    let (session, ticket, auth_session) = random_handles()?;
+    let openid = matches!(connection.protocol, Protocol::OpenId { .. });
+    let scopes = if openid { &["openid", "email", "profile"][..] } else { &[] };
+    let scopes = scopes.iter().map(|scope| (*scope).to_owned());
+    let scopes = text::unique(scopes.chain(connection.required_scopes.iter().cloned()));
+    let begin = Begin {
+        session,
+        user: UserId { issuer: issuer.to_owned(), subject: String::new() },
+        client_id: client_id.to_owned(),
+        connection: name.to_owned(),
+        redirect_uri: String::new(),
+        state: None,
+        code_challenge: None,
+        scopes,
+        params,
+        ticket: handle::hash(&ticket),
+        auth_session: handle::hash(&auth_session),
+        authorization: Some(authorization.to_owned()),
+        registration: Some(connection.registration.clone()),
+    };
+    Ok((begin, ticket))
 }
 
 /// Reads a JSON body.
@@ -153,6 +188,7 @@ impl ConnectBody {
                 params,
                 ticket: handle::hash(&ticket),
                 auth_session: handle::hash(&auth_session),
+                authorization: None,
                 registration: Some(record.registration.clone()),
             },
             ticket: OpaqueHandle { session: session.clone(), secret: ticket }.text(),

@@ -89,6 +89,8 @@ pub struct Identified {
 pub enum SessionError {
     /// The step is denied. The session may have changed to `Failed` and must be stored.
     Denied(Denied),
+    /// The provider or the user declined a sign-in, with this error code. The session has failed.
+    Declined(&'static str),
     /// A key is missing, or a stored value does not open. Nothing changed.
     Seal(SealError),
 }
@@ -108,13 +110,8 @@ impl From<SealError> for SessionError {
 impl Session {
     /// A new session.
     pub fn new(begin: Begin, now: UnixSeconds) -> Self {
-        Self {
-            begin,
-            created_at: now,
-            flow: Flow::Connect,
-            phase: Phase::Started,
-            provider_data: BTreeMap::new(),
-        }
+        let flow = if begin.authorization.is_some() { Flow::Login } else { Flow::Connect };
+        Self { begin, created_at: now, flow, phase: Phase::Started, provider_data: BTreeMap::new() }
     }
 
     /// Checks that this ticket may be opened now.
@@ -176,22 +173,7 @@ impl Session {
         sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<Secret, SessionError> {
-        let Phase::AtProvider { state, cookie, until, secrets } = &self.phase else {
-            return Err(Denied::Used.into());
-        };
-        if self.flow != Flow::Connect || !handle::matches(&back.state, state) {
-            return Err(Denied::Unknown.into());
-        }
-        if !back.cookie.as_ref().is_some_and(|presented| handle::matches(presented, cookie)) {
-            return Err(Denied::OtherBrowser.into());
-        }
-        if now >= *until {
-            return Err(Denied::Expired.into());
-        }
-        if back.connection != self.begin.connection || !from_provider {
-            self.phase = Phase::Failed;
-            return Err(Denied::OtherProvider.into());
-        }
+        let secrets = self.check_response(Flow::Connect, back, from_provider, now)?;
         let code = match (&back.code, &back.error) {
             (Some(code), None) => code,
             (_, error) => {
@@ -200,7 +182,6 @@ impl Session {
                 return Ok(self.failed_location(error));
             }
         };
-        let secrets = secrets.clone();
         let waiting = self.seal(sealer, "provider_code", code)?;
         let connect_code = OpaqueHandle {
             session: self.begin.session.clone(),
@@ -214,6 +195,57 @@ impl Session {
             code: waiting,
         };
         Ok(self.location(&[("connect_code", connect_code.text().expose())]))
+    }
+
+    /// Takes the authorization response of a sign-in: the code is redeemed at once, because no user waits to
+    /// complete it. The browser's cookie binds the sign-in to the browser that began it.
+    ///
+    /// # Errors
+    /// [`SessionError`]. A response from another provider, or with an error, makes the session fail.
+    pub fn returned_login(
+        &mut self,
+        back: &AuthorizationResponse,
+        from_provider: bool,
+        sealer: &Sealer,
+        now: UnixSeconds,
+    ) -> Result<(Secret, FlowSecrets), SessionError> {
+        let secrets = self.check_response(Flow::Login, back, from_provider, now)?;
+        let (Some(code), None) = (&back.code, &back.error) else {
+            self.phase = Phase::Failed;
+            let (code, _) = outward(back.error.as_deref().unwrap_or("server_error"));
+            return Err(SessionError::Declined(code));
+        };
+        let secrets = self.open_json(sealer, "provider_secrets", &secrets)?;
+        self.phase = Phase::Completing { connect_code: String::new() };
+        Ok((code.clone(), secrets))
+    }
+
+    /// Checks that an authorization response belongs to this session, this browser and this provider.
+    /// Returns the sealed secrets of the flow.
+    fn check_response(
+        &mut self,
+        flow: Flow,
+        back: &AuthorizationResponse,
+        from_provider: bool,
+        now: UnixSeconds,
+    ) -> Result<String, SessionError> {
+        let Phase::AtProvider { state, cookie, until, secrets } = &self.phase else {
+            return Err(Denied::Used.into());
+        };
+        if self.flow != flow || !handle::matches(&back.state, state) {
+            return Err(Denied::Unknown.into());
+        }
+        if !back.cookie.as_ref().is_some_and(|presented| handle::matches(presented, cookie)) {
+            return Err(Denied::OtherBrowser.into());
+        }
+        if now >= *until {
+            return Err(Denied::Expired.into());
+        }
+        if back.connection != self.begin.connection || !from_provider {
+            self.phase = Phase::Failed;
+            return Err(Denied::OtherProvider.into());
+        }
+        Ok(secrets.clone())
     }
 
     /// Whether the connection still has the registration that the session began with.

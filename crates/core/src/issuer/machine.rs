@@ -4,6 +4,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use vault_base::json;
 use vault_base::seal::{SealError, Sealer};
 use vault_base::time::UnixSeconds;
 
@@ -92,13 +93,78 @@ pub trait Machine {
     fn wake(record: Self::Record, at: &At<'_>) -> Step<Self::Record, ()>;
 }
 
-/// A message to a machine: which object it is, as its sealed values depend on it, and the request.
+/// A message to a machine: which object it is, because its sealed values depend on that, and the request
+/// in JSON.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Addressed<Q> {
+pub struct Addressed {
     /// The object's name.
     pub name: String,
     /// The request.
-    pub request: Q,
+    pub request: String,
+}
+
+/// A step whose record is JSON text.
+pub type ErasedStep<A> = Result<Step<String, A>, StepError>;
+
+/// A machine whose record and messages are JSON text: objects of all machines share one code.
+#[derive(Debug, Clone, Copy)]
+pub struct Erased {
+    /// [`Machine::step`].
+    pub step: fn(Option<&str>, &str, &At<'_>) -> ErasedStep<String>,
+    /// [`Machine::wake`].
+    pub wake: fn(&str, &At<'_>) -> ErasedStep<()>,
+}
+
+/// Why a step is not taken. Nothing changes.
+#[derive(Debug, PartialEq, Eq)]
+pub enum StepError {
+    /// A key is missing, or a sealed value does not open.
+    Seal(SealError),
+    /// This code cannot read the record.
+    Record,
+    /// This code does not know the request.
+    Request,
+}
+
+impl From<SealError> for StepError {
+    fn from(error: SealError) -> Self {
+        Self::Seal(error)
+    }
+}
+
+impl Erased {
+    /// The machine `M`.
+    pub const fn of<M: Machine>() -> Self {
+        Self { step: step::<M>, wake: wake::<M> }
+    }
+}
+
+fn step<M: Machine>(
+    record: Option<&str>,
+    request: &str,
+    at: &At<'_>,
+) -> Result<Step<String, String>, StepError> {
+    let record = record.map(json::parse_trusted).transpose().map_err(|_| StepError::Record)?;
+    let request = json::parse_trusted(request).map_err(|_| StepError::Request)?;
+    let Step { write, response, wake_at, events } = M::step(record, request, at)?;
+    let response = serde_json::to_string(&response).map_err(|_| StepError::Record)?;
+    Ok(Step { write: erase(write)?, response, wake_at, events })
+}
+
+fn wake<M: Machine>(record: &str, at: &At<'_>) -> Result<Step<String, ()>, StepError> {
+    let record = json::parse_trusted(record).map_err(|_| StepError::Record)?;
+    let Step { write, response, wake_at, events } = M::wake(record, at);
+    Ok(Step { write: erase(write)?, response, wake_at, events })
+}
+
+fn erase<R: Serialize>(write: Write<R>) -> Result<Write<String>, StepError> {
+    Ok(match write {
+        Write::Keep => Write::Keep,
+        Write::Put(record) => {
+            Write::Put(serde_json::to_string(&record).map_err(|_| StepError::Record)?)
+        }
+        Write::Delete => Write::Delete,
+    })
 }
 
 /// The one table of a machine. The name is kept for when the object wakes by itself.

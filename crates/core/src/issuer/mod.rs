@@ -9,6 +9,7 @@ pub mod identity;
 pub mod machine;
 pub mod scopes;
 pub mod session;
+pub mod sign_in;
 pub mod signing_keys;
 pub mod tokens;
 pub mod user;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Which scopes a client may have, by resource server.
 
+use super::family::FamilyGrant;
 use crate::config::{ACCESS_TOKEN_LIFETIME, Client, ClientKind, Config, GrantType};
 
 /// Scopes that are about the user and the sign-in (OpenID Connect Core §5.4, §11).
@@ -36,6 +37,27 @@ pub fn allowed(
         scope => of_api.is_some_and(|scopes| scopes.iter().any(|one| one == scope)),
     };
     requested.iter().filter(|scope| may(scope)).cloned().collect()
+}
+
+/// The scopes of a refreshed access token. Those about the user never exceed the sign-in's. For another
+/// resource server than the sign-in's a client gets what it may have there, unless it is somebody else's:
+/// such a client never gets more than its consent page named.
+pub fn refreshed(
+    config: &Config,
+    client: &Client,
+    grant: &FamilyGrant,
+    audience: Option<&str>,
+    requested: &[String],
+) -> Vec<String> {
+    let is_same = audience == grant.audience.as_deref();
+    let requested = if requested.is_empty() { grant.scopes.as_slice() } else { requested };
+    let granted = |scope: &String| {
+        let is_about_user = OPEN_ID.contains(&scope.as_str());
+        let must_be_granted = is_same || is_about_user || client.kind == ClientKind::ThirdParty;
+        !must_be_granted || grant.scopes.contains(scope)
+    };
+    let allowed = allowed(config, client, audience, requested);
+    allowed.into_iter().filter(granted).collect()
 }
 
 /// Lifetime of an access token for this resource server, in seconds.

@@ -36,7 +36,7 @@ pub struct Key {
     pub n: String,
     /// Exponent, base64url.
     pub e: String,
-    /// The private key in PKCS#8, base64, sealed, base64url.
+    /// The private key in PKCS#8, as base64url text, sealed, in base64url.
     pub sealed: String,
     /// From when it signs, Unix seconds.
     pub signs_from: UnixSeconds,
@@ -54,7 +54,7 @@ pub enum Request {
         n: String,
         /// Exponent, base64url.
         e: String,
-        /// PKCS#8 in base64.
+        /// PKCS#8 in base64url.
         #[serde(with = "exposed")]
         pkcs8: Secret,
     },
@@ -68,7 +68,7 @@ pub enum Response {
     Keys {
         /// Id of the key that signs now.
         kid: String,
-        /// Its private key, PKCS#8 in base64.
+        /// Its private key, PKCS#8 in base64url.
         #[serde(with = "exposed")]
         pkcs8: Secret,
         /// The public keys: a JWK set (RFC 7517 §5).

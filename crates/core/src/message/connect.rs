@@ -46,6 +46,26 @@ pub enum SessionResponse {
         #[serde(with = "exposed")]
         location: Secret,
     },
+    /// The user has signed in.
+    SignedIn {
+        /// The authorization request that the sign-in belongs to.
+        authorization: String,
+        /// The name of the connection.
+        connection: String,
+        /// The provider's id of the user.
+        user: String,
+        /// E-mail address, if known.
+        email: Option<String>,
+        /// Name to show, if known.
+        display_name: Option<String>,
+    },
+    /// The provider or the user declined the sign-in.
+    Declined {
+        /// The authorization request that the sign-in belongs to.
+        authorization: String,
+        /// The error code.
+        code: String,
+    },
     /// The account is connected.
     Completed {
         /// The account.

@@ -9,6 +9,7 @@
 pub mod connect;
 pub mod directory;
 pub mod issuer;
+pub mod machines;
 pub mod registry;
 pub mod vault;
 
@@ -31,6 +32,18 @@ pub enum Class {
     ConnectSession,
     /// What one issuer publishes.
     IssuerKeys,
+    /// One authorization request to the vault.
+    Authorization,
+    /// One refresh token family.
+    RefreshFamily,
+    /// One browser session.
+    BrowserSession,
+    /// One user at a provider.
+    Identity,
+    /// One user of the vault as an OpenID provider.
+    User,
+    /// The vault's signing keys.
+    SigningKeys,
 }
 
 impl Class {
@@ -42,6 +55,12 @@ impl Class {
             Self::Registry => "REGISTRY",
             Self::ConnectSession => "CONNECT_SESSION",
             Self::IssuerKeys => "ISSUER_KEYS",
+            Self::Authorization => "AUTHORIZATION",
+            Self::RefreshFamily => "REFRESH_FAMILY",
+            Self::BrowserSession => "BROWSER_SESSION",
+            Self::Identity => "IDENTITY",
+            Self::User => "USER",
+            Self::SigningKeys => "SIGNING_KEYS",
         }
     }
 }

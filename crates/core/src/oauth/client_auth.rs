@@ -139,6 +139,24 @@ impl Credentials {
         }
     }
 
+    /// Finds the client of a grant that clients without authentication may use as well. Such a client names
+    /// itself and shows no secret (RFC 6749 §3.2.1).
+    ///
+    /// # Errors
+    /// As [`Credentials::find`].
+    pub fn find_any<'a>(
+        &self,
+        clients: &'a BTreeMap<String, Client>,
+        assertion: Option<&Jws<'_>>,
+    ) -> Result<(&'a str, &'a Client, bool), Unauthenticated> {
+        let public = self.client_id.as_ref().filter(|_| matches!(self.proof, Proof::Nothing));
+        let public = public.and_then(|id| clients.get_key_value(id));
+        match public.filter(|(_, one)| matches!(one.authentication, Authentication::None)) {
+            Some((id, client)) => Ok((id, client, false)),
+            None => self.find(clients, assertion).map(|(id, client)| (id, client, true)),
+        }
+    }
+
     /// The error for every client that is not authenticated.
     pub fn refused(&self) -> OAuthError {
         OAuthError {

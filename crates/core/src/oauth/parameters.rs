@@ -24,7 +24,7 @@ pub enum BodyFormat {
 
 /// Names of the parameters that some grant reads. Each may occur once; others are ignored, however
 /// often they occur.
-const READ: [&str; 20] = [
+const READ: [&str; 21] = [
     "actor_token",
     "actor_token_type",
     "audience",
@@ -44,6 +44,7 @@ const READ: [&str; 20] = [
     "scope",
     "subject_token",
     "subject_token_type",
+    "token",
     "token_kind",
 ];
 

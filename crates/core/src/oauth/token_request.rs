@@ -67,7 +67,7 @@ impl TokenRequest {
                     return Err(OAuthError::invalid_request(fix));
                 }
                 let credentials = read().map_err(|error| profile.error(error))?;
-                let grant = Grant::Exchange(ExchangeRequest::read(grant, &parameters)?);
+                let grant = Grant::Exchange(ExchangeRequest::read(grant, &parameters, issues)?);
                 Ok(Self { credentials, grant })
             }
         }

@@ -143,6 +143,8 @@ pub fn user_token() -> AccessToken {
         audiences: vec!["https://unrelated.example/".into(), "https://api.example.com/".into()],
         scopes: Vec::new(),
         expires_at: 0,
+        issued_at: None,
+        sid: None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use url::Url;
 
-use super::token_exchange::ACCESS_TOKEN;
+use super::token_exchange::{ACCESS_TOKEN, REFRESH_TOKEN};
 use super::{ExchangeProfile, profile};
 use crate::config::ExchangeGrant;
 use crate::error::OAuthError;
@@ -20,6 +20,8 @@ pub struct ExchangeRequest {
     pub grant: ExchangeGrant,
     /// The user's token.
     pub subject_token: Secret,
+    /// What the user's token is.
+    pub subject: SubjectToken,
     /// Connection name: `audience` or `connection`.
     pub connection: String,
     /// Selects one of several accounts: provider user id, e-mail or name.
@@ -32,17 +34,31 @@ pub struct ExchangeRequest {
     pub resource: Option<String>,
 }
 
+/// What a subject token is (`subject_token_type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectToken {
+    /// An access token of a trusted issuer.
+    AccessToken,
+    /// A refresh token of the vault.
+    RefreshToken,
+}
+
 impl ExchangeRequest {
-    /// Reads the parameters of `grant`.
+    /// Reads the parameters of `grant`. `issues`: whether the vault issues refresh tokens.
     ///
     /// # Errors
     /// `invalid_request`, `invalid_target` or `invalid_scope`, with what to fix.
-    pub fn read(grant: ExchangeGrant, parameters: &Parameters) -> Result<Self, OAuthError> {
-        check_types(profile(grant), parameters)?;
+    pub fn read(
+        grant: ExchangeGrant,
+        parameters: &Parameters,
+        issues: bool,
+    ) -> Result<Self, OAuthError> {
+        let subject = check_types(profile(grant), parameters, issues)?;
         let text = |name| parameters.get(name).map(|value| value.expose().to_owned());
         Ok(Self {
             grant,
             subject_token: parameters.required("subject_token")?.clone(),
+            subject,
             connection: connection(parameters)?,
             login_hint: text("login_hint"),
             scopes: parameters::scopes(parameters)?,
@@ -52,18 +68,28 @@ impl ExchangeRequest {
     }
 }
 
-fn check_types(profile: &ExchangeProfile, parameters: &Parameters) -> Result<(), OAuthError> {
-    if parameters.required("subject_token_type")?.expose() != ACCESS_TOKEN {
-        let fix = format!("subject_token_type must be {ACCESS_TOKEN}");
-        return Err(OAuthError::invalid_request(&fix));
-    }
+fn check_types(
+    profile: &ExchangeProfile,
+    parameters: &Parameters,
+    issues: bool,
+) -> Result<SubjectToken, OAuthError> {
+    let subject = match parameters.required("subject_token_type")?.expose() {
+        ACCESS_TOKEN => SubjectToken::AccessToken,
+        REFRESH_TOKEN if issues => SubjectToken::RefreshToken,
+        _ => {
+            let or = if issues { " or " } else { "" };
+            let other = if issues { REFRESH_TOKEN } else { "" };
+            let fix = format!("subject_token_type must be {ACCESS_TOKEN}{or}{other}");
+            return Err(OAuthError::invalid_request(&fix));
+        }
+    };
     // RFC 8693 §2.1: a delegation that is ignored would look like one that was made.
     if parameters.get("actor_token").is_some() || parameters.get("actor_token_type").is_some() {
         return Err(OAuthError::invalid_request("actor tokens are not supported"));
     }
     let expected = profile.issued_token_type;
     if parameters.get("requested_token_type").is_none_or(|kind| kind.expose() == expected) {
-        return Ok(());
+        return Ok(subject);
     }
     let fix = format!("requested_token_type must be {expected}");
     Err(OAuthError::invalid_request(&fix))

@@ -6,6 +6,9 @@ use super::ExchangeProfile;
 /// The token type of an access token (RFC 8693 §3).
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
+/// The token type of a refresh token (RFC 8693 §3).
+pub const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
+
 /// RFC 8693 §2.2.2: a bad subject token is `invalid_request`, a bad target `invalid_target`.
 pub(super) const PROFILE: ExchangeProfile = ExchangeProfile {
     issued_token_type: ACCESS_TOKEN,

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `/authorize` and `/oauth/par`: from an authorization request to its response, or to the sign-in page.
+
+use serde_json::json;
+
+use super::{SIGN_IN_COOKIE, ask, cookie, cookie_of, handle, session};
+use crate::connect::request;
+use crate::encoding;
+use crate::endpoints::client_auth::authenticate_any;
+use crate::endpoints::token::Failure;
+use crate::error::OAuthError;
+use crate::issuer::authorization::{self, CodeGrant, PUSHED_LIFETIME, SIGN_IN_TIME};
+use crate::issuer::authorization_request::{self, AuthorizationRequest, Refused};
+use crate::issuer::authorization_response::Response as Outcome;
+use crate::issuer::sign_in::{self, Next};
+use crate::mac_id::{IdKind, MacId};
+use crate::message::connect::{SessionRequest, SessionResponse};
+use crate::oauth::client_auth::Credentials;
+use crate::oauth::parameters::{MAX_BODY, Parameters};
+use crate::pages;
+use crate::request_line::RequestLine;
+use crate::runtime::context::Context;
+use crate::runtime::http::{self, HttpResult, Incoming};
+use crate::runtime::object_call::{self, CallError};
+use crate::secret::Secret;
+
+/// Prefix of the `request_uri` of a pushed request (RFC 9126 §2.2).
+const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// `GET` or `POST /authorize`.
+pub async fn authorize(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> HttpResult {
+    let body = if incoming.method == "POST" { incoming.body(MAX_BODY).await } else { None };
+    let query = body.as_deref().unwrap_or_else(|| incoming.query.expose().as_bytes());
+    let request = match read(context, query).await {
+        Ok(Ok(request)) => request,
+        Ok(Err(refused)) => return refuse(context, incoming, line, refused),
+        Err(error) => return unavailable(context, incoming, line, error),
+    };
+    line.client_id = Some(request.client_id.clone());
+    match answer(context, incoming, request).await {
+        Ok(response) => response,
+        Err(error) => unavailable(context, incoming, line, error),
+    }
+}
+
+async fn read(
+    context: Context<'_>,
+    query: &[u8],
+) -> Result<Result<AuthorizationRequest, Refused>, CallError> {
+    let parameter = |name: &str| {
+        url::form_urlencoded::parse(query).find(|(key, _)| key == name).map(|(_, value)| value)
+    };
+    let pushed = parameter("request_uri").filter(|uri| uri.starts_with(REQUEST_URI));
+    let Some(uri) = pushed else {
+        return Ok(authorization_request::read(context.config, query, None));
+    };
+    let unknown = || Ok(Err(Refused::Page("request_uri_unknown")));
+    let text = uri.strip_prefix(REQUEST_URI).unwrap_or_default();
+    let Some((id, secret)) = handle(context, IdKind::Authorization, text) else {
+        return unknown();
+    };
+    let client_id = parameter("client_id").unwrap_or_default().into_owned();
+    let name = context.config.names.authorization(&id);
+    match ask(context, name, authorization::Request::Take { secret, client_id }).await? {
+        authorization::Response::Request { request, .. } => Ok(Ok(*request)),
+        _ => unknown(),
+    }
+}
+
+async fn answer(
+    context: Context<'_>,
+    incoming: &Incoming,
+    request: AuthorizationRequest,
+) -> Result<HttpResult, CallError> {
+    let Context { config, now, .. } = context;
+    let Some(client) = config.clients.get(&request.client_id) else {
+        return Err(CallError::Misconfigured);
+    };
+    let found = session(context, incoming).await?;
+    let signed_in = found.as_ref().map(|(id, user, _)| (id.as_str(), user));
+    match sign_in::next(&request, client, signed_in, now) {
+        Next::Fail(code, description) => {
+            let outcome = request.failed(code, description, &config.public_url.identifier());
+            Ok(send(context, incoming, &outcome, &[]))
+        }
+        Next::Issue(grant) => {
+            let id = new_id(context)?;
+            let name = config.names.authorization(&id);
+            let opened = Some((id.as_str().to_owned(), Box::new(request)));
+            let issue = authorization::Request::Issue { grant: Some(grant), request: opened };
+            issued(context, incoming, name, issue, &[]).await
+        }
+        Next::SignIn => {
+            let (id, browser) = open(context, incoming, &request).await?;
+            let cookies = [cookie(context, SIGN_IN_COOKIE, browser.expose(), SIGN_IN_TIME)];
+            let sign_in = config.sign_in.as_ref().ok_or(CallError::Misconfigured)?;
+            let only = match sign_in.connections.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            };
+            match request.connection.as_ref().or(only) {
+                Some(connection) => to_provider(context, &id, &request, connection, &cookies).await,
+                None => {
+                    let page = pages::sign_in(
+                        &pages::Context::new(
+                            incoming_language(incoming).as_deref(),
+                            request.ui_locales.as_deref(),
+                        ),
+                        sign_in,
+                        &client.name,
+                        id.as_str(),
+                    );
+                    Ok(http::html(200, &page, &cookies))
+                }
+            }
+        }
+        Next::Consent(grant) => {
+            let (id, browser) = open(context, incoming, &request).await?;
+            let cookies = [cookie(context, SIGN_IN_COOKIE, browser.expose(), SIGN_IN_TIME)];
+            consent(context, incoming, &id, &request, grant, &cookies).await
+        }
+    }
+}
+
+/// Shows the consent page for a user who has signed in.
+pub async fn consent(
+    context: Context<'_>,
+    incoming: &Incoming,
+    id: &MacId,
+    request: &AuthorizationRequest,
+    grant: CodeGrant,
+    cookies: &[Secret],
+) -> Result<HttpResult, CallError> {
+    let config = context.config;
+    let name = config.names.authorization(id);
+    let answer = ask(context, name, authorization::Request::Await { grant }).await?;
+    let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
+    if !matches!(answer, authorization::Response::Done) {
+        return Ok(page(incoming, "link_invalid", cookies));
+    }
+    let sign_in = config.sign_in.as_ref().ok_or(CallError::Misconfigured)?;
+    let context_of =
+        pages::Context::new(incoming_language(incoming).as_deref(), request.ui_locales.as_deref());
+    let page = pages::consent(&context_of, sign_in, &client.name, &request.scopes, id.as_str());
+    Ok(http::html(200, &page, cookies))
+}
+
+/// Keeps a request while the user signs in. Returns its id, and the value of the browser's cookie.
+async fn open(
+    context: Context<'_>,
+    incoming: &Incoming,
+    request: &AuthorizationRequest,
+) -> Result<(MacId, Secret), CallError> {
+    let id = new_id(context)?;
+    // Several tabs of one browser have the same cookie.
+    let browser = match cookie_of(context, incoming, SIGN_IN_COOKIE) {
+        Some(value) if value.expose().len() == 43 => value,
+        _ => {
+            let random = encoding::random::<32>().map_err(|_| CallError::Unavailable)?;
+            Secret::new(encoding::base64url(random))
+        }
+    };
+    let open = authorization::Request::Open {
+        id: id.as_str().to_owned(),
+        request: Box::new(request.clone()),
+        browser: browser.clone(),
+    };
+    match ask(context, context.config.names.authorization(&id), open).await? {
+        authorization::Response::Done => Ok((id, browser)),
+        _ => Err(CallError::Unavailable),
+    }
+}
+
+/// Sends the browser to the provider of a connection.
+pub async fn to_provider(
+    context: Context<'_>,
+    id: &MacId,
+    request: &AuthorizationRequest,
+    name: &str,
+    cookies: &[Secret],
+) -> Result<HttpResult, CallError> {
+    let Context { env, config, .. } = context;
+    let connection = config.connections.get(name).ok_or(CallError::Misconfigured)?;
+    let hint = request.login_hint.iter().map(|hint| ("login_hint".to_owned(), hint.clone()));
+    let issuer = config.public_url.identifier();
+    let (begin, ticket) = request::sign_in(
+        &issuer,
+        id.as_str(),
+        &request.client_id,
+        (name, connection),
+        hint.collect(),
+    )
+    .map_err(|_| CallError::Unavailable)?;
+    let session = begin.session.clone();
+    let object = config.names.connect_session(&session);
+    let started = object_call::ask(env, &object, &SessionRequest::Begin(Box::new(begin))).await?;
+    if !matches!(started, SessionResponse::Begun) {
+        return Err(CallError::Unavailable);
+    }
+    match object_call::ask(env, &object, &SessionRequest::Open { ticket }).await? {
+        SessionResponse::Opened { location, cookie } => {
+            let binding =
+                crate::connect::browser::set_cookie(&session, &cookie, &config.public_url);
+            let cookies: Vec<Secret> =
+                cookies.iter().cloned().chain(std::iter::once(binding)).collect();
+            Ok(http::see_other(&Secret::new(location), &cookies))
+        }
+        _ => Err(CallError::Unavailable),
+    }
+}
+
+/// Issues the code and sends it to the client.
+pub async fn issued(
+    context: Context<'_>,
+    incoming: &Incoming,
+    name: String,
+    issue: authorization::Request,
+    cookies: &[Secret],
+) -> Result<HttpResult, CallError> {
+    match ask(context, name, issue).await? {
+        authorization::Response::Issued { code, request } => {
+            let outcome = request.granted(&code, &context.config.public_url.identifier());
+            Ok(send(context, incoming, &outcome, cookies))
+        }
+        _ => Ok(page(incoming, "link_invalid", cookies)),
+    }
+}
+
+/// Sends a response to the client.
+pub fn send(
+    _context: Context<'_>,
+    _incoming: &Incoming,
+    outcome: &Outcome,
+    cookies: &[Secret],
+) -> HttpResult {
+    match outcome {
+        Outcome::Redirect(location) => http::see_other(location, cookies),
+        Outcome::FormPost { action, fields } => {
+            http::html(200, &pages::form_post(action, fields), cookies)
+        }
+        Outcome::WebMessage { origin, fields } => {
+            http::html(200, &pages::web_message(origin, fields), cookies)
+        }
+    }
+}
+
+/// `POST /oauth/par` (RFC 9126 §2).
+pub async fn push(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> Result<web_sys::Response, Failure> {
+    let too_large =
+        || Failure::new(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB"));
+    let body = incoming.body(MAX_BODY).await.ok_or_else(too_large)?;
+    let authorization = incoming.authorization.as_ref().map(Secret::expose);
+    let (parameters, _) =
+        Parameters::read(incoming.content_type.as_deref(), &body).map_err(Failure::new)?;
+    let credentials = Credentials::read(authorization, &parameters).map_err(Failure::new)?;
+    let (client_id, ..) = authenticate_any(context, &credentials).await?;
+    line.client_id = Some(client_id.to_owned());
+    let request = authorization_request::read(context.config, &body, Some(client_id));
+    let request = request.map_err(|refused| match refused {
+        Refused::Page(reason) => Failure::because(
+            OAuthError::invalid_request(
+                "client_id or redirect_uri is not registered, or a parameter stands twice",
+            ),
+            reason,
+        ),
+        Refused::Client(error) => Failure::new(OAuthError::new(400, error.code, error.description)),
+    })?;
+    let failed = |_| Failure::new(OAuthError::unavailable("the vault cannot answer now", 2));
+    let id = new_id(context).map_err(failed)?;
+    let push =
+        authorization::Request::Push { id: id.as_str().to_owned(), request: Box::new(request) };
+    match ask(context, context.config.names.authorization(&id), push).await.map_err(failed)? {
+        authorization::Response::Pushed { handle } => {
+            let request_uri = format!("{REQUEST_URI}{}", handle.expose());
+            let body = json!({ "request_uri": request_uri, "expires_in": PUSHED_LIFETIME });
+            http::json(201, &body).map_err(|_| failed(CallError::Unavailable))
+        }
+        _ => Err(failed(CallError::Unavailable)),
+    }
+}
+
+fn new_id(context: Context<'_>) -> Result<MacId, CallError> {
+    MacId::new(&context.config.names, IdKind::Authorization).map_err(|_| CallError::Unavailable)
+}
+
+fn refuse(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    refused: Refused,
+) -> HttpResult {
+    match refused {
+        Refused::Page(reason) => {
+            line.reason = Some(reason.to_owned());
+            page(incoming, reason, &[])
+        }
+        Refused::Client(error) => {
+            line.error = Some(error.code);
+            let outcome = error.response(&context.config.public_url.identifier());
+            send(context, incoming, &outcome, &[])
+        }
+    }
+}
+
+/// An error page with the text for this reason.
+pub fn page(incoming: &Incoming, reason: &str, cookies: &[Secret]) -> HttpResult {
+    let context = pages::Context::new(incoming_language(incoming).as_deref(), None);
+    let (status, page) = pages::error(&context, reason);
+    http::html(status, &page, cookies)
+}
+
+/// An error page for an object that gave no answer.
+pub fn unavailable(
+    _context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    _error: CallError,
+) -> HttpResult {
+    line.reason = Some("unavailable".to_owned());
+    page(incoming, "unavailable", &[])
+}
+
+/// `Accept-Language` of the browser.
+pub fn incoming_language(incoming: &Incoming) -> Option<String> {
+    incoming.header("accept-language")
+}

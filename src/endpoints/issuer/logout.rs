@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Sign-out: `/oidc/logout` (OpenID Connect RP-Initiated Logout 1.0) and `/v2/logout` (as Auth0's SDKs ask).
+
+use std::collections::BTreeMap;
+
+use url::{Url, form_urlencoded};
+
+use super::authorize::{incoming_language, unavailable};
+use super::{SESSION_COOKIE, ask, cookie, cookie_of, handle, session, tokens};
+use crate::issuer::authorization_request::is_registered;
+use crate::issuer::session as machine;
+use crate::issuer::user;
+use crate::jwt::jws::Jws;
+use crate::jwt::signature::SignatureCheck;
+use crate::mac_id::{IdKind, MacId};
+use crate::pages;
+use crate::request_line::RequestLine;
+use crate::runtime::context::Context;
+use crate::runtime::http::{self, HttpResult, Incoming};
+use crate::runtime::object_call::CallError;
+use crate::runtime::{signing_keys, webcrypto};
+use crate::secret::Secret;
+
+/// Largest form that is read, in bytes.
+const MAX_FORM: usize = 32 * 1024;
+
+/// `GET` or `POST /oidc/logout`.
+pub async fn end_session(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> HttpResult {
+    let body = if incoming.method == "POST" { incoming.body(MAX_FORM).await } else { None };
+    let query = body.as_deref().unwrap_or_else(|| incoming.query.expose().as_bytes());
+    let parameters = read(query);
+    match oidc(context, incoming, &parameters).await {
+        Ok(response) => response,
+        Err(error) => unavailable(context, incoming, line, error),
+    }
+}
+
+fn read(query: &[u8]) -> BTreeMap<String, String> {
+    let mut parameters = BTreeMap::new();
+    for (name, value) in form_urlencoded::parse(query).take(50) {
+        parameters.entry(name.into_owned()).or_insert_with(|| value.into_owned());
+    }
+    parameters
+}
+
+async fn oidc(
+    context: Context<'_>,
+    incoming: &Incoming,
+    parameters: &BTreeMap<String, String>,
+) -> Result<HttpResult, CallError> {
+    let hinted = match parameters.get("id_token_hint") {
+        Some(hint) => hint_of(context, hint).await?,
+        None => None,
+    };
+    let client = hinted.as_ref().map(|(client, _)| client).or(parameters.get("client_id"));
+    let back = client.and_then(|id| {
+        let client = context.config.clients.get(id)?;
+        let uri = parameters.get("post_logout_redirect_uri")?;
+        is_registered(client, &client.post_logout_redirect_uris, uri).then(|| uri.clone())
+    });
+    let Some((id, ..)) = session(context, incoming).await? else {
+        return Ok(after(context, incoming, back, parameters.get("state")));
+    };
+    // Without a token of this very session anybody could have sent the browser here.
+    let is_of_session = hinted.is_some_and(|(_, sid)| sid == id.as_str());
+    let is_ours = incoming.method == "POST"
+        && incoming.header("origin").as_deref() == Some(context.config.public_url.origin())
+        && parameters.get("confirm").is_some_and(|value| value == id.as_str());
+    if !is_of_session && !is_ours {
+        let mut fields = vec![("confirm", id.as_str())];
+        for name in ["client_id", "post_logout_redirect_uri", "state"] {
+            fields.extend(parameters.get(name).map(|value| (name, value.as_str())));
+        }
+        let page = pages::sign_out(
+            &pages::Context::new(incoming_language(incoming).as_deref(), None),
+            &fields,
+        );
+        return Ok(http::html(200, &page, &[]));
+    }
+    end(context, incoming).await?;
+    Ok(after(context, incoming, back, parameters.get("state")))
+}
+
+/// The client and the session of an ID token of ours, which may have expired.
+async fn hint_of(context: Context<'_>, hint: &str) -> Result<Option<(String, String)>, CallError> {
+    let Ok(token) = Jws::parse(hint) else {
+        return Ok(None);
+    };
+    let keys = signing_keys::keys(context).await?;
+    let check = SignatureCheck::of(&token, &keys.set, &[token.algorithm()]);
+    let valid = match &check {
+        Ok(check) => webcrypto::verify(check).await,
+        Err(_) => false,
+    };
+    let text = |name: &str| token.claim(name).and_then(|value| value.as_str()).map(str::to_owned);
+    let issuer = context.config.public_url.identifier();
+    if !valid || text("iss").as_deref() != Some(&issuer) {
+        return Ok(None);
+    }
+    Ok(text("aud").zip(text("sid")))
+}
+
+/// `GET /v2/logout?client_id&returnTo`: ends the session if it signed in to that client.
+pub async fn logout(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> HttpResult {
+    match auth0(context, incoming).await {
+        Ok(response) => response,
+        Err(error) => unavailable(context, incoming, line, error),
+    }
+}
+
+async fn auth0(context: Context<'_>, incoming: &Incoming) -> Result<HttpResult, CallError> {
+    let parameters = read(incoming.query.expose().as_bytes());
+    let id = parameters.get("client_id");
+    let client = id.and_then(|id| context.config.clients.get(id));
+    let back = client.zip(parameters.get("returnTo")).and_then(|(client, uri)| {
+        is_registered(client, &client.post_logout_redirect_uris, uri).then(|| uri.clone())
+    });
+    let found = session(context, incoming).await?;
+    let Some((session, _, clients)) = found else {
+        return Ok(after(context, incoming, back, None));
+    };
+    let signed_in_to = id.is_some_and(|id| clients.contains(id));
+    if !(signed_in_to && back.is_some()) {
+        let mut fields = vec![("confirm", session.as_str())];
+        fields.extend(id.map(|id| ("client_id", id.as_str())));
+        fields.extend(back.as_ref().map(|uri| ("post_logout_redirect_uri", uri.as_str())));
+        let page = pages::sign_out(
+            &pages::Context::new(incoming_language(incoming).as_deref(), None),
+            &fields,
+        );
+        return Ok(http::html(200, &page, &[]));
+    }
+    end(context, incoming).await?;
+    Ok(after(context, incoming, back, None))
+}
+
+/// Ends the browser's session, its access tokens, and the refresh tokens that it gave.
+async fn end(context: Context<'_>, incoming: &Incoming) -> Result<(), CallError> {
+    let names = &context.config.names;
+    let cookie = cookie_of(context, incoming, SESSION_COOKIE);
+    let Some((id, secret)) =
+        cookie.and_then(|cookie| handle(context, IdKind::Session, cookie.expose()))
+    else {
+        return Ok(());
+    };
+    let end = machine::Request::End { secret: Some(secret) };
+    let ended = ask(context, names.browser_session(&id), end).await?;
+    let machine::Response::Ended { user, clients } = ended else {
+        return Ok(());
+    };
+    let sid = id.as_str().to_owned();
+    ask(context, names.user_record(&user.subject), user::Request::EndSession { sid }).await?;
+    for family in clients.values().flatten() {
+        if let Some(id) = MacId::read(names, IdKind::Family, family) {
+            tokens::end_family(context, &id).await?;
+        }
+    }
+    Ok(())
+}
+
+fn after(
+    context: Context<'_>,
+    incoming: &Incoming,
+    back: Option<String>,
+    state: Option<&String>,
+) -> HttpResult {
+    let cookies = [cookie(context, SESSION_COOKIE, "", 0)];
+    let location = back.and_then(|uri| {
+        let mut url = Url::parse(&uri).ok()?;
+        if let Some(state) = state {
+            url.query_pairs_mut().append_pair("state", state);
+        }
+        Some(url.to_string())
+    });
+    match location {
+        Some(location) => http::see_other(&Secret::new(location), &cookies),
+        None => {
+            let context = pages::Context::new(incoming_language(incoming).as_deref(), None);
+            http::html(200, &pages::signed_out(&context), &cookies)
+        }
+    }
+}

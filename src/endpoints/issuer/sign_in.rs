@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The forms of the sign-in and consent pages, and the end of a sign-in at a provider.
+
+use url::form_urlencoded;
+
+use super::authorize::{consent, issued, page, send, to_provider, unavailable};
+use super::{SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie, cookie_of};
+use crate::issuer::authorization::{self, CodeGrant};
+use crate::issuer::session::{self, SignedIn};
+use crate::issuer::sign_in::{self, Answer, Next, Question, Resolution, Resolved};
+use crate::issuer::user::Profile;
+use crate::mac_id::{IdKind, MacId};
+use crate::request_line::RequestLine;
+use crate::runtime::context::Context;
+use crate::runtime::http::{HttpResult, Incoming};
+use crate::runtime::object_call::CallError;
+use crate::secret::Secret;
+
+/// Largest form that is read, in bytes.
+const MAX_FORM: usize = 8 * 1024;
+
+/// `POST /sign-in`: a button of the sign-in or consent page.
+pub async fn submit(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> HttpResult {
+    match submitted(context, incoming, line).await {
+        Ok(response) => response,
+        Err(error) => unavailable(context, incoming, line, error),
+    }
+}
+
+async fn submitted(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> Result<HttpResult, CallError> {
+    let config = context.config;
+    let mut invalid = |reason: &str| {
+        line.reason = Some(reason.to_owned());
+        Ok(page(incoming, "link_invalid", &[]))
+    };
+    // The form is our own page's: a page of another origin cannot send it for the user.
+    let origin = incoming.header("origin");
+    if origin.as_deref() != Some(config.public_url.origin()) {
+        return invalid("other_origin");
+    }
+    let body = incoming.body(MAX_FORM).await.unwrap_or_default();
+    let field = |name: &str| {
+        let mut values = form_urlencoded::parse(&body).filter(|(key, _)| key == name);
+        values.next().map(|(_, value)| value.into_owned())
+    };
+    let id = field("authorization");
+    let id = id.and_then(|id| MacId::read(&config.names, IdKind::Authorization, &id));
+    let (Some(id), Some(browser)) = (id, cookie_of(context, incoming, SIGN_IN_COOKIE)) else {
+        return invalid("other_browser");
+    };
+    let name = config.names.authorization(&id);
+    let read = ask(context, name.clone(), authorization::Request::Read { browser }).await?;
+    let authorization::Response::Request { request, user } = read else {
+        return invalid("link_expired");
+    };
+    match (field("action").as_deref(), field("connection"), user) {
+        (Some("allow"), _, Some(_)) => {
+            let issue = authorization::Request::Issue { grant: None, request: None };
+            issued(context, incoming, name, issue, &[]).await
+        }
+        (Some("deny"), _, Some(_)) => {
+            ask(context, name, authorization::Request::Fail).await?;
+            let issuer = config.public_url.identifier();
+            let outcome = request.failed("access_denied", "the user did not consent", &issuer);
+            Ok(send(context, incoming, &outcome, &[]))
+        }
+        (None, Some(connection), None) => {
+            let offered = config
+                .sign_in
+                .as_ref()
+                .is_some_and(|sign_in| sign_in.connections.contains(&connection));
+            if !offered {
+                return invalid("connection_unknown");
+            }
+            to_provider(context, &id, &request, &connection, &[]).await
+        }
+        _ => invalid("form_invalid"),
+    }
+}
+
+/// A user who has signed in at a provider.
+pub struct AtProvider {
+    /// The authorization request that the sign-in belongs to.
+    pub authorization: String,
+    /// The connection.
+    pub connection: String,
+    /// The provider's id of the user.
+    pub user: String,
+    /// What the provider tells.
+    pub profile: Profile,
+}
+
+/// Finishes a sign-in: finds the user, begins a browser session, and answers the authorization request.
+pub async fn finish(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    signed_in: AtProvider,
+    clear: Secret,
+) -> HttpResult {
+    match finished(context, incoming, line, signed_in, clear).await {
+        Ok(response) => response,
+        Err(error) => unavailable(context, incoming, line, error),
+    }
+}
+
+async fn finished(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    signed_in: AtProvider,
+    clear: Secret,
+) -> Result<HttpResult, CallError> {
+    let Context { config, now, .. } = context;
+    let AtProvider { authorization, connection, user, profile } = signed_in;
+    let (Some(sign_in), Some(configured)) =
+        (config.sign_in.as_ref(), config.connections.get(&connection))
+    else {
+        return Err(CallError::Misconfigured);
+    };
+    // A connection that was taken out of the configuration meanwhile signs nobody in.
+    let id = MacId::read(&config.names, IdKind::Authorization, &authorization);
+    let offered = sign_in.connections.contains(&connection);
+    let (Some(id), true) = (id, offered) else {
+        return Ok(page(incoming, "link_invalid", &[clear]));
+    };
+    let resolution = Resolution::new(&connection, configured, user, profile);
+    let Some(subject) = resolve(context, resolution).await? else {
+        line.reason = Some("sign_in_refused".to_owned());
+        return Ok(page(incoming, "sign_in_refused", &[clear]));
+    };
+    let browser = cookie_of(context, incoming, SIGN_IN_COOKIE);
+    let name = config.names.authorization(&id);
+    let read = match browser {
+        Some(browser) => {
+            ask(context, name.clone(), authorization::Request::Read { browser }).await?
+        }
+        None => authorization::Response::Refused,
+    };
+    let authorization::Response::Request { request, .. } = read else {
+        line.reason = Some("other_browser".to_owned());
+        return Ok(page(incoming, "link_invalid", &[clear]));
+    };
+    let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
+    let session = MacId::new(&config.names, IdKind::Session).map_err(|_| CallError::Unavailable)?;
+    let user = SignedIn { subject, connection, auth_time: now };
+    let start = session::Request::Start {
+        id: session.as_str().to_owned(),
+        user: user.clone(),
+        idle: sign_in.session_idle,
+        lifetime: sign_in.session_lifetime,
+    };
+    let started = ask(context, config.names.browser_session(&session), start).await?;
+    let session::Response::Started { cookie: value } = started else {
+        return Err(CallError::Unavailable);
+    };
+    let cookies =
+        [clear, cookie(context, SESSION_COOKIE, value.expose(), sign_in.session_lifetime)];
+    match sign_in::after(&request, client, session.as_str(), &user) {
+        Next::Consent(grant) => consent(context, incoming, &id, &request, grant, &cookies).await,
+        _ => {
+            let grant = CodeGrant {
+                subject: user.subject,
+                sid: session.as_str().to_owned(),
+                auth_time: now,
+            };
+            let issue = authorization::Request::Issue { grant: Some(grant), request: None };
+            issued(context, incoming, name, issue, &cookies).await
+        }
+    }
+}
+
+async fn resolve(
+    context: Context<'_>,
+    mut resolution: Resolution,
+) -> Result<Option<String>, CallError> {
+    let names = &context.config.names;
+    // Each attempt at a `sub` takes one question, and one more each to find and to own the identity.
+    for _ in 0..10 {
+        let answer = match resolution.question() {
+            Question::Identity(request) => {
+                let (realm, user) = resolution.identity();
+                Answer::Identity(ask(context, names.identity(realm, user), request).await?)
+            }
+            Question::User(subject, request) => {
+                Answer::User(ask(context, names.user_record(&subject), request).await?)
+            }
+        };
+        match resolution.answered(&answer).map_err(|_| CallError::Unavailable)? {
+            Resolved::More => {}
+            Resolved::User(subject) => return Ok(Some(subject)),
+            Resolved::Refused => return Ok(None),
+        }
+    }
+    Err(CallError::Unavailable)
+}
+
+/// Tells the client that the provider or the user declined the sign-in.
+pub async fn declined(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    authorization: &str,
+    clear: Secret,
+) -> HttpResult {
+    let config = context.config;
+    let id = MacId::read(&config.names, IdKind::Authorization, authorization);
+    let browser = cookie_of(context, incoming, SIGN_IN_COOKIE);
+    let (Some(id), Some(browser)) = (id, browser) else {
+        return page(incoming, "link_invalid", &[clear]);
+    };
+    let name = config.names.authorization(&id);
+    match ask(context, name.clone(), authorization::Request::Read { browser }).await {
+        Ok(authorization::Response::Request { request, .. }) => {
+            line.reason = Some("declined".to_owned());
+            if let Err(error) = ask(context, name, authorization::Request::Fail).await {
+                return unavailable(context, incoming, line, error);
+            }
+            let issuer = config.public_url.identifier();
+            let outcome = request.failed("access_denied", "the sign-in was declined", &issuer);
+            send(context, incoming, &outcome, &[clear])
+        }
+        Ok(_) => page(incoming, "link_invalid", &[clear]),
+        Err(error) => unavailable(context, incoming, line, error),
+    }
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+//! The grants that give tokens of the vault, and their revocation and introspection.
+
+use serde_json::json;
+use web_sys::Response;
+
+use super::{ask, handle, is_active};
+use crate::config::{Client, GrantType};
+use crate::endpoints::client_auth::authenticate_any;
+use crate::endpoints::token::Failure;
+use crate::error::OAuthError;
+use crate::issuer::authorization;
+use crate::issuer::family::{self, FamilyGrant, Refusal};
+use crate::issuer::scopes;
+use crate::issuer::session;
+use crate::issuer::tokens::Subject;
+use crate::issuer::user;
+use crate::mac_id::{IdKind, MacId};
+use crate::oauth::authorization_code::CodeRequest;
+use crate::oauth::client_auth::Credentials;
+use crate::oauth::parameters::{MAX_BODY, Parameters};
+use crate::oauth::refresh_token::RefreshRequest;
+use crate::request_line::RequestLine;
+use crate::runtime::context::Context;
+use crate::runtime::http::{self, Incoming};
+use crate::runtime::object_call::CallError;
+use crate::runtime::{signing_keys, tokens};
+use crate::secret::Secret;
+
+/// The authorization code grant (RFC 6749 §4.1.3).
+pub async fn code(
+    context: Context<'_>,
+    credentials: &Credentials,
+    request: &CodeRequest,
+    line: &mut RequestLine,
+) -> Result<Response, Failure> {
+    let config = context.config;
+    let (client_id, client, _) = authenticate_any(context, credentials).await?;
+    line.client_id = Some(client_id.to_owned());
+    allowed(client, GrantType::AuthorizationCode)?;
+    let refused = || {
+        invalid_grant(
+            "code_invalid",
+            "the code is unknown, used or expired, or it was not given for this client, redirect_uri and code_verifier",
+        )
+    };
+    let (id, secret) =
+        handle(context, IdKind::Authorization, request.code.expose()).ok_or_else(refused)?;
+    let family = MacId::new(&config.names, IdKind::Family)
+        .map_err(|_| unavailable(CallError::Unavailable))?;
+    let redeem = authorization::Request::Redeem {
+        secret,
+        client_id: client_id.to_owned(),
+        redirect_uri: request.redirect_uri.clone(),
+        code_verifier: request.code_verifier.clone(),
+        family: family.as_str().to_owned(),
+    };
+    let answer =
+        ask(context, config.names.authorization(&id), redeem).await.map_err(unavailable)?;
+    let (authorized, grant) = match answer {
+        authorization::Response::Granted { request, grant } => (request, grant),
+        authorization::Response::Replayed { family } => {
+            // What the code gave may be in wrong hands (RFC 6749 §4.1.2).
+            if let Some(id) = MacId::read(&config.names, IdKind::Family, &family) {
+                end_family(context, &id).await.map_err(unavailable)?;
+            }
+            return Err(refused());
+        }
+        _ => return Err(refused()),
+    };
+    let issue = Issue {
+        grant: FamilyGrant {
+            subject: grant.subject,
+            client_id: client_id.to_owned(),
+            scopes: authorized.scopes.clone(),
+            audience: authorized.audience.clone(),
+            sid: Some(grant.sid.clone()),
+            auth_time: grant.auth_time,
+        },
+        audience: authorized.audience.clone(),
+        scopes: authorized.scopes.clone(),
+        nonce: authorized.nonce.clone(),
+        refresh_token: None,
+    };
+    let refreshes = issue.scopes.iter().any(|scope| scope == "offline_access");
+    let refresh_token = if refreshes {
+        let start = family::Start {
+            id: family.as_str().to_owned(),
+            grant: issue.grant.clone(),
+            rotation: client.refresh.rotation,
+            idle: client.refresh.idle,
+            lifetime: client.refresh.lifetime,
+        };
+        let name = config.names.refresh_family(&family);
+        let started = ask(context, name, family::Request::Start(Box::new(start))).await;
+        match started.map_err(unavailable)? {
+            family::Response::Token { token, .. } => Some(token),
+            _ => return Err(unavailable(CallError::Unavailable)),
+        }
+    } else {
+        None
+    };
+    if let Some(session) = MacId::read(&config.names, IdKind::Session, &grant.sid) {
+        let join = session::Request::Join {
+            client_id: client_id.to_owned(),
+            family: refreshes.then(|| family.as_str().to_owned()),
+        };
+        let name = config.names.browser_session(&session);
+        ask(context, name, join).await.map_err(unavailable)?;
+    }
+    respond(context, Issue { refresh_token, ..issue }).await
+}
+
+/// The refresh token grant (RFC 6749 §6).
+pub async fn refresh(
+    context: Context<'_>,
+    credentials: &Credentials,
+    request: &RefreshRequest,
+    line: &mut RequestLine,
+) -> Result<Response, Failure> {
+    let config = context.config;
+    let (client_id, client, authenticated) = authenticate_any(context, credentials).await?;
+    line.client_id = Some(client_id.to_owned());
+    allowed(client, GrantType::RefreshToken)?;
+    let text = request.refresh_token.expose();
+    let (id, secret) =
+        handle(context, IdKind::Family, text).ok_or_else(|| refresh_refused(Refusal::Unknown))?;
+    // Nothing is replaced for a request that cannot be answered.
+    if let Some(audience) = &request.audience
+        && !scopes::may_ask(config, client, audience)
+    {
+        let fix = "no such resource server for this client";
+        return Err(Failure::new(OAuthError::new(400, "invalid_target", fix)));
+    }
+    let name = config.names.refresh_family(&id);
+    let refresh =
+        family::Request::Refresh { secret, client_id: client_id.to_owned(), authenticated };
+    let (token, grant) = match ask(context, name, refresh).await.map_err(unavailable)? {
+        family::Response::Token { token, grant } => (token, grant),
+        family::Response::Refused(refusal) => return Err(refresh_refused(refusal)),
+        _ => return Err(unavailable(CallError::Unavailable)),
+    };
+    let active = is_active(context, &grant.subject, grant.sid.as_deref(), context.now).await;
+    if !active.map_err(unavailable)? {
+        end_family(context, &id).await.map_err(unavailable)?;
+        return Err(refresh_refused(Refusal::Unknown));
+    }
+    let audience = request.audience.clone().or_else(|| grant.audience.clone());
+    let scopes = scopes::refreshed(config, client, &grant, audience.as_deref(), &request.scopes);
+    let issue = Issue { grant, audience, scopes, nonce: None, refresh_token: Some(token) };
+    respond(context, issue).await
+}
+
+/// Tokens to issue.
+struct Issue {
+    grant: FamilyGrant,
+    audience: Option<String>,
+    scopes: Vec<String>,
+    nonce: Option<String>,
+    refresh_token: Option<Secret>,
+}
+
+async fn respond(context: Context<'_>, issue: Issue) -> Result<Response, Failure> {
+    let Context { config, now, .. } = context;
+    let name = config.names.user_record(&issue.grant.subject);
+    let known = ask(context, name, user::Request::Get).await.map_err(unavailable)?;
+    let user::Response::User { profile, .. } = known else {
+        return Err(invalid_grant("user_unknown", "the user may not sign in"));
+    };
+    let keys = signing_keys::keys(context).await.map_err(unavailable)?;
+    let issuer = config.public_url.identifier();
+    let subject = Subject {
+        issuer: &issuer,
+        kid: &keys.kid,
+        subject: &issue.grant.subject,
+        client_id: &issue.grant.client_id,
+        sid: issue.grant.sid.as_deref(),
+        auth_time: issue.grant.auth_time,
+        now,
+    };
+    let audience = issue.audience.as_deref().unwrap_or(&issuer);
+    let lifetime = scopes::access_token_lifetime(config, audience);
+    let failed = |_| unavailable(CallError::Unavailable);
+    let access = subject.access_token(audience, &issue.scopes, lifetime).map_err(failed)?;
+    let access = keys.sign(&access).await.map_err(unavailable)?;
+    let mut body = json!({
+        "access_token": access.expose(),
+        "token_type": "Bearer",
+        "expires_in": lifetime,
+        "scope": issue.scopes.join(" "),
+    });
+    if let Some(members) = body.as_object_mut() {
+        if let Some(token) = &issue.refresh_token {
+            members.insert("refresh_token".into(), token.expose().into());
+        }
+        if issue.scopes.iter().any(|scope| scope == "openid") {
+            let token = subject.id_token(issue.nonce.as_deref(), &access, &issue.scopes, &profile);
+            let token = keys.sign(&token).await.map_err(unavailable)?;
+            members.insert("id_token".into(), token.expose().into());
+        }
+    }
+    http::json(200, &body).map_err(|_| unavailable(CallError::Unavailable))
+}
+
+/// Ends a refresh token family.
+pub async fn end_family(context: Context<'_>, id: &MacId) -> Result<(), CallError> {
+    let name = context.config.names.refresh_family(id);
+    let revoke = family::Request::Revoke { secret: None, client_id: None };
+    ask(context, name, revoke).await.map(drop)
+}
+
+/// `POST /oauth/revoke` (RFC 7009): 200 whatever the token was.
+pub async fn revoke(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> Result<Response, Failure> {
+    let (parameters, client_id, _) = authenticated(context, incoming, line).await?;
+    let token = parameters.required("token").map_err(Failure::new)?;
+    if let Some((id, secret)) = handle(context, IdKind::Family, token.expose()) {
+        let name = context.config.names.refresh_family(&id);
+        let revoke =
+            family::Request::Revoke { secret: Some(secret), client_id: Some(client_id.to_owned()) };
+        // A revocation that could not be stored is no success (RFC 7009 §2.2.1).
+        ask(context, name, revoke).await.map_err(unavailable)?;
+    }
+    http::json(200, &json!({})).map_err(|_| unavailable(CallError::Unavailable))
+}
+
+/// `POST /oauth/introspect` (RFC 7662), for clients that authenticate.
+pub async fn introspect(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> Result<Response, Failure> {
+    let (parameters, client_id, is_authenticated) = authenticated(context, incoming, line).await?;
+    if !is_authenticated {
+        let fix = "this client has no authentication, and may not introspect";
+        return Err(Failure::new(OAuthError::new(401, "invalid_client", fix)));
+    }
+    let token = parameters.required("token").map_err(Failure::new)?;
+    let body = described(context, client_id, token).await.map_err(unavailable)?;
+    http::json(200, &body).map_err(|_| unavailable(CallError::Unavailable))
+}
+
+async fn described(
+    context: Context<'_>,
+    client_id: &str,
+    token: &Secret,
+) -> Result<serde_json::Value, CallError> {
+    let Context { config, now, .. } = context;
+    let inactive = json!({ "active": false });
+    if let Some((id, secret)) = handle(context, IdKind::Family, token.expose()) {
+        let name = config.names.refresh_family(&id);
+        let look = family::Request::Look { secret, authenticated: true };
+        let family::Response::Valid { grant, expires_at } = ask(context, name, look).await? else {
+            return Ok(inactive);
+        };
+        // A refresh token is of no concern to others than its client.
+        let active = is_active(context, &grant.subject, grant.sid.as_deref(), now).await?;
+        if grant.client_id != client_id || !active {
+            return Ok(inactive);
+        }
+        return Ok(json!({
+            "active": true, "client_id": grant.client_id, "sub": grant.subject,
+            "scope": grant.scopes.join(" "), "exp": expires_at,
+            "iss": config.public_url.identifier(), "token_type": "refresh_token",
+        }));
+    }
+    let Ok(verified) = tokens::verify_access_token(context, token).await else {
+        return Ok(inactive);
+    };
+    let token = &verified.token;
+    let issuer = config.public_url.identifier();
+    let may_know = token.client_id == client_id
+        || config.clients.get(client_id).is_some_and(|client| {
+            token.audiences.iter().any(|audience| client.audiences.contains(audience))
+        });
+    if token.user.issuer != issuer || !may_know {
+        return Ok(inactive);
+    }
+    Ok(json!({
+        "active": true, "client_id": token.client_id, "sub": token.user.subject,
+        "scope": token.scopes.join(" "), "exp": token.expires_at, "iat": token.issued_at,
+        "iss": issuer, "aud": token.audiences, "token_type": "Bearer",
+    }))
+}
+
+async fn authenticated<'a>(
+    context: Context<'a>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> Result<(Parameters, &'a str, bool), Failure> {
+    let too_large =
+        || Failure::new(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB"));
+    let body = incoming.body(MAX_BODY).await.ok_or_else(too_large)?;
+    let content_type = incoming.content_type.as_deref();
+    let (parameters, _) = Parameters::read(content_type, &body).map_err(Failure::new)?;
+    let authorization = incoming.authorization.as_ref().map(Secret::expose);
+    let credentials = Credentials::read(authorization, &parameters).map_err(Failure::new)?;
+    let (client_id, _, authenticated) = authenticate_any(context, &credentials).await?;
+    line.client_id = Some(client_id.to_owned());
+    Ok((parameters, client_id, authenticated))
+}
+
+fn allowed(client: &Client, grant: GrantType) -> Result<(), Failure> {
+    if client.grants.contains(&grant) {
+        return Ok(());
+    }
+    let fix = "this client may not use this grant_type; it is not among its grants";
+    Err(Failure::because(OAuthError::new(400, "unauthorized_client", fix), "grant"))
+}
+
+fn invalid_grant(reason: &str, description: &str) -> Failure {
+    Failure::because(OAuthError::new(400, "invalid_grant", description), reason)
+}
+
+/// Auth0's SDK for browsers looks for this text, and then signs the user in again.
+fn refresh_refused(refusal: Refusal) -> Failure {
+    invalid_grant(refusal.reason(), "Unknown or invalid refresh token.")
+}
+
+fn unavailable(error: CallError) -> Failure {
+    Failure::new(match error {
+        CallError::Misconfigured => OAuthError::unavailable("configuration error", 60),
+        CallError::KeyUnavailable => crate::oauth::exchange::response::key_unavailable(),
+        CallError::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
+    })
+}

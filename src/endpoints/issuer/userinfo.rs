@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `/userinfo` (OpenID Connect Core §5.3).
+
+use serde_json::Value;
+
+use super::ask;
+use crate::connect::policy;
+use crate::error::ProblemDetails;
+use crate::issuer::tokens::about;
+use crate::issuer::user;
+use crate::jwt::TokenError;
+use crate::request_line::RequestLine;
+use crate::runtime::context::Context;
+use crate::runtime::http::{self, HttpResult, Incoming};
+use crate::runtime::tokens;
+use crate::secret::Secret;
+
+/// Answers with the claims that the token's scopes ask for.
+pub async fn userinfo(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> HttpResult {
+    match claims(context, incoming, line).await {
+        Ok(claims) => http::json(200, &claims),
+        Err(problem) => {
+            line.reason.get_or_insert_with(|| problem.reason.to_owned());
+            http::problem(&problem)
+        }
+    }
+}
+
+async fn claims(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> Result<Value, ProblemDetails> {
+    let config = context.config;
+    let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
+    let verified = tokens::verify_access_token(context, &Secret::new(bearer)).await;
+    let verified = verified.map_err(|error| {
+        line.reason = Some(error.reason().to_owned());
+        match error {
+            TokenError::KeysUnavailable => ProblemDetails::unavailable(5),
+            _ => policy::refused(),
+        }
+    })?;
+    let token = &verified.token;
+    line.user = Some(verified.names.log(&config.names, &token.user).to_owned());
+    let is_ours = token.user.issuer == config.public_url.identifier();
+    if !is_ours || !token.scopes.iter().any(|scope| scope == "openid") {
+        return Err(policy::refused());
+    }
+    let name = config.names.user_record(&token.user.subject);
+    let answer = ask(context, name, user::Request::Get).await;
+    match answer.map_err(|_| ProblemDetails::unavailable(5))? {
+        user::Response::User { profile, .. } => {
+            let mut claims = about(&token.scopes, &profile);
+            claims.insert("sub".into(), token.user.subject.as_str().into());
+            Ok(Value::Object(claims))
+        }
+        _ => Err(policy::refused()),
+    }
+}
