@@ -15,6 +15,7 @@ mod headers;
 #[cfg(test)]
 mod links;
 mod lint;
+mod mutants;
 mod process;
 mod providers;
 mod size;
@@ -60,6 +61,11 @@ Usage: cargo xtask <command>
   lint
       Checks everything that needs no test: format, clippy, rustdoc, licences and sources of the
       dependencies, and the JavaScript.
+  mutants [--shard K/N] [FILE]...
+      Changes the code that guards tokens, bit by bit, and says which changes no native test notices; takes
+      an hour and more.
+      --shard       only the Kth of N parts, from 0
+      FILE          only these files, of those that it changes
   providers [--write]
       Prints the providers the vault knows; --write renews docs/providers/catalogue.md.
   size
@@ -95,6 +101,7 @@ fn dispatch() -> Result<ExitCode> {
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
             "lint" => lint::lint_command(&root),
+            "mutants" => mutants_command(&root, &mut args),
             "providers" => providers_command(&root, &mut args),
             "size" => size::size_command(&root),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
@@ -122,6 +129,18 @@ fn coverage_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> 
         }
     }
     coverage::coverage_command(root, html)
+}
+
+fn mutants_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let (mut shard, mut files) = (None, Vec::new());
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("shard") => shard = Some(args.value()?.string()?),
+            Value(file) => files.push(file.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    mutants::mutants_command(root, shard.as_deref(), &files)
 }
 
 fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
