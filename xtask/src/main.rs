@@ -15,6 +15,7 @@ mod headers;
 #[cfg(test)]
 mod links;
 mod lint;
+mod mutants;
 mod process;
 mod providers;
 mod size;
@@ -63,6 +64,11 @@ Usage: cargo xtask <command>
   lint
       Runs all static checks: format, clippy, rustdoc, licences and sources of the dependencies, and
       types and lints of the JavaScript.
+  mutants [--shard K/N] [FILE]...
+      Changes the code that guards tokens, piece by piece, and reports each change that no native test
+      notices. This takes an hour or more.
+      --shard       only part K of N, counted from 0
+      FILE          only these files
   providers [--write]
       Prints the catalogue of providers; --write updates docs/providers/catalogue.md.
   size
@@ -98,6 +104,7 @@ fn dispatch() -> Result<ExitCode> {
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
             "lint" => lint::lint_command(&root),
+            "mutants" => mutants_command(&root, &mut args),
             "providers" => providers_command(&root, &mut args),
             "size" => size::size_command(&root),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
@@ -125,6 +132,18 @@ fn coverage_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> 
         }
     }
     coverage::coverage_command(root, html)
+}
+
+fn mutants_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let (mut shard, mut files) = (None, Vec::new());
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("shard") => shard = Some(args.value()?.string()?),
+            Value(file) => files.push(file.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    mutants::mutants_command(root, shard.as_deref(), &files)
 }
 
 fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {

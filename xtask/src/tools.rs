@@ -30,6 +30,8 @@ const CARGO_LLVM_COV: PythonTool =
 
 const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2" };
 
+const CARGO_MUTANTS: CargoTool = CargoTool { name: "cargo-mutants", version: "27.1.0" };
+
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const NETWORK: &str =
     "Is the package registry reachable? The same command continues where this one stopped.";
@@ -80,6 +82,13 @@ impl Tools {
     /// Finds or installs `cargo-llvm-cov`. Only `cargo xtask coverage` needs it.
     pub(crate) fn ensure_cargo_llvm_cov() -> Result<PathBuf> {
         Ok(CARGO_LLVM_COV.ensure(&cache_dir()?)?.join("bin/cargo-llvm-cov"))
+    }
+
+    /// Finds `cargo-mutants`, which needs nothing else.
+    pub(crate) fn ensure_cargo_mutants() -> Result<PathBuf> {
+        let cache = cache_dir()?;
+        ensure_cargo_tools(&cache, &[CARGO_MUTANTS])?;
+        Ok(CARGO_MUTANTS.directory(&cache).join("bin/cargo-mutants"))
     }
 
     pub(crate) fn cargo_fuzz(&self) -> PathBuf {

@@ -202,5 +202,33 @@ fn a_ring_says_what_to_fix_and_shows_no_key() {
         let fix = error.to_string();
         assert!(fixes.iter().any(|one| fix.contains(one)) && !fix.contains(&key[1..]), "{error}");
     }
-    assert!(!format!("{:?}", ring("k1", &[("k1", 7)])).contains(&key));
+    assert_eq!(format!("{:?}", ring("k1", &[("k1", 7)])), r#"KeyRing { primary: "k1", .. }"#);
+    for (fault, told) in [
+        (KeyRingError::Malformed, r#"{"write":"k1","keys":{"k1":"<32 bytes, base64url>"}}"#),
+        (KeyRingError::BadKeyId("k 1".into()), "`k 1` must be 1 to 32 letters, digits, `-` or `_`"),
+        (KeyRingError::BadKey("k1".into()), "`k1` must be 32 bytes in base64url without padding"),
+        (KeyRingError::UnknownPrimary("k2".into()), "`k2`, which is not among `keys`"),
+    ] {
+        assert!(fault.to_string().ends_with(told), "{fault}");
+    }
+}
+
+#[test]
+fn a_key_id_has_1_to_32_letters_digits_dashes_or_underscores_and_the_ring_tells_the_one_it_writes_with()
+ {
+    for id in ["k", "K-1", "k_1", "-", "_", &"k".repeat(32)] {
+        assert_eq!(ring(id, &[(id, 7), ("other", 8)]).primary_key(), id);
+    }
+    for id in ["k.1", "k 1", "é", &"k".repeat(33)] {
+        let text = json!({"write": id, "keys": {id: base64url([7; 32])}}).to_string();
+        assert_eq!(KeyRing::parse(&text).unwrap_err(), KeyRingError::BadKeyId(id.into()));
+    }
+}
+
+#[test]
+fn what_could_not_be_opened_says_which_key_it_needs_and_nothing_else() {
+    let missing = SealError::KeyUnavailable { key_id: "k1".into() };
+    assert_eq!(missing.to_string(), "sealed under key `k1`, which KEY_RING lacks");
+    assert_eq!(SealError::Corrupt.to_string(), "sealed value is damaged or misplaced");
+    assert_eq!(SealError::CannotSeal.to_string(), "could not seal");
 }

@@ -9,6 +9,7 @@ mod config_support;
 use std::collections::BTreeMap;
 
 use config_support::config;
+use serde_json::json;
 use vault_base::encoding::base64url;
 use vault_base::ids::AccountId;
 use vault_base::secret::Secret;
@@ -18,8 +19,9 @@ use vault_core::vault::record::{
 };
 use vault_core::vault::refresh::{self, CommitDecision, SentRequest, Settlement};
 use vault_core::vault::release::{
-    Misconfiguration, ReleaseError, ReleaseStep, RenewalMethod, RequestedToken, UNKNOWN_EXPIRES_IN,
-    as_believed, decide, decide_for, pick, registration_changed, renewal, select,
+    Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RenewalMethod, RequestedToken,
+    TokenUnavailable, UNKNOWN_EXPIRES_IN, Unobtainable, as_believed, decide, decide_for, pick,
+    registration_changed, renewal, select,
 };
 use vault_jose::identity::Identity;
 use vault_provider::connection::Connection;
@@ -139,6 +141,65 @@ fn a_hint_matches_id_email_or_name_and_must_match_one() {
     assert_eq!(picked("2").unwrap().unwrap(), "2");
     assert_eq!(picked("same").unwrap_err(), ReleaseError::AmbiguousAccount);
     assert_eq!(picked("nobody").unwrap_err(), ReleaseError::NoSuchAccount);
+}
+
+#[test]
+fn two_accounts_that_tell_no_user_are_ambiguous_under_the_name_they_share() {
+    let named = |id: &str| account(id, "", "same");
+    for (accounts, expected) in [
+        ([named(""), named("")], Err(ReleaseError::AmbiguousAccount)),
+        ([named("1"), named("")], Err(ReleaseError::AmbiguousAccount)),
+        ([named("1"), named("2")], Err(ReleaseError::AmbiguousAccount)),
+        ([named("1"), named("1")], Ok(Some(0))),
+    ] {
+        let picked = pick(&accounts, Some("same"), |_| true);
+        let position = picked.map(|one| accounts.iter().position(|other| other.id == one.id));
+        assert_eq!(position, expected);
+    }
+}
+
+#[test]
+fn what_the_operator_must_look_into_has_a_word_and_the_first_of_them_is_left_out_of_messages() {
+    for (reason, word) in [
+        (Misconfiguration::ProviderRefusedClient, "provider_refused_client"),
+        (Misconfiguration::RegistrationChanged, "registration_changed"),
+        (Misconfiguration::UnusableAccessToken, "unusable_access_token"),
+    ] {
+        assert_eq!(reason.name(), word);
+        let told = ReleaseError::Misconfigured { retry_after: 5, reason };
+        let message = serde_json::to_value(&told).unwrap();
+        // The version before knows no reason, and takes one that is missing for this.
+        let expected = if reason == Misconfiguration::default() {
+            json!({"misconfigured": {"retry_after": 5}})
+        } else {
+            json!({"misconfigured": {"retry_after": 5, "reason": word}})
+        };
+        assert_eq!(message, expected);
+        assert_eq!(serde_json::from_value::<ReleaseError>(message).unwrap(), told);
+    }
+}
+
+#[test]
+fn a_token_that_was_not_to_be_had_is_remembered_for_ten_minutes_beyond_its_time_or_until_it_is_there()
+ {
+    let id = AccountId::random().unwrap();
+    let of = |name: usize| (id.clone(), Selector::new("kind", &name.to_string(), &[]));
+    let until = |until| Unobtainable { until, ..Unobtainable::new(TokenUnavailable::Scopes, NOW) };
+    for (ended_ago, remembered) in [(0, true), (599, true), (600, false), (601, false)] {
+        let mut held = NegativeCache::default();
+        held.insert(of(0), until(NOW - ended_ago), NOW - ended_ago);
+        held.insert(of(1), until(NOW), NOW);
+        assert_eq!(held.get(&of(0)).is_some(), remembered, "{ended_ago}");
+        assert!(held.get(&of(1)).is_some());
+        held.remove(&of(1));
+        assert!(held.get(&of(1)).is_none());
+    }
+    // 256 are remembered, and with one more all others are forgotten.
+    let mut held = NegativeCache::default();
+    (0..256).for_each(|name| held.insert(of(name), until(NOW), NOW));
+    assert!((0..256).all(|name| held.get(&of(name)).is_some()));
+    held.insert(of(256), until(NOW), NOW);
+    assert_eq!((0..=256).filter(|name| held.get(&of(*name)).is_some()).count(), 1);
 }
 
 fn connection() -> Connection {

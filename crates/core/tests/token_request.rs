@@ -21,6 +21,7 @@ use vault_core::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN as
 use vault_core::oauth::exchange::policy::{self, Forbidden};
 use vault_core::oauth::exchange::token_exchange::ACCESS_TOKEN;
 use vault_core::oauth::exchange::{profile, response};
+use vault_core::oauth::parameters;
 use vault_core::oauth::token_request::TokenRequest;
 use vault_core::vault::record::Reason;
 use vault_core::vault::release::{Misconfiguration, ReleaseError};
@@ -283,14 +284,6 @@ fn a_secret_without_client_id_names_the_client_that_has_it() {
     {
         assert_eq!(error.reason(), word);
     }
-    // A hash may be listed twice while a secret is being replaced.
-    let mut twice = clients["backend"].clone();
-    if let Authentication::Secret(hashes) = &mut twice.authentication {
-        hashes.extend_from_within(..);
-    }
-    let twice = [("backend".to_owned(), twice)].into();
-    let credentials = read_with(FederatedConnection, None, &[("client_secret", BACKEND_SECRET)]);
-    assert!(credentials.unwrap().credentials.find(&twice, None).is_ok());
     // Nothing at all is nobody, and an id alone proves nothing.
     assert_eq!(find(&[]), (false, Err(Unauthenticated::Unknown)));
     assert_eq!(find(&[("client_id", "spa")]), (false, Err(Unauthenticated::Unknown)));
@@ -451,6 +444,71 @@ fn a_success_has_the_members_that_clients_need_and_no_others() {
         let bare = response::success(grant, &Secret::new("t"), &[], 0, &BTreeMap::new());
         assert!(bare.contains(r#""scope":"""#), "{bare}");
     }
+}
+
+#[test]
+fn a_json_body_is_read_as_one_only_under_its_own_media_type() {
+    let body = json!(BTreeMap::from_iter(exchange(FederatedConnection))).to_string();
+    assert!(read("application/json; charset=utf-8", None, body.as_bytes()).is_ok());
+    for media_type in ["text/plain", "application/json5", "text/json", ""] {
+        assert_eq!(
+            code(read(media_type, None, body.as_bytes())),
+            "invalid_request",
+            "{media_type}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_json_member_counts_as_left_out() {
+    for optional in ["scope", "actor_token", "resource", "login_hint", "client_id"] {
+        let read = read_json(FederatedConnection, optional, json!("")).unwrap();
+        assert_eq!((read.scopes.len(), &read.resource, &read.login_hint), (0, &None, &None));
+        assert_eq!(read.credentials.client_id, None);
+    }
+    for required in ["grant_type", "subject_token", "subject_token_type", "connection"] {
+        let refused = read_json(FederatedConnection, required, json!("")).unwrap_err();
+        assert!(refused.description.contains(" is missing"), "{}", refused.description);
+    }
+}
+
+#[test]
+fn a_secret_counts_however_often_its_hash_is_listed() {
+    let right = vault_base::encoding::sha256(BACKEND_SECRET);
+    let mut client = config().clients["backend"].clone();
+    for (hashes, known) in [
+        (vec![], false),
+        (vec![[0; 32]], false),
+        (vec![right], true),
+        (vec![right, [0; 32]], true),
+        (vec![[0; 32], right], true),
+        (vec![right, right], true),
+    ] {
+        client.authentication = Authentication::Secret(hashes);
+        let header = basic("backend", BACKEND_SECRET);
+        let credentials = read_with(TokenExchange, Some(&header), &[]).unwrap().credentials;
+        let clients = [("backend".to_owned(), client.clone())].into();
+        assert_eq!(credentials.find(&clients, None).is_ok(), known, "{client:?}");
+    }
+}
+
+#[test]
+fn the_log_has_a_word_for_each_reason_why_an_exchange_may_not_be_made() {
+    for (forbidden, word) in [
+        (Forbidden::Grant, "grant"),
+        (Forbidden::Connection, "connection"),
+        (Forbidden::NoScope, "no_scope"),
+        (Forbidden::SubjectToken(TokenError::Audience), "audience"),
+        (Forbidden::SubjectToken(TokenError::Client), "client"),
+    ] {
+        assert_eq!(forbidden.reason(), word);
+    }
+}
+
+#[test]
+fn the_largest_body_has_room_for_two_of_the_longest_tokens() {
+    use vault_jose::jws;
+    assert_eq!((parameters::MAX_BODY, jws::MAX_LENGTH), (65_536, 16_384));
 }
 
 #[test]

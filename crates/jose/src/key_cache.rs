@@ -118,7 +118,9 @@ mod tests {
         assert!(held(599, 599).is_usable(NOW));
         assert!(!held(600, 600).is_usable(NOW));
         assert!(held(LAST_GOOD - 1, 29).is_usable(NOW));
+        assert!(!held(LAST_GOOD - 1, 30).is_usable(NOW));
         assert!(!held(LAST_GOOD, 0).is_usable(NOW));
+        assert_eq!(LAST_GOOD, 86_400);
         assert!(!held(29, 29).may_renew(NOW));
         assert!(held(30, 30).may_renew(NOW));
     }
@@ -128,5 +130,7 @@ mod tests {
         let held = |fetched_at| CachedCopy { fetched_at, asked_at: NOW - 3600 };
         assert!(!held(NOW + 3600).is_usable(NOW));
         assert!(held(NOW + 1).is_usable(NOW));
+        assert!(held(NOW + COOL_DOWN).is_usable(NOW));
+        assert!(!held(NOW + COOL_DOWN + 1).is_usable(NOW));
     }
 }

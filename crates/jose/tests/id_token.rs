@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//! ID tokens: the bounds of their life, whose they are, and which tenant's (OpenID Connect Core §3.1.3.7, §12.2).
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use vault_base::encoding::base64url;
+use vault_jose::TokenError;
+use vault_jose::id_token::{self, ExpectedIdToken};
+use vault_jose::identity::Identity;
+use vault_jose::jws::Jws;
+
+const NOW: i64 = 1_795_492_800;
+const ISSUER: &str = "https://idp.example.com";
+const TENANTS: &str = "https://idp.example.com/{tenantid}/v2";
+
+/// A good ID token with these claims over its own; `null` takes one away.
+fn token(change: &Value) -> String {
+    let mut claims = json!({
+        "iss": ISSUER, "sub": "u", "aud": "c", "nonce": "n", "iat": NOW, "exp": NOW + 300,
+    });
+    for (name, value) in change.as_object().unwrap() {
+        if value.is_null() {
+            claims.as_object_mut().unwrap().remove(name);
+        } else {
+            claims[name] = value.clone();
+        }
+    }
+    let header = base64url(json!({"alg": "RS256"}).to_string());
+    format!("{header}.{}.c2ln", base64url(claims.to_string()))
+}
+
+fn read(issuer: &str, change: &Value) -> Result<Identity, TokenError> {
+    let required_claims = BTreeMap::new();
+    let expected = ExpectedIdToken {
+        issuer,
+        client_id: "c",
+        nonce: "n",
+        access_token: "a1",
+        required_claims: &required_claims,
+    };
+    id_token::read(&Jws::parse(&token(change)).unwrap(), &expected, NOW)
+}
+
+#[test]
+fn an_id_token_lives_a_day_at_most() {
+    assert!(read(ISSUER, &json!({"exp": NOW + 86_400})).is_ok());
+    assert_eq!(read(ISSUER, &json!({"exp": NOW + 86_401})), Err(TokenError::Time));
+}
+
+#[test]
+fn an_identity_has_the_name_the_user_goes_by_before_the_full_one() {
+    let name = |change: &Value| read(ISSUER, change).unwrap().name;
+    assert_eq!(name(&json!({"name": "U", "preferred_username": "u1"})).as_deref(), Some("u1"));
+    assert_eq!(name(&json!({"name": "U"})).as_deref(), Some("U"));
+    assert_eq!(name(&json!({})), None);
+    let read = read(ISSUER, &json!({"email": "u@example.com"})).unwrap();
+    assert_eq!((read.id.as_deref(), read.email.as_deref()), (Some("u"), Some("u@example.com")));
+}
+
+#[test]
+fn a_tenant_counts_only_where_the_issuer_has_a_place_for_it() {
+    let of = |tenant: &str| json!({"iss": format!("https://idp.example.com/{tenant}/v2"), "tid": tenant});
+    let long = "t".repeat(64);
+    let longer = "t".repeat(65);
+    for (issuer, change, refused) in [
+        (TENANTS, of("9188040d-6c67"), None),
+        (TENANTS, of(&long), None),
+        (TENANTS, of(&longer), Some(TokenError::Issuer)),
+        (TENANTS, of(""), Some(TokenError::Issuer)),
+        (TENANTS, of("a.b"), Some(TokenError::Issuer)),
+        (TENANTS, of("{tenantid}"), Some(TokenError::Issuer)),
+        (TENANTS, json!({"iss": TENANTS}), Some(TokenError::Issuer)),
+        // Elsewhere the claim may hold anything.
+        (ISSUER, json!({"tid": "no tenant/"}), None),
+        (
+            ISSUER,
+            json!({"tid": "t1", "iss": "https://idp.example.com/t1"}),
+            Some(TokenError::Issuer),
+        ),
+    ] {
+        assert_eq!(read(issuer, &change).err(), refused, "{issuer} {change}");
+    }
+}
+
+#[test]
+fn an_id_token_of_a_refresh_is_of_the_same_issuer_and_user_or_not_theirs() {
+    for (issuer, change, same) in [
+        (ISSUER, json!({}), Ok(true)),
+        (ISSUER, json!({"iss": null}), Ok(true)),
+        (ISSUER, json!({"iss": "https://other.example.com"}), Ok(false)),
+        (ISSUER, json!({"sub": "v"}), Ok(false)),
+        (ISSUER, json!({"iss": null, "sub": "v"}), Ok(false)),
+        (ISSUER, json!({"iss": "https://other.example.com", "sub": "v"}), Ok(false)),
+        (ISSUER, json!({"sub": null}), Err(TokenError::Subject)),
+        (ISSUER, json!({"sub": ""}), Err(TokenError::Subject)),
+        (ISSUER, json!({"sub": 7}), Err(TokenError::Json)),
+        (TENANTS, json!({"iss": "https://idp.example.com/t1/v2", "tid": "t1"}), Ok(true)),
+        (TENANTS, json!({"iss": "https://idp.example.com/t1/v2", "tid": "t2"}), Ok(false)),
+    ] {
+        assert_eq!(id_token::is_of(&token(&change), issuer, "u"), same, "{issuer} {change}");
+    }
+    assert_eq!(id_token::is_of("no token", ISSUER, "u"), Err(TokenError::Format));
+}
