@@ -777,6 +777,34 @@ fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
 }
 
 #[test]
+fn the_last_seconds_of_a_leeway_are_used_once_and_nothing_is_asked_when_it_is_over() {
+    let due = |intent: Intent, leeway, begun_ago: i64, told| {
+        let since = Some(NOW - begun_ago);
+        let grant = Grant { intent: Some(Intent { since, ..intent }), ..grant() };
+        refresh::follow_up(&grant, Some(leeway), true, told, NOW).map(|at| at - NOW)
+    };
+    for (attempt, leeway, begun_ago, told, expected) in [
+        // Too late for what is due in ten seconds: it is tried three seconds before the end, once.
+        (3, 60, 55, None, Some(2)),
+        (3, 60, 56, None, Some(1)),
+        (3, 60, 57, None, None),
+        (3, 60, 58, None, None),
+        // What is due when the time is over is too late.
+        (1, 60, 58, Some(1), Some(1)),
+        (1, 60, 58, Some(2), None),
+        (1, 60, 58, Some(3), None),
+        // A provider that takes no rotated token again leaves no time to run out.
+        (2, 0, 0, None, Some(5)),
+        (3, 0, 300, None, Some(10)),
+    ] {
+        let case = (attempt, leeway, begun_ago, told);
+        assert_eq!(due(intent(attempt), leeway, begun_ago, told), expected, "{case:?}");
+    }
+    // For a successor no such time is running.
+    assert_eq!(due(successor(3), 60, 59, None), Some(10));
+}
+
+#[test]
 fn a_refresh_that_nobody_can_settle_is_followed_up_for_a_month_and_not_for_ever() {
     let (mut grant, token) = (grant(), Secret::new("own"));
     let mut now = NOW;
