@@ -516,6 +516,20 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
 }
 
 #[test]
+fn a_grant_that_is_over_waits_for_nothing_and_has_no_fault_of_before() {
+    let begun = Grant {
+        intent: Some(intent(1)),
+        retry_at: Some(NOW - 1),
+        fault: Some("invalid_client".into()),
+        failures: 2,
+        ..grant()
+    };
+    let refused = settle(&begun, Err(TokenEndpointError::Refused("invalid_grant".into())));
+    let Settlement::Ended { grant: over, .. } = refused else { panic!() };
+    assert_eq!((over.intent, over.retry_at, over.fault), (None, None, None));
+}
+
+#[test]
 fn where_refresh_tokens_go_on_a_lost_answer_lost_no_rotation() {
     let begun = Grant { intent: Some(intent(2)), ..grant() };
     for (rotation, reason) in [
