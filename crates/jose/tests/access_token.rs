@@ -2,7 +2,7 @@
 //! Access tokens at the edge of each bound: length, key id, times, names. `tests/subject_token.rs` of the
 //! Worker's package violates the rules themselves.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::rc::Rc;
 

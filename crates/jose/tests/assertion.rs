@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Client assertions: each rule of RFC 7523 §3 that the vault holds them to, violated alone.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
 use vault_base::encoding::base64url;
