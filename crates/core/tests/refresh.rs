@@ -516,6 +516,20 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
 }
 
 #[test]
+fn a_grant_that_is_over_waits_for_nothing_and_has_no_fault_of_before() {
+    let begun = Grant {
+        intent: Some(intent(1)),
+        retry_at: Some(NOW - 1),
+        fault: Some("invalid_client".into()),
+        failures: 2,
+        ..grant()
+    };
+    let refused = settle(&begun, Err(TokenEndpointError::Refused("invalid_grant".into())));
+    let Settlement::Ended { grant: over, .. } = refused else { panic!() };
+    assert_eq!((over.intent, over.retry_at, over.fault), (None, None, None));
+}
+
+#[test]
 fn where_refresh_tokens_go_on_a_lost_answer_lost_no_rotation() {
     let begun = Grant { intent: Some(intent(2)), ..grant() };
     for (rotation, reason) in [
@@ -774,6 +788,34 @@ fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
     let again = Grant { intent: Some(first), ..grant() };
     let second = refresh::begin(&again, &Secret::new("own"), NOW + 9);
     assert_eq!((second.at, second.since()), (NOW + 9, NOW));
+}
+
+#[test]
+fn the_last_seconds_of_a_leeway_are_used_once_and_nothing_is_asked_when_it_is_over() {
+    let due = |intent: Intent, leeway, begun_ago: i64, told| {
+        let since = Some(NOW - begun_ago);
+        let grant = Grant { intent: Some(Intent { since, ..intent }), ..grant() };
+        refresh::follow_up(&grant, Some(leeway), true, told, NOW).map(|at| at - NOW)
+    };
+    for (attempt, leeway, begun_ago, told, expected) in [
+        // Too late for what is due in ten seconds: it is tried three seconds before the end, once.
+        (3, 60, 55, None, Some(2)),
+        (3, 60, 56, None, Some(1)),
+        (3, 60, 57, None, None),
+        (3, 60, 58, None, None),
+        // What is due when the time is over is too late.
+        (1, 60, 58, Some(1), Some(1)),
+        (1, 60, 58, Some(2), None),
+        (1, 60, 58, Some(3), None),
+        // A provider that takes no rotated token again leaves no time to run out.
+        (2, 0, 0, None, Some(5)),
+        (3, 0, 300, None, Some(10)),
+    ] {
+        let case = (attempt, leeway, begun_ago, told);
+        assert_eq!(due(intent(attempt), leeway, begun_ago, told), expected, "{case:?}");
+    }
+    // For a successor no such time is running.
+    assert_eq!(due(successor(3), 60, 59, None), Some(10));
 }
 
 #[test]

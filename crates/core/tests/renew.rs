@@ -11,12 +11,13 @@ use support::{
     NOW, Rows, account, answer, connection, grant, home, home_with_key, id, intent, lines,
 };
 use vault_base::seal::SealError;
+use vault_base::secret::Secret;
 use vault_core::event::EventName;
-use vault_core::vault::contents::Contents;
+use vault_core::vault::contents::{Contents, Sealed, StoredGrant};
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
-use vault_core::vault::plan::StoredJob;
-use vault_core::vault::record::{Grant, Reason, Selector};
+use vault_core::vault::plan::{StoredJob, Write};
+use vault_core::vault::record::{Grant, Intent, Reason, Selector, field};
 use vault_core::vault::release::{self, ReleaseError};
 use vault_core::vault::renew::{self, Renewing, Snapshot};
 use vault_provider::connection::Connection;
@@ -258,6 +259,121 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
         let plan = renewing.answered(at, None, &received).unwrap().plan;
         assert_eq!(lines(&home, &plan), expected, "{what}");
     }
+}
+
+/// What an answer writes for a grant whose account was connected again meanwhile and kept its refresh token,
+/// and of which a refresh was begun since.
+fn after_reconnect(received: &ProviderResponse) -> Vec<Write> {
+    let (home, connection) = (home(), connection(&json!({})));
+    let before = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+    let renewing = begin(&home, &before, &connection);
+    let mut now = before.clone();
+    let row = &mut now.grants[0].grant;
+    row.record.generation = 5;
+    row.record.intent = Some(Intent { generation: 5, attempt: 9, ..intent(1) });
+    let token = Secret::new("r4");
+    row.envelope = Some(home.seal(&id("1"), "refresh_token", 5, &token).unwrap());
+    let jobs = [];
+    let at =
+        Snapshot { home: &home, contents: &now, jobs: &jobs, connection: &connection, now: NOW };
+    renewing.answered(at, None, received).unwrap().plan.writes
+}
+
+#[test]
+fn what_an_answer_leaves_open_is_open_of_the_generation_that_is_stored_by_then() {
+    for (what, received, generation, open) in [
+        ("tokens", tokens(&json!({})), 6, None),
+        ("a clear no", answer(400, &json!({"error": "invalid_grant"})), 5, None),
+        // This answer's attempt is the one that is open, and the next one is the second.
+        ("no answer", ProviderResponse::Lost, 5, Some((5, 1))),
+        ("a new refresh token alone", tokens(&json!({"token_type": "mac"})), 5, Some((5, 1))),
+        ("a provider that did nothing", answer(503, &json!({})), 5, None),
+    ] {
+        let writes = after_reconnect(&received);
+        let Some(Write::UpdateGrant { grant, .. } | Write::PutGrant { grant, .. }) = writes.first()
+        else {
+            panic!("{what}: {writes:?}");
+        };
+        let left = grant.intent.as_ref().map(|intent| (intent.generation, intent.attempt));
+        assert_eq!((grant.generation, left), (generation, open), "{what}");
+    }
+}
+
+#[test]
+fn an_answer_for_a_deleted_account_revokes_nothing_where_its_user_connected_anew() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let before = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+    let renewing = begin(&home, &before, &connection);
+    for (anew, revoked) in [(Some("u"), false), (Some("v"), true), (None, true)] {
+        let now = Rows::new(&home).with(account("2", anew), grant(&connection), 5).contents;
+        for (received, count) in
+            [(tokens(&json!({})), 2), (tokens(&json!({"token_type": "mac"})), 1)]
+        {
+            let jobs = [];
+            let at = Snapshot {
+                home: &home,
+                contents: &now,
+                jobs: &jobs,
+                connection: &connection,
+                now: NOW,
+            };
+            let plan = renewing.answered(at, None, &received).unwrap().plan;
+            let generations: Vec<u64> = plan
+                .writes
+                .iter()
+                .filter_map(|write| match write {
+                    Write::AddJob { job: Job::Revoke { generation, .. }, .. } => Some(*generation),
+                    _ => None,
+                })
+                .collect();
+            // Sealed as the grant would have been.
+            let expected = if revoked { vec![5; count] } else { Vec::new() };
+            assert_eq!(generations, expected, "{anew:?}");
+        }
+    }
+}
+
+#[test]
+fn a_grant_of_another_kind_is_renewed_beside_the_accounts_own() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let mut contents =
+        Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+    let token = home.seal(&id("1"), &field("refresh_token", "bot"), 4, &Secret::new("b4")).unwrap();
+    contents.grants.push(StoredGrant {
+        account: id("1"),
+        kind: "bot".into(),
+        grant: Sealed { record: grant(&connection), envelope: Some(token) },
+    });
+    let of = (&id("1"), &Selector::new("bot", "", &[]));
+    let renewing = Renewing::begin(&home, &contents, &connection, of, NOW).unwrap().unwrap();
+    assert_eq!(renewing.request(&connection).0.expose(), "b4");
+    let kinds = |writes: &[Write]| -> Vec<String> {
+        let kind = |write: &Write| match write {
+            Write::UpdateGrant { kind, .. } | Write::PutGrant { kind, .. } => Some(kind.clone()),
+            Write::AddJob { job: Job::Recover { token_kind, .. }, .. } => Some(token_kind.clone()),
+            _ => None,
+        };
+        writes.iter().filter_map(kind).collect()
+    };
+    assert_eq!(kinds(&renewing.intent(&connection, &[], NOW).writes), ["bot", "bot"]);
+    let jobs = recover();
+    let at = Snapshot {
+        home: &home,
+        contents: &contents,
+        jobs: &jobs,
+        connection: &connection,
+        now: NOW,
+    };
+    let plan = renewing.answered(at, None, &tokens(&json!({}))).unwrap().plan;
+    assert_eq!(kinds(&plan.writes), ["bot"]);
+    // The job of the account's own grant stays, and what is sealed opens as the kind's.
+    let told = lines(&home, &plan);
+    assert_eq!(told, ["grant cac_1 gen 5 active = r5", "token cac_1 a5 gen 5 ends Some(600)"]);
+    // Where it is over, the account goes on.
+    let refused = answer(400, &json!({"error": "invalid_grant"}));
+    let told = lines(&home, &renewing.answered(at, None, &refused).unwrap().plan);
+    assert_eq!(told[0], "update cac_1 gen 4 refresh_refused");
+    assert!(!told.iter().any(|line| line.starts_with("state")), "{told:?}");
 }
 
 #[test]

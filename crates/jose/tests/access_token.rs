@@ -2,7 +2,7 @@
 //! Access tokens at the edge of each bound: length, key id, times, names. `tests/subject_token.rs` of the
 //! Worker's package violates the rules themselves.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::rc::Rc;
 
@@ -163,6 +163,8 @@ fn a_message_is_three_segments_of_which_each_is_base64url_and_the_last_is_not_em
         (format!("{header}.{claims}.c2ln.c2ln"), Some(TokenError::Format)),
         (format!("{header}.{claims}"), Some(TokenError::Format)),
         (format!("{header}.{claims}.c2l~"), Some(TokenError::Format)),
+        // Characters come before contents.
+        (format!("{}.{claims}.c2l~", base64url("[]")), Some(TokenError::Format)),
         (format!("{}.{claims}.c2ln", base64url("[]")), Some(TokenError::Json)),
         (format!("{}.{claims}.c2ln", base64url("{")), Some(TokenError::Json)),
         (format!("{header}.{}.c2ln", base64url("[]")), Some(TokenError::Json)),

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! ID tokens: the bounds of their life, whose they are, and which tenant's (OpenID Connect Core §3.1.3.7, §12.2).
 
-#![allow(clippy::unwrap_used)]
-
-use std::collections::BTreeMap;
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use serde_json::{Value, json};
-use vault_base::encoding::base64url;
+use vault_base::encoding::{base64url, sha256};
 use vault_jose::TokenError;
 use vault_jose::id_token::{self, ExpectedIdToken};
 use vault_jose::identity::Identity;
@@ -33,7 +31,16 @@ fn token(change: &Value) -> String {
 }
 
 fn read(issuer: &str, change: &Value) -> Result<Identity, TokenError> {
-    let required_claims = BTreeMap::new();
+    read_with(issuer, &[], change)
+}
+
+fn read_with(
+    issuer: &str,
+    required: &[(&str, &str)],
+    change: &Value,
+) -> Result<Identity, TokenError> {
+    let required = required.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let required_claims = required.collect();
     let expected = ExpectedIdToken {
         issuer,
         client_id: "c",
@@ -42,6 +49,40 @@ fn read(issuer: &str, change: &Value) -> Result<Identity, TokenError> {
         required_claims: &required_claims,
     };
     id_token::read(&Jws::parse(&token(change)).unwrap(), &expected, NOW)
+}
+
+#[test]
+fn an_id_token_is_for_us_alone_and_of_this_session_and_its_access_token() {
+    let half = |token: &str| base64url(&sha256(token)[..16]);
+    for (change, refused) in [
+        (json!({"aud": ["c"]}), None),
+        (json!({"aud": "other"}), Some(TokenError::Audience)),
+        (json!({"aud": ["c", "other"]}), Some(TokenError::Audience)),
+        (json!({"azp": "c"}), None),
+        (json!({"azp": "other"}), Some(TokenError::Client)),
+        (json!({"nonce": "m"}), Some(TokenError::Binding)),
+        (json!({"nonce": null}), Some(TokenError::Binding)),
+        (json!({"at_hash": half("a1")}), None),
+        (json!({"at_hash": half("a2")}), Some(TokenError::Binding)),
+        (json!({"at_hash": ""}), Some(TokenError::Binding)),
+        (json!({"iat": null}), Some(TokenError::Time)),
+    ] {
+        assert_eq!(read(ISSUER, &change).err(), refused, "{change}");
+    }
+}
+
+#[test]
+fn each_required_claim_has_its_value() {
+    let required = [("hd", "example.com"), ("plan", "paid")];
+    for (change, refused) in [
+        (json!({"hd": "example.com", "plan": "paid"}), None),
+        (json!({"hd": "example.com"}), Some(TokenError::Subject)),
+        (json!({"hd": "example.com", "plan": "free"}), Some(TokenError::Subject)),
+        (json!({"hd": ["example.com"], "plan": "paid"}), Some(TokenError::Subject)),
+        (json!({}), Some(TokenError::Subject)),
+    ] {
+        assert_eq!(read_with(ISSUER, &required, &change).err(), refused, "{change}");
+    }
 }
 
 #[test]
