@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An exchange: what is done for a caller, given what the vault holds.
+//! Token exchange (RFC 8693) in the vault: decides what a caller gets, given the vault's contents.
 
 use std::collections::BTreeMap;
 
@@ -18,35 +18,36 @@ use super::release::{
 };
 use crate::event::{Event, EventName};
 
-/// What to do for a caller.
+/// The next step of an exchange.
 #[derive(Debug)]
 pub enum ExchangeStep {
     /// Release this token.
     Serve {
-        /// The token.
+        /// The access token.
         access_token: Secret,
-        /// Its true scopes.
+        /// The token's scopes ([`super::record::AccessTokenRecord::scopes`]).
         scopes: Vec<String>,
-        /// Seconds of life left.
+        /// The value of `expires_in` in the response, in seconds.
         expires_in: i64,
-        /// What applications need beside it.
+        /// The account's [`Account::provider_data`], which goes into the response.
         provider_data: BTreeMap<String, String>,
     },
-    /// Tell why there is none.
+    /// Answer with an error.
     Stop {
-        /// What the caller is told.
+        /// The error that the caller gets.
         problem: ReleaseError,
-        /// What the operator is told.
+        /// Events for the operator's log.
         events: Vec<Event>,
     },
-    /// Renew or issue the token that is wanted, then look again.
+    /// Renew or issue the selected token of this account, then call [`look`] again.
     Refresh(AccountId, Selector),
 }
 
-/// Decides. `held`: what is known of tokens that could not be obtained.
+/// Decides the next step of an exchange for the requested token. `held` is the negative cache.
 ///
 /// # Errors
-/// [`SealError::KeyUnavailable`]: nothing is told of a token whose sealing key is missing.
+/// [`SealError::KeyUnavailable`] if the sealing key of the selected token is missing. The caller must then
+/// release nothing and report no connection state.
 pub fn look(
     home: &Home,
     contents: &Contents,
@@ -55,7 +56,7 @@ pub fn look(
     held: &NegativeCache,
     now: UnixSeconds,
 ) -> Result<ExchangeStep, SealError> {
-    let told = |problem| Ok(ExchangeStep::Stop { problem, events: Vec::new() });
+    let stop = |problem| Ok(ExchangeStep::Stop { problem, events: Vec::new() });
     let fits = |account: &Account| connection.accepts(contents.registration(&account.id));
     let account = match release::pick(&contents.accounts, want.login_hint.as_deref(), fits) {
         Ok(account) => account,
@@ -66,17 +67,17 @@ pub fn look(
     };
     let grant_kind = connection.grant_of(&want.kind);
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
-        return told(ReleaseError::NoSuchKind);
+        return stop(ReleaseError::NoSuchKind);
     };
     if !connection.accepts(contents.registration_of(&account.id, grant_kind)) {
         let problem = release::registration_changed();
         let events = registrations(home, contents, connection, &problem);
         return Ok(ExchangeStep::Stop { problem, events });
     }
-    let own = account.identity.name.as_deref();
-    let selector = match release::select(connection, own, &grant.scopes, want) {
+    let account_name = account.identity.name.as_deref();
+    let selector = match release::select(connection, account_name, &grant.scopes, want) {
         Ok(selector) => selector,
-        Err(problem) => return told(problem),
+        Err(problem) => return stop(problem),
     };
     let token = home.access_token(contents, &account.id, &selector)?;
     let believed =
@@ -97,7 +98,7 @@ pub fn look(
                 provider_data: account.provider_data.clone(),
             })
         }
-        (ReleaseStep::Stop(problem), _) => told(problem),
+        (ReleaseStep::Stop(problem), _) => stop(problem),
         _ => {
             let (account, selector) = key;
             Ok(ExchangeStep::Refresh(account, selector))
@@ -105,26 +106,28 @@ pub fn look(
     }
 }
 
-/// Tells the operator which registrations differ, where that is in the way.
+/// If `problem` is [`Misconfiguration::RegistrationChanged`], one log event for each stored registration that
+/// the connection does not accept; otherwise none.
 fn registrations(
     home: &Home,
     contents: &Contents,
     connection: &Connection,
-    told: &ReleaseError,
+    problem: &ReleaseError,
 ) -> Vec<Event> {
-    let reason = Misconfiguration::RegistrationChanged;
-    if !matches!(told, ReleaseError::Misconfigured { reason: why, .. } if *why == reason) {
+    let changed = Misconfiguration::RegistrationChanged;
+    if !matches!(problem, ReleaseError::Misconfigured { reason, .. } if *reason == changed) {
         return Vec::new();
     }
     let Registration { authority, client_id } = &connection.registration;
     let grants = contents.accounts.iter().flat_map(|account| contents.grants(&account.id));
     let stored = grants.filter_map(|(_, grant)| grant.record.registration.as_ref());
-    let mut stored: Vec<_> = stored.filter(|of| !connection.accepts(Some(of))).collect();
+    let mut stored: Vec<_> =
+        stored.filter(|registration| !connection.accepts(Some(registration))).collect();
     stored.dedup();
-    let event = |of: &Registration| {
+    let event = |old: &Registration| {
         Event::new(EventName::RegistrationChanged).at(&home.connection).detail(format!(
             "connected at `{}` as `{}`; configured is `{authority}` as `{client_id}`",
-            of.authority, of.client_id
+            old.authority, old.client_id
         ))
     };
     stored.into_iter().map(event).collect()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens that the vault makes itself ([`vault_provider::issuance`]): what is stored, and what goes.
+//! Access tokens that the vault requests with its private key ([`vault_provider::issuance`]): which of them
+//! are stored, deleted and revoked.
 
 use vault_base::ids::AccountId;
 use vault_base::seal::SealError;
@@ -17,7 +18,8 @@ use super::record::{self, AccessTokenRecord, Account, Selector};
 use super::release;
 use crate::event::{Event, EventName};
 
-/// The user's own token, while it lives.
+/// The user's own access token, on which the issuance of further tokens rests. `None` if there is none, it
+/// has expired, or it cannot be decrypted.
 ///
 /// # Errors
 /// [`SealError::KeyUnavailable`].
@@ -35,11 +37,11 @@ pub fn own_token<'a>(
     home.access_token(contents, id, &own)
 }
 
-/// Stores a token that was made, or revokes it if its account was deleted meanwhile. `registration`: that of
-/// the account when it was made.
+/// Plans to store an issued token, or to revoke it if its account was deleted meanwhile. `registration` is
+/// that of the account when the token was issued.
 ///
 /// # Errors
-/// [`SealError`]; nothing changes.
+/// [`SealError`] if the token cannot be sealed; the caller must then write nothing.
 pub fn keep(
     home: &Home,
     contents: &Contents,
@@ -75,8 +77,8 @@ pub fn keep(
     Ok(plan)
 }
 
-/// Revokes and forgets what was made for an account at the provider that is not the user's any more: the
-/// tokens of this kind for this resource, however narrowed.
+/// Plans to revoke and delete the tokens that were issued for a resource which is no longer the user's: all
+/// tokens of the selector's kind and resource, whatever their scopes are. Expired tokens are only deleted.
 pub fn forget(
     contents: &Contents,
     account: &Account,
@@ -85,10 +87,10 @@ pub fn forget(
 ) -> Plan {
     let (kind, resource) = (selector.kind(), selector.resource());
     let mut plan = Plan::default();
-    for (of, Sealed { record, envelope }) in contents.access_tokens(&account.id) {
-        let is_meant = of.kind() == kind && of.resource() == resource;
-        let lives = release::remaining(record, now).is_some();
-        if let Some(envelope) = envelope.clone().filter(|_| is_meant && lives) {
+    for (stored, Sealed { record, envelope }) in contents.access_tokens(&account.id) {
+        let is_meant = stored.kind() == kind && stored.resource() == resource;
+        let is_valid = release::remaining(record, now).is_some();
+        if let Some(envelope) = envelope.clone().filter(|_| is_meant && is_valid) {
             let field = record::field("access_token", kind);
             let revoked = TokenToRevoke { field, generation: record.generation, envelope };
             let registration = contents.registration(&account.id);
@@ -103,8 +105,8 @@ pub fn forget(
     plan
 }
 
-/// What the operator is told where no token was made. That there is nothing to make one for is for the user
-/// to settle.
+/// The log event for a failed issuance. `None` for failures that only the user can resolve: there is no such
+/// account at the provider, or the token would lack scopes.
 pub fn failed(home: &Home, id: &AccountId, failure: &IssuanceError) -> Option<Event> {
     let word = match failure {
         IssuanceError::Failure(failure) => failure.word().to_owned(),

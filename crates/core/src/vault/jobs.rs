@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Work that outlives a request: `jobs(due, kind, payload)`, and one alarm for the earliest.
+//! Jobs: work that outlives a request. They are rows of the table `jobs`; the object's alarm is set to the
+//! earliest due time.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,65 +10,65 @@ use vault_base::time::UnixSeconds;
 use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
 
-/// A job. Handlers are idempotent: alarms run at least once.
+/// A job. Its handler must be idempotent, because the platform runs alarms at least once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", try_from = "Members")]
 pub enum Job {
-    /// Finish a refresh that is not settled: its object stopped, or its answer was lost or unclear.
+    /// Finish an unsettled refresh: the object stopped during it, or the response was lost or unclear.
     Recover {
-        /// Whose.
+        /// The account that the grant belongs to.
         account: AccountId,
-        /// The generation that was being renewed.
+        /// The generation of the grant that was being renewed.
         generation: u64,
-        /// The grant's kind; empty for the account's own.
+        /// The grant's kind; empty for the account's own grant.
         #[serde(skip_serializing_if = "String::is_empty")]
         token_kind: String,
     },
-    /// Revoke a token at the provider after its account was deleted here.
+    /// Revoke a token at the provider whose account was deleted or lost the token.
     Revoke {
-        /// Whose it was.
+        /// The account that the token belonged to. Its row may be deleted.
         account: AccountId,
-        /// What it was sealed as: `refresh_token` or `access_token`, and its kind.
+        /// The field that the token is sealed for ([`record::field`]).
         field: String,
-        /// The generation it was sealed with.
+        /// The generation that the token is sealed with.
         generation: u64,
-        /// The sealed token, base64url.
+        /// The sealed token in base64url.
         envelope: String,
-        /// Attempts so far.
+        /// The number of attempts so far.
         attempt: u32,
-        /// Whose it was at the provider, if known.
+        /// The provider's id of the user, if known.
         user: Option<String>,
-        /// Whether an answer with the next refresh token may have been lost: then the provider's
-        /// refusal of this one does not say that there is no grant.
+        /// Whether a response with the next refresh token may have been lost. If so, the provider's
+        /// rejection of this refresh token does not prove that the grant has ended.
         #[serde(skip_serializing_if = "is_false")]
         doubtful: bool,
-        /// The registration it came from, and the only one it is sent to; the account's row is gone.
+        /// The registration that issued the token; the token is sent to no other.
         #[serde(skip_serializing_if = "Option::is_none")]
         registration: Option<Registration>,
-        /// Since when the configuration has had another registration.
+        /// When the job began to wait because the configuration has another registration.
         #[serde(skip_serializing_if = "Option::is_none")]
         waits_since: Option<UnixSeconds>,
     },
-    /// Let the registry know that this vault rests on an account at the provider.
+    /// Add this vault to the registry as a holder of an account at the provider.
     #[serde(rename = "hold")]
     AddReference {
         /// The provider's id of the user.
         user: String,
-        /// The registration of its grant; without, today's.
+        /// The registration that the grant came from; `None` for the connection's present one.
         #[serde(skip_serializing_if = "Option::is_none")]
         registration: Option<Registration>,
     },
-    /// Ask the registry whether grants that do not tell their registration were connected under today's.
+    /// Ask the registry whether grants that name no registration were connected under the present one.
     Bind {
-        /// Whose.
+        /// The account that the grants belong to.
         account: AccountId,
-        /// Attempts so far.
+        /// The number of attempts so far.
         attempt: u32,
     },
 }
 
-/// The members of any [`Job`], to be read at once: a tagged enum is read twice, with a reader of its own
-/// for what is in between.
+/// The members of all variants of [`Job`]. Jobs are deserialized through this type, because the code that
+/// serde derives for an internally tagged enum buffers the members and needs a second deserializer.
 #[derive(Deserialize)]
 struct Members {
     kind: String,
@@ -121,7 +122,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 impl Job {
-    /// The column `kind`.
+    /// The text of the column `jobs.kind`, which is also the member `kind` of the payload.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Recover { .. } => "recover",
@@ -131,8 +132,9 @@ impl Job {
         }
     }
 
-    /// The job to try again after a failed attempt, and when. A revocation is given up two days
-    /// after its first attempt, the question about a registration after a month; the others never.
+    /// The job for the next attempt after a failed one, and its due time. `None` if the job is given up:
+    /// [`Job::Revoke`] about two days after the first attempt, [`Job::Bind`] after 30 daily attempts, the
+    /// other jobs never.
     pub fn again(&self, now: UnixSeconds) -> Option<(Self, UnixSeconds)> {
         const WAITS: [i64; 7] = [10, 60, 600, 3600, 6 * 3600, 12 * 3600, 24 * 3600];
         let mut next = self.clone();
@@ -150,17 +152,18 @@ impl Job {
         }
     }
 
-    /// Whether it must wait: it belongs to a registration that the configuration does not have.
-    /// `connection`: what stands under the connection's name, if anything.
+    /// Whether the job must wait because its token belongs to a registration that the configuration does not
+    /// have. `connection` is the configured connection of this name, if there is one.
     pub fn must_wait(&self, connection: Option<&Connection>) -> bool {
-        let Self::Revoke { registration: Some(of), .. } = self else {
+        let Self::Revoke { registration: Some(registration), .. } = self else {
             return false;
         };
-        !connection.is_some_and(|connection| connection.accepts(Some(of)))
+        !connection.is_some_and(|connection| connection.accepts(Some(registration)))
     }
 
-    /// The job as it goes on waiting, and when it is looked at again: soon at first, since a wrong
-    /// deployment is put right soon or not. That is no attempt. `None` after 30 days.
+    /// The waiting job with its next due time. The first checks follow soon after each other, because a
+    /// wrong deployment is usually corrected soon. Waiting does not count as an attempt. `None` after 30
+    /// days, and for jobs other than [`Job::Revoke`].
     pub fn waiting(&self, now: UnixSeconds) -> Option<(Self, UnixSeconds)> {
         let mut next = self.clone();
         let Self::Revoke { waits_since, .. } = &mut next else {
@@ -171,12 +174,12 @@ impl Job {
         (waited < WAITS_AT_MOST).then_some((next, now + wait))
     }
 
-    /// Whether it takes up a refresh of this grant.
-    pub fn recovers(&self, of: &AccountId, of_kind: &str) -> bool {
-        matches!(self, Self::Recover { account, token_kind, .. } if account == of && token_kind == of_kind)
+    /// Whether this is the follow-up ([`Job::Recover`]) of this account's grant of this kind.
+    pub fn recovers(&self, id: &AccountId, kind: &str) -> bool {
+        matches!(self, Self::Recover { account, token_kind, .. } if account == id && token_kind == kind)
     }
 
-    /// The same revocation for the token's successor.
+    /// The same revocation for the token's successor, a sealed token in base64url.
     #[must_use]
     pub fn with(&self, successor: String) -> Self {
         let mut job = self.clone();
@@ -186,9 +189,10 @@ impl Job {
         job
     }
 
-    /// Whether the job would harm the grant that this provider user just gave again: at several
-    /// providers a revocation takes all grants of the user, the new one too, and some give the same
-    /// token again. That of a token we made takes no grant, nor one at another registration.
+    /// Whether the job could revoke the new grant of a user who has just connected again. At several
+    /// providers a revocation ends all grants of the user, and some providers issue the same token again.
+    /// The revocation of a token that the vault issued ends no grant, nor does one at another registration.
+    /// `connected` is the provider's id of the user who connected.
     pub fn is_against(&self, connected: Option<&str>, connection: &Connection) -> bool {
         let Self::Revoke { user, field, registration, .. } = self else {
             return false;
@@ -199,8 +203,9 @@ impl Job {
     }
 }
 
-/// The place of the job to do now among those with when they are due. A refresh to be taken up goes
-/// first: the provider may take the old token for a short time only.
+/// The index of the job to run now, or `None` if none is due. `jobs` are sorted by due time. A due
+/// [`Job::Recover`] goes before other jobs, because the provider may accept a rotated refresh token only for
+/// a short time.
 pub fn next(jobs: &[(i64, UnixSeconds, Job)], now: UnixSeconds) -> Option<usize> {
     let mut due = jobs.iter().enumerate().filter(|(_, (_, due, _))| *due <= now);
     let first = due.next()?;
@@ -210,39 +215,38 @@ pub fn next(jobs: &[(i64, UnixSeconds, Job)], now: UnixSeconds) -> Option<usize>
     Some(chosen.0)
 }
 
-/// How long after its account was deleted a revocation that was tried at once and came to no end is
-/// tried again, in seconds: longer than two answers may take.
+/// Seconds between the deletion of an account and the job that repeats a revocation which the deletion tried
+/// at once but did not finish. It exceeds the time that two responses may take.
 pub const REVOKE_AFTER: i64 = 20;
 
-/// How long after a refresh was sent an unsettled one is taken up, in seconds, where no shorter time is
-/// known.
+/// The longest time, in seconds, between sending a refresh and the follow-up of one that is not settled.
 pub const RECOVER_AFTER: i64 = 30;
 
-/// How long after a refresh was sent an unsettled one is taken up, in seconds: within half of the time
-/// for which the provider takes a rotated token once more, where that is known. A flight that is still
-/// waiting then is joined, not doubled.
+/// Seconds between sending a refresh and the follow-up of one that is not settled: half of the rotation
+/// leeway where that is known, and at most [`RECOVER_AFTER`]. A follow-up that is due while the flight still
+/// waits joins that flight and sends no second request.
 pub fn recover_after(rotation_leeway: Option<i64>) -> i64 {
     match rotation_leeway {
-        Some(grace) if grace > 0 => (grace / 2).clamp(1, RECOVER_AFTER),
+        Some(leeway) if leeway > 0 => (leeway / 2).clamp(1, RECOVER_AFTER),
         _ => RECOVER_AFTER,
     }
 }
 
-/// When a job that waits for its registration is looked at again, in seconds: as long as it has waited,
-/// within these.
+/// A job that waits for its registration is checked again after as many seconds as it has waited so far,
+/// within these limits.
 const FIRST_WAIT: i64 = 10;
 const LONGEST_WAIT: i64 = 3600;
-/// After this it ends, in seconds: 30 days.
+/// Seconds after which a job that waits for its registration is given up: 30 days.
 const WAITS_AT_MOST: i64 = 30 * 86_400;
 
-/// How often the registry is asked about a registration, and how many seconds apart.
+/// The number of times that the registry is asked about a registration, and the seconds in between.
 const BIND_ATTEMPTS: u32 = 30;
 const BIND_AGAIN: i64 = 86_400;
 
-/// How long until what must be done is tried again where it was not possible, such as for want of a
-/// key.
+/// Seconds until the next attempt of a job that cannot run now, for example because a sealing key is
+/// missing.
 const AGAIN: i64 = 300;
 
-/// How long the registry may take before it is told again, in seconds: of a new account, or of one
-/// whose deletion came to nothing.
+/// Seconds after which a job adds this vault to the registry again, if the request's own call may have
+/// failed: after a new account was stored, or after a deletion failed.
 pub const HOLD_AGAIN: i64 = 60;

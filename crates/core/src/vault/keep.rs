@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Keeping a grant that was just connected.
+//! Storing the grant of a completed connect.
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
@@ -18,37 +18,40 @@ use super::record::{
     self, AccessTokenRecord, Account, AccountState, AccountView, Grant, Intent, SUCCESSOR, Selector,
 };
 
-/// What becomes of a grant that was just connected.
+/// Whether the grant of a completed connect is stored.
 #[derive(Debug)]
 pub enum KeepOutcome {
-    /// It is stored by this plan, the registry's job last.
+    /// The plan stores the grant.
     Stored {
-        /// What to write.
+        /// The writes. If `registry` is set, the last one adds the job that informs the registry.
         plan: Plan,
-        /// The account that holds it.
+        /// The account that holds the grant.
         account: AccountView,
-        /// Whom to tell the registry of, at once: the plan's last write is the job that stands in for a
-        /// registry that is silent.
+        /// The provider's id of the user and the registration that the caller must add to the registry at
+        /// once. The job in `plan` repeats that if the registry does not respond. `None` if the provider
+        /// did not identify the user.
         registry: Option<(String, Option<Registration>)>,
     },
-    /// It was stored before, for this account.
+    /// The same tokens were stored before, for this account; nothing is written.
     Before(AccountView),
-    /// It was stored before, and its account is gone.
+    /// The same tokens were stored before, and their account was deleted; nothing is written.
     Gone,
-    /// The account's grant lives and has these scopes that the new one lacks.
+    /// The account has a valid grant with these scopes, which the new grant lacks; nothing is written.
     Narrower(Vec<String>),
-    /// Nothing tells whether the account's grant is the same user's.
+    /// The new grant brings no refresh token, the stored one is renewable, and they are not known to be the
+    /// same user's ([`UnknownUser`]); nothing is written.
     UnknownUser,
-    /// It belongs to another registration than the connection has.
+    /// The grant came from another registration than the connection now has; nothing is written.
     OtherRegistration,
 }
 
-/// Decides what to keep. The same provider user connecting again renews the account it has. Tokens are stored
-/// once: those that come again may have been renewed meanwhile, or deleted. `redeemed`: the account that
-/// these tokens were stored for before.
+/// Decides how to store a new grant. If the same user at the provider connects again, the grant renews that
+/// user's account. Tokens are stored only once: when they arrive again, the stored ones may have been renewed
+/// or deleted meanwhile. `redeemed` is the account for which these tokens were stored before, if they were.
 ///
 /// # Errors
-/// [`SealError`]; nothing changes.
+/// [`SealError`] if a stored token's key is missing or a token cannot be sealed; the caller must then write
+/// nothing.
 pub fn keep(
     home: &Home,
     contents: &Contents,
@@ -85,14 +88,14 @@ pub fn keep(
     keeping.store(jobs, new)
 }
 
-/// A grant that is being kept.
+/// A new grant that is being stored.
 struct Keeping<'a> {
     home: &'a Home,
     contents: &'a Contents,
     connection: &'a Connection,
-    /// The account it renews.
+    /// The stored account that the grant renews, if any.
     known: Option<&'a Account>,
-    /// The account as it will be.
+    /// The account as it will be stored.
     account: Account,
     now: UnixSeconds,
 }
@@ -134,7 +137,7 @@ impl Keeping<'_> {
         Ok(KeepOutcome::Stored { plan, account, registry: user.map(|user| (user, registration)) })
     }
 
-    /// The stored grant of this kind, if its refresh token is kept.
+    /// The stored grant of this kind if its refresh token is kept, `None` if that of the consent is stored.
     fn kept(&self, kind: &str, new: &KindTokens) -> Result<Option<&Sealed<Grant>>, UnknownUser> {
         let old = self.contents.grant(&self.account.id, kind);
         let state =
@@ -142,12 +145,13 @@ impl Keeping<'_> {
         let stored = old.map(|old| (&old.record, state(&old.record)));
         let is_same_user = self.account.identity.id.is_some()
             && self.known.is_some_and(|known| known.identity.id == self.account.identity.id);
-        let brings_one = new.refresh_token.is_some();
-        let from = consent::refresh_token_from(brings_one, is_same_user, stored, self.now)?;
+        let has_new_token = new.refresh_token.is_some();
+        let from = consent::refresh_token_from(has_new_token, is_same_user, stored, self.now)?;
         Ok(old.filter(|_| from == RefreshTokenFrom::Stored))
     }
 
-    /// Writes the grant of one kind. A kind that did not come along this time goes on as it was.
+    /// Adds the writes for the grant of one kind, and returns that grant. `kept` is the stored grant whose
+    /// refresh token stays. Grants of kinds that the consent did not bring stay as they are.
     fn write(
         &self,
         plan: &mut Plan,
@@ -160,7 +164,7 @@ impl Keeping<'_> {
         let old = self.contents.grant(id, &kind);
         let generation = old.map_or(1, |grant| grant.record.generation + 1);
         let still_good = kept.map_or(Ok(None), |kept| self.still_good(&kind, kept))?;
-        // What does not open any more is not kept.
+        // A stored refresh token that cannot be decrypted is not kept.
         let kept = kept.filter(|_| still_good.is_some());
         let seal =
             |column, token| self.home.seal(id, &record::field(column, &kind), generation, token);
@@ -174,7 +178,8 @@ impl Keeping<'_> {
             issued_at: issued.at,
             expires_at: new.expires_at,
         };
-        // What is open of a refresh token goes on with it, too.
+        // A kept refresh token keeps its unsettled refresh, too: its successor is sealed for the new
+        // generation.
         let successor = still_good.as_ref().and_then(RefreshTokens::successor);
         let successor = successor.map(|next| seal(SUCCESSOR, next)).transpose()?;
         let successor = successor.map(encoding::base64url);
@@ -182,7 +187,7 @@ impl Keeping<'_> {
         let grant = Grant {
             intent: intent.map(|intent| Intent { generation, successor, ..intent }),
             expires_at: kept.map_or(new.refresh_token_expires_at, |kept| kept.record.expires_at),
-            // A refresh token goes on with the registration that it came from.
+            // A kept refresh token stays bound to the registration that issued it.
             registration: match kept {
                 Some(kept) => kept.record.registration.clone(),
                 None => issued.registration.clone(),
@@ -205,7 +210,7 @@ impl Keeping<'_> {
         Ok(grant)
     }
 
-    /// The refresh tokens an account had before it was connected again.
+    /// The refresh tokens of a stored grant; `None` if they cannot be decrypted.
     fn still_good(
         &self,
         kind: &str,
@@ -217,7 +222,7 @@ impl Keeping<'_> {
         }
     }
 
-    /// Lets the job that takes up an unsettled refresh go on with the grant's new generation.
+    /// Moves the follow-up job of an unsettled refresh to the grant's new generation.
     fn move_follow_up(&self, plan: &mut Plan, jobs: &[StoredJob], kind: &str, generation: u64) {
         let id = &self.account.id;
         for (job, due, _) in jobs.iter().filter(|(_, _, job)| job.recovers(id, kind)) {
@@ -228,13 +233,13 @@ impl Keeping<'_> {
     }
 }
 
-/// When tokens were issued, and to which registration.
+/// When the tokens of a consent were issued, and to which registration.
 struct Issued {
     at: UnixSeconds,
     registration: Option<Registration>,
 }
 
-/// Scopes that a consent would take from an account's grants that live, of any kind.
+/// The scopes that the new grant would remove from the account's valid grants of any kind ([`consent::lost`]).
 fn lost(
     contents: &Contents,
     connection: &Connection,

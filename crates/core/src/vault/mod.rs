@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The vault of one user and connection: what is stored, which token is released, and how a grant
-//! is renewed without being lost.
+//! The vault of one user at one connection: the stored records, the decision which token is released,
+//! and the renewal of grants so that no rotated refresh token is lost.
 
 pub mod consent;
 pub mod contents;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is to be done in a vault, as values: the object carries a plan out in one transaction, so that all of
-//! its writes are done or none.
+//! Changes of a vault as values. The `Vault` object carries out a plan in one transaction, so that either
+//! all of its writes take effect or none.
 
 use vault_base::ids::AccountId;
 use vault_base::time::UnixSeconds;
@@ -10,113 +10,113 @@ use super::jobs::Job;
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
 use crate::event::Event;
 
-/// A job that is stored: its id, when it is due, and what it is.
+/// A stored job: its row id, the time at which it is due, and the job.
 pub type StoredJob = (i64, UnixSeconds, Job);
 
-/// One change of what a vault holds.
+/// One change of a vault's rows.
 #[derive(Debug)]
 pub enum Write {
-    /// Adds an account, or renews what is known of it.
+    /// Adds an account, or updates the row of the account with this id.
     PutAccount(Account),
-    /// Changes an account's state.
+    /// Sets an account's state.
     SetState(AccountId, AccountState),
-    /// Writes a grant with its refresh token.
+    /// Writes a grant together with its refresh token.
     PutGrant {
-        /// Whose.
+        /// The account that the grant belongs to.
         account: AccountId,
-        /// Of which kind.
+        /// The grant's kind; empty for the account's own grant.
         kind: String,
         /// The grant.
         grant: Grant,
-        /// The sealed refresh token.
+        /// The sealed refresh token, if the grant has one.
         envelope: Option<Vec<u8>>,
     },
-    /// Writes what changes about a grant while its refresh token stays.
+    /// Updates a grant; its sealed refresh token stays as it is.
     UpdateGrant {
-        /// Whose.
+        /// The account that the grant belongs to.
         account: AccountId,
-        /// Of which kind.
+        /// The grant's kind; empty for the account's own grant.
         kind: String,
         /// The grant.
         grant: Grant,
     },
-    /// Binds an account's grants to a registration, those that do not tell one.
+    /// Binds those of an account's grants that name no registration to this one.
     BindGrants(AccountId, Registration),
     /// Writes an access token.
     PutAccessToken {
-        /// Whose.
+        /// The account that the token belongs to.
         account: AccountId,
-        /// Which of them.
+        /// Which of the account's access tokens this is.
         selector: Selector,
         /// The token's record.
         record: AccessTokenRecord,
-        /// The token, sealed.
+        /// The sealed token.
         envelope: Vec<u8>,
     },
-    /// Forgets an account's access tokens of one kind.
+    /// Deletes an account's access tokens of one kind.
     DropAccessTokens(AccountId, String),
-    /// Forgets an account's access tokens of one kind for one resource.
+    /// Deletes an account's access tokens of one kind for one resource, whatever their scopes are.
     DropMade {
-        /// Whose.
+        /// The account that the tokens belong to.
         account: AccountId,
-        /// Of which kind.
+        /// The tokens' kind.
         kind: String,
-        /// For what.
+        /// The resource that the tokens are for.
         resource: String,
     },
-    /// Forgets an account's access tokens of one kind that are over.
+    /// Deletes those of an account's access tokens of one kind that have expired.
     DropOver {
-        /// Whose.
+        /// The account that the tokens belong to.
         account: AccountId,
-        /// Of which kind.
+        /// The tokens' kind.
         kind: String,
-        /// At this time.
+        /// The present time.
         now: UnixSeconds,
     },
-    /// Forgets an account with everything.
+    /// Deletes an account with its grants and access tokens.
     DropAccount(AccountId),
-    /// Remembers that the tokens that came with `id` were stored for `account`; forgets those of an hour
-    /// before `now`.
+    /// Records that the tokens of the consent `id` were stored for `account`, and deletes such records that
+    /// are more than an hour old.
     RememberRedemption {
-        /// The id that came with the tokens.
+        /// The consent's id ([`super::consent::NewGrant::account`]).
         id: AccountId,
-        /// The account.
+        /// The account that holds the tokens.
         account: AccountId,
-        /// The time.
+        /// The present time.
         now: UnixSeconds,
     },
     /// Adds a job.
     AddJob {
-        /// What.
+        /// The job.
         job: Job,
-        /// When.
+        /// The time at which it is due.
         due: UnixSeconds,
     },
-    /// Ends a job.
+    /// Deletes the job with this row id.
     EndJob(i64),
 }
 
-/// Writes that belong together, and what the operator is told of them.
+/// Writes that belong together, and the log events about them.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// In this order.
+    /// The writes, in the order in which they are carried out.
     pub writes: Vec<Write>,
-    /// Log events.
+    /// The events for the operator's log.
     pub events: Vec<Event>,
 }
 
 impl Plan {
-    /// Adds a write.
+    /// Appends a write.
     pub fn write(&mut self, write: Write) {
         self.writes.push(write);
     }
 
-    /// Adds a job.
+    /// Appends the write that adds a job, which is due at `due`.
     pub fn add_job(&mut self, job: Job, due: UnixSeconds) {
         self.writes.push(Write::AddJob { job, due });
     }
 
-    /// Adds an event.
+    /// Appends a log event.
     pub fn tell(&mut self, event: Event) {
         self.events.push(event);
     }

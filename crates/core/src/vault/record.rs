@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The records of a vault, as plain values. [`super::schema`] says how they are stored.
+//! The records of a vault as plain values. [`super::schema`] defines how they are stored.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
 use vault_provider::scopes;
 
-/// One connected account.
+/// A user's connected account at the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
-    /// Public id.
+    /// The id that callers see, such as `cac_…`.
     pub id: AccountId,
-    /// Who it is at the provider.
+    /// The user's identity at the provider, as far as the provider told it.
     pub identity: Identity,
-    /// Whether it can be used.
+    /// The state of the account's own grant.
     pub state: AccountState,
-    /// First connected.
+    /// When the account was first connected.
     pub created_at: UnixSeconds,
-    /// What applications need of the provider's answer, such as Salesforce's `instance_url`.
+    /// Members of the provider's responses that applications need, such as Salesforce's `instance_url`.
     pub provider_data: BTreeMap<String, String>,
 }
 
 impl Account {
-    /// How lists show it. `grant`: its own.
+    /// The account in the form that the API lists, without its registration. `grant` is the account's own.
     pub fn view(&self, grant: Option<&Grant>) -> AccountView {
         AccountView {
             id: self.id.clone(),
@@ -42,10 +42,10 @@ impl Account {
     }
 }
 
-/// Whether an account's grant is alive.
+/// The state of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccountState {
-    /// As far as we know.
+    /// The grant is valid as far as the vault knows.
     Active,
     /// The user must connect again.
     ReconnectRequired(Reason),
@@ -55,19 +55,19 @@ pub enum AccountState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The provider refused the refresh token: revoked, expired, or withdrawn by the user.
+    /// The provider rejected the refresh token: it was revoked, it expired, or the user withdrew consent.
     RefreshRefused,
-    /// The provider refused it after an answer to an earlier refresh was lost: it had rotated, and
-    /// the new one never arrived.
+    /// The provider rejected the refresh token after the response to an earlier refresh was lost: it had
+    /// rotated the token, and the new one never arrived.
     RotationLost,
-    /// The access token is over, and the provider gave no refresh token.
+    /// The access token has expired, and the provider issued no refresh token.
     NoRefreshToken,
-    /// What is stored does not open.
+    /// A stored token cannot be decrypted.
     Corrupt,
 }
 
 impl Reason {
-    /// The word that is stored and shown.
+    /// The word that is stored, logged and shown to callers.
     pub fn name(self) -> &'static str {
         match self {
             Self::RefreshRefused => "refresh_refused",
@@ -85,7 +85,7 @@ impl Reason {
 }
 
 impl AccountState {
-    /// The column `account.state`: `active`, or the reason to reconnect.
+    /// The text of the columns `account.state` and `grant.state`: `active`, or the name of the [`Reason`].
     pub fn column(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -93,8 +93,8 @@ impl AccountState {
         }
     }
 
-    /// Reads the column. A word of a later version reads as a refused refresh: it was written when
-    /// the grant ended.
+    /// Parses the column. An unknown word, which only a later version can have written, reads as
+    /// [`Reason::RefreshRefused`], because every word except `active` means that the user must connect again.
     pub fn from_column(text: &str) -> Self {
         match text {
             "active" => Self::Active,
@@ -105,40 +105,40 @@ impl AccountState {
     }
 }
 
-/// An account's grant, without its sealed refresh token.
+/// A grant of an account, without its sealed refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// Grows by one with every renewal; commits compare it.
+    /// Increases by one each time the grant's tokens are replaced. It is compared before each write.
     pub generation: u64,
-    /// Whether there is a refresh token.
+    /// Whether the grant has a refresh token.
     pub has_refresh_token: bool,
-    /// Scopes granted.
+    /// The scopes that the user granted.
     pub scopes: Vec<String>,
-    /// A refresh that was begun and not settled.
+    /// The refresh that was started and is not settled yet.
     pub intent: Option<Intent>,
-    /// No refresh before this time, after one that failed.
+    /// Callers start no refresh before this time, because the last one failed.
     pub retry_at: Option<UnixSeconds>,
-    /// Failures in a row.
+    /// The number of consecutive failures.
     pub failures: u32,
-    /// The provider's error code, if the last failure was the operator's to fix.
+    /// The error code of the last failure, if the operator must fix its cause.
     pub fault: Option<String>,
-    /// When the refresh token ends, if known.
+    /// When the refresh token expires, if known.
     pub expires_at: Option<UnixSeconds>,
-    /// Whether a grant of a further kind goes on. That of the account's own stands in
-    /// [`Account::state`].
+    /// The state of a grant of a further kind. The state of the account's own grant is [`Account::state`];
+    /// use [`Grant::state_of`].
     pub state: AccountState,
-    /// The registration it came from, and the only one it may be used with. `None`: stored by a version
-    /// that did not keep it, and not renewed since.
+    /// The registration that issued the grant; the grant may be used with no other (RFC 6749 §6). `None` for
+    /// a grant that was stored by a version without this field and has not been renewed since.
     pub registration: Option<Registration>,
 }
 
 impl Grant {
-    /// Whether this grant goes on: tokens of several kinds end each on its own.
+    /// The state of this grant, which is of the given kind. Grants of several kinds end independently.
     pub fn state_of(&self, kind: &str, account: &Account) -> AccountState {
         if kind.is_empty() { account.state } else { self.state }
     }
 
-    /// A grant as it is when connected.
+    /// A grant as a consent or a renewal creates it: active, with no intent, failure or expiry.
     pub fn new(generation: u64, has_refresh_token: bool, scopes: Vec<String>) -> Self {
         Self {
             generation,
@@ -154,79 +154,82 @@ impl Grant {
         }
     }
 
-    /// Whether its refresh token may still be good.
+    /// Whether the grant has a refresh token that may still be valid. `state` is the grant's state.
     pub fn is_renewable(&self, state: AccountState, now: UnixSeconds) -> bool {
-        let ended = self.expires_at.is_some_and(|at| at <= now);
-        state == AccountState::Active && self.has_refresh_token && !ended
+        let is_expired = self.expires_at.is_some_and(|at| at <= now);
+        state == AccountState::Active && self.has_refresh_token && !is_expired
     }
 }
 
-/// What is written before the provider is asked, so that a crash between its answer and our write
-/// is noticed. Stored as JSON.
+/// The note that a refresh token is being sent. It is written durably before the request, so that a crash
+/// between the provider's response and the vault's write is noticed. It is stored as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
-    /// Generation of the grant that is being renewed.
+    /// The generation of the grant that is being renewed.
     pub generation: u64,
-    /// SHA-256 of the refresh token, hex.
+    /// The SHA-256 of the refresh token that is sent, in hexadecimal.
     pub token_sha256: String,
-    /// How many times this refresh token was sent without a settled answer, this one included.
+    /// The number of times this refresh token was sent without a settled response, this time included.
     pub attempt: u32,
-    /// When it was sent last.
+    /// When the token was last sent.
     pub at: UnixSeconds,
-    /// When it was first sent without a settled answer; of a version that did not tell, `at`.
+    /// When the token was first sent without a settled response. `None` if an older version wrote the
+    /// intent: use [`Intent::since`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<UnixSeconds>,
-    /// A refresh token that came in an answer nothing else could be taken from: sealed as
-    /// [`SUCCESSOR`], base64url. It is sent from then on, and the grant's own stays until that works.
+    /// A refresh token from a response whose other members could not be used. It is sealed for the field
+    /// [`SUCCESSOR`] with `generation`, in base64url. It is sent from then on; the grant's own refresh token
+    /// is kept until a refresh succeeds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
 }
 
 impl Intent {
-    /// When its token was first sent without a settled answer.
+    /// When the token was first sent without a settled response, or last sent if the former is not known.
     pub fn since(&self) -> UnixSeconds {
         self.since.unwrap_or(self.at)
     }
 }
 
-/// The column that [`Intent::successor`] is sealed as: another word than the tokens' own columns, so that
-/// no kind of token makes the same of it ([`field`]).
+/// The field name that [`Intent::successor`] is sealed for. It differs from the columns of tokens, so that
+/// [`field`] gives no two kinds of sealed token the same name.
 pub const SUCCESSOR: &str = "next_refresh_token";
 
-/// An access token, without its sealed text.
+/// The record of an access token, without the sealed token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessTokenRecord {
-    /// Generation it was sealed with.
+    /// The generation that the token was sealed with.
     pub generation: u64,
-    /// Its true scopes.
+    /// The scopes that the token has, as the provider stated them, or else as they were requested or granted.
     pub scopes: Vec<String>,
-    /// When it came.
+    /// When the token was received.
     pub issued_at: UnixSeconds,
-    /// When it ends; `None` if the provider told no end.
+    /// When the token expires; `None` if the vault knows no expiry.
     pub expires_at: Option<UnixSeconds>,
 }
 
 impl AccessTokenRecord {
-    /// Seconds it lives in all, if that is known.
+    /// The token's whole lifetime in seconds. `None` if its expiry is unknown or not after `issued_at`.
     pub fn lifetime(&self) -> Option<i64> {
         Some(self.expires_at?.saturating_sub(self.issued_at)).filter(|seconds| *seconds > 0)
     }
 }
 
-/// Which of an account's access tokens. The default token has none of the three.
+/// Identifies one of an account's access tokens by kind, resource and narrowed scopes. All three are empty
+/// for the default token.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Selector {
-    /// The scopes it is narrowed to, sorted.
+    /// The scopes that the token is narrowed to, sorted; empty if it is not narrowed.
     scopes: Vec<String>,
-    /// The resource it is for, where the provider issues one token per resource.
+    /// The resource that the token is for, where the provider issues one token per resource.
     resource: String,
-    /// Its kind, where several come along, such as a bot's beside the user's.
+    /// The token's kind, where an account has several, such as a bot's token beside the user's.
     kind: String,
 }
 
 impl Selector {
-    /// The token of this kind (empty: the account's own) for this resource, narrowed to these scopes
-    /// if there are any.
+    /// Selects the token of this kind (empty for the account's own) for this resource (empty for the default
+    /// one), narrowed to these scopes if there are any.
     pub fn new(kind: &str, resource: &str, narrowed: &[String]) -> Self {
         let mut scopes = narrowed.to_vec();
         scopes.sort_unstable();
@@ -234,22 +237,23 @@ impl Selector {
         Self { scopes, resource: resource.to_owned(), kind: kind.to_owned() }
     }
 
-    /// The kind.
+    /// The token's kind; empty for the account's own.
     pub fn kind(&self) -> &str {
         &self.kind
     }
 
-    /// What it is for; empty for the default.
+    /// The resource that the token is for; empty for the default one.
     pub fn resource(&self) -> &str {
         &self.resource
     }
 
-    /// The scopes it is narrowed to, if it is.
+    /// The scopes that the token is narrowed to, sorted; `None` if it is not narrowed.
     pub fn narrowed(&self) -> Option<&[String]> {
         (!self.scopes.is_empty()).then_some(self.scopes.as_slice())
     }
 
-    /// The scopes that a refresh must ask for to get it; `None` for the default token of its kind.
+    /// The scopes that a refresh must request to obtain this token: the narrowed ones, or those among
+    /// `granted` that belong to its resource. `None` for the default token of its kind.
     pub fn scopes(&self, connection: &Connection, granted: &[String]) -> Option<Vec<String>> {
         if let Some(narrowed) = self.narrowed() {
             return Some(narrowed.to_vec());
@@ -257,55 +261,57 @@ impl Selector {
         if self.resource.is_empty() {
             return None;
         }
-        let of_it =
+        let is_for_resource =
             |scope: &&String| scopes::resource(connection, scope) == Some(self.resource.as_str());
-        Some(granted.iter().filter(of_it).cloned().collect())
+        Some(granted.iter().filter(is_for_resource).cloned().collect())
     }
 
-    /// The column `access_token.selector`: JSON `[scopes, resource, kind]`.
+    /// The text of the column `access_token.selector`: the JSON array `[scopes, resource, kind]` of strings,
+    /// with the scopes separated by spaces.
     pub fn column(&self) -> String {
         serde_json::json!([self.scopes.join(" "), self.resource, self.kind]).to_string()
     }
 
-    /// Reads the column. `None`: a later version wrote it otherwise.
+    /// Parses the column. `None` if it has another form, which only a later version can have written.
     pub fn from_column(column: &str) -> Option<Self> {
         let [scopes, resource, kind]: [String; 3] = vault_base::json::parse_trusted(column).ok()?;
         Some(Self { scopes: text::scopes(&scopes), resource, kind })
     }
 }
 
-/// What a token of this kind is sealed as: the name of its column, and the kind if it has one.
+/// The field that a token is sealed for ([`vault_base::seal::AssociatedData`]): the name of its column,
+/// followed by a space and the kind if the kind is not empty.
 pub fn field(column: &str, kind: &str) -> String {
     if kind.is_empty() { column.to_owned() } else { format!("{column} {kind}") }
 }
 
-/// Whether what is sealed so is a refresh token.
+/// Whether a token that is sealed for this field is a refresh token; successors count as refresh tokens.
 pub fn is_refresh_token(field: &str) -> bool {
     let column = field.split_once(' ').map_or(field, |(column, _)| column);
     matches!(column, "refresh_token" | SUCCESSOR)
 }
 
-/// The kind of a token that is sealed so.
+/// The kind of a token that is sealed for this field; empty for the account's own.
 pub fn kind_of(field: &str) -> &str {
     field.split_once(' ').map_or("", |(_, kind)| kind)
 }
 
-/// An account as lists show it.
+/// An account in the form that objects send to the Worker for the connected-accounts API.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountView {
-    /// Public id.
+    /// The account's id.
     pub id: AccountId,
-    /// Scopes granted.
+    /// The scopes of the account's own grant.
     pub scopes: Vec<String>,
-    /// First connected.
+    /// When the account was first connected.
     pub created_at: UnixSeconds,
-    /// When its refresh token ends, if known.
+    /// When the refresh token of the account's own grant expires, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixSeconds>,
     /// [`Account::provider_data`].
     #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provider_data: BTreeMap<String, String>,
-    /// [`Grant::registration`].
+    /// The registration that the account's grants came from ([`Grant::registration`]), if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
 }

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The tables of a `Vault` object. Made at the first connect: asking about an unknown user stores
-//! nothing.
+//! The SQLite tables of a `Vault` object. They are created at the first connect, so that a request about
+//! an unknown user stores nothing.
 
-/// Version of the schema, kept in `owner.schema`.
+/// The current schema version, stored in `owner.schema`.
 pub const VERSION: i64 = 4;
 
-/// Creates the tables.
+/// The statements that create the tables of the current version.
 ///
-/// `grant.refresh_token` and `access_token.token` are envelopes ([`vault_base::seal`]), sealed for the
-/// fields `refresh_token` and `access_token` (and the kind, behind a space, if it has one) with the
-/// row's generation. `kind` is empty for the account's own grant, whose state stands in `account`. `scopes` are separated by spaces;
-/// times are Unix seconds; `grant.authority` and `grant.client_id` are
-/// [`vault_provider::registration::Registration`]; `grant.intent` is [`super::record::Intent`] in JSON; `account.provider_data` is
-/// an object of texts in JSON; `jobs.payload` is [`super::jobs::Job`] in JSON.
+/// - `grant.refresh_token` and `access_token.token` are envelopes ([`vault_base::seal`]). They are sealed
+///   for the fields `refresh_token` and `access_token` ([`super::record::field`]) and the row's generation.
+/// - `grant.kind` is empty for the account's own grant, whose state is in `account.state`.
+/// - `scopes` are separated by spaces. Times are Unix seconds.
+/// - `grant.authority` and `grant.client_id` are a [`vault_provider::registration::Registration`].
+/// - `grant.intent` is a [`super::record::Intent`] in JSON, `jobs.payload` a [`super::jobs::Job`] in JSON,
+///   and `account.extra` a JSON object with string values ([`super::record::Account::provider_data`]).
+/// - `access_token.selector` is the text of [`super::record::Selector::column`].
 pub const CREATE: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, connection TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, provider_user TEXT, email TEXT, name TEXT, state TEXT NOT NULL, created_at INTEGER NOT NULL, extra TEXT)",
@@ -22,16 +24,16 @@ pub const CREATE: [&str; 6] = [
     REDEMPTION,
 ];
 
-/// Ids that came with tokens that were stored, and when.
+/// Ids of consents whose tokens were stored, the account that holds the tokens, and the time.
 const REDEMPTION: &str = "CREATE TABLE IF NOT EXISTS redemption (id TEXT PRIMARY KEY, account TEXT NOT NULL, at INTEGER NOT NULL)";
 
-/// `kind` has a default, so that code of version 1 still writes the account's own grant.
+/// `kind` has a default, so that code of schema version 1 can still write the account's own grant.
 const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', authority TEXT, client_id TEXT, PRIMARY KEY (account, kind))";
 
-/// The same in versions 2 and 3.
+/// The table `grant` as versions 2 and 3 had it.
 const GRANT_2: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', PRIMARY KEY (account, kind))";
 
-/// From version 1: several grants per account, what applications need, the end of refresh tokens.
+/// From version 1 to 2: adds several grants per account, `account.extra`, and the expiry of refresh tokens.
 const FROM_1: [&str; 6] = [
     "ALTER TABLE account ADD COLUMN extra TEXT",
     "ALTER TABLE \"grant\" RENAME TO grant_1",
@@ -41,31 +43,33 @@ const FROM_1: [&str; 6] = [
     "UPDATE owner SET schema = 2",
 ];
 
-/// From version 2: what was stored is remembered though its account goes; a column `account.redemption`
-/// is read no more. The registry is told of each account: version 1 did not tell it, and version 2 under
-/// other names.
+/// From version 2 to 3: adds the table `redemption`, whose rows outlive their account and replace the
+/// column `account.redemption`. Each account is also registered with the registry again: version 1 did not
+/// register accounts, and version 2 registered them under other names.
 const FROM_2: [&str; 3] = [
     REDEMPTION,
     "INSERT INTO jobs (due, kind, payload) SELECT 0, 'hold', json_object('kind', 'hold', 'user', provider_user) FROM account WHERE provider_user IS NOT NULL",
     "UPDATE owner SET schema = 3",
 ];
 
-/// From version 3: a grant tells which registration it came from.
+/// From version 3 to 4: stores with each grant the registration that it came from.
 const FROM_3: [&str; 3] = [
     "ALTER TABLE \"grant\" ADD COLUMN authority TEXT",
     "ALTER TABLE \"grant\" ADD COLUMN client_id TEXT",
     "UPDATE owner SET schema = 4",
 ];
 
-/// A vault of version 3 told the registry of an account when it was connected, under the registration of
-/// that time: if the registry lists it under today's, that is the one, unless it depends on more than the
-/// registry knows. Earlier versions told other names
-/// or none, so there the registry is no witness.
+/// Only from version 3: adds a job that binds grants without a registration ([`super::jobs::Job::Bind`]).
+/// Version 3 registered each account with the registry under the registration of that time. If the registry
+/// lists the account under the present registration, the grant came from it, unless the registration
+/// depends on more than the registry knows. Earlier versions registered no account, or under other names,
+/// so that the registry's entries prove nothing about their grants.
 const BIND_3: [&str; 1] = [
     "INSERT INTO jobs (due, kind, payload) SELECT 0, 'bind', json_object('kind', 'bind', 'account', id, 'attempt', 0) FROM account WHERE provider_user IS NOT NULL",
 ];
 
-/// What brings tables of this version up to date: to be run in one transaction.
+/// The statements that migrate tables of `version` to [`VERSION`]; none for any other version. The caller
+/// must run them in one transaction.
 pub fn upgrade(version: i64) -> impl Iterator<Item = &'static str> {
     let steps: &[&[&str]] = match version {
         1 => &[&FROM_1, &FROM_2, &FROM_3],
