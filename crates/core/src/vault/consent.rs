@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a consent brings, and what becomes of a grant when the user consents again.
+//! The tokens of a consent, and the rules for storing them when the user consents again.
 
 use std::collections::BTreeMap;
 
@@ -16,51 +16,53 @@ use vault_provider::scopes;
 use vault_provider::token_response::{self, CodeResponse, TokenResponse};
 use vault_provider::userinfo::UserInfo;
 
-/// A grant that was just connected.
+/// The grant of a completed connect, as the `ConnectSession` object sends it to the `Vault` object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct NewGrant {
-    /// Id for the account if it is new. Storing the same twice changes nothing.
+    /// The consent's id, which becomes the account's id if the account is new. The vault stores the tokens of
+    /// one id only once.
     pub account: AccountId,
-    /// The provider's id of the user.
+    /// The provider's id of the user, if the provider told it.
     pub provider_user: Option<String>,
-    /// E-mail address at the provider.
+    /// The user's e-mail address at the provider, if told.
     pub email: Option<String>,
-    /// Name at the provider.
+    /// The user's name at the provider, if told.
     pub name: Option<String>,
     /// The access token.
     #[serde(with = "exposed")]
     pub access_token: Secret,
-    /// The refresh token, if there is one.
+    /// The refresh token, if the provider issued one.
     #[serde(with = "exposed_option")]
     pub refresh_token: Option<Secret>,
-    /// Scopes granted.
+    /// The scopes that the user granted.
     pub scopes: Vec<String>,
-    /// When the tokens came.
+    /// When the tokens were received.
     pub issued_at: UnixSeconds,
-    /// When the access token ends, if known.
+    /// When the access token expires, if known or assumed.
     pub expires_at: Option<UnixSeconds>,
-    /// When the refresh token ends, if known.
+    /// When the refresh token expires, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_token_expires_at: Option<UnixSeconds>,
-    /// Further tokens that came along, by kind.
+    /// The tokens of further kinds from the same response, by kind.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub kinds: BTreeMap<String, KindTokens>,
-    /// What applications need of the provider's answer.
+    /// Members of the provider's responses that applications need.
     #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provider_data: BTreeMap<String, String>,
-    /// The registration that the tokens came from.
+    /// The registration that issued the tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
 }
 
 impl NewGrant {
-    /// Whose it is.
+    /// The user's identity at the provider.
     pub fn identity(&self) -> Identity {
         let Self { provider_user, email, name, .. } = self;
         Identity { id: provider_user.clone(), email: email.clone(), name: name.clone() }
     }
 
-    /// Says whose it is, and what else was told then: what came with the tokens goes before that.
+    /// Sets the identity, and adds the provider data that came with it. Provider data from the token response
+    /// takes precedence.
     pub fn tell(&mut self, UserInfo { identity, mut provider_data }: UserInfo) {
         (self.provider_user, self.email, self.name) = (identity.id, identity.email, identity.name);
         provider_data.append(&mut self.provider_data);
@@ -68,25 +70,25 @@ impl NewGrant {
     }
 }
 
-/// A further token of an account that was just connected.
+/// The tokens of one kind from a consent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KindTokens {
     /// The access token.
     #[serde(with = "exposed")]
     pub access_token: Secret,
-    /// The refresh token, if there is one.
+    /// The refresh token, if the provider issued one.
     #[serde(with = "exposed_option")]
     pub refresh_token: Option<Secret>,
-    /// Scopes granted.
+    /// The scopes that the user granted for this kind.
     pub scopes: Vec<String>,
-    /// When the access token ends, if known.
+    /// When the access token expires, if known or assumed.
     pub expires_at: Option<UnixSeconds>,
-    /// When the refresh token ends, if known.
+    /// When the refresh token expires, if known.
     pub refresh_token_expires_at: Option<UnixSeconds>,
 }
 
-/// The grant to store, from the provider's answer to the code, which may tell whose it is. `asked`:
-/// the scopes of the request.
+/// The grant to store, from the provider's response to the authorization code (RFC 6749 §4.1.4). `asked` has
+/// the scopes of the authorization request, which are granted unless the response says otherwise.
 pub fn store(
     connection: &Connection,
     account: AccountId,
@@ -97,7 +99,7 @@ pub fn store(
     let CodeResponse { tokens, kinds: further, identity, provider_data } = granted;
     let identity = identity.unwrap_or_default();
     let at = |seconds: i64| now.saturating_add(seconds);
-    let ends = |tokens: &TokenResponse| {
+    let expires_at = |tokens: &TokenResponse| {
         let renewable = tokens.refresh_token.is_some();
         token_response::seconds_to_live(connection, tokens.lifetime, renewable, None).map(at)
     };
@@ -105,7 +107,7 @@ pub fn store(
     for (name, tokens) in further {
         let asked = connection.kinds.get(&name).map_or(&[][..], |kind| &kind.scopes);
         let tokens = KindTokens {
-            expires_at: ends(&tokens),
+            expires_at: expires_at(&tokens),
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             scopes: tokens.scopes.unwrap_or_else(|| asked.to_vec()),
@@ -118,7 +120,7 @@ pub fn store(
         provider_user: identity.id,
         email: identity.email,
         name: identity.name,
-        expires_at: ends(&tokens),
+        expires_at: expires_at(&tokens),
         access_token: tokens.access_token,
         refresh_token_expires_at: tokens
             .refresh_token_expires_in
@@ -133,7 +135,8 @@ pub fn store(
     }
 }
 
-/// Whether a consent brought tokens whose end is counted on though the provider tells none.
+/// Whether the vault assumes the lifetime of an access token of this response, because the response does not
+/// tell it and the token can be renewed.
 pub fn assumes_lifetime(connection: &Connection, granted: &CodeResponse) -> bool {
     std::iter::once(&granted.tokens).chain(granted.kinds.values()).any(|tokens| {
         token_response::is_lifetime_assumed(
@@ -144,33 +147,34 @@ pub fn assumes_lifetime(connection: &Connection, granted: &CodeResponse) -> bool
     })
 }
 
-/// Which refresh token a grant has after a consent.
+/// The source of a grant's refresh token after a consent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshTokenFrom {
-    /// The new one, or none.
+    /// The new refresh token, or none if the consent brought none.
     Consent,
-    /// The one that is stored: some providers give one at the first consent only.
+    /// The stored refresh token, because some providers issue one only at the first consent.
     Stored,
 }
 
-/// A consent brought no refresh token, and nothing tells whether it is the same user's as the grant that
-/// is stored and can be renewed. Stored over it, one user's access token would be renewed with another's
-/// refresh token, or a good refresh token would be lost.
+/// A consent brought no refresh token, the stored grant is renewable, and the two are not known to belong to
+/// the same user. Were the new grant stored, either one user's access token would be renewed with another
+/// user's refresh token, or a valid refresh token would be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownUser;
 
-/// Decides it. `old`: the grant of this kind that is stored, and its state; `is_same_user`: whether the
-/// provider told of both who they are of, and it is the same user.
+/// Decides which refresh token a grant has after a consent. `has_new_token` says whether the consent brought
+/// one, and `old` is the stored grant of this kind with its state. `is_same_user` is true only if the
+/// provider identified the user of both grants, and it is the same user.
 ///
 /// # Errors
-/// [`UnknownUser`].
+/// [`UnknownUser`]; the caller must not store the new grant.
 pub fn refresh_token_from(
-    brings_one: bool,
+    has_new_token: bool,
     is_same_user: bool,
     old: Option<(&Grant, AccountState)>,
     now: UnixSeconds,
 ) -> Result<RefreshTokenFrom, UnknownUser> {
-    let is_kept = !brings_one && old.is_some_and(|(old, state)| old.is_renewable(state, now));
+    let is_kept = !has_new_token && old.is_some_and(|(old, state)| old.is_renewable(state, now));
     match (is_kept, is_same_user) {
         (false, _) => Ok(RefreshTokenFrom::Consent),
         (true, true) => Ok(RefreshTokenFrom::Stored),
@@ -178,25 +182,27 @@ pub fn refresh_token_from(
     }
 }
 
-/// The account that a consent renews, if any: the one that is this user's, or else one of which nobody
-/// knows whose it is. Such a one comes from before the provider told who consents; then there was only
-/// one, and each consent renewed that.
+/// The stored account that a consent renews: this user's account, or else an account without a known user.
+/// Without a known user a vault has only one account, which each consent renews. `None` if the consent
+/// creates an account.
 ///
-/// `accounts`: those of the registration that was consented to. One of another is another account, whoever
-/// it is of.
+/// `accounts` must have only accounts of the present registration. An account of another registration is a
+/// different one, even if its user is the same.
 pub fn renews<'a>(
     mut accounts: impl Iterator<Item = &'a Account> + Clone,
     identity: &Identity,
 ) -> Option<&'a Account> {
-    let own = accounts.clone().find(|one| one.identity.id == identity.id);
-    own.or_else(|| accounts.find(|one| one.identity.id.is_none()))
+    let same_user = accounts.clone().find(|account| account.identity.id == identity.id);
+    same_user.or_else(|| accounts.find(|account| account.identity.id.is_none()))
 }
 
-/// The scopes that storing `new` would take from a grant that lives. Empty: store it. `state` and `old`:
-/// the grant's of this kind; `token`: its default access token.
+/// The scopes that a valid grant would lose if a grant with the scopes `new` replaced it; the new one may be
+/// stored only if this is empty. `old` is the stored grant of the same kind, `state` its state, and `token`
+/// its default access token. A grant is valid here if it is active and has a refresh token or a token that
+/// has not expired.
 ///
-/// A consent for less is never put over a wider one: other applications may rest on that. Whoever
-/// means it deletes the account first.
+/// A narrower consent never replaces a wider one, because other applications may need the wider one. A user
+/// who wants the narrower one deletes the account first.
 pub fn lost(
     connection: &Connection,
     state: AccountState,
@@ -205,12 +211,12 @@ pub fn lost(
     new: &[String],
     now: UnixSeconds,
 ) -> Vec<String> {
-    let token_lives = token.is_some_and(|token| token.expires_at.is_none_or(|at| at > now));
-    let lives = state == AccountState::Active && (old.has_refresh_token || token_lives);
-    if lives { scopes::missing(connection, new, &old.scopes) } else { Vec::new() }
+    let is_token_valid = token.is_some_and(|token| token.expires_at.is_none_or(|at| at > now));
+    let is_valid = state == AccountState::Active && (old.has_refresh_token || is_token_valid);
+    if is_valid { scopes::missing(connection, new, &old.scopes) } else { Vec::new() }
 }
 
-/// What is to be kept, by kind: the account's own grant under the empty name.
+/// The tokens of a consent by kind. The account's own tokens have the empty kind.
 pub fn by_kind(store: NewGrant) -> BTreeMap<String, KindTokens> {
     let mut all = store.kinds;
     let own = KindTokens {

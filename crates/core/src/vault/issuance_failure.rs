@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What becomes of a grant where a token that we make was not to be had.
+//! Decides what a failed token issuance means for the grant it depends on.
 
 use super::record::{AccessTokenRecord, AccountState, Grant, Reason};
 use super::refresh;
@@ -8,17 +8,18 @@ use vault_base::time::UnixSeconds;
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::issuance::IssuanceError;
 
-/// How old a token must be before its refusal is a reason to renew it, in seconds.
+/// The age in seconds from which a rejected access token of the user is renewed. A newer one was just renewed.
 const OLD: i64 = 60;
 
-/// What to do next.
+/// What to do after a failed issuance.
 #[derive(Debug)]
 pub enum AfterIssuance {
-    /// Remember it of this token alone; the grant is as it was.
+    /// Put this entry into the negative cache for the wanted token; the grant stays as it is.
     Withhold(Unobtainable),
-    /// Renew the user's own token, and remember that. If the provider refuses it, the grant is over.
+    /// Put this entry into the negative cache, and refresh the user's own access token. If the provider
+    /// rejects that refresh, the grant has ended.
     Renew(Unobtainable),
-    /// The grant is over: its only token was refused, and after a while again.
+    /// The grant has ended: the provider rejected its only access token twice.
     End {
         /// The account's new state.
         state: AccountState,
@@ -27,7 +28,8 @@ pub enum AfterIssuance {
     },
 }
 
-/// Decides. `own`: the user's token that was shown; `before`: what was remembered of the wanted one.
+/// Decides what to do after a failed issuance. `own` is the user's access token that the request carried, and
+/// `before` is the wanted token's entry in the negative cache, if it has one.
 pub fn after(
     failure: &IssuanceError,
     grant: &Grant,
@@ -35,10 +37,10 @@ pub fn after(
     before: Option<Unobtainable>,
     now: UnixSeconds,
 ) -> AfterIssuance {
-    let failures = before.map_or(0, |held| held.failures);
-    let refused = before.is_some_and(|held| held.refused);
-    let put_off = |why, told, refused| {
-        let until = now.saturating_add(refresh::cool_down(told, failures));
+    let failures = before.map_or(0, |entry| entry.failures);
+    let refused = before.is_some_and(|entry| entry.refused);
+    let put_off = |why, retry_after, refused| {
+        let until = now.saturating_add(refresh::cool_down(retry_after, failures));
         AfterIssuance::Withhold(Unobtainable {
             why,
             until,
@@ -46,7 +48,7 @@ pub fn after(
             refused,
         })
     };
-    let failed = |why, told| put_off(why, told, refused);
+    let failed = |why, retry_after| put_off(why, retry_after, refused);
     match failure {
         IssuanceError::Scopes => {
             AfterIssuance::Withhold(Unobtainable::new(TokenUnavailable::Scopes, now))
@@ -74,14 +76,14 @@ pub fn after(
                     refused: true,
                 });
             }
-            // A renewal has not helped, or was just made: another would not either.
+            // The user's token was renewed already, or only just: another renewal would not help.
             failed(TokenUnavailable::Unavailable, None)
         }
         IssuanceError::UserToken if refused => {
             let (state, grant) = refresh::ended(grant, Reason::RefreshRefused);
             AfterIssuance::End { state, grant: Box::new(grant) }
         }
-        // There is no other token: it is tried once more before that is believed.
+        // The token cannot be renewed, so that a rejection ends the grant. It is tried once more first.
         IssuanceError::UserToken => put_off(TokenUnavailable::Unavailable, None, true),
         IssuanceError::Failure(_) => failed(TokenUnavailable::Unavailable, None),
     }

@@ -24,7 +24,7 @@ pub enum Job {
         #[serde(skip_serializing_if = "String::is_empty")]
         token_kind: String,
     },
-    /// Revoke a token at the provider whose account was deleted or lost the token.
+    /// Revoke a token at the provider that is deleted here, with its account or alone.
     Revoke {
         /// The account that the token belonged to. Its row may be deleted.
         account: AccountId,
@@ -247,6 +247,6 @@ const BIND_AGAIN: i64 = 86_400;
 /// missing.
 const AGAIN: i64 = 300;
 
-/// Seconds after which a job adds this vault to the registry again, if the request's own call may have
-/// failed: after a new account was stored, or after a deletion failed.
+/// Seconds after which a job adds this vault to the registry, if the request's own call may have failed: for
+/// a new account, or for an account whose registry entry was removed for a deletion that then failed.
 pub const HOLD_AGAIN: i64 = 60;

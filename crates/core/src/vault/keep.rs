@@ -239,7 +239,7 @@ struct Issued {
     registration: Option<Registration>,
 }
 
-/// The scopes that the new grant would remove from the account's valid grants of any kind ([`consent::lost`]).
+/// The scopes that the new grant would remove from the account's valid grants, of all kinds.
 fn lost(
     contents: &Contents,
     connection: &Connection,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Renewing a grant so that it survives lost answers, crashes and races.
+//! Refreshing a grant (RFC 6749 §6) so that it survives lost responses, crashes and races.
 //!
-//! Before the provider is asked, an [`Intent`] is written. Its answer is settled against the grant
-//! as it is then: a grant that moved on or went away in the meantime is left as it is.
+//! An [`Intent`] is written before the request is sent. The response is settled against the grant that is
+//! stored when it arrives: a grant that was replaced or deleted in the meantime is left as it is.
 //!
-//! A new refresh token is durable before anything else of its answer is judged ([`Intent::successor`]).
-//! It takes the place of the old one when an answer that was asked for with either is good. What is not
-//! settled is followed up by the vault itself ([`follow_up`]).
+//! A new refresh token is kept whatever the other members of its response turn out to be
+//! ([`Intent::successor`]). It replaces the old one when a refresh with either of the two succeeds. The
+//! vault itself repeats a refresh that is not settled ([`follow_up`]).
 
 use super::jobs;
 use super::record::{AccountState, Grant, Intent, Reason};
@@ -19,23 +19,22 @@ use vault_provider::error_codes::{TokenEndpointError, UNUSABLE_ACCESS_TOKEN};
 use vault_provider::scopes;
 use vault_provider::token_response::{self, TokenResponse};
 
-/// First cool-down after a failure, in seconds; it doubles with each further one.
+/// The cool-down after the first failure, in seconds. It doubles with each further failure.
 const FIRST_COOL_DOWN: i64 = 5;
-/// Longest cool-down we choose ourselves, in seconds.
+/// The longest cool-down in seconds, unless the provider names one.
 const LONGEST_COOL_DOWN: i64 = 300;
 
-/// Seconds for which a flight waits for the provider where nothing is known of a rotated token's second
-/// chance: whoever gives up a flight may give up the only good refresh token with it. The platform would
-/// let it wait for 15 minutes; but while it waits nobody gets a token, and a connection that is silent
-/// for two minutes is dead.
+/// The longest time, in seconds, for which a flight waits for the provider. To give up a flight may mean to
+/// lose the only valid refresh token. The platform would allow 15 minutes, but no caller gets a token in the
+/// meantime, and a network connection without traffic for two minutes is dead.
 const FLIGHT: i64 = 120;
 
-/// The least that a flight waits, in seconds.
+/// The shortest time, in seconds, for which a flight waits for the provider.
 const SHORTEST_FLIGHT: i64 = 30;
 
-/// Seconds for which a flight waits for the provider. Callers wait less: what comes later is stored all
-/// the same. Where the provider takes a rotated token again for more than a minute, at most half of that
-/// time goes by, so that the other half is left for asking again.
+/// Seconds for which a flight waits for the provider's response. Callers wait less; a response that arrives
+/// after they have gone is stored all the same. If the rotation leeway is longer than a minute, a flight
+/// takes at most half of it, so that the other half is left for a second attempt.
 pub fn flight_time(leeway: Option<i64>) -> i64 {
     match leeway {
         Some(leeway) if leeway > 60 => (leeway / 2).clamp(SHORTEST_FLIGHT, FLIGHT),
@@ -43,8 +42,8 @@ pub fn flight_time(leeway: Option<i64>) -> i64 {
     }
 }
 
-/// The intent to write before asking. One that is already there for the same token was never
-/// settled: its answer is lost.
+/// The intent to write before `token` is sent. If the grant already has an intent for the same token, the
+/// response to that attempt was lost or unclear, and the new intent counts one attempt more.
 pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
     let token_sha256 = encoding::hex(&token.sha256());
     let unsettled = grant.intent.as_ref().filter(|intent| intent.generation == grant.generation);
@@ -59,39 +58,41 @@ pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
     }
 }
 
-/// A grant whose answer named another refresh token, which was `sealed`: whatever the rest of the answer
-/// turns out to be, that one is sent from now on.
+/// The grant with a refresh token that a response named in place of the one that was sent. From then on the
+/// new one is sent, whatever the rest of that response turns out to be. `sealed` is the new token in the
+/// form of [`Intent::successor`].
 #[must_use]
 pub fn with_successor(grant: Grant, sealed: String) -> Grant {
     let intent = grant.intent.clone().map(|intent| Intent { successor: Some(sealed), ..intent });
     Grant { intent, ..grant }
 }
 
-/// When the vault itself asks again, though no caller does. `None`: the refresh is settled, or nothing is
-/// to be won by asking again without need. `grant`: as it was stored after the answer.
+/// When the vault itself repeats a refresh that is not settled. `None` if the refresh is settled, or if the
+/// vault gains nothing by repeating it before a caller needs a token.
 ///
-/// An answer that is `lost` is followed up at once and then less and less often; an unclear one within
-/// half of the time for which the provider takes a rotated token again. Where that time is known and is
-/// over, the old token serves a caller as well as it serves us. `told`: the provider's `Retry-After`. The
-/// cool-down that callers wait for does not count here.
+/// - `grant` is the grant as it is stored after the response; `leeway` is the rotation leeway in seconds.
+/// - After a `lost` response the follow-up is due at once, and then less and less often. After an unclear
+///   one it is due within half of the rotation leeway ([`jobs::recover_after`]).
+/// - Once a known rotation leeway has passed, haste is of no use: `None` leaves the next attempt to a caller.
+/// - `retry_after` is the provider's `Retry-After` in seconds. The cool-down of callers does not apply.
 pub fn follow_up(
     grant: &Grant,
     leeway: Option<i64>,
     lost: bool,
-    told: Option<i64>,
+    retry_after: Option<i64>,
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
     const WAITS: [i64; 7] = [5, 10, 30, 120, 600, 1800, 3600];
     let intent = grant.intent.as_ref().filter(|intent| !is_given_up(intent, now))?;
     let first = if lost { now } else { now.max(intent.at + jobs::recover_after(leeway)) };
-    // An attempt that the provider says it did nothing with is taken back, and yet was a failure.
+    // An attempt that the provider says had no effect is not counted in `attempt`, but it is a failure.
     let tries = if lost { intent.attempt } else { intent.attempt.max(grant.failures) };
     let due = match usize::try_from(tries).unwrap_or(usize::MAX) {
         0 | 1 => first,
         attempt => first.max(now + WAITS.get(attempt - 2).or(WAITS.last()).copied().unwrap_or(0)),
     };
-    let due = told.map_or(due, |wait| due.max(now.saturating_add(wait)));
-    // A successor was never used, so no such time is running for it.
+    let due = retry_after.map_or(due, |wait| due.max(now.saturating_add(wait)));
+    // A successor was never accepted, so that no leeway is running for it.
     let until = leeway.filter(|leeway| *leeway > 0 && intent.successor.is_none());
     let Some(until) = until.map(|leeway| intent.since().saturating_add(leeway)) else {
         return Some(due);
@@ -100,32 +101,32 @@ pub fn follow_up(
     if due > final_try && now < final_try {
         return Some(final_try);
     }
-    // Of the first answer nobody knows when it was given: of one that took longer than that time the
-    // provider may have counted from its end.
-    (due < until || (tries <= 1 && told.is_none())).then_some(due)
+    // The first response may have taken longer than the leeway, and the provider may count the leeway from
+    // the end of its work. So the first attempt is always followed up.
+    (due < until || (tries <= 1 && retry_after.is_none())).then_some(due)
 }
 
-/// Whether the vault itself asks no more: the provider, or its registration, has been gone for a month, and
-/// may be gone for ever. A caller who comes still starts a refresh.
+/// Whether the vault no longer repeats the refresh itself, because it has been unsettled for 30 days: the
+/// provider or the registration may be gone for good. A caller's request still starts a refresh.
 pub fn is_given_up(intent: &Intent, now: UnixSeconds) -> bool {
     const MONTH: i64 = 30 * 86_400;
     now.saturating_sub(intent.since()) >= MONTH
 }
 
-/// How long before a rotated token's second chance is over it is tried for the last time, in seconds.
+/// Seconds before the end of the rotation leeway at which the last follow-up within it is due.
 const LAST_CHANCE: i64 = 3;
 
-/// What to write after the provider's answer.
+/// What to write after the provider's response.
 #[derive(Debug)]
 pub enum Settlement {
     /// Store the new tokens under the next generation.
     Renewed(Box<RenewedGrant>),
-    /// Keep the refresh token, and do not ask again before `retry_at`.
+    /// Keep the refresh token. No caller starts a refresh before [`Grant::retry_at`], if that is set.
     Kept {
         /// The grant as it must be stored.
         grant: Grant,
     },
-    /// The grant is over.
+    /// The grant has ended: the user must connect again.
     Ended {
         /// The account's new state.
         state: AccountState,
@@ -134,78 +135,78 @@ pub enum Settlement {
     },
 }
 
-/// A renewed grant and its tokens, to be sealed.
+/// A renewed grant and its tokens, which the caller must seal.
 #[derive(Debug)]
 pub struct RenewedGrant {
     /// The grant as it must be stored.
     pub grant: Grant,
     /// The access token.
     pub access_token: Secret,
-    /// Its true scopes.
+    /// The access token's scopes ([`super::record::AccessTokenRecord::scopes`]).
     pub scopes: Vec<String>,
-    /// When it ends, if known.
+    /// When the access token expires, if known or assumed.
     pub expires_at: Option<UnixSeconds>,
-    /// Whether its end is counted on though the provider tells none: the operator's log says so.
+    /// Whether `expires_at` is an assumption, because the response did not tell a lifetime. The caller must
+    /// log [`crate::event::EventName::ExpiresInAssumed`] then.
     pub is_lifetime_assumed: bool,
-    /// The refresh token from now on: the new one, or the old one if there is no new one.
+    /// The grant's refresh token from now on: the one in the response, or else the one that was sent.
     pub refresh_token: Secret,
 }
 
-/// What was sent to the provider.
+/// The refresh request that was sent to the provider.
 #[derive(Debug, Clone, Copy)]
 pub struct SentRequest<'a> {
-    /// The refresh token.
+    /// The refresh token that was sent.
     pub refresh_token: &'a Secret,
-    /// The grant's own refresh token, where the one that was sent is its successor.
+    /// The grant's own refresh token, if the one that was sent is its successor.
     pub kept: Option<&'a Secret>,
-    /// Seconds that the access token lived which is to be replaced, if known.
+    /// The lifetime in seconds of the access token that is to be replaced, if known.
     pub lifetime_before: Option<i64>,
-    /// Scopes that were asked for, if not the default: a narrowed token, or one for another
-    /// resource.
+    /// The scopes that were requested, if not the default: for a narrowed token, or for another resource.
     pub scopes: Option<&'a [String]>,
-    /// The account's id at the provider, and the provider's issuer identifier, where known.
+    /// The account's `sub` at the provider, if its identity is the subject of the provider's ID tokens.
     pub user: Option<&'a str>,
-    /// Issuer identifier of an `OpenID` provider.
+    /// The issuer identifier of an `OpenID` provider; `None` for other providers.
     pub issuer: Option<&'a str>,
-    /// The connection.
+    /// The connection that the request was made for.
     pub connection: &'a Connection,
 }
 
 impl SentRequest<'_> {
-    /// Whether a failure is about the scopes that were asked for and not about the grant: the user
-    /// has not consented to them, or a provider whose tokens are for one resource says no more than
-    /// `invalid_grant`: one resource may want more proof than another.
+    /// Whether a failure is about the requested scopes and not about the grant: the user has not consented to
+    /// them, or the provider's tokens are for one resource each and it answered `invalid_grant`. One resource
+    /// may demand more authentication of the user than another.
     pub fn refused_alone(&self, failure: &TokenEndpointError) -> bool {
-        let about_them = match failure {
+        let is_about_scopes = match failure {
             TokenEndpointError::Consent(_) => true,
             TokenEndpointError::Refused(code) => {
                 code == "invalid_grant" && self.connection.default_resource.is_some()
             }
             _ => false,
         };
-        about_them && self.scopes.is_some()
+        is_about_scopes && self.scopes.is_some()
     }
 }
 
-/// Settles an answer to the refresh that `grant.intent` announced.
+/// Settles the response to `sent`, the request that `grant.intent` announced.
 pub fn settle(
     grant: &Grant,
-    asked: &SentRequest<'_>,
-    answer: Result<TokenResponse, TokenEndpointError>,
+    sent: &SentRequest<'_>,
+    response: Result<TokenResponse, TokenEndpointError>,
     now: UnixSeconds,
 ) -> Settlement {
-    match answer {
-        Ok(tokens) => Settlement::Renewed(Box::new(renewal(grant, asked, tokens, now))),
-        // The grant goes on; what was asked for beyond it is not to be had without the user.
-        Err(failure) if asked.refused_alone(&failure) => {
+    match response {
+        Ok(tokens) => Settlement::Renewed(Box::new(renewal(grant, sent, tokens, now))),
+        // The grant stays valid; only the user can add the scopes that it lacks.
+        Err(failure) if sent.refused_alone(&failure) => {
             Settlement::Kept { grant: Grant { intent: undone(grant), ..grant.clone() } }
         }
-        Err(failure) if asked.kept.is_some() && failure.is_verdict_on_token() => {
-            let intent = back_to(asked.kept, grant, now);
+        Err(failure) if sent.kept.is_some() && failure.is_verdict_on_token() => {
+            let intent = back_to(sent.kept, grant, now);
             Settlement::Kept { grant: Grant { intent, ..grant.clone() } }
         }
         Err(TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_)) => {
-            let lost = asked.connection.rotation.may_end_the_old()
+            let lost = sent.connection.rotation.may_end_the_old()
                 && grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
             let reason = if lost { Reason::RotationLost } else { Reason::RefreshRefused };
             let (state, grant) = ended(grant, reason);
@@ -218,7 +219,7 @@ pub fn settle(
             let grant = Grant { intent: undone(grant), ..put_off(grant, failure, now) };
             Settlement::Kept { grant }
         }
-        // The provider did it. Without a new refresh token the old one goes on.
+        // The provider carried out the refresh. If it named no new refresh token, the old one stays valid.
         Err(failure @ TokenEndpointError::UnusableToken) => {
             let has_successor = |intent: &Intent| intent.successor.is_some();
             let intent = match &grant.intent {
@@ -227,106 +228,107 @@ pub fn settle(
             };
             Settlement::Kept { grant: Grant { intent, ..put_off(grant, failure, now) } }
         }
-        // Its tokens are not this user's, the new refresh token included.
+        // The tokens belong to another user, so that the new refresh token must not be used either.
         Err(failure @ TokenEndpointError::OtherUser) => {
             let intent = grant.intent.clone().map(|intent| Intent { successor: None, ..intent });
             Settlement::Kept { grant: Grant { intent, ..put_off(grant, failure, now) } }
         }
-        // The intent stays: should the provider refuse next time, its rotation was lost.
+        // The intent stays. If the provider rejects the token next time, a rotation was lost.
         Err(failure) => Settlement::Kept { grant: put_off(grant, failure, now) },
     }
 }
 
-/// What becomes of a settlement, given the grant as it is stored when the answer arrives.
+/// How a settlement is applied, given the grant that is stored when the response arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitDecision {
-    /// It is the grant that was asked about: write the settlement.
+    /// The stored grant is the one that was refreshed: write the settlement.
     Write,
-    /// The account was connected again meanwhile and kept its refresh token, because the provider
-    /// gave no new one. If the answer has a successor of that token, only the successor is good.
+    /// The account was connected again meanwhile and kept its refresh token, because the consent brought no
+    /// new one. If the response has a successor of that token, only the successor is still valid.
     KeepToken,
-    /// The account was connected again meanwhile with a token of its own: that grant stands. What
-    /// was issued for the old one is dropped and not revoked, because at several providers a
-    /// revocation takes the whole grant, the new one too.
+    /// The account was connected again meanwhile with a new refresh token: the stored grant stays as it is.
+    /// The tokens of the response are dropped and not revoked, because at several providers a revocation
+    /// ends all of the user's grants, the new one included.
     Drop,
-    /// The account was deleted meanwhile: what was issued for it is revoked.
+    /// The account was deleted meanwhile: revoke the tokens of the response.
     Revoke,
 }
 
-/// Decides on `asked`, the grant as it was when the provider was asked with one of its refresh tokens, all
-/// of which are in `tokens`. `stored` is the grant that is there now, and its refresh token.
+/// Decides how to apply the response to a refresh. `begun` is the grant when the request was sent, and `sent`
+/// has its refresh tokens: the one that was sent, and the grant's own. `stored` is the grant that is stored
+/// now, with its own refresh token if that can be decrypted; `None` if the grant was deleted.
 pub fn fate(
-    asked: &Grant,
-    tokens: &[&Secret],
+    begun: &Grant,
+    sent: &[&Secret],
     stored: Option<(&Grant, Option<&Secret>)>,
 ) -> CommitDecision {
-    let is_one = |now: &Secret| tokens.iter().any(|token| token.sha256() == now.sha256());
+    let was_sent = |now: &Secret| sent.iter().any(|token| token.sha256() == now.sha256());
     match stored {
         None => CommitDecision::Revoke,
-        Some((grant, _)) if grant.generation == asked.generation => CommitDecision::Write,
-        Some((_, Some(now))) if is_one(now) => CommitDecision::KeepToken,
+        Some((grant, _)) if grant.generation == begun.generation => CommitDecision::Write,
+        Some((_, Some(now))) if was_sent(now) => CommitDecision::KeepToken,
         Some(_) => CommitDecision::Drop,
     }
 }
 
 fn renewal(
     grant: &Grant,
-    asked: &SentRequest<'_>,
+    sent: &SentRequest<'_>,
     tokens: TokenResponse,
     now: UnixSeconds,
 ) -> RenewedGrant {
-    let told = tokens.scopes;
-    let (granted, scopes) = match asked.scopes {
-        // Such a token says nothing about the grant.
-        Some(narrowed) => (grant.scopes.clone(), told.unwrap_or_else(|| narrowed.to_vec())),
+    let stated = tokens.scopes;
+    let (granted, scopes) = match sent.scopes {
+        // The scopes of a narrowed token say nothing about those of the grant.
+        Some(narrowed) => (grant.scopes.clone(), stated.unwrap_or_else(|| narrowed.to_vec())),
         None => (
-            scopes::granted(asked.connection, told.clone(), &grant.scopes),
-            told.unwrap_or_else(|| scopes::of_first_token(asked.connection, &grant.scopes)),
+            scopes::granted(sent.connection, stated.clone(), &grant.scopes),
+            stated.unwrap_or_else(|| scopes::of_first_token(sent.connection, &grant.scopes)),
         ),
     };
     let at = |seconds: i64| now.saturating_add(seconds);
-    let lives = token_response::seconds_to_live(
-        asked.connection,
+    let lifetime = token_response::seconds_to_live(
+        sent.connection,
         tokens.lifetime,
         true,
-        asked.lifetime_before,
+        sent.lifetime_before,
     );
-    // A refresh token that goes on ends when it would have.
-    let ends = match (&tokens.refresh_token, tokens.refresh_token_expires_in) {
-        (Some(_), told) => told.map(at),
+    // A refresh token that is not replaced keeps its expiry.
+    let refresh_token_expires_at = match (&tokens.refresh_token, tokens.refresh_token_expires_in) {
+        (Some(_), lifetime) => lifetime.map(at),
         (None, _) => grant.expires_at,
     };
     RenewedGrant {
         grant: Grant {
-            expires_at: ends,
-            // A success proves that it is today's registration that the grant belongs to.
+            expires_at: refresh_token_expires_at,
+            // The success proves that the grant belongs to the present registration.
             registration: Some(
-                grant.registration.clone().unwrap_or_else(|| asked.connection.registration.clone()),
+                grant.registration.clone().unwrap_or_else(|| sent.connection.registration.clone()),
             ),
             ..Grant::new(grant.generation + 1, true, granted)
         },
         access_token: tokens.access_token,
         scopes,
-        expires_at: lives.map(at),
+        expires_at: lifetime.map(at),
         is_lifetime_assumed: token_response::is_lifetime_assumed(
-            asked.connection,
+            sent.connection,
             tokens.lifetime,
             true,
         ),
-        refresh_token: tokens.refresh_token.unwrap_or_else(|| asked.refresh_token.clone()),
+        refresh_token: tokens.refresh_token.unwrap_or_else(|| sent.refresh_token.clone()),
     }
 }
 
-/// The intent after a provider said that it did nothing: this attempt is settled, those before it
-/// are not, and a successor that came before is still the one to send.
+/// The intent after the provider said that the request had no effect: this attempt is settled, earlier ones
+/// are not, and a successor from an earlier response is still the token to send.
 fn undone(grant: &Grant) -> Option<Intent> {
     let intent = grant.intent.clone()?;
-    let goes_on = intent.attempt > 1 || intent.successor.is_some();
-    goes_on.then(|| Intent { attempt: intent.attempt.saturating_sub(1), ..intent })
+    let is_unsettled = intent.attempt > 1 || intent.successor.is_some();
+    is_unsettled.then(|| Intent { attempt: intent.attempt.saturating_sub(1), ..intent })
 }
 
-/// The intent after the provider refused a successor: the grant's own token is tried once more, and should
-/// that be refused as well, it was rotated.
+/// The intent after the provider rejected a successor. The grant's own token is sent once more; if the
+/// provider rejects that as well, the token was rotated.
 fn back_to(kept: Option<&Secret>, grant: &Grant, now: UnixSeconds) -> Option<Intent> {
     Some(Intent {
         generation: grant.generation,
@@ -338,16 +340,17 @@ fn back_to(kept: Option<&Secret>, grant: &Grant, now: UnixSeconds) -> Option<Int
     })
 }
 
-/// Refuses tokens whose ID token is about another user or of another issuer than the account
-/// (OpenID Connect Core §12.2). They are not this account's, and nothing is known of its own.
+/// Rejects the tokens of a refresh response whose ID token has another `sub` or `iss` than the account
+/// (OpenID Connect Core §12.2). Tokens without an ID token, or with one that cannot be read, pass.
 ///
 /// # Errors
-/// [`TokenEndpointError::OtherUser`].
+/// [`TokenEndpointError::OtherUser`]: the tokens are not this account's, and the response tells nothing about
+/// the account's own grant.
 pub fn of_same_user(
-    asked: &SentRequest<'_>,
+    sent: &SentRequest<'_>,
     tokens: TokenResponse,
 ) -> Result<TokenResponse, TokenEndpointError> {
-    let (Some(user), Some(issuer), Some(token)) = (asked.user, asked.issuer, &tokens.id_token)
+    let (Some(user), Some(issuer), Some(token)) = (sent.user, sent.issuer, &tokens.id_token)
     else {
         return Ok(tokens);
     };
@@ -357,34 +360,35 @@ pub fn of_same_user(
     }
 }
 
-/// Seconds until a provider is asked again after these many failures before: as it says, or as we do.
-pub fn cool_down(told: Option<i64>, failures: u32) -> i64 {
+/// Seconds until the next request to a provider after a failure: `retry_after` if the provider told it, or
+/// else a time that doubles with the number of earlier `failures`, 300 seconds at most.
+pub fn cool_down(retry_after: Option<i64>, failures: u32) -> i64 {
     let doubled = FIRST_COOL_DOWN.saturating_mul(1 << failures.min(10));
-    told.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN))
+    retry_after.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN))
 }
 
-/// A grant that a failure leaves as good as it was: for a while nothing is asked with it.
+/// The grant after a failure that does not end it: it gets a cool-down.
 fn put_off(grant: &Grant, failure: TokenEndpointError, now: UnixSeconds) -> Grant {
-    let (told, fault) = match failure {
+    let (retry_after, fault) = match failure {
         TokenEndpointError::Misconfigured(code) => (None, Some(code)),
         TokenEndpointError::UnusableToken => (None, Some(UNUSABLE_ACCESS_TOKEN.to_owned())),
         TokenEndpointError::Unavailable { retry_after } => (retry_after, None),
-        // It may have rotated, and then the old token is good for a short time only.
+        // The provider may have rotated the token, and accepts the old one only for a short time then.
         TokenEndpointError::Ambiguous { retry_after } => {
             (retry_after.map(|wait| wait.min(jobs::RECOVER_AFTER)), None)
         }
         _ => (None, None),
     };
     Grant {
-        retry_at: Some(now.saturating_add(cool_down(told, grant.failures))),
+        retry_at: Some(now.saturating_add(cool_down(retry_after, grant.failures))),
         failures: grant.failures.saturating_add(1),
         fault,
         ..grant.clone()
     }
 }
 
-/// A grant that is over, and the state that says why.
+/// The grant as it is stored after it has ended, and its state with the reason.
 pub fn ended(grant: &Grant, reason: Reason) -> (AccountState, Grant) {
-    let over = Grant { intent: None, retry_at: None, fault: None, ..grant.clone() };
-    (AccountState::ReconnectRequired(reason), over)
+    let ended = Grant { intent: None, retry_at: None, fault: None, ..grant.clone() };
+    (AccountState::ReconnectRequired(reason), ended)
 }
