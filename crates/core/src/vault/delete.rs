@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Deleting an account, and the jobs that revoke its tokens at the provider.
+//! Deleting an account, and the jobs that revoke its tokens at the provider (RFC 7009).
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
@@ -13,20 +13,21 @@ use super::jobs::{self, Job};
 use super::plan::{Plan, Write};
 use super::record::{self, Account, AccountState, Grant, Reason, SUCCESSOR};
 
-/// What deletes an account: the jobs that revoke its tokens first, then the account.
+/// The plan that deletes an account, and the jobs that revoke its tokens.
 #[derive(Debug)]
 pub struct Deletion {
-    /// What to write: the first writes add [`Deletion::jobs`], in their order.
+    /// The writes. The first ones add [`Deletion::jobs`] in the same order; the last one deletes the account.
     pub plan: Plan,
-    /// The jobs, to be tried at once.
+    /// The revocation jobs, which the caller tries at once.
     pub jobs: Vec<Job>,
 }
 
-/// Plans a deletion. `connection`: what stands under the connection's name now; `shared`: whether another
-/// account may rest on the same grant at the provider. `None`: there is no such account.
+/// Plans the deletion of an account; `None` if there is no such account. `connection` is the configured
+/// connection of this name, if there is one. `shared` says whether another account may rest on the same
+/// grant at the provider.
 ///
-/// Of an account of another registration nothing can be revoked until that is configured again: its jobs
-/// wait.
+/// The tokens of an account of another registration cannot be revoked until that registration is configured
+/// again. Their jobs wait for it.
 pub fn delete(
     contents: &Contents,
     id: &AccountId,
@@ -35,12 +36,12 @@ pub fn delete(
     now: UnixSeconds,
 ) -> Option<Deletion> {
     let account = contents.account(id)?;
-    let of = Of { account, contents, now };
+    let deleted = DeletedAccount { account, contents, now };
     let jobs = match (contents.registration(id), connection) {
         (registration, Some(connection)) if connection.accepts(registration) => {
-            of.revocations(connection, shared)
+            deleted.revocations(connection, shared)
         }
-        (Some(_), _) => of.waiting_revocations(),
+        (Some(_), _) => deleted.waiting_revocations(),
         (None, _) => Vec::new(),
     };
     let mut plan = Plan::default();
@@ -54,16 +55,17 @@ pub fn delete(
 /// A sealed token that is to be revoked.
 #[derive(Debug)]
 pub struct TokenToRevoke {
-    /// What it is sealed as ([`record::field`]).
+    /// The field that the token is sealed for ([`record::field`]).
     pub field: String,
-    /// The generation it is sealed with.
+    /// The generation that the token is sealed with.
     pub generation: u64,
-    /// The envelope.
+    /// The token's envelope.
     pub envelope: Vec<u8>,
 }
 
 impl TokenToRevoke {
-    /// The job. `doubtful`: [`Job::Revoke`].
+    /// The [`Job::Revoke`] for this token of `account`. `registration` is the one that issued the token, and
+    /// `doubtful` has the meaning of the job's member.
     pub fn job(
         self,
         account: &Account,
@@ -84,16 +86,17 @@ impl TokenToRevoke {
     }
 }
 
-/// An account that is deleted.
-struct Of<'a> {
+/// An account that is being deleted.
+struct DeletedAccount<'a> {
     account: &'a Account,
     contents: &'a Contents,
     now: UnixSeconds,
 }
 
-impl Of<'_> {
-    /// The jobs that revoke what the provider can revoke of an account. The refresh token goes first: at
-    /// most providers its end is the grant's (RFC 7009 §2.1). Tokens that we made go last.
+impl DeletedAccount<'_> {
+    /// The jobs for the tokens that the provider can revoke without ending more than this account. A refresh
+    /// token goes first, because at most providers its revocation ends the grant (RFC 7009 §2.1). Tokens that
+    /// the vault issued go last.
     fn revocations(&self, connection: &Connection, shared: bool) -> Vec<Job> {
         let revocable = |kind: &str| {
             connection.may_revoke(kind) && revocation::is_narrow(connection, kind, shared)
@@ -121,9 +124,9 @@ impl Of<'_> {
         jobs
     }
 
-    /// The jobs that wait to revoke an account of a registration that is not configured. Its provider's
-    /// ways are not known here: so of each grant the refresh token, at whose end access tokens end too
-    /// (RFC 7009 §2.1), and where there is none the access tokens that live.
+    /// The jobs for an account of a registration that is not configured; they wait for it. How its provider
+    /// revokes tokens is not known here. So the jobs revoke the refresh token of each grant, which should end
+    /// the access tokens as well (RFC 7009 §2.1), or the valid access tokens of a grant without one.
     fn waiting_revocations(&self) -> Vec<Job> {
         let grants = self.contents.grants(&self.account.id);
         let jobs = grants.flat_map(|(kind, grant)| match grant.envelope {
@@ -133,8 +136,7 @@ impl Of<'_> {
         jobs.collect()
     }
 
-    /// Jobs for a grant's refresh token, and for the successor that came in an answer nothing else could be
-    /// taken from.
+    /// The jobs for a grant's refresh token and, before it, its successor ([`record::Intent::successor`]).
     fn refresh_tokens(&self, kind: &str, grant: &Sealed<Grant>) -> Vec<Job> {
         let record = &grant.record;
         let doubtful = record.intent.is_some()
@@ -154,13 +156,13 @@ impl Of<'_> {
         successor.into_iter().chain(own).map(job).collect()
     }
 
-    /// Jobs for an account's access tokens of one kind that live.
+    /// The jobs for the account's access tokens of one kind that have not expired.
     fn access_tokens(&self, kind: &str) -> Vec<Job> {
         let own = self.contents.access_tokens(&self.account.id);
         let own = own.filter(|(selector, _)| selector.kind() == kind).map(|(_, token)| token);
-        let lives =
+        let is_valid =
             |at: Option<UnixSeconds>| at.is_none_or(|at| at > self.now + CLOCK_SKEW_SECONDS);
-        let own = own.filter(|token| lives(token.record.expires_at));
+        let own = own.filter(|token| is_valid(token.record.expires_at));
         let job = |token: &Sealed<record::AccessTokenRecord>| {
             let field = record::field("access_token", kind);
             let envelope = token.envelope.clone()?;

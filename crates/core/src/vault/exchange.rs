@@ -43,7 +43,7 @@ pub enum ExchangeStep {
     Refresh(AccountId, Selector),
 }
 
-/// Decides the next step of an exchange for the requested token. `held` is the negative cache.
+/// Decides the next step of an exchange for the requested token.
 ///
 /// # Errors
 /// [`SealError::KeyUnavailable`] if the sealing key of the selected token is missing. The caller must then
@@ -53,7 +53,7 @@ pub fn look(
     contents: &Contents,
     connection: &Connection,
     want: &RequestedToken,
-    held: &NegativeCache,
+    unobtainable: &NegativeCache,
     now: UnixSeconds,
 ) -> Result<ExchangeStep, SealError> {
     let stop = |problem| Ok(ExchangeStep::Stop { problem, events: Vec::new() });
@@ -85,7 +85,7 @@ pub fn look(
     let record = believed.as_ref().or(token.as_ref().map(|(record, _)| *record));
     let own = contents.access_token(&account.id, &Selector::default()).map(|own| &own.record);
     let key = (account.id.clone(), selector);
-    let withheld = held.get(&key).and_then(|held| held.problem(want, now));
+    let withheld = unobtainable.get(&key).and_then(|entry| entry.problem(want, now));
     let renewal = release::renewal(connection, &want.kind, grant, own, withheld, now);
     let state = grant.state_of(grant_kind, account);
     let step = release::decide_for(want, connection, state, grant, record, renewal, now);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whose vault this is, and what opens and seals its values.
+//! The user and connection that a vault belongs to, and the sealing of its tokens.
 
 use vault_base::encoding;
 use vault_base::ids::{AccountId, UserId};
@@ -11,18 +11,18 @@ use zeroize::Zeroizing;
 use super::contents::{Contents, Sealed};
 use super::record::{self, AccessTokenRecord, Grant, SUCCESSOR, Selector};
 
-/// The user and the connection that a vault belongs to. It never changes, so what follows from it is derived
-/// once.
+/// The user and the connection that a vault belongs to, with the sealer for its tokens. They never change, so
+/// that the keys are derived only once per object.
 pub struct Home {
-    /// Whose.
+    /// The user whose accounts the vault holds.
     pub user: UserId,
-    /// At which connection.
+    /// The name of the connection.
     pub connection: String,
     sealer: Sealer,
 }
 
 impl Home {
-    /// The home of the object that `sealer` was made for.
+    /// Combines the user and the connection with the sealer that was created for their object.
     pub fn new(user: UserId, connection: String, sealer: Sealer) -> Self {
         Self { user, connection, sealer }
     }
@@ -43,10 +43,11 @@ impl Home {
         }
     }
 
-    /// Seals a token for its place ([`record::field`]).
+    /// Encrypts a token. The envelope can be decrypted only with the same account, field ([`record::field`])
+    /// and generation.
     ///
     /// # Errors
-    /// [`SealError`].
+    /// [`SealError`] as [`Sealer::seal`] gives it.
     pub fn seal(
         &self,
         account: &AccountId,
@@ -58,10 +59,10 @@ impl Home {
         self.sealer.seal(&place, secret.expose().as_bytes())
     }
 
-    /// Opens what was sealed for this place.
+    /// Decrypts an envelope that was sealed for this account, field and generation.
     ///
     /// # Errors
-    /// [`SealError`].
+    /// [`SealError`] as [`Sealer::open`] gives it, and [`SealError::Corrupt`] if the token is not UTF-8.
     pub fn open(
         &self,
         account: &AccountId,
@@ -74,10 +75,11 @@ impl Home {
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
     }
 
-    /// A grant's refresh tokens. `None` if it has none.
+    /// Decrypts a grant's refresh token and its successor. `None` if the grant has no refresh token. A
+    /// successor that is corrupt counts as absent.
     ///
     /// # Errors
-    /// [`SealError`]. A successor that does not open counts as none.
+    /// [`SealError`] if the refresh token cannot be decrypted, or if the key of the successor is missing.
     pub fn refresh_tokens(
         &self,
         account: &AccountId,
@@ -106,10 +108,11 @@ impl Home {
         Ok(Some(RefreshTokens { own, successor }))
     }
 
-    /// A stored access token. One that does not open counts as none: its grant may give another.
+    /// Decrypts a stored access token. `None` if there is none, or if it is corrupt or unusable, because the
+    /// grant may give another one.
     ///
     /// # Errors
-    /// [`SealError::KeyUnavailable`].
+    /// [`SealError::KeyUnavailable`] if the sealing key is missing.
     pub fn access_token<'a>(
         &self,
         contents: &'a Contents,
@@ -123,7 +126,7 @@ impl Home {
         };
         let field = record::field("access_token", selector.kind());
         match self.open(account, &field, record.generation, envelope) {
-            // One that no header can carry was stored before that was looked at.
+            // Earlier versions stored tokens without checking that a header can carry them.
             Ok(token) if !text::is_access_token(token.expose()) => Ok(None),
             Ok(token) => Ok(Some((record, token))),
             Err(SealError::Corrupt) => Ok(None),
@@ -132,24 +135,25 @@ impl Home {
     }
 }
 
-/// A grant's own refresh token, and the one that came in an answer nothing else could be taken from.
+/// A grant's own refresh token, and its successor if there is one ([`record::Intent::successor`]).
 pub struct RefreshTokens {
     own: Secret,
     successor: Option<Secret>,
 }
 
 impl RefreshTokens {
-    /// The grant's own.
+    /// The grant's own refresh token.
     pub fn own(&self) -> &Secret {
         &self.own
     }
 
-    /// The one that is not proved yet.
+    /// The successor, which no refresh has used with success yet.
     pub fn successor(&self) -> Option<&Secret> {
         self.successor.as_ref()
     }
 
-    /// The one to send, and the grant's own where that is another.
+    /// The refresh token to send, which is the successor if there is one, and the grant's own token if that
+    /// is not the one to send.
     pub fn into_sent_and_kept(self) -> (Secret, Option<Secret>) {
         match self.successor {
             Some(successor) => (successor, Some(self.own)),

@@ -8,7 +8,7 @@ use vault_base::time::UnixSeconds;
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::issuance::IssuanceError;
 
-/// The age in seconds from which a rejected access token of the user is renewed. A newer one was just renewed.
+/// The age in seconds from which a rejected access token of the user is worth renewing.
 const OLD: i64 = 60;
 
 /// What to do after a failed issuance.

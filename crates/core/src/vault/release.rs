@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which token is released, if any.
+//! Decides which access token a caller gets, or why none is released.
 
 use std::collections::HashMap;
 
@@ -15,92 +15,94 @@ use vault_provider::profile::{MissingLifetime, ZeroLifetime};
 use vault_provider::scopes;
 use vault_provider::token_response::{self, Lifetime};
 
-/// `expires_in` of a token whose end the provider does not tell: clients need a number, and come
-/// back for the same token after it.
+/// The value of `expires_in`, in seconds, for a token whose expiry is unknown. Clients need a number; after
+/// this time they ask again and get the same token.
 pub const UNKNOWN_EXPIRES_IN: i64 = 600;
 
-/// A token that lives this long or longer is released without a refresh; one of a short life, from
-/// half of that life on.
+/// A token that is valid for at least this many seconds is released without a refresh. For a token whose
+/// whole lifetime is shorter than twice that, half of the lifetime is enough.
 const MARGIN: i64 = 60;
 
-/// What a caller wants.
+/// The access token that a caller requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestedToken {
-    /// Picks among several accounts: provider user id, e-mail or name.
+    /// Selects one of several accounts by the provider's id of the user, or by e-mail address or name.
     pub login_hint: Option<String>,
-    /// Scopes needed.
+    /// The scopes that the token must have.
     pub scopes: Vec<String>,
-    /// Those and no others.
+    /// Whether the token must have no other scopes.
     pub exact: bool,
-    /// Which kind of token; empty for the account's own.
+    /// The token's kind; empty for the account's own.
     pub kind: String,
-    /// What it is for, where tokens of this kind are for something: `resource` of RFC 8693 §2.1.
+    /// The resource that the token is for, where tokens of this kind are for one: the parameter `resource` of
+    /// RFC 8693 §2.1.
     pub resource: Option<String>,
 }
 
-/// Why no token is released. Reaches the caller as `connection_state`.
+/// Why no token is released. The token endpoint reports most of these as `connection_state`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReleaseError {
-    /// The user has no account here.
+    /// The user has no account at this connection.
     NotConnected,
     /// `login_hint` matches none of the user's accounts.
     NoSuchAccount,
-    /// `login_hint` matches more than one.
+    /// `login_hint` matches several accounts.
     AmbiguousAccount,
     /// The user must connect again.
     ReconnectRequired {
         /// Why.
         reason: Reason,
     },
-    /// The account did not grant these scopes.
+    /// The account did not grant all requested scopes.
     MissingScopes {
-        /// Which.
+        /// The scopes that the user must grant.
         missing: Vec<String>,
     },
-    /// The provider gives no token of this kind, or gave none with this account.
+    /// The provider issues no token of this kind, or issued none for this account.
     NoSuchKind,
-    /// Tokens of this kind are for no such resource.
+    /// Tokens of this kind are not issued for the requested resource.
     NoSuchResource,
-    /// There is nothing there to make a token for, or it is not the user's.
+    /// There is no account at the provider to issue a token for, or it is not the user's.
     NoAccount {
         /// Why.
         reason: NoAccount,
     },
-    /// The scopes belong to several resources, and a token is for one.
+    /// The requested scopes belong to several resources, but a token is for one resource.
     SeveralResources,
-    /// The token would have more scopes than asked for, and cannot be narrowed.
+    /// The token would have more scopes than requested, and cannot be narrowed.
     CannotNarrow,
-    /// The provider cannot be had now.
+    /// The provider is unavailable at present.
     Unavailable {
-        /// Seconds to wait.
+        /// Seconds until the next attempt.
         retry_after: i64,
     },
-    /// The operator must act, and the account is as good as it was.
+    /// The operator must fix something; the account's grant stays valid.
     Misconfigured {
-        /// Seconds until it is tried again.
+        /// Seconds until the next attempt.
         retry_after: i64,
-        /// Why.
+        /// What the operator must fix.
         #[serde(default, skip_serializing_if = "Misconfiguration::is_default")]
         reason: Misconfiguration,
     },
 }
 
-/// What the operator must look into.
+/// What the operator must fix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Misconfiguration {
-    /// The provider does not accept our registration or request.
+    /// The provider does not accept the vault's registration or request.
     #[default]
     ProviderRefusedClient,
-    /// The account was connected under another registration than the configuration has.
+    /// The account was connected under another registration than the configured one.
     RegistrationChanged,
-    /// The provider's access token is not text that may be one.
+    /// The access token in the provider's response has characters that an access token must not have
+    /// (RFC 6749 Appendix A.12).
     UnusableAccessToken,
 }
 
 impl Misconfiguration {
-    /// The word that is shown.
+    /// The value of `connection_state.reason`.
     pub fn name(self) -> &'static str {
         match self {
             Self::ProviderRefusedClient => "provider_refused_client",
@@ -109,7 +111,7 @@ impl Misconfiguration {
         }
     }
 
-    /// Of a grant whose last failure left this fault.
+    /// The misconfiguration that [`Grant::fault`] stands for.
     fn of_fault(fault: &str) -> Self {
         match fault {
             UNUSABLE_ACCESS_TOKEN => Self::UnusableAccessToken,
@@ -123,49 +125,50 @@ impl Misconfiguration {
     }
 }
 
-/// Seconds after which a caller may ask again for an account of another registration: somebody has to put
-/// the configuration right first.
+/// Seconds after which a caller may retry for an account of another registration. The operator must correct
+/// the configuration first.
 const REGISTRATION_RETRY: i64 = 60;
 
-/// What to do for a caller.
+/// The next step for a caller who requests a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReleaseStep {
     /// Release the stored token.
     Serve {
-        /// Its remaining life in seconds, at least 0.
+        /// The remaining lifetime in seconds, more than 0; [`UNKNOWN_EXPIRES_IN`] if the expiry is unknown.
         expires_in: i64,
     },
-    /// Renew the grant, then decide again.
+    /// Renew or issue the token, then decide again.
     Refresh,
-    /// Tell why not.
+    /// Answer with this error.
     Stop(ReleaseError),
 }
 
-/// Picks the account. `accounts` are in order of connection, the oldest first: that is the default,
-/// so that a second account never changes what an application already does.
+/// Selects the account that the caller means. `accounts` are sorted by age, the oldest first. Without a
+/// `hint` the oldest one is selected, so that a second account never changes the behaviour of an application.
 ///
-/// `fits`: whether an account's grant came from the registration that is configured. One that did not is
-/// passed over as long as one that did can be meant.
+/// `fits` says whether an account's grant came from the configured registration. Accounts for which it is
+/// false are considered only if no other account matches.
 ///
 /// # Errors
-/// The [`ReleaseError`] to tell.
+/// The [`ReleaseError`] for the caller; [`Misconfiguration::RegistrationChanged`] if only accounts of another
+/// registration match.
 pub fn pick<'a>(
     accounts: &'a [Account],
     hint: Option<&str>,
     fits: impl Fn(&Account) -> bool,
 ) -> Result<&'a Account, ReleaseError> {
-    let none = match pick_among(accounts.iter().filter(|account| fits(account)), hint) {
-        Err(none @ (ReleaseError::NotConnected | ReleaseError::NoSuchAccount)) => none,
+    let no_match = match pick_among(accounts.iter().filter(|account| fits(account)), hint) {
+        Err(no_match @ (ReleaseError::NotConnected | ReleaseError::NoSuchAccount)) => no_match,
         picked => return picked,
     };
     match pick_among(accounts.iter().filter(|account| !fits(account)), hint) {
         Ok(_) | Err(ReleaseError::AmbiguousAccount) => Err(registration_changed()),
         Err(ReleaseError::NoSuchAccount) => Err(ReleaseError::NoSuchAccount),
-        Err(_) => Err(none),
+        Err(_) => Err(no_match),
     }
 }
 
-/// What a caller is told of an account of another registration.
+/// The error for an account of another registration than the configured one.
 pub fn registration_changed() -> ReleaseError {
     let reason = Misconfiguration::RegistrationChanged;
     ReleaseError::Misconfigured { retry_after: REGISTRATION_RETRY, reason }
@@ -187,26 +190,26 @@ fn pick_among<'a>(
     }
     let mut matching = accounts.filter(|account| {
         let email = account.identity.email.as_deref();
-        // People write addresses in any case; names and ids are the provider's business.
+        // Users write e-mail addresses in any case. Whether case matters in names is up to the provider.
         email.is_some_and(|email| email.eq_ignore_ascii_case(hint))
             || account.identity.name.as_deref() == Some(hint)
     });
     let account = matching.next().ok_or(ReleaseError::NoSuchAccount)?;
-    // One user has several where they connected before and after an address moved.
+    // One user has several accounts after connecting before and after the provider's address changed.
     let is_same =
         |other: &Account| account.identity.id.is_some() && other.identity.id == account.identity.id;
     if matching.all(is_same) { Ok(account) } else { Err(ReleaseError::AmbiguousAccount) }
 }
 
-/// Which of the account's tokens the caller needs. `own`: the account's name at the provider;
-/// `granted`: scopes of the grant of the wanted kind.
+/// Selects the access token that satisfies the request. `account_name` is the account's name at the provider,
+/// and `granted` has the scopes of the grant that the requested token rests on.
 ///
 /// # Errors
 /// [`ReleaseError::MissingScopes`], [`ReleaseError::NoSuchResource`], [`ReleaseError::SeveralResources`],
 /// [`ReleaseError::CannotNarrow`].
 pub fn select(
     connection: &Connection,
-    own: Option<&str>,
+    account_name: Option<&str>,
     granted: &[String],
     want: &RequestedToken,
 ) -> Result<Selector, ReleaseError> {
@@ -215,9 +218,9 @@ pub fn select(
             Some(resource) => issuance.name_in(resource).ok_or(ReleaseError::NoSuchResource)?,
             None => String::new(),
         };
-        let is_own = own.is_some_and(|own| own.eq_ignore_ascii_case(&name));
+        let is_own = account_name.is_some_and(|own| own.eq_ignore_ascii_case(&name));
         let name = if is_own { String::new() } else { name };
-        // What the token may do shows only when it is there.
+        // The scopes of an issued token are known only after it was issued, so none are checked here.
         let narrowed = if want.exact { want.scopes.as_slice() } else { &[] };
         return Ok(Selector::new(&want.kind, &name, narrowed));
     }
@@ -244,27 +247,29 @@ pub fn select(
     Ok(Selector::new(&want.kind, first.as_deref().unwrap_or_default(), narrowed))
 }
 
-/// Whether a token with these scopes has more than a caller may get.
+/// Whether a token with the scopes `has` has more of them than the caller may get.
 fn is_wider(connection: &Connection, want: &RequestedToken, has: &[String]) -> bool {
-    let more = || match connection.issuance(&want.kind) {
+    let surplus = || match connection.issuance(&want.kind) {
         Some(_) => issuance::missing(&want.scopes, has),
         None => scopes::missing(connection, &want.scopes, has),
     };
-    want.exact && !more().is_empty()
+    want.exact && !surplus().is_empty()
 }
 
-/// How a token can be renewed.
+/// Whether and when a token can be renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalMethod {
-    /// Whether it can.
+    /// Whether it can be renewed at all.
     pub possible: bool,
-    /// Whether before its end, too: not where that would end the one that others still hold.
+    /// Whether it may be renewed before it expires. It may not where the renewal would end an access token
+    /// that other callers still use.
     pub ahead: bool,
-    /// What to tell instead while it is not asked for again.
+    /// The error from the negative cache: while it is set, the token is not requested again.
     pub withheld: Option<ReleaseError>,
 }
 
-/// Of a token of this kind. `own`: the account's own token, on which one that we make rests.
+/// How a token of this kind can be renewed. `own` is the account's own access token, which the issuance of a
+/// further token needs, and `withheld` is what the negative cache says of the wanted token.
 pub fn renewal(
     connection: &Connection,
     kind: &str,
@@ -277,11 +282,12 @@ pub fn renewal(
         let ahead = !connection.refresh_ends_access_token;
         return RenewalMethod { possible: grant.has_refresh_token, ahead, withheld };
     }
-    let lives = own.is_some_and(|own| remaining(own, now).is_some());
-    RenewalMethod { possible: grant.has_refresh_token || lives, ahead: true, withheld }
+    let is_own_valid = own.is_some_and(|own| remaining(own, now).is_some());
+    RenewalMethod { possible: grant.has_refresh_token || is_own_valid, ahead: true, withheld }
 }
 
-/// Decides over one grant, its state and the selected token.
+/// Decides whether to release the selected token, given its grant and the grant's state. `token` is `None` if
+/// the token is not stored.
 pub fn decide(
     state: AccountState,
     grant: &Grant,
@@ -289,14 +295,14 @@ pub fn decide(
     renewal: RenewalMethod,
     now: UnixSeconds,
 ) -> ReleaseStep {
-    let alive = token.and_then(|token| remaining(token, now));
-    if let (Some(token), Some(expires_in)) = (token, alive)
+    let seconds_left = token.and_then(|token| remaining(token, now));
+    if let (Some(token), Some(expires_in)) = (token, seconds_left)
         && (!renewal.ahead || expires_in >= margin(token))
     {
         return ReleaseStep::Serve { expires_in };
     }
-    // From here on a refresh is due. Where there can be none, what is left of the token serves.
-    let stop = |problem| match alive {
+    // A refresh is due. Where none is possible, the token is still released until it expires.
+    let stop = |problem| match seconds_left {
         Some(expires_in) => ReleaseStep::Serve { expires_in },
         None => ReleaseStep::Stop(problem),
     };
@@ -316,47 +322,49 @@ pub fn decide(
         }),
         _ => match renewal.withheld {
             None => ReleaseStep::Refresh,
-            // It is not the user's, or not any more.
+            // The resource is not the user's, or not any more: even a valid token must not be released.
             Some(problem @ ReleaseError::NoAccount { .. }) => ReleaseStep::Stop(problem),
             Some(problem) => stop(problem),
         },
     }
 }
 
-/// Tokens that were not to be had, and are not asked for again yet. Kept in memory: an object that
-/// starts anew asks again.
+/// Negative cache: tokens that could not be obtained, with the time of the next attempt. It is kept in
+/// memory, so that an object that starts again tries again.
 #[derive(Debug, Default)]
 pub struct NegativeCache(HashMap<(AccountId, Selector), Unobtainable>);
 
 impl NegativeCache {
-    /// What is remembered of a token.
+    /// The entry of a token, which may have expired ([`Unobtainable::problem`]).
     pub fn get(&self, token: &(AccountId, Selector)) -> Option<&Unobtainable> {
         self.0.get(token)
     }
 
-    /// Remembers it, and forgets what is long past: callers name tokens as they like.
-    pub fn insert(&mut self, token: (AccountId, Selector), held: Unobtainable, now: UnixSeconds) {
+    /// Adds or replaces the entry of a token. Entries that expired more than 600 seconds ago are removed, and
+    /// all of them if there are 256 or more, because callers choose the tokens that they request.
+    pub fn insert(&mut self, token: (AccountId, Selector), entry: Unobtainable, now: UnixSeconds) {
         const MOST: usize = 256;
         const LONG_PAST: i64 = 600;
-        self.0.retain(|_, held| held.until + LONG_PAST > now);
+        self.0.retain(|_, entry| entry.until + LONG_PAST > now);
         if self.0.len() >= MOST {
             self.0.clear();
         }
-        self.0.insert(token, held);
+        self.0.insert(token, entry);
     }
 
-    /// Forgets a token that is there.
+    /// Removes the entry of a token that was obtained.
     pub fn remove(&mut self, token: &(AccountId, Selector)) {
         self.0.remove(token);
     }
 }
 
-/// [`decide`] for a caller who needs scopes. What a token that we made may do was settled when it was
-/// made: an older one that lacks some is made anew before that is told.
+/// Like [`decide`], and also checks the scopes of the token that would be released. The scopes of a token
+/// that the vault issued were fixed when it was issued. If such a token lacks a requested scope and is at
+/// least 60 seconds old, it is issued again before the caller gets [`ReleaseError::MissingScopes`].
 ///
-/// What a token may do is what its own record says, whatever was asked for it: a provider may give more
-/// than that. Such a token stays where it is and is not asked for again before its end, because the
-/// provider would give the same.
+/// The check uses the scopes in the token's record and not the requested ones, because a provider may grant
+/// more than was requested. A token that is too wide stays stored and is not requested again before it
+/// expires, because the provider would issue the same one.
 pub fn decide_for(
     want: &RequestedToken,
     connection: &Connection,
@@ -378,7 +386,7 @@ pub fn decide_for(
     if !missing.is_empty() {
         return match decide(state, grant, None, renewal, now) {
             ReleaseStep::Refresh if now - token.issued_at >= FRESH => ReleaseStep::Refresh,
-            told @ ReleaseStep::Stop(ReleaseError::NoAccount { .. }) => told,
+            stop @ ReleaseStep::Stop(ReleaseError::NoAccount { .. }) => stop,
             _ => ReleaseStep::Stop(ReleaseError::MissingScopes { missing }),
         };
     }
@@ -388,44 +396,44 @@ pub fn decide_for(
     step
 }
 
-/// Why a token is not to be had, though the grant goes on.
+/// Why a token cannot be obtained although the grant is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenUnavailable {
-    /// The user has not consented to its scopes.
+    /// The user has not consented to the token's scopes.
     Scopes,
-    /// There is nothing to make it for.
+    /// There is no account at the provider to issue the token for.
     NoAccount(NoAccount),
-    /// The user's own token, on which it rests, does not open.
+    /// The user's own access token, which the issuance needs, cannot be decrypted.
     Corrupt,
-    /// The provider cannot be had.
+    /// The provider is unavailable.
     Unavailable,
-    /// The provider does not accept our signature or request.
+    /// The provider does not accept the vault's signature or request.
     Misconfigured,
-    /// What the provider gave is not text that may be an access token.
+    /// The provider's response has no usable access token ([`Misconfiguration::UnusableAccessToken`]).
     UnusableToken,
 }
 
-/// What is remembered of a token that was not to be had. Others of its account are none the worse.
+/// An entry of the [`NegativeCache`]. It is about one token; other tokens of the account are not affected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unobtainable {
-    /// Why.
+    /// Why the token could not be obtained.
     pub why: TokenUnavailable,
-    /// It is not asked for again before.
+    /// The token is not requested again before this time.
     pub until: UnixSeconds,
-    /// Failures in a row.
+    /// The number of consecutive failures.
     pub failures: u32,
-    /// Whether the user's own token was refused, and what can be done about that was done.
+    /// Whether the provider rejected the user's own access token, and the vault has reacted to that once.
     pub refused: bool,
 }
 
 impl Unobtainable {
-    /// Of a token that somebody must do something for: asked for again in a minute.
+    /// The entry for a failure that the user or the operator must resolve. It expires after 60 seconds.
     pub fn new(why: TokenUnavailable, now: UnixSeconds) -> Self {
         const ASK_AGAIN: i64 = 60;
         Self { why, until: now + ASK_AGAIN, failures: 0, refused: false }
     }
 
-    /// What to tell while it is not asked for again.
+    /// The error for a caller who requests the token; `None` once the entry has expired.
     pub fn problem(&self, want: &RequestedToken, now: UnixSeconds) -> Option<ReleaseError> {
         let retry_after = self.until - now;
         (retry_after > 0).then(|| match self.why {
@@ -448,26 +456,29 @@ impl Unobtainable {
     }
 }
 
-/// A token as it is taken to be, where that is not what stands in its record: one without an end that can
-/// be renewed was stored when an end that could not be read counted as none. `None`: as it stands.
+/// The record of a stored token with an assumed expiry, if the stored record has none and should have one.
+/// Earlier versions stored a lifetime that they could not read as no expiry. Such a token is now treated as
+/// expiring if its grant has a refresh token and the connection does not say that tokens never expire.
+/// `None` if the stored record is right as it is.
 pub fn as_believed(
     connection: &Connection,
     grant: &Grant,
     token: &AccessTokenRecord,
 ) -> Option<AccessTokenRecord> {
-    let told_endless = connection.answer.zero_expires_in == ZeroLifetime::Never
+    let may_never_expire = connection.answer.zero_expires_in == ZeroLifetime::Never
         || connection.answer.missing_expires_in == MissingLifetime::Never;
-    if token.expires_at.is_some() || !grant.has_refresh_token || told_endless {
+    if token.expires_at.is_some() || !grant.has_refresh_token || may_never_expire {
         return None;
     }
-    let lives = token_response::seconds_to_live(connection, Lifetime::Untold, true, None)?;
+    let lifetime = token_response::seconds_to_live(connection, Lifetime::Untold, true, None)?;
     Some(AccessTokenRecord {
-        expires_at: Some(token.issued_at.saturating_add(lives)),
+        expires_at: Some(token.issued_at.saturating_add(lifetime)),
         ..token.clone()
     })
 }
 
-/// Seconds of life left; `None` if it is over.
+/// The remaining lifetime in seconds: [`UNKNOWN_EXPIRES_IN`] if the expiry is unknown, `None` if the token
+/// has expired.
 pub fn remaining(token: &AccessTokenRecord, now: UnixSeconds) -> Option<i64> {
     match token.expires_at {
         None => Some(UNKNOWN_EXPIRES_IN),
@@ -477,6 +488,6 @@ pub fn remaining(token: &AccessTokenRecord, now: UnixSeconds) -> Option<i64> {
 }
 
 fn margin(token: &AccessTokenRecord) -> i64 {
-    let life = token.expires_at.map_or(i64::MAX, |at| at.saturating_sub(token.issued_at));
-    MARGIN.min(life / 2)
+    let lifetime = token.expires_at.map_or(i64::MAX, |at| at.saturating_sub(token.issued_at));
+    MARGIN.min(lifetime / 2)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Renewing a grant: what is written before the provider is asked, and what its answer changes.
+//! Renewing a grant: the writes before the refresh request, and those after the provider's response.
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
@@ -25,58 +25,60 @@ use crate::event::{Event, EventName};
 /// A grant that is being renewed.
 #[derive(Debug)]
 pub struct Renewing {
-    /// The account as it was when the provider was asked.
+    /// The account when the request is sent.
     account: Account,
     selector: Selector,
-    /// The grant with the intent.
+    /// The grant when the request is sent, with the intent.
     begun: Grant,
     /// The refresh token that is sent.
     sent: Secret,
-    /// The grant's own, where the one that is sent is its successor.
+    /// The grant's own refresh token, if the one that is sent is its successor.
     kept: Option<Secret>,
-    /// Scopes that are asked for, if not the default.
+    /// The scopes that are requested, if not the default.
     scopes: Option<Vec<String>>,
     lifetime_before: Option<i64>,
 }
 
-/// What the vault holds when an answer is written, and when that is.
+/// The state of the vault when a response is settled.
 #[derive(Clone, Copy)]
 pub struct Snapshot<'a> {
-    /// Whose vault.
+    /// The user and connection of the vault, and its keys.
     pub home: &'a Home,
-    /// Its rows.
+    /// The vault's rows.
     pub contents: &'a Contents,
-    /// Its jobs.
+    /// The vault's jobs.
     pub jobs: &'a [StoredJob],
     /// The connection as it is configured.
     pub connection: &'a Connection,
-    /// The time of the answer.
+    /// The time at which the response arrived.
     pub now: UnixSeconds,
 }
 
-/// What came of an answer.
+/// The effects of a refresh response.
 #[derive(Debug)]
 pub struct RenewalOutcome {
-    /// What to write.
+    /// The writes and log events.
     pub plan: Plan,
-    /// Whether the failure is about the wanted scopes alone: they are not asked for again for a while.
+    /// Whether the failure is about the requested scopes only ([`SentRequest::refused_alone`]). The caller
+    /// puts the token into the negative cache then.
     pub is_refused_alone: bool,
 }
 
-/// What was heard of a provider, for when to ask again.
+/// The facts about a response that decide when the follow-up is due ([`refresh::follow_up`]).
 #[derive(Debug, Clone, Copy, Default)]
-struct Heard {
-    /// It was asked, and no answer came.
+struct FollowUpHints {
+    /// Whether the request was sent and no response came.
     lost: bool,
-    /// Seconds after which it says to come again.
-    told: Option<i64>,
+    /// The provider's `Retry-After` in seconds.
+    retry_after: Option<i64>,
 }
 
 impl Renewing {
-    /// Begins. `None` if there is nothing to renew with.
+    /// Prepares the refresh of the grant that the selected token of an account rests on. `None` if there is
+    /// no such grant, or it has no refresh token.
     ///
     /// # Errors
-    /// [`SealError`]; nothing is sent.
+    /// [`SealError`] if the refresh token cannot be decrypted; the caller must send nothing.
     pub fn begin(
         home: &Home,
         contents: &Contents,
@@ -107,13 +109,13 @@ impl Renewing {
         }))
     }
 
-    /// The refresh token to send, and the scopes to name with it, if any.
+    /// The refresh token to send, and the scopes for the parameter `scope`, if the request has one.
     pub fn request(&self, connection: &Connection) -> (&Secret, Option<Vec<String>>) {
-        let named = self.scopes.clone();
-        (&self.sent, named.or_else(|| scopes::at_refresh(connection, &self.begun.scopes)))
+        let requested = self.scopes.clone();
+        (&self.sent, requested.or_else(|| scopes::at_refresh(connection, &self.begun.scopes)))
     }
 
-    /// What must be durable before the provider is asked: the intent, and the job that takes it up.
+    /// The plan that must be durable before the request is sent: the intent, and the job that follows it up.
     pub fn intent(&self, connection: &Connection, jobs: &[StoredJob], now: UnixSeconds) -> Plan {
         let mut plan = Plan::default();
         plan.write(Write::UpdateGrant {
@@ -126,28 +128,28 @@ impl Renewing {
         plan
     }
 
-    /// What it changes that the provider could not be asked.
+    /// The plan if the request could not be sent: the failure is settled like one that the provider reports.
     ///
     /// # Errors
-    /// [`SealError`]; nothing changes.
+    /// [`SealError`] if a token cannot be sealed; the caller must then write nothing.
     pub fn not_asked(
         &self,
         at: Snapshot<'_>,
         failure: TokenEndpointError,
     ) -> Result<Plan, SealError> {
         let stored = self.stored(at.home, at.contents);
-        let asked = self.asked(at.connection, None);
-        let settlement = refresh::settle(&self.begun, &asked, Err(failure), at.now);
+        let sent = self.sent_request(at.connection, None);
+        let settlement = refresh::settle(&self.begun, &sent, Err(failure), at.now);
         let mut plan = Plan::default();
-        self.finish(&mut plan, at, &stored, settlement, Heard::default())?;
+        self.finish(&mut plan, at, &stored, settlement, FollowUpHints::default())?;
         Ok(plan)
     }
 
-    /// What an answer changes, given what the vault holds when it arrives. `issuer`: the provider's issuer
-    /// identifier, where it has one.
+    /// Settles a response, given the state of the vault when it arrives. `issuer` is the provider's issuer
+    /// identifier, if it has one.
     ///
     /// # Errors
-    /// [`SealError`]; nothing changes.
+    /// [`SealError`] if a token cannot be sealed; the caller must then write nothing.
     pub fn answered(
         &self,
         at: Snapshot<'_>,
@@ -156,25 +158,25 @@ impl Renewing {
     ) -> Result<RenewalOutcome, SealError> {
         let Snapshot { home, connection, now, .. } = at;
         let stored = self.stored(home, at.contents);
-        // First of all: the old refresh token may be over by now.
+        // A new refresh token is saved first, because the old one may be invalid by now.
         let begun = self.with_successor(home, &stored, connection, received)?;
-        let asked = self.asked(connection, issuer);
-        let answer = token_response::renewed(received, connection, now)
-            .and_then(|tokens| refresh::of_same_user(&asked, tokens));
+        let sent = self.sent_request(connection, issuer);
+        let response = token_response::renewed(received, connection, now)
+            .and_then(|tokens| refresh::of_same_user(&sent, tokens));
         let mut plan = Plan::default();
         let mut is_refused_alone = false;
-        if let Err(failure) = &answer {
+        if let Err(failure) = &response {
             let event = Event::new(EventName::RefreshRefused).at(&home.connection);
             plan.tell(event.of(&self.account.id).because(failure.word()));
-            is_refused_alone = asked.refused_alone(failure);
+            is_refused_alone = sent.refused_alone(failure);
             self.revoke_successor(&mut plan, at, &stored, received)?;
         }
-        let settlement = refresh::settle(&begun, &asked, answer, now);
-        let heard = Heard {
+        let settlement = refresh::settle(&begun, &sent, response, now);
+        let hints = FollowUpHints {
             lost: matches!(received, ProviderResponse::Lost),
-            told: received.seconds_to_wait(now),
+            retry_after: received.seconds_to_wait(now),
         };
-        self.finish(&mut plan, at, &stored, settlement, heard)?;
+        self.finish(&mut plan, at, &stored, settlement, hints)?;
         Ok(RenewalOutcome { plan, is_refused_alone })
     }
 
@@ -182,7 +184,11 @@ impl Renewing {
         self.selector.kind()
     }
 
-    fn asked<'a>(&'a self, connection: &'a Connection, issuer: Option<&'a str>) -> SentRequest<'a> {
+    fn sent_request<'a>(
+        &'a self,
+        connection: &'a Connection,
+        issuer: Option<&'a str>,
+    ) -> SentRequest<'a> {
         let user = self.account.identity.id.as_deref();
         SentRequest {
             refresh_token: &self.sent,
@@ -195,11 +201,11 @@ impl Renewing {
         }
     }
 
-    /// The grant that is there now, and what becomes of an answer to this one.
+    /// The grant that is stored now, and how the response to this renewal is applied to it.
     fn stored(&self, home: &Home, contents: &Contents) -> Stored {
         let (id, kind) = (&self.account.id, self.kind());
         let sealed = contents.grant(id, kind);
-        // A token that does not open is not the one that was sent.
+        // A stored token that cannot be decrypted is not the one that was sent.
         let tokens = sealed.and_then(|sealed| home.refresh_tokens(id, kind, sealed).ok().flatten());
         let grant = sealed.map(|Sealed { record, .. }| record.clone());
         let own = tokens.as_ref().map(RefreshTokens::own);
@@ -208,9 +214,9 @@ impl Renewing {
         Stored { grant, fate }
     }
 
-    /// The grant with the refresh token that the answer names in place of the one that was sent, whatever the
-    /// rest of that answer turns out to be. Of an account that was deleted meanwhile, or connected again with
-    /// a token of its own, it is of no use.
+    /// The grant with the new refresh token of the response as its successor, whatever the rest of the
+    /// response turns out to be. The successor is not needed if the account was deleted meanwhile, or
+    /// connected again with another refresh token.
     fn with_successor(
         &self,
         home: &Home,
@@ -232,26 +238,27 @@ impl Renewing {
         Ok(refresh::with_successor(Grant { intent, ..begun }, encoding::base64url(sealed)))
     }
 
-    /// Writes a settlement, and follows up what it leaves open.
+    /// Plans the writes of a settlement, and the follow-up if the refresh is not settled.
     fn finish(
         &self,
         plan: &mut Plan,
         at: Snapshot<'_>,
         stored: &Stored,
         settlement: Settlement,
-        heard: Heard,
+        FollowUpHints { lost, retry_after }: FollowUpHints,
     ) -> Result<(), SealError> {
         let after = self.commit(plan, at, stored, settlement)?;
         let leeway = at.connection.rotation_leeway;
         let after = after.as_ref();
-        let due = after
-            .and_then(|grant| refresh::follow_up(grant, leeway, heard.lost, heard.told, at.now));
+        let due =
+            after.and_then(|grant| refresh::follow_up(grant, leeway, lost, retry_after, at.now));
         let generation = after.map_or(self.begun.generation, |grant| grant.generation);
         self.follow_up(plan, at.jobs, generation, due);
         Ok(())
     }
 
-    /// Writes a settlement to the grant that is stored now. Gives that grant as it will be, if any.
+    /// Plans the writes of a settlement to the grant that is stored now. Returns that grant as it will be
+    /// stored, or `None` if there is none.
     fn commit(
         &self,
         plan: &mut Plan,
@@ -277,7 +284,7 @@ impl Renewing {
             (Settlement::Kept { grant }, CommitDecision::Write, _) => {
                 Ok(Some(self.update(plan, grant)))
             }
-            // The account's new grant rests on the token that was sent: what is open of that is its own.
+            // The account's new grant uses the token that was sent, so it takes over the unsettled intent.
             (Settlement::Kept { grant }, CommitDecision::KeepToken, Some(stored)) => {
                 let generation = stored.generation;
                 let intent = grant.intent.map(|intent| Intent { generation, ..intent });
@@ -287,7 +294,7 @@ impl Renewing {
                 let grant = end(plan, at.home, &self.account.id, self.kind(), state, grant);
                 Ok(Some(grant))
             }
-            // It is over for the grant of before; what the consent made of it is tried when it is needed.
+            // The rejection was about the grant before the consent. The new grant is tried when it is needed.
             (Settlement::Ended { .. }, CommitDecision::KeepToken, Some(stored)) => {
                 Ok(Some(self.update(plan, Grant { intent: None, ..stored })))
             }
@@ -305,7 +312,7 @@ impl Renewing {
         if renewal.is_lifetime_assumed {
             plan.tell(Event::new(EventName::ExpiresInAssumed).at(&at.home.connection).of(id));
         }
-        // A grant that was just bound is told to the registry under its registration.
+        // This success bound the grant to a registration, under which the registry must list the holder.
         if let (Some(user), None) = (&self.account.identity.id, &self.begun.registration) {
             let registration = renewal.grant.registration.clone();
             plan.add_job(Job::AddReference { user: user.clone(), registration }, at.now);
@@ -328,7 +335,7 @@ impl Renewing {
         Ok(renewal.grant)
     }
 
-    /// Revokes what was issued for an account that was deleted meanwhile.
+    /// Adds jobs that revoke the tokens of a response whose account was deleted meanwhile.
     fn revoke(
         &self,
         plan: &mut Plan,
@@ -336,7 +343,7 @@ impl Renewing {
         renewal: &RenewedGrant,
     ) -> Result<(), SealError> {
         let user = &self.account.identity.id;
-        let anew = at.contents.accounts.iter().any(|one| one.identity.id == *user);
+        let anew = at.contents.accounts.iter().any(|account| account.identity.id == *user);
         let chosen = revocation::choose_issued(at.connection, self.kind(), anew);
         let Grant { generation, registration, .. } = &renewal.grant;
         for (column, wanted, token) in [
@@ -355,8 +362,8 @@ impl Renewing {
         Ok(())
     }
 
-    /// Revokes a new refresh token that came in an answer nothing else can be taken from, where the account
-    /// was deleted meanwhile.
+    /// If the account was deleted meanwhile, adds the job that revokes the new refresh token of a response
+    /// whose other members cannot be used.
     fn revoke_successor(
         &self,
         plan: &mut Plan,
@@ -369,7 +376,7 @@ impl Renewing {
             return Ok(());
         };
         let user = &self.account.identity.id;
-        let anew = at.contents.accounts.iter().any(|one| one.identity.id == *user);
+        let anew = at.contents.accounts.iter().any(|account| account.identity.id == *user);
         if revocation::choose_issued(at.connection, self.kind(), anew).refresh {
             let generation = self.begun.generation + 1;
             let envelope = self.seal(at.home, "refresh_token", generation, &next)?;
@@ -402,7 +409,7 @@ impl Renewing {
         grant
     }
 
-    /// Puts the one job that takes this refresh up to when it is due, or ends it.
+    /// Replaces the follow-up job of this grant by one that is due at `due`, or deletes it if that is `None`.
     fn follow_up(
         &self,
         plan: &mut Plan,
@@ -421,13 +428,13 @@ impl Renewing {
     }
 }
 
-/// The grant that is stored, and what becomes of an answer.
+/// The grant that is stored when a response arrives, and how the response is applied to it.
 struct Stored {
     grant: Option<Grant>,
     fate: CommitDecision,
 }
 
-/// Writes that a grant is over, and tells the operator. Gives it as it is stored.
+/// Plans to store the state of a grant that has ended, and the log event. Returns the grant as it is stored.
 pub fn end(
     plan: &mut Plan,
     home: &Home,
@@ -437,8 +444,8 @@ pub fn end(
     grant: Grant,
 ) -> Grant {
     let grant = Grant { state, ..grant };
-    let (account, of) = (id.clone(), kind.to_owned());
-    plan.write(Write::UpdateGrant { account, kind: of, grant: grant.clone() });
+    let (account, grant_kind) = (id.clone(), kind.to_owned());
+    plan.write(Write::UpdateGrant { account, kind: grant_kind, grant: grant.clone() });
     if kind.is_empty() {
         plan.write(Write::SetState(id.clone(), state));
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Revoking one token of an account that was deleted: whom to ask what, one step after another, and what
-//! becomes of the job.
+//! Carrying out one [`Job::Revoke`] (RFC 7009): the steps that the object must take in turn, and the writes
+//! that end the job or put it off.
 
 use vault_base::encoding;
 use vault_base::seal::SealError;
@@ -21,32 +21,34 @@ use super::plan::{Plan, Write};
 use super::record;
 use crate::event::{Event, EventName};
 
-/// When the registry was asked who else rests on the grant.
+/// When the registry was asked for other holders of the account at the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldersCheck {
-    /// Just now.
+    /// Just now, by the deletion that created the job.
     Now,
-    /// Before, if at all: somebody may have come since.
+    /// Earlier, if at all: there may be new holders since.
     Before,
 }
 
-/// What comes next.
+/// The next step of a revocation. The caller carries it out and reports the result to the named method.
 #[derive(Debug)]
 pub enum RevocationStep<'a> {
-    /// Ask the registry whether others rest on the grant: [`Revoking::others`].
+    /// Ask the registry whether the account at the provider has other holders, then call
+    /// [`Revoking::others`].
     AskOthers,
-    /// Find the provider's endpoints: [`Revoking::found`].
+    /// Find the provider's endpoints, then call [`Revoking::found`].
     FindProvider(&'a Connection),
-    /// Send a token request: [`Revoking::renewed`]. As each request it goes out only if the job is still
-    /// there in the turn in which it does ([`Revoking::taken_back`]): a reconnect takes jobs back.
+    /// Send this refresh request, then call [`Revoking::renewed`]. A reconnect deletes jobs: before each
+    /// request, and in the same turn, the caller must check that the job is still stored, and otherwise call
+    /// [`Revoking::taken_back`].
     Renew(ProviderRequest),
-    /// Send a revocation: [`Revoking::revoked`].
+    /// Send this revocation request, then call [`Revoking::revoked`]. The same check applies.
     Revoke(ProviderRequest),
-    /// Nothing: [`Revoking::settle`].
+    /// No step is left: call [`Revoking::settle`].
     Settle,
 }
 
-/// A revocation that goes on.
+/// A revocation in progress.
 pub struct Revoking<'a> {
     home: &'a Home,
     connection: Option<&'a Connection>,
@@ -54,19 +56,20 @@ pub struct Revoking<'a> {
     job: &'a Job,
     token: Option<Secret>,
     provider: Option<Provider>,
-    /// Which kind of token was sent to be revoked.
+    /// The type of the token that was sent to the revocation endpoint.
     sent: TokenTypeHint,
-    told: Revocation,
-    /// The job that is tried again.
-    left: Job,
-    /// Whether the provider was to be asked.
-    tried: bool,
+    outcome: Revocation,
+    /// The job for the next attempt.
+    next: Job,
+    /// Whether the token was decrypted, so that the outcome is worth a log event.
+    is_tried: bool,
     /// Whether the job waits for its registration.
     waits: bool,
 }
 
 impl<'a> Revoking<'a> {
-    /// Begins with a job. `connection`: what stands under the connection's name; `callback`: its redirect URI.
+    /// Starts to carry out `job`. `connection` is the configured connection of this name, if there is one,
+    /// and `callback` its redirect URI.
     pub fn new(
         home: &'a Home,
         connection: Option<&'a Connection>,
@@ -81,19 +84,19 @@ impl<'a> Revoking<'a> {
             token: None,
             provider: None,
             sent: TokenTypeHint::Refresh,
-            told: Revocation::NotSupported,
-            left: job.clone(),
-            tried: false,
+            outcome: Revocation::NotSupported,
+            next: job.clone(),
+            is_tried: false,
             waits: job.must_wait(connection),
         }
     }
 
-    fn done(&mut self, told: Revocation) -> RevocationStep<'a> {
-        self.told = told;
+    fn done(&mut self, outcome: Revocation) -> RevocationStep<'a> {
+        self.outcome = outcome;
         RevocationStep::Settle
     }
 
-    /// The connection, if its provider takes tokens of this kind.
+    /// The connection, if tokens of this kind can be revoked there.
     fn able(&self) -> Option<&'a Connection> {
         let Job::Revoke { field, .. } = self.job else {
             return None;
@@ -101,7 +104,7 @@ impl<'a> Revoking<'a> {
         self.connection.filter(|connection| connection.may_revoke(record::kind_of(field)))
     }
 
-    /// Whose token it is.
+    /// The account at the provider that the token belongs to.
     pub fn of(&self) -> AtProvider<'a> {
         match self.job {
             Job::Revoke { user, registration, .. } => {
@@ -111,20 +114,21 @@ impl<'a> Revoking<'a> {
         }
     }
 
-    /// The first step.
-    pub fn begin(&mut self, asked: HoldersCheck) -> RevocationStep<'a> {
+    /// The first step. The registry must be asked for holders unless that was done just now.
+    pub fn begin(&mut self, check: HoldersCheck) -> RevocationStep<'a> {
         if self.waits {
             return self.done(Revocation::Pending);
         }
-        match (self.able(), asked) {
+        match (self.able(), check) {
             (None, _) => self.done(Revocation::NotSupported),
             (Some(_), HoldersCheck::Before) => RevocationStep::AskOthers,
             (Some(_), HoldersCheck::Now) => self.open(),
         }
     }
 
-    /// The registry has answered whether another vault rests on the grant, or is silent. `contents`: of this
-    /// vault, now.
+    /// The step after the registry was asked. `others` says whether the account at the provider has other
+    /// holders, or is `None` if the registry did not respond. `contents` are the vault's present contents,
+    /// whose other accounts count as well.
     pub fn others(&mut self, others: Option<bool>, contents: &Contents) -> RevocationStep<'a> {
         let Some(others) = others else {
             return self.done(Revocation::Pending);
@@ -132,8 +136,8 @@ impl<'a> Revoking<'a> {
         let (Some(connection), Job::Revoke { account, field, .. }) = (self.able(), self.job) else {
             return self.done(Revocation::NotSupported);
         };
-        let rests = holders::rests(contents, Some(connection), self.of(), Some(account));
-        if !revocation::is_narrow(connection, record::kind_of(field), others || rests) {
+        let is_held_here = holders::rests(contents, Some(connection), self.of(), Some(account));
+        if !revocation::is_narrow(connection, record::kind_of(field), others || is_held_here) {
             return self.done(Revocation::NotSupported);
         }
         self.open()
@@ -153,11 +157,11 @@ impl<'a> Revoking<'a> {
             Err(SealError::KeyUnavailable { .. }) => return self.done(Revocation::Pending),
             Err(_) => return self.done(Revocation::Failed),
         }
-        self.tried = true;
+        self.is_tried = true;
         RevocationStep::FindProvider(connection)
     }
 
-    /// The provider was found, or cannot be now.
+    /// The step after the provider's endpoints were looked up; `None` if they could not be found now.
     pub fn found(&mut self, provider: Option<Provider>) -> RevocationStep<'a> {
         let Some(provider) = provider else {
             return self.done(Revocation::Pending);
@@ -174,7 +178,7 @@ impl<'a> Revoking<'a> {
         if !revocation::needs_access_token(connection) {
             return self.revoke(TokenTypeHint::Refresh);
         }
-        // This provider ends a grant only for one of its access tokens, and none lives.
+        // This provider revokes a grant only by an access token, and no valid one is stored: obtain one.
         match request::refresh(connection, provider, self.callback, token, None) {
             Some(request) => RevocationStep::Renew(request),
             None => self.done(Revocation::NotSupported),
@@ -188,17 +192,17 @@ impl<'a> Revoking<'a> {
         else {
             return self.done(Revocation::NotSupported);
         };
-        let (of, user) = (record::kind_of(field), user.as_deref());
-        match revocation::revoke(connection, provider, of, (token, kind), user) {
+        let (token_kind, user) = (record::kind_of(field), user.as_deref());
+        match revocation::revoke(connection, provider, token_kind, (token, kind), user) {
             Some(request) => RevocationStep::Revoke(request),
             None => self.done(Revocation::NotSupported),
         }
     }
 
-    /// The provider has answered the token request.
+    /// The step after the response to the refresh request.
     ///
     /// # Errors
-    /// [`SealError`]; the job stands as it was.
+    /// [`SealError`] if a new refresh token cannot be sealed; the caller must then leave the job as it is.
     pub fn renewed(
         &mut self,
         received: &ProviderResponse,
@@ -210,56 +214,58 @@ impl<'a> Revoking<'a> {
         let Job::Revoke { account, field, generation, attempt, doubtful, .. } = self.job else {
             return Ok(self.done(Revocation::NotSupported));
         };
-        // Another attempt needs another access token, and the refresh token that gives one by then.
+        // Another attempt must obtain another access token, with the refresh token that is valid by then.
         if let Some(next) = token_response::successor(received, connection, token) {
             let sealed = self.home.seal(account, field, *generation, &next)?;
-            self.left = self.job.with(encoding::base64url(sealed));
+            self.next = self.job.with(encoding::base64url(sealed));
         }
-        let sure = *attempt == 0 && !doubtful;
+        let is_proof = *attempt == 0 && !doubtful;
         Ok(match token_response::renewed(received, connection, now) {
             Ok(tokens) => {
                 self.token = Some(tokens.access_token);
                 self.revoke(TokenTypeHint::Access)
             }
-            Err(TokenEndpointError::Refused(_)) if sure => self.done(Revocation::Revoked),
-            // It may only say that the token was rotated, in an answer that was lost.
+            Err(TokenEndpointError::Refused(_)) if is_proof => self.done(Revocation::Revoked),
+            // The rejection may only mean that the token was rotated in a response that was lost.
             Err(TokenEndpointError::Refused(_)) => self.done(Revocation::Failed),
             Err(_) => self.done(Revocation::Pending),
         })
     }
 
-    /// The provider has answered the revocation.
+    /// The step after the response to the revocation request.
     pub fn revoked(&mut self, received: &ProviderResponse) -> RevocationStep<'a> {
         let (Some(connection), Job::Revoke { field, .. }) = (self.connection, self.job) else {
             return self.done(Revocation::NotSupported);
         };
-        let of = record::kind_of(field);
-        let told = revocation::outcome(received, connection, of, self.sent);
-        self.done(told)
+        let outcome =
+            revocation::outcome(received, connection, record::kind_of(field), self.sent);
+        self.done(outcome)
     }
 
-    /// The job is gone: the same user has connected again, whose new grant the request could end.
+    /// The step after the job was deleted because the same user connected again: a request could end the new
+    /// grant, so none is sent.
     pub fn taken_back(&mut self) -> RevocationStep<'a> {
         self.done(Revocation::NotSupported)
     }
 
-    /// What came of it, and what is written: the job ends, or is put off. `id`: of the job; `stands`: whether
-    /// it is still there.
-    pub fn settle(self, id: i64, stands: bool, now: UnixSeconds) -> (Revocation, Plan) {
+    /// The outcome, and the plan that deletes the job with the row id `id` and, if the outcome is
+    /// [`Revocation::Pending`], adds the job for the next attempt. A job that is given up has failed.
+    /// `is_stored` says whether the job is still stored.
+    pub fn settle(self, id: i64, is_stored: bool, now: UnixSeconds) -> (Revocation, Plan) {
         let mut plan = Plan::default();
-        let mut told = self.told;
+        let mut outcome = self.outcome;
         plan.write(Write::EndJob(id));
-        if told == Revocation::Pending && stands {
-            let again = if self.waits { self.job.waiting(now) } else { self.left.again(now) };
-            match again {
+        if outcome == Revocation::Pending && is_stored {
+            let next = if self.waits { self.job.waiting(now) } else { self.next.again(now) };
+            match next {
                 Some((job, due)) => plan.add_job(job, due),
-                None => told = Revocation::Failed,
+                None => outcome = Revocation::Failed,
             }
         }
-        if let (true, Job::Revoke { account, field, .. }) = (self.tried, self.job) {
+        if let (true, Job::Revoke { account, field, .. }) = (self.is_tried, self.job) {
             let event = Event::new(EventName::Revocation).at(&self.home.connection).of(account);
-            plan.tell(Event { token: Some(field.clone()), ..event.because(self.told.name()) });
+            plan.tell(Event { token: Some(field.clone()), ..event.because(self.outcome.name()) });
         }
-        (told, plan)
+        (outcome, plan)
     }
 }
