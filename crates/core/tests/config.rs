@@ -135,14 +135,14 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
         (
             "CONNECTIONS.code.revocation_endpoint",
             json!("https://p.example/r?t={token}"),
-            "nothing fills",
+            "unknown placeholder",
         ),
         (
             "CONNECTIONS.code.revocation_endpoint",
             json!("https://{user}.p.example/r"),
-            "nothing fills",
+            "unknown placeholder",
         ),
-        ("CONNECTIONS.code.token_endpoint", json!("https://p.example/{token}"), "nothing fills"),
+        ("CONNECTIONS.code.token_endpoint", json!("https://p.example/{token}"), "unknown placeholder"),
         ("CONNECTIONS.code.required_claims", json!({"hd": "x"}), "claims of the ID token"),
         ("CONNECTIONS.calendar.pkcee", json!(1), "did you mean pkce?"),
         ("CONNECTIONS_2.chat.colour", json!(1), "unknown field `colour`"),

@@ -537,10 +537,10 @@ fn without_a_key_there_are_no_such_tokens() {
     // Those that were made with one are revoked all the same, and in their own way.
     assert!(without.may_revoke(KIND));
     assert_eq!(without.revocation_of(KIND), app().revocation_of(KIND));
-    // A kind that comes along is not signed for.
+    // A kind that comes with the consent has no `minting`.
     let slack = json!({"provider": "slack", "client_id": "x"});
     let key = json!({"client_secret": "y", "private_key": private_key()});
-    assert!(proved(&slack, &key).unwrap_err().fix.contains("nothing here is signed with it"));
+    assert!(proved(&slack, &key).unwrap_err().fix.contains("have no `minting`"));
 }
 
 #[test]

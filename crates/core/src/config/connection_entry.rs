@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! An entry of `CONNECTIONS`: reads its fields, and checks that they fit together.
+//! An entry of `CONNECTIONS`: reads its fields and checks that they are consistent.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ enum Protocols {
 
 const KINDS: &[(&str, Protocols)] = &[("oauth2", Protocols::OAuth2), ("oidc", Protocols::Oidc)];
 
-/// Parameters of requests that are ours: configuration must not set them.
+/// Request parameters that the vault sets itself and the configuration must not set.
 const OWN_PARAMETERS: [&str; 11] = [
     "client_id",
     "code",
@@ -42,16 +42,17 @@ const OWN_PARAMETERS: [&str; 11] = [
     "state",
 ];
 
-/// Parameters of a refresh that some providers want beyond what the RFC sends with it.
+/// Those of [`OWN_PARAMETERS`] that `refresh_params` may set, because some providers demand them with a
+/// refresh.
 const REFRESH_PARAMETERS: [&str; 2] = ["redirect_uri", "scope"];
 
-/// What may stand in `revocation_endpoint`.
+/// The placeholders that `revocation_endpoint` may contain.
 const REVOCATION_PLACEHOLDERS: [&str; 3] = ["{token}", "{client_id}", "{user}"];
 
-/// Longest life of a token that is believed, in seconds: ten years.
+/// The longest token lifetime that the configuration may state, in seconds: ten years.
 const LONGEST: i64 = 315_360_000;
 
-/// Reads an entry that [`super::merge`] completed.
+/// Reads and checks an entry that [`super::merge`] has completed.
 pub(super) fn read(
     name: &str,
     Completed { entry, details }: Completed,
@@ -167,13 +168,13 @@ fn answer(fields: &mut Fields, separator: &str) -> ResponseShape {
     }
 }
 
-/// Checks that all fits together.
+/// Checks the values of the fields, and that they are consistent.
 fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     if let Protocol::OpenId { issuer, .. } = &connection.protocol {
         issuer_identifier(issuer, vault)?;
     }
     check_endpoints(connection, vault)?;
-    // Its place in a header is `{client_id}`.
+    // Configured headers may contain the placeholder `{client_id}`.
     if !text::is_header_value(&connection.client_id) {
         return Err(FieldError::new("client_id", HEADER_VALUE));
     }
@@ -218,7 +219,7 @@ fn check_endpoints(connection: &Connection, vault: &PublicUrl) -> Result<(), Fie
     Ok(())
 }
 
-/// Checks an address in which these placeholders may stand.
+/// Checks the address of an endpoint. Each of `placeholders` may be a whole segment of its path.
 fn check_endpoint(
     field: &str,
     address: &str,
@@ -232,7 +233,7 @@ fn check_endpoint(
             some => format!(", and a whole segment of its path may be {}", some.join(", ")),
         };
         let fix =
-            format!("has a placeholder that nothing fills: `variables` fills their own{fillable}");
+            format!("has an unknown placeholder: only names in `variables` are filled in{fillable}");
         return Err(FieldError::new(field, fix));
     }
     endpoint(field, &filled, vault)
@@ -309,7 +310,7 @@ fn check_identity(connection: &Connection) -> Result<(), FieldError> {
     }
 }
 
-/// Checks the kinds of token that are signed for.
+/// Checks the kinds of token that the vault requests with its private key.
 fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     let mut signs = false;
     for (name, kind) in &connection.kinds {
@@ -322,11 +323,11 @@ fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldEr
     }
     let nowhere = connection.endpoints.userinfo_endpoint.is_none();
     if signs && nowhere && connection.protocol == Protocol::OAuth2 {
-        let fix = "is missing; a token is signed for only after the provider told whose it is";
+        let fix = "is missing; tokens with `minting` are issued only to a user whom it identifies";
         return Err(FieldError::new("userinfo_endpoint", fix));
     }
     if connection.private_key.is_some() && !signs {
-        let fix = "PROVIDER_SECRETS has a private key, and nothing here is signed with it";
+        let fix = "have no `minting`, but PROVIDER_SECRETS has a private key for it; remove the key";
         return Err(FieldError::new("kinds", fix));
     }
     Ok(())
@@ -354,8 +355,8 @@ fn check_issuance(issuance: &IssuanceRules, vault: &PublicUrl) -> Result<(), Fie
     }
 }
 
-/// An address with its placeholders ([`vault_provider::revocation`]) filled in, to be checked. They
-/// are whole segments behind the host: nothing a user brings may choose where a token is sent.
+/// The address with a stand-in for each of its placeholders, so that it can be checked. Placeholders are
+/// whole segments of the path, because a value from a user must not decide to which host a token is sent.
 fn without_placeholders(uri: &str, names: &[&str]) -> String {
     const BEFORE_PATH: usize = 3;
     let segments = uri.split('/').enumerate().map(|(index, segment)| {
@@ -364,14 +365,14 @@ fn without_placeholders(uri: &str, names: &[&str]) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// An empty value takes back what the catalogue has.
+/// The entries that are not empty. An empty value removes the entry that the catalogue has.
 fn given(params: BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut kept = BTreeMap::new();
     kept.extend(params.into_iter().filter(|(_, value)| !value.is_empty()));
     kept
 }
 
-/// The name stands in the callback's path and in requests.
+/// Checks a connection's name, which is a segment of the callback's path and a parameter of requests.
 fn check_name(name: &str) -> Result<(), FieldError> {
     let fits = (1..=128).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads a table of the configuration field by field, so that whatever is wrong has a name and a
-//! fix, and what nobody asked for does not pass unseen.
+//! Reads a table of the configuration field by field. Each fault has the name of its field and a fix, and
+//! unknown fields are faults as well.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,28 @@ use serde_json::{Map, Value};
 use super::FieldError;
 use vault_base::text;
 
-/// What is asked of text that stands in a header.
+/// The fix for text that is sent in a header and must not be.
 pub(super) const HEADER_VALUE: &str = "must be printable ASCII without line breaks, and without \
-                                       white space at its ends: it stands in a header";
+                                       white space at its ends: it is sent in a header";
 
-/// What is left of a table.
+/// The members of a table that have not been read yet.
 ///
-/// What cannot be read reads as if it were not there, and the first such fault comes out at the end:
-/// so fields are read in a row, with no way out after each.
+/// Invalid fields read as absent, and the first error is recorded and returned at the end. So all fields can
+/// be read one after another without handling an error after each.
 #[derive(Debug)]
 pub(super) struct Fields {
-    /// Where the table stands, with a dot at the end; empty for an entry itself.
+    /// The path of the table with a dot at its end; empty for the entry itself.
     path: String,
     members: Map<String, Value>,
-    asked: Vec<&'static str>,
+    /// The names of the fields that were read, which are all known fields at the end.
+    known: Vec<&'static str>,
     fault: Option<FieldError>,
 }
 
 /// Reads the fields of an entry.
 ///
 /// # Errors
-/// The first [`FieldError`]; also a field that nobody asked for.
+/// The first [`FieldError`]. A field that `read` does not read is an error.
 pub(super) fn read<T>(entry: Value, read: impl FnOnce(&mut Fields) -> T) -> Result<T, FieldError> {
     let mut fields = Fields::at(String::new(), entry);
     let found = read(&mut fields);
@@ -48,23 +49,23 @@ impl Fields {
                 (Map::new(), Some(fault))
             }
         };
-        Self { path, members, asked: Vec::new(), fault }
+        Self { path, members, known: Vec::new(), fault }
     }
 
-    /// Any value.
+    /// A value of any type.
     pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
-        self.asked.push(name);
+        self.known.push(name);
         self.members.remove(name)
     }
 
-    /// Notes what is wrong with a field.
+    /// Records an error of a field, unless there is an earlier one.
     pub(super) fn fault(&mut self, name: &str, fix: &str) {
         if self.fault.is_none() {
             self.fault = Some(FieldError::new(format!("{}{name}", self.path), fix));
         }
     }
 
-    /// Text.
+    /// A string.
     pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         match self.take(name)? {
             Value::String(text) => Some(text),
@@ -75,12 +76,12 @@ impl Fields {
         }
     }
 
-    /// Text; without, this.
-    pub(super) fn text_or(&mut self, name: &'static str, standard: &str) -> String {
-        self.text(name).unwrap_or_else(|| standard.to_owned())
+    /// A string, or `default` if it is absent.
+    pub(super) fn text_or(&mut self, name: &'static str, default: &str) -> String {
+        self.text(name).unwrap_or_else(|| default.to_owned())
     }
 
-    /// Text that must be there.
+    /// A string that must be present; empty if it is absent, which is recorded as an error.
     pub(super) fn required(&mut self, name: &'static str) -> String {
         self.text(name).unwrap_or_else(|| {
             self.missing(name);
@@ -88,29 +89,29 @@ impl Fields {
         })
     }
 
-    /// Notes that a field must be there.
+    /// Records the error that a required field is absent.
     pub(super) fn missing(&mut self, name: &str) {
         self.fault(name, "is missing; set it");
     }
 
-    /// A truth value; without, `false`.
+    /// A Boolean, or `false` if it is absent.
     pub(super) fn flag(&mut self, name: &'static str) -> bool {
         self.flag_or(name, false)
     }
 
-    /// A truth value; without, this.
-    pub(super) fn flag_or(&mut self, name: &'static str, standard: bool) -> bool {
+    /// A Boolean, or `default` if it is absent.
+    pub(super) fn flag_or(&mut self, name: &'static str, default: bool) -> bool {
         match self.take(name) {
-            None => standard,
+            None => default,
             Some(Value::Bool(flag)) => flag,
             Some(_) => {
                 self.fault(name, "must be true or false");
-                standard
+                default
             }
         }
     }
 
-    /// A whole number.
+    /// An integer.
     pub(super) fn number(&mut self, name: &'static str) -> Option<i64> {
         let number = self.take(name)?.as_i64();
         if number.is_none() {
@@ -119,12 +120,12 @@ impl Fields {
         number
     }
 
-    /// A list of texts; without, an empty one.
+    /// A list of strings; empty if it is absent.
     pub(super) fn list(&mut self, name: &'static str) -> Vec<String> {
         self.some_list(name).unwrap_or_default()
     }
 
-    /// A list of texts, if there is one.
+    /// A list of strings; `None` if it is absent.
     pub(super) fn some_list(&mut self, name: &'static str) -> Option<Vec<String>> {
         let texts = texts(self.take(name)?);
         if texts.is_none() {
@@ -133,7 +134,7 @@ impl Fields {
         texts
     }
 
-    /// Texts by name; without, none.
+    /// A table of strings; empty if it is absent.
     pub(super) fn texts(&mut self, name: &'static str) -> BTreeMap<String, String> {
         let mut texts = BTreeMap::new();
         for (key, value) in self.members_of(name) {
@@ -147,7 +148,7 @@ impl Fields {
         texts
     }
 
-    /// Lists of texts by name; without, none.
+    /// A table of lists of strings; empty if it is absent.
     pub(super) fn lists(&mut self, name: &'static str) -> BTreeMap<String, Vec<String>> {
         let mut lists = BTreeMap::new();
         for (key, value) in self.members_of(name) {
@@ -164,7 +165,7 @@ impl Fields {
         lists
     }
 
-    /// Headers by name, each of which can be sent (RFC 9110 §5).
+    /// A table of headers. Each must have a valid name and value (RFC 9110 §5).
     pub(super) fn headers(&mut self, name: &'static str) -> BTreeMap<String, String> {
         let headers = self.texts(name);
         for (header, value) in &headers {
@@ -177,13 +178,13 @@ impl Fields {
         headers
     }
 
-    /// One of these.
+    /// A string that must be one of the names in `all`, as the value that belongs to it.
     pub(super) fn choice<T: Copy>(&mut self, name: &'static str, all: &[(&str, T)]) -> Option<T> {
         let value = self.take(name)?;
         self.one_of(name, &value, all)
     }
 
-    /// Some of these.
+    /// A list of strings that must be among the names in `all`, as the values that belong to them.
     pub(super) fn choices<T: Copy>(
         &mut self,
         name: &'static str,
@@ -209,7 +210,7 @@ impl Fields {
         all.get(index).map(|(_, found)| *found)
     }
 
-    /// Apart from what it is an index into, so that there is one of it for all.
+    /// The index of `value` among `names`. It is not generic, so that the compiler emits it only once.
     fn index_of(&mut self, name: &str, value: &Value, names: &[&str]) -> Option<usize> {
         let found = value.as_str().and_then(|text| names.iter().position(|name| *name == text));
         if found.is_none() {
@@ -218,13 +219,13 @@ impl Fields {
         found
     }
 
-    /// Reads a table within; without, an empty one.
+    /// Reads an inner table; an absent one reads as empty.
     pub(super) fn table<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
         let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
         self.within(name, value, read)
     }
 
-    /// Reads a table within, if there is one.
+    /// Reads an inner table; `None` if it is absent.
     pub(super) fn some_table<T>(
         &mut self,
         name: &'static str,
@@ -234,7 +235,7 @@ impl Fields {
         Some(self.within(name, value, read))
     }
 
-    /// Reads tables by name.
+    /// Reads a table of tables; empty if it is absent.
     pub(super) fn tables<T>(
         &mut self,
         name: &'static str,
@@ -268,7 +269,7 @@ impl Fields {
         }
     }
 
-    /// The first fault, if there was one. What nobody asked for is one.
+    /// The first error, if there was one. A field that was not read is an error.
     fn end(mut self) -> Option<FieldError> {
         if let (None, Some(name)) = (&self.fault, self.members.keys().next().cloned()) {
             self.fault(&name, &self.unknown(&name));
@@ -278,20 +279,20 @@ impl Fields {
 
     fn unknown(&self, name: &str) -> String {
         const FEW: usize = 16;
-        let begins = |one: &&&str| one.get(..3).is_some_and(|begin| name.starts_with(begin));
-        let near: Vec<&str> = self.asked.iter().filter(begins).copied().collect();
-        let fix = if !near.is_empty() {
-            format!("did you mean {}?", near.join(", "))
-        } else if self.asked.len() <= FEW {
-            format!("there are {}", self.asked.join(", "))
+        let is_similar = |known: &&&str| known.get(..3).is_some_and(|start| name.starts_with(start));
+        let similar: Vec<&str> = self.known.iter().filter(is_similar).copied().collect();
+        let fix = if !similar.is_empty() {
+            format!("did you mean {}?", similar.join(", "))
+        } else if self.known.len() <= FEW {
+            format!("known fields are {}", self.known.join(", "))
         } else {
-            "docs/providers lists those of a connection".to_owned()
+            "docs/providers lists the fields of a connection".to_owned()
         };
         format!("unknown field `{name}`; {fix}")
     }
 }
 
-/// A list of texts.
+/// A list of strings; `None` if the value is not one.
 pub(super) fn texts(value: Value) -> Option<Vec<String>> {
     let Value::Array(items) = value else {
         return None;

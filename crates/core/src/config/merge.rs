@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A connection as it is written, put together with what the catalogue knows of its provider.
+//! Merges an entry of `CONNECTIONS` with the catalogue's entry of its provider.
 
 use serde_json::{Map, Value};
 
@@ -7,20 +7,20 @@ use super::FieldError;
 use vault_base::json;
 use vault_provider::catalogue;
 
-/// An entry with all that is known of its provider.
+/// An entry merged with the catalogue's entry of its provider.
 pub(super) struct Completed {
-    /// The entry, variables filled in.
+    /// The merged entry, with the values of the provider's variables filled in.
     pub(super) entry: Value,
-    /// What decides where tokens are sent beside the authority: the values of the provider's variables,
-    /// and the endpoints of [`REDIRECTING`] that the entry itself gives.
+    /// The values that decide, besides the authority, where tokens are sent, by name: those of the provider's
+    /// variables, and the endpoints of [`REDIRECTING`] that the entry itself sets.
     pub(super) details: Vec<(String, String)>,
 }
 
-/// Endpoints that refresh tokens are sent to, wherever the authority says.
+/// The endpoints that refresh tokens are sent to.
 const REDIRECTING: [&str; 2] = ["refresh_endpoint", "token_endpoint"];
 
-/// Puts an entry of `CONNECTIONS` over the facts about the provider it names, member by member, and
-/// fills in the provider's variables. What the entry says wins.
+/// Merges an entry of `CONNECTIONS` over the catalogue's entry of the provider that it names, member by
+/// member, and fills in the provider's variables. Members of the entry take precedence.
 pub(super) fn complete(entry: Value) -> Result<Completed, FieldError> {
     let Value::Object(mut given) = entry else {
         return Err(FieldError::new("", "must be a table"));
@@ -37,7 +37,7 @@ pub(super) fn complete(entry: Value) -> Result<Completed, FieldError> {
     };
     lift_variables(&mut given);
     let mut details = given_endpoints(&given);
-    over(&mut facts, given);
+    merge(&mut facts, given);
     let variables = match facts.remove("variables") {
         Some(Value::Object(variables)) => variables,
         Some(_) => return Err(FieldError::new("variables", "must be a table")),
@@ -52,7 +52,8 @@ pub(super) fn complete(entry: Value) -> Result<Completed, FieldError> {
     Ok(Completed { entry: merged, details })
 }
 
-/// The token endpoint of a connection that names neither provider nor issuer is its authority already.
+/// The endpoints of [`REDIRECTING`] that the entry sets. The token endpoint of a connection that names neither
+/// provider nor issuer is left out, because it is the authority.
 fn given_endpoints(given: &Map<String, Value>) -> Vec<(String, String)> {
     let is_authority = !given.contains_key("provider") && !given.contains_key("issuer");
     let redirecting =
@@ -70,7 +71,7 @@ fn facts(id: &str) -> Result<Map<String, Value>, FieldError> {
     })
 }
 
-/// `variables = { tenant = "x" }` is short for `variables.tenant.value = "x"`.
+/// Expands the short form `variables = { tenant = "x" }` to `variables.tenant.value = "x"`.
 fn lift_variables(given: &mut Map<String, Value>) {
     if let Some(Value::Object(variables)) = given.get_mut("variables") {
         for value in variables.values_mut() {
@@ -81,11 +82,11 @@ fn lift_variables(given: &mut Map<String, Value>) {
     }
 }
 
-/// Tables are merged, all else is replaced.
-fn over(base: &mut Map<String, Value>, given: Map<String, Value>) {
+/// Merges `given` into `base`: tables are merged recursively, other values are replaced.
+fn merge(base: &mut Map<String, Value>, given: Map<String, Value>) {
     for (name, value) in given {
         match (base.get_mut(&name), value) {
-            (Some(Value::Object(inner)), Value::Object(more)) => over(inner, more),
+            (Some(Value::Object(inner)), Value::Object(given)) => merge(inner, given),
             (_, value) => {
                 base.insert(name, value);
             }
@@ -107,26 +108,27 @@ fn value_of<'a>(name: &str, variable: &'a Value) -> Result<&'a str, FieldError> 
     }
     let allowed: Vec<&str> = allowed.into_iter().flatten().filter_map(Value::as_str).collect();
     let fix = format!(
-        "must be one of: {} (`*` stands for letters, digits and hyphens, `**` for such with dots)",
+        "must be one of: {} (`*` stands for letters, digits and hyphens, `**` for those and dots)",
         allowed.join(", ")
     );
     Err(FieldError::new(field, fix))
 }
 
-/// Whether a value fits a pattern with at most one wildcard: `*` is one label of a host name, `**`
-/// one or more. It decides where a client secret is sent, so nothing else stands for anything.
+/// Whether a value fits a pattern with at most one wildcard: `*` matches one label of a host name, `**` one or
+/// more labels separated by dots. There are no other wildcards, because the value decides where a client
+/// secret is sent.
 fn matches(pattern: &str, value: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
         return pattern == value;
     };
-    let (many, after) = match after.strip_prefix('*') {
+    let (allows_dots, after) = match after.strip_prefix('*') {
         Some(after) => (true, after),
         None => (false, after),
     };
     let Some(middle) = value.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else {
         return false;
     };
-    if many { middle.split('.').all(is_label) } else { is_label(middle) }
+    if allows_dots { middle.split('.').all(is_label) } else { is_label(middle) }
 }
 
 fn is_label(text: &str) -> bool {
@@ -136,7 +138,7 @@ fn is_label(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Replaces a placeholder in all texts.
+/// Replaces a placeholder in all strings of a value.
 fn fill(value: &mut Value, placeholder: &str, text: &str) {
     match value {
         Value::String(found) if found.contains(placeholder) => {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The deployment's configuration: read and checked once, before anything else happens.
+//! The deployment's configuration. It is read and checked once, before a request is served.
 //!
-//! It comes as variables: `PUBLIC_URL`, the tables `ISSUERS`, `CONNECTIONS`, `CLIENTS` (with
-//! `ISSUERS_*` … merged in), and the secrets `KEY_RING`, `OBJECT_NAME_KEY`, `PROVIDER_SECRETS`.
-//! A table is a JSON object or a string that holds one.
+//! The configuration consists of the variable `PUBLIC_URL`, the tables `ISSUERS`, `CONNECTIONS` and `CLIENTS`
+//! (merged with the variables `ISSUERS_*` and so on), and the secrets `KEY_RING`, `OBJECT_NAME_KEY` and
+//! `PROVIDER_SECRETS`. A table is a JSON object, or a string that contains one.
 
 mod api;
 mod client;
@@ -36,10 +36,10 @@ use vault_base::seal::KeyRing;
 use vault_jose::trusted_issuer::Issuer;
 use vault_provider::connection::Connection;
 
-/// A configuration that can be worked with.
+/// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// Where the vault is reached, and the identifiers that follow from it.
+    /// The vault's public address, from which its identifiers are derived.
     pub public_url: PublicUrl,
     /// Trusted issuers by issuer identifier.
     pub issuers: BTreeMap<String, Issuer>,
@@ -51,20 +51,21 @@ pub struct Config {
     pub apis: BTreeMap<String, Api>,
     /// Clients by client id.
     pub clients: BTreeMap<String, Client>,
-    /// Sealing keys.
+    /// The keys that seal stored tokens.
     pub key_ring: KeyRing,
-    /// Derives object names.
+    /// The key that derives the names of objects.
     pub names: ObjectNames,
 }
 
-/// What is wrong, for the operator's log. Never shows a value of a secret.
+/// A fault in the configuration, for the operator's log. It never contains the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The variable, such as `CONNECTIONS`.
+    /// The variable with the fault, such as `CONNECTIONS`.
     pub variable: String,
-    /// The field in it, such as `github.token_endpoint`; empty if it is the whole variable.
+    /// The path of the faulty field in the variable, such as `github.token_endpoint`; empty if the fault is
+    /// in the whole variable.
     pub field: String,
-    /// What is wrong and how to fix it.
+    /// A sentence without subject that says what is wrong with the field and how to fix it.
     pub fix: String,
 }
 
@@ -87,7 +88,7 @@ impl Config {
     /// Reads and checks all variables.
     ///
     /// # Errors
-    /// The first [`ConfigError`] found.
+    /// The first [`ConfigError`] that is found.
     pub fn load(variables: &Variables) -> Result<Self, ConfigError> {
         if variables.text("JURISDICTION")?.is_some() {
             return Err(ConfigError::new("JURISDICTION", "", "is reserved; remove it"));
@@ -185,7 +186,7 @@ fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
     })
 }
 
-/// Something wrong in a field of one entry, before it is known which variable that came from.
+/// A fault in a field of one entry, before the variable of the entry is known.
 #[derive(Debug)]
 pub(crate) struct FieldError {
     field: String,
@@ -197,7 +198,7 @@ impl FieldError {
         Self { field: field.into(), fix: fix.into() }
     }
 
-    /// The same of a field in a table.
+    /// The fault with `table`, a path that ends in a dot, before its field.
     fn within(self, table: &str) -> Self {
         Self { field: format!("{table}{}", self.field), fix: self.fix }
     }
@@ -209,8 +210,8 @@ impl FieldError {
     }
 }
 
-/// Checks the address of somebody else's endpoint: https, or http on loopback while the vault
-/// itself is; a host, no user info, no fragment.
+/// Checks the address of an endpoint outside the vault ([`PublicUrl::allows`]): it must have a host, must not
+/// have user info or a fragment, and must be https. Loopback http is allowed if the vault itself runs there.
 pub(crate) fn endpoint(field: &str, text: &str, vault: &PublicUrl) -> Result<(), FieldError> {
     vault.allows(text).map_err(|fix| FieldError::new(field, fix))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Reads what a connection says of how its provider speaks.
+//! Reads the parts of a connection that describe how its provider differs from the RFCs.
 
 use super::fields::Fields;
 use vault_base::text;
@@ -38,12 +38,12 @@ pub(super) fn revocation(fields: &mut Fields) -> RevocationRules {
 pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
     let scheme = fields.text_or("scheme", "Bearer");
     if !text::is_header_name(&scheme) {
-        // A scheme is a token, as the name of a header is (RFC 9110 §11.1).
-        fields.fault("scheme", "must be one word, such as Bearer: it stands before the token");
+        // An authentication scheme is a token, as a header name is (RFC 9110 §11.1).
+        fields.fault("scheme", "must be one word, such as Bearer: it is an authentication scheme");
     }
     IdentityRules {
         from: fields.choice("from", IdentitySource::NAMES),
-        // Other than with revocations, this is a question.
+        // The default is GET, not POST as for revocations, because the request only reads.
         method: fields.choice("method", HttpMethod::NAMES).unwrap_or(HttpMethod::Get),
         body: fields.text("body"),
         scheme,
@@ -86,7 +86,7 @@ fn issuance(fields: &mut Fields) -> IssuanceRules {
         revocation: fields.table("revocation", revocation),
     };
     if rules.membership_required.is_empty() {
-        let fix = "is missing: it says what an owner is, and without it anybody would be one";
+        let fix = "is missing: it defines who is an owner, and without it every user would be one";
         fields.fault("membership_required", fix);
     }
     rules

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `PROVIDER_SECRETS`: what proves us at our providers.
+//! `PROVIDER_SECRETS`: the credentials with which the vault authenticates at the providers.
 
 use serde_json::Value;
 
@@ -8,23 +8,23 @@ use super::{ConfigError, FieldError, Variables};
 use vault_base::secret::Secret;
 use vault_jose::private_key::PrivateKey;
 
-/// What proves us at one provider.
+/// The vault's credentials at one provider.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ProviderSecret {
     pub(super) client_secret: Option<Secret>,
     pub(super) private_key: Option<PrivateKey>,
 }
 
-/// The secrets of all connections. No message quotes what it is about.
+/// The secrets of all connections. Error texts never quote a value.
 pub(super) struct ProviderSecrets(Table);
 
 impl ProviderSecrets {
-    /// Finds them.
+    /// Reads the table.
     pub(super) fn read(variables: &Variables) -> Result<Self, ConfigError> {
         variables.table("PROVIDER_SECRETS").map(Self)
     }
 
-    /// Takes that of a connection.
+    /// Removes and parses the secret of a connection; the default if there is none.
     pub(super) fn take(&mut self, connection: &str) -> Result<ProviderSecret, ConfigError> {
         let Some(value) = self.0.entries.remove(connection) else {
             return Ok(ProviderSecret::default());
@@ -32,7 +32,7 @@ impl ProviderSecrets {
         secret(value).map_err(|fault| fault.at(self.0.origins.get(connection), connection))
     }
 
-    /// All must have been taken.
+    /// Checks that every secret was taken: one that is left belongs to no connection.
     pub(super) fn end(self) -> Result<(), ConfigError> {
         match self.0.entries.keys().next() {
             None => Ok(()),

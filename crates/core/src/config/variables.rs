@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Variables as the platform hands them over, and tables spread over several of them.
+//! The variables that the platform provides, and the tables that are merged from several of them.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use serde_json::{Map, Value};
 use super::ConfigError;
 use vault_base::json;
 
-/// All variables and secrets of the deployment that are text or JSON.
+/// All variables and secrets of the deployment that are text or JSON, by name.
 #[derive(Default)]
 pub struct Variables(BTreeMap<String, Value>);
 
 /// A table merged from `NAME` and every `NAME_*`.
 pub(super) struct Table {
     pub(super) entries: BTreeMap<String, Value>,
-    /// Which variable an entry came from, for messages.
+    /// The variable that each entry came from, for error texts.
     pub(super) origins: BTreeMap<String, String>,
 }
 
 impl FromIterator<(String, Value)> for Variables {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(variables: I) -> Self {
-        // One by one: collecting would bring a sort along.
+        // Not `collect`, which would add code for a sort to the Worker.
         let mut all = BTreeMap::new();
         all.extend(variables);
         Self(all)
@@ -29,13 +29,13 @@ impl FromIterator<(String, Value)> for Variables {
 }
 
 impl Variables {
-    /// A text variable; an empty one counts as absent.
+    /// A text variable. An empty one counts as absent.
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            // A secret given as JSON arrives parsed under some tools.
+            // Some deployment tools pass a secret that is JSON as a parsed object.
             Some(value @ Value::Object(_)) => Ok(Some(value.to_string())),
             Some(_) => Err(ConfigError::new(name, "", "must be text")),
         }
@@ -45,8 +45,8 @@ impl Variables {
         self.text(name)?.ok_or_else(|| ConfigError::new(name, "", "is missing; set it"))
     }
 
-    /// Reads a table. An entry that appears twice, even alike, is an error: one of the two would
-    /// be lost silently.
+    /// Reads a table. An entry that appears in two variables is an error even if both are equal, because one
+    /// of the two would be ignored silently.
     pub(super) fn table(&self, name: &str) -> Result<Table, ConfigError> {
         let prefix = format!("{name}_");
         let mut table = Table { entries: BTreeMap::new(), origins: BTreeMap::new() };
@@ -65,7 +65,7 @@ impl Variables {
 }
 
 fn read_part(variable: &str, value: &Value) -> Result<Map<String, Value>, ConfigError> {
-    // Text and a parsed object take the same road, so that both give the same errors.
+    // A parsed object is parsed again from its text, so that both forms give the same errors.
     let text = match value {
         Value::String(text) if text.trim().is_empty() => return Ok(Map::new()),
         Value::String(text) => text.clone(),
