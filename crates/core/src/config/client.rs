@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A client of the vault: an application, an API or an agent.
+//! The clients of the vault (RFC 6749 §2), and the entries of `CLIENTS` that configure them.
 
 use std::collections::BTreeMap;
 
@@ -16,24 +16,25 @@ use vault_base::text;
 use vault_jose::jwk::JwkSet;
 use vault_provider::connection::Connection;
 
-/// A client and what it may do.
+/// A registered client and its permissions.
 #[derive(Debug, Clone)]
 pub struct Client {
-    /// How it proves itself at the token endpoint.
+    /// How the client authenticates at the token endpoint.
     pub authentication: Authentication,
-    /// Grant types it may use there.
+    /// The grant types that the client may use at the token endpoint.
     pub grants: Vec<GrantType>,
-    /// Audiences of the subject tokens it may exchange.
+    /// The accepted audiences of the subject tokens that the client exchanges.
     pub audiences: Vec<String>,
-    /// Clients whose users' tokens it may exchange: matched with `client_id` or `azp`.
+    /// The client ids whose users' tokens this client may exchange or use: the `client_id` or `azp` of those
+    /// tokens.
     pub accepts_from: Vec<String>,
-    /// Connections it may use.
+    /// The names of the connections that the client may use.
     pub connections: Vec<String>,
-    /// Where its connect flows may return, compared byte by byte.
+    /// The redirect URIs that the client may name in a connect. They are compared byte by byte.
     pub redirect_uris: Vec<String>,
-    /// Browser origins it calls the API from.
+    /// The browser origins from which the client calls the connected-accounts API.
     pub origins: Vec<String>,
-    /// What `scope` means in its exchanges.
+    /// The meaning of `scope` in the client's exchanges.
     pub scope_policy: ScopePolicy,
     /// The name that pages show.
     pub name: String,
@@ -74,28 +75,29 @@ pub struct RefreshPolicy {
     pub lifetime: i64,
 }
 
-/// How a client proves itself.
+/// How a client authenticates.
 #[derive(Debug, Clone)]
 pub enum Authentication {
-    /// One of these SHA-256 hashes is that of its secret (several while one is being replaced).
+    /// With a secret whose SHA-256 is one of these. There are several while a secret is being replaced.
     Secret(Vec<[u8; 32]>),
-    /// It signs assertions with one of these keys (RFC 7523).
+    /// With an assertion signed by one of these keys (RFC 7523 §2.2).
     PrivateKeyJwt(JwkSet),
-    /// It cannot: a browser or native application. It uses the API with its users' tokens only.
+    /// Not at all, because it is a public client (RFC 6749 §2.1). It may only use the connected-accounts API
+    /// with its users' tokens.
     None,
 }
 
-/// What `scope` means in an exchange.
+/// The meaning of the parameter `scope` in an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScopePolicy {
-    /// The token has at least these scopes.
+    /// The token has at least the requested scopes.
     #[default]
     AtLeast,
-    /// The token has these scopes and no others.
+    /// The token has exactly the requested scopes.
     Exact,
 }
 
-/// An entry of `CLIENTS`.
+/// An entry of `CLIENTS` as it is written, before it is checked.
 #[derive(Debug)]
 pub(super) struct Raw {
     authentication: RawAuthentication,
@@ -327,7 +329,8 @@ pub(super) fn sharing_secret<'a>(
     clients.iter().find_map(|(name, other)| shares(other).then_some(name.as_str()))
 }
 
-/// https, http on loopback (RFC 8252 §7.3), or an application's own scheme; never a fragment.
+/// Checks a redirect URI: it must be https, http on loopback (RFC 8252 §7.3) or of a private-use scheme
+/// (RFC 8252 §7.1), and must not have a fragment (RFC 6749 §3.1.2). The error says what to fix.
 fn redirect_uri(text: &str) -> Result<(), String> {
     let url = parse_url(text, "must be an absolute URI")?;
     if text.contains('#') {
@@ -337,7 +340,7 @@ fn redirect_uri(text: &str) -> Result<(), String> {
         "https" => Ok(()),
         "http" if matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")) => Ok(()),
         "http" => Err("must be https; http is for loopback only".into()),
-        // RFC 8252 §7.1: a private-use scheme is a reversed domain name.
+        // A private-use scheme is a reversed domain name, and so has a dot (RFC 8252 §7.1).
         scheme if scheme.contains('.') => Ok(()),
         _ => Err("must be https, http on loopback, or a private-use scheme with a dot".into()),
     }

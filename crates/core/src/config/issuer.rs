@@ -13,7 +13,7 @@ use vault_base::public_url::PublicUrl;
 use vault_jose::algorithm::Algorithm;
 use vault_jose::trusted_issuer::Issuer;
 
-/// An entry of `ISSUERS`.
+/// An entry of `ISSUERS` as it is written, before it is checked.
 #[derive(Debug)]
 pub(super) struct Raw {
     issuer: String,
@@ -27,15 +27,15 @@ impl Raw {
     /// Reads all fields.
     pub(super) fn read(fields: &mut Fields) -> Self {
         let algorithms: Vec<(&str, Algorithm)> =
-            Algorithm::ALL.iter().map(|one| (one.name(), *one)).collect();
+            Algorithm::ALL.iter().map(|algorithm| (algorithm.name(), *algorithm)).collect();
         Self {
             issuer: fields.required("issuer"),
             audiences: fields.some_list("audiences"),
             algorithms: fields.choices("algorithms", &algorithms),
             types: match fields.take("typ") {
                 None => vec!["at+jwt".to_owned()],
-                Some(Value::String(one)) => vec![one],
-                Some(many) => fields::texts(many).unwrap_or_else(|| {
+                Some(Value::String(text)) => vec![text],
+                Some(list) => fields::texts(list).unwrap_or_else(|| {
                     fields.fault("typ", "must be text or a list of texts");
                     Vec::new()
                 }),
@@ -84,7 +84,7 @@ pub(super) fn own(vault: &PublicUrl, apis: &BTreeMap<String, Api>) -> Issuer {
     }
 }
 
-/// An issuer identifier is an address without query and fragment (RFC 8414 §2).
+/// Checks an issuer identifier, which must not have a query or fragment (RFC 8414 §2).
 pub(super) fn issuer_identifier(text: &str, vault: &PublicUrl) -> Result<(), FieldError> {
     endpoint("issuer", text, vault)?;
     if text.contains('?') {
@@ -93,8 +93,9 @@ pub(super) fn issuer_identifier(text: &str, vault: &PublicUrl) -> Result<(), Fie
     Ok(())
 }
 
-/// Audiences of subject tokens: at least one, and never the API's own, whose tokens let a user's
-/// application manage accounts and must buy nothing else.
+/// Checks the audiences of subject tokens: there must be at least one, and none may be the audience of the
+/// connected-accounts API. A token for the API lets an application manage accounts and must not be
+/// exchangeable for provider tokens.
 pub(super) fn subject_audiences(audiences: &[String], vault: &PublicUrl) -> Result<(), FieldError> {
     if audiences.is_empty() || audiences.iter().any(String::is_empty) {
         return Err(FieldError::new("audiences", "must name at least one audience"));
