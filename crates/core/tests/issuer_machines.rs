@@ -42,7 +42,7 @@ impl<M: Machine> Object<M> {
         match step.write {
             Write::Keep => {}
             Write::Put(record) => {
-                self.record = Some(read(&serde_json::to_string(&record).unwrap()))
+                self.record = Some(read(&serde_json::to_string(&record).unwrap()));
             }
             Write::Delete => self.record = None,
         }
