@@ -132,11 +132,7 @@ async fn finished(
     let (Some(id), true) = (id, offered) else {
         return Ok(page(incoming, "link_invalid", &[clear]));
     };
-    let resolution = Resolution::new(&connection, configured, user, profile);
-    let Some(subject) = resolve(context, resolution).await? else {
-        line.reason = Some("sign_in_refused".to_owned());
-        return Ok(page(incoming, "sign_in_refused", &[clear]));
-    };
+    // Nothing is stored of a user whose browser did not begin this.
     let browser = cookie_of(context, incoming, SIGN_IN_COOKIE);
     let name = config.names.authorization(&id);
     let read = match browser {
@@ -148,6 +144,11 @@ async fn finished(
     let authorization::Response::Request { request, .. } = read else {
         line.reason = Some("other_browser".to_owned());
         return Ok(page(incoming, "link_invalid", &[clear]));
+    };
+    let resolution = Resolution::new(&connection, configured, user, profile);
+    let Some(subject) = resolve(context, resolution).await? else {
+        line.reason = Some("sign_in_refused".to_owned());
+        return Ok(page(incoming, "sign_in_refused", &[clear]));
     };
     let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
     let session = MacId::new(&config.names, IdKind::Session).map_err(|_| CallError::Unavailable)?;
