@@ -225,3 +225,8 @@ export async function visit(jar, url, { form, origin } = {}) {
   jar.keep(url, response);
   return { status: response.status, headers: response.headers, text: await response.text() };
 }
+
+/** Puts a cookie into a browser, as an attacker with some power over the browser might. */
+export function plant(jar, url, name, value) {
+  jar.keep(url, new Response(null, { headers: { 'set-cookie': `${name}=${value}; Path=/` } }));
+}
