@@ -145,8 +145,11 @@ async fn finished(
         line.reason = Some("other_browser".to_owned());
         return Ok(page(incoming, "link_invalid", &[clear]));
     };
-    let resolution = Resolution::new(&connection, configured, user, profile);
-    let Some(subject) = resolve(context, resolution).await? else {
+    let subject = match Resolution::new(&connection, configured, user, profile) {
+        Some(resolution) => resolve(context, resolution).await?,
+        None => None,
+    };
+    let Some(subject) = subject else {
         line.reason = Some("sign_in_refused".to_owned());
         return Ok(page(incoming, "sign_in_refused", &[clear]));
     };

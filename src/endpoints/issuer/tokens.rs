@@ -284,10 +284,8 @@ async fn described(
     };
     let token = &verified.token;
     let issuer = config.public_url.identifier();
-    let may_know = token.client_id == client_id
-        || config.clients.get(client_id).is_some_and(|client| {
-            token.audiences.iter().any(|audience| client.audiences.contains(audience))
-        });
+    let client = config.clients.get(client_id);
+    let may_know = client.is_some_and(|client| client.may_introspect(client_id, token));
     if token.user.issuer != issuer || !may_know {
         return Ok(inactive);
     }

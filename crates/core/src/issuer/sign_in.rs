@@ -108,12 +108,27 @@ pub enum Resolved {
 /// How often another `sub` is tried where one is taken.
 const ATTEMPTS: u8 = 3;
 
+/// Greatest length of a `sub` (OpenID Connect Core §2).
+const MAX_SUBJECT: usize = 255;
+
+/// A suffix as long as each that tells two users apart: base64url of six bytes.
+const LONGEST_SUFFIX: &str = "--------";
+
 impl Resolution {
-    /// Begins with a user at a provider. `name` is the connection's.
-    pub fn new(name: &str, connection: &Connection, user: String, profile: Profile) -> Self {
+    /// Begins with a user at a provider. `name` is the connection's. `None`: the provider's id of the user
+    /// cannot be part of a `sub`, which is at most 255 ASCII characters long (OpenID Connect Core §2) and
+    /// stands in headers and logs of applications.
+    pub fn new(
+        name: &str,
+        connection: &Connection,
+        user: String,
+        profile: Profile,
+    ) -> Option<Self> {
+        let longest = identity::subject(name, &user, Some(LONGEST_SUFFIX)).len();
+        let is_usable = longest <= MAX_SUBJECT && user.bytes().all(|byte| byte.is_ascii_graphic());
         let realm = identity::realm(connection);
         let identity = LinkedIdentity { realm, user, connection: name.to_owned() };
-        Self { identity, profile, stage: Stage::Find }
+        is_usable.then_some(Self { identity, profile, stage: Stage::Find })
     }
 
     /// The identity: its realm, and the provider's id of the user.
