@@ -127,7 +127,7 @@ pub struct Provider {
     /// Revocation endpoint. It may contain placeholders; see [`super::revocation::revoke`].
     pub revocation_endpoint: Option<String>,
     /// For `OpenID` providers the issuer of ID tokens, which may contain [`TENANT`]. The response to a code
-    /// must then have an ID token.
+    /// must then have an ID token, unless the identity is taken from elsewhere.
     pub open_id: Option<String>,
     /// The value that `iss` of an authorization response must have if it is present. `None`: not checked.
     pub response_iss: Option<String>,

@@ -349,7 +349,8 @@ impl IdentitySource {
 /// [`crate::json_path::text`] explains the paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityRules {
-    /// The document with the identity; `None` for the first that the connection has.
+    /// The document with the identity. `None` for the ID token of an `OpenID` provider, else the userinfo
+    /// response if there is a userinfo endpoint, else none.
     pub from: Option<IdentitySource>,
     /// HTTP method of the userinfo request.
     pub method: HttpMethod,
