@@ -121,8 +121,8 @@ pub fn needs_access_token(connection: &Connection) -> bool {
     connection.revocation.token == RevokedToken::AccessToken
 }
 
-/// The revocation request for a token of this kind. `user` is the provider's id of the user. In the
-/// path of the endpoint and in the parameters of the rules, `{token}`, `{client_id}` and `{user}` are filled in.
+/// The revocation request for a token of this kind. `user` is the provider's id of the user. In the path of
+/// the endpoint and in the parameters of the rules, `{token}`, `{client_id}` and `{user}` are filled in.
 ///
 /// `None` if the provider has no revocation endpoint, if `{user}` is needed and `user` is `None`, or if the
 /// token is not valid in an HTTP header that must carry it.

@@ -45,20 +45,20 @@ pub fn keeping<'a>(
     text::unique(ask.into_iter().chain(before.cloned()))
 }
 
-/// The scopes that a token response granted. `told` are those that it states; without them, the scopes that
+/// The scopes that a token response granted. `stated` are those that it states; without them, the scopes that
 /// were `asked` for are granted (RFC 6749 §5.1). Where a token is for one resource, the response states the
 /// scopes of that resource only; the scopes asked for of other resources count as granted.
 pub fn granted(
     connection: &Connection,
-    told: Option<Vec<String>>,
+    stated: Option<Vec<String>>,
     asked: &[String],
 ) -> Vec<String> {
-    let Some(told) = told else {
+    let Some(stated) = stated else {
         return asked.to_vec();
     };
     let first = first_resource(connection, asked);
     let elsewhere = asked.iter().filter(|scope| resource(connection, scope) != first);
-    text::unique(told.iter().chain(elsewhere).cloned())
+    text::unique(stated.iter().chain(elsewhere).cloned())
 }
 
 /// The wanted scopes that were not granted. A scope counts as granted under its alias too, with or without
