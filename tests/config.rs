@@ -138,7 +138,11 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
             json!("https://{user}.p.example/r"),
             "unknown placeholder",
         ),
-        ("CONNECTIONS.code.token_endpoint", json!("https://p.example/{token}"), "unknown placeholder"),
+        (
+            "CONNECTIONS.code.token_endpoint",
+            json!("https://p.example/{token}"),
+            "unknown placeholder",
+        ),
         ("CONNECTIONS.code.required_claims", json!({"hd": "x"}), "claims of the ID token"),
         ("CONNECTIONS.calendar.pkcee", json!(1), "did you mean pkce?"),
         ("CONNECTIONS_2.chat.colour", json!(1), "unknown field `colour`"),

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The metadata documents (RFC 8414, RFC 9728): what they advertise works, and what works is
-//! advertised.
+//! The metadata documents (RFC 8414, RFC 9728). They advertise exactly what the vault supports.
 
 use serde_json::{Value, json};
 
@@ -8,8 +7,8 @@ use crate::config::{Config, GrantType};
 use crate::connect::policy;
 use vault_jose::algorithm::Algorithm;
 
-/// Metadata of the vault as an authorization server (RFC 8414 §2). It has no authorization
-/// endpoint, so it supports no response type.
+/// The metadata of the vault as an authorization server (RFC 8414 §2). The vault has no authorization
+/// endpoint, and so supports no response type.
 pub fn authorization_server(config: &Config) -> Value {
     json!({
         "issuer": config.public_url.identifier(),
@@ -23,7 +22,7 @@ pub fn authorization_server(config: &Config) -> Value {
     })
 }
 
-/// Metadata of the connected-accounts API (RFC 9728 §2).
+/// The metadata of the connected-accounts API as a protected resource (RFC 9728 §2).
 pub fn protected_resource(config: &Config) -> Value {
     let issuers: Vec<&String> = config.issuers.keys().collect();
     json!({

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one table of what is served: dispatch, the log's route names, CORS, 405 and the scopes that an
-//! endpoint asks for read it.
+//! The table of routes. Dispatch, the log's route names, CORS, 405 responses and the required scopes of the
+//! endpoints are all read from it.
 
 use crate::connect::policy::{CREATE, DELETE, READ};
 
-/// What is served.
+/// An endpoint of the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Whether the configuration is good.
+    /// Tells whether the configuration is valid.
     Health,
-    /// Metadata of the authorization server (RFC 8414).
+    /// The metadata of the authorization server (RFC 8414).
     AuthorizationServer,
-    /// Metadata of the connected-accounts API (RFC 9728).
+    /// The metadata of the connected-accounts API (RFC 9728).
     ProtectedResource,
     /// The token endpoint (RFC 6749 §3.2).
     Token,
-    /// The browser's hop to the provider.
+    /// Redirects the browser to the provider's authorization endpoint.
     OpenTicket,
-    /// The provider's redirect (RFC 6749 §4.1.2).
+    /// The vault's redirection endpoint at providers (RFC 6749 §3.1.2).
     Callback,
     /// Begins a connect.
     Connect,
@@ -31,57 +31,57 @@ pub enum Endpoint {
     DeleteAccount,
 }
 
-/// Whose pages may read an answer.
+/// The origins whose pages may read a response (CORS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cors {
-    /// Nobody's.
+    /// No other origin.
     None,
-    /// Everybody's.
+    /// All origins.
     Public,
-    /// Those of the clients' registered origins; a preflight is answered.
+    /// The configured origins of the clients. Preflight requests are answered.
     Clients,
 }
 
-/// Who may ask.
+/// How the sender of a request authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authentication {
-    /// Anybody.
+    /// Not at all.
     None,
-    /// A client that proves itself.
+    /// As a client (RFC 6749 §2.3).
     Client,
-    /// A browser that holds a handle of its connect.
+    /// By a handle of a connect in the browser.
     Browser,
-    /// A user, by an access token with this scope.
+    /// By a user's access token with this scope.
     User(&'static str),
 }
 
-/// A path.
+/// The paths of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Path {
-    /// This one.
+    /// Only this path.
     Exact(&'static str),
-    /// One segment or more below this one.
+    /// All paths that start with this prefix, which ends in a slash.
     Below(&'static str),
 }
 
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
-    /// What is served.
+    /// The endpoint that serves the route.
     pub endpoint: Endpoint,
-    /// The method. A document that is read by `GET` is also served to `HEAD`.
+    /// The HTTP method. Health and metadata documents are served to `HEAD` as well.
     pub method: &'static str,
-    /// Where.
+    /// The paths of the route.
     pub path: Path,
-    /// What the log calls it. Never what was asked for.
+    /// The name of the route in the log. It contains nothing from a request.
     pub log_name: &'static str,
-    /// Whose pages may read it.
+    /// The origins that may read a response.
     pub cors: Cors,
-    /// Who may ask.
+    /// How the sender authenticates.
     pub authentication: Authentication,
 }
 
-/// Where the connected-accounts API is.
+/// The path prefix of the connected-accounts API.
 pub const CONNECTED_ACCOUNTS: &str = "/me/v1/connected-accounts/";
 
 const fn document(endpoint: Endpoint, path: &'static str) -> Route {
@@ -106,8 +106,8 @@ const fn api(
     Route { endpoint, method, path, log_name, cors: Cors::Clients, authentication }
 }
 
-/// The table. Clients that know `OpenID` Connect Discovery alone look for the authorization server's
-/// metadata at an address of its own (§4), and find the same members there.
+/// The table. The authorization server's metadata is also at the path of `OpenID` Connect Discovery (§4), for
+/// clients that know no other.
 pub const ROUTES: [Route; 12] = [
     Route {
         endpoint: Endpoint::Health,
@@ -181,34 +181,36 @@ pub const ROUTES: [Route; 12] = [
     ),
 ];
 
-/// What the log calls a preflight.
+/// The name of a preflight request in the log.
 const PREFLIGHT: &str = "OPTIONS /me/v1/connected-accounts";
 
-/// What the log calls what is none of ours.
+/// The name of a request that no route serves in the log.
 const UNKNOWN: &str = "unknown";
 
-/// What a request is answered with.
+/// The result of routing a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Routed<'a> {
-    /// This row serves it. `rest`: what stands behind the row's path.
+    /// A route serves the request.
     Served {
-        /// The row.
+        /// The route.
         route: &'static Route,
-        /// Empty where the path is exact.
+        /// The rest of the path after the prefix of [`Path::Below`]; empty for [`Path::Exact`].
         rest: &'a str,
     },
-    /// A preflight of the connected-accounts API.
+    /// The request is a preflight request to the connected-accounts API.
     Preflight,
-    /// The path is served, and not to this method.
+    /// The path exists, but not with this method.
     MethodNotAllowed {
-        /// `Allow` (RFC 9110 §10.2.1).
+        /// The value of the header `Allow` (RFC 9110 §10.2.1).
         allow: &'static str,
-        /// Whether the connected-accounts API answers, in its own form.
+        /// Whether the response has the form of the connected-accounts API
+        /// ([`crate::error::ProblemDetails`]).
         is_api: bool,
     },
-    /// Nothing is served there.
+    /// The path does not exist.
     NotFound {
-        /// Whether the connected-accounts API answers, in its own form.
+        /// Whether the response has the form of the connected-accounts API
+        /// ([`crate::error::ProblemDetails`]).
         is_api: bool,
     },
 }
@@ -231,7 +233,7 @@ impl Route {
 }
 
 impl Routed<'_> {
-    /// What the log calls it: one of our own words.
+    /// The name of the route in the log. It contains nothing from the request.
     pub fn log_name(&self) -> &'static str {
         match self {
             Self::Served { route, .. } => route.log_name,
@@ -241,13 +243,14 @@ impl Routed<'_> {
     }
 }
 
-/// Finds what answers a request.
+/// Finds the route of a request by its method and the path of its URL.
 pub fn route<'a>(method: &str, path: &'a str) -> Routed<'a> {
     let is_api = path.starts_with(CONNECTED_ACCOUNTS);
     if is_api && method == "OPTIONS" {
         return Routed::Preflight;
     }
-    let Some((route, rest)) = ROUTES.iter().find_map(|one| Some((one, one.rest(path)?))) else {
+    let Some((route, rest)) = ROUTES.iter().find_map(|route| Some((route, route.rest(path)?)))
+    else {
         return Routed::NotFound { is_api };
     };
     if route.serves(method) {
@@ -270,15 +273,15 @@ mod tests {
 
     #[test]
     fn each_row_serves_its_method_and_refuses_others_with_allow() {
-        for one in &ROUTES {
-            let path = match one.path {
+        for row in &ROUTES {
+            let path = match row.path {
                 Path::Exact(path) => path.to_owned(),
                 Path::Below(path) => format!("{path}x"),
             };
-            assert_eq!(served(one.method, &path).map(|(endpoint, _)| endpoint), Some(one.endpoint));
+            assert_eq!(served(row.method, &path).map(|(endpoint, _)| endpoint), Some(row.endpoint));
             let is_api = path.starts_with(CONNECTED_ACCOUNTS);
             for method in ["PUT", "PATCH", "TRACE", "A-TOKEN"] {
-                let refused = Routed::MethodNotAllowed { allow: one.method, is_api };
+                let refused = Routed::MethodNotAllowed { allow: row.method, is_api };
                 assert_eq!(route(method, &path), refused, "{method} {path}");
             }
         }
@@ -286,9 +289,9 @@ mod tests {
 
     #[test]
     fn only_documents_are_served_to_head() {
-        for one in &ROUTES {
-            let Path::Exact(path) = one.path else { continue };
-            let is_document = one.authentication == Authentication::None;
+        for row in &ROUTES {
+            let Path::Exact(path) = row.path else { continue };
+            let is_document = row.authentication == Authentication::None;
             assert_eq!(served("HEAD", path).is_some(), is_document, "{path}");
         }
     }

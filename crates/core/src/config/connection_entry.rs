@@ -232,8 +232,9 @@ fn check_endpoint(
             [] => String::new(),
             some => format!(", and a whole segment of its path may be {}", some.join(", ")),
         };
-        let fix =
-            format!("has an unknown placeholder: only names in `variables` are filled in{fillable}");
+        let fix = format!(
+            "has an unknown placeholder: only names in `variables` are filled in{fillable}"
+        );
         return Err(FieldError::new(field, fix));
     }
     endpoint(field, &filled, vault)
@@ -327,7 +328,8 @@ fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldEr
         return Err(FieldError::new("userinfo_endpoint", fix));
     }
     if connection.private_key.is_some() && !signs {
-        let fix = "have no `minting`, but PROVIDER_SECRETS has a private key for it; remove the key";
+        let fix =
+            "have no `minting`, but PROVIDER_SECRETS has a private key for it; remove the key";
         return Err(FieldError::new("kinds", fix));
     }
     Ok(())

@@ -279,7 +279,8 @@ impl Fields {
 
     fn unknown(&self, name: &str) -> String {
         const FEW: usize = 16;
-        let is_similar = |known: &&&str| known.get(..3).is_some_and(|start| name.starts_with(start));
+        let is_similar =
+            |known: &&&str| known.get(..3).is_some_and(|start| name.starts_with(start));
         let similar: Vec<&str> = self.known.iter().filter(is_similar).copied().collect();
         let fix = if !similar.is_empty() {
             format!("did you mean {}?", similar.join(", "))

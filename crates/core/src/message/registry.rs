@@ -17,7 +17,8 @@ pub enum RegistryRequest {
         /// The user.
         user: UserId,
     },
-    /// Add a vault as a holder of an account at a provider.
+    /// Add a vault as a holder of an account at a provider. It is sent right after the vault has stored the
+    /// account, and a job repeats it until it succeeds.
     #[serde(rename = "hold")]
     AddReference {
         /// The account's name ([`vault_base::ids::ObjectNames::provider_account`]).

@@ -97,7 +97,8 @@ pub enum VaultResponse {
     /// The new grant has no refresh token, the account's grant is renewable, and they are not known to belong
     /// to the same user ([`crate::vault::consent::UnknownUser`]). Nothing was changed.
     UnknownUser,
-    /// Whether the account existed. It is deleted now.
+    /// Whether the account existed, which is deleted now. As the response to [`VaultAction::Store`]: the same
+    /// tokens were stored before, and their account was deleted.
     Deleted(bool),
     /// The result of the deletion at the provider; `None` if the account did not exist.
     Removed(Option<Revocation>),

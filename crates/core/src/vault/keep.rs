@@ -27,9 +27,9 @@ pub enum KeepOutcome {
         plan: Plan,
         /// The account that holds the grant.
         account: AccountView,
-        /// The provider's id of the user and the registration that the caller must add to the registry at
-        /// once. The job in `plan` repeats that if the registry does not respond. `None` if the provider
-        /// did not identify the user.
+        /// The provider's id of the user and the registration, with which the caller must add this vault to
+        /// the registry at once. If that succeeds, the caller deletes the job; otherwise the job repeats it.
+        /// `None` if the provider did not identify the user.
         registry: Option<(String, Option<Registration>)>,
     },
     /// The same tokens were stored before, for this account; nothing is written.

@@ -350,8 +350,7 @@ pub fn of_same_user(
     sent: &SentRequest<'_>,
     tokens: TokenResponse,
 ) -> Result<TokenResponse, TokenEndpointError> {
-    let (Some(user), Some(issuer), Some(token)) = (sent.user, sent.issuer, &tokens.id_token)
-    else {
+    let (Some(user), Some(issuer), Some(token)) = (sent.user, sent.issuer, &tokens.id_token) else {
         return Ok(tokens);
     };
     match id_token::is_of(token.expose(), issuer, user) {

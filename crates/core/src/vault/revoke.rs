@@ -237,8 +237,7 @@ impl<'a> Revoking<'a> {
         let (Some(connection), Job::Revoke { field, .. }) = (self.connection, self.job) else {
             return self.done(Revocation::NotSupported);
         };
-        let outcome =
-            revocation::outcome(received, connection, record::kind_of(field), self.sent);
+        let outcome = revocation::outcome(received, connection, record::kind_of(field), self.sent);
         self.done(outcome)
     }
 
