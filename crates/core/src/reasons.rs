@@ -136,7 +136,7 @@ pub const CONNECTS: [Row; 16] = [
     ("expired", "The ticket, state or connect code has expired.", "None."),
     (
         "identity",
-        "The ID token or the userinfo response does not identify the user.",
+        "The ID token is not valid, or the provider's responses do not identify the user.",
         "See the event `id_token_refused`.",
     ),
     ("narrower", "The user consented to fewer scopes than the account has.", "None."),

@@ -56,7 +56,7 @@ pub fn look(
     unobtainable: &NegativeCache,
     now: UnixSeconds,
 ) -> Result<ExchangeStep, SealError> {
-    let stop = |problem| Ok(ExchangeStep::Stop { problem, events: Vec::new() });
+    let reject = |problem| Ok(ExchangeStep::Stop { problem, events: Vec::new() });
     let fits = |account: &Account| connection.accepts(contents.registration(&account.id));
     let account = match release::pick(&contents.accounts, want.login_hint.as_deref(), fits) {
         Ok(account) => account,
@@ -67,7 +67,7 @@ pub fn look(
     };
     let grant_kind = connection.grant_of(&want.kind);
     let Some(Sealed { record: grant, .. }) = contents.grant(&account.id, grant_kind) else {
-        return stop(ReleaseError::NoSuchKind);
+        return reject(ReleaseError::NoSuchKind);
     };
     if !connection.accepts(contents.registration_of(&account.id, grant_kind)) {
         let problem = release::registration_changed();
@@ -77,7 +77,7 @@ pub fn look(
     let account_name = account.identity.name.as_deref();
     let selector = match release::select(connection, account_name, &grant.scopes, want) {
         Ok(selector) => selector,
-        Err(problem) => return stop(problem),
+        Err(problem) => return reject(problem),
     };
     let token = home.access_token(contents, &account.id, &selector)?;
     let believed =
@@ -98,7 +98,7 @@ pub fn look(
                 provider_data: account.provider_data.clone(),
             })
         }
-        (ReleaseStep::Stop(problem), _) => stop(problem),
+        (ReleaseStep::Stop(problem), _) => reject(problem),
         _ => {
             let (account, selector) = key;
             Ok(ExchangeStep::Refresh(account, selector))

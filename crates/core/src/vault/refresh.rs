@@ -73,7 +73,8 @@ pub fn with_successor(grant: Grant, sealed: String) -> Grant {
 /// - `grant` is the grant as it is stored after the response; `leeway` is the rotation leeway in seconds.
 /// - After a `lost` response the follow-up is due at once, and then less and less often. After an unclear
 ///   one it is due within half of the rotation leeway ([`jobs::recover_after`]).
-/// - Once a known rotation leeway has passed, haste is of no use: `None` leaves the next attempt to a caller.
+/// - After the end of a known rotation leeway it is `None`, because an attempt for a later caller has the
+///   same chance.
 /// - `retry_after` is the provider's `Retry-After` in seconds. The cool-down of callers does not apply.
 pub fn follow_up(
     grant: &Grant,
@@ -92,7 +93,7 @@ pub fn follow_up(
         attempt => first.max(now + WAITS.get(attempt - 2).or(WAITS.last()).copied().unwrap_or(0)),
     };
     let due = retry_after.map_or(due, |wait| due.max(now.saturating_add(wait)));
-    // A successor was never accepted, so that no leeway is running for it.
+    // A successor has not been used, so that no leeway is running for it.
     let until = leeway.filter(|leeway| *leeway > 0 && intent.successor.is_none());
     let Some(until) = until.map(|leeway| intent.since().saturating_add(leeway)) else {
         return Some(due);

@@ -386,7 +386,7 @@ pub fn decide_for(
     if !missing.is_empty() {
         return match decide(state, grant, None, renewal, now) {
             ReleaseStep::Refresh if now - token.issued_at >= FRESH => ReleaseStep::Refresh,
-            stop @ ReleaseStep::Stop(ReleaseError::NoAccount { .. }) => stop,
+            no_account @ ReleaseStep::Stop(ReleaseError::NoAccount { .. }) => no_account,
             _ => ReleaseStep::Stop(ReleaseError::MissingScopes { missing }),
         };
     }

@@ -43,9 +43,9 @@ const FROM_1: [&str; 6] = [
     "UPDATE owner SET schema = 2",
 ];
 
-/// From version 2 to 3: adds the table `redemption`, whose rows outlive their account and replace the
-/// column `account.redemption`. Each account is also registered with the registry again: version 1 did not
-/// register accounts, and version 2 registered them under other names.
+/// From version 2 to 3: adds the table `redemption`, whose rows outlive their account; a column
+/// `account.redemption` is no longer read. A job adds each account to the registry, because version 1 did not
+/// add accounts there, and version 2 added them under other names.
 const FROM_2: [&str; 3] = [
     REDEMPTION,
     "INSERT INTO jobs (due, kind, payload) SELECT 0, 'hold', json_object('kind', 'hold', 'user', provider_user) FROM account WHERE provider_user IS NOT NULL",
@@ -60,10 +60,10 @@ const FROM_3: [&str; 3] = [
 ];
 
 /// Only from version 3: adds a job that binds grants without a registration ([`super::jobs::Job::Bind`]).
-/// Version 3 registered each account with the registry under the registration of that time. If the registry
-/// lists the account under the present registration, the grant came from it, unless the registration
-/// depends on more than the registry knows. Earlier versions registered no account, or under other names,
-/// so that the registry's entries prove nothing about their grants.
+/// Version 3 added each account to the registry under the registration of that time. If the registry lists
+/// the account under the present registration, the grant came from it, unless the registration depends on
+/// more than the registry knows. Earlier versions added no account, or added it under other names, so that
+/// the registry's entries prove nothing about their grants.
 const BIND_3: [&str; 1] = [
     "INSERT INTO jobs (due, kind, payload) SELECT 0, 'bind', json_object('kind', 'bind', 'account', id, 'attempt', 0) FROM account WHERE provider_user IS NOT NULL",
 ];
