@@ -117,10 +117,10 @@ impl RawClaims {
 
 /// Checks that the token has the required claims, such as `hd` for the accounts of one Google Workspace.
 fn check_required(token: &Jws<'_>, required: &BTreeMap<String, String>) -> Result<(), TokenError> {
-    let has = |(name, value): (&String, &String)| {
+    let matches_claim = |(name, value): (&String, &String)| {
         token.claim(name).and_then(Value::as_str) == Some(value.as_str())
     };
-    if required.iter().all(matches) { Ok(()) } else { Err(TokenError::Subject) }
+    if required.iter().all(matches_claim) { Ok(()) } else { Err(TokenError::Subject) }
 }
 
 /// Whether the ID token in a refresh response has this issuer and this user as its subject (OpenID Connect

@@ -25,8 +25,8 @@ pub struct Client {
     pub grants: Vec<GrantType>,
     /// The accepted audiences of the subject tokens that the client exchanges.
     pub audiences: Vec<String>,
-    /// The client ids whose users' tokens this client may exchange or use: the `client_id` or `azp` of those
-    /// tokens.
+    /// The ids of the clients whose users' tokens this client may exchange. They are compared with the
+    /// token's `client_id` or `azp`.
     pub accepts_from: Vec<String>,
     /// The names of the connections that the client may use.
     pub connections: Vec<String>,
