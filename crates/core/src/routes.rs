@@ -463,8 +463,8 @@ mod tests {
             assert_eq!(served(row.method, &path).map(|(endpoint, _)| endpoint), Some(row.endpoint));
             let is_api = path.starts_with(CONNECTED_ACCOUNTS);
             for method in ["PUT", "PATCH", "TRACE", "A-TOKEN"] {
-                let rows = ROUTES.iter().filter(|other| other.path == one.path).count();
-                let allow = if rows == 1 { one.method } else { "GET, POST" };
+                let rows = ROUTES.iter().filter(|other| other.path == row.path).count();
+                let allow = if rows == 1 { row.method } else { "GET, POST" };
                 let refused = Routed::MethodNotAllowed { allow, is_api };
                 assert_eq!(route(method, &path, true), refused, "{method} {path}");
             }
