@@ -166,9 +166,9 @@ impl ObjectNames {
         self.name(&["browser-session", id.as_str()])
     }
 
-    /// The `Identity` object of a user at a provider. `realm` says where the id is unique.
-    pub fn identity(&self, realm: &str, user: &str) -> String {
-        self.name(&["identity", realm, user])
+    /// The `Identity` object of an account at a provider. `authority` says where the id is unique.
+    pub fn identity(&self, authority: &str, user: &str) -> String {
+        self.name(&["identity", authority, user])
     }
 
     /// The `UserRecord` object of a user of the vault.

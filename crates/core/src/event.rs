@@ -27,6 +27,8 @@ pub enum EventName {
     JobsFailed,
     /// A stored value needs a sealing key that `KEY_RING` lacks.
     KeyUnavailable,
+    /// Not everything that a logout asks for could be done.
+    LogoutIncomplete,
     /// An object failed to handle a request.
     ObjectFailed,
     /// An object did not respond.
@@ -43,11 +45,13 @@ pub enum EventName {
     RegistrationChanged,
     /// The outcome of a revocation at a provider.
     Revocation,
+    /// The vault made a key to sign its own tokens with.
+    SigningKeyAdded,
 }
 
 /// The reference of events: the name, what it means, and what the operator does.
 #[cfg(not(target_arch = "wasm32"))]
-const ROWS: [(EventName, &str, &str); 17] = [
+const ROWS: [(EventName, &str, &str); 19] = [
     (
         EventName::CodeNotRedeemed,
         "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` or `unusable_access_token`.",
@@ -94,6 +98,11 @@ const ROWS: [(EventName, &str, &str); 17] = [
         "Put the key back into `KEY_RING`.",
     ),
     (
+        EventName::LogoutIncomplete,
+        "A browser session ended, and for two days the client `detail` took no logout token (`reason` is `client_not_notified`), or the refresh-token family `detail` could not be ended (`family_not_ended`), or the access tokens of the session `detail` were not ended (`access_tokens_not_ended`).",
+        "Check the client's back-channel logout address. It serves its own session to its end.",
+    ),
+    (
         EventName::ObjectFailed,
         "A Durable Object failed to handle a request. `reason` is a word of the platform or of the vault.",
         "If it persists, report it.",
@@ -133,6 +142,11 @@ const ROWS: [(EventName, &str, &str); 17] = [
         "The outcome of the revocation of `token` at the provider. `reason` is `revoked`, `pending`, `not_supported` or `failed`.",
         "For `failed`, revoke it at the provider.",
     ),
+    (
+        EventName::SigningKeyAdded,
+        "The vault made the key `detail` to sign its own tokens with. It is in the key set now, and signs when the key before it has signed for 90 days.",
+        "Nothing.",
+    ),
 ];
 
 impl EventName {
@@ -148,6 +162,7 @@ impl EventName {
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::JobsFailed => "jobs_failed",
             Self::KeyUnavailable => "key_unavailable",
+            Self::LogoutIncomplete => "logout_incomplete",
             Self::ObjectFailed => "object_failed",
             Self::ObjectUnavailable => "object_unavailable",
             Self::ReconnectRequired => "reconnect_required",
@@ -156,6 +171,7 @@ impl EventName {
             Self::RefreshTokenMisused => "refresh_token_misused",
             Self::RegistrationChanged => "registration_changed",
             Self::Revocation => "revocation",
+            Self::SigningKeyAdded => "signing_key_added",
         }
     }
 }

@@ -431,7 +431,12 @@ fn signing_users_in_has_defaults_and_needs_connections_whose_ids_are_permanent()
     assert_eq!(spa.grants, [GrantType::AuthorizationCode, GrantType::RefreshToken]);
     assert_eq!(spa.apis["https://orders.example.com/"], ["read"]);
     assert_eq!((spa.kind, spa.name.as_str()), (ClientKind::Web, "spa"));
-    let refresh = RefreshPolicy { rotation: true, idle: 2_592_000, lifetime: 31_536_000 };
+    let refresh = RefreshPolicy {
+        rotation: true,
+        idle: 2_592_000,
+        lifetime: 31_536_000,
+        ends_with_session: false,
+    };
     assert_eq!(spa.refresh, refresh);
     // The identity of `code` is read from an API, whose documentation may say so.
     let permanent = json!({

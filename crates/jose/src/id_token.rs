@@ -138,7 +138,7 @@ pub fn is_of(token: &str, issuer: &str, user: &str) -> Result<bool, TokenError> 
 
 /// `at_hash` of an access token (Core §3.1.3.6) for the algorithms that use SHA-256: the left half of the
 /// digest in base64url.
-fn access_token_hash(token: &str) -> String {
+pub fn access_token_hash(token: &str) -> String {
     let digest = encoding::sha256(token);
     encoding::base64url(digest.split_at(16).0)
 }

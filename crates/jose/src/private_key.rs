@@ -46,14 +46,14 @@ impl PrivateKey {
                 "-----END RSA PRIVATE KEY-----",
             )?),
         };
-        let fits =
-            (SHORTEST..=LONGEST).contains(&pkcs8.len()) && contents(&pkcs8)?.starts_with(&RSA);
-        fits.then(|| Self(Secret::new(STANDARD.encode(&*pkcs8))))
+        Self::from_pkcs8(&pkcs8)
     }
 
-    /// A key that the vault made, in PKCS#8.
-    pub fn from_pkcs8(der: &[u8]) -> Self {
-        Self(Secret::new(STANDARD.encode(der)))
+    /// Takes a key in PKCS#8, as WebCrypto exports it. `None` if it is no RSA key.
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Option<Self> {
+        let fits =
+            (SHORTEST..=LONGEST).contains(&pkcs8.len()) && contents(pkcs8)?.starts_with(&RSA);
+        fits.then(|| Self(Secret::new(STANDARD.encode(pkcs8))))
     }
 
     /// The key in PKCS#8.

@@ -73,6 +73,9 @@ pub struct RefreshPolicy {
     pub idle: i64,
     /// Seconds after the sign-in at which it expires.
     pub lifetime: i64,
+    /// Whether it ends with the browser session that it began in. If not, only its own revocation ends it
+    /// earlier, so that agents go on while the user is away.
+    pub ends_with_session: bool,
 }
 
 /// How a client authenticates.
@@ -159,6 +162,7 @@ impl Raw {
     /// Reads all fields.
     pub(super) fn read(fields: &mut Fields) -> Self {
         let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
+        let kind: ClientKind = fields.choice("kind", KINDS).unwrap_or_default();
         Self {
             authentication: fields.choice("authentication", AUTHENTICATIONS).unwrap_or_else(|| {
                 fields.missing("authentication");
@@ -174,7 +178,7 @@ impl Raw {
             origins: fields.list("origins"),
             scope_policy: fields.choice("scope_policy", SCOPE_POLICIES).unwrap_or_default(),
             name: fields.text("name"),
-            kind: fields.choice("kind", KINDS).unwrap_or_default(),
+            kind,
             apis: fields.lists("apis"),
             post_logout_redirect_uris: fields.list("post_logout_redirect_uris"),
             backchannel_logout_uri: fields.text("backchannel_logout_uri"),
@@ -184,6 +188,7 @@ impl Raw {
                     rotation: fields.flag_or("rotation", true),
                     idle: fields.number("idle").unwrap_or(REFRESH_IDLE.min(lifetime)),
                     lifetime,
+                    ends_with_session: fields.flag_or("end_with_session", kind == ClientKind::Spa),
                 }
             }),
         }
