@@ -162,13 +162,15 @@ pub fn see_other(location: &Secret, cookies: &[Secret]) -> HttpResult {
     respond(303, &headers, None)
 }
 
-/// A page of the vault as an OpenID provider.
+/// A page of the vault as an OpenID provider. Its address goes to nobody else; to the vault itself it may
+/// go, because a form of a page with `no-referrer` has no `Origin` (Fetch standard), and the vault accepts
+/// no form without.
 pub fn html(status: u16, page: &Page, cookies: &[Secret]) -> HttpResult {
     let mut headers = vec![
         ("content-type", "text/html; charset=utf-8"),
         ("content-security-policy", page.policy.as_str()),
         ("cache-control", "no-store"),
-        ("referrer-policy", "no-referrer"),
+        ("referrer-policy", "same-origin"),
         ("x-content-type-options", "nosniff"),
     ];
     headers.extend(cookies.iter().map(|cookie| ("set-cookie", cookie.expose())));

@@ -52,6 +52,8 @@ export class World {
    * @param {Record<string, string | object>} [more.providerSecrets]  of the further connections, by name
    * @param {number} [more.internet]  port to which all requests of the Worker are sent
    * @param {number} [more.accessTokenTtl]  lifetime of the connection's access tokens, in seconds
+   * @param {(world: World) => {clients?: object, apis?: object, [field: string]: any}} [more.signIn]  makes the
+   *   vault an OpenID provider: `SIGN_IN`, with further clients and the entries of `APIS`
    */
   static async start(more = {}) {
     const world = new World();

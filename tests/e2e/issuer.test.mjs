@@ -1,100 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault as an OpenID provider: sign-in through the demo provider, tokens, refresh, both exchanges, sign-out.
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { CookieJar, authorize, browse, claimsOf, s256, startsAt } from '../../xtask/js/browser.mjs';
+import { authorize, browse, claimsOf, startsAt } from '../../xtask/js/browser.mjs';
 import { GRANT, TOKEN_TYPE, call } from '../../xtask/js/vault-api.mjs';
-import { APP, World, assertRefused, describe as show } from './harness.mjs';
-
-const CALLBACK = 'http://127.0.0.1:3000/callback';
-const REFRESH_TOKEN = 'urn:ietf:params:oauth:token-type:refresh_token';
-const ORDERS = 'https://orders.example.com/';
+import { assertRefused, describe as show } from './harness.mjs';
+import { CALLBACK, ORDERS, REFRESH_TOKEN, RelyingParty } from './relying-party.mjs';
 
 describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
   let world;
-  const secret = randomBytes(32).toString('base64url');
+  let request;
+  let token;
+  let signIn;
+  let refresh;
+  let service;
+  let partner;
 
   before(async () => {
-    world = await World.start({
-      signIn: (at) => ({
-        title: 'Sign in to <Example>',
-        apis: { orders: { identifier: ORDERS, scopes: ['read:orders', 'write:orders'] } },
-        clients: {
-          app: {
-            authentication: 'none',
-            kind: 'spa',
-            name: 'The <App>',
-            grants: ['authorization_code', 'refresh_token'],
-            connections: ['demo'],
-            redirect_uris: [CALLBACK, APP],
-            post_logout_redirect_uris: ['http://127.0.0.1:3000/bye'],
-            origins: ['http://127.0.0.1:3000'],
-            apis: { orders: ['read:orders'] },
-          },
-          partner: {
-            authentication: 'client_secret',
-            kind: 'third_party',
-            secret_sha256: [createHash('sha256').update(`${secret}partner`).digest('hex')],
-            grants: ['authorization_code', 'refresh_token'],
-            redirect_uris: ['http://127.0.0.1:3000/partner'],
-          },
-          service: {
-            authentication: 'client_secret',
-            secret_sha256: [createHash('sha256').update(secret).digest('hex')],
-            grants: Object.values(GRANT),
-            accepts_from: ['app'],
-            connections: ['demo'],
-            audiences: [`${at.vault}/`],
-          },
-        },
-      }),
-    });
-    world.secrets.add(secret);
+    const party = await RelyingParty.start();
+    ({ world, request, token, signIn, refresh, service, partner } = party);
   });
   after(() => world?.close());
-
-  const service = () => ({ client_id: 'service', client_secret: secret });
-
-  /** The address of an authorization request with these parameters. */
-  function request(verifier, more = {}) {
-    const url = new URL(`${world.vault}/authorize`);
-    url.search = new URLSearchParams({
-      client_id: 'app',
-      redirect_uri: CALLBACK,
-      response_type: 'code',
-      scope: 'openid profile email offline_access',
-      state: 'a state=',
-      nonce: 'n-1',
-      code_challenge: s256(verifier),
-      code_challenge_method: 'S256',
-      ...more,
-    }).toString();
-    return url;
-  }
-
-  const token = (form) => world.api.call('POST', '/oauth/token', { form });
-
-  /** Signs a user in; returns the tokens, the browser and the code. */
-  async function signIn(login, more = {}, jar = new CookieJar()) {
-    const verifier = randomBytes(32).toString('base64url');
-    const back = await authorize(request(verifier, more), { login, redirectUri: CALLBACK, jar });
-    assert.equal(back.searchParams.get('error'), null, back.search);
-    const code = back.searchParams.get('code');
-    world.secrets.add(code);
-    const answer = await token({ grant_type: 'authorization_code', client_id: 'app', code, code_verifier: verifier, redirect_uri: CALLBACK });
-    assert.equal(answer.status, 200, show(answer));
-    for (const name of ['access_token', 'refresh_token', 'id_token']) {
-      if (answer.body[name]) world.secrets.add(answer.body[name]);
-    }
-    return { ...answer.body, jar, back, code, verifier };
-  }
-
-  const refresh = async (refreshToken, more = {}) => {
-    const answer = await token({ grant_type: 'refresh_token', client_id: 'app', refresh_token: refreshToken, ...more });
-    if (answer.body.refresh_token) world.secrets.add(answer.body.refresh_token);
-    return answer;
-  };
 
   test('what it advertises is there', async () => {
     const { body: metadata } = await call({ url: `${world.vault}/.well-known/openid-configuration` });
@@ -200,7 +127,7 @@ describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
     for (const change of [
       { code_verifier: 'x'.repeat(43) },
       { code_verifier: '' },
-      { client_id: 'partner', client_secret: `${secret}partner` },
+      partner(),
       { redirect_uri: 'http://127.0.0.1:3000/partner' },
     ]) {
       const verifier = randomBytes(32).toString('base64url');
@@ -223,7 +150,7 @@ describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
     const next = (await refresh(tokens.refresh_token)).body.refresh_token;
     const revoke = (form) => world.api.call('POST', '/oauth/revoke', { form });
     // Another client revokes nothing (RFC 7009 §2.1).
-    await revoke({ client_id: 'partner', client_secret: `${secret}partner`, token: next });
+    await revoke({ ...partner(), token: next });
     const third = (await refresh(next)).body.refresh_token;
     assert.equal((await revoke({ client_id: 'app', token: tokens.refresh_token })).status, 200);
     assertRefused(await refresh(third), 400, 'invalid_grant');
@@ -236,8 +163,7 @@ describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
     assert.deepEqual([known.active, known.sub, known.client_id], [true, 'demo|vera', 'app']);
     assert.deepEqual(await introspect(service(), tokens.refresh_token), { active: false });
     assert.deepEqual(await introspect(service(), 'x'), { active: false });
-    const partner = { client_id: 'partner', client_secret: `${secret}partner` };
-    assert.equal((await introspect(partner, tokens.id_token)).active, false);
+    assert.equal((await introspect(partner(), tokens.id_token)).active, false);
   });
 
   test('a sign-out ends the session, its tokens and its refresh tokens', async () => {

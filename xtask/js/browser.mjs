@@ -20,6 +20,16 @@ export class CookieJar {
       .join('; ');
   }
 
+  /** The names of the cookies that are sent to `url`. */
+  names(url) {
+    return this.header(url).split('; ').filter(Boolean).map((pair) => pair.slice(0, pair.indexOf('=')));
+  }
+
+  /** The value of the cookie `name` that is sent to `url`, or undefined. */
+  cookie(url, name) {
+    return this.header(url).split('; ').find((pair) => pair.startsWith(`${name}=`))?.slice(name.length + 1);
+  }
+
   keep(url, response) {
     const { hostname, pathname } = new URL(url);
     for (const line of response.headers.getSetCookie()) {

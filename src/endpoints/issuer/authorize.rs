@@ -35,7 +35,11 @@ pub async fn authorize(
     incoming: &Incoming,
     line: &mut RequestLine,
 ) -> HttpResult {
-    let body = if incoming.method == "POST" { incoming.body(MAX_BODY).await } else { None };
+    // A form that is too large has no parameters: its address does not stand in for it.
+    let body = match incoming.method.as_str() {
+        "POST" => Some(incoming.body(MAX_BODY).await.unwrap_or_default()),
+        _ => None,
+    };
     let query = body.as_deref().unwrap_or_else(|| incoming.query.expose().as_bytes());
     let request = match read(context, query).await {
         Ok(Ok(request)) => request,

@@ -132,14 +132,7 @@ async fn finished(
     let (Some(id), true) = (id, offered) else {
         return Ok(page(incoming, "link_invalid", &[clear]));
     };
-    let resolution = Resolution::sign_in(&connection, configured, user, profile);
-    let subject = match resolve(context, resolution).await? {
-        Ok(subject) => subject,
-        Err(refused) => {
-            line.reason = Some(refused.reason().to_owned());
-            return Ok(page(incoming, "sign_in_refused", &[clear]));
-        }
-    };
+    // Nothing is stored of a user whose browser did not begin this.
     let browser = cookie_of(context, incoming, SIGN_IN_COOKIE);
     let name = config.names.authorization(&id);
     let read = match browser {
@@ -151,6 +144,14 @@ async fn finished(
     let authorization::Response::Request { request, .. } = read else {
         line.reason = Some("other_browser".to_owned());
         return Ok(page(incoming, "link_invalid", &[clear]));
+    };
+    let resolution = Resolution::sign_in(&connection, configured, user, profile);
+    let subject = match resolve(context, resolution).await? {
+        Ok(subject) => subject,
+        Err(refused) => {
+            line.reason = Some(refused.reason().to_owned());
+            return Ok(page(incoming, "sign_in_refused", &[clear]));
+        }
     };
     let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
     let begun = SignIn {

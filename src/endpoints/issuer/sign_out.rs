@@ -29,7 +29,10 @@ pub async fn end_session(
     incoming: &Incoming,
     line: &mut RequestLine,
 ) -> HttpResult {
-    let body = if incoming.method == "POST" { incoming.body(MAX_FORM).await } else { None };
+    let body = match incoming.method.as_str() {
+        "POST" => Some(incoming.body(MAX_FORM).await.unwrap_or_default()),
+        _ => None,
+    };
     let query = body.as_deref().unwrap_or_else(|| incoming.query.expose().as_bytes());
     let parameters = read(query);
     match oidc(context, incoming, &parameters).await {
@@ -95,9 +98,11 @@ async fn hint_of(context: Context<'_>, hint: &str) -> Result<Option<(String, Str
         Ok(check) => webcrypto::verify(check).await,
         Err(_) => false,
     };
+    // An access or logout token of ours is known to others than its client.
+    let is_id_token = token.token_type().as_deref() == Some("jwt");
     let text = |name: &str| token.claim(name).and_then(|value| value.as_str()).map(str::to_owned);
     let issuer = context.config.public_url.identifier();
-    if !valid || text("iss").as_deref() != Some(&issuer) {
+    if !valid || !is_id_token || text("iss").as_deref() != Some(&issuer) {
         return Ok(None);
     }
     Ok(text("aud").zip(text("sid")))
@@ -156,7 +161,12 @@ fn after(
     back: Option<String>,
     state: Option<&String>,
 ) -> HttpResult {
-    let cookies = session_cookies(context, "", 0);
+    // A page of another site can send the browser here, and then the browser keeps its cookie back. To
+    // delete what the browser did not show would end a session that nobody asked to end.
+    let cookies = match cookie_of(context, incoming, SESSION_COOKIE) {
+        Some(_) => session_cookies(context, "", 0),
+        None => Vec::new(),
+    };
     let location = back.and_then(|uri| {
         let mut url = Url::parse(&uri).ok()?;
         if let Some(state) = state {

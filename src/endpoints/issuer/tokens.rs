@@ -5,7 +5,7 @@ use serde_json::json;
 use web_sys::Response;
 
 use super::{ask, handle, is_active};
-use crate::config::{Client, GrantType};
+use crate::config::{Client, ClientKind, GrantType};
 use crate::endpoints::client_auth::authenticate_any;
 use crate::endpoints::token::Failure;
 use crate::error::OAuthError;
@@ -149,13 +149,25 @@ pub async fn refresh(
     let (id, secret) =
         handle(context, IdKind::Family, text).ok_or_else(|| refresh_refused(Refusal::Unknown))?;
     // Nothing is replaced for a request that cannot be answered.
-    if let Some(audience) = &request.audience
-        && !scopes::may_ask(config, client, audience)
-    {
+    let no_target = || {
         let fix = "no such resource server for this client";
-        return Err(Failure::new(OAuthError::new(400, "invalid_target", fix)));
-    }
+        Failure::new(OAuthError::new(400, "invalid_target", fix))
+    };
     let name = config.names.refresh_family(&id);
+    if let Some(audience) = request.audience.as_deref() {
+        if !scopes::may_ask(config, client, audience) {
+            return Err(no_target());
+        }
+        if client.kind == ClientKind::ThirdParty {
+            let look = family::Request::Look { secret: secret.clone(), authenticated };
+            let answer = ask(context, name.clone(), look).await.map_err(unavailable)?;
+            if let family::Response::Valid { grant, .. } = answer
+                && !scopes::may_refresh(config, client, &grant, Some(audience))
+            {
+                return Err(no_target());
+            }
+        }
+    }
     let refresh =
         family::Request::Refresh { secret, client_id: client_id.to_owned(), authenticated };
     let (token, grant) = match ask(context, name, refresh).await.map_err(unavailable)? {

@@ -323,7 +323,8 @@ impl Record {
     }
 
     /// Whether client, redirect URI and verifier are those of the request. A verifier is required exactly
-    /// if there was a challenge, so that nobody downgrades PKCE (RFC 9700 §2.1.1).
+    /// if there was a challenge, so that nobody downgrades PKCE (RFC 9700 §2.1.1). The redirect URI may be
+    /// left out only with a challenge (RFC 6749 §4.1.3), which binds the code more closely.
     fn fits(
         &self,
         client_id: &str,
@@ -338,9 +339,9 @@ impl Record {
             }
             _ => false,
         };
-        verified
-            && client_id == self.request.client_id
-            && redirect_uri.is_none_or(|uri| uri == self.request.redirect_uri)
+        let returned = redirect_uri
+            .map_or(self.request.code_challenge.is_some(), |uri| uri == self.request.redirect_uri);
+        verified && returned && client_id == self.request.client_id
     }
 
     fn until(&self) -> UnixSeconds {

@@ -40,6 +40,19 @@ pub fn allowed(
     requested.iter().filter(|scope| may(scope)).cloned().collect()
 }
 
+/// Whether a client may have a refreshed access token for this resource server; `None` is the userinfo
+/// endpoint. Somebody else's client stays at that of the sign-in, which its consent page was about.
+pub fn may_refresh(
+    config: &Config,
+    client: &Client,
+    grant: &FamilyGrant,
+    audience: Option<&str>,
+) -> bool {
+    let issuer = config.public_url.identifier();
+    let of = |audience: Option<&str>| audience.unwrap_or(&issuer).to_owned();
+    client.kind != ClientKind::ThirdParty || of(audience) == of(grant.audience.as_deref())
+}
+
 /// The scopes of a refreshed access token. Those about the user never exceed the sign-in's. For another
 /// resource server than the sign-in's a client gets what it may have there, unless it is somebody else's:
 /// such a client never gets more than its consent page named.
@@ -54,8 +67,11 @@ pub fn refreshed(
     let requested = if requested.is_empty() { grant.scopes.as_slice() } else { requested };
     let granted = |scope: &String| {
         let is_about_user = OPEN_ID.contains(&scope.as_str());
-        let must_be_granted = is_same || is_about_user || client.kind == ClientKind::ThirdParty;
-        !must_be_granted || grant.scopes.contains(scope)
+        if is_same || is_about_user {
+            return grant.scopes.contains(scope);
+        }
+        // Another resource server may give the same name to another scope.
+        client.kind != ClientKind::ThirdParty
     };
     let allowed = allowed(config, client, audience, requested);
     allowed.into_iter().filter(granted).collect()
