@@ -8,7 +8,7 @@ use worker::Env;
 
 use crate::config::Config;
 use crate::connect::policy;
-use crate::endpoints::issuer::{authorize, logout, sign_in, tokens, userinfo};
+use crate::endpoints::issuer::{authorize, sign_in, sign_out, tokens, userinfo};
 use crate::endpoints::{browser, connected_accounts, token};
 use crate::metadata;
 use crate::request_line::RequestLine;
@@ -119,8 +119,8 @@ async fn answer(
         Endpoint::Health => http::json(200, &serde_json::json!({"status": "ok"})),
         Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(config)),
         Endpoint::ProtectedResource => http::document(&metadata::protected_resource(config)),
-        Endpoint::Jwks => match signing_keys::keys(context).await {
-            Ok(keys) => http::document(&keys.jwks),
+        Endpoint::Jwks => match signing_keys::published(context).await {
+            Ok(keys) => http::document(&keys.document),
             Err(_) => http::text(503, "the vault cannot answer now"),
         },
         Endpoint::Authorize => authorize::authorize(context, incoming, line).await,
@@ -138,8 +138,8 @@ async fn answer(
             Ok(response) => Ok(response),
             Err(failure) => token::failed(failure, line),
         },
-        Endpoint::EndSession => logout::end_session(context, incoming, line).await,
-        Endpoint::Logout => logout::logout(context, incoming, line).await,
+        Endpoint::EndSession => sign_out::end_session(context, incoming, line).await,
+        Endpoint::Logout => sign_out::logout(context, incoming, line).await,
         Endpoint::Token => token::answer(context, incoming, line).await,
         Endpoint::OpenTicket => browser::open_ticket(context, incoming, line).await,
         Endpoint::Callback => browser::callback(context, incoming, rest, line).await,

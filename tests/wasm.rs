@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The same vectors as the native tests, against the runtime's `WebCrypto`: it is other code.
+//! The same test vectors as the native tests, against the runtime's `WebCrypto`, which is another
+//! implementation.
 
 #![cfg(target_arch = "wasm32")]
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Turns the catalogue of providers (`src/catalogue/*.toml`) into constants: for each entry
-//! the facts as JSON, without their sources. A fact without a source is replaced by the one that can
-//! harm nobody.
+//! Compiles the catalogue of providers (`src/catalogue/*.toml`) into constants: for each entry its facts as
+//! JSON, without their sources. A fact of [`CAUTIOUS`] without a source is left out.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -10,8 +9,8 @@ use std::{env, fs};
 
 use toml::{Table, Value};
 
-/// Facts that end or widen something: while nobody can be cited for one, it is left out, and the
-/// default, which can harm nobody, holds.
+/// Facts that can end grants or widen access if they are wrong. Without a source they are left out, so that
+/// the safe default applies.
 const CAUTIOUS: &[&str] = &include!("src/cautious.in");
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -38,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// An entry's facts.
+/// The facts of one entry, as JSON.
 fn entry(path: &Path) -> Result<String, Box<dyn Error>> {
     let mut table: Table = toml::from_str(&fs::read_to_string(path)?)?;
     let Some(Value::Table(sources)) = table.remove("sources") else {

@@ -66,7 +66,7 @@ pub async fn callback(
         }
         Ok(SessionResponse::SignedIn { authorization, connection, user, email, display_name }) => {
             let clear = Secret::new(browser::clear_cookie(&session, &config.public_url));
-            let profile = Profile { name: display_name, email };
+            let profile = Profile { name: display_name, email, ..Profile::default() };
             let signed_in = AtProvider { authorization, connection, user, profile };
             sign_in::finish(context, incoming, line, signed_in, clear).await
         }

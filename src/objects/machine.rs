@@ -47,7 +47,18 @@ impl MachineObject {
         })
     }
 
-    async fn answer(&self, message: Addressed) -> Result<String, ObjectError> {
+    /// The platform's bindings.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The object's name, if it holds a record.
+    pub fn name(&self) -> Result<Option<String>, ObjectError> {
+        Ok(self.load()?.map(|(name, _)| name))
+    }
+
+    /// Answers one request.
+    pub async fn answer(&self, message: Addressed) -> Result<String, ObjectError> {
         let Addressed { name, request } = message;
         let record = self.load()?.map(|(_, record)| record);
         let step = self.machine.step;

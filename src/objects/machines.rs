@@ -12,10 +12,11 @@ use worker::worker_sys::DurableObjectState;
 use crate::issuer::machine::Erased;
 use crate::issuer::{authorization, family, identity, session, signing_keys, user};
 use crate::message::Class;
+use crate::objects::browser_session;
 use crate::objects::machine::MachineObject;
 
 macro_rules! object {
-    ($(#[$doc:meta])* $name:ident, $machine:ty) => {
+    ($(#[$doc:meta])* $name:ident, $machine:ty, $alarm:path) => {
         $(#[$doc])*
         #[wasm_bindgen]
         pub struct $name {
@@ -43,7 +44,7 @@ macro_rules! object {
             /// # Errors
             /// An error of the platform, which then calls again.
             pub async fn alarm(&self) -> Result<(), JsValue> {
-                self.object.alarm().await
+                $alarm(&self.object).await
             }
         }
     };
@@ -52,30 +53,36 @@ macro_rules! object {
 object!(
     /// One object per authorization request.
     Authorization,
-    authorization::Authorization
+    authorization::Authorization,
+    MachineObject::alarm
 );
 object!(
     /// One object per refresh token family.
     RefreshFamily,
-    family::Family
+    family::Family,
+    MachineObject::alarm
 );
 object!(
     /// One object per browser session.
     BrowserSession,
-    session::BrowserSession
+    session::BrowserSession,
+    browser_session::alarm
 );
 object!(
-    /// One object per user at a provider.
+    /// One object per account at a provider.
     Identity,
-    identity::Identity
+    identity::Identity,
+    MachineObject::alarm
 );
 object!(
     /// One object per user of the vault as an OpenID provider.
     User,
-    user::User
+    user::User,
+    MachineObject::alarm
 );
 object!(
     /// One object per deployment.
     SigningKeys,
-    signing_keys::SigningKeys
+    signing_keys::SigningKeys,
+    MachineObject::alarm
 );

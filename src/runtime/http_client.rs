@@ -47,6 +47,19 @@ pub async fn document(address: &str) -> Option<Vec<u8>> {
     }
 }
 
+/// Sends a form and returns the status of the response, whose body is not used.
+pub async fn post_form(address: &str, fields: &[(&str, &Secret)]) -> Option<u16> {
+    let headers = Array::of2(&"content-type".into(), &"application/x-www-form-urlencoded".into());
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in fields {
+        form.append_pair(name, value.expose());
+    }
+    let body = Secret::new(form.finish());
+    let answered =
+        fetch("POST", address, &headers, Some(body.expose()), MAX_DOCUMENT, OTHER_TIME).await;
+    answered.map(|(status, ..)| status)
+}
+
 async fn fetch(
     method: &str,
     url: &str,

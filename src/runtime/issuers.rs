@@ -64,7 +64,7 @@ pub async fn documents(
     }
     if config.sign_in.is_some() && source.issuer == config.public_url.identifier() {
         // The vault never asks itself by the network.
-        let own = signing_keys::keys(Context { env, config, now }).await.ok()?;
+        let own = signing_keys::published(Context { env, config, now }).await.ok()?;
         let documents =
             Rc::new(Documents { metadata: None, keys: own.set.clone(), fetched_at: now });
         let copy = Held { documents: documents.clone(), asked_at: now };

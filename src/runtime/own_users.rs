@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::ids::{UserId, UserNames};
+use crate::issuer::user::Check;
 use crate::issuer::{family, user};
 use crate::jwt::TokenError;
 use crate::jwt::access_token::AccessToken;
@@ -49,8 +50,8 @@ pub async fn check(context: Context<'_>, token: &AccessToken) -> Result<(), Toke
         return Ok(());
     }
     let name = config.names.user_record(&token.user.subject);
-    let request = user::Request::Check { sid: token.sid.clone(), issued_at };
-    let answer = machines::ask(context, name, request).await;
+    let check = Check { sid: token.sid.clone(), issued_at: Some(issued_at), ..Check::default() };
+    let answer = machines::ask(context, name, user::Request::Check(check)).await;
     match answer.map_err(|_| TokenError::KeysUnavailable)? {
         user::Response::Active => {
             MEMORY.with_borrow_mut(|memory| {
@@ -90,6 +91,12 @@ pub async fn refresh_token(
         _ => return Err(TokenError::Signature),
     };
     let issuer = config.public_url.identifier();
+    let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
+    let name = config.names.user_record(&grant.subject);
+    let answer = machines::ask(context, name, user::Request::Check(check)).await;
+    if answer.map_err(|_| TokenError::KeysUnavailable)? != user::Response::Active {
+        return Err(TokenError::Time);
+    }
     let token = AccessToken {
         user: UserId { issuer: issuer.clone(), subject: grant.subject },
         client_id: grant.client_id,
@@ -99,7 +106,6 @@ pub async fn refresh_token(
         issued_at: Some(now),
         sid: grant.sid,
     };
-    check(context, &token).await?;
     let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
     MEMORY.with_borrow_mut(|memory| {
         if memory.refresh_tokens.len() >= MOST {

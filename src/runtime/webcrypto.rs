@@ -73,7 +73,7 @@ async fn try_generate() -> Result<(String, String, Secret), JsValue> {
     };
     let pkcs8 = executor::wait(&subtle.export_key("pkcs8", &key)?).await?;
     let pkcs8 = Zeroizing::new(Uint8Array::new(&pkcs8).to_vec());
-    Ok((member("n")?, member("e")?, Secret::new(encoding::base64url(&*pkcs8))))
+    Ok((member("n")?, member("e")?, Secret::new(encoding::base64(&*pkcs8))))
 }
 
 fn subtle() -> Result<SubtleCrypto, JsValue> {

@@ -81,8 +81,8 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assert.equal(claimsOf(tokens.id_token).sub, 'demo|alice');
     assert.notEqual(victim.cookie(world.vault, 'session'), planted);
     assert.equal(await userOf(victim), 'demo|alice');
-    assert.equal(await userOf(mallory), 'demo|mallory');
-    // The attacker's session knows nothing of the victim's.
+    // The attacker's session ended, and none of it goes on in the victim's.
+    assert.equal(await userOf(mallory), undefined);
     assert.notEqual(claimsOf(tokens.id_token).sid, planted.split('.')[0]);
   });
 
@@ -402,13 +402,21 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     for (const one of subjects) assert.ok(one.startsWith('other|'), one);
   });
 
-  test('confused user ids: an id that is no visible ASCII, or too long for a sub, signs nobody in', async () => {
+  test('confused user ids: each sub is visible ASCII of at most 255 characters, whatever the id is', async () => {
+    const ids = ['jens\u0000', 'ｊens', 'je ns', 'jens\r\nx: y', '\u202Ejens', 'a'.repeat(300), `${'a'.repeat(299)}b`];
+    const subjects = [];
+    for (const sub of ids) {
+      told = { sub, name: 'Jens' };
+      subjects.push(claimsOf((await party.signIn('x', { connection: 'other' })).id_token).sub);
+    }
+    for (const one of subjects) assert.match(one, /^other\|[!-~]{1,249}$/);
+    assert.equal(new Set(subjects).size, ids.length);
     const before = kept();
-    for (const sub of ['jens\u0000', 'ｊens', 'je ns', 'jens\r\nx: y', '\u202Ejens', 'a'.repeat(300), '', ' ', null, ['jens'], { id: 'jens' }]) {
+    for (const sub of ['', null, ['jens'], { id: 'jens' }]) {
       told = { sub, email: 'jens@example.com', name: 'Jens' };
       const jar = new CookieJar();
       const { page } = await browse(party.request(random(), { connection: 'other' }), { login: 'x', jar, stop: startsAt(CALLBACK) });
-      assert.ok([403, 502, 400].includes(page?.status), `${JSON.stringify(sub)} ${page?.status}`);
+      assert.notEqual(page, undefined, JSON.stringify(sub));
       assert.equal(jar.cookie(world.vault, 'session'), undefined);
     }
     assert.deepEqual(kept(), before);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Byte encodings and the few primitives everything shares.
+//! Byte encodings, SHA-256, constant-time comparison and random bytes.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// Base64url without padding (RFC 7515 §2).
+/// Encodes bytes as base64url without padding (RFC 7515 §2).
 pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
@@ -16,17 +16,18 @@ pub fn base64(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Reads canonical base64url: no padding, no bits left over, URL-safe alphabet only.
+/// Decodes canonical base64url. `None` for padding, for trailing bits that are not zero, and for any
+/// character outside the URL-safe alphabet.
 pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// Reads exactly `N` bytes of canonical base64url.
+/// Decodes canonical base64url of exactly `N` bytes; `None` otherwise.
 pub fn from_base64url_array<const N: usize>(text: &str) -> Option<[u8; N]> {
     from_base64url(text)?.try_into().ok()
 }
 
-/// Lower-case hex.
+/// Encodes bytes as lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
@@ -36,9 +37,9 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Reads `N` bytes of hex, in either case.
+/// Decodes exactly `2 * N` hexadecimal digits of either case; `None` otherwise.
 pub fn from_hex_array<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // `from_str_radix` alone would take a leading `+`.
+    // `from_str_radix` alone would accept a leading `+`.
     if text.len() != N * 2 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
@@ -49,22 +50,23 @@ pub fn from_hex_array<const N: usize>(text: &str) -> Option<[u8; N]> {
     Some(out)
 }
 
-/// SHA-256.
+/// The SHA-256 digest of `bytes`.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// Compares without telling, by time, where the first difference is.
+/// Compares two byte strings in constant time, so that the duration does not reveal where they differ.
+/// Strings of different lengths are unequal; their lengths are not hidden.
 pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
 
-/// Joins parts so that no two lists of parts give the same bytes: each is preceded by its length
-/// (32 bits, big endian). `["a|b", "c"]` and `["a", "b|c"]` differ.
+/// Concatenates parts, each preceded by its length in bytes (32 bits, big endian), so that different lists
+/// of parts give different bytes: `["a|b", "c"]` and `["a", "b|c"]` differ.
 pub fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
     for part in parts {
-        // Nothing that is named or sealed comes near 4 GiB; saturating keeps this free of panics.
+        // No part comes near 4 GiB; the conversion saturates only so that it cannot panic.
         let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
         out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(part);
@@ -72,7 +74,7 @@ pub fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// The runtime had no randomness to give. Nothing may go on without.
+/// The runtime's random number generator failed. The operation that needs random bytes must fail as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RandomnessError;
 
@@ -84,10 +86,10 @@ impl std::fmt::Display for RandomnessError {
 
 impl std::error::Error for RandomnessError {}
 
-/// `N` bytes from the runtime's cryptographic source.
+/// `N` bytes from the runtime's cryptographically secure random number generator.
 ///
 /// # Errors
-/// [`RandomnessError`] if that source fails.
+/// [`RandomnessError`] if the generator fails.
 pub fn random<const N: usize>() -> Result<[u8; N], RandomnessError> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| RandomnessError)?;

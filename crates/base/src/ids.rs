@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who and what: users, accounts, and the only derivation of object names.
+//! Identifiers of users and accounts, and the derivation of all Durable Object names.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 use crate::encoding::{self, RandomnessError};
 use crate::mac_id::MacId;
 
-/// A user: the subject of a trusted issuer. The pair is the identity; neither part alone is.
-/// Both are compared byte by byte, case kept, Unicode not normalised.
+/// A user, identified by issuer and subject together: `sub` is unique only within its issuer (RFC 7519
+/// §4.1.2). Both are compared byte by byte, without case folding or Unicode normalization.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UserId {
     /// `iss` of the user's tokens.
@@ -25,20 +25,20 @@ pub struct UserId {
     pub subject: String,
 }
 
-/// Where an issuer's documents, metadata and keys, are found. What was found in one way never stands
-/// in for what was asked for in another, even of the same issuer: a discovered key set must not
-/// replace the one whose address is configured.
+/// The source of an issuer's documents: its metadata and its key set. It is the key of every cache of these
+/// documents, so that documents of different sources stay apart even for the same issuer: a discovered key
+/// set must not replace the one whose address is configured.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DocumentSource {
     /// Issuer identifier.
     pub issuer: String,
-    /// Where its keys are, if not found by discovery. Then there is no metadata.
+    /// URL of the key set, if it is configured. Then neither discovery nor metadata are used.
     pub jwks_uri: Option<String>,
-    /// What `issuer` in its metadata may be, if it is not that.
+    /// The value of `issuer` in the metadata, if it differs from the issuer identifier.
     pub pattern: Option<String>,
 }
 
-/// A connected account's public id: `cac_` and 22 letters or digits.
+/// The public id of a connected account. The vault issues ids of `cac_` and 22 letters or digits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AccountId(String);
@@ -47,12 +47,12 @@ impl AccountId {
     /// A new id with 128 random bits.
     ///
     /// # Errors
-    /// [`RandomnessError`].
+    /// [`RandomnessError`] if the runtime gives no random bytes.
     pub fn random() -> Result<Self, RandomnessError> {
         Ok(Self(format!("cac_{}", alphanumeric(u128::from_be_bytes(encoding::random()?)))))
     }
 
-    /// Reads an id of the published form, `^cac_[A-Za-z0-9]+$` of at most 64 characters.
+    /// Parses an id of the published form `^cac_[A-Za-z0-9]+$`, at most 64 characters; `None` otherwise.
     pub fn parse(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("cac_")?;
         let fits = (1..=60).contains(&rest.len());
@@ -72,7 +72,7 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// 22 base-62 digits, enough for 128 bits.
+/// Encodes a number as 22 base-62 digits, which suffice for 128 bits.
 fn alphanumeric(mut number: u128) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let mut out = String::with_capacity(22);
@@ -84,65 +84,68 @@ fn alphanumeric(mut number: u128) -> String {
     out
 }
 
-/// How many [`ObjectNames::registry`] shards there are. Changing it would lose users.
+/// The number of [`ObjectNames::registry`] shards. It must not change: users are found only in the shard
+/// that their name selects.
 pub const REGISTRY_SHARDS: u8 = 64;
 
-/// Derives the names of Durable Objects: hex HMAC-SHA-256 under `OBJECT_NAME_KEY` over
-/// length-prefixed parts, so that a name tells nothing and nobody can make one.
+/// Derives the names of Durable Objects: HMAC-SHA-256 under `OBJECT_NAME_KEY` over length-prefixed parts, in
+/// 64 hexadecimal digits. Without the key, a name reveals nothing and cannot be computed.
 #[derive(Clone)]
 pub struct ObjectNames(Zeroizing<[u8; 32]>);
 
 impl ObjectNames {
-    /// With the key of this deployment, which never rotates: other names would be other objects.
+    /// Uses the key of this deployment. The key must never change: other names would address other objects.
     pub fn new(key: [u8; 32]) -> Self {
         Self(Zeroizing::new(key))
     }
 
-    /// The `Vault` of one user and connection.
+    /// Name of the `Vault` of one user at one connection.
     pub fn vault(&self, user: &UserId, connection: &str) -> String {
         self.name(&["vault", &user.issuer, &user.subject, connection])
     }
 
-    /// The `Directory` of one user.
+    /// Name of the `Directory` of one user.
     pub fn directory(&self, user: &UserId) -> String {
         self.name(&["directory", &user.issuer, &user.subject])
     }
 
-    /// The `Registry` shard that lists this user.
+    /// Name of the `Registry` shard that lists this user.
     pub fn registry(&self, user: &UserId) -> String {
         let shard = self.mac(&["registry-shard", &user.issuer, &user.subject]);
         let shard = shard.first().copied().unwrap_or(0) % REGISTRY_SHARDS;
         self.registry_shard(shard)
     }
 
-    /// The `Registry` shard with this number, below [`REGISTRY_SHARDS`].
+    /// Name of the `Registry` shard with this number, which is below [`REGISTRY_SHARDS`].
     pub fn registry_shard(&self, shard: u8) -> String {
         self.name(&["registry", &shard.to_string()])
     }
 
-    /// How the registry calls an account at a provider, without telling whose it is: `authority` and
-    /// `client_id` say where and to whom its user consents, `user` who that is there.
+    /// The registry's pseudonym for an account at a provider, from which the account cannot be read.
+    /// `authority` is the bare authority of a registration, `client_id` the vault's client id there, and
+    /// `user` the provider's id of the user.
     pub fn provider_account(&self, authority: &str, client_id: &str, user: &str) -> String {
         self.name(&["provider-account", authority, client_id, user])
     }
 
-    /// The `Registry` shard that knows who rests on an account at a provider.
+    /// Name of the `Registry` shard that lists the holders of an account at a provider.
+    /// `provider_account` comes from [`Self::provider_account`].
     pub fn registry_of(&self, provider_account: &str) -> String {
         let shard = self.mac(&["registry-shard-of-account", provider_account]);
         self.registry_shard(shard.first().copied().unwrap_or(0) % REGISTRY_SHARDS)
     }
 
-    /// The `ConnectSession` of one connect in flight.
+    /// Name of the `ConnectSession` of one connect in flight.
     pub fn connect_session(&self, session: &str) -> String {
         self.name(&["connect-session", session])
     }
 
-    /// The `IssuerKeys` of one source.
+    /// Name of the `IssuerKeys` object of one document source.
     pub fn issuer_keys(&self, source: &DocumentSource) -> String {
         let mut parts = vec!["issuer-keys", &source.issuer];
-        for (what, asked) in [("jwks_uri", &source.jwks_uri), ("pattern", &source.pattern)] {
-            if let Some(asked) = asked {
-                parts.extend([what, asked]);
+        for (label, value) in [("jwks_uri", &source.jwks_uri), ("pattern", &source.pattern)] {
+            if let Some(value) = value {
+                parts.extend([label, value]);
             }
         }
         self.name(&parts)
@@ -163,9 +166,9 @@ impl ObjectNames {
         self.name(&["browser-session", id.as_str()])
     }
 
-    /// The `Identity` object of a user at a provider. `realm` says where the id is unique.
-    pub fn identity(&self, realm: &str, user: &str) -> String {
-        self.name(&["identity", realm, user])
+    /// The `Identity` object of an account at a provider. `authority` says where the id is unique.
+    pub fn identity(&self, authority: &str, user: &str) -> String {
+        self.name(&["identity", authority, user])
     }
 
     /// The `UserRecord` object of a user of the vault.
@@ -183,15 +186,15 @@ impl ObjectNames {
         self.mac(&["id", kind, random])
     }
 
-    /// How the log names a user: the same user is the same 16 hex digits, and nobody who lacks the
-    /// key can tell who it is.
+    /// A user's pseudonym in the log: 16 hexadecimal digits, always the same for the same user. It cannot be
+    /// linked to the user without the key.
     pub fn log_name(&self, user: &UserId) -> String {
         let mac = self.mac(&["log", &user.issuer, &user.subject]);
         encoding::hex(mac.split_at(8).0)
     }
 
-    /// What the object [`KEY_CHECK`] remembers, to notice that a deployment came up with another
-    /// key and would see an empty vault.
+    /// Check value of the key, which the object [`KEY_CHECK`] stores. A deployment with another key would
+    /// find only empty objects; comparing the check value detects that.
     pub fn check_value(&self) -> String {
         self.name(&["check"])
     }
@@ -202,8 +205,8 @@ impl ObjectNames {
 
     fn mac(&self, parts: &[&str]) -> [u8; 32] {
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
-        // HMAC pads a short key with zeros to the hash's block (RFC 2104 §2). Doing it here takes
-        // the constructor that cannot fail.
+        // HMAC pads a short key with zeros to the block size of the hash (RFC 2104 §2). With the padding
+        // done here, the constructor that cannot fail is enough.
         let mut block = Zeroizing::new([0; 64]);
         block.split_at_mut(32).0.copy_from_slice(self.0.as_slice());
         let mut mac = <Hmac<Sha256> as KeyInit>::new((&*block).into());
@@ -212,7 +215,7 @@ impl ObjectNames {
     }
 }
 
-/// The names that one user's exchanges need, each derived at its first use.
+/// The names that one user's token exchanges need. Each is derived at its first use and then kept.
 #[derive(Debug, Default)]
 pub struct UserNames {
     log: OnceCell<String>,
@@ -220,12 +223,12 @@ pub struct UserNames {
 }
 
 impl UserNames {
-    /// [`ObjectNames::log_name`].
+    /// The cached [`ObjectNames::log_name`] of this user.
     pub fn log(&self, names: &ObjectNames, user: &UserId) -> &str {
         self.log.get_or_init(|| names.log_name(user))
     }
 
-    /// [`ObjectNames::vault`], of a configured connection.
+    /// The cached [`ObjectNames::vault`]. `connection` must be configured: other names would fill the cache.
     pub fn vault(&self, names: &ObjectNames, user: &UserId, connection: &str) -> Rc<str> {
         if let Some(name) = self.vaults.borrow().get(connection) {
             return name.clone();
@@ -236,8 +239,8 @@ impl UserNames {
     }
 }
 
-/// Name of the one `Registry` object whose name does not depend on the key. It remembers
-/// [`ObjectNames::check_value`], and a check value of each sealing key.
+/// Name of the only `Registry` object whose name does not depend on the key. It stores
+/// [`ObjectNames::check_value`] and a check value of each sealing key.
 pub const KEY_CHECK: &str = "object-name-key-check";
 
 impl fmt::Debug for ObjectNames {

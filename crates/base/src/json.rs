@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A strict reading of JSON that comes from strangers.
+//! Strict parsing of JSON from other parties.
 //!
-//! `serde_json` keeps the last of two members with the same name where a map is read, and a typed
-//! struct says nothing about members it does not know. Two readers that keep different ones is how
-//! a token means one thing to a gateway and another to us (RFC 7515 §4, RFC 8725bis), so
-//! documents are walked once before they are read.
+//! `serde_json` keeps the last of several members with the same name when it reads a map, and ignores the
+//! members that a typed struct does not declare. If a gateway keeps the first of two members and the vault
+//! the last, the same token means different things to them. Duplicate members are therefore rejected (RFC
+//! 7515 §4, RFC 7519 §4): [`check`] walks through a document before it is deserialized.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,10 +14,10 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
-/// How deep honest tokens, metadata and requests nest, with room to spare.
+/// The maximum nesting depth of arrays and objects. Tokens, metadata and requests stay well below it.
 pub const MAX_DEPTH: usize = 16;
 
-/// Why a document was refused. Carries no content of the document.
+/// The document was rejected. The error contains nothing of the document, which may hold secrets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonError;
 
@@ -29,11 +29,12 @@ impl fmt::Display for JsonError {
 
 impl std::error::Error for JsonError {}
 
-/// Checks that `bytes` are one UTF-8 JSON value, no byte-order mark, nothing after it, no member
-/// name twice in an object (escapes resolved first), and at most [`MAX_DEPTH`] levels.
+/// Checks that `bytes` are one JSON value in UTF-8, without a byte-order mark and without trailing data,
+/// nested at most [`MAX_DEPTH`] levels deep, and that no object has two members of the same name. Names are
+/// compared after their escape sequences are resolved.
 ///
 /// # Errors
-/// [`JsonError`] otherwise.
+/// [`JsonError`] if one of these conditions does not hold.
 pub fn check(bytes: &[u8]) -> Result<(), JsonError> {
     strict(bytes).map(drop)
 }
@@ -56,27 +57,27 @@ fn strict(bytes: &[u8]) -> Result<Value, JsonError> {
     Ok(value)
 }
 
-/// Checks as [`check`] does, then reads a `T`.
+/// Deserializes a `T` from a document that passes [`check`].
 ///
 /// # Errors
-/// [`JsonError`] if the document is not strict or not a `T`.
+/// [`JsonError`] if the document fails the check or is not a `T`.
 pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, JsonError> {
     check(bytes)?;
     serde_json::from_slice(bytes).map_err(|_| JsonError)
 }
 
-/// Reads JSON that we wrote ourselves. All reading is from bytes: reading from text as well would
-/// put most of the reader into the Worker twice.
+/// Deserializes JSON that the vault wrote itself, without [`check`].
 ///
 /// # Errors
-/// As `serde_json` has it; may quote what was read.
+/// The error of `serde_json`. It may quote the document, so it must not be logged if that holds secrets.
 pub fn parse_trusted<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
+    // Not `from_str`: it would compile most of the deserializer into the Worker a second time.
     serde_json::from_slice(text.as_bytes())
 }
 
-/// Reads one text at a path (members with dots between them; empty for the document itself, whose
-/// `member` is wanted) out of a document that need not be strict: what stands beside it, however odd, is
-/// skipped unread. `None` if it is not there, is no text, or stands there twice with two values.
+/// Extracts the string `member` of the object at `path` (member names joined by dots; empty for the
+/// document itself) from a document that need not pass [`check`]: all other members are skipped, whatever
+/// they contain. `None` if the member is absent, is not a string, or occurs twice with different values.
 pub fn text_at(bytes: &[u8], path: &str, member: &str) -> Option<String> {
     let steps: Vec<&str> =
         path.split('.').filter(|step| !step.is_empty()).chain([member]).collect();
@@ -84,7 +85,7 @@ pub fn text_at(bytes: &[u8], path: &str, member: &str) -> Option<String> {
     Descent(&steps).deserialize(&mut deserializer).ok()?
 }
 
-/// Goes down the members that are left of a path.
+/// Deserializes the string at the end of the remaining member names, descending one object per name.
 struct Descent<'a>(&'a [&'a str]);
 
 impl<'de> DeserializeSeed<'de> for Descent<'_> {
@@ -192,7 +193,8 @@ impl<'de> Visitor<'de> for Strict {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
         let deeper = self.deeper()?;
-        // Ordered: names can be made to collide in a hash without a secret, as this target's is.
+        // An ordered map, because hashing has no random seed on this target: a sender could choose names
+        // that all collide in a hash map.
         let mut members = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(deeper)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What every layer of the vault uses and nothing of it knows the vault for: secrets and their sealing,
-//! names of objects, encodings, a strict reading of JSON, small rules about text and time.
+//! Building blocks that every layer of the vault uses and that depend on none of them: secrets and their
+//! sealing, the names of Durable Objects, encodings, strict JSON parsing, rules for text and time.
 
 pub mod encoding;
 pub mod ids;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `PUBLIC_URL` and the identifiers that follow from it.
+//! `PUBLIC_URL`, the identifiers derived from it, and the rules for URLs of other parties.
 
 use url::{Host, Url};
 
-/// Where the vault is reached from outside: scheme, host, optional port, no path, no trailing
-/// slash.
+/// The public origin of the vault: scheme, host and optional port, without a path and without a trailing
+/// slash, such as `https://vault.example.com`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     origin: String,
@@ -13,10 +13,10 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// Reads and checks.
+    /// Parses the value of `PUBLIC_URL`: an `https` origin, or an `http` origin on a loopback address.
     ///
     /// # Errors
-    /// What to fix, as text.
+    /// A sentence for the operator that says how the value must look.
     pub fn parse(text: &str) -> Result<Self, String> {
         let url = parse_url(text, "must be a URL such as https://vault.example.com")?;
         let (local, secure) = (is_loopback(&url), url.scheme() == "https");
@@ -33,28 +33,28 @@ impl PublicUrl {
         Ok(Self { origin: text.to_owned(), local, secure })
     }
 
-    /// The origin itself, without a trailing slash.
+    /// The origin, without a trailing slash.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// The vault's identifier: issuer, audience of client assertions, default audience of subject
-    /// tokens.
+    /// The vault's identifier: the origin with a trailing slash. It is the issuer of the vault's metadata,
+    /// the audience of client assertions, and the default audience of subject tokens.
     pub fn identifier(&self) -> String {
         format!("{}/", self.origin)
     }
 
-    /// Audience of the connected-accounts API.
+    /// The audience that access tokens for the connected-accounts API must carry: `<origin>/me/`.
     pub fn me(&self) -> String {
         format!("{}/me/", self.origin)
     }
 
-    /// The address of a path of ours; `path` starts with `/`.
+    /// The absolute URL of one of the vault's own paths; `path` starts with `/`.
     pub fn path(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
 
-    /// The callback registered at the provider of this connection.
+    /// The redirect URI (RFC 6749 §3.1.2) that is registered at this connection's provider.
     pub fn callback(&self, connection: &str) -> String {
         format!("{}/callback/{connection}", self.origin)
     }
@@ -69,11 +69,12 @@ impl PublicUrl {
         self.local
     }
 
-    /// Checks an address of somebody else: https with a host name, no user info, no fragment. A
-    /// development vault may also speak http to loopback.
+    /// Checks the URL of another party, such as an endpoint of a provider: it must be `https` with a public
+    /// host name, without user info and without a fragment. A development vault also accepts `http` and
+    /// `https` URLs of loopback addresses.
     ///
     /// # Errors
-    /// What to fix, as text.
+    /// A sentence for the operator that says how the value must look.
     pub fn allows(&self, text: &str) -> Result<(), String> {
         let url = parse_url(text, "must be an absolute URL")?;
         if !url.username().is_empty() || url.password().is_some() || url.fragment().is_some() {
@@ -96,23 +97,23 @@ impl PublicUrl {
     }
 }
 
-/// Parses a URL.
+/// Parses an absolute URL.
 ///
 /// # Errors
-/// What to fix: `fix`, or how to write a host name that is not ASCII.
+/// `fix`, or for text that is not ASCII, how to write an international host name.
 pub fn parse_url(text: &str, fix: &str) -> Result<Url, String> {
     Url::parse(text).map_err(|_| {
         if text.is_ascii() {
             fix.to_owned()
         } else {
-            // The parser is built without the tables of Unicode.
+            // The URL parser is built without the Unicode tables, so it cannot convert such names.
             "must have its host name in ASCII: xn--… for an international one".to_owned()
         }
     })
 }
 
-/// The URL parser has put the name in lower case. A single label or `.local` is found by whoever
-/// answers first on the network.
+/// Whether a host name belongs to the public DNS. A single label, or a name under `.local`, is resolved by
+/// whichever machine on the local network answers first. The URL parser has lower-cased the name.
 fn is_public(name: &str) -> bool {
     matches!(name.trim_end_matches('.').rsplit_once('.'), Some((_, last)) if last != "local" && last != "localhost")
 }

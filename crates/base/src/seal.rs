@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sealing: AES-256-GCM under keys that each object derives for itself.
+//! Sealing of values at rest: AES-256-GCM, with a key derived for each object by HKDF-SHA-256 (RFC 5869).
 //!
-//! Envelope: version (1 byte, `1`), length of the key id (1 byte), key id, nonce (12 bytes),
-//! ciphertext with tag. The place it was sealed for is authenticated with it, so that a ciphertext
-//! moved to another user, connection, account, field or generation does not open.
+//! Envelope: version (1 byte, `1`), length of the key id (1 byte), key id, nonce (12 bytes), ciphertext with
+//! tag. The place of the value is associated data, so an envelope that was moved to another user,
+//! connection, account, field or generation does not open.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -28,23 +28,25 @@ const PRESENTED: &[u8] = b"edge-token-vault/presented/1";
 
 const CHECK: &[u8] = b"edge-token-vault/check/1";
 
-/// The deployment's sealing keys: one to write with, all to read with.
+/// The sealing keys of the deployment. New envelopes are sealed under the primary key; envelopes under any
+/// key of the ring can be opened.
 #[derive(Clone)]
 pub struct KeyRing {
     primary: String,
     keys: Rc<BTreeMap<String, Zeroizing<[u8; 32]>>>,
 }
 
-/// Why `KEY_RING` is not one. Says what to fix and shows no key.
+/// Why the value of `KEY_RING` was rejected. `Display` says what to fix and shows no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyRingError {
-    /// Not JSON of the form `{"write":"k1","keys":{"k1":"…"}}`.
+    /// The value is not JSON of the form `{"write":"k1","keys":{"k1":"…"}}`.
     Malformed,
-    /// This key id is empty, longer than 32 bytes, or not letters, digits, `-`, `_`.
+    /// This key id is empty, longer than 32 bytes, or has characters other than ASCII letters, digits, `-`
+    /// and `_`.
     BadKeyId(String),
-    /// This key is not 32 bytes of base64url.
+    /// The key with this id is not 32 bytes in base64url.
     BadKey(String),
-    /// `write` names no key of the ring.
+    /// `write` is this id, which `keys` does not contain.
     UnknownPrimary(String),
 }
 
@@ -70,10 +72,10 @@ impl fmt::Display for KeyRingError {
 impl std::error::Error for KeyRingError {}
 
 impl KeyRing {
-    /// Reads the secret `KEY_RING`.
+    /// Parses the value of the secret `KEY_RING`.
     ///
     /// # Errors
-    /// [`KeyRingError`] says what to fix.
+    /// [`KeyRingError`] if the value is malformed.
     pub fn parse(json: &str) -> Result<Self, KeyRingError> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -117,17 +119,17 @@ impl KeyRing {
         Ok(Self { primary, keys: Rc::new(keys) })
     }
 
-    /// Id of the key that is written with.
+    /// Id of the key that new envelopes are sealed under.
     pub fn primary_key(&self) -> &str {
         &self.primary
     }
 
-    /// For each key id a value that tells whether the key under it is still the same, and nothing
-    /// else of it. An id that comes to stand for another key would make good values look damaged.
+    /// A check value of each key, by key id: 32 hexadecimal digits that reveal nothing about the key. If an
+    /// id were given to another key, intact envelopes would look corrupt; a changed check value detects it.
     pub fn check_values(&self) -> BTreeMap<String, String> {
         let check = |key: &[u8; 32]| {
             let mut value = [0; 16];
-            // 16 bytes are within what HKDF expands to, so this cannot fail.
+            // HKDF-SHA-256 expands to up to 8,160 bytes, so this cannot fail.
             let expanded = Hkdf::<Sha256>::new(None, key).expand(CHECK, &mut value);
             expanded.map_or_else(|_| String::new(), |()| encoding::hex(&value))
         };
@@ -143,35 +145,35 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-/// Where a sealed value belongs. All of it is authenticated.
+/// The place of a sealed value. All fields are authenticated as associated data.
 #[derive(Debug, Clone, Copy)]
 pub struct AssociatedData<'a> {
-    /// Issuer of the user.
+    /// `iss` of the user.
     pub issuer: &'a str,
-    /// Subject of the user.
+    /// `sub` of the user.
     pub subject: &'a str,
-    /// Connection name.
+    /// Name of the connection.
     pub connection: &'a str,
-    /// Account id, or the session's id while there is no account yet.
+    /// Account id, or the id of the connect session while there is no account yet.
     pub account: &'a str,
-    /// Which field of the record.
+    /// Name of the sealed field.
     pub field: &'a str,
-    /// Which generation of the grant.
+    /// Generation of the grant.
     pub generation: u64,
 }
 
 /// Why a value could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SealError {
-    /// The envelope names a key that the ring does not hold. Nothing is wrong with the envelope:
-    /// it must be kept, and the key brought back.
+    /// The envelope names a key that the ring does not contain. The envelope itself may be intact: the
+    /// caller must keep it, so that it opens again once the operator has restored the key.
     KeyUnavailable {
-        /// The key's id.
+        /// Id of the missing key.
         key_id: String,
     },
-    /// The envelope is damaged, or was made for another place.
+    /// The envelope is damaged, or was sealed for another place or under another key of the same id.
     Corrupt,
-    /// The runtime gave no randomness, or the value is beyond AES-GCM's limit.
+    /// The runtime gave no random bytes, or the value exceeds the size limit of AES-GCM.
     CannotSeal,
 }
 
@@ -189,7 +191,7 @@ impl fmt::Display for SealError {
 
 impl std::error::Error for SealError {}
 
-/// Seals and opens for one object. Keys are derived at their first use.
+/// Seals and opens the values of one object. Its keys are derived at their first use.
 pub struct Sealer {
     ring: KeyRing,
     object: String,
@@ -197,15 +199,15 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// For the object of this name.
+    /// A sealer for the object of this name.
     pub fn new(ring: &KeyRing, object: &str) -> Self {
         Self { ring: ring.clone(), object: object.to_owned(), ciphers: RefCell::default() }
     }
 
-    /// Seals under the primary key with a fresh nonce.
+    /// Seals a value under the primary key with a random nonce, and returns the envelope.
     ///
     /// # Errors
-    /// [`SealError::CannotSeal`].
+    /// [`SealError::CannotSeal`] if the runtime gives no random bytes or the value is too long.
     pub fn seal(&self, place: &AssociatedData<'_>, plaintext: &[u8]) -> Result<Vec<u8>, SealError> {
         let nonce = encoding::random().map_err(|_| SealError::CannotSeal)?;
         self.seal_with_nonce(place, plaintext, nonce)
@@ -232,10 +234,11 @@ impl Sealer {
         Ok(envelope)
     }
 
-    /// Opens an envelope that was sealed for this place, under whichever key it names.
+    /// Opens an envelope that was sealed for this place, with the key that it names.
     ///
     /// # Errors
-    /// [`SealError::KeyUnavailable`] or [`SealError::Corrupt`].
+    /// [`SealError::KeyUnavailable`] if the ring lacks that key, [`SealError::Corrupt`] if the envelope is
+    /// damaged or belongs to another place.
     pub fn open(
         &self,
         place: &AssociatedData<'_>,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Text that must reach neither a log nor an error: tokens, codes, client secrets.
+//! A type for text that must not appear in logs or error messages: tokens, codes, client secrets.
 
 use std::fmt;
 
@@ -8,25 +8,25 @@ use zeroize::Zeroizing;
 
 use crate::encoding;
 
-/// A secret. It prints as `[secret]`, is wiped when dropped, and compares only in constant time.
+/// A secret text. `Debug` prints `[secret]`, and the memory is wiped when the value is dropped. The type has
+/// no `PartialEq`: compare [`Secret::expose`] with [`encoding::constant_time_eq`].
 ///
-/// It reads from JSON like a string; to write it into a message or a request, say so with
-/// [`exposed`] or [`Secret::expose`].
+/// It deserializes from a string. It has no `Serialize`: a field that is to be written names [`exposed`].
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes over a text as a secret.
+    /// Wraps a text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(Zeroizing::new(text.into()))
     }
 
-    /// The text itself. Each use is a place where the secret could leave: keep them few.
+    /// The text in the clear. Every call is a place where the secret can leak, so keep them few.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// SHA-256 of the text: what is stored or logged where the secret itself may not be.
+    /// The SHA-256 digest of the text, to store or look up where the secret itself must not be kept.
     pub fn sha256(&self) -> [u8; 32] {
         encoding::sha256(self.0.as_bytes())
     }
@@ -44,25 +44,25 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// `#[serde(with = "secret::exposed")]`: writes a secret in the clear, into a message between the
-/// Worker and its own objects.
+/// `#[serde(with = "secret::exposed")]`: serializes a secret in the clear. For messages between the Worker
+/// and its own Durable Objects.
 pub mod exposed {
     use serde::{Deserialize, Deserializer, Serializer};
 
     use super::Secret;
 
-    /// Writes the text.
+    /// Serializes the text as a string.
     ///
     /// # Errors
-    /// The serializer's.
+    /// The error of the serializer.
     pub fn serialize<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(secret.expose())
     }
 
-    /// Reads the text.
+    /// Deserializes a string.
     ///
     /// # Errors
-    /// The deserializer's.
+    /// The error of the deserializer.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
         Secret::deserialize(deserializer)
     }
@@ -74,10 +74,10 @@ pub mod exposed_option {
 
     use super::Secret;
 
-    /// Writes the text or `null`.
+    /// Serializes the text as a string, or `None` as `null`.
     ///
     /// # Errors
-    /// The serializer's.
+    /// The error of the serializer.
     pub fn serialize<S: Serializer>(
         secret: &Option<Secret>,
         serializer: S,
@@ -88,10 +88,10 @@ pub mod exposed_option {
         }
     }
 
-    /// Reads the text or `null`.
+    /// Deserializes a string, or `null` as `None`.
     ///
     /// # Errors
-    /// The deserializer's.
+    /// The error of the deserializer.
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Secret>, D::Error> {

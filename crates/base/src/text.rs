@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Small rules about text that several protocols share.
+//! Syntax checks and escaping for text: scopes, access tokens, HTTP headers, form parameters, HTML.
 
 use std::collections::BTreeSet;
 
 use url::form_urlencoded;
 
-/// Most scopes that a request may name.
+/// The maximum number of scopes in one request.
 pub const MAX_SCOPES: usize = 100;
 
-/// Most parameters that a form or a query may have.
+/// The maximum number of parameters in a form body or a query.
 pub const MAX_PARAMETERS: usize = 100;
 
 /// Whether `text` is one scope token: `1*( %x21 / %x23-5B / %x5D-7E )` (RFC 6749 §3.3).
@@ -16,21 +16,22 @@ pub fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e))
 }
 
-/// Whether `text` can be an access token: `1*( %x21-7E )`. RFC 6749 §A.12 allows a space as well, which no
-/// `Authorization` header can carry; the narrower `b64token` of RFC 6750 §2.1 is not what providers keep to.
+/// Whether `text` is usable as an access token: `1*( %x21-7E )`. RFC 6749 §A.12 also allows spaces, but an
+/// `Authorization` header cannot carry them. The syntax `b64token` of RFC 6750 §2.1 is narrower, but
+/// providers issue tokens outside it.
 pub fn is_access_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Whether `text` can be the name of a header: a token (RFC 9110 §5.6.2).
+/// Whether `text` is a valid header field name: a `token` of RFC 9110 §5.6.2.
 pub fn is_header_name(text: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(token)
 }
 
-/// Whether `text` can be the value of a header (RFC 9110 §5.5): no line break or other control
-/// character, and no white space at its ends. Nothing beyond ASCII, which recipients read in
-/// different ways.
+/// Whether `text` is a valid header field value (RFC 9110 §5.5): visible ASCII, with spaces and tabs
+/// between but not at the ends. Control characters such as line breaks are rejected. So are characters
+/// outside ASCII, because recipients decode them in different ways.
 pub fn is_header_value(text: &str) -> bool {
     let visible = |byte: &u8| byte.is_ascii_graphic();
     let bytes = text.as_bytes();
@@ -39,33 +40,37 @@ pub fn is_header_value(text: &str) -> bool {
         && bytes.last().is_none_or(visible)
 }
 
-/// Splits a space-separated scope value, dropping repeats and keeping order.
+/// Splits a space-separated `scope` value (RFC 6749 §3.3). Duplicates are dropped; the order is kept.
 pub fn scopes(value: &str) -> Vec<String> {
     unique(value.split(' ').filter(|scope| !scope.is_empty()).map(str::to_owned))
 }
 
-/// Drops repeats, keeping the first of each. An ordered set: whatever the items are, its work grows
-/// with their length. The hashes of this target have no secret, so that items can be made to collide.
+/// Drops duplicates and keeps the first occurrence of each item.
 pub fn unique(items: impl IntoIterator<Item = String>) -> Vec<String> {
+    // An ordered set, because hashing has no random seed on this target: a caller could choose items that
+    // all collide in a hash set.
     let mut seen = BTreeSet::new();
     items.into_iter().filter(|item| seen.insert(item.clone())).collect()
 }
 
-/// The parameters of a form or a query. `None` if there are more than [`MAX_PARAMETERS`].
+/// Parses the parameters of an `application/x-www-form-urlencoded` body or query. `None` if there are more
+/// than [`MAX_PARAMETERS`].
 pub fn parameters(text: &[u8]) -> Option<form_urlencoded::Parse<'_>> {
     let count = text.split(|byte| *byte == b'&').count();
     (count <= MAX_PARAMETERS).then(|| form_urlencoded::parse(text))
 }
 
-/// Path and query (without its `?`) of an absolute URL that was parsed before. The query may be empty.
+/// Splits an absolute URL into its path and its query. The URL must be one that a URL parser has accepted.
+/// The query comes without its `?`, and is empty if there is none.
 pub fn path_and_query(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').map_or("/", |start| rest.split_at(start).1);
     path.split_once('?').unwrap_or((path, ""))
 }
 
-/// Text that may stand in `error_description`: `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749 §5.2).
-/// Anything else becomes `?`; at most 300 characters are kept.
+/// Converts text to the characters allowed in `error_description`: `%x20-21 / %x23-5B / %x5D-7E` (RFC 6749
+/// §5.2). A double quote becomes a single quote, any other character `?`. The result has at most 300
+/// characters.
 pub fn description(text: &str) -> String {
     text.chars()
         .take(300)
@@ -77,7 +82,7 @@ pub fn description(text: &str) -> String {
         .collect()
 }
 
-/// Escapes text for HTML content and quoted attributes.
+/// Escapes text for use in HTML content and in quoted attribute values.
 pub fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -134,7 +139,7 @@ mod tests {
     fn repeats_are_dropped_and_the_first_of_each_keeps_its_place() {
         assert_eq!(scopes(" b a  b c a "), ["b", "a", "c"]);
         assert!(scopes("  ").is_empty());
-        // Each compared with each would be a matter of minutes.
+        // With a quadratic algorithm this would take minutes.
         let many: Vec<String> = (0..200_000).map(|index| format!("scope-{index}")).collect();
         assert_eq!(unique(many.iter().chain(&many).cloned()), many);
     }

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Points in time. The clock is read once per event, at the edge, and passed down.
+//! Points in time. The Worker reads the clock once per event and passes the time to the core as an argument.
 
-/// Seconds since 1970-01-01T00:00:00Z, as in JWT's `NumericDate` without its fraction.
+/// Whole seconds since 1970-01-01T00:00:00Z, like a JWT's `NumericDate` (RFC 7519 §2) without a fraction.
 pub type UnixSeconds = i64;
 
-/// How far two honest clocks may differ, in seconds.
+/// The tolerated difference between two clocks, in seconds.
 pub const CLOCK_SKEW_SECONDS: i64 = 60;
 
-/// RFC 3339 in UTC, as the My Account API writes dates: `2026-01-31T08:00:00Z`.
+/// Formats a time as RFC 3339 in UTC, as the My Account API writes dates: `2026-01-31T08:00:00Z`.
 ///
-/// Years outside 0..=9999 cannot be written in RFC 3339 and are clamped.
+/// RFC 3339 has no years outside 0..=9999; such times are clamped to that range.
 pub fn rfc3339(at: UnixSeconds) -> String {
     const FIRST: i64 = -62_167_219_200;
     const LAST: i64 = 253_402_300_799;
@@ -24,7 +24,8 @@ pub fn rfc3339(at: UnixSeconds) -> String {
     )
 }
 
-/// Reads RFC 3339 in UTC, to the second: `2026-01-31T08:00:00Z`. Nothing else is read.
+/// Parses RFC 3339 in UTC with whole seconds: `2026-01-31T08:00:00Z`. `None` for every other form and for
+/// dates that do not exist. A leap second (`:60`) reads as the second after it.
 pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
@@ -34,7 +35,7 @@ pub fn from_rfc3339(text: &str) -> Option<UnixSeconds> {
     exists.then(|| days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-/// Three numbers of these many digits.
+/// Parses three numbers that have exactly these many digits each.
 fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
     let mut parts = text.split(separator);
     let mut found = [0; 3];
@@ -46,7 +47,7 @@ fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> 
     parts.next().is_none().then_some(found)
 }
 
-/// Year, month, day to days since the epoch (Howard Hinnant's `days_from_civil`).
+/// Converts year, month and day to days since the epoch (Howard Hinnant's `days_from_civil`).
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let shifted = if month <= 2 { year - 1 } else { year };
     let era = shifted.div_euclid(400);
@@ -55,7 +56,7 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-/// Days since the epoch to year, month, day (Howard Hinnant's `civil_from_days`).
+/// Converts days since the epoch to year, month and day (Howard Hinnant's `civil_from_days`).
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Sealing: AES-GCM as published, and values that open only where they belong.
+//! Sealing: AES-GCM as published, and that values open only in their place.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -75,7 +75,7 @@ fn a_value_opens_only_at_its_place_and_in_its_object() {
         AssociatedData { account: "cac_2", ..PLACE },
         AssociatedData { field: "access_token", ..PLACE },
         AssociatedData { generation: 4, ..PLACE },
-        // The same bytes, cut at another point.
+        // The same bytes, split at another point.
         AssociatedData { subject: "alicedemo", connection: "", ..PLACE },
     ];
     for place in elsewhere {

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Error responses: [`OAuthError`] of the token endpoint, [`ProblemDetails`] of the connected-accounts API.
-//! Neither holds text from a caller, a provider or a store.
+//! Error responses: [`OAuthError`] of the token endpoint, and [`ProblemDetails`] of the connected-accounts
+//! API. They contain no text from a caller, a provider or the storage.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use vault_base::text;
 
-/// `connection_state` of an error about a connection: what the application can do about it.
+/// The member `connection_state` of an error about a connection. It tells the application how to react.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ConnectionState {
     /// `not_connected`, `reconnect_required`, `missing_scopes`, `unavailable` or `misconfigured`.
     pub state: &'static str,
-    /// More precisely why.
+    /// A more precise reason for the state, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
-    /// Scopes to connect again with.
+    /// The scopes that the user must grant by connecting again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_scopes: Option<Vec<String>>,
-    /// Seconds to wait.
+    /// Seconds after which the application may retry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<i64>,
 }
@@ -26,23 +26,24 @@ pub struct ConnectionState {
 /// An error of the token endpoint (RFC 6749 §5.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthError {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// `error`.
+    /// The member `error`.
     pub code: &'static str,
-    /// `error_description`: what to fix.
+    /// The member `error_description`, which says what to fix. It has only the characters that RFC 6749 §5.2
+    /// allows.
     pub description: String,
-    /// `connection_state`, for errors about a connection.
+    /// The member `connection_state`, for errors about a connection.
     pub connection_state: Option<Box<ConnectionState>>,
-    /// Header `Retry-After`, seconds.
+    /// The header `Retry-After`, in seconds.
     pub retry_after: Option<i64>,
-    /// Header `WWW-Authenticate`: only where the RFC demands it and no client is known to lose the
-    /// error over it.
+    /// The header `WWW-Authenticate`. It is set only where the RFC demands it and no client is known to lose
+    /// the error code because of it.
     pub challenge: Option<&'static str>,
 }
 
 impl OAuthError {
-    /// An error with this description. Characters the RFC does not allow are replaced.
+    /// An error with a description. Characters that RFC 6749 §5.2 does not allow there are replaced.
     pub fn new(status: u16, code: &'static str, description: &str) -> Self {
         Self {
             status,
@@ -54,12 +55,12 @@ impl OAuthError {
         }
     }
 
-    /// `invalid_request`: the caller's developer has something to fix.
+    /// The error `invalid_request` with status 400: the caller's developer must fix the request.
     pub fn invalid_request(description: &str) -> Self {
         Self::new(400, "invalid_request", description)
     }
 
-    /// The vault cannot answer now.
+    /// The error `temporarily_unavailable` with status 503. `retry_after` is in seconds.
     pub fn unavailable(description: &str, retry_after: i64) -> Self {
         Self {
             retry_after: Some(retry_after),
@@ -67,7 +68,7 @@ impl OAuthError {
         }
     }
 
-    /// The JSON body.
+    /// The JSON body of the response.
     pub fn body(&self) -> Value {
         let mut body = json!({ "error": self.code, "error_description": self.description });
         if let (Some(state), Some(members)) = (&self.connection_state, body.as_object_mut()) {
@@ -77,36 +78,36 @@ impl OAuthError {
     }
 }
 
-/// An error of the connected-accounts API, in the form of RFC 9457.
+/// An error of the connected-accounts API, as a problem details object (RFC 9457).
 ///
-/// It carries no `WWW-Authenticate`: Auth0's clients lose the body where they see that header. The
-/// API's metadata document says what RFC 6750 would.
+/// The response has no `WWW-Authenticate`, although RFC 6750 §3 asks for it, because Auth0's clients ignore
+/// the body of a response with that header. The API's metadata document has the same information.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProblemDetails {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// What to fix.
+    /// The member `detail`, which says what to fix.
     pub detail: String,
-    /// The word for the log: it never holds text of a caller or a provider.
+    /// The value of `reason` in the log, a word from `docs/log.md`. Callers do not receive it.
     pub reason: &'static str,
-    /// Which fields are wrong.
+    /// The member `validation_errors`; it is left out if this is empty.
     pub validation_errors: Vec<ValidationError>,
-    /// Header `Retry-After`, seconds.
+    /// The header `Retry-After`, in seconds.
     pub retry_after: Option<i64>,
-    /// Header `Allow`, of a 405.
+    /// The header `Allow` of a 405 response.
     pub allow: Option<&'static str>,
 }
 
-/// One wrong field of a request.
+/// An invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ValidationError {
-    /// What is wrong.
+    /// What is wrong with the field.
     pub detail: &'static str,
-    /// Its name.
+    /// The field's name.
     pub field: &'static str,
 }
 
-/// The log's word for a problem that has none of its own.
+/// The value of `reason` in the log for a problem that has no other one.
 fn reason_of(status: u16) -> &'static str {
     match status {
         401 => "unauthorized",
@@ -122,7 +123,7 @@ fn reason_of(status: u16) -> &'static str {
 }
 
 impl ProblemDetails {
-    /// A problem without further members.
+    /// A problem with a status and a detail, and the standard log reason of the status.
     pub fn new(status: u16, detail: impl Into<String>) -> Self {
         Self {
             status,
@@ -134,12 +135,12 @@ impl ProblemDetails {
         }
     }
 
-    /// A method that this address does not take (RFC 9110 §15.5.6).
+    /// The 405 problem of a path that allows only the method `allow` (RFC 9110 §15.5.6).
     pub fn method_not_allowed(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::new(405, format!("Use {allow}.")) }
     }
 
-    /// A request whose fields are wrong.
+    /// The 400 problem of a request with invalid fields. `detail` names the first of them.
     pub fn invalid(validation_errors: Vec<ValidationError>) -> Self {
         let detail = validation_errors
             .first()
@@ -147,7 +148,7 @@ impl ProblemDetails {
         Self { validation_errors, ..Self::new(400, detail) }
     }
 
-    /// The vault cannot answer now.
+    /// The 503 problem of a vault that cannot respond now. `retry_after` is in seconds.
     pub fn unavailable(retry_after: i64) -> Self {
         Self {
             retry_after: Some(retry_after),
@@ -155,7 +156,7 @@ impl ProblemDetails {
         }
     }
 
-    /// The JSON body.
+    /// The JSON body of the response.
     pub fn body(&self) -> Value {
         let title = match self.status {
             400 => "Bad Request",

@@ -1,92 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Events of the operator's log that no request line tells: what happened, to what, and what the operator does
-//! about it. They hold configured names, our own ids, stable words and error codes of providers; never a
-//! token, an address that a user brought, or a provider's text.
+//! Events of the operator's log, beside the line of each request: what happened to which object, and what the
+//! operator can do about it. Events contain only configured names, the vault's own ids, words from a fixed
+//! list, and error codes of providers; never a token, an address from a user, or a provider's text.
 
 use serde::{Serialize, Serializer};
 use vault_base::ids::AccountId;
 
-/// What happened.
+/// The name of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventName {
-    /// A provider refused a code, or gave no usable answer to it.
+    /// A provider rejected an authorization code, or its response to the code was not usable.
     CodeNotRedeemed,
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     ConfigurationError,
-    /// A provider's answer did not tell how long its token lives.
+    /// A provider's response did not tell the access token's lifetime, so the vault assumes one.
     ExpiresInAssumed,
-    /// A stored grant does not open.
+    /// A stored grant cannot be decrypted.
     GrantCorrupt,
-    /// An ID token does not hold.
+    /// The ID token of a connect is not valid.
     IdTokenRefused,
-    /// A provider could not be asked whose tokens are.
+    /// A provider could not be asked who the user of a connect is.
     IdentityUnavailable,
     /// An issuer's metadata or keys cannot be fetched.
     IssuerUnavailable,
     /// The jobs of a vault could not be run.
     JobsFailed,
-    /// A stored value needs a key that `KEY_RING` lacks.
+    /// A stored value needs a sealing key that `KEY_RING` lacks.
     KeyUnavailable,
-    /// An object could not do its work.
+    /// Not everything that a logout asks for could be done.
+    LogoutIncomplete,
+    /// An object failed to handle a request.
     ObjectFailed,
-    /// An object gave no answer.
+    /// An object did not respond.
     ObjectUnavailable,
-    /// A grant is over.
+    /// A grant has ended.
     ReconnectRequired,
-    /// A renewal could not be carried out here.
+    /// The vault could not carry out a renewal, for a reason on its own side.
     RefreshFailed,
-    /// A provider gave no token.
+    /// A provider did not issue a token.
     RefreshRefused,
     /// A refresh token of the vault was replayed, or presented by another client.
     RefreshTokenMisused,
-    /// A connection stands for another registration than its accounts, or a connect in flight, came from.
+    /// A connection has another registration than its accounts, or a connect in flight, came from.
     RegistrationChanged,
-    /// What a provider made of a revocation.
+    /// The outcome of a revocation at a provider.
     Revocation,
+    /// The vault made a key to sign its own tokens with.
+    SigningKeyAdded,
 }
 
-/// The reference: what each means, and what the operator does.
+/// The reference of events: the name, what it means, and what the operator does.
 #[cfg(not(target_arch = "wasm32"))]
-const ROWS: [(EventName, &str, &str); 17] = [
+const ROWS: [(EventName, &str, &str); 19] = [
     (
         EventName::CodeNotRedeemed,
-        "A provider refused an authorization code, or gave no usable answer to it. `reason` is its error code, or `unavailable`, `ambiguous`, `unusable_access_token`.",
-        "Nothing for one user; for all, check the connection's secret and redirect URI.",
+        "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` or `unusable_access_token`.",
+        "Nothing if it affects one user. If it affects all, check the connection's client secret and redirect URI.",
     ),
     (
         EventName::ConfigurationError,
-        "The configuration cannot be used. `detail` names the variable, the field and the fix.",
+        "The configuration is invalid. `detail` names the variable, the field and the fix.",
         "Correct it and deploy. Until then all requests get 503.",
     ),
     (
         EventName::ExpiresInAssumed,
-        "An answer with a refresh token did not tell, in a form that can be read, how long its access token lives.",
-        "Set `default_expires_in` of the connection to what the provider documents.",
+        "A token response with a refresh token did not tell the lifetime of the access token in a readable form. The vault assumes one.",
+        "Set `default_expires_in` of the connection to the lifetime that the provider documents.",
     ),
     (
         EventName::GrantCorrupt,
-        "A stored grant does not open, though its sealing key is there.",
-        "Check that no key of `KEY_RING` was replaced under its id. The user can connect again.",
+        "A stored grant cannot be decrypted, although `KEY_RING` has a key with its key id.",
+        "Check that no key of `KEY_RING` was replaced without a new id. The user can connect again.",
     ),
     (
         EventName::IdTokenRefused,
-        "The ID token of a connect does not hold. `reason` is one of the reasons of tokens below.",
+        "The ID token of a connect is not valid. `reason` is one of the reasons under \"Tokens\" below.",
         "Check `issuer`, `client_id` and `required_claims` of the connection.",
     ),
     (
         EventName::IdentityUnavailable,
-        "The provider could not be asked whose tokens a connect brought. The session keeps them; the application completes again.",
-        "Nothing, unless it goes on.",
+        "The provider could not be asked who the user of a connect is. The session keeps the tokens, and the application can complete the connect again.",
+        "Nothing, unless it persists.",
     ),
     (
         EventName::IssuerUnavailable,
-        "The metadata or keys of an issuer cannot be fetched. The last good ones serve for a day.",
-        "Check that the issuer is reachable and `issuer` is right.",
+        "The metadata or keys of an issuer cannot be fetched. The last valid ones are used for a day.",
+        "Check that the issuer is reachable and that `issuer` is correct.",
     ),
     (
         EventName::JobsFailed,
-        "The jobs of a vault could not be run; they are tried again.",
-        "See the events beside it.",
+        "The jobs of a vault could not be run. They are tried again.",
+        "See the other events at the same time.",
     ),
     (
         EventName::KeyUnavailable,
@@ -94,29 +98,34 @@ const ROWS: [(EventName, &str, &str); 17] = [
         "Put the key back into `KEY_RING`.",
     ),
     (
+        EventName::LogoutIncomplete,
+        "A browser session ended, and for two days the client `detail` took no logout token (`reason` is `client_not_notified`), or the refresh-token family `detail` could not be ended (`family_not_ended`), or the access tokens of the session `detail` were not ended (`access_tokens_not_ended`).",
+        "Check the client's back-channel logout address. It serves its own session to its end.",
+    ),
+    (
         EventName::ObjectFailed,
-        "A Durable Object could not do its work. `reason` is a word of the platform's or of ours.",
-        "If it goes on, report it.",
+        "A Durable Object failed to handle a request. `reason` is a word of the platform or of the vault.",
+        "If it persists, report it.",
     ),
     (
         EventName::ObjectUnavailable,
-        "A Durable Object gave no answer in time, or one of another version.",
-        "Nothing during a deployment; if it goes on, check the platform's status.",
+        "A Durable Object did not respond in time, or its response is of another version.",
+        "Nothing during a deployment. If it persists, check the platform's status.",
     ),
     (
         EventName::ReconnectRequired,
-        "A grant is over: `reason` is the one of `connection_state`.",
-        "Nothing for one user; for many at once, check what was changed at the provider.",
+        "A grant has ended, and the user must connect again. `reason` has the same value as `connection_state.reason`.",
+        "Nothing if it affects one user. If it affects many at once, check what was changed at the provider.",
     ),
     (
         EventName::RefreshFailed,
-        "A renewal could not be carried out here. The grant is as it was.",
-        "See the events beside it.",
+        "The vault could not carry out a renewal, for a reason on its own side. The grant is unchanged.",
+        "See the other events at the same time.",
     ),
     (
         EventName::RefreshRefused,
-        "A provider gave no token. `reason` is its error code, or `unavailable`, `ambiguous`, `other_user`, `unusable_access_token`.",
-        "For `invalid_client` and other codes about the registration: correct the connection. Else nothing.",
+        "A provider did not issue a token. `reason` is the provider's error code, or `unavailable`, `ambiguous`, `other_user` or `unusable_access_token`.",
+        "For `invalid_client` and other codes about the registration, correct the connection. Otherwise nothing.",
     ),
     (
         EventName::RefreshTokenMisused,
@@ -125,18 +134,23 @@ const ROWS: [(EventName, &str, &str); 17] = [
     ),
     (
         EventName::RegistrationChanged,
-        "A connection stands for another provider or `client_id` than its accounts, or a connect in flight, came from. Nothing is sent.",
-        "Put the configuration right, or list what it was in `earlier_authorities`.",
+        "A connection has another provider or `client_id` than its accounts, or a connect in flight, came from. The vault does not send their tokens to the provider.",
+        "Correct the configuration, or list the former authority in `earlier_authorities`.",
     ),
     (
         EventName::Revocation,
-        "What the provider made of a revocation of `token`: `revoked`, `pending`, `not_supported` or `failed`.",
-        "For `failed`: revoke it at the provider.",
+        "The outcome of the revocation of `token` at the provider. `reason` is `revoked`, `pending`, `not_supported` or `failed`.",
+        "For `failed`, revoke it at the provider.",
+    ),
+    (
+        EventName::SigningKeyAdded,
+        "The vault made the key `detail` to sign its own tokens with. It is in the key set now, and signs when the key before it has signed for 90 days.",
+        "Nothing.",
     ),
 ];
 
 impl EventName {
-    /// The word in the log.
+    /// The value of `event` in the log.
     pub fn name(self) -> &'static str {
         match self {
             Self::CodeNotRedeemed => "code_not_redeemed",
@@ -148,6 +162,7 @@ impl EventName {
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::JobsFailed => "jobs_failed",
             Self::KeyUnavailable => "key_unavailable",
+            Self::LogoutIncomplete => "logout_incomplete",
             Self::ObjectFailed => "object_failed",
             Self::ObjectUnavailable => "object_unavailable",
             Self::ReconnectRequired => "reconnect_required",
@@ -156,6 +171,7 @@ impl EventName {
             Self::RefreshTokenMisused => "refresh_token_misused",
             Self::RegistrationChanged => "registration_changed",
             Self::Revocation => "revocation",
+            Self::SigningKeyAdded => "signing_key_added",
         }
     }
 }
@@ -166,36 +182,36 @@ impl Serialize for EventName {
     }
 }
 
-/// One line of the log.
+/// One event, which is one line of the log in JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// What happened.
+    /// The event's name.
     pub event: EventName,
-    /// Why: a stable word, or a provider's error code in the form of one.
+    /// Why it happened: a word from a fixed list, or a provider's error code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The connection, as it is configured.
+    /// The name of the configured connection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
-    /// The account.
+    /// The account's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// What kind of token it is about.
+    /// The token that the event is about, as [`crate::vault::record::field`] names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
-    /// The class of object.
+    /// The class of the object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<&'static str>,
-    /// The configured issuer.
+    /// The configured issuer identifier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// What to fix, in words made of the configuration's.
+    /// More about the fault, such as what to fix: fixed words, configured values and key ids.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
 impl Event {
-    /// An event without further members.
+    /// An event that has only a name.
     pub fn new(event: EventName) -> Self {
         Self {
             event,
@@ -209,37 +225,37 @@ impl Event {
         }
     }
 
-    /// With a reason.
+    /// The event with a reason.
     #[must_use]
     pub fn because(self, reason: impl Into<String>) -> Self {
         Self { reason: Some(reason.into()), ..self }
     }
 
-    /// At a connection.
+    /// The event with the name of a connection.
     #[must_use]
     pub fn at(self, connection: &str) -> Self {
         Self { connection: Some(connection.to_owned()), ..self }
     }
 
-    /// Of an account.
+    /// The event with an account's id.
     #[must_use]
     pub fn of(self, account: &AccountId) -> Self {
         Self { account: Some(account.to_string()), ..self }
     }
 
-    /// With what to fix.
+    /// The event with a detail.
     #[must_use]
     pub fn detail(self, detail: impl Into<String>) -> Self {
         Self { detail: Some(detail.into()), ..self }
     }
 
-    /// The line.
+    /// The line of the log, in JSON without a line break.
     pub fn line(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// The reference of events, as `docs/log.md` has it: a row of a table for each.
+/// The reference of events for `docs/log.md`: a row of a Markdown table for each event.
 #[cfg(not(target_arch = "wasm32"))]
 pub fn reference() -> String {
     let row = |(event, meaning, action): &(EventName, &str, &str)| {

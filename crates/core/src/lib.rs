@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the vault decides. No module names the platform, reads a clock or talks to a network: time is an
-//! argument, requests and answers are plain values.
+//! The decisions of the vault. No module depends on the platform, reads a clock or uses the network: the time
+//! is an argument, and requests and responses are plain values.
 //!
-//! Each module uses only those before it: [`config`], [`error`] and [`event`], [`vault`] and [`issuer`], [`connect`] and [`oauth`],
-//! and on top, each by itself, [`message`], [`metadata`], [`routes`], [`request_line`] and
-//! `reasons`, which is for documents and tests alone.
+//! The modules are layered, from the bottom up: [`config`]; [`error`] and [`event`]; [`vault`] and [`issuer`];
+//! [`connect`] and [`oauth`]; and [`message`], [`metadata`], [`routes`], [`request_line`] and `reasons`, which
+//! only documents and tests use. A module uses only modules of lower layers.
 
 pub mod config;
 pub mod connect;

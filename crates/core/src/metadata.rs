@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The metadata documents (RFC 8414, RFC 9728): what they advertise works, and what works is
-//! advertised.
+//! The metadata documents (RFC 8414, RFC 9728). They advertise exactly what the vault supports.
 
 use serde_json::{Value, json};
 
@@ -9,7 +8,7 @@ use crate::connect::policy;
 use crate::issuer::scopes::OPEN_ID;
 use vault_jose::algorithm::Algorithm;
 
-/// Metadata of the vault as an authorization server (RFC 8414 §2) and, while it signs users in, as an
+/// The metadata of the vault as an authorization server (RFC 8414 §2) and, while it signs users in, as an
 /// OpenID provider (OpenID Connect Discovery §3). Without an authorization endpoint it supports no
 /// response type.
 pub fn authorization_server(config: &Config) -> Value {
@@ -68,7 +67,7 @@ fn grant_types(config: &Config) -> Vec<&'static str> {
     supported.map(GrantType::name).collect()
 }
 
-/// Metadata of the connected-accounts API (RFC 9728 §2).
+/// The metadata of the connected-accounts API as a protected resource (RFC 9728 §2).
 pub fn protected_resource(config: &Config) -> Value {
     let issuers: Vec<&String> = config.issuers.keys().collect();
     json!({

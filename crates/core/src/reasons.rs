@@ -1,207 +1,235 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The words that stand as `reason` in the log's line of a request: what each means and what the operator does.
-//! `docs/log.md` is made of this and of [`crate::event`].
+//! The values of `reason` in the log's line of a request: what each means, and what the operator does about
+//! it. `docs/log.md` is generated from this module and [`crate::event`].
 
 use crate::event;
 
-/// A word, what it means, what the operator does.
+/// A value of `reason`, its meaning, and what the operator does about it.
 pub type Row = (&'static str, &'static str, &'static str);
 
-/// Why a token was refused: a user's, or the ID token of a connect.
+/// Why a token was rejected: a user's access token, a client's assertion, or the ID token of a connect.
 pub const TOKENS: [Row; 16] = [
     (
         "algorithm",
-        "`alg` is unknown, `none`, symmetric, or not among the issuer's.",
+        "`alg` is unknown, `none`, symmetric, or not one of the issuer's algorithms.",
         "Check `algorithms` of the issuer.",
     ),
     (
         "audience",
-        "`aud` names nothing that this request is about.",
+        "`aud` has no audience that is accepted for this request.",
         "Check `audiences` of the issuer and the client.",
     ),
-    ("binding", "`nonce` or `at_hash` is not the one expected.", "None for one user."),
+    (
+        "binding",
+        "`nonce` or `at_hash` does not have the expected value.",
+        "None if it affects one user.",
+    ),
     (
         "bound",
-        "The token is bound to a key (`cnf`), and no proof of it was shown.",
-        "Let the issuer give bearer tokens for the vault.",
+        "The token is bound to a key (`cnf`), but the vault accepts only bearer tokens.",
+        "Configure the issuer to issue bearer tokens for the vault.",
     ),
     (
         "client",
-        "Neither `azp` nor `client_id`, two that differ, or a client whose tokens this one does not accept.",
+        "The token has neither `azp` nor `client_id`, or they differ, or the client does not accept tokens of that client.",
         "Check `accepts_from` of the client.",
     ),
-    ("critical", "`crit`, `b64` or `zip` ask for something that is not understood.", "None."),
+    (
+        "critical",
+        "The header has `crit`, `b64` or `zip`, and demands processing that the vault does not support.",
+        "None.",
+    ),
     (
         "format",
-        "Not three segments of canonical base64url, or too long.",
-        "None: the caller sends something else than a JWT.",
+        "The token does not consist of three segments in canonical base64url, or is too long.",
+        "None: the caller sends something other than a JWT.",
     ),
     (
         "id_token",
-        "An ID token where an access token belongs, or none where one must come.",
-        "Let the application send its access token.",
+        "The caller sent an ID token instead of an access token, or the provider sent no ID token.",
+        "The application must send its access token.",
     ),
     ("issuer", "`iss` is missing or not a trusted issuer.", "Check `ISSUERS`."),
     (
         "json",
-        "Header or claims are not a strict JSON object, or a member has the wrong type.",
+        "The header or the claims are not a strict JSON object, or a member has the wrong type.",
         "None.",
     ),
     (
         "key",
-        "No key of the issuer fits `kid` and `alg`.",
-        "Check that the issuer publishes the key it signs with.",
+        "The issuer has no key that fits `kid` and `alg`.",
+        "Check that the issuer publishes the key with which it signs.",
     ),
     (
         "keys_unavailable",
-        "The issuer's keys cannot be had now.",
+        "The issuer's keys are unavailable at present.",
         "See the event `issuer_unavailable`.",
     ),
     (
         "signature",
         "The signature is wrong.",
-        "None: the token was changed, or its key is another's.",
+        "None: the token was modified, or signed with another key.",
     ),
     (
         "subject",
-        "`sub` is missing, empty or too long; or a provider tells no id of the user.",
-        "Of a connect: check `identity` of the connection.",
+        "`sub` is missing, empty or too long; or the provider does not tell the user's id.",
+        "For a connect, check `identity` of the connection.",
     ),
     (
         "time",
-        "`exp` is missing, past or too far ahead; or `iat` or `nbf` are ahead.",
-        "Check the issuer's clock, and that its tokens live 24 hours at most.",
+        "`exp` is missing, in the past or too far in the future; or `iat` or `nbf` is in the future.",
+        "Check the issuer's clock, and that its tokens are valid for 24 hours at most.",
     ),
-    ("type", "`typ` is not what the issuer's tokens carry.", "Check `typ` of the issuer."),
+    ("type", "`typ` is not one of the issuer's token types.", "Check `typ` of the issuer."),
 ];
 
-/// Why a client may not do what it asks for.
+/// Why a client was rejected.
 pub const CLIENTS: [Row; 5] = [
     (
         "connection",
-        "The client may not use this connection, or there is none of this name.",
+        "The client may not use this connection, or no connection has this name.",
         "Check `connections` of the client.",
     ),
     ("grant", "The client may not use this grant type.", "Check `grants` of the client."),
     (
         "no_scope",
-        "The client gets tokens with the scopes it names and no others, and names none.",
-        "Let it name scopes, or set `scope_policy`.",
+        "The client's `scope_policy` is `exact`, and its request names no scopes.",
+        "The client must name scopes, or change its `scope_policy`.",
     ),
     (
         "secret",
-        "The client's secret is wrong, or it must not use one.",
+        "The client's secret is wrong, or the client must not authenticate with a secret.",
         "Check `authentication` and `secret_sha256` of the client.",
     ),
     ("unknown", "There is no such client.", "Check `CLIENTS`."),
 ];
 
-/// Why a connection gives no token: the word of `connection_state.state`, which the caller is told as well.
+/// Why no token was released: the value of `connection_state.state`, which the caller gets as well.
 pub const CONNECTION_STATES: [Row; 5] = [
     (
         "misconfigured",
-        "The operator must act; `connection_state.reason` says why.",
+        "The operator must fix something; `connection_state.reason` says what.",
         "See the events `refresh_refused` and `registration_changed`.",
     ),
-    ("missing_scopes", "The account did not grant the scopes that are asked for.", "None."),
+    ("missing_scopes", "The account did not grant the requested scopes.", "None."),
     ("not_connected", "The user has no such account.", "None."),
-    ("reconnect_required", "The grant is over.", "See the event `reconnect_required`."),
-    ("unavailable", "The provider cannot renew now.", "None, unless it goes on."),
+    (
+        "reconnect_required",
+        "The grant has ended, and the user must connect again.",
+        "See the event `reconnect_required`.",
+    ),
+    ("unavailable", "The provider is unavailable at present.", "None, unless it persists."),
 ];
 
-/// Why a step of a connect was refused.
+/// Why a step of a connect was rejected.
 pub const CONNECTS: [Row; 16] = [
     (
         "code_refused",
-        "The provider refused its authorization code.",
+        "The provider rejected the authorization code.",
         "See the event `code_not_redeemed`.",
     ),
     (
         "code_verifier",
-        "The verifier is missing, wrong, or not expected.",
-        "None: the application's developer fixes it.",
+        "The PKCE code verifier is missing, wrong or not expected.",
+        "None: the application's developer must fix it.",
     ),
-    ("expired", "The ticket, state or code is too old.", "None."),
+    ("expired", "The ticket, state or connect code has expired.", "None."),
     (
         "identity",
-        "The provider's statement of who the user is does not hold.",
+        "The ID token is not valid, or the provider's responses do not identify the user.",
         "See the event `id_token_refused`.",
     ),
-    ("narrower", "The user consented to less than the account has.", "None."),
+    ("narrower", "The user consented to fewer scopes than the account has.", "None."),
     (
         "not_stored",
-        "The vault could not store the grant now; completing again will.",
-        "See the events beside it.",
+        "The vault could not store the grant. The application can complete the connect again.",
+        "See the other events at the same time.",
     ),
-    ("other_browser", "Another browser than the one that opened the ticket.", "None."),
+    (
+        "other_browser",
+        "The request came from another browser than the one that opened the ticket.",
+        "None.",
+    ),
     (
         "other_provider",
-        "The answer came to another connection's callback, or from another issuer.",
+        "The authorization response came to another connection's callback, or from another issuer.",
         "Check the redirect URIs at the provider. It may be an attack.",
     ),
     (
         "other_redirect_uri",
-        "Another redirect URI than the one of the request.",
-        "None: the application's developer fixes it.",
+        "The redirect URI differs from the one with which the connect began.",
+        "None: the application's developer must fix it.",
     ),
     (
         "other_user",
-        "Another user or client than the one that began.",
+        "The user or client differs from the one that began the connect.",
         "It may be an attack, or two sessions in one browser.",
     ),
     (
         "provider_misconfigured",
-        "The provider does not accept the registration, or is not described in full.",
+        "The provider does not accept the registration, or its configuration is incomplete.",
         "Run `cargo xtask check`.",
     ),
     (
         "provider_unavailable",
-        "The provider's answer is lost or unreadable.",
-        "None, unless it goes on.",
+        "The provider's response was lost or cannot be read.",
+        "None, unless it persists.",
     ),
     (
         "registration_changed",
-        "The connection stands for another provider or client than when the connect began.",
-        "Put the configuration right.",
+        "The connection has another provider or client id than when the connect began.",
+        "Correct the configuration.",
     ),
-    ("unknown_handle", "No such session, or not this handle of it.", "None."),
     (
-        "unknown_user",
-        "No refresh token came, the account has one, and nothing tells whether both are the same user's.",
-        "Let the connection ask for consent again (`authorization_params`).",
-    ),
-    ("used", "The handle was used already, or the session is over.", "None."),
-];
-
-/// Why a request of the connected-accounts API was refused, where no other word is known; and what became of
-/// an account's tokens when it was deleted.
-pub const REQUESTS: [Row; 15] = [
-    ("answer_failed", "The platform could not build the answer.", "If it goes on, report it."),
-    ("body_too_large", "413.", "None."),
-    ("configuration_error", "The configuration cannot be used.", "See the event of the same name."),
-    ("conflict", "409.", "None."),
-    ("failed", "Deleted, and the provider refused to revoke.", "Revoke it at the provider."),
-    (
-        "forbidden",
-        "403: a scope is missing, or the origin is not the client's.",
-        "Check `origins` of the client.",
-    ),
-    ("invalid_request", "400: a parameter is wrong.", "None: the caller's developer fixes it."),
-    ("media_type", "415.", "None."),
-    ("method_not_allowed", "405.", "None."),
-    ("not_found", "404.", "None."),
-    (
-        "not_supported",
-        "Deleted, and the provider revokes nothing, or only more than this account.",
+        "unknown_handle",
+        "There is no such session, or the handle is not one of its handles.",
         "None.",
     ),
-    ("pending", "Deleted, and the revocation is tried again.", "None."),
-    ("revoked", "Deleted, and revoked at the provider.", "None."),
-    ("unauthorized", "401: no access token.", "None."),
-    ("unavailable", "503.", "See the events beside it."),
+    (
+        "unknown_user",
+        "The provider issued no refresh token, the account has one, and they are not known to be the same user's.",
+        "Make the provider ask for consent again (`authorization_params` of the connection).",
+    ),
+    ("used", "The handle was used before, or the session has ended.", "None."),
 ];
 
-/// The tables, with their headings.
+/// Why a request of the connected-accounts API was rejected, where no other table has the reason; and the
+/// outcome of a deletion at the provider.
+pub const REQUESTS: [Row; 15] = [
+    ("answer_failed", "The platform could not build the response.", "If it persists, report it."),
+    ("body_too_large", "Status 413.", "None."),
+    ("configuration_error", "The configuration is invalid.", "See the event of the same name."),
+    ("conflict", "Status 409.", "None."),
+    (
+        "failed",
+        "The account was deleted, but the revocation of its tokens failed.",
+        "Revoke it at the provider.",
+    ),
+    (
+        "forbidden",
+        "Status 403: a scope is missing, or the origin is not one of the client's.",
+        "Check `origins` of the client.",
+    ),
+    (
+        "invalid_request",
+        "Status 400: a parameter is wrong.",
+        "None: the caller's developer must fix it.",
+    ),
+    ("media_type", "Status 415.", "None."),
+    ("method_not_allowed", "Status 405.", "None."),
+    ("not_found", "Status 404.", "None."),
+    (
+        "not_supported",
+        "The account was deleted. Its tokens were not revoked, because the provider cannot revoke them, or not without ending more than this account.",
+        "None.",
+    ),
+    ("pending", "The account was deleted. The revocation of its tokens is tried again.", "None."),
+    ("revoked", "The account was deleted, and its tokens were revoked.", "None."),
+    ("unauthorized", "Status 401: the request has no access token.", "None."),
+    ("unavailable", "Status 503.", "See the other events at the same time."),
+];
+
+/// The tables with their headings in `docs/log.md`.
 const TABLES: [(&str, &[Row]); 5] = [
     ("Tokens", &TOKENS),
     ("Clients", &CLIENTS),
@@ -210,17 +238,18 @@ const TABLES: [(&str, &[Row]); 5] = [
     ("Other requests", &REQUESTS),
 ];
 
-/// `docs/log.md`.
+/// The text of `docs/log.md`.
 pub fn reference() -> String {
     let mut out = String::from(
-        "# The log\n\nOne JSON line for each request, and one for each event that no request waits for. This \
-         page is made from the code: `WRITE_DOCS=1 cargo test -p vault-core --test log_reference` renews \
-         it.\n\n## Events\n\n| `event` | meaning | what to do |\n|---|---|---|\n",
+        "# The log\n\nThe log has one JSON line for each request, and one for each event. This page is \
+         generated from the code by `WRITE_DOCS=1 cargo test -p vault-core --test log_reference`.\n\n## \
+         Events\n\n| `event` | meaning | what to do |\n|---|---|---|\n",
     );
     out.push_str(&event::reference());
     out.push_str(
-        "\n## Reasons of requests\n\nThe member `reason` of a line with `\"event\":\"request\"`. Callers are \
-         not told it, unless this page says so.\n",
+        "\n## Reasons of requests\n\nThese are the values of the member `reason` of a line with \
+         `\"event\":\"request\"`. Callers do not receive them, except for the states under \"Connections\" and \
+         the outcome of a deletion.\n",
     );
     for (heading, rows) in TABLES {
         out.push_str("\n### ");

@@ -1,52 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The line that the operator's log has for each request: enough to find out what went wrong for
-//! whom, and nothing that is of use to a thief.
+//! The line that the operator's log has for each request. It tells what failed for which user, and contains
+//! no secret.
 
 use serde::Serialize;
 
-/// One request, in JSON. Built from our own words, configured names and hashes; never from text of
-/// a caller or provider.
+/// One request, in JSON. The line consists of fixed words, configured names, ids of accounts and hashes; it
+/// never has text from a caller or provider.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RequestLine {
     /// Always `request`.
     pub event: RequestEvent,
-    /// Which endpoint, such as `POST /oauth/token`; not the path that was asked for.
+    /// The endpoint, such as `POST /oauth/token` ([`crate::routes::Routed::log_name`]); never the requested
+    /// path.
     pub route: &'static str,
-    /// HTTP status.
+    /// The HTTP status of the response.
     pub status: u16,
-    /// Code of the error that was answered, where it has one.
+    /// The error code of the response, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,
-    /// Why, more precisely than the caller is told.
+    /// The reason of an error, more precisely than the response tells it (`docs/log.md`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The connection, if it is configured.
+    /// The connection's name, if it is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
-    /// The client, once it has proved itself.
+    /// The client id, once the client is authenticated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// The user, once the token is verified: [`vault_base::ids::ObjectNames::log_name`].
+    /// The user's pseudonym ([`vault_base::ids::ObjectNames::log_name`]), once the token is verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// The account that came or went.
+    /// The id of the account that was connected or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// Milliseconds until the answer was ready. The platform's clock stands still between I/O.
+    /// Milliseconds until the response was ready. The platform's clock advances only during I/O.
     pub duration_ms: u64,
 }
 
-/// The word `request`.
+/// The value of [`RequestLine::event`].
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestEvent {
-    /// The only one.
+    /// The only value, `request`.
     #[default]
     Request,
 }
 
 impl RequestLine {
-    /// The line.
+    /// The line of the log, in JSON without a line break.
     pub fn line(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The one table of what is served: dispatch, the log's route names, CORS, 405 and the scopes that an
-//! endpoint asks for read it.
+//! The table of routes. Dispatch, the log's route names, CORS, 405 responses and the required scopes of the
+//! endpoints are all read from it.
 
 use crate::connect::policy::{CREATE, DELETE, READ};
 
-/// What is served.
+/// An endpoint of the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Endpoint {
-    /// Whether the configuration is good.
+    /// Tells whether the configuration is valid.
     Health,
-    /// Metadata of the authorization server (RFC 8414).
+    /// The metadata of the authorization server (RFC 8414).
     AuthorizationServer,
-    /// Metadata of the connected-accounts API (RFC 9728).
+    /// The metadata of the connected-accounts API (RFC 9728).
     ProtectedResource,
     /// The token endpoint (RFC 6749 §3.2).
     Token,
-    /// The browser's hop to the provider.
+    /// Redirects the browser to the provider's authorization endpoint.
     OpenTicket,
-    /// The provider's redirect (RFC 6749 §4.1.2).
+    /// The vault's redirection endpoint at providers (RFC 6749 §3.1.2).
     Callback,
     /// Begins a connect.
     Connect,
@@ -49,61 +49,61 @@ pub enum Endpoint {
     Logout,
 }
 
-/// Whose pages may read an answer.
+/// The origins whose pages may read a response (CORS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cors {
-    /// Nobody's.
+    /// No other origin.
     None,
-    /// Everybody's.
+    /// All origins.
     Public,
-    /// Those of the clients' registered origins; a preflight is answered.
+    /// The configured origins of the clients. Preflight requests are answered.
     Clients,
     /// The same, while the vault is an OpenID provider.
     IssuersClients,
 }
 
-/// Who may ask.
+/// How the sender of a request authenticates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authentication {
-    /// Anybody.
+    /// Not at all.
     None,
-    /// A client that proves itself.
+    /// As a client (RFC 6749 §2.3).
     Client,
-    /// A browser that holds a handle of its connect.
+    /// By a handle of a connect in the browser.
     Browser,
-    /// A user, by an access token with this scope.
+    /// By a user's access token with this scope.
     User(&'static str),
 }
 
-/// A path.
+/// The paths of a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Path {
-    /// This one.
+    /// Only this path.
     Exact(&'static str),
-    /// One segment or more below this one.
+    /// All paths that start with this prefix, which ends in a slash.
     Below(&'static str),
 }
 
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Route {
-    /// What is served.
+    /// The endpoint that serves the route.
     pub endpoint: Endpoint,
-    /// The method. A document that is read by `GET` is also served to `HEAD`.
+    /// The HTTP method. Health and metadata documents are served to `HEAD` as well.
     pub method: &'static str,
-    /// Where.
+    /// The paths of the route.
     pub path: Path,
-    /// What the log calls it. Never what was asked for.
+    /// The name of the route in the log. It contains nothing from a request.
     pub log_name: &'static str,
-    /// Whose pages may read it.
+    /// The origins that may read a response.
     pub cors: Cors,
-    /// Who may ask.
+    /// How the sender authenticates.
     pub authentication: Authentication,
     /// Whether it is served only while the vault is an OpenID provider.
     pub is_issuers: bool,
 }
 
-/// Where the connected-accounts API is.
+/// The path prefix of the connected-accounts API.
 pub const CONNECTED_ACCOUNTS: &str = "/me/v1/connected-accounts/";
 
 const fn document(endpoint: Endpoint, path: &'static str) -> Route {
@@ -150,8 +150,8 @@ const fn api(
     }
 }
 
-/// The table. Clients that know `OpenID` Connect Discovery alone look for the authorization server's
-/// metadata at an address of its own (§4), and find the same members there.
+/// The table. The authorization server's metadata is also at the path of `OpenID` Connect Discovery (§4), for
+/// clients that know no other.
 pub const ROUTES: [Route; 24] = [
     Route {
         endpoint: Endpoint::Health,
@@ -339,7 +339,7 @@ const UNKNOWN: &str = "unknown";
 pub enum Routed<'a> {
     /// This row serves it.
     Served {
-        /// The row.
+        /// The route.
         route: &'static Route,
         /// The rest of the path behind the row's; empty where the row's is exact.
         rest: &'a str,
@@ -351,14 +351,16 @@ pub enum Routed<'a> {
     },
     /// The path is served, but not to this method.
     MethodNotAllowed {
-        /// `Allow` (RFC 9110 §10.2.1).
+        /// The value of the header `Allow` (RFC 9110 §10.2.1).
         allow: &'static str,
-        /// Whether the connected-accounts API answers, in its own form.
+        /// Whether the response has the form of the connected-accounts API
+        /// ([`crate::error::ProblemDetails`]).
         is_api: bool,
     },
-    /// Nothing is served there.
+    /// The path does not exist.
     NotFound {
-        /// Whether the connected-accounts API answers, in its own form.
+        /// Whether the response has the form of the connected-accounts API
+        /// ([`crate::error::ProblemDetails`]).
         is_api: bool,
     },
 }
@@ -453,16 +455,16 @@ mod tests {
 
     #[test]
     fn each_row_serves_its_method_and_refuses_others_with_allow() {
-        for one in &ROUTES {
-            let path = match one.path {
+        for row in &ROUTES {
+            let path = match row.path {
                 Path::Exact(path) => path.to_owned(),
                 Path::Below(path) => format!("{path}x"),
             };
-            assert_eq!(served(one.method, &path).map(|(endpoint, _)| endpoint), Some(one.endpoint));
+            assert_eq!(served(row.method, &path).map(|(endpoint, _)| endpoint), Some(row.endpoint));
             let is_api = path.starts_with(CONNECTED_ACCOUNTS);
             for method in ["PUT", "PATCH", "TRACE", "A-TOKEN"] {
-                let rows = ROUTES.iter().filter(|other| other.path == one.path).count();
-                let allow = if rows == 1 { one.method } else { "GET, POST" };
+                let rows = ROUTES.iter().filter(|other| other.path == row.path).count();
+                let allow = if rows == 1 { row.method } else { "GET, POST" };
                 let refused = Routed::MethodNotAllowed { allow, is_api };
                 assert_eq!(route(method, &path, true), refused, "{method} {path}");
             }
@@ -471,9 +473,9 @@ mod tests {
 
     #[test]
     fn only_documents_are_served_to_head() {
-        for one in &ROUTES {
-            let Path::Exact(path) = one.path else { continue };
-            let is_document = one.authentication == Authentication::None;
+        for row in &ROUTES {
+            let Path::Exact(path) = row.path else { continue };
+            let is_document = row.authentication == Authentication::None;
             assert_eq!(served("HEAD", path).is_some(), is_document, "{path}");
         }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The catalogue of providers: every fact has a source or is marked as without one, every entry is a
-//! good configuration, and what is sent to each provider stands in `golden/provider-requests.txt`.
+//! The catalogue of providers: every fact has a source or is marked as having none, every entry is a valid
+//! configuration, and the requests sent to each provider are pinned in `golden/provider-requests.txt`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
@@ -34,7 +34,7 @@ fn directory() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// The catalogue's files, by id.
+/// The files of the catalogue, parsed, by id.
 fn entries() -> BTreeMap<String, Table> {
     let files = std::fs::read_dir(directory().join("crates/provider/src/catalogue")).unwrap();
     let read = files.map(|file| {
@@ -46,8 +46,8 @@ fn entries() -> BTreeMap<String, Table> {
     read.collect()
 }
 
-/// The provider, found by discovery where it is: its metadata stands in with addresses below the
-/// issuer.
+/// The endpoints of a connection. Where they come from discovery, made-up metadata with URLs below the
+/// issuer is used.
 fn provider(connection: &Connection) -> Provider {
     let metadata = Provider::discovery(connection).map(|source| {
         let at = |path: &str| format!("{}{path}", source.issuer);
@@ -100,7 +100,7 @@ fn each_entry_needs_no_more_than_a_client_id_a_secret_and_its_variables() {
     for id in files.into_keys() {
         let connection = known(&id);
         assert_eq!(connection.strategy, id);
-        // `cargo xtask check` takes it that whoever does not say otherwise needs a secret.
+        // `cargo xtask check` assumes that a provider of the catalogue needs a client secret.
         assert_ne!(connection.client_authentication, ClientAuthentication::None, "{id}");
     }
 }
@@ -120,7 +120,7 @@ fn whatever_the_catalogue_says_a_connection_written_by_hand_can_say() {
             }
         }
         let by_hand = connection_support::proved(&json!(by_hand), &connection_support::secret(&id));
-        // The one difference is what it is called: by lists, and as an authority.
+        // They differ only in the name of the provider in lists and in the authority.
         let registration = known.registration.clone();
         let by_hand = Connection { strategy: id.clone(), registration, ..by_hand.unwrap() };
         assert_eq!(format!("{by_hand:?}"), format!("{known:?}"), "{id}");
@@ -162,23 +162,23 @@ fn what_the_registry_knows_outlives_a_provider_that_moves() {
         };
         assert_eq!(connection.authority(), stable);
     }
-    // One client at Google is one grant, whichever connection it came through.
+    // All consents to one client at Google are one grant, whichever connection they came through.
     assert_eq!(known("google").authority(), known("google_workspace").authority());
 }
 
 #[test]
 fn a_fact_that_nobody_can_be_cited_for_counts_as_the_cautious_one() {
     let files = entries();
-    // Its file says `per_app` and `single_use`, without a source.
+    // The files have `per_app` and `single_use`, without a source.
     for id in ["salesforce", "discord"] {
         assert!(files[id].get("rotation").is_some());
         assert_eq!(known(id).rotation, Rotation::Unknown, "{id}");
     }
     assert!(Rotation::Unknown.may_end_the_old());
-    // A code that may not mean the end of a grant ends none.
+    // An error code without a source does not end a grant.
     assert!(files["zoom"]["errors"].get("permanent").is_some());
     assert!(known("zoom").errors.permanent.is_empty());
-    // What has a source stays.
+    // Facts with a source are kept.
     assert_eq!(known("box").rotation, Rotation::SingleUse);
     assert_eq!(known("github").errors.permanent, ["bad_refresh_token", "bad_verification_code"]);
 }
@@ -219,7 +219,7 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
         if let Some(identity) = ProviderRequest::userinfo(&connection, &provider, &access) {
             told.push_str(&show("identity", identity));
         }
-        // Where only access tokens are taken, the refresh token has given one before.
+        // Where only access tokens can be revoked, one has been obtained with the refresh token before.
         let by_access = revocation::needs_access_token(&connection);
         let chosen = revocation::choose(&connection, !by_access, true);
         let tokens = [
@@ -253,7 +253,7 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
     assert_eq!(told.len(), reviewed.len());
 }
 
-/// The requests that make a token of this kind, for the user's own account and for an organisation.
+/// The requests that issue a token of this kind, for the user's own account and for an organization.
 fn issued(
     connection: &Connection,
     provider: &Provider,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Configuration: what a good one means, and that every bad one is refused with its place and fix.
+//! Configuration: what a valid one means, and that each invalid one is rejected with the place and the fix.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -19,8 +19,8 @@ use vault_jose::algorithm::Algorithm;
 use vault_provider::connection::Protocol;
 use vault_provider::profile::{ClientAuthentication, Pkce};
 
-/// The change of the good configuration must be refused at `place`, such as
-/// `CLIENTS.spa.origins[0]`, with a `fix` that says this.
+/// Asserts that the valid configuration with this change is rejected at `place`, such as
+/// `CLIENTS.spa.origins[0]`, with an error that contains `fix`.
 fn refused(change: &Value, place: &str, fix: &str) {
     let Err(error) = load(change) else { panic!("accepted: {change}") };
     let (variable, field) = place.split_once('.').unwrap_or((place, ""));
@@ -29,13 +29,13 @@ fn refused(change: &Value, place: &str, fix: &str) {
     assert_eq!(error.to_string(), format!("{place}: {}", error.fix));
 }
 
-/// The change that gives the field at `place` this value; a list's index in `place` is passed over.
+/// The change that sets the field at `place` to this value. An index at the end of `place` is ignored.
 fn set(place: &str, value: &Value) -> Value {
     let path = place.split('[').next().unwrap_or_default();
     path.rsplit('.').fold(value.clone(), |inner, name| json!({ name: inner }))
 }
 
-/// Each row: a place, a value that is wrong there, and what the fix must say.
+/// Each row: a place, an invalid value there, and text that the error must contain.
 fn refused_in_place(rows: &[(&str, Value, &str)]) {
     for (place, value, fix) in rows {
         refused(&set(place, value), place, fix);
@@ -256,7 +256,7 @@ fn a_connection_names_a_provider_or_describes_one() {
         ("CONNECTIONS.code.token_endpoint", json!("https://{shop}.example/t"), "placeholder"),
         ("CONNECTIONS.code.identity.from", json!("id_token"), "only kind `oidc`"),
     ]);
-    // What is configured goes before what is discovered.
+    // Configured endpoints take precedence over discovered ones.
     let revocation = set("CONNECTIONS.calendar.revocation_endpoint", &json!("https://a.example/r"));
     let config = load(&revocation).unwrap();
     let endpoints = &config.connections["calendar"].endpoints;
@@ -371,7 +371,7 @@ fn what_a_client_may_do_is_checked() {
         ("CLIENTS.agent.jwks", json!({ "keys": [] }), "at least one public signature key"),
         ("CLIENTS.agent.jwks", symmetric, "at least one public signature key"),
         ("CLIENTS.backend.audiences", json!([]), "at least one audience"),
-        // A token for the API must buy nothing at the token endpoint.
+        // A token for the connected-accounts API must not be accepted at the token endpoint.
         ("CLIENTS.backend.audiences", own_audience.clone(), "must not contain https://vault"),
         ("ISSUERS.main.audiences", own_audience, "must not contain https://vault"),
         ("ISSUERS.main.audiences", json!([""]), "at least one audience"),
@@ -431,7 +431,12 @@ fn signing_users_in_has_defaults_and_needs_connections_whose_ids_are_permanent()
     assert_eq!(spa.grants, [GrantType::AuthorizationCode, GrantType::RefreshToken]);
     assert_eq!(spa.apis["https://orders.example.com/"], ["read"]);
     assert_eq!((spa.kind, spa.name.as_str()), (ClientKind::Web, "spa"));
-    let refresh = RefreshPolicy { rotation: true, idle: 2_592_000, lifetime: 31_536_000 };
+    let refresh = RefreshPolicy {
+        rotation: true,
+        idle: 2_592_000,
+        lifetime: 31_536_000,
+        ends_with_session: false,
+    };
     assert_eq!(spa.refresh, refresh);
     // The identity of `code` is read from an API, whose documentation may say so.
     let permanent = json!({

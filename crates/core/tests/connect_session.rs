@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The connect session's state machine: each handle once, in time, by the same browser and user.
+//! The state machine of a connect: each handle is accepted once, in time, from the same browser and user.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -24,7 +24,7 @@ use url::Url;
 const NOW: i64 = 1_795_492_800;
 const VERIFIER: &str = "0123456789012345678901234567890123456789012";
 
-/// A session on its way, with everything its parties hold.
+/// A connect in flight, with the handles that each party holds.
 struct Journey {
     session: Session,
     ring: KeyRing,
@@ -275,8 +275,8 @@ fn another_user_or_client_ends_the_session_and_never_gets_the_code() {
         Complete { client_id: "other".into(), ..Journey::returned().ask() },
     ] {
         let mut journey = Journey::returned();
-        // The victim's browser was led through the attacker's connect; the victim's application
-        // completes with what it got.
+        // The victim's browser was led through the connect of the attacker. The victim's application
+        // completes it with what it received.
         let thief = Complete {
             auth_session: journey.auth_session.clone(),
             connect_code: journey.connect_code.clone(),
@@ -367,11 +367,11 @@ fn a_connect_code_works_once_and_for_a_minute() {
     let mut journey = Journey::returned();
     let ask = journey.ask();
     assert!(journey.complete(&ask, NOW + CODE_LIFETIME - 1).is_ok());
-    // The provider's answer may be lost: its code is not sent twice (RFC 6749 §4.1.2).
+    // The response of the provider may be lost. The authorization code is not sent twice (RFC 6749 §4.1.2).
     assert_eq!(journey.complete(&ask, NOW).unwrap_err(), Denied::Used);
 }
 
-/// Tokens whose answer did not say whose they are.
+/// Tokens whose response did not state the user.
 fn tokens() -> Unidentified {
     Unidentified {
         store: Box::new(NewGrant { provider_user: None, ..store() }),
@@ -398,7 +398,7 @@ fn tokens_wait_until_it_is_known_whose_they_are() {
         assert_eq!(waiting.id_token.unwrap().expose(), "the-id-token");
         assert_eq!(waiting.secrets.nonce.expose(), "nonce");
     }
-    // For another user they are not.
+    // Another user cannot complete the connect.
     let mut other = Journey { session: journey.session.clone(), ..Journey::returned() };
     let stranger = Complete { user: UserId { subject: "eve".into(), ..ask.user.clone() }, ..ask };
     assert_eq!(other.complete(&stranger, NOW + 30).unwrap_err(), Denied::OtherUser);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The connected-accounts API and the browser's hops in the core: bodies, callers, lists, cookies.
+//! The connected-accounts API and the browser's redirects in the core: bodies, callers, lists, cookies.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -31,7 +31,7 @@ fn a_connect_request_becomes_a_session_with_its_own_handles() {
     assert_eq!((begin.user, begin.client_id.as_str()), (user_token().user, "spa"));
     assert_eq!([begin.connection, begin.redirect_uri], ["calendar", REDIRECT]);
     assert_eq!([begin.state.unwrap(), begin.code_challenge.unwrap()], ["a b&c", CHALLENGE]);
-    // My Account API: auth_session has at most 64 characters, connect_code at most 46.
+    // My Account API: `auth_session` has at most 64 characters, `connect_code` at most 46.
     for (text, stored) in [(&ticket, &begin.ticket), (&auth_session, &begin.auth_session)] {
         assert_eq!(text.expose().len(), 45);
         let handle = OpaqueHandle::parse(text.expose()).unwrap();
@@ -72,7 +72,7 @@ fn a_connect_request_names_every_wrong_field() {
 
 #[test]
 fn scopes_asked_for_replace_the_defaults_and_never_the_required_ones() {
-    // Auth0's guides for GitHub, Box and Salesforce send [].
+    // The guides of Auth0 for GitHub, Box and Salesforce send `[]`.
     let defaults = ["openid", "offline_access", "events.read"];
     for none in [json!({}), json!({ "scopes": null }), json!({ "scopes": [] })] {
         assert_eq!(connect(&none).unwrap().begin.scopes, defaults, "{none}");
@@ -120,7 +120,7 @@ fn a_complete_request_names_every_wrong_field() {
     assert!(complete(&json!({})).unwrap().1.code_verifier.is_none());
     let other = new_handle("BBBBBBBBBBBBBBBBBBBBBA");
     for (expected, change) in [
-        // nextjs posts null after a failed connect.
+        // Auth0's SDK for Next.js sends null after a failed connect.
         ("connect_code", json!({ "connect_code": null })),
         ("connect_code", json!({ "connect_code": other })),
         ("auth_session", json!({ "auth_session": null })),
@@ -136,7 +136,7 @@ fn a_complete_request_names_every_wrong_field() {
 
 #[test]
 fn a_problem_has_the_published_form() {
-    // My Account API, ErrorResponse: these members and no others.
+    // My Account API, ErrorResponse: exactly these members.
     let problem = complete(&json!({ "connect_code": null })).unwrap_err();
     let why = problem.validation_errors[0].detail;
     let expected = json!({
@@ -339,17 +339,18 @@ fn a_cookie_binds_the_browser_to_one_session() {
         for none in ["", "OTHER=w", "NAME=v; NAME=v", "NAME=v; NAME=w", "xNAME=v", "NAME"] {
             assert_eq!(read(none), None, "{none}");
         }
-        // Browsers keep no more than 200.
+        // Browsers store at most about 200 cookies of a host.
         assert_eq!(read(&format!("{}NAME=v", "a=b; ".repeat(199))), Some("v".into()));
         assert_eq!(read(&format!("{}NAME=v", "a=b; ".repeat(200))), None);
-        // Anybody on a neighbouring host can set a cookie without the prefix.
+        // A host of the same site can set a cookie without the prefix `__Host-`.
         assert_eq!(read(&format!("etv-{SESSION}=v")).is_some(), secure.is_empty());
     }
 }
 
 #[test]
 fn an_error_page_shows_text_and_runs_nothing() {
-    // RFC 9700 §4.11: a page and no redirect. What it shows may come from others.
+    // RFC 9700 §4.11: the vault answers with a page instead of a redirect. The page may show text from
+    // others.
     use Denied::{Expired, NotStored, OtherBrowser, OtherProvider, ProviderUnavailable, Unknown};
     let page = browser::document("<script>alert(1)</script>\"'&");
     assert!(page.contains("<p>&lt;script&gt;alert(1)&lt;/script&gt;&quot;&#39;&amp;</p>"));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a deletion writes: the jobs that revoke, then the account.
+//! The writes of a deletion: the revocation jobs, and then the account.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -19,7 +19,7 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
     let other = connection(&json!({"client_id": "other"}));
     let with = |rules: serde_json::Value| connection(&json!({"revocation": rules}));
     let gone = "drop cac_1";
-    for (what, connection, lives, shared, expected) in [
+    for (what, connection, seconds_left, shared, expected) in [
         (
             "each token",
             Some(each.clone()),
@@ -28,7 +28,7 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
             &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone][..],
         ),
         (
-            "an access token that is over",
+            "an access token that has all but expired",
             Some(each.clone()),
             5,
             false,
@@ -48,16 +48,16 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
             false,
             &["job +20 revoke access_token a4", gone],
         ),
-        ("a grant that somebody shares", Some(with(json!({"blast": "grant"}))), 500, true, &[gone]),
+        ("a shared grant", Some(with(json!({"blast": "grant"}))), 500, true, &[gone]),
         (
-            "a grant of this account alone",
+            "a grant that is not shared",
             Some(with(json!({"blast": "grant"}))),
             500,
             false,
             &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone],
         ),
         ("an installation", Some(with(json!({"blast": "app"}))), 500, false, &[gone]),
-        // The provider's ways are not known: the refresh token waits for its registration.
+        // How the provider revokes is not known, so the refresh token waits for its registration.
         (
             "another registration",
             Some(other),
@@ -67,7 +67,8 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
         ),
         ("no connection", None, 500, true, &["job +20 revoke refresh_token r4", gone]),
     ] {
-        let contents = Rows::new(&home).with(account("1", Some("u")), grant(&each), lives).contents;
+        let rows = Rows::new(&home).with(account("1", Some("u")), grant(&each), seconds_left);
+        let contents = rows.contents;
         let deletion = delete::delete(&contents, &id("1"), connection.as_ref(), shared, NOW);
         assert_eq!(lines(&home, &deletion.unwrap().plan), expected, "{what}");
     }
@@ -77,8 +78,8 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
 fn an_unsettled_refresh_makes_the_providers_refusal_doubtful_and_its_successor_goes_first() {
     let (home, connection) = (home(), connection(&json!({})));
     let next = home.seal(&id("1"), "next_refresh_token", 4, &Secret::new("r5")).unwrap();
-    let open = Intent { successor: Some(base64url(next)), ..intent(1) };
-    let before = Grant { intent: Some(open), ..grant(&connection) };
+    let unsettled = Intent { successor: Some(base64url(next)), ..intent(1) };
+    let before = Grant { intent: Some(unsettled), ..grant(&connection) };
     let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
     let plan = delete::delete(&contents, &id("1"), Some(&connection), false, NOW).unwrap().plan;
     assert_eq!(

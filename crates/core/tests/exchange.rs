@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an exchange is answered, given what the vault holds.
+//! The decisions of a token exchange, given the vault's contents.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -23,8 +23,8 @@ fn want(hint: Option<&str>, scopes: &[&str]) -> RequestedToken {
     }
 }
 
-/// In one line: the token and its life, the word of the problem, or the refresh that is due.
-fn told(contents: &Contents, connection: &Connection, want: &RequestedToken) -> String {
+/// The step in one line: the token and its `expires_in`, the error and its events, or the account to refresh.
+fn step(contents: &Contents, connection: &Connection, want: &RequestedToken) -> String {
     let home = home();
     match look(&home, contents, connection, want, &NegativeCache::default(), NOW).unwrap() {
         ExchangeStep::Serve { access_token, expires_in, .. } => {
@@ -40,75 +40,76 @@ fn told(contents: &Contents, connection: &Connection, want: &RequestedToken) -> 
 
 #[test]
 fn an_exchange_serves_renews_or_says_why_not() {
-    let (home, here) = (home(), connection(&json!({})));
+    let (home, own) = (home(), connection(&json!({})));
     let other = connection(&json!({"client_id": "other"}));
-    let rows =
-        |grant: Grant, lives| Rows::new(&home).with(account("1", Some("u")), grant, lives).contents;
-    let over = |mut contents: Contents| {
+    let rows = |grant: Grant, seconds_left| {
+        Rows::new(&home).with(account("1", Some("u")), grant, seconds_left).contents
+    };
+    let ended = |mut contents: Contents| {
         contents.accounts[0].state = AccountState::ReconnectRequired(Reason::RefreshRefused);
         contents
     };
-    let bare = Grant { has_refresh_token: false, ..grant(&here) };
-    let cooling = Grant { retry_at: Some(NOW + 30), ..grant(&here) };
+    let without_refresh_token = Grant { has_refresh_token: false, ..grant(&own) };
+    let cooling_down = Grant { retry_at: Some(NOW + 30), ..grant(&own) };
     for (what, contents, connection, want, expected) in [
-        ("nothing connected", Contents::default(), &here, want(None, &[]), r#""not_connected" "#),
-        ("a token that lives", rows(grant(&here), 500), &here, want(None, &[]), "a4 500"),
-        ("one that ends", rows(grant(&here), 20), &here, want(None, &[]), "refresh cac_1"),
+        ("no account", Contents::default(), &own, want(None, &[]), r#""not_connected" "#),
+        ("a valid token", rows(grant(&own), 500), &own, want(None, &[]), "a4 500"),
+        ("a token about to expire", rows(grant(&own), 20), &own, want(None, &[]), "refresh cac_1"),
         (
-            "one that ends while nothing is asked",
-            rows(cooling, 20),
-            &here,
+            "a token about to expire during the cool-down",
+            rows(cooling_down, 20),
+            &own,
             want(None, &[]),
             "a4 20",
         ),
         (
-            "one that is over, without a refresh token",
-            rows(bare, 0),
-            &here,
+            "an expired token without a refresh token",
+            rows(without_refresh_token, 0),
+            &own,
             want(None, &[]),
             r#"{"reconnect_required":{"reason":"no_refresh_token"}} "#,
         ),
         (
-            "a grant that is over",
-            over(rows(grant(&here), 0)),
-            &here,
+            "a grant that has ended",
+            ended(rows(grant(&own), 0)),
+            &own,
             want(None, &[]),
             r#"{"reconnect_required":{"reason":"refresh_refused"}} "#,
         ),
         (
             "a scope that was not granted",
-            rows(grant(&here), 500),
-            &here,
+            rows(grant(&own), 500),
+            &own,
             want(None, &["write"]),
             r#"{"missing_scopes":{"missing":["write"]}} "#,
         ),
         (
-            "a hint that matches nobody",
-            rows(grant(&here), 500),
-            &here,
+            "a hint that matches no account",
+            rows(grant(&own), 500),
+            &own,
             want(Some("v"), &[]),
             r#""no_such_account" "#,
         ),
         (
             "another registration",
-            rows(grant(&here), 500),
+            rows(grant(&own), 500),
             &other,
             want(None, &[]),
             r#"{"misconfigured":{"retry_after":60,"reason":"registration_changed"}} registration_changed"#,
         ),
     ] {
-        assert_eq!(told(&contents, connection, &want), expected, "{what}");
+        assert_eq!(step(&contents, connection, &want), expected, "{what}");
     }
 }
 
 #[test]
 fn a_token_that_does_not_open_counts_as_none_and_one_whose_key_is_missing_is_an_error() {
-    let (home, here) = (home(), connection(&json!({})));
-    let mut contents = Rows::new(&home).with(account("1", Some("u")), grant(&here), 500).contents;
+    let (home, own) = (home(), connection(&json!({})));
+    let mut contents = Rows::new(&home).with(account("1", Some("u")), grant(&own), 500).contents;
     let last = contents.tokens[0].token.envelope.as_mut().unwrap().last_mut().unwrap();
     *last ^= 1;
-    assert_eq!(told(&contents, &here, &want(None, &[])), format!("refresh {}", id("1")));
+    assert_eq!(step(&contents, &own, &want(None, &[])), format!("refresh {}", id("1")));
     contents.tokens[0].token.envelope.as_mut().unwrap()[2] = b'x';
-    let held = NegativeCache::default();
-    assert!(look(&home, &contents, &here, &want(None, &[]), &held, NOW).is_err());
+    let unobtainable = NegativeCache::default();
+    assert!(look(&home, &contents, &own, &want(None, &[]), &unobtainable, NOW).is_err());
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Whose the tokens of a connect are: each source, and each thing an ID token must say (OpenID Connect Core
-//! §3.1.3.7).
+//! Identifying the user of a connect: each source of the identity, and each check of an ID token (OpenID
+//! Connect Core §3.1.3.7).
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -72,7 +72,7 @@ fn tokens(id_token: Option<&str>, user: Option<&str>) -> Unidentified {
     Unidentified { store: Box::new(store), id_token: id_token.map(Secret::new), secrets }
 }
 
-/// A token with these claims over good ones; `null` takes one away.
+/// An ID token with these claims in place of valid ones. The value `null` removes a claim.
 fn jwt(algorithm: &str, claims: &Value) -> String {
     let mut all = json!({
         "iss": ISSUER, "sub": "u", "aud": "c", "nonce": "n",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens that the vault makes itself at a provider: for whom, and what becomes of a grant where none
-//! is to be had. GitHub's installations are what they are made for.
+//! Issuance of tokens with the vault's private key: for which accounts, and what a failed issuance means
+//! for the grant it depends on. The provider is GitHub, whose Apps have tokens of installations.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -43,8 +43,8 @@ fn answer(status: u16, body: &Value) -> ProviderResponse {
     ProviderResponse::Answer { status, retry_after: None, body: Secret::new(body.to_string()) }
 }
 
-/// Makes a token for the account of this name, at a provider that answers so, one after the other.
-/// `None`: it would ask on.
+/// Issues a token for the account of this name, at a provider that sends these responses one after the
+/// other. `None` if another request would follow.
 fn made_by(
     user: Option<&str>,
     name: &str,
@@ -72,7 +72,7 @@ fn made(name: &str, answers: &[(u16, Value)]) -> Option<Result<IssuedToken, Issu
     made_by(Some(ALICE), name, &answers)
 }
 
-/// Why there is no token.
+/// The error that the issuance ends with.
 fn refused(name: &str, answers: &[(u16, Value)]) -> IssuanceError {
     made(name, answers).unwrap().unwrap_err()
 }
@@ -115,12 +115,12 @@ fn a_made_token_has_its_permissions_as_scopes_and_ends_when_it_says() {
         assert_eq!(scopes, ["contents:write", "metadata:read"]);
         assert_eq!(expires_at, NOW + 3600);
     }
-    // Without an end it would be served for ever.
+    // A token without a valid expiry would be served forever.
     for bad in [
         json!({"token": "ghs_1"}),
         json!({"token": "ghs_1", "expires_at": "soon"}),
         json!({"token": "", "expires_at": "2026-11-24T05:00:00Z"}),
-        // It is over already, and would be made anew for each caller.
+        // It has already expired, so each caller would cause another issuance.
         json!({"token": "ghs_1", "expires_at": "2026-11-24T04:00:00Z"}),
     ] {
         let refused = refused("", &[alice(), installed(7), (201, bad)]);
@@ -137,20 +137,20 @@ fn only_an_owner_gets_a_token_that_can_do_all_that_an_installation_can() {
     for proof in [
         membership("active", "member"),
         membership("active", "billing_manager"),
-        // Invited, and not accepted yet.
+        // The user was invited and has not accepted yet.
         membership("pending", "admin"),
         (200, json!({"role": "admin", "organization": {"id": 8}})),
         (200, json!({"state": "active", "role": "admin"})),
         (404, message("Not Found")),
     ] {
-        // Of an organisation of others nobody learns whether the application is installed there.
+        // A user who is not an owner does not learn whether the application is installed.
         assert_eq!(
             refused("octo-org", std::slice::from_ref(&proof)),
             no(NoAccount::NotOwner),
             "{proof:?}"
         );
     }
-    // A provider that does not tell, perhaps because the application is not installed.
+    // The provider does not disclose the membership, perhaps because the application is not installed.
     let untold = || (403, message("Resource not accessible by integration"));
     assert_eq!(refused("octo-org", &[untold(), installed(8)]), no(NoAccount::Untold));
     let nowhere = [untold(), (404, message("Not Found"))];
@@ -163,11 +163,11 @@ fn ones_own_account_is_that_of_the_user_whose_grant_it_is() {
         let other = refused("", &[(200, body)]);
         assert_eq!(other, IssuanceError::Failure(TokenEndpointError::OtherUser));
     }
-    // Of an account whose user is not known nothing is anybody's.
+    // Without a stored id of the user, no account is shown to be the user's own.
     let nobody = made_by(None, "", &[answer(200, &json!({"login": "alice"}))]).unwrap();
     assert_eq!(nobody.unwrap_err(), IssuanceError::Failure(TokenEndpointError::OtherUser));
     assert_eq!(refused("", &[(404, json!({}))]), no(NoAccount::Untold));
-    // Who asks too often hears no word on who owns what.
+    // A rate limit says nothing about the ownership.
     let often =
         refused("", &[(403, json!({"message": "You have exceeded a secondary rate limit"}))]);
     assert_eq!(
@@ -178,7 +178,7 @@ fn ones_own_account_is_that_of_the_user_whose_grant_it_is() {
 
 #[test]
 fn what_is_found_by_name_must_belong_to_the_account_that_was_proved() {
-    // The name went to somebody else between the two requests.
+    // Another account has taken the name between the two requests.
     assert_eq!(refused("octo-org", &[owner(), installed(9)]), no(NoAccount::NotInstalled));
     assert_eq!(refused("", &[alice(), installed(8)]), no(NoAccount::NotInstalled));
     assert_eq!(refused("", &[alice(), (200, json!({"id": 42}))]), no(NoAccount::NotInstalled));
@@ -192,7 +192,7 @@ fn what_the_provider_says_to_the_last_request_is_told_apart() {
     let last = |status| refused("", &[alice(), installed(7), (status, json!({}))]);
     assert_eq!(last(404), no(NoAccount::NotInstalled));
     assert_eq!(last(403), no(NoAccount::Suspended));
-    // Nothing less than all was asked for.
+    // The request did not narrow the scopes, so a 422 is not about them.
     assert_eq!(
         last(422),
         IssuanceError::Failure(TokenEndpointError::Misconfigured("http_422".into()))
@@ -200,7 +200,8 @@ fn what_the_provider_says_to_the_last_request_is_told_apart() {
     let misconfigured =
         |word: &str| IssuanceError::Failure(TokenEndpointError::Misconfigured(word.into()));
     assert_eq!(last(400), misconfigured("http_400"));
-    // Our signature is not accepted: the operator's to fix, and the user's token is none the worse.
+    // The provider rejects the vault's signature: the operator must act, and the user's token remains
+    // valid.
     for answers in [&[alice(), (401, json!({}))][..], &[alice(), installed(7), (401, json!({}))]] {
         assert_eq!(refused("", answers), misconfigured("signature_refused"));
     }
@@ -274,7 +275,7 @@ fn each_account_and_each_narrowing_has_a_token_of_its_own() {
     let connection = app();
     let select = |want: RequestedToken| select(&connection, Some("Alice"), &[], &want);
     let octo = Some("https://github.com/octo-org");
-    // The user's own account, by its name.
+    // The user's own account, identified by its name.
     let alice = select(want(&[], false, Some("https://github.com/alice")));
     assert_eq!(alice.unwrap(), Selector::new(KIND, "", &[]));
     assert_eq!(select(want(&[], false, None)).unwrap(), Selector::new(KIND, "", &[]));
@@ -286,7 +287,7 @@ fn each_account_and_each_narrowing_has_a_token_of_its_own() {
     );
     let elsewhere = select(want(&[], false, Some("https://example.com/octo-org")));
     assert_eq!(elsewhere.unwrap_err(), ReleaseError::NoSuchResource);
-    // The user's own token is for nothing in particular.
+    // The user's own token is not for a resource.
     let own = RequestedToken { kind: String::new(), ..want(&[], false, octo) };
     assert_eq!(select(own).unwrap_err(), ReleaseError::NoSuchResource);
 }
@@ -322,12 +323,12 @@ fn a_token_that_lacks_scopes_is_made_anew_before_that_is_told() {
         ReleaseStep::Stop(ReleaseError::MissingScopes { missing: vec!["issues:write".into()] });
     let active = AccountState::Active;
     assert_eq!(decide(600, active, &lacking, None), ReleaseStep::Refresh);
-    // Made just now: that is what it may do.
+    // The token was issued just now, so another one would have the same scopes.
     assert_eq!(decide(59, active, &lacking, None), missing);
-    // Not while the provider is not to be asked, or the grant is over.
+    // No token is issued while the provider must not be asked, or when the grant has ended.
     let down = Some(ReleaseError::Unavailable { retry_after: 5 });
     assert_eq!(decide(600, active, &lacking, down), missing);
-    // That it is another's by now goes before.
+    // The error that the account is no longer the user's takes precedence.
     let another = ReleaseError::NoAccount { reason: NoAccount::NotOwner };
     assert_eq!(decide(600, active, &lacking, Some(another.clone())), ReleaseStep::Stop(another));
     let over = AccountState::ReconnectRequired(Reason::RefreshRefused);
@@ -366,7 +367,7 @@ fn a_made_token_never_has_more_than_an_exact_client_asked_for() {
     }
 }
 
-/// The user's own token, of this age.
+/// The user's own access token, of this age in seconds.
 fn token(age: i64) -> AccessTokenRecord {
     AccessTokenRecord {
         generation: 1,
@@ -384,11 +385,12 @@ fn a_made_token_rests_on_the_users_own() {
         let grant = Grant::new(1, has_refresh_token, vec![]);
         renewal(&connection, KIND, &grant, own, None, NOW).possible
     };
-    // Where the App's tokens have no end, there is no refresh token.
+    // If the App's user tokens do not expire, there is no refresh token.
     let endless = AccessTokenRecord { expires_at: None, ..token(0) };
     assert!(can(false, Some(&endless)) && can(false, Some(&token(60))) && can(true, None));
     assert!(!can(false, Some(&token(28_800))) && !can(false, None));
-    // Another one does not end it, so it is made ahead of need, which the user's own is not.
+    // The issuance of another token does not invalidate this one, so it is renewed ahead of the expiry,
+    // unlike the user's own token.
     let grant = Grant::new(1, true, vec![]);
     let last = AccessTokenRecord { expires_at: Some(NOW + 30), ..token(3570) };
     let step = |kind: &str| {
@@ -409,14 +411,15 @@ fn a_refused_user_token_is_renewed_once_and_ends_the_grant_where_it_cannot_be() 
         panic!("{:?}", after(&grant, 600, None));
     };
     assert_eq!((renewed.until, renewed.failures), (NOW, 1));
-    // It was renewed just now, or in vain: more of that does not help, and ends tokens of others.
+    // The user's token was refreshed just now, or without effect. Another refresh would not help, and would
+    // invalidate tokens that others use.
     for held in [withheld(after(&grant, 1, None)), withheld(after(&grant, 600, Some(renewed)))] {
         assert_eq!(held.why, TokenUnavailable::Unavailable);
         assert!(held.until > NOW);
     }
-    // Where there is no refresh token, the only one is tried again after a while.
+    // Without a refresh token, the only access token is tried again after a while.
     let bare = Grant::new(3, false, vec![]);
-    // Another trouble before is no refusal.
+    // An earlier failure of another cause does not count as a rejection of the token.
     let down =
         Unobtainable { refused: false, ..Unobtainable::new(TokenUnavailable::Unavailable, NOW) };
     let down = Unobtainable { failures: 3, ..down };
@@ -429,7 +432,7 @@ fn a_refused_user_token_is_renewed_once_and_ends_the_grant_where_it_cannot_be() 
     assert_eq!(state, AccountState::ReconnectRequired(Reason::RefreshRefused));
 }
 
-/// What is remembered, where the grant is left as it is.
+/// The entry of the negative cache, if the grant is unchanged.
 fn withheld(after: AfterIssuance) -> Unobtainable {
     match after {
         AfterIssuance::Withhold(held) => held,
@@ -455,7 +458,7 @@ fn what_is_not_to_be_had_costs_no_grant_and_is_asked_for_again_in_a_while() {
         told(held(IssuanceError::Scopes, 0), 0),
         Some(ReleaseError::MissingScopes { missing })
     );
-    // The longer it lasts, the more seldom it is asked.
+    // The longer the failure lasts, the less often the provider is asked.
     let key =
         || IssuanceError::Failure(TokenEndpointError::Misconfigured("signature_refused".into()));
     assert_eq!(
@@ -534,10 +537,10 @@ fn without_a_key_there_are_no_such_tokens() {
     let without = connection(&entry).unwrap();
     assert!(without.issuance(KIND).is_none() && without.kinds_there().next().is_none());
     assert_eq!(without.grant_of(KIND), KIND);
-    // Those that were made with one are revoked all the same, and in their own way.
+    // Tokens that were issued before the key was removed are still revoked, by the rules of their kind.
     assert!(without.may_revoke(KIND));
     assert_eq!(without.revocation_of(KIND), app().revocation_of(KIND));
-    // A kind that comes with the consent has no `minting`.
+    // A kind that comes with the consent needs no private key.
     let slack = json!({"provider": "slack", "client_id": "x"});
     let key = json!({"client_secret": "y", "private_key": private_key()});
     assert!(proved(&slack, &key).unwrap_err().fix.contains("have no `minting`"));

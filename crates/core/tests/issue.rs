@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens that the vault makes: what is written of one, and what goes when the account is not the user's any
-//! more.
+//! Tokens that the vault issues with its private key: how they are stored, and how they are deleted when the
+//! account at the provider is no longer the user's.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -27,19 +27,19 @@ fn issued() -> IssuedToken {
     }
 }
 
-/// Account `1`, with a token `i0` for each selector, which lives so many seconds.
+/// A vault with account `1`, and for each selector a token `i0` that expires after this many seconds.
 fn holding(home: &Home, tokens: &[(Selector, i64)]) -> Contents {
     let connection = connection(&json!({}));
     let own = account("1", Some("u"));
     let mut contents = Rows::new(home).with(own, grant(&connection), 500).contents;
-    for (selector, lives) in tokens {
+    for (selector, seconds_left) in tokens {
         let sealed_as = field("access_token", selector.kind());
         let envelope = home.seal(&id("1"), &sealed_as, 4, &Secret::new("i0")).unwrap();
         let record = AccessTokenRecord {
             generation: 4,
             scopes: vec!["read".into()],
             issued_at: NOW - 100,
-            expires_at: Some(NOW + lives),
+            expires_at: Some(NOW + seconds_left),
         };
         contents.tokens.push(StoredToken {
             account: id("1"),
@@ -55,9 +55,10 @@ fn a_token_is_written_with_the_generation_of_the_users_grant_and_those_that_are_
     let home = home();
     let contents = holding(&home, &[]);
     let selector = Selector::new("made", ACME, &[]);
-    let of = &contents.accounts[0];
-    let registration = contents.registration(&of.id);
-    let plan = issue::keep(&home, &contents, of, registration, &selector, issued(), NOW).unwrap();
+    let account = &contents.accounts[0];
+    let registration = contents.registration(&account.id);
+    let plan =
+        issue::keep(&home, &contents, account, registration, &selector, issued(), NOW).unwrap();
     assert_eq!(
         lines(&home, &plan),
         ["drop over cac_1 made", "token cac_1 i1 gen 4 ends Some(3600)"]
@@ -69,10 +70,11 @@ fn a_token_whose_account_was_deleted_meanwhile_is_revoked_and_not_written() {
     let home = home();
     let before = holding(&home, &[]);
     let selector = Selector::new("made", ACME, &[]);
-    let of = &before.accounts[0];
-    let registration = before.registration(&of.id);
-    let gone = Contents::default();
-    let plan = issue::keep(&home, &gone, of, registration, &selector, issued(), NOW).unwrap();
+    let account = &before.accounts[0];
+    let registration = before.registration(&account.id);
+    let deleted = Contents::default();
+    let plan =
+        issue::keep(&home, &deleted, account, registration, &selector, issued(), NOW).unwrap();
     assert_eq!(lines(&home, &plan), ["job +0 revoke access_token made i1"]);
 }
 
@@ -85,7 +87,7 @@ fn an_account_that_is_not_the_users_any_more_loses_its_tokens_and_no_others() {
         &[
             (Selector::new("made", ACME, &[]), 1000),
             (Selector::new("made", ACME, &["read".into()]), 1000),
-            // Over, of another account at the provider, and of another kind.
+            // An expired token, one for another resource, and one of another kind.
             (Selector::new("made", ACME, &["write".into()]), 0),
             (Selector::new("made", beta, &[]), 1000),
             (Selector::new("other", ACME, &[]), 1000),

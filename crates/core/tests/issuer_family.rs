@@ -263,6 +263,28 @@ fn any_token_of_it_revokes_the_family() {
 }
 
 #[test]
+fn a_family_that_was_revoked_before_it_began_does_not_begin() {
+    // A replay of the code may arrive between its redemption and the start of the family.
+    let (started, _) = World::start(true);
+    let record = started.record.unwrap();
+    let start = Start {
+        id: record.id,
+        grant: record.grant,
+        rotation: true,
+        idle: 30 * DAY,
+        lifetime: 365 * DAY,
+    };
+    let mut world = World::new();
+    world.revoke(None, None);
+    let refused = world.ask(&Request::Start(Box::new(start)), NOW + 5);
+    assert!(matches!(refused, Response::Refused(Refusal::Unknown)), "{refused:?}");
+    // A stranger's revocation stores nothing.
+    let mut world = World::new();
+    world.revoke(Some("f.x"), Some("spa"));
+    assert!(world.record.is_none());
+}
+
+#[test]
 fn without_rotation_the_token_stays() {
     let (mut world, first) = World::start(false);
     for now in [NOW, NOW + DAY, NOW + 20 * DAY] {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a consent writes, given what the vault holds: state by state, and what it refuses to write over.
+//! The writes for a new grant in each state of the vault, and the stored grants that it does not replace.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -20,7 +20,7 @@ use vault_core::vault::plan::StoredJob;
 use vault_core::vault::record::{Account, AccountState, Grant, Intent, Reason};
 use vault_provider::connection::Connection;
 
-/// Tokens `a9` and `r9` of a consent, for a new account `2`.
+/// A consent with the id `2` and the tokens `a9` and `r9`.
 fn consent(connection: &Connection, user: Option<&str>) -> NewGrant {
     NewGrant {
         account: id("2"),
@@ -59,7 +59,7 @@ fn written(home: &Home, kept: KeepOutcome) -> Vec<String> {
     }
 }
 
-/// The lines of account `1`, renewed with this refresh token.
+/// The expected writes if the consent renews account `1`, which has this refresh token then.
 fn renewed(refresh_token: &str) -> Vec<String> {
     vec![
         "account cac_1 active".into(),
@@ -71,7 +71,7 @@ fn renewed(refresh_token: &str) -> Vec<String> {
     ]
 }
 
-/// The lines of a new account.
+/// The expected writes if the consent adds account `2`.
 fn added(user: Option<&str>) -> Vec<String> {
     let mut lines = vec![
         "account cac_2 active".to_owned(),
@@ -89,12 +89,12 @@ fn a_consent_renews_the_account_of_the_same_user_and_adds_one_for_another() {
     let (home, connection) = (home(), connection(&json!({})));
     let own = |user: Option<&str>| holding(&home, account("1", user), grant(&connection));
     for (what, contents, user, expected) in [
-        ("the first", Contents::default(), Some("u"), added(Some("u"))),
+        ("the first account", Contents::default(), Some("u"), added(Some("u"))),
         ("the same user", own(Some("u")), Some("u"), renewed("r9")),
         ("another user", own(Some("v")), Some("u"), added(Some("u"))),
-        // From before the provider told who consents: there was one account only.
-        ("one of whom nobody knew", own(None), Some("u"), renewed("r9")),
-        ("nobody tells who, the first", Contents::default(), None, added(None)),
+        // Before the provider identified its users, a vault had only one account.
+        ("an account without a known user", own(None), Some("u"), renewed("r9")),
+        ("the first account, of an unknown user", Contents::default(), None, added(None)),
     ] {
         let new = consent(&connection, user);
         assert_eq!(written(&home, kept(&home, &contents, &connection, new)), expected, "{what}");
@@ -104,10 +104,10 @@ fn a_consent_renews_the_account_of_the_same_user_and_adds_one_for_another() {
 #[test]
 fn a_grant_that_is_over_is_replaced_by_whatever_comes() {
     let (home, connection) = (home(), connection(&json!({})));
-    let over = AccountState::ReconnectRequired(Reason::RefreshRefused);
-    let gone = Account { state: over, ..account("1", Some("u")) };
+    let state = AccountState::ReconnectRequired(Reason::RefreshRefused);
+    let ended = Account { state, ..account("1", Some("u")) };
     let wider = Grant { scopes: vec!["read".into(), "write".into()], ..grant(&connection) };
-    let contents = holding(&home, gone, wider);
+    let contents = holding(&home, ended, wider);
     let new = without_refresh_token(consent(&connection, Some("u")));
     assert_eq!(written(&home, kept(&home, &contents, &connection, new)), renewed("none"));
 }
@@ -129,9 +129,9 @@ fn without_a_new_refresh_token_the_same_users_goes_on_and_an_unknown_users_is_no
 fn a_refresh_token_that_goes_on_takes_its_unsettled_refresh_along() {
     let (home, connection) = (home(), connection(&json!({})));
     let next = home.seal(&id("1"), "next_refresh_token", 4, &Secret::new("r5")).unwrap();
-    let open = Intent { successor: Some(base64url(next)), ..intent(2) };
-    let contents =
-        holding(&home, account("1", Some("u")), Grant { intent: Some(open), ..grant(&connection) });
+    let unsettled = Intent { successor: Some(base64url(next)), ..intent(2) };
+    let before = Grant { intent: Some(unsettled), ..grant(&connection) };
+    let contents = holding(&home, account("1", Some("u")), before);
     let follow_up = Job::Recover { account: id("1"), generation: 4, token_kind: String::new() };
     let jobs: Vec<StoredJob> = vec![(7, NOW + 30, follow_up)];
     let new = without_refresh_token(consent(&connection, Some("u")));
@@ -146,7 +146,7 @@ fn a_refresh_token_that_goes_on_takes_its_unsettled_refresh_along() {
             "job +60 hold u"
         ]
     );
-    // A new one has nothing open.
+    // A new refresh token has no unsettled refresh.
     let new = consent(&connection, Some("u"));
     let kept = keep(&home, &contents, &jobs, &connection, None, new, NOW).unwrap();
     assert_eq!(written(&home, kept), renewed("r9"));
@@ -168,11 +168,11 @@ fn a_consent_for_less_than_a_living_grant_has_is_not_written_and_names_what_it_l
 
 #[test]
 fn tokens_of_another_registration_are_not_written_and_an_account_of_another_is_not_renewed() {
-    let (home, today) = (home(), connection(&json!({})));
+    let (home, own) = (home(), connection(&json!({})));
     let other = connection(&json!({"client_id": "other"}));
-    let contents = holding(&home, account("1", Some("u")), grant(&today));
-    let kept_there = kept(&home, &contents, &other, consent(&today, Some("u")));
-    assert!(matches!(kept_there, KeepOutcome::OtherRegistration), "{kept_there:?}");
+    let contents = holding(&home, account("1", Some("u")), grant(&own));
+    let outcome = kept(&home, &contents, &other, consent(&own, Some("u")));
+    assert!(matches!(outcome, KeepOutcome::OtherRegistration), "{outcome:?}");
     let new = kept(&home, &contents, &other, consent(&other, Some("u")));
     assert_eq!(written(&home, new), added(Some("u")));
 }
@@ -194,9 +194,9 @@ fn tokens_that_come_again_are_not_written_again() {
 
 #[test]
 fn a_consent_takes_back_revocations_that_could_take_the_new_grant_along() {
-    let (home, today) = (home(), connection(&json!({})));
+    let (home, own) = (home(), connection(&json!({})));
     let other = connection(&json!({"client_id": "other"}));
-    let revocation = |user: Option<&str>, of: &Connection| Job::Revoke {
+    let revocation = |user: Option<&str>, connection: &Connection| Job::Revoke {
         account: id("9"),
         field: "refresh_token".into(),
         generation: 1,
@@ -204,16 +204,16 @@ fn a_consent_takes_back_revocations_that_could_take_the_new_grant_along() {
         attempt: 1,
         user: user.map(str::to_owned),
         doubtful: false,
-        registration: Some(of.registration.clone()),
+        registration: Some(connection.registration.clone()),
         waits_since: None,
     };
     let jobs: Vec<StoredJob> = vec![
-        (1, NOW, revocation(Some("u"), &today)),
-        (2, NOW, revocation(Some("v"), &today)),
+        (1, NOW, revocation(Some("u"), &own)),
+        (2, NOW, revocation(Some("v"), &own)),
         (3, NOW, revocation(Some("u"), &other)),
     ];
-    let new = consent(&today, Some("u"));
-    let kept = keep(&home, &Contents::default(), &jobs, &today, None, new, NOW).unwrap();
+    let new = consent(&own, Some("u"));
+    let kept = keep(&home, &Contents::default(), &jobs, &own, None, new, NOW).unwrap();
     let ended: Vec<String> =
         written(&home, kept).into_iter().filter(|line| line.starts_with("end job")).collect();
     assert_eq!(ended, ["end job 1"]);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The modules of this crate use only those below them. Between crates the compiler sees to that.
+//! Checks that the modules of this crate use only modules of lower layers. Between crates, the compiler
+//! checks that.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the bottom up; what stands in one row does not use the others of that row.
+/// The layers from the bottom up. Modules of one layer do not use each other.
 const LAYERS: [&[&str]; 5] = [
     &["config"],
     &["error", "event", "pages"],
@@ -24,7 +25,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// The modules of this crate that a file names behind `crate::`, comments aside.
+/// The modules of this crate that a file names after `crate::`, except in comments.
 fn used(text: &str) -> Vec<&str> {
     let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
     let paths = code.flat_map(|line| line.split("crate::").skip(1));
@@ -36,7 +37,7 @@ fn used(text: &str) -> Vec<&str> {
 #[test]
 fn no_module_uses_one_above_it_or_beside_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut arrows = 0;
+    let mut uses = 0;
     for file in files(&root).into_iter().filter(|file| !file.ends_with("lib.rs")) {
         let module = file.strip_prefix(&root).unwrap().iter().next().unwrap().to_str().unwrap();
         let module = module.trim_end_matches(".rs");
@@ -46,8 +47,8 @@ fn no_module_uses_one_above_it_or_beside_it() {
         for other in used(&text) {
             let theirs = layer(other).unwrap_or_else(|| panic!("{other} has no layer"));
             assert!(theirs < own || other == module, "{}: uses {other}", file.display());
-            arrows += 1;
+            uses += 1;
         }
     }
-    assert!(arrows > 20, "the test has found nothing to look at");
+    assert!(uses > 20, "the test found too few uses of modules to be meaningful");
 }

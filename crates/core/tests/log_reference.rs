@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `docs/log.md` says every word that the log's lines of requests may have as `reason`.
+//! Checks that `docs/log.md` is up to date, and that it explains every value of `reason` in the log's lines
+//! of requests.
 
 #![allow(clippy::unwrap_used)]
 
@@ -71,9 +72,9 @@ fn each_reason_of_another_request_is_explained() {
     for status in [400, 401, 403, 404, 405, 409, 413, 415, 502, 503] {
         assert!(has(&REQUESTS, ProblemDetails::new(status, "").reason), "{status}");
     }
-    for one in
+    for outcome in
         [Revocation::Revoked, Revocation::Pending, Revocation::NotSupported, Revocation::Failed]
     {
-        assert!(has(&REQUESTS, one.name()), "{one:?}");
+        assert!(has(&REQUESTS, outcome.name()), "{outcome:?}");
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What providers answer, as each connection reads it: tokens, errors, revocations, identities.
+//! Responses of providers as each connection reads them: tokens, errors, revocations, identities.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -20,7 +20,7 @@ use vault_provider::{scopes, userinfo};
 
 const NOW: i64 = 1_795_492_800;
 
-/// A connection to a provider that nobody knows, with these fields.
+/// A connection to a provider that is not in the catalogue, with these fields.
 fn custom(more: &Value) -> Connection {
     let mut entry = json!({
         "kind": "oauth2", "client_id": "vault",
@@ -50,7 +50,7 @@ fn renewed(
     token_response::renewed(&received(status, body), connection, NOW)
 }
 
-/// As a provider that follows the RFC answers.
+/// The result of a refresh at a provider that follows the RFCs.
 fn plain(status: u16, body: &str) -> Result<TokenResponse, TokenEndpointError> {
     renewed(&custom(&json!({})), status, body)
 }
@@ -95,7 +95,7 @@ fn lifetimes_that_are_none_count_as_untold() {
         let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
         assert_eq!(plain(200, &body).unwrap().lifetime, Lifetime::Untold, "{value}");
     }
-    // No number at all to a reader of JSON, so the whole answer is unreadable.
+    // JSON parsers reject this number, so the whole response is unreadable.
     let beyond = plain(200, r#"{"access_token":"a","expires_in":1e400}"#);
     assert_eq!(beyond.unwrap_err(), TokenEndpointError::Ambiguous { retry_after: None });
 }
@@ -121,7 +121,7 @@ fn a_lifetime_is_read_as_its_provider_means_it() {
     assert_eq!(lives(never.clone(), renewable(json!(null))), None);
     assert_eq!(lives(never.clone(), renewable(json!(60))), Some(60));
     assert_eq!(lives(never, renewable(json!("3600s"))), Some(3600));
-    // A life that is only counted on must not end a token that cannot be renewed.
+    // An assumed lifetime must not end a token that cannot be refreshed.
     let untold = json!({"access_token": "a", "refresh_token": "r"});
     assert_eq!(lives(json!({"default_expires_in": 900}), untold.clone()), Some(900));
     assert_eq!(lives(json!({}), untold), Some(3600));
@@ -240,7 +240,7 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
     }
     assert_eq!(next(400, r#"{"refresh_token":"r2"}"#), None);
     assert!(token_response::successor(&ProviderResponse::Lost, &connection, &sent).is_none());
-    // Slack answers a refresh at the top, and a code below `authed_user`.
+    // Slack's response to a refresh has the tokens at the top level, the one to a code below `authed_user`.
     let body = r#"{"ok":true,"authed_user":{"refresh_token":"user"},"refresh_token":"top"}"#;
     let found = token_response::successor(&received(200, body), &known("slack"), &sent);
     assert_eq!(found.unwrap().expose(), "top");
@@ -281,7 +281,7 @@ fn only_a_clear_verdict_ends_a_grant() {
             "{status} {body}"
         );
     }
-    // Who limits rates may answer 403, and says when to come again.
+    // Some providers report a rate limit with 403 and a time to wait.
     let refused = |status, retry_after: Option<&str>| ProviderResponse::Answer {
         status,
         retry_after: retry_after.map(Into::into),
@@ -300,7 +300,7 @@ fn only_a_clear_verdict_ends_a_grant() {
         assert_eq!(told == Revocation::Pending, limited, "{status}");
     }
     assert!(!token_response::may_pass(&refused(403, None)));
-    // A gateway that is down speaks neither for the provider nor of our registration.
+    // The response of a gateway decides neither about the grant nor about the registration.
     for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"internal_failure"}"#, "<html>"] {
         for (status, failure) in [
             (500, TokenEndpointError::Ambiguous { retry_after: Some(120) }),
@@ -328,7 +328,7 @@ fn our_own_mistakes_are_told_apart_from_the_users_grant() {
         (400, r#"{"error":"unauthorized_client"}"#, "unauthorized_client"),
         (307, "", "redirect"),
         (404, "not found", "http_404"),
-        // A code is stored and logged; what only pretends to be one is neither.
+        // Codes are stored and logged, so text that does not have the syntax of a code is replaced.
         (400, r#"{"error":"a b"}"#, "unregistered"),
     ] {
         let failure = plain(status, body).unwrap_err();
@@ -401,7 +401,7 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             json!({"error": "temporarily_unavailable", "error_codes": [90_033]}),
             down.clone(),
         ),
-        // Asked too often, which ends no grant.
+        // A rate limit, which does not end the grant.
         (
             "microsoft",
             400,
@@ -497,7 +497,7 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             json!({"success": false, "errors": [{"errorType": "invalid_grant"}]}),
             dead("invalid_grant"),
         ),
-        // Nobody can be cited for this one, so it ends nothing.
+        // The catalogue has no source for this code, so it does not end the grant.
         (
             "zoom",
             400,
@@ -538,13 +538,13 @@ fn slacks_answer_holds_a_users_token_and_a_bots() {
         ("team.name", "Team"),
     ];
     assert_eq!(extra, expected);
-    // Installed for a whole organisation, there is no team.
+    // If the app is installed for a whole organization, there is no team.
     let grid = json!({
         "ok": true, "team": null, "enterprise": {"id": "E1", "name": "Org"},
         "authed_user": {"id": "U1", "access_token": "user", "token_type": "user"},
     });
     assert_eq!(self::granted(&connection, &grid).unwrap().identity.unwrap().id.unwrap(), "E1:U1");
-    // A refresh is answered at the top.
+    // The response to a refresh has the tokens at the top level.
     let body =
         json!({"ok": true, "access_token": "new", "refresh_token": "r", "token_type": "user"});
     assert_eq!(renewed(&connection, 200, &body.to_string()).unwrap().access_token.expose(), "new");
@@ -566,7 +566,7 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("google", 200, "{}", Revoked),
         ("google", 400, r#"{"error":"invalid_token"}"#, Revoked),
         ("github", 204, "", Revoked),
-        // So GitHub answers a client secret that ran out as well.
+        // GitHub also sends this response if the client secret has expired.
         ("github", 404, r#"{"message":"Not Found"}"#, Pending),
         ("github", 422, r#"{"message":"Validation Failed"}"#, Failed),
         ("slack", 200, r#"{"ok":true,"revoked":true}"#, Revoked),
@@ -579,7 +579,7 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("hubspot", 400, r#"{"error":"invalid_grant","status":"BAD_REFRESH_TOKEN"}"#, Revoked),
         ("hubspot", 404, "", Failed),
         ("github_app", 404, r#"{"message":"Not Found"}"#, Pending),
-        // This access token is over, but nobody spoke of the grant.
+        // The access token is invalid, which says nothing about the grant.
         ("notion", 400, r#"{"code":"invalid_grant"}"#, Failed),
         ("dropbox", 401, r#"{"error_summary":"expired_access_token/"}"#, Failed),
         ("zendesk", 401, "", Failed),
@@ -596,7 +596,7 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         revocation::outcome(&ProviderResponse::Lost, &known("box"), "", TokenTypeHint::Refresh),
         Pending
     );
-    // Where nothing but the token was shown, what is not there is that.
+    // Without client authentication, a 404 can only mean the token.
     let by_path = custom(&json!({
         "revocation_endpoint": "https://idp.example/tokens/{token}",
         "revocation": {"method": "DELETE", "authentication": "none", "blast": "token"},
@@ -607,7 +607,8 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
 
 #[test]
 fn a_revocation_never_reaches_further_than_the_account() {
-    // Blast: this token; the grant; the app. `true`: another account rests on the same grant.
+    // Scope of the revocation: the token; the grant; the app. `shared`: another account depends on the same
+    // grant.
     for (provider, alone, shared) in [
         ("github", true, true),
         ("google", true, false),
@@ -618,7 +619,8 @@ fn a_revocation_never_reaches_further_than_the_account() {
         assert_eq!(revocation::is_narrow(&connection, "", false), alone, "{provider}");
         assert_eq!(revocation::is_narrow(&connection, "", true), shared, "{provider}");
     }
-    // A bot serves the whole workspace; of a kind that is not configured any more nobody knows.
+    // A bot serves the whole workspace. Whether a kind that is no longer configured may be revoked is not
+    // known.
     let slack = known("slack");
     assert!(slack.may_revoke("") && !slack.may_revoke("bot") && !slack.may_revoke("gone"));
 }
@@ -629,11 +631,11 @@ fn the_refresh_token_goes_first_and_an_access_token_is_got_where_only_that_is_ta
         let chosen = revocation::choose(&known(provider), refresh, access);
         (chosen.refresh, chosen.access)
     };
-    // RFC 7009: each token that lives.
+    // RFC 7009: each valid token.
     assert_eq!(chosen("gitlab", true, true), (true, true));
     assert_eq!(chosen("box", true, true), (true, false));
     assert_eq!(chosen("box", false, true), (false, true));
-    // An access token, if need be a new one.
+    // An access token, which is obtained first if there is none.
     assert_eq!(chosen("notion", true, true), (false, true));
     assert_eq!(chosen("notion", true, false), (true, false));
 }
@@ -647,7 +649,7 @@ fn what_was_minted_for_a_deleted_account_goes_as_its_other_tokens_did() {
     assert_eq!(chosen("box", "", false), (true, false));
     assert_eq!(chosen("gitlab", "", false), (true, true));
     assert_eq!(chosen("slack", "bot", false), (false, false));
-    // The same user has connected again: the new grant must not go along.
+    // The same user has connected again: the revocation must not end the new grant.
     assert_eq!(chosen("gitlab", "", true), (false, false));
 }
 
@@ -719,18 +721,18 @@ fn scopes_are_what_the_provider_says_it_granted() {
     assert!(scopes::missing(&google, &kept, &list("openid email")).is_empty());
     let more = list("https://www.googleapis.com/auth/calendar");
     assert_eq!(scopes::missing(&google, &kept, &more), more);
-    // LinkedIn's answer has commas between scopes that are asked for with spaces.
+    // LinkedIn separates scopes by commas in responses and by spaces in requests.
     let told = json!({"access_token": "a", "scope": "email,openid,profile"});
     let tokens = granted(&known("linkedin"), &told).unwrap().tokens;
     assert_eq!(tokens.scopes.unwrap(), list("email openid profile"));
-    // Microsoft tells of one resource, and names its own scopes short or long.
+    // Microsoft states the scopes of one resource, and names its own scopes with or without the resource.
     let microsoft = known("microsoft");
     let asked = list("Mail.Read https://vault.azure.net/user_impersonation");
     let kept =
         scopes::granted(&microsoft, Some(list("https://graph.microsoft.com/Mail.Read")), &asked);
     assert!(scopes::missing(&microsoft, &kept, &asked).is_empty());
     assert_eq!(scopes::missing(&microsoft, &kept, &list("Mail.Send")), ["Mail.Send"]);
-    // Where the token is for another resource, that one is told of, and all else stays.
+    // If the token is for another resource, the response states the scopes of that one. All others remain.
     let asked = list("openid offline_access https://vault.azure.net/a https://vault.azure.net/b");
     let kept = scopes::granted(&microsoft, Some(list("https://vault.azure.net/b")), &asked);
     assert_eq!(kept, list("https://vault.azure.net/b openid offline_access"));
@@ -740,7 +742,7 @@ fn scopes_are_what_the_provider_says_it_granted() {
     );
     assert_eq!(scopes::resource(&microsoft, "https://graph.microsoft.com/Mail.Read"), None);
     assert_eq!(scopes::resource(&microsoft, "Mail.Read"), None);
-    // Where there are no scopes, none is asked for.
+    // At a provider without scopes, none are requested.
     assert!(scopes::ask(&known("notion"), &list("read")).is_empty());
 }
 
@@ -756,7 +758,7 @@ fn a_scope_that_includes_another_satisfies_it() {
     }));
     let (github, shopify) = (known("github"), known("shopify"));
     for (connection, granted, wanted, missing) in [
-        // As GitHub's documentation has it: what was asked for, and what the token has.
+        // As GitHub documents it: the granted scopes, the wanted ones, and the missing ones.
         (&github, "user gist", "user gist user:email", ""),
         (&github, "repo", "public_repo repo:status repo_deployment repo:invite", ""),
         (&github, "admin:org", "read:org write:org", ""),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Requests to providers: authorization, redeem, refresh, revoke, userinfo; metadata and `iss`.
+//! Requests to providers: authorization, code, refresh, revocation, userinfo; metadata and `iss`.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -27,14 +27,14 @@ const ISSUER: &str = "https://accounts.calendar.example";
 const SOURCE: Discovery<'_> = Discovery { issuer: ISSUER, pattern: None };
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CALLBACK: &str = "https://vault.example.com/callback/calendar";
-/// What `code` sends in the body of every token request.
+/// The parameters that every token request of the connection `code` has.
 const CODE: [(&str, &str); 3] = [
     ("client_id", "vault-code"),
     ("client_secret", "code-secret"),
     ("resource", "https://api.code.example"),
 ];
 
-/// Reads a good document after this change; `null` removes.
+/// Parses a valid metadata document after this change; `null` removes a member.
 fn metadata(change: &Value) -> Result<Metadata, MetadataError> {
     let mut document = json!({
         "issuer": ISSUER,
@@ -53,7 +53,7 @@ fn metadata(change: &Value) -> Result<Metadata, MetadataError> {
     Metadata::parse(document.to_string().as_bytes(), SOURCE, &vault)
 }
 
-/// A connection and its provider.
+/// A connection of the test configuration, and its provider.
 fn known(config: &Config, name: &str) -> (Connection, Provider) {
     let connection = config.connections[name].clone();
     let metadata = metadata(&json!({})).unwrap();
@@ -61,7 +61,7 @@ fn known(config: &Config, name: &str) -> (Connection, Provider) {
     (connection, provider)
 }
 
-/// Where the browser is sent with these scopes and parameters of the application.
+/// The URL of the authorization request with these scopes and parameters of the application.
 fn authorization(config: &Config, name: &str, scopes: &[&str], params: &[(&str, &str)]) -> Url {
     let (connection, provider) = known(config, name);
     let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
@@ -77,7 +77,7 @@ fn authorization(config: &Config, name: &str, scopes: &[&str], params: &[(&str, 
     authorization_request::url(&connection, &provider, &ask).unwrap()
 }
 
-/// The parameters of a query or form, of which none may stand twice (RFC 6749 §3.1, §3.2).
+/// The parameters of a query or form. None may occur twice (RFC 6749 §3.1, §3.2).
 fn parameters(text: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for (name, value) in form_urlencoded::parse(text.as_bytes()) {
@@ -134,7 +134,7 @@ fn a_plain_oauth_request_keeps_the_query_and_has_neither_nonce_nor_unwanted_pkce
         ("tenant", "7"),
     ];
     assert_eq!(parameters(url.query().unwrap()), map(&expected));
-    // A public client always uses PKCE; without scopes there is no `scope`.
+    // A public client always uses PKCE. Without scopes the parameter `scope` is absent.
     let chat = parameters(authorization(&config(), "chat", &[], &[]).query().unwrap());
     assert_eq!(chat["code_challenge_method"], "S256");
     assert!(!chat.contains_key("scope") && !chat.contains_key("nonce"));
@@ -207,7 +207,7 @@ fn a_code_is_redeemed_for_one_resource_where_a_token_is_for_one() {
     let by_resource =
         Connection { default_resource: Some("https://graph.example".into()), ..connection };
     let list = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    // What the user consents to; what the redemption names; what a refresh for the same token does.
+    // Scopes of the consent; of the token request for the code; of a refresh for the same token.
     for (asked, redeemed, refreshed) in [
         ("openid offline_access Mail.Read", Some("openid offline_access Mail.Read"), None),
         (
@@ -239,7 +239,7 @@ fn a_code_is_redeemed_for_one_resource_where_a_token_is_for_one() {
         assert_eq!(sent(&redeem).get("scope").map(String::as_str), redeemed, "{asked:?}");
         let named = scopes::at_refresh(&by_resource, &asked).map(|scopes| scopes.join(" "));
         assert_eq!(named.as_deref(), refreshed, "{asked:?}");
-        // Elsewhere the code and the refresh token say it.
+        // At other providers the code and the refresh token determine the scopes.
         let (plain, _) = known(&config, "calendar");
         let redeem =
             request::redeem(&plain, &provider, CALLBACK, &secret, &secret, &asked).unwrap();
@@ -437,7 +437,7 @@ fn a_token_that_would_make_another_header_is_never_sent() {
         let bad = Secret::new(bad);
         assert!(ProviderRequest::userinfo(&calendar, &provider, &bad).is_none(), "{bad:?}");
         assert!(revoke(&code, &bad).is_none(), "{bad:?}");
-        // In a body any text is encoded.
+        // In a body, any text is encoded.
         assert!(revoke(&calendar, &bad).is_some());
     }
 }

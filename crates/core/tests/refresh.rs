@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is released, when a grant is renewed, and that no answer loses one that could be kept.
+//! Which token is released, when a grant is refreshed, and that no response ends a grant that could be
+//! kept.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -61,7 +62,7 @@ fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> ReleaseStep {
     decide(AccountState::Active, grant, token, renewal, NOW)
 }
 
-/// What is renewed ahead of need.
+/// A token that can be renewed, also ahead of its expiry.
 const AHEAD: RenewalMethod = RenewalMethod { possible: true, ahead: true, withheld: None };
 
 #[test]
@@ -72,7 +73,7 @@ fn a_token_is_served_until_its_last_minute_or_its_second_half() {
     );
     assert_eq!(step(&grant(), Some(&token(3540, Some(60)))), ReleaseStep::Serve { expires_in: 60 });
     assert_eq!(step(&grant(), Some(&token(3541, Some(59)))), ReleaseStep::Refresh);
-    // A token that lives 30 s is not renewed at each call.
+    // A token with a lifetime of 30 s is not refreshed at each call.
     assert_eq!(step(&grant(), Some(&token(15, Some(15)))), ReleaseStep::Serve { expires_in: 15 });
     assert_eq!(step(&grant(), Some(&token(16, Some(14)))), ReleaseStep::Refresh);
     assert_eq!(step(&grant(), Some(&token(3600, Some(0)))), ReleaseStep::Refresh);
@@ -137,7 +138,7 @@ fn a_hint_matches_id_email_or_name_and_must_match_one() {
         |hint| pick(&accounts, Some(hint), |_| true).map(|account| account.identity.id.clone());
     assert_eq!(picked("1").unwrap().unwrap(), "1");
     assert_eq!(picked("B@x.example").unwrap().unwrap(), "2");
-    // An id goes before a name that looks like it.
+    // An id takes precedence over a name that is the same.
     assert_eq!(picked("2").unwrap().unwrap(), "2");
     assert_eq!(picked("same").unwrap_err(), ReleaseError::AmbiguousAccount);
     assert_eq!(picked("nobody").unwrap_err(), ReleaseError::NoSuchAccount);
@@ -256,27 +257,29 @@ fn a_client_that_gets_what_it_names_never_gets_more_whatever_the_provider_gave()
     let unscoped = Connection { scope_parameter: String::new(), ..plain.clone() };
     let graph_read = "https://graph.example/read";
     let vault = "https://vault.example/a";
-    // The grant's scopes as recorded, those of the token, those asked for, and whether it is given.
+    // The grant's scopes as recorded, those of the token, the requested ones, and whether the token is
+    // released.
     for (connection, granted, has, asked, given) in [
         (&plain, &["read"][..], &["read"][..], &["read"][..], true),
-        // The token is wider than the grant is said to be.
+        // The token has more scopes than the grant has on record.
         (&plain, &["read"], &["read", "admin"], &["read"], false),
-        // A narrowed refresh was answered with more, or with what was asked for.
+        // The response to a narrowed refresh has more scopes than requested, or exactly those.
         (&narrows, &["read", "admin"], &["read", "admin"], &["read"], false),
         (&narrows, &["read", "admin"], &["read"], &["read"], true),
         (&plain, &["read", "admin"], &["read", "admin"], &["read"], false),
         (&plain, &["read", "admin"], &["read", "admin"], &["admin", "read"], true),
-        // By the names that missing scopes go by.
+        // Scopes are compared by the same names as for missing scopes.
         (&plain, &["https://p.example/mail"], &["https://p.example/mail"], &["mail"], true),
         (&by_resource, &[graph_read], &["read"], &["read"], true),
         (&by_resource, &["read", vault], &["read"], &[graph_read], true),
         (&by_resource, &["read", vault], &[vault], &[vault], true),
         (&by_resource, &["read", vault], &[vault, "https://vault.example/b"], &[vault], false),
-        // What a scope includes is asked for with it, and not the other way round.
+        // A requested scope stands for those that it includes, but not the other way round.
         (&plain, &["write", "read"], &["write", "read"], &["write"], true),
         (&plain, &["write"], &["write"], &["write", "read"], true),
         (&plain, &["write"], &["write"], &["read"], false),
-        // Whoever names none gets nothing that has some; where there are none, there is nothing to name.
+        // A request without scopes does not receive a token that has some, unless the provider has no
+        // scopes.
         (&plain, &["read"], &["read"], &[], false),
         (&narrows, &["read"], &["read"], &[], false),
         (&unscoped, &[], &[], &[], true),
@@ -345,7 +348,7 @@ fn a_token_is_for_one_resource_where_the_provider_says_so() {
     assert_eq!(select(&["User.Read", "https://graph.example/Mail.Read"]), Ok(Selector::default()));
     let vault = select(&["https://vault.example/user"]).unwrap();
     assert_eq!(vault, Selector::new("", "https://vault.example", &[]));
-    // A refresh asks for all that was granted there.
+    // A refresh requests all scopes that were granted for this resource.
     assert_eq!(vault.scopes(&connection, &granted).unwrap(), ["https://vault.example/user"]);
     assert_eq!(
         select(&["User.Read", "https://vault.example/user"]).unwrap_err(),
@@ -418,11 +421,11 @@ fn settle_at(
 fn a_renewal_moves_to_the_next_generation_with_the_new_refresh_token() {
     let begun = Grant { failures: 3, intent: Some(intent(1)), ..grant() };
     let Settlement::Renewed(renewal) = settle(&begun, Ok(tokens())) else { panic!() };
-    // It worked with the connection's registration, so that is the one it is bound to.
+    // The refresh succeeded with the connection's registration, so the grant is bound to that.
     let registration = Some(connection().registration);
     let expected = Grant { registration, ..Grant::new(5, true, grant().scopes) };
     assert_eq!(renewal.grant, expected);
-    // One that is bound stays bound to what it was: the configuration may list that as an earlier one.
+    // A bound grant keeps its registration, which the configuration may list as an earlier authority.
     let bound = Registration { authority: "earlier".into(), client_id: "c".into() };
     let begun = Grant { registration: Some(bound.clone()), ..grant() };
     let Settlement::Renewed(renewal) = settle(&begun, Ok(tokens())) else { panic!() };
@@ -480,7 +483,7 @@ fn an_answer_about_another_user_is_not_taken_over() {
     };
     assert!(judged("1").is_ok());
     assert_eq!(judged("2").unwrap_err(), TokenEndpointError::OtherUser);
-    // The grant stays as it was: the provider's mistake may pass.
+    // The grant is unchanged: the provider's mistake may be temporary.
     let begun = Grant { intent: Some(intent(1)), ..grant() };
     let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::OtherUser))
     else {
@@ -558,10 +561,10 @@ fn consent_that_is_missing_for_one_resource_ends_no_grant() {
         panic!()
     };
     assert_eq!((kept.retry_at, kept.intent), (None, None));
-    // Missing for what the account was connected with, it ends it.
+    // If the consent to the default token is missing, the grant has ended.
     assert!(matches!(settle(&begun, refused()), Settlement::Ended { .. }));
-    // Where a token is for one resource, a bare refusal may be about that resource; a code that is
-    // known to end grants is not.
+    // Where a token is for one resource, `invalid_grant` may concern that resource only. A code that is
+    // listed as permanent ends the grant.
     let by_resource =
         Connection { default_resource: Some("https://graph.example".into()), ..connection() };
     let settled = |connection: &Connection, code: &str| {
@@ -599,7 +602,7 @@ fn a_lost_answer_keeps_its_intent_and_the_next_attempt_counts_on() {
     assert_eq!(kept.intent, Some(first));
     let second = refresh::begin(&kept, &secret, NOW + 5);
     assert_eq!(second.attempt, 2);
-    // A refresh token that was stored since is a new beginning.
+    // With a refresh token that was stored since, the attempts are counted anew.
     assert_eq!(refresh::begin(&kept, &Secret::new("another"), NOW).attempt, 1);
     assert_eq!(refresh::begin(&Grant { generation: 5, ..kept }, &secret, NOW).attempt, 1);
 }
@@ -628,7 +631,7 @@ fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
     };
     let (told, _) = wait(&grant(), TokenEndpointError::Unavailable { retry_after: Some(120) });
     assert_eq!(told, 120);
-    // What may have rotated is not left alone until its old token is good no more.
+    // A refresh token that may have been rotated is sent again before the rotation leeway has passed.
     let (told, _) = wait(&grant(), TokenEndpointError::Ambiguous { retry_after: Some(1800) });
     assert_eq!(told, 30);
     let mut grant = grant();
@@ -647,7 +650,7 @@ fn successor(attempt: u32) -> Intent {
     Intent { successor: Some("sealed".into()), ..intent(attempt) }
 }
 
-/// Settles a refresh that was sent with the successor of the grant's own token.
+/// Settles a refresh that was sent with the successor of the grant's own refresh token.
 fn settle_successor(
     begun: &Grant,
     answer: Result<TokenResponse, TokenEndpointError>,
@@ -674,11 +677,11 @@ fn a_new_refresh_token_outlives_an_answer_that_nothing_else_can_be_taken_from() 
     {
         let Settlement::Kept { grant: kept } = settle(&begun, Err(failure)) else { panic!() };
         assert_eq!(kept.intent.as_ref().unwrap().successor.as_deref(), Some("sealed"));
-        // The next attempt carries it on, and counts anew: it was never sent.
+        // The next attempt keeps the successor, and is its first: it was never sent.
         let next = refresh::begin(&kept, &Secret::new("next"), NOW + 5);
         assert_eq!((next.attempt, next.successor.as_deref()), (1, Some("sealed")));
     }
-    // Tokens of another user are none of this one's, the refresh token included.
+    // Tokens of another user are discarded, the refresh token included.
     let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::OtherUser))
     else {
         panic!()
@@ -710,7 +713,7 @@ fn a_successor_that_is_refused_gives_way_to_the_grants_own_token_before_the_gran
             panic!()
         };
         assert_eq!((kept.intent.as_ref().unwrap().successor.as_ref(), kept.retry_at), (None, None));
-        // Its own token refused as well: it was rotated, and what it was rotated to is no good.
+        // The provider rejects the grant's own token as well: it was rotated, and its successor is invalid.
         let own = Secret::new("own");
         let again = Grant { intent: Some(refresh::begin(&kept, &own, NOW)), ..kept };
         let refused = settle(&again, Err(TokenEndpointError::Refused("invalid_grant".into())));
@@ -734,7 +737,7 @@ fn an_access_token_that_cannot_be_used_leaves_the_grant_and_names_itself_as_the_
     else {
         panic!()
     };
-    // No new refresh token came: the old one goes on, and nothing is open.
+    // The response has no new refresh token: the old one remains valid, and no attempt is open.
     assert_eq!((kept.generation, kept.intent.as_ref()), (4, None));
     let told = step(&kept, None);
     let reason = Misconfiguration::UnusableAccessToken;
@@ -748,19 +751,19 @@ fn what_is_not_settled_is_followed_up_within_the_time_the_provider_leaves() {
         refresh::follow_up(&grant, leeway, lost, told, NOW + 1).map(|at| at - NOW)
     };
     for (attempt, failures, leeway, lost, told, expected) in [
-        // A lost answer at once, then less and less often.
+        // After a lost response: at once, then less and less often.
         (1, 1, None, true, None, Some(1)),
         (2, 2, None, true, None, Some(6)),
         (3, 3, None, true, None, Some(11)),
         (9, 9, None, true, None, Some(3601)),
-        // An unclear one in half of the time for which the old token is taken again.
+        // After an unclear response: at half of the rotation leeway.
         (1, 1, None, false, None, Some(30)),
         (1, 1, Some(0), false, None, Some(30)),
         (1, 1, Some(20), false, None, Some(10)),
         (1, 1, Some(600), false, None, Some(30)),
-        // A provider that does nothing again and again is asked less often, too.
+        // A provider that reports again and again that it did nothing is asked less often, too.
         (1, 6, None, false, None, Some(601)),
-        // As it says, unless that is too late.
+        // After the time that the provider states, unless the rotation leeway has passed by then.
         (1, 1, None, false, Some(900), Some(901)),
         (1, 1, Some(60), false, Some(900), Some(57)),
         (4, 4, Some(60), true, None, Some(31)),
@@ -781,9 +784,9 @@ fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
     };
     assert_eq!(open(intent(3)), None);
     assert_eq!(open(successor(1)), Some(NOW));
-    // Its last seconds count.
+    // The last seconds of the rotation leeway count.
     assert_eq!(open(intent(1)), Some(NOW));
-    // Time is counted from the first attempt that was not settled.
+    // The time is counted from the first attempt that was not settled.
     let first = refresh::begin(&grant(), &Secret::new("own"), NOW);
     let again = Grant { intent: Some(first), ..grant() };
     let second = refresh::begin(&again, &Secret::new("own"), NOW + 9);
@@ -846,7 +849,7 @@ fn the_first_answer_is_followed_up_though_its_flight_took_longer_than_the_leeway
     for leeway in [1, 2, 30, 60] {
         assert_eq!(due(1, 1, leeway, true, None), Some(120), "{leeway}");
         assert_eq!(due(1, 1, leeway, false, None), Some(120), "{leeway}");
-        // Once is enough, and not before the provider wants it.
+        // One additional attempt is enough, and not before the time that the provider states.
         assert_eq!(due(2, 2, leeway, true, None), None, "{leeway}");
         assert_eq!(due(1, 2, leeway, false, None), None, "{leeway}");
         assert_eq!(due(1, 1, leeway, false, Some(60)), None, "{leeway}");
@@ -926,10 +929,11 @@ fn an_account_of_another_registration_is_passed_over_as_long_as_one_fits() {
     assert_eq!(picked(None, &[1, 2]), Ok(1));
     assert_eq!(picked(Some("1"), &[1, 2]), Ok(1));
     assert_eq!(picked(Some("a@x.example"), &[1]), Ok(1));
-    // The same user twice is meant once, as without a hint.
+    // Two accounts of the same user count as one, as without a hint.
     assert_eq!(picked(Some("a@x.example"), &[0, 1]), Ok(0));
     assert_eq!(picked(Some("1"), &[0, 1]), Ok(0));
-    // None fits that could be meant: the operator must act, and nothing is wrong with the account.
+    // No account that could be meant has a fitting registration: the operator must act, and the account is
+    // unchanged.
     for (hint, fitting) in [(None, &[][..]), (Some("1"), &[]), (Some("b"), &[1]), (Some("a"), &[])]
     {
         assert_eq!(picked(hint, fitting), Err(registration_changed()), "{hint:?}");
@@ -949,6 +953,6 @@ fn an_answer_is_written_to_the_grant_it_is_about_and_to_no_other() {
     assert_eq!(fate(Some((&later, Some(&other)))), CommitDecision::Drop);
     assert_eq!(fate(Some((&later, None))), CommitDecision::Drop);
     assert_eq!(fate(None), CommitDecision::Revoke);
-    // Connected again without a new refresh token: the one in flight is still its only one.
+    // The user has connected again without a new refresh token, so the one in flight is still the only one.
     assert_eq!(fate(Some((&later, Some(&sent)))), CommitDecision::KeepToken);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Which registration a grant came from, and that it is used with no other.
+//! The registration that a grant is bound to, and that the grant is used with no other.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -58,7 +58,7 @@ fn a_registration_names_whatever_decides_where_tokens_are_sent() {
             entry(json!({"provider": "zendesk", "variables": {"subdomain": "acme"}})),
             "zendesk subdomain=acme",
         ),
-        // A variable that has a value of its own is named with it.
+        // A variable with a default value is part of the registration.
         (entry(json!({"provider": "salesforce"})), "salesforce host=login.salesforce.com"),
         (
             entry(json!({"kind": "oidc", "issuer": "https://id.example.com"})),
@@ -66,7 +66,7 @@ fn a_registration_names_whatever_decides_where_tokens_are_sent() {
         ),
     ] {
         assert_eq!(connection.registration, of(authority));
-        // The registry's names are made of it, with or without what stands behind it.
+        // The registry's names are derived from the bare authority, which the details do not change.
         assert_eq!(connection.registration.bare_authority(), connection.authority());
         assert_eq!(connection.registration.is_bare(), !authority.contains(' '));
     }
@@ -77,7 +77,7 @@ fn the_registry_is_a_witness_where_the_authority_tells_all() {
     for (authority, tells_all) in [
         ("github", true),
         ("https://id.example.com/acme", true),
-        // It stands in the issuer identifier.
+        // The tenant is a path segment of the issuer identifier.
         ("https://login.example.com/acme/v2.0 tenant=acme", true),
         ("https://login.example.com/acme/v2.0 tenant=other", false),
         ("https://login.example.com/acme/v2.0 tenant=acme region=eu", false),
@@ -100,7 +100,7 @@ fn a_grant_fits_its_own_registration_and_earlier_ones_that_are_listed() {
         (Some(of("https://other.example.com/token")), false),
         (Some(Registration { client_id: "two".into(), ..moved.registration.clone() }), false),
         (Some(of("https://old.example.com/token region=eu")), false),
-        // Of a version that did not store it.
+        // Grants of versions that did not store a registration.
         (None, true),
     ] {
         assert_eq!(moved.accepts(registration.as_ref()), fits, "{registration:?}");
@@ -121,7 +121,7 @@ fn the_registry_is_asked_under_the_grants_own_registration_and_those_that_count_
     assert_eq!(names(&moved, None), [new, old]);
     assert_eq!(names(&moved, Some(&of(old))), [old, new]);
     assert_eq!(names(&moved, Some(&of("elsewhere"))), ["elsewhere"]);
-    // Two regions of one provider are one authority to the registry, as they always were.
+    // For the registry, two subdomains of one provider have the same authority.
     let zendesk = entry(json!({"provider": "zendesk", "variables": {"subdomain": "acme"}}));
     assert_eq!(names(&zendesk, Some(&zendesk.registration)), ["zendesk"]);
     let other = Registration { authority: "zendesk subdomain=other".into(), ..of("") };
@@ -180,7 +180,7 @@ fn a_revocation_waits_for_its_registration_uses_up_no_attempt_and_ends_after_thi
     for (job, connection, waits) in [
         (&bound, Some(&one), false),
         (&bound, Some(&other), true),
-        // The connection is not configured at all.
+        // The connection is no longer configured.
         (&bound, None, true),
         (&revoke(None), Some(&other), false),
         (&revoke(None), None, false),
@@ -196,7 +196,7 @@ fn a_revocation_waits_for_its_registration_uses_up_no_attempt_and_ends_after_thi
     let waited = now - NOW;
     assert!((30 * 86_400..30 * 86_400 + 3600).contains(&waited), "{waited}");
     assert!(looked < 800, "{looked}");
-    // A clock that was put back ends nothing.
+    // A clock that was set back does not end the wait.
     assert!(job.waiting(NOW - 1000).is_some());
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What a refresh writes before the provider is asked, and what each answer changes, given what the vault
-//! holds by then.
+//! The writes of a refresh before its request is sent, and those for each response, given the vault's
+//! contents when the response arrives.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -31,11 +31,11 @@ fn recover() -> Vec<StoredJob> {
 }
 
 fn begin(home: &Home, contents: &Contents, connection: &Connection) -> Renewing {
-    let of = (&id("1"), &Selector::default());
-    Renewing::begin(home, contents, connection, of, NOW).unwrap().unwrap()
+    let token = (&id("1"), &Selector::default());
+    Renewing::begin(home, contents, connection, token, NOW).unwrap().unwrap()
 }
 
-/// What an answer changes where nothing happened meanwhile.
+/// The writes and events for a response if the vault has not changed meanwhile.
 fn after(connection: &Connection, before: Grant, received: &ProviderResponse) -> Vec<String> {
     let home = home();
     let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
@@ -84,7 +84,7 @@ fn the_intent_and_the_job_that_takes_it_up_are_written_before_the_provider_is_as
     let renewing = begin(&home, &contents, &connection);
     let (sent, scopes) = renewing.request(&connection);
     assert_eq!((sent.expose(), scopes), ("r4", None));
-    // It is the second attempt with this token, and there is one job for it.
+    // This is the second attempt with the token, and its follow-up replaces the first one's.
     assert_eq!(
         lines(&home, &renewing.intent(&connection, &recover(), NOW)),
         ["update cac_1 gen 4 active attempt 2", "end job 7", "job +10 recover cac_1 gen 4"]
@@ -108,9 +108,9 @@ fn each_answer_changes_what_it_must_and_no_more() {
             &["grant cac_1 gen 5 active = r4", "token cac_1 a5 gen 5 ends Some(600)", settled],
         ),
         (
-            "tokens that tell no end",
+            "tokens without a readable lifetime",
             tokens(&json!({"expires_in": "soon"})),
-            // The life of the token before.
+            // The lifetime of the previous token is assumed.
             &[
                 "grant cac_1 gen 5 active = r5",
                 "token cac_1 a5 gen 5 ends Some(600)",
@@ -119,7 +119,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
             ],
         ),
         (
-            "a new refresh token and nothing else of use",
+            "a response of which only the new refresh token is usable",
             odd,
             &[
                 "update cac_1 gen 4 active attempt 1 next r5 retry +5",
@@ -139,7 +139,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
             ],
         ),
         (
-            "no answer",
+            "no response",
             ProviderResponse::Lost,
             &[
                 "update cac_1 gen 4 active attempt 1 retry +5",
@@ -149,7 +149,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
             ],
         ),
         (
-            "a provider that did nothing",
+            "an unavailable provider",
             answer(503, &json!({})),
             &[
                 "update cac_1 gen 4 active retry +5",
@@ -158,7 +158,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
             ],
         ),
         (
-            "a registration that is refused",
+            "a rejected registration",
             answer(401, &json!({"error": "invalid_client"})),
             &[
                 "update cac_1 gen 4 active retry +5 fault invalid_client",
@@ -167,7 +167,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
             ],
         ),
         (
-            "a clear no",
+            "a rejected refresh token",
             answer(400, &json!({"error": "invalid_grant"})),
             &[
                 "update cac_1 gen 4 refresh_refused",
@@ -187,16 +187,16 @@ fn a_clear_no_after_a_lost_answer_says_that_a_rotation_was_lost() {
     let connection = connection(&json!({}));
     let before = Grant { intent: Some(intent(1)), ..grant(&connection) };
     let refused = answer(400, &json!({"error": "invalid_grant"}));
-    let told = after(&connection, before, &refused);
-    assert!(told.contains(&"state cac_1 rotation_lost".to_owned()), "{told:?}");
+    let lines = after(&connection, before, &refused);
+    assert!(lines.contains(&"state cac_1 rotation_lost".to_owned()), "{lines:?}");
 }
 
 #[test]
 fn a_grant_that_tells_no_registration_is_bound_by_its_first_success_and_the_registry_told() {
     let connection = connection(&json!({}));
     let before = Grant { registration: None, ..grant(&connection) };
-    let told = after(&connection, before, &tokens(&json!({})));
-    assert_eq!(told[0], "job +0 hold u");
+    let lines = after(&connection, before, &tokens(&json!({})));
+    assert_eq!(lines[0], "job +0 hold u");
 }
 
 #[test]
@@ -204,11 +204,11 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
     let (home, connection) = (home(), connection(&json!({})));
     let before = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
     let renewing = begin(&home, &before, &connection);
-    let anew = |kept: bool| {
+    let connected_again = |keeps_token: bool| {
         let mut rows = before.clone();
         let row = &mut rows.grants[0].grant;
         row.record.generation = 5;
-        let token = if kept { "r4" } else { "own" };
+        let token = if keeps_token { "r4" } else { "new" };
         let token = vault_base::secret::Secret::new(token);
         row.envelope = Some(home.seal(&id("1"), "refresh_token", 5, &token).unwrap());
         rows
@@ -217,12 +217,17 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
     let end = "end job 7";
     for (what, now, received, expected) in [
         (
-            "connected again, with the refresh token it had",
-            anew(true),
+            "connected again, with the refresh token kept",
+            connected_again(true),
             tokens(&json!({})),
             &["grant cac_1 gen 6 active = r5", end][..],
         ),
-        ("connected again, with one of its own", anew(false), tokens(&json!({})), &[end]),
+        (
+            "connected again, with a new refresh token",
+            connected_again(false),
+            tokens(&json!({})),
+            &[end],
+        ),
         (
             "deleted",
             gone.clone(),
@@ -230,20 +235,20 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
             &["job +0 revoke refresh_token r5", "job +0 revoke access_token a5", end],
         ),
         (
-            "deleted, and nothing but a new refresh token is of use",
+            "deleted, and only the new refresh token is usable",
             gone.clone(),
             tokens(&json!({"token_type": "mac"})),
             &["job +0 revoke refresh_token r5", end, "log refresh_refused cac_1: ambiguous"],
         ),
         (
-            "deleted, and refused",
+            "deleted, and rejected",
             gone,
             answer(400, &json!({"error": "invalid_grant"})),
             &[end, "log refresh_refused cac_1: invalid_grant"],
         ),
         (
-            "connected again with one of its own, and refused",
-            anew(false),
+            "connected again with a new refresh token, and rejected",
+            connected_again(false),
             answer(400, &json!({"error": "invalid_grant"})),
             &[end, "log refresh_refused cac_1: invalid_grant"],
         ),
@@ -400,8 +405,8 @@ fn what_was_sealed_under_another_key_is_an_error_and_no_plan() {
     let mut contents =
         Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
     let bytes = contents.grants[0].grant.envelope.as_mut().unwrap();
-    // The id of the key, behind version and length.
+    // The key id of the envelope, after its version and length.
     bytes[2] = b'x';
-    let of = (&id("1"), &Selector::default());
-    assert!(Renewing::begin(&home, &contents, &connection, of, NOW).is_err());
+    let token = (&id("1"), &Selector::default());
+    assert!(Renewing::begin(&home, &contents, &connection, token, NOW).is_err());
 }

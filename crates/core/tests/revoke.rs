@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Revoking one token: whom it asks what, step after step, and what becomes of the job.
+//! The steps of revoking one token, and the writes that end its job or put it off.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -21,44 +21,44 @@ use vault_provider::request::ProviderRequest;
 use vault_provider::revocation::Revocation;
 use vault_provider::token_response::ProviderResponse;
 
-/// What the world around a revocation does.
+/// The behaviour of the registry, the vault and the provider during a revocation.
 #[derive(Default)]
 struct World<'a> {
-    /// What the registry says of others; nothing: it is silent.
+    /// Whether the registry lists other holders; `None` if it does not respond.
     others: Option<bool>,
-    /// This vault, when the registry has answered.
+    /// The contents of this vault when the registry has responded.
     contents: Contents,
-    /// Whether the provider's endpoints are not to be had.
+    /// Whether the provider's endpoints cannot be found.
     hidden: bool,
-    /// Whether the job goes while the provider is being found.
+    /// Whether the job is deleted while the provider's endpoints are looked up.
     taken_back: bool,
-    /// The provider's answers, in turn.
+    /// The provider's responses, in turn.
     answers: Vec<&'a ProviderResponse>,
 }
 
-/// Runs one, and says what was asked, then what came of it and is written.
+/// Carries out a job. Returns the outcome, and a line for each request, write and event.
 fn run(
     connection: &Connection,
     job: &Job,
-    asked: HoldersCheck,
+    check: HoldersCheck,
     world: &World,
 ) -> (Revocation, Vec<String>) {
     let home = home();
-    run_at(&home, Some(connection), job, asked, world)
+    run_at(&home, Some(connection), job, check, world)
 }
 
 fn run_at(
     home: &Home,
     connection: Option<&Connection>,
     job: &Job,
-    asked: HoldersCheck,
+    check: HoldersCheck,
     world: &World,
 ) -> (Revocation, Vec<String>) {
     let mut did = Vec::new();
     let mut answers: VecDeque<&ProviderResponse> = world.answers.iter().copied().collect();
     let mut revoking =
         Revoking::new(home, connection, "https://vault.example.com/callback/it", job);
-    let mut step = revoking.begin(asked);
+    let mut step = revoking.begin(check);
     for _ in 0..6 {
         step = match step {
             RevocationStep::AskOthers => {
@@ -80,28 +80,28 @@ fn run_at(
                 revoking.revoked(answers.pop_front().unwrap())
             }
             RevocationStep::Settle => {
-                let (told, plan) = revoking.settle(7, !world.taken_back, NOW);
+                let (outcome, plan) = revoking.settle(7, !world.taken_back, NOW);
                 did.extend(lines(home, &plan));
-                return (told, did);
+                return (outcome, did);
             }
         }
     }
-    panic!("it does not come to an end: {did:?}");
+    panic!("the revocation does not end: {did:?}");
 }
 
-/// What is sent, and with which token.
+/// The path of a request and its parameters with the token.
 fn shown(request: &ProviderRequest) -> String {
     let body = request.body.as_ref().map(|body| body.text.expose()).unwrap_or_default();
-    let told = |name: &str| {
+    let parameter = |name: &str| {
         let pair = body.split('&').find(|pair| pair.starts_with(&format!("{name}=")));
         pair.map(|pair| format!(" {pair}")).unwrap_or_default()
     };
     format!(
         "{}{}{}{}",
         request.url.path(),
-        told("token"),
-        told("refresh_token"),
-        told("token_type_hint")
+        parameter("token"),
+        parameter("refresh_token"),
+        parameter("token_type_hint")
     )
 }
 
@@ -156,14 +156,14 @@ fn what_the_provider_answers_ends_the_job_or_puts_it_off() {
     let job = revoke(&home, &connection, "refresh_token", "r4");
     let busy = answer(503, &json!({}));
     let refused = answer(400, &json!({"error": "unsupported_token_type"}));
-    for (what, received, told, again) in [
+    for (what, received, expected, again) in [
         ("unavailable", &busy, Revocation::Pending, true),
         ("lost", &ProviderResponse::Lost, Revocation::Pending, true),
         ("refused", &refused, Revocation::Failed, false),
     ] {
         let world = World { answers: vec![received], ..World::default() };
-        let (came, did) = run(&connection, &job, HoldersCheck::Now, &world);
-        assert_eq!(came, told, "{what}");
+        let (outcome, did) = run(&connection, &job, HoldersCheck::Now, &world);
+        assert_eq!(outcome, expected, "{what}");
         assert_eq!(did.contains(&AGAIN.to_owned()), again, "{what}: {did:?}");
         assert!(did.contains(&END.to_owned()), "{what}: {did:?}");
     }
@@ -185,13 +185,13 @@ fn a_job_taken_up_again_asks_who_has_come_to_rest_on_the_grant_since() {
         "log revocation cac_1: revoked",
     ];
     let left = ["registry", END];
-    for (what, others, contents, told, expected) in [
-        ("nobody", Some(false), Contents::default(), Revocation::Revoked, &sent[..]),
-        ("another user", Some(true), Contents::default(), Revocation::NotSupported, &left),
-        ("this user, anew", Some(false), mine("2", "u"), Revocation::NotSupported, &left),
-        ("this user, as another", Some(false), mine("2", "v"), Revocation::Revoked, &sent),
+    for (what, others, contents, outcome, expected) in [
+        ("no other holder", Some(false), Contents::default(), Revocation::Revoked, &sent[..]),
+        ("another holder", Some(true), Contents::default(), Revocation::NotSupported, &left),
+        ("connected again", Some(false), mine("2", "u"), Revocation::NotSupported, &left),
+        ("another user at the provider", Some(false), mine("2", "v"), Revocation::Revoked, &sent),
         (
-            "a registry that is silent",
+            "a registry that does not respond",
             None,
             Contents::default(),
             Revocation::Pending,
@@ -199,8 +199,8 @@ fn a_job_taken_up_again_asks_who_has_come_to_rest_on_the_grant_since() {
         ),
     ] {
         let world = World { others, contents, answers: vec![&ok], ..World::default() };
-        let (came, did) = run(&connection, &job, HoldersCheck::Before, &world);
-        assert_eq!((came, did), (told, expected.iter().map(|&one| one.into()).collect()), "{what}");
+        let did = run(&connection, &job, HoldersCheck::Before, &world);
+        assert_eq!(did, (outcome, expected.iter().map(|&line| line.into()).collect()), "{what}");
     }
 }
 
@@ -211,8 +211,8 @@ fn a_job_that_is_taken_back_sends_nothing_and_is_not_put_off() {
         let connection = with(&rules);
         let job = revoke(&home, &connection, "refresh_token", "r4");
         let world = World { taken_back: true, ..World::default() };
-        let (told, did) = run(&connection, &job, HoldersCheck::Now, &world);
-        assert_eq!(told, Revocation::NotSupported);
+        let (outcome, did) = run(&connection, &job, HoldersCheck::Now, &world);
+        assert_eq!(outcome, Revocation::NotSupported);
         assert_eq!(did, [END, "log revocation cac_1: not_supported"]);
     }
 }
@@ -222,8 +222,8 @@ fn a_provider_that_cannot_be_found_is_asked_later() {
     let (home, connection) = (home(), connection(&json!({})));
     let job = revoke(&home, &connection, "refresh_token", "r4");
     let world = World { hidden: true, ..World::default() };
-    let (told, did) = run(&connection, &job, HoldersCheck::Now, &world);
-    assert_eq!(told, Revocation::Pending);
+    let (outcome, did) = run(&connection, &job, HoldersCheck::Now, &world);
+    assert_eq!(outcome, Revocation::Pending);
     assert_eq!(did, [END, AGAIN, "log revocation cac_1: pending"]);
 }
 
@@ -240,7 +240,7 @@ fn where_only_access_tokens_are_revoked_the_refresh_token_gets_one_first() {
     let (ok, busy) = (answer(200, &json!({})), answer(503, &json!({})));
     let refused = answer(400, &json!({"error": "invalid_grant"}));
     let renew = "/token refresh_token=r4";
-    for (what, job, answers, told, expected) in [
+    for (what, job, answers, outcome, expected) in [
         (
             "both work",
             &job,
@@ -248,7 +248,7 @@ fn where_only_access_tokens_are_revoked_the_refresh_token_gets_one_first() {
             Revocation::Revoked,
             &[renew, "/revoke token=a5 token_type_hint=access_token", END][..],
         ),
-        // By then the refresh token that was sent is over.
+        // The refresh token that was sent is not valid any more by then.
         (
             "the revocation has to wait",
             &job,
@@ -261,15 +261,16 @@ fn where_only_access_tokens_are_revoked_the_refresh_token_gets_one_first() {
                 "job +10 revoke refresh_token r5",
             ],
         ),
-        ("the grant is over", &job, vec![&refused], Revocation::Revoked, &[renew, END]),
+        ("the grant has ended", &job, vec![&refused], Revocation::Revoked, &[renew, END]),
         ("the token may be rotated", &unsure, vec![&refused], Revocation::Failed, &[renew, END]),
         ("the provider is busy", &job, vec![&busy], Revocation::Pending, &[renew, END, AGAIN]),
     ] {
         let world = World { answers, ..World::default() };
         let (came, mut did) = run(&connection, job, HoldersCheck::Now, &world);
-        let told_to_operators = format!("log revocation cac_1: {}", told.name());
-        assert_eq!(did.pop(), Some(told_to_operators), "{what}");
-        assert_eq!((came, did), (told, expected.iter().map(|&one| one.into()).collect()), "{what}");
+        let event = format!("log revocation cac_1: {}", outcome.name());
+        assert_eq!(did.pop(), Some(event), "{what}");
+        let expected = expected.iter().map(|&line| line.into()).collect();
+        assert_eq!((came, did), (outcome, expected), "{what}");
     }
 }
 
@@ -285,15 +286,15 @@ fn a_job_of_another_registration_asks_nobody_and_waits_for_thirty_days() {
         }
         job
     };
-    for (configured, days, told, expected) in [
+    for (configured, days, outcome, expected) in [
         (Some(&other), 0, Revocation::Pending, &[END, "job +10 revoke refresh_token r4"][..]),
         (None, 0, Revocation::Pending, &[END, "job +10 revoke refresh_token r4"]),
         (Some(&other), 29, Revocation::Pending, &[END, "job +3600 revoke refresh_token r4"]),
         (Some(&other), 30, Revocation::Failed, &[END]),
     ] {
         let world = World::default();
-        let (came, did) = run_at(&home, configured, &since(days), HoldersCheck::Before, &world);
-        assert_eq!((came, did), (told, expected.iter().map(|&one| one.into()).collect()));
+        let did = run_at(&home, configured, &since(days), HoldersCheck::Before, &world);
+        assert_eq!(did, (outcome, expected.iter().map(|&line| line.into()).collect()));
     }
 }
 
@@ -304,17 +305,15 @@ fn a_token_that_does_not_open_fails_and_one_whose_key_is_missing_waits() {
     if let Job::Revoke { generation, .. } = &mut moved {
         *generation = 5;
     }
-    let (told, plan) = settled(&home, &connection, &moved);
-    assert_eq!((told, plan), (Revocation::Failed, 1));
+    assert_eq!(settled(&home, &connection, &moved), (Revocation::Failed, 1));
     let job = revoke(&support::home_with_key("k2"), &connection, "refresh_token", "r4");
-    let (told, plan) = settled(&home, &connection, &job);
-    assert_eq!((told, plan), (Revocation::Pending, 2));
+    assert_eq!(settled(&home, &connection, &job), (Revocation::Pending, 2));
 }
 
-/// What comes of a job whose token cannot be opened, and how many writes.
+/// The outcome of a job whose token cannot be decrypted, and the number of its writes.
 fn settled(home: &Home, connection: &Connection, job: &Job) -> (Revocation, usize) {
     let mut revoking = Revoking::new(home, Some(connection), "https://vault.example.com/x", job);
     assert!(matches!(revoking.begin(HoldersCheck::Now), RevocationStep::Settle));
-    let (told, plan) = revoking.settle(7, true, NOW);
-    (told, plan.writes.len())
+    let (outcome, plan) = revoking.settle(7, true, NOW);
+    (outcome, plan.writes.len())
 }

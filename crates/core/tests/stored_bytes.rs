@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What is stored and what travels between Worker and objects is pinned here: changing it would
-//! lose data, or break a rollout in which old code talks to new.
+//! Pins the bytes that are stored and the messages between the Worker and its objects. A change to them
+//! would lose data, or break a rollout in which old code talks to new code.
 //!
-//! A test that fails here wants a new version beside the old one, not a new expectation.
+//! A test that fails here needs a new version beside the old one, not a new expectation.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -52,7 +52,7 @@ fn source(jwks_uri: Option<&str>, pattern: Option<&str>) -> DocumentSource {
     }
 }
 
-/// The message has these bytes, and these bytes are the message.
+/// Asserts that the message is written as these bytes and read from them.
 fn pinned<T: Serialize + DeserializeOwned>(value: &T, body: &str) {
     let wire = format!(r#"{{"v":1,"body":{body}}}"#);
     assert_eq!(message::write(value).unwrap(), wire);
@@ -245,13 +245,13 @@ fn what_carries_a_registration_is_pinned() {
 
 #[test]
 fn a_vault_of_each_earlier_version_ends_with_the_tables_of_this_one() {
-    // What a version adds is in the upgrade of each version before it.
+    // The upgrade from each earlier version contains what all later versions added.
     for version in 1..schema::VERSION {
         let steps: Vec<&str> = schema::upgrade(version).collect();
         assert!(steps.iter().any(|step| step.contains("ADD COLUMN client_id")), "{version}");
         let last = format!("UPDATE owner SET schema = {}", schema::VERSION);
         assert!(steps.contains(&last.as_str()), "{version}");
-        // Only a vault of version 3 told the registry at the connect, under the names of today.
+        // Only a vault of version 3 registered its accounts at the connect under today's names.
         assert_eq!(steps.iter().any(|step| step.contains("'bind'")), version == 3, "{version}");
     }
     assert_eq!(schema::upgrade(schema::VERSION).count(), 0);
@@ -331,13 +331,13 @@ fn connecting_again_takes_back_what_was_still_to_be_revoked_of_that_provider_use
         (Some("u"), Some("u"), true),
         (Some("u"), Some("v"), false),
         (Some("u"), None, false),
-        // Nobody tells the users of this connection apart, so there is one account.
+        // The provider states no user id, so the user has one account at this connection.
         (None, None, true),
     ] {
         let job = job(revoked, "access_token");
         assert_eq!(job.is_against(connected, &app), taken_back, "{revoked:?} {connected:?}");
     }
-    // One that the vault made takes no grant along.
+    // The revocation of an issued token does not end a grant.
     assert!(!job(Some("u"), "access_token installation").is_against(Some("u"), &app));
     assert!(!recover("").is_against(None, &app));
 }
@@ -396,7 +396,7 @@ fn each_phase_of_a_session_reads_as_it_was_written() {
         assert_eq!(serde_json::to_string(&phase).unwrap(), json);
         assert_eq!(serde_json::from_str::<Phase>(json).unwrap(), phase);
     }
-    // What lacks a member is not read as another phase.
+    // An object that lacks a member is not read as another phase.
     for bad in [r#"{"name":"returned","connect_code":"x"}"#, r#"{"name":"later"}"#, "{}"] {
         assert!(serde_json::from_str::<Phase>(bad).is_err(), "{bad}");
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The token endpoint in the core: reading requests, client authentication, policy, answers.
+//! The token endpoint in the core: parsing of requests, client authentication, policy, responses.
 
 #![allow(clippy::unwrap_used)]
 
@@ -39,7 +39,7 @@ fn both_grants_read_as_forms_and_auth0s_also_as_json() {
     }
     let json = |grant| read_json(grant, "scope", json!("a b"));
     assert!(json(FederatedConnection).is_ok_and(|read| read.scopes == ["a", "b"]));
-    // RFC 6749 §3.2 wants a form; JSON is an extension that belongs to Auth0's grant.
+    // RFC 6749 §3.2 requires a form; JSON is an extension that exists only for Auth0's grant type.
     assert_eq!(code(json(TokenExchange)), "invalid_request");
 }
 
@@ -59,7 +59,7 @@ fn other_media_types_and_unreadable_bodies_are_refused() {
 
 #[test]
 fn a_parameter_we_read_stands_once_and_others_may_repeat() {
-    // RFC 6749 §3.2; auth-js repeats an application's extra parameters up to 20 times.
+    // RFC 6749 §3.2. The SDK auth-js repeats extra parameters of an application up to 20 times.
     for grant in ExchangeGrant::ALL {
         let good = exchange(grant);
         for (name, value) in &good {
@@ -135,7 +135,7 @@ fn an_empty_parameter_counts_as_left_out() {
 
 #[test]
 fn a_json_null_is_left_out_and_other_types_are_refused() {
-    // One SDK sends `connection: null` for an omitted one.
+    // One SDK sends `connection: null` if the application gives none.
     let read = |name, value| read_json(FederatedConnection, name, value);
     let error = read("connection", Value::Null).unwrap_err();
     assert_eq!((error.status, error.code), (400, "invalid_request"));
@@ -204,7 +204,7 @@ fn basic_credentials_are_form_decoded_after_base64() {
 
 #[test]
 fn a_challenge_goes_only_to_rfc_8693_with_basic() {
-    // RFC 6749 §5.2; Auth0's clients lose the error's code where they see a challenge.
+    // RFC 6749 §5.2. Auth0's clients lose the error code if the response has a challenge.
     for (grant, challenged) in [(TokenExchange, true), (FederatedConnection, false)] {
         let error = read_with(grant, Some("Basic !"), &[]).unwrap_err();
         assert_eq!((error.status, error.challenge.is_some()), (401, challenged), "{grant:?}");
@@ -307,8 +307,8 @@ fn policy_lets_through_only_what_fits_in_every_respect() {
     for audience in [&own, &issuers, both.trim_end_matches('/')] {
         assert_eq!(check(audience, "spa", "calendar"), refused(TokenError::Audience), "{audience}");
     }
-    // `backend` accepts tokens of `spa` only, not even its own. A bad token learns nothing of
-    // connections.
+    // `backend` accepts only tokens of `spa`, not even its own. The error for a bad token does not depend
+    // on the connection.
     for (from, connection) in [("agent", "calendar"), ("backend", "calendar"), ("agent", "no")] {
         assert_eq!(check(&both, from, connection), refused(TokenError::Client), "{from}");
     }
@@ -325,7 +325,7 @@ fn policy_lets_through_only_what_fits_in_every_respect() {
 
 #[test]
 fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes() {
-    // `backend` has the policy, `agent` has not.
+    // The client `backend` has the policy `exact`, the client `agent` does not.
     let config = config();
     let mut unscoped = config.connections["code"].clone();
     unscoped.scope_parameter = String::new();
@@ -354,7 +354,7 @@ fn a_client_that_gets_what_it_names_must_name_something_where_there_are_scopes()
 
 #[test]
 fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
-    // RFC 8693 §2.2.2. The log has the reason, the caller the list of what to check.
+    // RFC 8693 §2.2.2. The reason is only in the log; the caller receives a list of what to check.
     use TokenError::{
         Algorithm, Audience, Bound, Client, Format, IdToken, Issuer, Signature, Time,
     };
@@ -385,7 +385,7 @@ fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
 
 #[test]
 fn a_connection_without_a_token_tells_its_state() {
-    // RFC 8693 §2.2.2 and RFC 6749 §5.2 for the codes; the state is of the vault's own.
+    // RFC 8693 §2.2.2 and RFC 6749 §5.2 for the error codes; the state is the vault's own.
     let target = [(400, "invalid_target"), (401, "federated_connection_refresh_token_not_found")];
     let failed = [(400, "invalid_target"), (401, "federated_connection_refresh_token_flow_failed")];
     let scope = [(400, "invalid_scope"); 2];
@@ -426,7 +426,7 @@ fn a_connection_without_a_token_tells_its_state() {
 
 #[test]
 fn a_success_has_the_members_that_clients_need_and_no_others() {
-    // RFC 6749 §5.1, RFC 8693 §2.2.1; clients break on a list of scopes.
+    // RFC 6749 §5.1, RFC 8693 §2.2.1. Clients fail on a list of scopes.
     for (grant, kind) in [(TokenExchange, ACCESS_TOKEN), (FederatedConnection, FEDERATED)] {
         let scopes = ["repo".to_owned(), "user".to_owned()];
         let body = response::success(
@@ -513,7 +513,7 @@ fn the_largest_body_has_room_for_two_of_the_longest_tokens() {
 
 #[test]
 fn no_error_echoes_what_was_sent() {
-    // RFC 6749 §5.2 for the characters. Each parameter in turn holds text that is wrong there.
+    // RFC 6749 §5.2 rules the characters. Each parameter in turn has text that is invalid there.
     let canary = "canary-\"\\\u{7f}\n\u{e9}";
     let names = "actor_token actor_token_type audience client_assertion client_assertion_type \
                  client_id client_secret connection grant_type login_hint requested_token_type \

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A user's access token: the subject token of an exchange, the bearer token of the API.
+//! A user's access token: the subject token of a token exchange (RFC 8693 §2.1), or the bearer token of the
+//! connected-accounts API.
 //!
-//! Rules: RFC 9068 §4, RFC 8725, and what an issuer's configuration says.
+//! It is validated by RFC 9068 §4, RFC 8725 and the configuration of its issuer.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,19 +15,20 @@ use vault_base::ids::UserId;
 use vault_base::text;
 use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 
-/// Longest life of a subject token: 24 hours. One that lives longer is a leak waiting.
+/// The longest accepted lifetime of a subject token, in seconds: 24 hours. It limits the time for which a
+/// leaked token is useful.
 pub const MAX_LIFETIME: i64 = 24 * 3600;
 
-/// What a verified access token says.
+/// The claims of a verified access token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessToken {
-    /// Who it is about.
+    /// `iss` and `sub`.
     pub user: UserId,
-    /// Which client it was issued to: `client_id` or `azp`.
+    /// The client that the token was issued to: `client_id`, or `azp`.
     pub client_id: String,
     /// `aud`.
     pub audiences: Vec<String>,
-    /// `scope`, or `scp` where an issuer writes that; text or a list.
+    /// `scope`, or without that `scp`, which some issuers use; either a space-separated string or a list.
     pub scopes: Vec<String>,
     /// `exp`.
     pub expires_at: UnixSeconds,
@@ -53,7 +55,7 @@ struct RawClaims {
     c_hash: Option<serde_json::Value>,
 }
 
-/// Scopes: text (RFC 9068 §2.2.3), or the list that several issuers write.
+/// Scopes as a space-separated string (RFC 9068 §2.2.3), or as the list that several issuers use.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
@@ -61,10 +63,11 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// The issuer a token claims, to find its configuration and keys. Says nothing yet.
+/// The issuer that an unverified token claims, to select the configuration and the key set. It must not be
+/// used for anything else before the signature is verified.
 ///
 /// # Errors
-/// [`TokenError::Issuer`] without one, [`TokenError::Json`].
+/// [`TokenError::Issuer`] if `iss` is missing, [`TokenError::Json`] if it is no text.
 pub fn claimed_issuer<'a>(token: &'a Jws<'_>) -> Result<&'a str, TokenError> {
     match token.claim("iss") {
         Some(Value::String(issuer)) => Ok(issuer),
@@ -74,10 +77,11 @@ pub fn claimed_issuer<'a>(token: &'a Jws<'_>) -> Result<&'a str, TokenError> {
 }
 
 impl AccessToken {
-    /// Reads the claims of a token whose signature was checked with `issuer`'s keys.
+    /// Validates the claims of a token whose signature was verified with a key of `issuer`. The caller must
+    /// still check the audience.
     ///
     /// # Errors
-    /// The [`TokenError`] for the operator's log.
+    /// The [`TokenError`] that says which claim was rejected.
     pub fn read(token: &Jws<'_>, issuer: &Issuer, now: UnixSeconds) -> Result<Self, TokenError> {
         let typ = token.token_type();
         if !issuer.accepts_type(typ.as_deref()) {
@@ -118,7 +122,8 @@ impl AccessToken {
         })
     }
 
-    /// Whether the token is still good; asked at every use of a remembered one.
+    /// Whether `exp` has not passed, with [`CLOCK_SKEW_SECONDS`] of tolerance. It must be checked at every
+    /// use of a token that was verified earlier.
     pub fn is_current(&self, now: UnixSeconds) -> bool {
         now <= self.expires_at.saturating_add(CLOCK_SKEW_SECONDS)
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `private_key_jwt`: a client proves itself with a signed assertion (RFC 7523 §3).
+//! Client authentication with `private_key_jwt`: the client sends a signed assertion (RFC 7523 §2.2 and §3).
 
 use serde::Deserialize;
 
@@ -8,7 +8,8 @@ use super::claims::{self, Audience};
 use super::jws::Jws;
 use vault_base::time::UnixSeconds;
 
-/// Longest life of an assertion, in seconds. Its `jti` is not stored, so this bounds a replay.
+/// The longest accepted lifetime of an assertion, in seconds. The vault does not store `jti`, so this is the
+/// time for which an assertion can be replayed.
 pub const MAX_LIFETIME: i64 = 300;
 
 #[derive(Deserialize)]
@@ -19,10 +20,12 @@ struct RawClaims {
     aud: Audience,
 }
 
-/// The client an assertion claims to come from: `sub`, which must equal `iss`. Says nothing yet.
+/// The client id that an unverified assertion claims: `sub`, which must equal `iss`. It may be used only to
+/// select the client's keys before the signature is verified.
 ///
 /// # Errors
-/// [`TokenError::Client`], [`TokenError::Json`].
+/// [`TokenError::Client`] if the two are missing, empty or different, [`TokenError::Json`] if a claim has the
+/// wrong type.
 pub fn claimed_client(token: &Jws<'_>) -> Result<String, TokenError> {
     let claims = token.claims::<RawClaims>()?.custom;
     match (claims.iss, claims.sub) {
@@ -31,11 +34,12 @@ pub fn claimed_client(token: &Jws<'_>) -> Result<String, TokenError> {
     }
 }
 
-/// Checks the claims of an assertion whose signature was checked with the client's keys: `aud` is
-/// the vault's identifier and nothing else, and it lives at most [`MAX_LIFETIME`].
+/// Validates the claims of an assertion whose signature was verified with a key of the client: `sub` is
+/// `client_id`, `aud` is the vault's identifier alone, and the lifetime is at most [`MAX_LIFETIME`].
 ///
 /// # Errors
-/// [`TokenError::Audience`], [`TokenError::Time`], [`TokenError::Client`], [`TokenError::Json`].
+/// [`TokenError::Client`], [`TokenError::Audience`] or [`TokenError::Time`] for these claims,
+/// [`TokenError::Json`] if a claim has the wrong type.
 pub fn check(
     token: &Jws<'_>,
     client_id: &str,
@@ -47,7 +51,7 @@ pub fn check(
     }
     let claims = token.claims::<RawClaims>()?;
     claims::check_time(&claims, now, MAX_LIFETIME)?;
-    // Several audiences would let another server replay it here.
+    // With several audiences, another server that received the assertion could replay it here.
     if claims.custom.aud.into_vec() != [vault] {
         return Err(TokenError::Audience);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Claims that several kinds of token share, and the rules about time.
+//! Validation of the claims that all kinds of token share: `aud`, `sub`, `exp`, `nbf` and `iat`.
 
 use jwt_compact::TimeOptions;
 use jwt_compact::prelude::Claims;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::TokenError;
 use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 
-/// `aud`: one string or several (RFC 7519 §4.1.3).
+/// `aud`: a string or an array of strings (RFC 7519 §4.1.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(untagged)]
 pub enum Audience {
@@ -16,14 +16,14 @@ pub enum Audience {
     One(String),
     /// A list, possibly empty.
     Many(Vec<String>),
-    /// Absent.
+    /// The claim is absent.
     #[default]
     #[serde(skip)]
     None,
 }
 
 impl Audience {
-    /// The audiences as a list.
+    /// The audiences as a list, which is empty if the claim is absent.
     pub fn into_vec(self) -> Vec<String> {
         match self {
             Self::One(one) => vec![one],
@@ -33,11 +33,11 @@ impl Audience {
     }
 }
 
-/// Checks `exp` (required), `nbf` and `iat`, with a minute of skew, and that the token lives no
-/// longer than `longest` seconds. Gives `exp`.
+/// Checks `exp` (required), `nbf` and `iat` with [`CLOCK_SKEW_SECONDS`] of tolerance, and that the lifetime
+/// is at most `longest` seconds. Returns `exp`.
 ///
 /// # Errors
-/// [`TokenError::Time`].
+/// [`TokenError::Time`] if one of these checks fails.
 pub fn check_time<T>(
     claims: &Claims<T>,
     now: UnixSeconds,
@@ -49,7 +49,7 @@ pub fn check_time<T>(
     claims.validate_expiration(&options).map_err(|_| TokenError::Time)?;
     let expires = claims.expiration.map(|at| at.timestamp()).ok_or(TokenError::Time)?;
     if let Some(not_before) = claims.not_before {
-        // `validate_maturity` subtracts the skew, which overflows at the end of its range.
+        // `validate_maturity` subtracts the skew, which overflows for the earliest representable time.
         if not_before.timestamp() < 0 {
             return Err(TokenError::Time);
         }
@@ -59,7 +59,8 @@ pub fn check_time<T>(
     if issued > now + CLOCK_SKEW_SECONDS || expires.saturating_sub(issued) > longest {
         return Err(TokenError::Time);
     }
-    // Without `iat`, or with one that lies about the past, the end is bounded from now as well.
+    // The rest of the lifetime is limited as well: `iat` may be a false time in the past. The skew allows for
+    // an issuer whose clock is ahead.
     if expires.saturating_sub(now) > longest + CLOCK_SKEW_SECONDS {
         return Err(TokenError::Time);
     }
@@ -74,10 +75,10 @@ fn jwt_compact_duration(seconds: i64) -> Option<chrono::Duration> {
     chrono::Duration::try_seconds(seconds)
 }
 
-/// Whether a subject can be one: not empty, at most 1,024 bytes.
+/// Checks that `sub` is present, not empty, and at most 1,024 bytes long. Returns it.
 ///
 /// # Errors
-/// [`TokenError::Subject`].
+/// [`TokenError::Subject`] otherwise.
 pub fn check_subject(subject: Option<String>) -> Result<String, TokenError> {
     subject
         .filter(|subject| !subject.is_empty() && subject.len() <= 1024)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The ID token a provider returns with its tokens (OpenID Connect Core §3.1.3.7).
+//! Validation of the ID token in a provider's token response (OpenID Connect Core §3.1.3.7 and §12.2).
 
 use std::collections::BTreeMap;
 
@@ -14,29 +14,30 @@ use crate::identity::Identity;
 use vault_base::encoding;
 use vault_base::time::UnixSeconds;
 
-/// Longest life we take for sane: a day.
+/// The longest accepted lifetime of an ID token, in seconds: one day.
 const MAX_LIFETIME: i64 = 24 * 3600;
 
-/// The tenant's place in the issuer of a provider that has one document for all of them.
+/// The placeholder for the tenant in an issuer identifier, where one metadata document serves all tenants.
 pub const TENANT: &str = "{tenantid}";
 
-/// Whether this can be a tenant's id: it stands in an issuer identifier.
+/// Whether `text` is a valid tenant id: 1 to 64 ASCII letters, digits and hyphens. It becomes part of an
+/// issuer identifier, so no other characters are allowed.
 pub fn is_tenant(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// What the token must match.
+/// The values that an ID token must match.
 #[derive(Debug, Clone, Copy)]
 pub struct ExpectedIdToken<'a> {
-    /// The provider's issuer identifier; [`TENANT`] in it stands for the token's `tid`.
+    /// The provider's issuer identifier; [`TENANT`] in it is replaced by the token's `tid`.
     pub issuer: &'a str,
-    /// Our client id there.
+    /// The vault's client id at the provider.
     pub client_id: &'a str,
-    /// The nonce of this session.
+    /// The `nonce` of the authorization request.
     pub nonce: &'a str,
-    /// The access token that came along, for `at_hash`.
+    /// The access token of the same response, for `at_hash`.
     pub access_token: &'a str,
-    /// Further claims that must have these values.
+    /// Further claims that must be present with exactly these values.
     pub required_claims: &'a BTreeMap<String, String>,
 }
 
@@ -55,10 +56,11 @@ struct RawClaims {
     preferred_username: Option<String>,
 }
 
-/// Reads the identity from an ID token whose signature was checked with the provider's keys.
+/// Validates the claims of an ID token whose signature was verified with a key of the provider, and returns
+/// the identity: `sub`, `email`, and `preferred_username` or `name`.
 ///
 /// # Errors
-/// The [`TokenError`] for the operator's log.
+/// The [`TokenError`] that says which claim was rejected.
 pub fn read(
     token: &Jws<'_>,
     expected: &ExpectedIdToken<'_>,
@@ -74,7 +76,7 @@ pub fn read(
         return Err(TokenError::Issuer);
     }
     check_required(token, expected.required_claims)?;
-    // We trust no other audience, so ours must be the only one.
+    // The vault trusts no other audience, so its client id must be the only one (Core §3.1.3.7, step 3).
     if raw.aud.into_vec() != [expected.client_id] {
         return Err(TokenError::Audience);
     }
@@ -85,8 +87,10 @@ pub fn read(
     if !encoding::constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes()) {
         return Err(TokenError::Binding);
     }
-    let bound = |hash: String| hash == access_token_hash(expected.access_token);
-    if token.algorithm() != Algorithm::EdDsa && !raw.at_hash.is_none_or(bound) {
+    // With Ed25519 the hash is not SHA-256 but SHA-512. `at_hash` is optional in the code flow (Core
+    // §3.1.3.6), so it is not compared there.
+    let matches_token = |hash: String| hash == access_token_hash(expected.access_token);
+    if token.algorithm() != Algorithm::EdDsa && !raw.at_hash.is_none_or(matches_token) {
         return Err(TokenError::Binding);
     }
     Ok(Identity {
@@ -97,7 +101,7 @@ pub fn read(
 }
 
 impl RawClaims {
-    /// Whether `iss` is this issuer, in the token's own tenant where there are several.
+    /// Whether `iss` is this issuer, with [`TENANT`] replaced by the token's `tid`.
     fn is_from(&self, issuer: &str) -> bool {
         let Some(iss) = &self.iss else {
             return false;
@@ -111,29 +115,30 @@ impl RawClaims {
     }
 }
 
-/// A Workspace's `hd`, for one: without the check anybody's account would do.
+/// Checks that the token has the required claims, such as `hd` for the accounts of one Google Workspace.
 fn check_required(token: &Jws<'_>, required: &BTreeMap<String, String>) -> Result<(), TokenError> {
-    let has = |(name, value): (&String, &String)| {
+    let matches_claim = |(name, value): (&String, &String)| {
         token.claim(name).and_then(Value::as_str) == Some(value.as_str())
     };
-    if required.iter().all(has) { Ok(()) } else { Err(TokenError::Subject) }
+    if required.iter().all(matches_claim) { Ok(()) } else { Err(TokenError::Subject) }
 }
 
-/// Whether an ID token in a refresh answer is of this issuer and user (Core §12.2). It came from the
-/// provider's own token endpoint; no signature is needed to refuse it.
+/// Whether the ID token in a refresh response has this issuer and this user as its subject (OpenID Connect
+/// Core §12.2). The signature is not verified: the token comes directly from the provider's token endpoint,
+/// and the result is used only to reject tokens of another user. A token without `iss` passes.
 ///
 /// # Errors
-/// [`TokenError`] if it cannot be read.
+/// The [`TokenError`] if the token is malformed or has no valid `sub`.
 pub fn is_of(token: &str, issuer: &str, user: &str) -> Result<bool, TokenError> {
     let compact = Jws::parse(token)?;
     let raw = compact.claims::<RawClaims>()?.custom;
-    let from = raw.iss.is_none() || raw.is_from(issuer);
-    Ok(from && claims::check_subject(raw.sub)? == user)
+    let same_issuer = raw.iss.is_none() || raw.is_from(issuer);
+    Ok(same_issuer && claims::check_subject(raw.sub)? == user)
 }
 
-/// Left half of SHA-256 of the token (Core §3.1.3.6), the hash of all our algorithms but Ed25519:
-/// there it is SHA-512's, and the claim, which the code flow may leave out, is not compared.
-fn access_token_hash(token: &str) -> String {
+/// `at_hash` of an access token (Core §3.1.3.6) for the algorithms that use SHA-256: the left half of the
+/// digest in base64url.
+pub fn access_token_hash(token: &str) -> String {
     let digest = encoding::sha256(token);
     encoding::base64url(digest.split_at(16).0)
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who somebody is at a provider.
+//! The identity of a user at a provider.
 
-/// Who the provider says its user is.
+/// The identity of the user who consented, as the provider states it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
-    /// The provider's own id of the user; `None` where a provider tells none.
+    /// The provider's id of the user; `None` if the provider gives none.
     pub id: Option<String>,
-    /// E-mail address, if told.
+    /// E-mail address, for display; `None` if the provider gives none.
     pub email: Option<String>,
-    /// A name to show: `preferred_username` or `name` in `OpenID` Connect.
+    /// Name, for display: in `OpenID` Connect `preferred_username`, or without that `name`.
     pub name: Option<String>,
 }

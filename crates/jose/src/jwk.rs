@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! JSON Web Key Sets (RFC 7517), public signature keys only.
+//! JSON Web Key Sets (RFC 7517 §5) of public signature keys.
 
 use serde::Deserialize;
 
@@ -8,10 +8,10 @@ use super::algorithm::Algorithm;
 use super::jws::Jws;
 use vault_base::encoding;
 
-/// Most keys of a set that are read. The rest are left out.
+/// The maximum number of keys that are read from a set. The rest are ignored.
 const MAX_KEYS: usize = 100;
 
-/// A public key that may check signatures.
+/// A public key for the verification of signatures, with `kid` and `alg` if the JWK has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jwk {
     key_id: Option<String>,
@@ -19,39 +19,54 @@ pub struct Jwk {
     material: KeyMaterial,
 }
 
-/// The key itself; values are canonical base64url as in the JWK.
+/// The key parameters (RFC 7518 §6, RFC 8037 §2). The values are canonical base64url, as in the JWK.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyMaterial {
-    /// RSA of 2048 to 8192 bits.
+    /// An RSA key of 2048 to 8192 bits.
     Rsa {
         /// Modulus.
         n: String,
         /// Public exponent.
         e: String,
     },
-    /// A point of P-256.
+    /// A point on the curve P-256.
     P256 {
-        /// First coordinate, 32 bytes.
+        /// The x coordinate, 32 bytes.
         x: String,
-        /// Second coordinate, 32 bytes.
+        /// The y coordinate, 32 bytes.
         y: String,
     },
-    /// Ed25519, 32 bytes.
+    /// An Ed25519 key.
     Ed25519 {
-        /// The key.
+        /// The public key, 32 bytes.
         x: String,
     },
 }
 
-/// Keys of one issuer or client.
+impl KeyMaterial {
+    /// The key's thumbprint with SHA-256, in base64url (RFC 7638 §3): the members that are required
+    /// of its type, in the order of their names. Values need no escaping: they are base64url.
+    pub fn thumbprint(&self) -> String {
+        let members = match self {
+            Self::Rsa { n, e } => format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#),
+            Self::P256 { x, y } => {
+                format!(r#"{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}"#)
+            }
+            Self::Ed25519 { x } => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#),
+        };
+        encoding::base64url(encoding::sha256(members))
+    }
+}
+
+/// The usable keys of one issuer or client; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
     fingerprint: [u8; 32],
 }
 
-/// A document that is no key set, or one without a single usable key. An issuer that answers so
-/// has not withdrawn its keys.
+/// The document is not a key set, or has no usable key. It must not be taken to mean that the issuer has
+/// withdrawn its keys: the key set fetched before remains in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JwkSetError;
 
@@ -86,10 +101,10 @@ struct RawKey {
 }
 
 impl JwkSet {
-    /// Reads a set. Keys that are no good are left out one by one; they do not sink the others.
+    /// Parses a key set. Keys that are unsupported, malformed or weak are left out; the others remain usable.
     ///
     /// # Errors
-    /// [`JwkSetError`].
+    /// [`JwkSetError`] if the document is not a key set, or if no usable key is left.
     pub fn parse(json: &[u8]) -> Result<Self, JwkSetError> {
         let raw: RawSet = vault_base::json::read(json).map_err(|_| JwkSetError)?;
         let keys: Vec<Jwk> =
@@ -100,27 +115,26 @@ impl JwkSet {
         Ok(Self { keys, fingerprint: encoding::sha256(json) })
     }
 
-    /// The usable keys.
+    /// The usable keys, in the order of the document.
     pub fn keys(&self) -> &[Jwk] {
         &self.keys
     }
 
-    /// SHA-256 of the document, to bind what was verified to the set it was verified with.
+    /// The SHA-256 digest of the document. Verified tokens are cached under the digest of the key set that
+    /// they were verified with.
     pub fn fingerprint(&self) -> [u8; 32] {
         self.fingerprint
     }
 
-    /// The one key that a token may be checked with.
-    ///
-    /// With `kid`: the key of that id that fits `alg`; two that fit are ambiguous and refused.
-    /// Without: the only key that fits `alg`.
+    /// Selects the key to verify a token with: the only key that fits `alg` and, if the token has a `kid`,
+    /// has that `kid`.
     ///
     /// # Errors
-    /// [`TokenError::Key`].
+    /// [`TokenError::Key`] if no key fits, or more than one.
     pub fn key_for(&self, token: &Jws<'_>) -> Result<&Jwk, TokenError> {
         let mut fitting = self.keys.iter().filter(|key| {
-            let named = token.key_id().is_none_or(|kid| key.key_id.as_deref() == Some(kid));
-            named && key.fits(token.algorithm())
+            let same_id = token.key_id().is_none_or(|kid| key.key_id.as_deref() == Some(kid));
+            same_id && key.fits(token.algorithm())
         });
         match (fitting.next(), fitting.next()) {
             (Some(key), None) => Ok(key),
@@ -135,7 +149,7 @@ impl Jwk {
         let wrong_use = raw.usage.as_deref().is_some_and(|usage| usage != "sig");
         let wrong_ops =
             raw.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify"));
-        // A private key in a public document is already known to everybody.
+        // A private or symmetric key in a public document is compromised.
         if wrong_use || wrong_ops || raw.d.is_some() || raw.k.is_some() {
             return Err(JwkSetError);
         }
@@ -151,12 +165,13 @@ impl Jwk {
         }
     }
 
-    /// The key itself.
+    /// The key parameters.
     pub fn material(&self) -> &KeyMaterial {
         &self.material
     }
 
-    /// Whether the key may check signatures of this algorithm: one key, one algorithm.
+    /// Whether the key may be used with this algorithm: its type fits, and its `alg`, if present, is the
+    /// same.
     pub fn fits(&self, algorithm: Algorithm) -> bool {
         let kind = match self.material {
             KeyMaterial::Rsa { .. } => matches!(algorithm, Algorithm::Rs256 | Algorithm::Ps256),
@@ -196,9 +211,9 @@ impl RawKey {
     }
 }
 
-/// Whether a modulus has the fingerprint of keys made by a flawed library that can be factored
-/// (ROCA, CVE-2017-15361): modulo each of these primes it is a power of 65537. By chance that
-/// happens to one honest key in some hundred million.
+/// Whether a modulus has the fingerprint of the RSA keys of a flawed library, which can be factored (ROCA,
+/// CVE-2017-15361): modulo each of these primes it is a power of 65537. The test rejects about one sound key
+/// in some hundred million.
 fn is_roca(modulus: &[u8]) -> bool {
     const PRIMES: [u32; 38] = [
         3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89,
@@ -212,4 +227,23 @@ fn is_roca(modulus: &[u8]) -> bool {
             power == rest
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thumbprints_are_those_of_the_rfcs() {
+        // RFC 7638 §3.1.
+        let rsa = KeyMaterial::Rsa {
+            n: "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw".into(),
+            e: "AQAB".into(),
+        };
+        assert_eq!(rsa.thumbprint(), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        // RFC 8037 §A.3.
+        let ed25519 =
+            KeyMaterial::Ed25519 { x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".into() };
+        assert_eq!(ed25519.thumbprint(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
 }

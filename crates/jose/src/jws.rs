@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The compact serialization (RFC 7515 §7.1), read strictly.
+//! Strict parsing of the JWS compact serialization (RFC 7515 §7.1).
 
 use jwt_compact::UntrustedToken;
 use serde::Deserialize;
@@ -10,13 +10,13 @@ use super::TokenError;
 use super::algorithm::Algorithm;
 use vault_base::{encoding, json};
 
-/// Longest token that is looked at, in bytes. Access tokens with many claims reach 4 to 8 KiB.
+/// The maximum length of a token, in bytes. Access tokens with many claims reach 4 to 8 KiB.
 pub const MAX_LENGTH: usize = 16 * 1024;
 
-/// Longest `kid` that is looked up.
+/// The maximum length of `kid`, in bytes.
 const MAX_KEY_ID: usize = 256;
 
-/// A token that is well formed and nothing more.
+/// A well-formed token with a supported `alg`. Its signature and its claims are not verified.
 #[derive(Debug)]
 pub struct Jws<'a> {
     token: UntrustedToken<'a, Header>,
@@ -25,8 +25,8 @@ pub struct Jws<'a> {
     payload: Value,
 }
 
-/// The header members beyond those jwt-compact reads. Keys in headers (`jwk`, `x5c`, `jku`, `x5u`)
-/// are not read at all.
+/// The header parameters that jwt-compact does not read itself. Keys in the header (`jwk`, `x5c`, `jku`,
+/// `x5u`) are ignored: a token must not select its own key.
 #[derive(Debug, Clone, Default, Deserialize, serde::Serialize)]
 struct Header {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,21 +38,23 @@ struct Header {
 }
 
 impl<'a> Jws<'a> {
-    /// Reads a token: a signed message whose payload is a strict JSON object of claims. Costs time
-    /// linear in its length and no more.
+    /// Parses a JWT (RFC 7519): a JWS whose payload is a JSON object that passes [`json::check`].
     ///
     /// # Errors
-    /// [`TokenError::Format`], [`TokenError::Json`], [`TokenError::Algorithm`] or [`TokenError::Critical`].
+    /// As [`Jws::parse_message`]; also [`TokenError::Json`] if the payload is not such an object.
     pub fn parse(text: &'a str) -> Result<Self, TokenError> {
         let message = Self::parse_message(text)?;
         let claims = object(text.split('.').nth(1).unwrap_or_default())?;
         Ok(Self { payload: Value::Object(claims), ..message })
     }
 
-    /// Reads a signed message of any payload (RFC 7515): its form and its header.
+    /// Parses a JWS with any payload (RFC 7515): its three segments and its header.
     ///
     /// # Errors
-    /// As [`Jws::parse`].
+    /// [`TokenError::Format`] for text that is not three segments of canonical base64url or is longer than
+    /// [`MAX_LENGTH`], [`TokenError::Json`] for a malformed header, [`TokenError::Algorithm`] for an
+    /// unsupported `alg`, [`TokenError::Critical`] for `crit`, `b64` or `zip`, [`TokenError::Key`] for a
+    /// `kid` that is too long.
     pub fn parse_message(text: &'a str) -> Result<Self, TokenError> {
         if text.len() > MAX_LENGTH || !text.bytes().all(is_token_byte) {
             return Err(TokenError::Format);
@@ -75,8 +77,8 @@ impl<'a> Jws<'a> {
         let algorithm = Algorithm::parse(token.algorithm()).ok_or(TokenError::Algorithm)?;
         let extra = &token.header().other_fields;
         if extra.crit.is_some() || extra.b64.is_some() || extra.zip.is_some() {
-            // RFC 7515 §4.1.11: an extension that is not understood must not be passed over. We
-            // understand none.
+            // RFC 7515 §4.1.11: a JWS with a critical extension that is not supported is invalid. The vault
+            // supports none.
             return Err(TokenError::Critical);
         }
         if token.header().key_id.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID) {
@@ -95,23 +97,23 @@ impl<'a> Jws<'a> {
         self.token.header().key_id.as_deref()
     }
 
-    /// `typ` without an `application/` prefix, in lower case (RFC 7515 §4.1.9).
+    /// `typ` in lower case and without the prefix `application/` (RFC 7515 §4.1.9); `None` if absent.
     pub fn token_type(&self) -> Option<String> {
         let typ = self.token.header().token_type.as_ref()?.to_ascii_lowercase();
         Some(typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
     }
 
-    /// The bytes under the signature: `header.claims`.
+    /// The JWS signing input (RFC 7515 §5.1): `header.payload`, both in base64url.
     pub fn signed(&self) -> &'a str {
         self.signed
     }
 
-    /// The signature.
+    /// The decoded signature.
     pub fn signature(&self) -> &[u8] {
         self.token.signature_bytes()
     }
 
-    /// The claims, unverified: only for choosing the key, or after the signature was checked.
+    /// The claims, unverified. Before the signature is verified, they may be used only to select the key.
     ///
     /// # Errors
     /// [`TokenError::Json`] if a claim has the wrong type, a time is no timestamp, or the message was

@@ -1,40 +1,41 @@
 // SPDX-License-Identifier: Apache-2.0
-//! When to fetch what an issuer publishes (metadata and keys), and how long to rely on it.
+//! The cache policy for an issuer's documents (metadata and key set): when to fetch them, and how long to use
+//! them.
 //!
-//! An isolate keeps a copy for [`FRESH`]; the issuer's object keeps the last good one for
-//! [`LAST_GOOD`] and fetches at most once per [`COOL_DOWN`], however many unknown key ids arrive.
+//! An isolate keeps its own copy for [`FRESH`]. The object of the issuer keeps the last good copy for
+//! [`LAST_GOOD`] and fetches at most once per [`COOL_DOWN`], however many tokens with unknown key ids arrive.
 
 use vault_base::time::UnixSeconds;
 
-/// How long a fetched copy is used without asking again, in seconds.
+/// How long a fetched copy is used before it is fetched again, in seconds.
 pub const FRESH: i64 = 600;
-/// Shortest time between two fetches from one issuer, in seconds.
+/// The minimum time between two fetches from one issuer, in seconds.
 pub const COOL_DOWN: i64 = 30;
-/// How long the last good copy serves while the issuer cannot be reached, in seconds.
+/// How long the last good copy is used while the issuer cannot be reached, in seconds.
 pub const LAST_GOOD: i64 = 24 * 3600;
 
-/// What the object knows about its last fetches.
+/// The times of the last fetches, as the object of the issuer records them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FetchHistory {
-    /// When the copy that is held was fetched; `None` if there is none.
+    /// When the stored copy was fetched; `None` if no copy is stored.
     pub good_at: Option<UnixSeconds>,
-    /// When the last fetch was tried, with or without success.
+    /// When the last fetch was attempted, successful or not; `None` if there was none.
     pub tried_at: Option<UnixSeconds>,
 }
 
-/// What to do for somebody who asks.
+/// What the object does with a request for the documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchStep {
-    /// Give the copy that is held.
+    /// Return the stored copy.
     Serve,
-    /// Fetch; if that fails, [`after_failure`] decides.
+    /// Fetch the documents. If that fails, [`after_failure`] decides.
     Fetch,
-    /// There is nothing to give, and it is too early to ask the issuer again.
+    /// No copy is stored or the stored copy is too old, and the issuer must not be asked again yet.
     Unavailable,
 }
 
-/// Decides for one question. `renew`: the asker's copy lacks a key id, and it is not newer than
-/// ours.
+/// Decides what to do with one request. `renew`: the requesting isolate's copy lacks a key id, so a copy that
+/// is still fresh is fetched again too.
 pub fn plan(fetches: FetchHistory, renew: bool, now: UnixSeconds) -> FetchStep {
     let stale = fetches.good_at.is_none_or(|at| age(at, now) >= FRESH);
     let cooling = fetches.tried_at.is_some_and(|at| age(at, now) < COOL_DOWN);
@@ -44,7 +45,7 @@ pub fn plan(fetches: FetchHistory, renew: bool, now: UnixSeconds) -> FetchStep {
     after_failure(fetches, now)
 }
 
-/// What remains when a fetch failed or may not be tried.
+/// Decides what to do when a fetch has failed or must not be attempted.
 pub fn after_failure(fetches: FetchHistory, now: UnixSeconds) -> FetchStep {
     match fetches.good_at {
         Some(at) if age(at, now) < LAST_GOOD => FetchStep::Serve,
@@ -52,31 +53,32 @@ pub fn after_failure(fetches: FetchHistory, now: UnixSeconds) -> FetchStep {
     }
 }
 
-/// An isolate's own copy.
+/// The times of an isolate's own copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CachedCopy {
-    /// When the object fetched it.
+    /// When the object fetched the documents from the issuer.
     pub fetched_at: UnixSeconds,
-    /// When the isolate last asked the object.
+    /// When the isolate last requested them from the object.
     pub asked_at: UnixSeconds,
 }
 
 impl CachedCopy {
-    /// Whether the copy may be used without asking the object. During an outage the object's copy
-    /// stays old; then it is asked at most once per [`COOL_DOWN`].
+    /// Whether the copy may be used without a request to the object. During an outage of the issuer the
+    /// object's copy is old as well; the isolate then asks at most once per [`COOL_DOWN`].
     pub fn is_usable(self, now: UnixSeconds) -> bool {
         let asked_just_now = age(self.asked_at, now) < COOL_DOWN;
         age(self.fetched_at, now) < FRESH
             || (asked_just_now && age(self.fetched_at, now) < LAST_GOOD)
     }
 
-    /// Whether asking the object again could bring a key this copy lacks.
+    /// Whether a request to the object could bring a key that this copy lacks.
     pub fn may_renew(self, now: UnixSeconds) -> bool {
         age(self.fetched_at, now) >= COOL_DOWN
     }
 }
 
-/// A clock that was set back makes a copy old, not young for ever.
+/// Age in seconds. A time more than [`COOL_DOWN`] in the future counts as infinitely old, so that a copy from
+/// before the clock was set back is fetched again.
 fn age(at: UnixSeconds, now: UnixSeconds) -> i64 {
     if now < at - COOL_DOWN { i64::MAX } else { (now - at).max(0) }
 }

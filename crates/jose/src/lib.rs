@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! JSON Web Tokens: structure, keys, and the claims of the three kinds of token we accept.
+//! JSON Web Tokens: structure, keys, and the claims of the three kinds of token that the vault accepts:
+//! access tokens of users, client assertions, and ID tokens.
 //!
-//! A signature is checked outside the core ([`signature::SignatureCheck`]): by the runtime's
-//! `WebCrypto` at the edge, by jwt-compact's own algorithms in native tests. Nothing of a token is
-//! used for a decision before its check has passed, except its issuer and key id, which pick the
-//! key.
+//! Signatures are verified outside this crate ([`signature::SignatureCheck`]): with the runtime's `WebCrypto`
+//! in the Worker, with the algorithms of jwt-compact in native tests. Before the signature of a token is
+//! verified, only its issuer or client, its algorithm and its key id are used, to select the key.
 
 pub mod access_token;
 pub mod algorithm;
@@ -23,46 +23,48 @@ pub mod verified;
 
 use std::fmt;
 
-/// Why a token was refused: for the operator's log, never for the caller. All of these leave as
-/// one and the same answer.
+/// Why a token was rejected. The reason is for the operator's log only: callers receive the same error
+/// response for all of them but [`TokenError::KeysUnavailable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
-    /// Not three segments of canonical base64url, or too long.
+    /// The token is not three segments of canonical base64url, or is too long.
     Format,
-    /// Header or claims are not a strict JSON object, or a member has the wrong type.
+    /// The header or the claims fail the strict JSON check, are not an object, or have a member of the wrong
+    /// type.
     Json,
-    /// `alg` is unknown, `none`, symmetric, or not among the issuer's.
+    /// `alg` is unknown, `none`, symmetric, or not allowed for this issuer or client.
     Algorithm,
-    /// `crit`, `b64` or `zip` ask for something that is not understood.
+    /// The header has `crit`, `b64` or `zip`, none of which is supported.
     Critical,
-    /// `typ` is not what the issuer's tokens carry.
+    /// `typ` is absent, or not among the types accepted from the issuer.
     Type,
-    /// `iss` is missing or not a trusted issuer.
+    /// `iss` is missing, or is not the expected or a trusted issuer.
     Issuer,
-    /// No key of the issuer fits `kid` and `alg`.
+    /// No key, or more than one, fits `kid` and `alg`.
     Key,
-    /// The signature is wrong.
+    /// The signature is not valid.
     Signature,
-    /// `aud` names nothing this request is about.
+    /// `aud` does not name the audience that the request requires.
     Audience,
-    /// `exp` is missing, past or too far ahead; or `iat`, `nbf` are ahead.
+    /// `exp` is missing, has passed or is too far ahead; or `nbf` or `iat` is in the future.
     Time,
-    /// `sub` is missing, empty or too long.
+    /// `sub` is missing, empty or too long; or a required claim of an ID token does not match.
     Subject,
-    /// Neither `azp` nor `client_id`, or the two differ.
+    /// The client is missing or wrong: an access token without `client_id` and `azp` or with different
+    /// ones, an assertion whose `iss` and `sub` are not the client, an ID token with another `azp`.
     Client,
-    /// An ID token where an access token belongs.
+    /// An ID token was presented instead of an access token.
     IdToken,
-    /// `nonce` or `at_hash` is not the one expected.
+    /// `nonce` or `at_hash` does not have the expected value.
     Binding,
-    /// The token is bound to a key (`cnf`), and no proof of it was shown.
+    /// The token is bound to a key (`cnf`, RFC 7800). The vault accepts no proof of possession.
     Bound,
-    /// The issuer's keys cannot be had at the moment.
+    /// The key set of the issuer cannot be fetched at present. The caller may retry.
     KeysUnavailable,
 }
 
 impl TokenError {
-    /// All, in the order of their declaration.
+    /// All variants, in the order of their declaration.
     pub const ALL: [Self; 16] = [
         Self::Format,
         Self::Json,
@@ -82,12 +84,13 @@ impl TokenError {
         Self::KeysUnavailable,
     ];
 
-    /// Whether the same token may be accepted later: its key was not to be had, or not known yet.
+    /// Whether the same token may be accepted later: its key could not be fetched, or is not in the key set
+    /// fetched last.
     pub fn may_pass(self) -> bool {
         matches!(self, Self::KeysUnavailable | Self::Key)
     }
 
-    /// A stable word for logs and counters.
+    /// A stable code for logs and counters.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Format => "format",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Our own private keys at providers, which the platform signs with.
+//! The vault's own private keys, with which it signs requests to providers. The runtime signs.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -7,28 +7,30 @@ use zeroize::Zeroizing;
 
 use vault_base::secret::Secret;
 
-/// Shortest key that is taken, in bytes of its PKCS#8 form: RSA of 2048 bits has some 1200.
+/// The minimum length of a key in PKCS#8, in bytes: an RSA key of 2048 bits has about 1200.
 const SHORTEST: usize = 1100;
 
-/// Longest key, likewise: RSA of 8192 bits has some 4700.
+/// The maximum length of a key in PKCS#8, in bytes: an RSA key of 8192 bits has about 4700.
 const LONGEST: usize = 6000;
 
 const SEQUENCE: u8 = 0x30;
 
-/// What stands before an RSA key in PKCS#8: version 0 and `rsaEncryption` (RFC 5958 §2, RFC 8017 §A.1).
+/// The DER bytes before the key of an RSA key in PKCS#8: version 0 and the algorithm `rsaEncryption` (RFC
+/// 5958 §2, RFC 8017 §A.1).
 const RSA: [u8; 18] = [
     0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01,
     0x05, 0x00,
 ];
 
-/// A private RSA key: PKCS#8 (RFC 5958) in base64.
+/// A private RSA key in PKCS#8 (RFC 5958), held as base64 of its DER.
 #[derive(Debug, Clone)]
 pub struct PrivateKey(Secret);
 
 impl PrivateKey {
-    /// Reads a PEM file (RFC 7468): `PRIVATE KEY`, or `RSA PRIVATE KEY` (PKCS#1) as GitHub gives it.
-    /// Line breaks may have become spaces, as happens to values of variables. `None` if it is none;
-    /// whether its numbers fit each other shows when it signs.
+    /// Parses a PEM file (RFC 7468) with the label `PRIVATE KEY` (PKCS#8), or `RSA PRIVATE KEY` (PKCS#1),
+    /// which GitHub issues. Line breaks may have been replaced by spaces, as happens in environment
+    /// variables. `None` if the text is not an RSA key of 2048 to 8192 bits. Only the outer structure and
+    /// the length are checked: a key with inconsistent numbers fails when it signs.
     pub fn parse(pem: &Secret) -> Option<Self> {
         let text = pem.expose().trim();
         let between = |begin: &str, end: &str| {
@@ -44,14 +46,14 @@ impl PrivateKey {
                 "-----END RSA PRIVATE KEY-----",
             )?),
         };
-        let fits =
-            (SHORTEST..=LONGEST).contains(&pkcs8.len()) && contents(&pkcs8)?.starts_with(&RSA);
-        fits.then(|| Self(Secret::new(STANDARD.encode(&*pkcs8))))
+        Self::from_pkcs8(&pkcs8)
     }
 
-    /// A key that the vault made, in PKCS#8.
-    pub fn from_pkcs8(der: &[u8]) -> Self {
-        Self(Secret::new(STANDARD.encode(der)))
+    /// Takes a key in PKCS#8, as WebCrypto exports it. `None` if it is no RSA key.
+    pub fn from_pkcs8(pkcs8: &[u8]) -> Option<Self> {
+        let fits =
+            (SHORTEST..=LONGEST).contains(&pkcs8.len()) && contents(pkcs8)?.starts_with(&RSA);
+        fits.then(|| Self(Secret::new(STANDARD.encode(pkcs8))))
     }
 
     /// The key in PKCS#8.
@@ -60,14 +62,15 @@ impl PrivateKey {
     }
 }
 
-/// A PKCS#1 key in PKCS#8.
+/// Wraps the DER of a PKCS#1 key in PKCS#8.
 fn wrapped(pkcs1: &[u8]) -> Zeroizing<Vec<u8>> {
     const OCTET_STRING: u8 = 0x04;
     let key = element(OCTET_STRING, &[pkcs1]);
     element(SEQUENCE, &[&RSA, &key])
 }
 
-/// A DER element (X.690 §8.1) that holds these bytes: at most 65,535 of them.
+/// A DER element (X.690 §8.1) with these contents and a length field of two bytes. The contents must have at
+/// most 65,535 bytes.
 fn element(tag: u8, contents: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     let length: usize = contents.iter().map(|part| part.len()).sum();
     let [high, low] = u16::try_from(length).unwrap_or(u16::MAX).to_be_bytes();
@@ -79,7 +82,8 @@ fn element(tag: u8, contents: &[&[u8]]) -> Zeroizing<Vec<u8>> {
     out
 }
 
-/// What a sequence with a length of two bytes holds, if it is all there is.
+/// The contents of a DER sequence whose length field has two bytes. `None` for another element or if bytes
+/// are missing or left over.
 fn contents(der: &[u8]) -> Option<&[u8]> {
     let (head, contents) = der.split_first_chunk::<4>()?;
     let [SEQUENCE, 0x82, high, low] = *head else {
@@ -92,7 +96,7 @@ fn contents(der: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// Bytes where a key's numbers stand.
+    /// A placeholder for the numbers of a key.
     const NUMBERS: [u8; 1190] = [0x55; 1190];
 
     fn pem(label: &str, der: &[u8]) -> String {

@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What the platform is asked: is this a signature of that key over these bytes?
+//! The verification of one signature, as a request to the platform.
 
 use super::TokenError;
 use super::algorithm::Algorithm;
 use super::jwk::{Jwk, JwkSet};
 use super::jws::Jws;
 
-/// One signature to check. The answer must be `true` only for a valid signature of `key` under
-/// `algorithm`; anything that goes wrong is `false`.
+/// One signature to verify. The platform must report `true` only if `signature` is a valid signature of `key`
+/// over `message` with `algorithm`, and `false` in every other case, errors included.
 #[derive(Debug, Clone, Copy)]
 pub struct SignatureCheck<'a> {
-    /// Which algorithm; it fits the key.
+    /// The algorithm; [`Jwk::fits`] holds for it.
     pub algorithm: Algorithm,
     /// The public key.
     pub key: &'a Jwk,
     /// The signed bytes.
     pub message: &'a [u8],
-    /// The signature, of the algorithm's length where that is fixed.
+    /// The signature. It has the length of [`Algorithm::signature_length`] where the algorithm fixes one.
     pub signature: &'a [u8],
 }
 
 impl<'a> SignatureCheck<'a> {
-    /// Picks the key for a token and says what to check.
+    /// Selects the key for a token and returns the signature to verify.
     ///
     /// # Errors
-    /// [`TokenError::Algorithm`] if `allowed` lacks the token's algorithm, [`TokenError::Key`] if no key
-    /// fits, [`TokenError::Signature`] if the signature cannot be one.
+    /// [`TokenError::Algorithm`] if the token's algorithm is not in `allowed`, [`TokenError::Key`] if not
+    /// exactly one key fits, [`TokenError::Signature`] if the signature has the wrong length for its
+    /// algorithm.
     pub fn of(
         token: &'a Jws<'_>,
         keys: &'a JwkSet,
@@ -39,11 +40,11 @@ impl<'a> SignatureCheck<'a> {
         Self::new(algorithm, key, token.signed().as_bytes(), token.signature())
     }
 
-    /// A check of raw bytes.
+    /// The signature of arbitrary bytes to verify.
     ///
     /// # Errors
-    /// [`TokenError::Key`] if the key is not one of this algorithm, [`TokenError::Signature`] if the
-    /// signature cannot be one.
+    /// [`TokenError::Key`] if the key does not fit the algorithm, [`TokenError::Signature`] if the
+    /// signature has the wrong length for its algorithm.
     pub fn new(
         algorithm: Algorithm,
         key: &'a Jwk,

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A trusted issuer: whose access tokens count, and for what.
+//! The configuration of a trusted issuer of subject tokens.
 
 use super::algorithm::Algorithm;
 use vault_base::ids::DocumentSource;
 
-/// A trusted issuer of subject tokens.
+/// A trusted issuer, and the subject tokens that the vault accepts from it.
 #[derive(Debug, Clone)]
 pub struct Issuer {
-    /// `iss` of its tokens, compared byte by byte, and where its keys are.
+    /// `iss` of its tokens, compared byte by byte, and the source of its keys.
     pub source: DocumentSource,
-    /// Audiences of its tokens that may be exchanged here.
+    /// Accepted audiences: `aud` of a token must contain one of them.
     pub audiences: Vec<String>,
-    /// Signature algorithms it uses.
+    /// Accepted signature algorithms.
     pub algorithms: Vec<Algorithm>,
-    /// `typ` of its access tokens, lower case, without `application/`.
+    /// Accepted values of the header parameter `typ`, in lower case and without `application/`.
     pub types: Vec<String>,
 }
 
 impl Issuer {
-    /// Whether its access tokens carry this `typ` (lower case, without `application/`).
+    /// Whether `typ` is accepted; it must be in the form of [`Issuer::types`]. A missing `typ` is not.
     pub fn accepts_type(&self, typ: Option<&str>) -> bool {
         typ.is_some_and(|typ| self.types.iter().any(|accepted| accepted == typ))
     }

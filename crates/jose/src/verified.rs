@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens this isolate has verified: SHA-256 of the token to what it says.
+//! Cache of the access tokens that this isolate has verified: from the SHA-256 digest of a token to its
+//! claims.
 //!
-//! An entry is bound to the key set it was verified with, so a withdrawn key ends it as soon as the
-//! new set arrives; time is checked again at each use by the caller.
+//! An entry is valid only with the key set that it was verified with, so the withdrawal of a key takes effect
+//! as soon as the new key set arrives. The caller checks the expiry at each use.
 
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -10,10 +11,10 @@ use std::rc::Rc;
 use super::access_token::AccessToken;
 use vault_base::ids::UserNames;
 
-/// Most tokens that are remembered; the oldest goes first.
+/// The maximum number of entries. The oldest is removed first.
 const CAPACITY: usize = 2048;
 
-/// The memory of one isolate.
+/// The cache of one isolate.
 #[derive(Debug, Default)]
 pub struct VerifiedTokens {
     entries: HashMap<[u8; 32], Entry>,
@@ -26,28 +27,31 @@ struct Entry {
     token: Rc<VerifiedToken>,
 }
 
-/// A token that was verified.
+/// A verified access token.
 #[derive(Debug)]
 pub struct VerifiedToken {
-    /// What it says.
+    /// Its claims.
     pub token: AccessToken,
-    /// Names that follow from its user.
+    /// Object names derived from its user, cached with the token.
     pub names: UserNames,
 }
 
 impl VerifiedTokens {
-    /// What the token with this hash said, if it was verified with the key set of this
-    /// fingerprint. The current set is found by the trusted issuer's source: see `issuer`.
+    /// The token with this SHA-256 digest, if it was verified with the key set of this fingerprint
+    /// ([`JwkSet::fingerprint`]). [`VerifiedTokens::issuer`] tells which key set is needed.
+    ///
+    /// [`JwkSet::fingerprint`]: super::jwk::JwkSet::fingerprint
     pub fn get(&self, hash: &[u8; 32], keys: &[u8; 32]) -> Option<&Rc<VerifiedToken>> {
         self.entries.get(hash).filter(|entry| entry.keys == *keys).map(|entry| &entry.token)
     }
 
-    /// The issuer of the token with this hash, to find the key set to compare with.
+    /// The issuer of the token with this SHA-256 digest, whose current key set must be passed to
+    /// [`VerifiedTokens::get`]. `None` if the token is not in the cache.
     pub fn issuer(&self, hash: &[u8; 32]) -> Option<&str> {
         self.entries.get(hash).map(|entry| entry.token.token.user.issuer.as_str())
     }
 
-    /// Remembers a token verified with the key set of this fingerprint.
+    /// Adds a token that was verified with the key set of this fingerprint, or replaces its entry.
     pub fn insert(&mut self, hash: [u8; 32], keys: [u8; 32], token: Rc<VerifiedToken>) {
         if self.entries.insert(hash, Entry { keys, token }).is_none() {
             self.order.push_back(hash);

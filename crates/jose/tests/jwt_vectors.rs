@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Signatures against published vectors: RFC 7515, RFC 8037 and Wycheproof.
+//! Verification of signatures against published test vectors: RFC 7515, RFC 8037 and Wycheproof.
 
 #[path = "support/native.rs"]
 mod native;

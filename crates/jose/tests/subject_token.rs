@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Subject tokens: each rule of what is refused, violated alone. Each test cites the RFC that makes it.
+//! Subject tokens: each test violates one rule of their validation, and cites the RFC that states it.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -98,7 +98,7 @@ fn only_three_base64url_segments_pass() {
 
 #[test]
 fn long_and_deep_tokens_are_refused() {
-    // Bounds of the vault's own: no RFC has any.
+    // These limits are the vault's own; no RFC sets any.
     let long = "a".repeat(MAX_LENGTH + 1);
     assert_eq!(Jws::parse(&long).unwrap_err(), TokenError::Format);
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(40), "]".repeat(40));

@@ -11,25 +11,25 @@ use super::endpoints::Provider;
 use super::profile::Pkce;
 use crate::connection::Connection;
 
-/// What one session adds to a connection's authorization request.
+/// The values of one connect in its authorization request.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthorizationRequest<'a> {
-    /// Our callback for this connection.
+    /// The redirect URI of the connection.
     pub callback: &'a str,
     /// `state`.
     pub state: &'a str,
-    /// `nonce`, sent to `OpenID` providers.
+    /// `nonce`; sent only to `OpenID` providers.
     pub nonce: &'a str,
-    /// PKCE's verifier; its S256 challenge is sent.
+    /// The PKCE code verifier. The request carries its S256 challenge.
     pub verifier: &'a str,
-    /// Scopes, complete.
+    /// All scopes to request.
     pub scopes: &'a [String],
-    /// Extra parameters the application asked for, already filtered: see [`allowed`].
+    /// Further parameters from the application, each of them [`allowed`].
     pub params: &'a [(String, String)],
 }
 
-/// Parameters of `authorization_params` an application may set. Others are ignored: they belong to
-/// the protocol or to the operator.
+/// The parameters of the authorization request that an application may set with `authorization_params`. All
+/// others are ignored, because the protocol or the operator sets them.
 const FROM_APPLICATION: [&str; 9] = [
     "acr_values",
     "audience",
@@ -47,8 +47,8 @@ pub fn allowed(name: &str) -> bool {
     FROM_APPLICATION.contains(&name)
 }
 
-/// The address to send the browser to. `None` if an address that configuration allowed is refused
-/// by the library that builds requests, which should not be possible.
+/// The URL of the authorization request, to which the browser is redirected. `None` if the `oauth2` library
+/// rejects the redirect URI, which is not expected of one derived from a valid configuration.
 pub fn url(
     connection: &Connection,
     provider: &Provider,
@@ -66,7 +66,8 @@ pub fn url(
     if provider.open_id.is_some() {
         request = request.add_extra_param("nonce", ask.nonce);
     }
-    // The library joins scopes with a space; some providers want a comma, or another parameter.
+    // The library would join scopes with a space in `scope`; some providers require a comma or another
+    // parameter.
     let kinds = connection.kinds.values();
     let kinds = kinds.map(|kind| (&kind.scope_parameter, kind.scopes.as_slice()));
     for (parameter, scopes) in
@@ -76,7 +77,7 @@ pub fn url(
             request = request.add_extra_param(parameter, scopes.join(&connection.scope_separator));
         }
     }
-    // What the operator configured is sent as it is; the application fills in the rest.
+    // Parameters of the operator take precedence over those of the application.
     for (name, value) in &connection.authorization_params {
         request = request.add_extra_param(name, value);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A connection: one provider, as users connect their accounts there.
+//! A connection: a provider as configured, with the vault's registration there.
 
 use std::collections::BTreeMap;
 
@@ -11,88 +11,89 @@ use crate::registration::Registration;
 use vault_base::secret::Secret;
 use vault_jose::private_key::PrivateKey;
 
-/// One provider and our registration there.
+/// One provider and the vault's registration there. Users connect their accounts to it.
 #[derive(Debug, Clone)]
 pub struct Connection {
-    /// What lists call it: the provider's id in the catalogue, `oauth2` or `oidc`.
+    /// The name of the provider in lists of connections: its id in the catalogue, `oauth2` or `oidc`.
     pub strategy: String,
-    /// How its endpoints are found.
+    /// The source of its endpoints.
     pub protocol: Protocol,
-    /// Endpoints given in configuration. They go before those that are found.
+    /// Endpoints from the configuration. They take precedence over those of the metadata.
     pub endpoints: Endpoints,
-    /// Our client id there.
+    /// The vault's client id at the provider.
     pub client_id: String,
-    /// What its grants are bound to: the authority with the provider's variables, and the client id.
+    /// The registration that its grants are bound to: the authority with details, and the client id.
     pub registration: Registration,
-    /// Authorities, with variables as [`Registration::authority`] has them, that were this
-    /// connection's before an address moved. Their grants count as its own.
+    /// Earlier values of [`Registration::authority`], from before an address of the provider changed. Grants
+    /// of these authorities count as grants of this connection.
     pub earlier_authorities: Vec<String>,
-    /// Our client secret there, unless we are a public client.
+    /// The vault's client secret at the provider; `None` for a public client.
     pub client_secret: Option<Secret>,
-    /// Our private key there, with which we sign for tokens of some kinds.
+    /// The vault's private key at the provider, needed for kinds of tokens with [`IssuanceRules`].
     pub private_key: Option<PrivateKey>,
-    /// How we prove ourselves at its token endpoint.
+    /// How the vault authenticates at the token endpoint.
     pub client_authentication: ClientAuthentication,
-    /// Scopes asked for when an application names none.
+    /// Scopes requested if the application names none.
     pub scopes: Vec<String>,
-    /// Scopes asked for in any case, such as `openid` and `offline_access`.
+    /// Scopes that are always requested, such as `openid` and `offline_access`.
     pub required_scopes: Vec<String>,
-    /// The parameter that asks for scopes; empty where the provider takes none.
+    /// Parameter of the authorization request for scopes; empty if the provider has no scopes.
     pub scope_parameter: String,
-    /// What stands between scopes in requests: a space by the RFC, a comma with some.
+    /// Separator of scopes in requests: a space (RFC 6749 §3.3), or for some providers a comma.
     pub scope_separator: String,
-    /// Scopes that the provider grants under another name than it is asked for.
+    /// Scopes that the provider grants under another name: from the requested to the granted name.
     pub scope_aliases: BTreeMap<String, String>,
-    /// Scopes that include others: whoever has one has those. One `*` in a scope stands for a part of
-    /// it, which takes the place of `*` in those included.
+    /// Scopes that include others: a grant of the key is also one of the values. A key may contain one `*`,
+    /// which matches one or more characters; they replace `*` in the values.
     pub scope_includes: BTreeMap<String, Vec<String>>,
-    /// Where an access token is for one resource only (the part of a scope before its last slash):
-    /// the resource of scopes that name none. The redemption of a code then names the scopes of one.
+    /// Set if each access token is for one resource only (the part of a scope before its last slash): the
+    /// resource of scopes that name none. The token request for a code then names the scopes of one resource.
     pub default_resource: Option<String>,
-    /// Whether the provider itself adds new consent to what was granted before.
+    /// Whether the provider adds a new consent to the scopes granted before.
     pub incremental_consent: bool,
-    /// Extra parameters of the authorization request.
+    /// Further parameters of the authorization request.
     pub authorization_params: BTreeMap<String, String>,
-    /// Extra parameters of every token request.
+    /// Further parameters of every token request.
     pub token_params: BTreeMap<String, String>,
-    /// Extra parameters of the request that redeems a code.
+    /// Further parameters of token requests that redeem a code.
     pub code_params: BTreeMap<String, String>,
-    /// Extra parameters of a refresh.
+    /// Further parameters of refresh requests.
     pub refresh_params: BTreeMap<String, String>,
-    /// Parameters of token requests that are left out.
+    /// Parameters to leave out of token requests.
     pub omit_params: Vec<String>,
-    /// How the body of a token request is written.
+    /// Encoding of the body of token requests.
     pub body_format: BodyFormat,
-    /// Extra headers of token requests.
+    /// Further headers of token requests.
     pub headers: BTreeMap<String, String>,
     /// Whether PKCE with S256 is used.
     pub pkce: Pkce,
-    /// Where things stand in answers.
+    /// The format of token responses.
     pub answer: ResponseShape,
-    /// What errors mean.
+    /// The meaning of error codes.
     pub errors: ErrorRules,
-    /// What a refresh does to the old refresh token.
+    /// What a refresh does to the refresh token that was sent.
     pub rotation: Rotation,
-    /// Seconds for which a refresh token that was rotated is taken once more, if known.
+    /// Rotation leeway: seconds for which the provider accepts a rotated refresh token once more, if known.
     pub rotation_leeway: Option<i64>,
-    /// Whether a refresh ends the access token before it: then none is made ahead of need.
+    /// Whether a refresh invalidates the previous access token. If so, the vault does not refresh ahead of
+    /// the expiry.
     pub refresh_ends_access_token: bool,
-    /// Whether a refresh may ask for fewer scopes and give a narrower access token.
+    /// Whether a refresh may request fewer scopes than granted, for a narrower access token (RFC 6749 §6).
     pub down_scoping: bool,
     /// How tokens are revoked.
     pub revocation: RevocationRules,
-    /// Where the account's identity is read.
+    /// Where the account's identity is read from.
     pub identity: IdentityRules,
-    /// Claims that an ID token must have, with these values.
+    /// Claims that an ID token must have, with exactly these values.
     pub required_claims: BTreeMap<String, String>,
-    /// Parameters of the callback that applications need.
+    /// Parameters of the authorization response that are passed on to applications.
     pub callback_extra: Vec<String>,
-    /// Further tokens that come along or are made, by name.
+    /// Further kinds of tokens, by name. They come with the consent or are issued on request.
     pub kinds: BTreeMap<String, KindRules>,
 }
 
 impl Connection {
-    /// Whether the account's id at the provider is the subject of its ID tokens.
+    /// Whether the account's id at the provider is the `sub` of its ID tokens.
     pub fn identity_is_subject(&self) -> bool {
         matches!(self.protocol, Protocol::OpenId { .. })
             && matches!(self.identity.from, None | Some(IdentitySource::IdToken))
@@ -110,53 +111,57 @@ impl Connection {
         kind.is_empty() || self.kinds.get(kind).is_some_and(|kind| kind.revocable)
     }
 
-    /// How tokens of this kind are made, if they do not come with the consent and we have the key.
+    /// The rules for the issuance of tokens of this kind. `None` if such tokens come with the consent, or
+    /// if the private key is not configured.
     pub fn issuance(&self, kind: &str) -> Option<&IssuanceRules> {
         self.private_key.as_ref()?;
         self.made(kind)
     }
 
-    /// The same whether or not we have the key: there may be some from when we had.
+    /// As [`Connection::issuance`], but independent of the private key: tokens may be stored that were issued
+    /// before the key was removed.
     pub fn made(&self, kind: &str) -> Option<&IssuanceRules> {
         self.kinds.get(kind)?.issuance.as_ref()
     }
 
-    /// Kinds of token that there are, beside the account's own.
+    /// The available kinds of tokens besides the account's own: those that come with the consent, and if the
+    /// private key is configured, those that are issued.
     pub fn kinds_there(&self) -> impl Iterator<Item = &String> {
-        let there = |kind: &KindRules| kind.issuance.is_none() || self.private_key.is_some();
-        self.kinds.iter().filter(move |(_, kind)| there(kind)).map(|(name, _)| name)
+        let available = |kind: &KindRules| kind.issuance.is_none() || self.private_key.is_some();
+        self.kinds.iter().filter(move |(_, kind)| available(kind)).map(|(name, _)| name)
     }
 
-    /// Whether there are scopes to ask for of tokens of this kind.
+    /// Whether scopes can be requested for tokens of this kind.
     pub fn has_scopes(&self, kind: &str) -> bool {
         !self.scope_parameter.is_empty()
             || self.issuance(kind).is_some()
             || self.kinds.get(kind).is_some_and(|kind| !kind.scope_parameter.is_empty())
     }
 
-    /// The kind of the grant that tokens of this kind rest on: their own, or the account's where we
-    /// make them.
+    /// The kind of the grant that tokens of this kind depend on: their own, or the empty kind (the account's
+    /// own grant) if they are issued.
     pub fn grant_of<'a>(&self, kind: &'a str) -> &'a str {
         if self.issuance(kind).is_some() { "" } else { kind }
     }
 
-    /// How tokens of this kind are revoked.
+    /// The rules for the revocation of tokens of this kind.
     pub fn revocation_of(&self, kind: &str) -> &RevocationRules {
         self.made(kind).map_or(&self.revocation, |issuance| &issuance.revocation)
     }
 
-    /// Whether a grant of this registration may be used here. One that carries none is of a version
-    /// that did not store it; it counts as this connection's own.
+    /// Whether a grant of this registration may be used with this connection. `None` is accepted: grants from
+    /// versions that did not store a registration count as the connection's own.
     pub fn accepts(&self, registration: Option<&Registration>) -> bool {
-        registration.is_none_or(|of| {
-            of.client_id == self.client_id
-                && (of.authority == self.registration.authority
-                    || self.earlier_authorities.contains(&of.authority))
+        registration.is_none_or(|registration| {
+            registration.client_id == self.client_id
+                && (registration.authority == self.registration.authority
+                    || self.earlier_authorities.contains(&registration.authority))
         })
     }
 
-    /// The registrations under which the registry may know a grant of this one: its own first, then
-    /// those that this connection counts as the same. Only their bare authorities matter there.
+    /// The registrations under which the registry may list a grant of `registration`: that one first, then,
+    /// if the connection accepts it, the connection's own and earlier ones. Of several with the same bare
+    /// authority only one is returned, because the registry does not tell them apart.
     pub fn same_registrations(&self, registration: Option<&Registration>) -> Vec<Registration> {
         let mut same: Vec<Registration> = registration.cloned().into_iter().collect();
         if self.accepts(registration) {
@@ -165,21 +170,22 @@ impl Connection {
                 authority: authority.clone(),
                 client_id: client_id.clone(),
             });
-            for one in std::iter::once(self.registration.clone()).chain(earlier) {
-                let known = |other: &Registration| other.bare_authority() == one.bare_authority();
-                if !same.iter().any(known) {
-                    same.push(one);
+            for candidate in std::iter::once(self.registration.clone()).chain(earlier) {
+                let authority = candidate.bare_authority();
+                if !same.iter().any(|known| known.bare_authority() == authority) {
+                    same.push(candidate);
                 }
             }
         }
         same
     }
 
-    /// Where users consent. With [`Connection::client_id`] it says which consents are one grant at
-    /// the provider, whichever connections they came through.
+    /// The bare authority: the issuer identifier of an `OpenID` provider, the id of another provider of the
+    /// catalogue, or else the URL of the token endpoint. Consents of one user with the same authority and
+    /// [`Connection::client_id`] are one grant at the provider, whichever connections they came through.
     ///
-    /// Of a provider of the catalogue it is not an address: those may move with a new version, and
-    /// the registry would not know its vaults any more.
+    /// For a provider of the catalogue it is not a URL, because URLs may change with a new version of the
+    /// catalogue. The registry would then no longer find the holders of its accounts.
     pub fn authority(&self) -> &str {
         match &self.protocol {
             Protocol::OpenId { issuer, .. } => issuer,
@@ -191,34 +197,34 @@ impl Connection {
     }
 }
 
-/// How a provider's endpoints are found.
+/// The source of a provider's endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Protocol {
-    /// By `OpenID` Connect discovery from this issuer identifier.
+    /// `OpenID` Connect Discovery.
     OpenId {
         /// The issuer identifier.
         issuer: String,
-        /// What `issuer` in its metadata may be, where that is not the identifier itself: `*`
-        /// stands for the tenant.
+        /// The pattern of `issuer` in the metadata, if that is not the identifier itself: `*` is replaced by
+        /// the tenant.
         pattern: Option<String>,
     },
-    /// From configuration.
+    /// The configuration.
     OAuth2,
 }
 
-/// Endpoints given in configuration.
+/// The endpoints of a provider as configured, each as a URL; `None` if not configured.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
-    /// Where users consent.
+    /// Authorization endpoint (RFC 6749 §3.1).
     pub authorization_endpoint: Option<String>,
-    /// Where codes and refresh tokens are redeemed.
+    /// Token endpoint (RFC 6749 §3.2).
     pub token_endpoint: Option<String>,
-    /// Where refresh tokens are redeemed, if elsewhere.
+    /// Endpoint for refresh requests, if it is not the token endpoint.
     pub refresh_endpoint: Option<String>,
-    /// Where the account's identity is read.
+    /// Endpoint that returns the account's identity.
     pub userinfo_endpoint: Option<String>,
-    /// Where tokens are revoked.
+    /// Revocation endpoint. It may contain placeholders; see [`crate::revocation::revoke`].
     pub revocation_endpoint: Option<String>,
-    /// Issuer identifier that must come back as `iss` (RFC 9207), where the provider sends one.
+    /// Issuer identifier that the authorization response must carry as `iss` (RFC 9207).
     pub authorization_response_iss: Option<String>,
 }

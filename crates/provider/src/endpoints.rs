@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A provider's endpoints, from configuration or from its metadata.
+//! A provider's endpoints, from the configuration and its metadata.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -9,59 +9,60 @@ use vault_base::json;
 use vault_base::public_url::PublicUrl;
 use vault_jose::id_token::{TENANT, is_tenant};
 
-/// Longest metadata or key document that is read, in bytes.
+/// The maximum length of a metadata document or key set, in bytes.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
 
-/// The members of an authorization server's metadata that we use (OpenID Connect Discovery §3,
+/// The members of an authorization server's metadata that the vault uses (OpenID Connect Discovery §3,
 /// RFC 8414 §2, RFC 9207 §3).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// Issuer identifier; equals the one it was fetched for.
+    /// Issuer identifier. [`Discovery::admits`] held for it when the document was parsed.
     pub issuer: String,
-    /// Keys.
+    /// URL of the key set.
     pub jwks_uri: String,
-    /// Where users consent.
+    /// Authorization endpoint.
     pub authorization_endpoint: Option<String>,
-    /// Where tokens are issued.
+    /// Token endpoint.
     pub token_endpoint: Option<String>,
-    /// Where identity is read.
+    /// Userinfo endpoint.
     pub userinfo_endpoint: Option<String>,
-    /// Where tokens are revoked.
+    /// Revocation endpoint.
     pub revocation_endpoint: Option<String>,
-    /// Whether authorization responses carry `iss`.
+    /// Whether every authorization response carries `iss` (RFC 9207 §3).
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
 
-/// Where metadata is found, and whose it must be.
+/// The issuer whose metadata is fetched, and the issuer that the document may name.
 #[derive(Debug, Clone, Copy)]
 pub struct Discovery<'a> {
-    /// The issuer identifier that the address is made of.
+    /// The issuer identifier, from which [`Metadata::address`] derives the URL.
     pub issuer: &'a str,
-    /// What `issuer` in the document may be, if it is not that: `*` stands for one tenant, or for
+    /// The pattern of `issuer` in the document, if it is not that identifier: `*` matches one tenant id, or
     /// [`TENANT`].
     pub pattern: Option<&'a str>,
 }
 
 impl Discovery<'_> {
-    /// Whether a document that tells this `issuer` is the one that was asked for.
-    pub fn admits(&self, told: &str) -> bool {
+    /// Whether the document may carry this `issuer` (RFC 8414 §3.3): it matches the pattern or, if there is
+    /// none, equals the identifier.
+    pub fn admits(&self, issuer: &str) -> bool {
         let Some((before, after)) = self.pattern.and_then(|pattern| pattern.split_once('*')) else {
-            return told == self.issuer;
+            return issuer == self.issuer;
         };
-        let tenant = told.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let tenant = issuer.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         tenant.is_some_and(|tenant| tenant == TENANT || is_tenant(tenant))
     }
 }
 
-/// Why a metadata document was discarded whole.
+/// Why a metadata document was rejected. No part of it may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetadataError {
-    /// Not a JSON object with the members we need.
+    /// The document is not a JSON object with `issuer` and `jwks_uri`, or a member has the wrong type.
     Malformed,
-    /// `issuer` is not the one it was fetched for (RFC 8414 §3.3).
+    /// `issuer` is not the one that the document was fetched for (RFC 8414 §3.3).
     OtherIssuer,
-    /// An endpoint's address is not allowed.
+    /// The URL of an endpoint or of the key set is not allowed ([`PublicUrl::allows`]).
     Endpoint,
 }
 
@@ -78,16 +79,17 @@ impl std::fmt::Display for MetadataError {
 impl std::error::Error for MetadataError {}
 
 impl Metadata {
-    /// Where an issuer's metadata is: the suffix goes after the whole identifier (OpenID Connect
-    /// Discovery §4).
+    /// The URL of an issuer's metadata: the well-known suffix is appended to the whole identifier (OpenID
+    /// Connect Discovery §4).
     pub fn address(issuer: &str) -> String {
         format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'))
     }
 
-    /// Reads a fetched document.
+    /// Parses and validates a fetched document.
     ///
     /// # Errors
-    /// [`MetadataError`]; nothing of the document may be used then.
+    /// [`MetadataError`] if the document is malformed, belongs to another issuer, or names a URL that is not
+    /// allowed.
     pub fn parse(
         body: &[u8],
         source: Discovery<'_>,
@@ -111,28 +113,29 @@ impl Metadata {
     }
 }
 
-/// A provider, ready to be talked to.
+/// The endpoints of a provider and the issuer that its responses must carry.
 #[derive(Debug, Clone)]
 pub struct Provider {
-    /// Where users consent.
+    /// Authorization endpoint.
     pub authorization_endpoint: Url,
-    /// Where codes and refresh tokens are redeemed.
+    /// Token endpoint.
     pub token_endpoint: Url,
-    /// Where refresh tokens are redeemed, if elsewhere.
+    /// Endpoint for refresh requests, if it is not the token endpoint.
     pub refresh_endpoint: Option<Url>,
-    /// Where identity is read.
+    /// Endpoint that returns the account's identity.
     pub userinfo_endpoint: Option<Url>,
-    /// Where tokens are revoked; may hold placeholders ([`super::revocation`]).
+    /// Revocation endpoint. It may contain placeholders; see [`super::revocation::revoke`].
     pub revocation_endpoint: Option<String>,
-    /// For `OpenID` providers, the issuer of ID tokens ([`TENANT`] may stand in it): one is required.
+    /// For `OpenID` providers the issuer of ID tokens, which may contain [`TENANT`]. The response to a code
+    /// must then have an ID token, unless the identity is taken from elsewhere.
     pub open_id: Option<String>,
-    /// What `iss` of an authorization response must be, if it is there.
+    /// The value that `iss` of an authorization response must have if it is present. `None`: not checked.
     pub response_iss: Option<String>,
-    /// Whether an authorization response without `iss` is refused (RFC 9207 §2.4).
+    /// Whether an authorization response without `iss` is rejected (RFC 9207 §2.4).
     pub response_iss_required: bool,
 }
 
-/// A provider that cannot be talked to because its metadata lacks an endpoint.
+/// The provider lacks an authorization endpoint or a token endpoint, or an endpoint is not a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MissingEndpoint;
 
@@ -145,7 +148,7 @@ impl std::fmt::Display for MissingEndpoint {
 impl std::error::Error for MissingEndpoint {}
 
 impl Provider {
-    /// The metadata that [`Provider::new`] needs, for `OpenID` connections.
+    /// The discovery of the metadata that [`Provider::new`] needs; `None` if the connection uses none.
     pub fn discovery(connection: &Connection) -> Option<Discovery<'_>> {
         match &connection.protocol {
             Protocol::OpenId { issuer, pattern } => {
@@ -155,10 +158,11 @@ impl Provider {
         }
     }
 
-    /// Puts configuration and metadata together. What is configured wins.
+    /// Combines configuration and metadata. Configured endpoints take precedence.
     ///
     /// # Errors
-    /// [`MissingEndpoint`] if metadata is needed and missing or incomplete.
+    /// [`MissingEndpoint`] if a connection with discovery has no metadata, or if the authorization or the
+    /// token endpoint is in neither.
     pub fn new(
         connection: &Connection,
         metadata: Option<&Metadata>,
@@ -167,33 +171,37 @@ impl Provider {
         if open_id && metadata.is_none() {
             return Err(MissingEndpoint);
         }
-        let found = metadata.filter(|_| open_id);
-        let given = &connection.endpoints;
-        let pick = |given: &Option<String>, find: fn(&Metadata) -> &Option<String>| {
-            given.clone().or_else(|| found.and_then(|found| find(found).clone()))
+        let metadata = metadata.filter(|_| open_id);
+        let configured = &connection.endpoints;
+        let pick = |configured: &Option<String>, member: fn(&Metadata) -> &Option<String>| {
+            configured.clone().or_else(|| metadata.and_then(|metadata| member(metadata).clone()))
         };
         let parse = |text: String| Url::parse(&text).map_err(|_| MissingEndpoint);
-        let authorization = pick(&given.authorization_endpoint, |one| &one.authorization_endpoint);
-        let token = pick(&given.token_endpoint, |one| &one.token_endpoint);
-        let userinfo = pick(&given.userinfo_endpoint, |one| &one.userinfo_endpoint);
-        let issuer = found.map(|found| found.issuer.clone());
-        let response_iss = given.authorization_response_iss.clone();
+        let authorization =
+            pick(&configured.authorization_endpoint, |metadata| &metadata.authorization_endpoint);
+        let token = pick(&configured.token_endpoint, |metadata| &metadata.token_endpoint);
+        let userinfo = pick(&configured.userinfo_endpoint, |metadata| &metadata.userinfo_endpoint);
+        let revocation =
+            pick(&configured.revocation_endpoint, |metadata| &metadata.revocation_endpoint);
+        let issuer = metadata.map(|metadata| metadata.issuer.clone());
+        let response_iss = configured.authorization_response_iss.clone();
         Ok(Self {
             authorization_endpoint: parse(authorization.ok_or(MissingEndpoint)?)?,
             token_endpoint: parse(token.ok_or(MissingEndpoint)?)?,
-            refresh_endpoint: given.refresh_endpoint.clone().map(parse).transpose()?,
+            refresh_endpoint: configured.refresh_endpoint.clone().map(parse).transpose()?,
             userinfo_endpoint: userinfo.map(parse).transpose()?,
-            revocation_endpoint: pick(&given.revocation_endpoint, |one| &one.revocation_endpoint),
+            revocation_endpoint: revocation,
             response_iss_required: response_iss.is_some()
-                || found.is_some_and(|one| one.authorization_response_iss_parameter_supported),
+                || metadata.is_some_and(|all| all.authorization_response_iss_parameter_supported),
             response_iss: response_iss
                 .or_else(|| issuer.clone().filter(|issuer| !issuer.contains(TENANT))),
             open_id: issuer,
         })
     }
 
-    /// Checks `iss` of an authorization response, on success and on error alike (RFC 9207 §2.4):
-    /// plain string comparison; a missing one counts only where the provider promises it.
+    /// Whether an authorization response with this `iss` is accepted (RFC 9207 §2.4). It must be checked for
+    /// error responses too. The values are compared as strings. `None`, for a response without `iss`, is
+    /// accepted unless [`Provider::response_iss_required`].
     pub fn accepts_response_from(&self, iss: Option<&str>) -> bool {
         match (iss, &self.response_iss) {
             (Some(iss), Some(expected)) => iss == expected,

@@ -1,47 +1,50 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an error of a provider's token endpoint means for a grant. Only what clearly says "this
-//! grant is over" ends one.
+//! The meaning of a token endpoint's error response for a grant. A grant ends only if the response states
+//! clearly that it has ended.
 
 use serde_json::Value;
 
 use super::json_path;
 use super::profile::ErrorRules;
 
-/// Why there are no tokens.
+/// Why a token request brought no usable tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenEndpointError {
-    /// The code or refresh token is no good any more. Carries the provider's code.
+    /// The authorization code or the refresh token is no longer valid, as with `invalid_grant` (RFC 6749
+    /// §5.2). Contains the error code of the provider.
     Refused(String),
-    /// The user has not consented to what this request asks for. Of a token for less or for another resource
-    /// the grant goes on; of the default token, it is over.
+    /// The user has not consented to what the request asks for. If the request was for fewer scopes or
+    /// another resource, the grant remains valid; if it was for the grant's default token, the grant has
+    /// ended. Contains the error code.
     Consent(String),
-    /// The provider does not accept our registration or request: the operator must act, and the
-    /// grant is as good as it was. Carries the error code.
+    /// The provider rejects the vault's registration or its request. The operator must act; the grant remains
+    /// as valid as it was. Contains the error code.
     Misconfigured(String),
-    /// The provider cannot answer now, and says that it did nothing.
+    /// The provider cannot serve the request at present, and states that it had no effect.
     Unavailable {
-        /// Seconds to wait, if told.
+        /// Seconds to wait before the next request, if the provider states them.
         retry_after: Option<i64>,
     },
-    /// Nobody knows what the provider did.
+    /// It is not known whether the request had an effect.
     Ambiguous {
-        /// Seconds to wait, if told.
+        /// Seconds to wait before the next request, if the provider states them.
         retry_after: Option<i64>,
     },
-    /// The tokens are another user's.
+    /// The tokens belong to another user than the grant.
     OtherUser,
-    /// The provider did it, and its access token is not text that may be one (RFC 6749 §A.12).
+    /// The request succeeded, but the access token fails [`vault_base::text::is_access_token`].
     UnusableToken,
 }
 
 impl TokenEndpointError {
-    /// Whether it says that the token itself, or whose it is, will not do.
+    /// Whether the token that was sent is the reason: it is no longer valid, lacks consent, or belongs to
+    /// another user.
     pub fn is_verdict_on_token(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Consent(_) | Self::OtherUser)
     }
 
-    /// The word for the operator's log: one of ours, a code of the catalogue, or what looks like a
-    /// code.
+    /// The code for the operator's log: one of the vault's, one that the connection's configuration lists, or
+    /// one of the provider that has the syntax of a code.
     pub fn word(&self) -> &str {
         match self {
             Self::Refused(code) | Self::Consent(code) | Self::Misconfigured(code) => code,
@@ -53,22 +56,23 @@ impl TokenEndpointError {
     }
 }
 
-/// The word for an access token that is not text that may be one: in the log, stored as a grant's fault,
-/// and as the reason that callers are told.
+/// The code for [`TokenEndpointError::UnusableToken`]: in the log, in the stored fault of a grant, and as the
+/// reason that callers receive.
 pub const UNUSABLE_ACCESS_TOKEN: &str = "unusable_access_token";
 
-/// Whether an answer says that it is an error, whatever its status: `error`, or Slack's `ok`.
+/// Whether a response is an error response, whatever its HTTP status: it has a member `error` that states an
+/// error, or `"ok": false` as at Slack.
 pub fn is_error(document: &Value) -> bool {
     document.get("error").is_some_and(names_an_error)
         || document.get("ok") == Some(&Value::Bool(false))
 }
 
-/// Whether a member `error` is about one. Some providers send it always, with a value that says that
-/// there is none: `""`, `false`, `0`, `[]`, or `{"code": "ok"}` as at `TikTok`.
+/// Whether the value of a member `error` states an error. Some providers always send the member, with a value
+/// for success: `""`, `false`, `0`, `[]`, or `{"code": "ok"}` as at `TikTok`.
 fn names_an_error(error: &Value) -> bool {
     match error {
         Value::Null => false,
-        Value::Bool(is_one) => *is_one,
+        Value::Bool(is_error) => *is_error,
         Value::Number(number) => number.as_f64() != Some(0.0),
         Value::String(text) => !text.trim().is_empty(),
         Value::Array(items) => !items.is_empty(),
@@ -80,34 +84,34 @@ fn names_an_error(error: &Value) -> bool {
     }
 }
 
-/// The codes of an error answer.
+/// The error codes of a response: all texts at the paths of [`ErrorRules::members`].
 pub fn codes(rules: &ErrorRules, document: &Value) -> Vec<String> {
     rules.members.iter().flat_map(|member| json_path::texts(document, member)).collect()
 }
 
-/// What an error answer means: by the provider's own codes first, then by RFC 6749 §5.2. `None` if
-/// it has no code that is known.
+/// The meaning of an error response: first by the codes that the connection's configuration lists, then by
+/// RFC 6749 §5.2. `None` if the response has no listed code and no usable member `error`.
 pub fn verdict(
     rules: &ErrorRules,
     document: &Value,
     retry_after: Option<i64>,
 ) -> Option<TokenEndpointError> {
     let codes = codes(rules, document);
-    let named = |list: &[String]| codes.iter().find(|code| list.contains(code)).cloned();
-    if let Some(code) = named(&rules.misconfigured) {
+    let listed = |list: &[String]| codes.iter().find(|code| list.contains(code)).cloned();
+    if let Some(code) = listed(&rules.misconfigured) {
         return Some(TokenEndpointError::Misconfigured(code));
     }
-    if named(&rules.transient).is_some() {
+    if listed(&rules.transient).is_some() {
         return Some(TokenEndpointError::Unavailable { retry_after });
     }
-    if let Some(code) = named(&rules.consent) {
+    if let Some(code) = listed(&rules.consent) {
         return Some(TokenEndpointError::Consent(code));
     }
-    if let Some(code) = named(&rules.permanent) {
+    if let Some(code) = listed(&rules.permanent) {
         return Some(TokenEndpointError::Refused(code));
     }
     match document.get("error") {
-        Some(Value::String(code)) => Some(registered(code, retry_after)),
+        Some(Value::String(code)) => Some(unlisted(code, retry_after)),
         Some(Value::Object(_) | Value::Array(_) | Value::Bool(_)) => {
             Some(TokenEndpointError::Ambiguous { retry_after })
         }
@@ -115,7 +119,8 @@ pub fn verdict(
     }
 }
 
-fn registered(code: &str, retry_after: Option<i64>) -> TokenEndpointError {
+/// The meaning of a value of `error` that no list names.
+fn unlisted(code: &str, retry_after: Option<i64>) -> TokenEndpointError {
     match code {
         "invalid_grant" => TokenEndpointError::Refused(code.to_owned()),
         "temporarily_unavailable" | "server_error" | "slow_down" | "rate_limit_exceeded" => {
@@ -126,7 +131,8 @@ fn registered(code: &str, retry_after: Option<i64>) -> TokenEndpointError {
     }
 }
 
-/// Whether an error code looks like one. It is stored and logged, and must carry nothing else.
+/// Whether an error code has the syntax of one. Codes are stored and logged, so free text, which could
+/// contain personal data, must not pass as a code.
 fn is_code(code: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     (1..=64).contains(&code.len()) && code.bytes().all(plain)
@@ -187,9 +193,9 @@ mod tests {
     #[test]
     fn a_code_carries_nothing_but_itself() {
         for code in ["a b", "no such token: \"x\"", ""] {
-            let told = verdict(&rules(), &json!({ "error": code }), None);
+            let verdict = verdict(&rules(), &json!({ "error": code }), None);
             assert_eq!(
-                told,
+                verdict,
                 Some(TokenEndpointError::Misconfigured("unregistered".into())),
                 "{code}"
             );

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Tokens that we make ourselves at a provider: not on the user's consent alone, but with our own
-//! signature. Such a token can do all that the account it is made for lets our application do, so the
-//! provider is asked each time whether that account is the user's own, or one of an organisation that
-//! the user owns. To see an account, or to be a member of it, is not enough.
+//! The issuance of tokens that the vault requests with its private key, beyond the user's consent.
+//!
+//! Such a token can do everything that the account it is issued for allows the application to do. Before
+//! each issuance the provider is therefore asked whether the account is the user's own, or an organization
+//! that the user owns. Access to the account or membership in the organization is not enough.
 //!
 //! Sources: GitHub's documentation, "Generating a JSON Web Token (JWT) for a GitHub App" and "Generating
 //! an installation access token for a GitHub App".
@@ -21,49 +22,49 @@ use vault_base::text;
 use vault_base::time::{self, CLOCK_SKEW_SECONDS, UnixSeconds};
 use vault_jose::signing::SigningInput;
 
-/// How long our signature is good, in seconds. GitHub takes ten minutes at most.
+/// Lifetime of the vault's signed JWT, in seconds. GitHub accepts at most ten minutes.
 const SIGNATURE_LIFETIME: i64 = 300;
 
-/// A token that was made.
+/// An issued token.
 #[derive(Debug, Clone)]
 pub struct IssuedToken {
-    /// The token.
+    /// The access token.
     pub access_token: Secret,
-    /// What it may do.
+    /// Its scopes, each as `name:level`.
     pub scopes: Vec<String>,
-    /// When it ends.
+    /// When it expires.
     pub expires_at: UnixSeconds,
 }
 
-/// Why none was made.
+/// Why no token was issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IssuanceError {
-    /// The user's own token is not good any more.
+    /// The provider rejects the user's own access token.
     UserToken,
-    /// There is nothing to make one for.
+    /// No token can be issued for the requested account.
     NoAccount(NoAccount),
-    /// It would not have these scopes.
+    /// The provider does not grant the requested scopes.
     Scopes,
-    /// The provider cannot do it, or not for us.
+    /// The provider failed, or rejected the vault's request.
     Failure(TokenEndpointError),
 }
 
-/// Why there is nothing to make a token for.
+/// Why no token can be issued for an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoAccount {
-    /// The application is not installed there.
+    /// The application is not installed on the account.
     NotInstalled,
-    /// The user does not own it.
+    /// The user does not own the account.
     NotOwner,
-    /// The provider does not tell whether the user owns it.
+    /// The provider does not disclose whether the user owns the account.
     Untold,
-    /// The application may not work there at present.
+    /// The installation of the application is suspended.
     Suspended,
 }
 
 impl NoAccount {
-    /// The word that is shown.
+    /// The reason code that callers receive. [`NoAccount::Untold`] reads as `not_owner`.
     pub fn name(self) -> &'static str {
         match self {
             Self::NotInstalled => "not_installed",
@@ -74,8 +75,9 @@ impl NoAccount {
 }
 
 impl IssuanceRules {
-    /// The account's name in a `resource`. Names are compared without regard to case. `None` if it
-    /// names nothing of this provider's.
+    /// The name of the account that a `resource` identifies, in lower case: the provider compares names
+    /// without regard to case. `None` if the resource does not have the form of
+    /// [`IssuanceRules::resource`].
     pub fn name_in(&self, resource: &str) -> Option<String> {
         let name = resource.strip_prefix(self.resource.strip_suffix("{name}")?)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -84,7 +86,8 @@ impl IssuanceRules {
     }
 }
 
-/// The requests that make one token: each is sent, and its answer decides what comes next.
+/// The issuance of one token, as a sequence of requests: the caller sends [`Issuance::request`] and passes
+/// the response to [`Issuance::answered`], until that returns the token or an error.
 pub struct Issuance<'a> {
     connection: &'a Connection,
     provider: &'a Provider,
@@ -95,43 +98,45 @@ pub struct Issuance<'a> {
     stage: Stage,
 }
 
-/// For whom a token is made, and what it shall be.
+/// The token to issue.
 #[derive(Debug, Clone, Copy)]
 pub struct IssuanceRequest<'a> {
-    /// The user's own token.
+    /// The user's own access token, which proves the ownership.
     pub user_token: &'a Secret,
-    /// The provider's id of the user whose grant it is.
+    /// The provider's id of the user, as stored with the account.
     pub user: Option<&'a str>,
-    /// Name of the account it is for; the empty one is the user's own.
+    /// Name of the account to issue the token for; empty for the user's own.
     pub name: &'a str,
-    /// Its scopes; without, all there are.
+    /// The scopes that the token is narrowed to, each as `name:level`; `None` for all that are available.
     pub scopes: Option<&'a [String]>,
 }
 
-/// How far it is.
+/// The state of an issuance, which is what the next request asks.
 enum Stage {
-    /// The provider tells whether the user owns the account.
-    Proof,
-    /// It does not accept the user's token: it is asked whose that is before that is believed.
-    Confirm,
-    /// It does not say. Where the application is not installed it may not: it is asked which it is.
-    Why,
-    /// The provider tells what to make a token for.
+    /// Asks whether the user owns the account.
+    Ownership,
+    /// Asks for the owner of the user's token. The provider rejected the token (401) in the first request;
+    /// only a second rejection counts.
+    ConfirmUserToken,
+    /// Asks whether the application is installed. The provider did not disclose whether the user owns the
+    /// account (403), as it may do where the application is not installed.
+    CheckInstallation,
+    /// Asks for the id that a token is issued for.
     LookUp(Owned),
-    /// The token of this id is made.
-    Make(String),
+    /// Requests the token for this id.
+    Issue(String),
 }
 
 /// An account at the provider that the user was shown to own.
 struct Owned {
-    /// The provider's id of it.
+    /// The provider's id of the account.
     id: String,
-    /// Its name, as the provider writes it.
+    /// Its name. For the user's own account it is in the provider's spelling.
     name: String,
 }
 
 impl<'a> Issuance<'a> {
-    /// Nothing was asked yet.
+    /// Begins an issuance. `signature` is the signed JWT: [`signed`], a dot, and the signature in base64url.
     pub fn new(
         connection: &'a Connection,
         provider: &'a Provider,
@@ -139,32 +144,33 @@ impl<'a> Issuance<'a> {
         wanted: IssuanceRequest<'a>,
         signature: Secret,
     ) -> Self {
-        Self { connection, provider, rules: issuance, wanted, signature, stage: Stage::Proof }
+        Self { connection, provider, rules: issuance, wanted, signature, stage: Stage::Ownership }
     }
 
-    /// What to ask now. `None` without a place to ask, or for a token that cannot stand in a header.
+    /// The next request to send. `None` if an endpoint is missing or not a URL, or if a token or a configured
+    /// header is not valid as an HTTP header.
     pub fn request(&self) -> Option<ProviderRequest> {
         let IssuanceRequest { user_token, name, .. } = self.wanted;
-        let issuance = self.rules;
-        let lookup =
-            if name.is_empty() { &issuance.own_lookup } else { &issuance.organization_lookup };
+        let rules = self.rules;
+        let lookup = if name.is_empty() { &rules.own_lookup } else { &rules.organization_lookup };
         match &self.stage {
-            Stage::Proof if !name.is_empty() => {
-                self.get(&issuance.membership_endpoint, ("{name}", name), user_token)
+            Stage::Ownership if !name.is_empty() => {
+                self.get(&rules.membership_endpoint, ("{name}", name), user_token)
             }
-            Stage::Proof | Stage::Confirm => {
+            Stage::Ownership | Stage::ConfirmUserToken => {
                 ProviderRequest::userinfo(self.connection, self.provider, user_token)
             }
-            Stage::Why => self.get(lookup, ("{name}", name), &self.signature),
+            Stage::CheckInstallation => self.get(lookup, ("{name}", name), &self.signature),
             Stage::LookUp(owned) => self.get(lookup, ("{name}", &owned.name), &self.signature),
-            Stage::Make(id) => self.make(id),
+            Stage::Issue(id) => self.token_request(id),
         }
     }
 
-    /// Reads the answer: the token, or nothing where more must be asked.
+    /// Processes the response to [`Issuance::request`]. Returns the token, or `None` if another request
+    /// must be sent.
     ///
     /// # Errors
-    /// [`IssuanceError`].
+    /// [`IssuanceError`] if no token is issued. The issuance must not be continued then.
     pub fn answered(
         &mut self,
         received: &ProviderResponse,
@@ -172,29 +178,30 @@ impl<'a> Issuance<'a> {
     ) -> Result<Option<IssuedToken>, IssuanceError> {
         let (status, document) = read(received, now)?;
         self.stage = match &self.stage {
-            Stage::Proof => self.proven(status, &document)?,
-            Stage::Confirm if status == 401 => return Err(IssuanceError::UserToken),
-            Stage::Confirm => {
+            Stage::Ownership => self.after_ownership(status, &document)?,
+            Stage::ConfirmUserToken if status == 401 => return Err(IssuanceError::UserToken),
+            Stage::ConfirmUserToken => {
                 return Err(IssuanceError::Failure(TokenEndpointError::Unavailable {
                     retry_after: None,
                 }));
             }
-            Stage::Why => return Err(why_not(status)),
-            Stage::LookUp(owned) => Stage::Make(self.found(status, &document, owned)?),
-            Stage::Make(_) => return self.made(status, &document, now).map(Some),
+            Stage::CheckInstallation => return Err(undisclosed_reason(status)),
+            Stage::LookUp(owned) => Stage::Issue(self.looked_up(status, &document, owned)?),
+            Stage::Issue(_) => return self.issued(status, &document, now).map(Some),
         };
         Ok(None)
     }
 
-    fn proven(&self, status: u16, document: &Value) -> Result<Stage, IssuanceError> {
-        let no = |why| Err(IssuanceError::NoAccount(why));
+    /// The stage after [`Stage::Ownership`].
+    fn after_ownership(&self, status: u16, document: &Value) -> Result<Stage, IssuanceError> {
+        let no_account = |reason| Err(IssuanceError::NoAccount(reason));
         match status {
             200 => {}
-            401 => return Ok(Stage::Confirm),
-            403 if !self.wanted.name.is_empty() => return Ok(Stage::Why),
-            404 if self.wanted.name.is_empty() => return no(NoAccount::Untold),
-            404 => return no(NoAccount::NotOwner),
-            // Who asks too often is told so, and not always when to come again.
+            401 => return Ok(Stage::ConfirmUserToken),
+            403 if !self.wanted.name.is_empty() => return Ok(Stage::CheckInstallation),
+            404 if self.wanted.name.is_empty() => return no_account(NoAccount::Untold),
+            404 => return no_account(NoAccount::NotOwner),
+            // A rate limit, reported without `Retry-After`.
             403 => {
                 return Err(IssuanceError::Failure(TokenEndpointError::Unavailable {
                     retry_after: None,
@@ -203,8 +210,8 @@ impl<'a> Issuance<'a> {
             status => return Err(unexpected(status)),
         }
         if self.wanted.name.is_empty() {
-            let told = userinfo::of_document(document, &self.connection.identity);
-            let own = told.filter(|own| own.id.is_some() && own.id.as_deref() == self.wanted.user);
+            let user = userinfo::of_document(document, &self.connection.identity);
+            let own = user.filter(|own| own.id.is_some() && own.id.as_deref() == self.wanted.user);
             let owned = own.and_then(|own| Some(Owned { id: own.id?, name: own.name? }));
             return owned
                 .map(Stage::LookUp)
@@ -215,34 +222,44 @@ impl<'a> Issuance<'a> {
             required.all(|(member, is)| json_path::text(document, member).as_ref() == Some(is));
         let id = json_path::text(document, &self.rules.membership_account).filter(|_| owns);
         let name = self.wanted.name.to_owned();
-        id.map_or_else(|| no(NoAccount::NotOwner), |id| Ok(Stage::LookUp(Owned { id, name })))
+        id.map_or_else(
+            || no_account(NoAccount::NotOwner),
+            |id| Ok(Stage::LookUp(Owned { id, name })),
+        )
     }
 
-    /// The id to make a token for. Of an account that only bears the same name by now there is none.
-    fn found(&self, status: u16, document: &Value, owned: &Owned) -> Result<String, IssuanceError> {
-        let none = |why| Err(IssuanceError::NoAccount(why));
+    /// The id to issue a token for, from the response to [`Stage::LookUp`].
+    fn looked_up(
+        &self,
+        status: u16,
+        document: &Value,
+        owned: &Owned,
+    ) -> Result<String, IssuanceError> {
+        let no_account = |reason| Err(IssuanceError::NoAccount(reason));
         match status {
             200 => {}
-            404 => return none(NoAccount::NotInstalled),
+            404 => return no_account(NoAccount::NotInstalled),
             status => return Err(unexpected(status)),
         }
+        // The lookup is by name. Since the ownership was shown, another account may have taken that name.
         if json_path::text(document, &self.rules.account).as_ref() != Some(&owned.id) {
-            return none(NoAccount::NotInstalled);
+            return no_account(NoAccount::NotInstalled);
         }
         if json_path::text(document, &self.rules.suspended).is_some() {
-            return none(NoAccount::Suspended);
+            return no_account(NoAccount::Suspended);
         }
         json_path::text(document, &self.rules.id)
             .ok_or(IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None }))
     }
 
-    fn make(&self, id: &str) -> Option<ProviderRequest> {
+    /// The request for the token of this id. Of several levels of one scope, the highest is requested.
+    fn token_request(&self, id: &str) -> Option<ProviderRequest> {
         let mut members = Map::new();
         if let Some(scopes) = self.wanted.scopes {
             let mut levels = Map::new();
             for (name, wanted) in scopes.iter().map(|scope| level(scope)) {
-                let so_far = levels.get(name).and_then(Value::as_str);
-                if so_far.is_none_or(|so_far| is_above(wanted, so_far)) {
+                let highest = levels.get(name).and_then(Value::as_str);
+                if highest.is_none_or(|highest| is_above(wanted, highest)) {
                     levels.insert(name.to_owned(), Value::String(wanted.to_owned()));
                 }
             }
@@ -257,7 +274,8 @@ impl<'a> Issuance<'a> {
         request.checked()
     }
 
-    fn made(
+    /// The token in the response to [`Stage::Issue`].
+    fn issued(
         &self,
         status: u16,
         document: &Value,
@@ -272,20 +290,21 @@ impl<'a> Issuance<'a> {
         }
         let member = |name: &str| document.get(name).and_then(Value::as_str);
         let token = member(&self.rules.token_member).filter(|token| !token.is_empty());
-        let end = member(&self.rules.expires_at_member)
+        let expires_at = member(&self.rules.expires_at_member)
             .and_then(time::from_rfc3339)
-            .filter(|end| *end > now);
+            .filter(|expires_at| *expires_at > now);
         if token.is_some_and(|token| !text::is_access_token(token)) {
             return Err(IssuanceError::Failure(TokenEndpointError::UnusableToken));
         }
-        let made = token.zip(end).map(|(token, expires_at)| IssuedToken {
+        let issued = token.zip(expires_at).map(|(token, expires_at)| IssuedToken {
             access_token: Secret::new(token),
             scopes: scopes(document.get(&self.rules.scope_member)),
             expires_at,
         });
-        made.ok_or(IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None }))
+        issued.ok_or(IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None }))
     }
 
+    /// A `GET` request to an endpoint whose placeholder is filled in, with a bearer token.
     fn get(
         &self,
         endpoint: &str,
@@ -304,7 +323,8 @@ impl<'a> Issuance<'a> {
     }
 }
 
-fn why_not(status: u16) -> IssuanceError {
+/// Why the provider did not disclose the ownership, by the response to [`Stage::CheckInstallation`].
+fn undisclosed_reason(status: u16) -> IssuanceError {
     match status {
         200 => IssuanceError::NoAccount(NoAccount::Untold),
         404 => IssuanceError::NoAccount(NoAccount::NotInstalled),
@@ -312,12 +332,14 @@ fn why_not(status: u16) -> IssuanceError {
     }
 }
 
-/// Which of the wanted scopes a token lacks. A level includes those below it: who may write may read.
+/// The wanted scopes that a token lacks. A level includes the lower ones: `admin` includes `write`, and
+/// `write` includes `read`.
 pub fn missing(granted: &[String], wanted: &[String]) -> Vec<String> {
     let covers = |scope: &String| {
         let (name, wanted) = level(scope);
-        let mut levels = granted.iter().map(|one| level(one)).filter(|(of, _)| *of == name);
-        levels.any(|(_, granted)| granted == wanted || is_above(granted, wanted))
+        let granted = granted.iter().map(|scope| level(scope));
+        let mut levels = granted.filter(|(granted, _)| *granted == name).map(|(_, level)| level);
+        levels.any(|granted| granted == wanted || is_above(granted, wanted))
     };
     wanted.iter().filter(|scope| !covers(scope)).cloned().collect()
 }
@@ -330,7 +352,7 @@ pub fn client_token(client_id: &str, now: UnixSeconds) -> SigningInput {
     SigningInput::new("JWT", None, &claims)
 }
 
-/// A scope's name and level.
+/// Splits a scope `name:level` into name and level. Without a colon the level is empty.
 fn level(scope: &str) -> (&str, &str) {
     scope.rsplit_once(':').unwrap_or((scope, ""))
 }
@@ -339,14 +361,17 @@ fn is_above(level: &str, other: &str) -> bool {
     matches!((level, other), ("write" | "admin", "read") | ("admin", "write"))
 }
 
-/// An object of names and levels as scopes.
+/// Converts an object of names and levels to scopes `name:level`.
 fn scopes(levels: Option<&Value>) -> Vec<String> {
     let levels = levels.and_then(Value::as_object).into_iter().flatten();
     let scope = |(name, level): (&String, &Value)| Some(format!("{name}:{}", level.as_str()?));
     levels.filter_map(scope).collect()
 }
 
-/// Status and document of an answer that means something.
+/// Status and body of a response, with a body that is not JSON as `Null`.
+///
+/// # Errors
+/// [`IssuanceError::Failure`] for a lost response, a rate limit, a server error, and a success without JSON.
 fn read(received: &ProviderResponse, now: UnixSeconds) -> Result<(u16, Value), IssuanceError> {
     let ProviderResponse::Answer { status, retry_after, body } = received else {
         return Err(IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after: None }));
@@ -365,7 +390,8 @@ fn read(received: &ProviderResponse, now: UnixSeconds) -> Result<(u16, Value), I
     }
 }
 
-/// What no other meaning fits. Our signature refused is the operator's to fix, too.
+/// The error for an unexpected status. With 401 the provider rejects the vault's signature, which the
+/// operator must fix as well.
 fn unexpected(status: u16) -> IssuanceError {
     let word =
         if status == 401 { "signature_refused".to_owned() } else { format!("http_{status}") };

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Paths into what providers answer: `authed_user.id`, `data.0.id`, `team.id|enterprise.id+user.id`.
+//! Paths into the JSON of providers' responses: `authed_user.id`, `data.0.id`,
+//! `team.id|enterprise.id+user.id`.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Longest value that is kept of an answer, in bytes.
+/// The maximum length of a text taken from a response, in bytes.
 const MAX_TEXT: usize = 1024;
 
-/// What stands at a path: a dot goes one level down, a number into a list. The empty path is the
-/// document itself.
+/// The value at a path. The steps of a path are separated by dots; each is a member name in an object, or an
+/// index from 0 in an array. The empty path is the document itself. `None` if there is no such value.
 pub fn value<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     if path.is_empty() {
         return Some(document);
@@ -20,8 +21,9 @@ pub fn value<'a>(document: &'a Value, path: &str) -> Option<&'a Value> {
     })
 }
 
-/// Text at a path; numbers and truth values become text, `|` stands before another path for where
-/// there is none, and `+` joins two with a colon.
+/// The text at a path. Numbers and booleans are converted to text. `a|b` takes the text at `b` if there is
+/// none at `a`; `a+b` joins both texts with a colon, and needs both. `|` binds more tightly than `+`.
+/// `None` if there is no text, or if it is empty or longer than 1,024 bytes.
 pub fn text(document: &Value, path: &str) -> Option<String> {
     let mut texts = Vec::new();
     for part in path.split('+') {
@@ -32,7 +34,7 @@ pub fn text(document: &Value, path: &str) -> Option<String> {
     (!text.is_empty() && text.len() <= MAX_TEXT).then_some(text)
 }
 
-/// The texts at these paths that there are, by path.
+/// The texts at these paths, by path. Paths without a text are left out.
 pub fn named(document: &Value, paths: &[String]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     for path in paths {
@@ -41,7 +43,8 @@ pub fn named(document: &Value, paths: &[String]) -> BTreeMap<String, String> {
     found
 }
 
-/// All texts and numbers at a path, lists gone through.
+/// All texts at a path: those of the elements if the value is an array, else the one of the value. Numbers
+/// and booleans are converted to text.
 pub fn texts(document: &Value, path: &str) -> Vec<String> {
     match value(document, path) {
         Some(Value::Array(items)) => items.iter().filter_map(plain).collect(),

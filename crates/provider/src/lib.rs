@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Talking to providers: what to send, and what to make of the answer. No network here.
+//! The protocol with providers: builds requests and interprets responses. This crate does no network access.
 
 pub mod authorization_request;
 pub mod catalogue;

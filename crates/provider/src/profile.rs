@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-//! How a provider speaks, as data: what the catalogue says of each, and what a connection written by
-//! hand can say just as well. `docs/providers/README.md` explains each field.
+//! The profile of a provider: how it differs from the RFCs, as data. It comes from the catalogue or from the
+//! configuration of a connection. `docs/providers/README.md` explains each field.
 
 use std::collections::BTreeMap;
 
-/// How we prove ourselves at a provider's token endpoint (RFC 6749 §2.3.1).
+/// Client authentication at a provider's token endpoint (RFC 6749 §2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ClientAuthentication {
-    /// HTTP Basic.
+    /// HTTP Basic with the client id as user name and the client secret as password.
     #[default]
     ClientSecretBasic,
-    /// In the body.
+    /// Client id and client secret as parameters of the body.
     ClientSecretPost,
-    /// HTTP Basic with the secret as user name and no password.
+    /// HTTP Basic with the client secret as user name and an empty password.
     SecretAsUsername,
-    /// Not at all: a public client, which PKCE protects.
+    /// None: a public client, which sends only its client id.
     None,
 }
 
 impl ClientAuthentication {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("client_secret_basic", Self::ClientSecretBasic),
         ("client_secret_post", Self::ClientSecretPost),
@@ -28,38 +28,38 @@ impl ClientAuthentication {
     ];
 }
 
-/// Whether the provider takes PKCE with S256 (RFC 7636).
+/// The provider's support of PKCE with S256 (RFC 7636).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Pkce {
-    /// It refuses requests without.
+    /// PKCE is sent: the provider rejects requests without it.
     Required,
-    /// It takes it, or passes it over.
+    /// PKCE is sent: the provider verifies it, or ignores it.
     #[default]
     Supported,
-    /// None is sent: it refuses requests with it, or wants its clients set up for it.
+    /// PKCE is not sent: the provider rejects requests with it, or needs clients that are set up for it.
     Refused,
 }
 
 impl Pkce {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("required", Self::Required), ("supported", Self::Supported), ("refused", Self::Refused)];
 }
 
-/// How the body of a token request is written.
+/// The encoding of a request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum BodyFormat {
-    /// As the RFC says.
+    /// `application/x-www-form-urlencoded` (RFC 6749 §4.1.3).
     #[default]
     Form,
-    /// A JSON object of the same members.
+    /// A JSON object with one string member for each parameter.
     Json,
     /// No body.
     None,
 }
 
 impl BodyFormat {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("form", Self::Form), ("json", Self::Json), ("none", Self::None)];
 }
@@ -77,11 +77,11 @@ pub enum HttpMethod {
 }
 
 impl HttpMethod {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("GET", Self::Get), ("POST", Self::Post), ("DELETE", Self::Delete)];
 
-    /// As it is sent.
+    /// The method in a request line, in upper case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -94,25 +94,25 @@ impl HttpMethod {
 /// What a refresh does to the refresh token that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Rotation {
-    /// It goes on.
+    /// It remains valid, and the response contains no other one.
     None,
-    /// It is over, and a new one comes.
+    /// It becomes invalid, and the response contains a new one.
     SingleUse,
-    /// A new one comes, and the old one goes on.
+    /// It remains valid, and the response contains a new one.
     OldStaysValid,
-    /// A new one comes now and then.
+    /// It is replaced by a new one from time to time.
     Periodic,
-    /// A new one may come.
+    /// It may be replaced by a new one.
     Sometimes,
-    /// As the application is registered.
+    /// It depends on the registration of the application.
     PerApp,
-    /// Nobody says: taken for single use.
+    /// Not documented: the vault assumes [`Rotation::SingleUse`].
     #[default]
     Unknown,
 }
 
 impl Rotation {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("none", Self::None),
         ("single_use", Self::SingleUse),
@@ -123,26 +123,26 @@ impl Rotation {
         ("unknown", Self::Unknown),
     ];
 
-    /// Whether a refresh whose answer was lost may have ended the token that was sent.
+    /// Whether a refresh whose response was lost may have invalidated the refresh token that was sent.
     pub fn may_end_the_old(self) -> bool {
         !matches!(self, Self::None | Self::OldStaysValid)
     }
 }
 
-/// What a lifetime is counted in.
+/// The unit of a lifetime in a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LifetimeUnit {
-    /// As the RFC says.
+    /// Seconds (RFC 6749 §5.1).
     #[default]
     Seconds,
-    /// Sixty seconds.
+    /// Minutes.
     Minutes,
-    /// Thousandths of a second.
+    /// Milliseconds.
     Milliseconds,
 }
 
 impl LifetimeUnit {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("seconds", Self::Seconds),
         ("minutes", Self::Minutes),
@@ -150,109 +150,109 @@ impl LifetimeUnit {
     ];
 }
 
-/// What `expires_in: 0` means.
+/// The meaning of `expires_in: 0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ZeroLifetime {
-    /// The token is over.
+    /// The token has expired.
     #[default]
     Over,
-    /// The token does not end.
+    /// The token does not expire.
     Never,
 }
 
 impl ZeroLifetime {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("over", Self::Over), ("never", Self::Never)];
 }
 
-/// What it means that an answer has no `expires_in`.
+/// The meaning of a token response without `expires_in`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissingLifetime {
-    /// The token ends, and nobody says when.
+    /// The token expires at a time that is not known.
     #[default]
     Untold,
-    /// The token does not end.
+    /// The token does not expire.
     Never,
 }
 
 impl MissingLifetime {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("untold", Self::Untold), ("never", Self::Never)];
 }
 
-/// Where things stand in the answer to a token request.
+/// The format of a token response (RFC 6749 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ResponseShape {
-    /// Path to the object that holds the tokens; empty for the answer itself.
+    /// Path to the object with the tokens, in the response to a code; empty for the response itself.
     pub path: String,
-    /// The same in the answer to a refresh.
+    /// The same path in the response to a refresh.
     pub refresh_path: String,
-    /// Values of `token_type` that are as good as `Bearer`.
+    /// Values of `token_type` that are accepted besides `Bearer`.
     pub token_types: Vec<String>,
-    /// Member that holds the scopes granted.
+    /// Member with the granted scopes.
     pub scope_member: String,
-    /// What stands between scopes, beside spaces.
+    /// Separators of scopes besides the space; each character is one.
     pub scope_separator: String,
-    /// Member that holds the access token's life.
+    /// Member with the lifetime of the access token.
     pub expires_in_member: String,
-    /// What it is counted in.
+    /// Unit of that lifetime.
     pub expires_in_unit: LifetimeUnit,
-    /// What zero means there.
+    /// Meaning of the lifetime 0.
     pub zero_expires_in: ZeroLifetime,
-    /// What it means that it is not there.
+    /// Meaning of a missing lifetime.
     pub missing_expires_in: MissingLifetime,
-    /// Life of an access token whose answer tells none, in seconds, where it can be renewed. Without
-    /// a refresh token it is taken to last.
+    /// Lifetime in seconds of an access token that comes without one, if it can be refreshed. Without a
+    /// refresh token, it is served without an expiry.
     pub default_expires_in: Option<i64>,
-    /// Member that holds the refresh token's life.
+    /// Member with the lifetime of the refresh token, in seconds.
     pub refresh_token_expires_in_member: String,
-    /// Life of a refresh token whose answer tells none, in seconds.
+    /// Lifetime in seconds of a refresh token that comes without one.
     pub refresh_token_lifetime: Option<i64>,
-    /// Paths of members that applications need and that are no secrets.
+    /// Paths of values that are passed on to applications. They must not be secrets.
     pub provider_data: Vec<String>,
 }
 
-/// What errors of the token endpoint mean. Codes are compared as they are with every value found at
-/// `members`; what no list names means what RFC 6749 §5.2 says.
+/// The meaning of error codes. The codes of a list are compared exactly with every text found at `members`; a
+/// code in none of the lists has the meaning of RFC 6749 §5.2.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErrorRules {
-    /// Paths at which codes stand. Lists are gone through, numbers are read as text.
+    /// Paths of error codes in a response. Every element of an array is a code; numbers are read as text.
     pub members: Vec<String>,
-    /// The grant is over.
+    /// Codes for: the grant has ended.
     pub permanent: Vec<String>,
-    /// Later.
+    /// Codes for: the request may be repeated later.
     pub transient: Vec<String>,
-    /// The operator's to fix.
+    /// Codes for: the operator must fix the registration or the configuration.
     pub misconfigured: Vec<String>,
-    /// The user has not consented to what this request asks for, or must prove more for it; the
-    /// grant goes on.
+    /// Codes for: the user has not consented to what the request asks for, or must authenticate further for
+    /// it. See [`TokenEndpointError::Consent`](crate::error_codes::TokenEndpointError::Consent).
     pub consent: Vec<String>,
 }
 
-/// How we prove ourselves where tokens are revoked.
+/// Client authentication in revocation requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevocationAuthentication {
-    /// As at the token endpoint.
+    /// As at the token endpoint; a public client sends its client id.
     #[default]
     Client,
-    /// HTTP Basic.
+    /// HTTP Basic with client id and client secret.
     ClientSecretBasic,
-    /// Id and secret in the body.
+    /// Client id and client secret as parameters of the body.
     ClientSecretPost,
-    /// The id alone, in the body.
+    /// The client id alone, as a parameter of the body.
     ClientId,
-    /// HTTP Basic with the secret as user name.
+    /// HTTP Basic with the client secret as user name and an empty password.
     SecretAsUsername,
-    /// With the access token that is to end.
+    /// The token to be revoked, as a bearer token.
     Bearer,
-    /// Not at all.
+    /// None.
     None,
 }
 
 impl RevocationAuthentication {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("client", Self::Client),
         ("client_secret_basic", Self::ClientSecretBasic),
@@ -264,20 +264,20 @@ impl RevocationAuthentication {
     ];
 }
 
-/// Which tokens are sent to be revoked.
+/// The tokens that a provider accepts for revocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevokedToken {
-    /// The refresh token, then each access token.
+    /// The refresh token and then each access token is revoked.
     #[default]
     Each,
-    /// The refresh token, or the access token where there is none.
+    /// The refresh token is revoked; without one, the access tokens are.
     RefreshToken,
-    /// An access token.
+    /// Only access tokens can be revoked.
     AccessToken,
 }
 
 impl RevokedToken {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("each", Self::Each),
         ("refresh_token", Self::RefreshToken),
@@ -285,146 +285,147 @@ impl RevokedToken {
     ];
 }
 
-/// What dies with a revocation.
+/// What a revocation invalidates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum RevocationScope {
-    /// The token that was sent and what was derived from it.
+    /// The token that was sent and the tokens derived from it.
     Token,
-    /// All tokens this user gave this application. What nobody says counts as this.
+    /// All tokens that the user granted to this client. Assumed if the provider does not document it.
     #[default]
     Grant,
-    /// The application's installation, for other users too.
+    /// The installation of the application, and with it the tokens of other users.
     App,
 }
 
 impl RevocationScope {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("token", Self::Token), ("grant", Self::Grant), ("app", Self::App)];
 }
 
-/// How tokens are revoked; by default as RFC 7009 says.
+/// The form of revocation requests; by default that of RFC 7009 §2.1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevocationRules {
     /// HTTP method.
     pub method: HttpMethod,
-    /// How we prove ourselves.
+    /// Client authentication.
     pub authentication: RevocationAuthentication,
-    /// How the body is written.
+    /// Encoding of the body.
     pub body: BodyFormat,
-    /// Name of the token's parameter; empty if it is not in the body.
+    /// Parameter for the token; empty if the token is not in the body.
     pub token_parameter: String,
     /// Whether `token_type_hint` is sent.
     pub hint: bool,
-    /// More parameters.
+    /// Further parameters. Values may contain `{token}`, `{client_id}` and `{user}`.
     pub params: BTreeMap<String, String>,
-    /// More headers.
+    /// Further headers.
     pub headers: BTreeMap<String, String>,
-    /// Which tokens.
+    /// The tokens to revoke.
     pub token: RevokedToken,
-    /// What dies.
+    /// What a revocation invalidates.
     pub blast: RevocationScope,
-    /// Error codes that say there is nothing (left) to revoke.
+    /// Error codes that state that the token is not valid (any more), so that the revocation is complete.
     pub gone: Vec<String>,
 }
 
-/// What tells who an account is.
+/// The source of an account's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentitySource {
-    /// The ID token, completed by userinfo (`OpenID` Connect).
+    /// The ID token, completed by the userinfo response (`OpenID` Connect).
     IdToken,
-    /// A request to `userinfo_endpoint`.
+    /// The response of the userinfo endpoint.
     Userinfo,
-    /// The token answer itself.
+    /// The token response.
     Answer,
 }
 
 impl IdentitySource {
-    /// As configuration names them.
+    /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("id_token", Self::IdToken), ("userinfo", Self::Userinfo), ("answer", Self::Answer)];
 }
 
-/// Where an account's identity is read, by default in the standard claims of `OpenID` Connect (Core
-/// §5.1). A dot in a path goes one level down, a number into a list,
-/// `|` stands before another path for where there is none, and `+` joins two values with a colon.
+/// Where an account's identity is read from, by default the standard claims of `OpenID` Connect (Core §5.1).
+/// [`crate::json_path::text`] explains the paths.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityRules {
-    /// Which document; by default what the connection has.
+    /// The document with the identity. `None` for the ID token of an `OpenID` provider, else the userinfo
+    /// response if there is a userinfo endpoint, else none.
     pub from: Option<IdentitySource>,
-    /// Method of the request.
+    /// HTTP method of the userinfo request.
     pub method: HttpMethod,
-    /// JSON body of the request.
+    /// JSON body of the userinfo request; `None` for no body.
     pub body: Option<String>,
-    /// What stands before the token in `Authorization`.
+    /// Authentication scheme of the userinfo request, which precedes the access token in `Authorization`.
     pub scheme: String,
-    /// More headers of the request.
+    /// Further headers of the userinfo request.
     pub headers: BTreeMap<String, String>,
-    /// The provider's id of the user: text or a number.
+    /// Path of the provider's id of the user.
     pub id: String,
     /// Whether the provider documents that it never gives an id to somebody else.
     pub permanent: bool,
     /// E-mail address.
     pub email: String,
-    /// Name to show.
+    /// Path of the name for display.
     pub name: String,
-    /// Paths of what applications need of that document, and that is no secret.
+    /// Paths of further values that are passed on to applications. They must not be secrets.
     pub provider_data: Vec<String>,
 }
 
-/// A further token that comes along with an account's own, such as the bot's beside the user's.
+/// A further kind of token, besides the account's own, such as a bot's token besides the user's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KindRules {
-    /// Scopes asked for it.
+    /// Scopes to request for it.
     pub scopes: Vec<String>,
-    /// The parameter that asks for them.
+    /// Parameter of the authorization request for these scopes.
     pub scope_parameter: String,
-    /// Path to the object that holds it; empty for the answer itself.
+    /// Path to the object with the token in the response to a code; empty for the response itself.
     pub answer_path: String,
-    /// Whether it is revoked with the account. `false` where that would end it for others.
+    /// Whether it may be revoked when the account is deleted. `false` if other users share the token.
     pub revocable: bool,
-    /// How it is made, where it does not come with the consent.
+    /// Rules for its issuance; `None` if it comes with the consent.
     pub issuance: Option<IssuanceRules>,
 }
 
-/// How a token is made by ourselves: signed for with a private key, for an account at the provider that
-/// the user is shown to own. Tokens of a GitHub App's installation are such.
+/// The rules for the issuance of a token with the vault's private key, for an account at the provider that
+/// the user owns, such as the token of a GitHub App's installation.
 ///
-/// In addresses `{name}` stands for the account's name, `{id}` for what the lookup found.
+/// In URLs `{name}` is replaced by the name of the account, and `{id}` by the id from the lookup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuanceRules {
-    /// How callers name such an account, with `{name}` at the end (`resource`, RFC 8693 §2.1). Without
-    /// one it is the user's own.
+    /// The form of `resource` (RFC 8693 §2.1) by which callers name an account, with `{name}` at the end.
+    /// In a request without `resource` the account is the user's own.
     pub resource: String,
-    /// Finds what to issue a token for, of the user's own account. Asked with our signature.
+    /// URL of the lookup for the user's own account. Requested with the vault's signature.
     pub own_lookup: String,
-    /// The same of an organisation.
+    /// URL of the lookup for an organization. Requested with the vault's signature.
     pub organization_lookup: String,
-    /// Where the provider tells what the user is in an organisation. Asked with the user's token.
+    /// URL of the user's membership in an organization. Requested with the user's access token.
     pub membership_endpoint: String,
-    /// What an owner has there, by path.
+    /// Values that the membership of an owner has, by path.
     pub membership_required: BTreeMap<String, String>,
-    /// Path there to the organisation's id.
+    /// Path of the organization's id in the membership.
     pub membership_account: String,
-    /// Path to the `{id}` in what was found.
+    /// Path of `{id}` in the response to the lookup.
     pub id: String,
-    /// Path to the id of the account that it belongs to.
+    /// Path of the id of the account in the response to the lookup.
     pub account: String,
-    /// Path to what is there only while it may not be used.
+    /// Path of a value in the response to the lookup that is present only while the installation is
+    /// suspended.
     pub suspended: String,
-    /// Where the token is made.
+    /// URL of the endpoint that issues the token. Requested with the vault's signature.
     pub token_endpoint: String,
-    /// Member of its answer that holds the token.
+    /// Member of its response with the token.
     pub token_member: String,
-    /// Member that holds the end of its life, in the form of RFC 3339.
+    /// Member of its response with the expiry time, in the format of RFC 3339.
     pub expires_at_member: String,
-    /// Member that holds what it may do, and the parameter that narrows it: an object of names and
-    /// levels, each a scope `name:level`.
+    /// Member of its response with the scopes of the token, and parameter that narrows them: an object of
+    /// names and levels, each of which is a scope `name:level`.
     pub scope_member: String,
-    /// Headers of these requests.
+    /// Further headers of all these requests, except of userinfo requests.
     pub headers: BTreeMap<String, String>,
-    /// Where such a token is revoked, if anywhere.
+    /// URL of the revocation endpoint for such a token; `None` if it cannot be revoked.
     pub revocation_endpoint: Option<String>,
-    /// How.
+    /// The form of its revocation requests.
     pub revocation: RevocationRules,
 }

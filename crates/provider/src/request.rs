@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Requests to a provider's token endpoint, built by the `oauth2` crate and then written as this
-//! provider wants them, and to its userinfo endpoint.
+//! Requests to a provider's token endpoint, built by the `oauth2` crate and then adapted to the provider's
+//! profile, and requests to its userinfo endpoint.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -23,32 +23,32 @@ use crate::connection::Connection;
 use vault_base::secret::Secret;
 use vault_base::text;
 
-/// One request to a provider. Its secrets do not print.
+/// One request to a provider. `Debug` does not print the secrets in `authorization` and `body`.
 #[derive(Debug, Clone)]
 pub struct ProviderRequest {
-    /// `GET`, `POST` or `DELETE`.
+    /// HTTP method.
     pub method: HttpMethod,
-    /// Where to.
+    /// Target URL. It may contain a token, if the revocation endpoint of the provider requires it.
     pub url: Url,
-    /// The `Authorization` header, if any.
+    /// Value of the `Authorization` header, if there is one.
     pub authorization: Option<Secret>,
-    /// More headers. All of them are read with [`ProviderRequest::all_headers`].
+    /// Further headers. [`ProviderRequest::all_headers`] returns the complete list.
     pub headers: Vec<(String, String)>,
-    /// The body, if any.
+    /// The body, if there is one.
     pub body: Option<Body>,
 }
 
-/// A body with its media type.
+/// A request body with its media type.
 #[derive(Debug, Clone)]
 pub struct Body {
     /// `Content-Type`.
     pub media_type: &'static str,
-    /// What is sent.
+    /// The encoded content.
     pub text: Secret,
 }
 
 impl Body {
-    /// These parameters, written so. Of none there is no body.
+    /// Encodes parameters. `None` for [`BodyFormat::None`].
     pub(super) fn of(parameters: Vec<(String, String)>, format: BodyFormat) -> Option<Self> {
         match format {
             BodyFormat::None => None,
@@ -71,8 +71,8 @@ impl Body {
 }
 
 impl ProviderRequest {
-    /// The request if each of its headers is one. `None`: it must not be sent, since text of the
-    /// configuration or of a provider would become another header.
+    /// The request, if all its headers are valid. `None` otherwise: it must not be sent, because text from
+    /// the configuration or from a provider could inject a header.
     pub(super) fn checked(self) -> Option<Self> {
         let is_header = |(name, value): (&str, &str)| {
             text::is_header_name(name) && text::is_header_value(value)
@@ -81,16 +81,17 @@ impl ProviderRequest {
         fits.then_some(self)
     }
 
-    /// All headers by name. Of two with the same name the later holds.
+    /// All headers as names and values. If a name occurs twice, the later value must replace the earlier one.
     pub fn all_headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let more = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let authorization = self.authorization.iter().map(|one| ("authorization", one.expose()));
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let authorization =
+            self.authorization.iter().map(|value| ("authorization", value.expose()));
         let media_type = self.body.iter().map(|body| ("content-type", body.media_type));
-        more.chain(authorization).chain(media_type)
+        headers.chain(authorization).chain(media_type)
     }
 
-    /// Asks for the account's identity (OpenID Connect Core §5.3.1). `None` without an endpoint, or
-    /// for a token that cannot stand in a header.
+    /// The userinfo request for the account's identity (OpenID Connect Core §5.3.1). `None` if the provider
+    /// has no userinfo endpoint, or if the token or a configured header is not valid as an HTTP header.
     pub fn userinfo(
         connection: &Connection,
         provider: &Provider,
@@ -115,16 +116,18 @@ impl ProviderRequest {
     }
 }
 
-/// Headers of the configuration, with our client id where they want it.
+/// Headers from the configuration, with `{client_id}` in their values filled in.
 pub(super) fn headers(
     connection: &Connection,
-    given: &BTreeMap<String, String>,
+    configured: &BTreeMap<String, String>,
 ) -> Vec<(String, String)> {
     let fill = |value: &String| value.replace("{client_id}", &connection.client_id);
-    given.iter().map(|(name, value)| (name.clone(), fill(value))).collect()
+    configured.iter().map(|(name, value)| (name.clone(), fill(value))).collect()
 }
 
-/// An address with its placeholders filled, each within its own segment.
+/// Parses a URL whose path segments may begin with a placeholder. The value of `fill` for such a segment is
+/// form-encoded, so that it cannot leave the segment. `None` if `fill` has no value or the result is not a
+/// URL.
 pub(super) fn filled(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> Option<Url> {
     if !endpoint.contains('{') {
         return Url::parse(endpoint).ok();
@@ -143,11 +146,13 @@ pub(super) fn filled(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> 
     Url::parse(&filled).ok()
 }
 
-/// A client of one provider's token endpoint.
+/// A client of the `oauth2` library with a token endpoint and no others.
 type Client =
     BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// Redeems an authorization code (RFC 6749 §4.1.3) that was `asked` for with these scopes.
+/// The token request for an authorization code (RFC 6749 §4.1.3). `callback` is the redirect URI and
+/// `asked` are the scopes of the authorization request. `None` if the request cannot be built, such as for
+/// a header value that is not valid.
 pub fn redeem(
     connection: &Connection,
     provider: &Provider,
@@ -169,7 +174,8 @@ pub fn redeem(
     write(connection, &provider.token_endpoint, captured, &connection.code_params, callback)
 }
 
-/// Redeems a refresh token (RFC 6749 §6). `scopes` only to ask for others than the default.
+/// The refresh request (RFC 6749 §6). `scopes` are named only if they differ from those that the provider
+/// assumes. `None` if the request cannot be built, such as for a header value that is not valid.
 pub fn refresh(
     connection: &Connection,
     provider: &Provider,
@@ -188,24 +194,24 @@ pub fn refresh(
     write(connection, endpoint, captured, &connection.refresh_params, callback)
 }
 
-/// What the library built: credentials in the header, parameters of the body.
+/// The parts of a request that the library built: the `Authorization` header and the parameters of the body.
 struct Captured {
     authorization: Option<Secret>,
     parameters: Vec<(String, String)>,
 }
 
-/// Writes a token request as this provider wants it.
+/// Adapts a token request to the provider's profile. Configured parameters replace those of the library.
 fn write(
     connection: &Connection,
     endpoint: &Url,
     captured: Captured,
-    more: &BTreeMap<String, String>,
+    params: &BTreeMap<String, String>,
     callback: &str,
 ) -> Option<ProviderRequest> {
     let Captured { mut authorization, mut parameters } = captured;
-    let own =
+    let fill =
         |(name, value): (&String, &String)| (name.clone(), value.replace("{callback}", callback));
-    for (name, value) in connection.token_params.iter().chain(more).map(own) {
+    for (name, value) in connection.token_params.iter().chain(params).map(fill) {
         parameters.retain(|(known, _)| *known != name);
         parameters.push((name, value));
     }
@@ -223,7 +229,7 @@ fn write(
     request.checked()
 }
 
-/// `Authorization: Basic` (RFC 6749 §2.3.1).
+/// The value of `Authorization` for HTTP Basic, with both parts form-encoded first (RFC 6749 §2.3.1).
 pub(super) fn basic(user: &str, password: &str) -> Secret {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let pair = Secret::new(format!("{}:{}", encode(user), encode(password)));
@@ -247,7 +253,7 @@ fn client(connection: &Connection, provider: &Provider) -> Client {
     }
 }
 
-/// What the library's request "fails" with: it was only to be built.
+/// The error that ends every request of the library: requests are only built, not sent.
 #[derive(Debug)]
 struct NotSent;
 
@@ -259,8 +265,8 @@ impl fmt::Display for NotSent {
 
 impl std::error::Error for NotSent {}
 
-/// The library builds a request only in order to send it. This "sends" it into a cell, which keeps
-/// the core free of input and output.
+/// An HTTP client that stores the request instead of sending it: the library builds a request only when it
+/// sends it, and this crate does no network access.
 #[derive(Default)]
 struct Sender(RefCell<Option<HttpRequest>>);
 
@@ -269,7 +275,7 @@ impl SyncHttpClient for Sender {
 
     #[allow(
         clippy::inline_always,
-        reason = "the compiler then sees that no answer ever comes, and leaves out the library's reader of answers: 22 KB of the Worker"
+        reason = "the compiler then sees that there is never a response, and leaves out the library's parser of responses: 22 KB of the Worker"
     )]
     #[inline(always)]
     fn call(&self, request: HttpRequest) -> Result<HttpResponse, NotSent> {
@@ -278,6 +284,7 @@ impl SyncHttpClient for Sender {
     }
 }
 
+/// Takes apart the request that `send` gives to the sender.
 fn capture(send: impl FnOnce(&Sender)) -> Option<Captured> {
     let sender = Sender::default();
     send(&sender);

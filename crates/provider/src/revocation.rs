@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Revoking tokens at a provider, in that provider's shape (RFC 7009 where it follows one), and never
-//! wider than it may be.
+//! Revocation of tokens at a provider, by RFC 7009 or in the provider's own form. A token is never revoked if
+//! that would invalidate more than the deleted account.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,7 +16,7 @@ use super::token_response::{self, ProviderResponse};
 use crate::connection::Connection;
 use vault_base::secret::Secret;
 
-/// Which of the two tokens a revocation is about: `token_type_hint` of RFC 7009 §2.1.
+/// The type of the token to revoke: `token_type_hint` of RFC 7009 §2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenTypeHint {
     /// A refresh token.
@@ -26,7 +26,7 @@ pub enum TokenTypeHint {
 }
 
 impl TokenTypeHint {
-    /// The hint, which is also the field that the token is sealed as.
+    /// The value of `token_type_hint`, which is also the name of the sealed field.
     pub fn name(self) -> &'static str {
         match self {
             Self::Refresh => "refresh_token",
@@ -35,22 +35,22 @@ impl TokenTypeHint {
     }
 }
 
-/// What became of an account at its provider when it was deleted here.
+/// The result of the revocation at the provider when an account is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Revocation {
-    /// The provider said that its tokens are revoked.
+    /// The provider confirmed that the tokens are no longer valid.
     Revoked,
-    /// The provider cannot be had now; it is tried again.
+    /// The provider cannot serve the request at present, or the operator must act first. A job tries again.
     Pending,
-    /// The provider revokes nothing, or only more than this account's tokens.
+    /// The provider has no revocation, or only one that invalidates more than this account's tokens.
     NotSupported,
-    /// The provider refused.
+    /// The provider rejected the request.
     Failed,
 }
 
 impl Revocation {
-    /// The word that is shown.
+    /// The code that callers receive.
     pub fn name(self) -> &'static str {
         match self {
             Self::Revoked => "revoked",
@@ -60,10 +60,10 @@ impl Revocation {
         }
     }
 
-    /// Of several tokens, what is to be said of the account.
+    /// Combines the results of two tokens of an account into the worse one.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
-        let weight = |one| match one {
+        let weight = |result| match result {
             Self::Revoked => 0,
             Self::NotSupported => 1,
             Self::Pending => 2,
@@ -73,27 +73,27 @@ impl Revocation {
     }
 }
 
-/// Whether the revocation of a token of this kind ends no more than the account that is deleted.
-/// `shared`: another account may rest on the same grant at the provider.
-pub fn is_narrow(connection: &Connection, of: &str, shared: bool) -> bool {
-    match connection.revocation_of(of).blast {
+/// Whether the revocation of a token of this kind invalidates nothing but the deleted account. `shared`:
+/// another account may depend on the same grant at the provider.
+pub fn is_narrow(connection: &Connection, kind: &str, shared: bool) -> bool {
+    match connection.revocation_of(kind).blast {
         RevocationScope::Token => true,
         RevocationScope::Grant => !shared,
         RevocationScope::App => false,
     }
 }
 
-/// Which tokens are sent.
+/// The tokens that a revocation needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RevocationTargets {
-    /// The refresh token.
+    /// Whether the refresh token is needed.
     pub refresh: bool,
-    /// Each access token that lives.
+    /// Whether each valid access token is needed.
     pub access: bool,
 }
 
-/// Chooses among the tokens that are there. Where only an access token is taken and none lives, the
-/// refresh token serves to get one.
+/// Selects the tokens to revoke among those that exist. If the provider revokes only access tokens and
+/// there is no valid one, the refresh token is selected, to obtain an access token with it.
 pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> RevocationTargets {
     match connection.revocation.token {
         RevokedToken::Each => RevocationTargets { refresh: has_refresh, access: has_access },
@@ -106,8 +106,9 @@ pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> R
     }
 }
 
-/// Chooses among the tokens that were issued for an account while it was deleted: as its other tokens
-/// went, unless the same user has connected `anew`, whose new grant it could take along.
+/// Selects the tokens to revoke of a response that arrived after the account was deleted. They are revoked
+/// like its other tokens, unless the same user has connected `anew`: the revocation could invalidate the
+/// new grant.
 pub fn choose_issued(connection: &Connection, kind: &str, anew: bool) -> RevocationTargets {
     if anew || !connection.may_revoke(kind) {
         return RevocationTargets { refresh: false, access: false };
@@ -115,23 +116,25 @@ pub fn choose_issued(connection: &Connection, kind: &str, anew: bool) -> Revocat
     choose(connection, true, true)
 }
 
-/// Whether only an access token can be revoked.
+/// Whether the provider revokes only access tokens.
 pub fn needs_access_token(connection: &Connection) -> bool {
     connection.revocation.token == RevokedToken::AccessToken
 }
 
-/// Revokes a token of the kind `of`. `user` is the account's id at the provider. `None` where the
-/// provider has no revocation endpoint, or its shape needs something that is not there, or the token
-/// cannot stand in a header where it belongs in one.
+/// The revocation request for a token of this kind. `user` is the provider's id of the user. In the path of
+/// the endpoint and in the parameters of the rules, `{token}`, `{client_id}` and `{user}` are filled in.
+///
+/// `None` if the provider has no revocation endpoint, if `{user}` is needed and `user` is `None`, or if the
+/// token is not valid in an HTTP header that must carry it.
 pub fn revoke(
     connection: &Connection,
     provider: &Provider,
-    of: &str,
-    (token, kind): (&Secret, TokenTypeHint),
+    kind: &str,
+    (token, hint): (&Secret, TokenTypeHint),
     user: Option<&str>,
 ) -> Option<ProviderRequest> {
-    let rules = connection.revocation_of(of);
-    let endpoint = match connection.made(of) {
+    let rules = connection.revocation_of(kind);
+    let endpoint = match connection.made(kind) {
         Some(issuance) => &issuance.revocation_endpoint,
         None => &provider.revocation_endpoint,
     };
@@ -147,7 +150,7 @@ pub fn revoke(
         parameters.push((rules.token_parameter.clone(), token.expose().to_owned()));
     }
     if rules.hint {
-        parameters.push(("token_type_hint".to_owned(), kind.name().to_owned()));
+        parameters.push(("token_type_hint".to_owned(), hint.name().to_owned()));
     }
     for (name, value) in &rules.params {
         parameters.push((name.clone(), fill(value)?));
@@ -163,6 +166,7 @@ pub fn revoke(
     request.checked()
 }
 
+/// Adds the client authentication to `parameters`, or returns the value of the `Authorization` header.
 fn authenticate(
     connection: &Connection,
     rules: &RevocationRules,
@@ -172,16 +176,16 @@ fn authenticate(
     let id = connection.client_id.as_str();
     let secret = connection.client_secret.as_ref().map_or("", Secret::expose);
     let mut post = |name: &str, value: &str| parameters.push((name.to_owned(), value.to_owned()));
-    let how = match (rules.authentication, connection.client_authentication) {
+    let method = match (rules.authentication, connection.client_authentication) {
         (RevocationAuthentication::Client, as_client) => match as_client {
             ClientAuthentication::ClientSecretBasic => RevocationAuthentication::ClientSecretBasic,
             ClientAuthentication::ClientSecretPost => RevocationAuthentication::ClientSecretPost,
             ClientAuthentication::SecretAsUsername => RevocationAuthentication::SecretAsUsername,
             ClientAuthentication::None => RevocationAuthentication::ClientId,
         },
-        (how, _) => how,
+        (method, _) => method,
     };
-    match how {
+    match method {
         RevocationAuthentication::ClientSecretBasic => return Some(request::basic(id, secret)),
         RevocationAuthentication::SecretAsUsername => return Some(request::basic(secret, "")),
         RevocationAuthentication::Bearer => {
@@ -197,20 +201,21 @@ fn authenticate(
     None
 }
 
-/// What the provider's answer to a revocation means. Only its own word makes it [`Revoked`]: a page of
-/// whoever stands before it is none, and not a 404 that may as well be about our credentials.
+/// The result of a revocation request, by the provider's response (RFC 7009 §2.2). Only a response of the
+/// provider itself counts as [`Revoked`]: not the HTML page of a proxy, and not a 404 that may concern the
+/// vault's credentials instead of the token.
 ///
 /// [`Revoked`]: Revocation::Revoked
 pub fn outcome(
     received: &ProviderResponse,
     connection: &Connection,
-    of: &str,
-    kind: TokenTypeHint,
+    kind: &str,
+    hint: TokenTypeHint,
 ) -> Revocation {
     let ProviderResponse::Answer { status, body, .. } = received else {
         return Revocation::Pending;
     };
-    let rules = connection.revocation_of(of);
+    let rules = connection.revocation_of(kind);
     let good = (200..=299).contains(status);
     let document = token_response::document(body.expose());
     let error = document.as_ref().filter(|document| !good || error_codes::is_error(document));
@@ -220,42 +225,43 @@ pub fn outcome(
         return Revocation::Revoked;
     }
     let verdict = error.and_then(|error| error_codes::verdict(&connection.errors, error, None));
-    // That an access token is over says nothing of what else its grant holds.
-    let alone = kind == TokenTypeHint::Refresh || rules.blast == RevocationScope::Token;
+    // Where a revocation is to end a whole grant, an invalid access token does not show that the grant has
+    // ended.
+    let suffices = hint == TokenTypeHint::Refresh || rules.blast == RevocationScope::Token;
     match (*status, verdict) {
         _ if received.is_limited() => Revocation::Pending,
         (500.., _) | (_, Some(TokenEndpointError::Unavailable { .. })) => Revocation::Pending,
         (_, Some(TokenEndpointError::Misconfigured(code))) if code == "invalid_client" => {
             Revocation::Pending
         }
-        (_, Some(TokenEndpointError::Refused(_))) if alone => Revocation::Revoked,
+        (_, Some(TokenEndpointError::Refused(_))) if suffices => Revocation::Revoked,
         _ if good && error.is_none() => {
-            let said = document.as_ref().and_then(|document| document.get("revoked"));
+            let revoked = document.as_ref().and_then(|document| document.get("revoked"));
             if body.expose().trim_start().starts_with('<') {
                 Revocation::Pending
-            } else if said == Some(&Value::Bool(false)) {
+            } else if revoked == Some(&Value::Bool(false)) {
                 Revocation::Failed
             } else {
                 Revocation::Revoked
             }
         }
-        // The token proves itself: refused, it is over.
+        // The request is authenticated with the token itself, so a 401 means that the token is invalid.
         (401, _) if rules.authentication == RevocationAuthentication::Bearer => {
-            if alone {
+            if suffices {
                 Revocation::Revoked
             } else {
                 Revocation::Failed
             }
         }
-        // It is not there: where nothing but the token was shown, that cannot be about ourselves.
+        // The request has no client authentication, so the token, not the vault, is what was not found.
         (404 | 410, _)
             if rules.method == HttpMethod::Delete
                 && rules.authentication == RevocationAuthentication::None
-                && alone =>
+                && suffices =>
         {
             Revocation::Revoked
         }
-        // Ours to fix, and then it works.
+        // The vault's credentials may be wrong. The revocation can succeed once the operator has fixed them.
         (401, _) => Revocation::Pending,
         (404 | 410, _) if rules.method == HttpMethod::Delete => Revocation::Pending,
         _ => Revocation::Failed,

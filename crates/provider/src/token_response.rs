@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A provider's answer to a token request (RFC 6749 §5), as providers really send it.
+//! Token responses (RFC 6749 §5), in the forms that providers send.
 //!
-//! Some answer errors with 200, some write numbers as strings or scopes as a list, some forget the
-//! content type. What is read here decides over a grant, so it is generous in form and strict in
-//! meaning: only an answer that clearly says "this grant is over" ends one.
+//! Some providers send errors with status 200, some send numbers as strings or scopes as a list, some omit
+//! the content type. A response decides about a grant, so the parser accepts many forms, but a grant ends
+//! only if the response states clearly that it has ended.
 
 use std::collections::BTreeMap;
 
@@ -20,30 +20,31 @@ use vault_base::text;
 use vault_base::time::UnixSeconds;
 use vault_jose::identity::Identity;
 
-/// Longest answer that is read, in bytes.
+/// The maximum length of a response body, in bytes.
 pub const MAX_ANSWER: usize = 64 * 1024;
 
-/// Longest cool-down a provider's `Retry-After` may impose, in seconds.
+/// The longest wait that a provider can impose with `Retry-After`, in seconds.
 const MAX_RETRY_AFTER: i64 = 3600;
 
-/// An answer as the network gave it.
+/// The outcome of a request at the network level.
 #[derive(Debug, Clone)]
 pub enum ProviderResponse {
-    /// A complete answer within the limits of time and size.
+    /// A complete response within the limits of time and size.
     Answer {
         /// HTTP status.
         status: u16,
-        /// When to come again, as [`retry_after`] gives it.
+        /// When the request may be repeated, in the format of [`retry_after`].
         retry_after: Option<String>,
-        /// The body: it holds tokens.
+        /// The body. It is a secret because it can contain tokens.
         body: Secret,
     },
-    /// No answer, a broken one, or one beyond the limits. The request may have had its effect.
+    /// No response, an incomplete one, or one beyond the limits. The request may have had an effect.
     Lost,
 }
 
 impl ProviderResponse {
-    /// Seconds until it says to come again.
+    /// Seconds to wait until the request may be repeated, from 1 to 3,600; `None` if the response does not
+    /// state it.
     pub fn seconds_to_wait(&self, now: UnixSeconds) -> Option<i64> {
         match self {
             Self::Answer { retry_after, .. } => seconds_to_wait(retry_after.as_deref()?, now),
@@ -51,30 +52,33 @@ impl ProviderResponse {
         }
     }
 
-    /// Whether it says no more than that we ask too often. Some answer 403 then, and say when to come
-    /// again.
+    /// Whether the response only reports a rate limit: status 429, or 403 with a time to wait, which some
+    /// providers send instead.
     pub fn is_limited(&self) -> bool {
         matches!(self, Self::Answer { status: 429, .. })
             || matches!(self, Self::Answer { status: 403, retry_after: Some(_), .. })
     }
 }
 
-/// When to come again, as three headers tell it: `Retry-After` (RFC 9110 §10.2.3), or the time at which a
-/// rate limit that is used up begins anew, as GitHub has it: `x-ratelimit-remaining`,
-/// `x-ratelimit-reset`. Others write seconds in the latter.
+/// When a request may be repeated, by the headers of a response: `header` is `Retry-After` (RFC 9110
+/// §10.2.3), `remaining` and `reset` are `x-ratelimit-remaining` and `x-ratelimit-reset`, which count only
+/// if no requests remain. GitHub sends the Unix time of the reset, other providers the seconds until then.
+///
+/// Returns the value of `Retry-After`, or the seconds until the reset, or its Unix time with a leading `@`.
 pub fn retry_after(
-    told: Option<String>,
+    header: Option<String>,
     remaining: Option<&str>,
     reset: Option<&str>,
 ) -> Option<String> {
-    const LONGEST_IN_SECONDS: i64 = 1_000_000;
-    told.or_else(|| {
+    // A greater value is a Unix time.
+    const MAX_SECONDS: i64 = 1_000_000;
+    header.or_else(|| {
         let reset: i64 = reset.filter(|_| remaining == Some("0"))?.parse().ok()?;
-        Some(if reset > LONGEST_IN_SECONDS { format!("@{reset}") } else { reset.to_string() })
+        Some(if reset > MAX_SECONDS { format!("@{reset}") } else { reset.to_string() })
     })
 }
 
-/// Whether another attempt may bring what this one did not.
+/// Whether the same request may succeed later: after a rate limit, a lost response or a server error.
 pub fn may_pass(received: &ProviderResponse) -> bool {
     received.is_limited()
         || matches!(
@@ -83,24 +87,25 @@ pub fn may_pass(received: &ProviderResponse) -> bool {
         )
 }
 
-/// What an answer tells of the life of its access token.
+/// The lifetime of an access token, as a response states it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// This many seconds.
+    /// The token expires after this many seconds.
     Seconds(i64),
-    /// The provider says that it does not end.
+    /// The token does not expire.
     Endless,
-    /// Nothing, or nothing that can be read.
+    /// The response has no lifetime, or one that is not valid.
     Untold,
 }
 
-/// The life that is counted on where nothing else tells one and the token can be renewed, in seconds:
-/// what most providers give, and short enough that a token that is over is not served for long.
+/// The assumed lifetime of a refreshable token if nothing else is known, in seconds. Most providers use it,
+/// and it is short enough that an expired token is not served for long.
 const ASSUMED_LIFETIME: i64 = 3600;
 
-/// Seconds that a token with this lifetime lives. `before`: the life of the token it replaces, if that is
-/// known. `None`: it has no end that anybody knows, which is so only where it cannot be renewed or the
-/// provider says it.
+/// Seconds after which a token with this lifetime expires. A lifetime that the response does not state is
+/// taken, if the token is `renewable`, from the token that it replaces (`before`), from the configuration,
+/// or assumed to be an hour. `None`: no expiry is known, because the token does not expire or because it is
+/// not renewable.
 pub fn seconds_to_live(
     connection: &Connection,
     lifetime: Lifetime,
@@ -116,46 +121,49 @@ pub fn seconds_to_live(
     }
 }
 
-/// Whether the operator should know of it: the token can be renewed, its end is not told, and no
-/// `default_expires_in` says that this is how the provider answers.
+/// Whether the lifetime is a guess that the operator should know of: the token can be refreshed, the response
+/// states no lifetime, and `default_expires_in` is not configured.
 pub fn is_lifetime_assumed(connection: &Connection, lifetime: Lifetime, renewable: bool) -> bool {
     renewable && lifetime == Lifetime::Untold && connection.answer.default_expires_in.is_none()
 }
 
-/// Tokens from a provider.
+/// The tokens of a successful response.
 #[derive(Debug, Clone)]
 pub struct TokenResponse {
-    /// The access token.
+    /// The access token. [`text::is_access_token`] holds for it.
     pub access_token: Secret,
-    /// A refresh token; `None` if the answer has none, which on a refresh means "keep the old".
+    /// The refresh token. `None` if the response has none; after a refresh, the old one then remains in use
+    /// (RFC 6749 §6).
     pub refresh_token: Option<Secret>,
-    /// How long the access token lives.
+    /// The lifetime of the access token.
     pub lifetime: Lifetime,
-    /// Seconds the refresh token lives, if known.
+    /// The lifetime of the refresh token in seconds, if known.
     pub refresh_token_expires_in: Option<i64>,
-    /// Scopes granted, if told; if not, they are those asked for (RFC 6749 §5.1).
+    /// The granted scopes. `None` if the response does not state them: then they are the requested ones (RFC
+    /// 6749 §5.1).
     pub scopes: Option<Vec<String>>,
-    /// An ID token.
+    /// The ID token (OpenID Connect Core §3.1.3.3), unverified.
     pub id_token: Option<Secret>,
 }
 
-/// All that the answer to a code brings.
+/// The content of a successful response to an authorization code.
 #[derive(Debug, Clone)]
 pub struct CodeResponse {
     /// The account's own tokens.
     pub tokens: TokenResponse,
-    /// Further tokens that came along, by kind.
+    /// Tokens of further kinds that came with the consent, by kind.
     pub kinds: BTreeMap<String, TokenResponse>,
-    /// Who the account is, where the answer tells it.
+    /// The identity of the account, if the connection takes it from the token response.
     pub identity: Option<Identity>,
-    /// What applications need of it: no secrets.
+    /// Further values for applications, by path; no secrets.
     pub provider_data: BTreeMap<String, String>,
 }
 
-/// Reads the answer to a code.
+/// Parses the response to an authorization code. A token of a further kind that is absent or unusable is
+/// left out.
 ///
 /// # Errors
-/// [`TokenEndpointError`].
+/// [`TokenEndpointError`] if the response has no usable tokens of the account itself.
 pub fn granted(
     received: &ProviderResponse,
     connection: &Connection,
@@ -164,8 +172,7 @@ pub fn granted(
     let shape = &connection.answer;
     let (tokens, document) = read(received, connection, &shape.path, now)?;
     let mut kinds = BTreeMap::new();
-    let come_along = connection.kinds.iter().filter(|(_, kind)| kind.issuance.is_none());
-    for (name, kind) in come_along {
+    for (name, kind) in connection.kinds.iter().filter(|(_, kind)| kind.issuance.is_none()) {
         let found = json_path::value(&document, &kind.answer_path);
         let found = found.and_then(|found| tokens_of(found, shape)?.ok());
         kinds.extend(found.map(|tokens| (name.clone(), tokens)));
@@ -178,10 +185,10 @@ pub fn granted(
     Ok(CodeResponse { tokens, kinds, identity, provider_data })
 }
 
-/// Reads the answer to a refresh.
+/// Parses the response to a refresh.
 ///
 /// # Errors
-/// [`TokenEndpointError`].
+/// [`TokenEndpointError`] if the response has no usable tokens.
 pub fn renewed(
     received: &ProviderResponse,
     connection: &Connection,
@@ -191,8 +198,9 @@ pub fn renewed(
     read(received, connection, path, now).map(|(tokens, _)| tokens)
 }
 
-/// The refresh token that takes the place of the one that was `sent`, as a successful answer to a refresh
-/// names it: whatever else is odd about that answer, it may be the only one that is good from now on.
+/// The refresh token in the response to a refresh that replaces the one that was `sent`. It is extracted
+/// even from a response that is otherwise unusable, because it may be the only valid refresh token from
+/// then on. `None` if the status is not 2xx, or if the response has no refresh token or the same one.
 pub fn successor(
     received: &ProviderResponse,
     connection: &Connection,
@@ -232,7 +240,8 @@ fn read(
             None => {}
         }
         match error_codes::verdict(&connection.errors, &document, retry_after) {
-            // A gateway's words are no verdict on a grant, nor on our registration.
+            // The body of a 5xx response may come from a gateway. It decides neither about the grant nor
+            // about the registration.
             Some(failure)
                 if *status < 500 || matches!(failure, TokenEndpointError::Unavailable { .. }) =>
             {
@@ -244,25 +253,25 @@ fn read(
     Err(by_status(*status, retry_after))
 }
 
-/// What an answer without a code means.
+/// The meaning of a response without a known error code.
 fn by_status(status: u16, retry_after: Option<i64>) -> TokenEndpointError {
     match status {
         503 => TokenEndpointError::Unavailable { retry_after },
-        // A redirect is never followed: it would take our credentials elsewhere.
+        // Redirects are not followed: they would send the vault's credentials to another URL.
         300..=399 => TokenEndpointError::Misconfigured("redirect".into()),
         404 | 405 | 410 => TokenEndpointError::Misconfigured(format!("http_{status}")),
         401 => TokenEndpointError::Misconfigured("invalid_client".into()),
-        // An empty or unreadable 400 is not a verdict on the grant.
+        // A 400 without an error code does not show that the grant has ended.
         _ => TokenEndpointError::Ambiguous { retry_after },
     }
 }
 
-/// A byte-order mark is passed over (RFC 8259 §8.1).
+/// Removes a byte-order mark, which parsers may ignore (RFC 8259 §8.1).
 fn without_mark(body: &str) -> &str {
     body.strip_prefix('\u{feff}').unwrap_or(body)
 }
 
-/// A JSON object, or a form where the body is none.
+/// Parses a body as a JSON object, or as a form with distinct names. `None` if it is neither, such as HTML.
 pub(super) fn document(body: &str) -> Option<Value> {
     let body = without_mark(body);
     if body.trim_start().starts_with('{') {
@@ -282,7 +291,7 @@ pub(super) fn document(body: &str) -> Option<Value> {
 
 const REFRESH_TOKEN: &str = "refresh_token";
 
-/// A member that is text and not empty.
+/// The value of a member, if it is a string that is not empty.
 fn member(object: &Value, name: &str) -> Option<Secret> {
     match object.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(Secret::new(text.clone())),
@@ -290,15 +299,16 @@ fn member(object: &Value, name: &str) -> Option<Secret> {
     }
 }
 
-/// There is an access token, and it is not text that may be one.
+/// The response has an access token that fails [`text::is_access_token`].
 struct Unusable;
 
+/// The tokens in an object of a response. `None` if it has no access token or one of an unsupported type.
 fn tokens_of(object: &Value, shape: &ResponseShape) -> Option<Result<TokenResponse, Unusable>> {
     let bearer = match object.get("token_type") {
         Some(Value::String(kind)) => {
             kind.eq_ignore_ascii_case("bearer") || shape.token_types.contains(kind)
         }
-        // Required by the RFC, left out by some.
+        // RFC 6749 §5.1 requires the member, but some providers omit it.
         None | Some(Value::Null) => true,
         Some(_) => false,
     };
@@ -309,11 +319,11 @@ fn tokens_of(object: &Value, shape: &ResponseShape) -> Option<Result<TokenRespon
     if !text::is_access_token(access_token.expose()) {
         return Some(Err(Unusable));
     }
-    let told = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
+    let seconds = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
     Some(Ok(TokenResponse {
         access_token,
         refresh_token: member(object, REFRESH_TOKEN),
-        lifetime: match told(&shape.expires_in_member, shape.expires_in_unit) {
+        lifetime: match seconds(&shape.expires_in_member, shape.expires_in_unit) {
             Some(0) if shape.zero_expires_in == ZeroLifetime::Never => Lifetime::Endless,
             Some(seconds) => Lifetime::Seconds(seconds),
             None if shape.missing_expires_in == MissingLifetime::Never
@@ -323,7 +333,7 @@ fn tokens_of(object: &Value, shape: &ResponseShape) -> Option<Result<TokenRespon
             }
             None => Lifetime::Untold,
         },
-        refresh_token_expires_in: told(
+        refresh_token_expires_in: seconds(
             &shape.refresh_token_expires_in_member,
             LifetimeUnit::Seconds,
         )
@@ -335,17 +345,18 @@ fn tokens_of(object: &Value, shape: &ResponseShape) -> Option<Result<TokenRespon
     }))
 }
 
-/// The whole part of a number that fits.
-#[allow(clippy::cast_possible_truncation, reason = "it is within the limit")]
+/// The integer part of a number from 0 to 1e15.
+#[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
 fn whole(number: f64) -> Option<i64> {
     (0.0..1e15).contains(&number).then(|| number.trunc() as i64)
 }
 
-/// A number, also as text, in seconds; anything else is as if it were not there.
+/// A lifetime in seconds, from a number or a string with a decimal number. `None` for any other value, for
+/// negative ones, and for lifetimes over ten years.
 fn lifetime(value: &Value, unit: LifetimeUnit) -> Option<i64> {
     let number = match value {
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?))?,
-        // The library's reader of fractions is 10 KB of the Worker.
+        // Parsing an `f64` from text would add 10 KB to the Worker.
         Value::String(text) => {
             let text = text.trim();
             let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
@@ -361,6 +372,7 @@ fn lifetime(value: &Value, unit: LifetimeUnit) -> Option<i64> {
     (number >= 0 && seconds <= 315_360_000).then_some(seconds)
 }
 
+/// The scopes in a string or a list of strings. `None` for any other value.
 fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
     let separators = |c: char| c == ' ' || separator.contains(c);
     match value {
@@ -375,7 +387,8 @@ fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
     }
 }
 
-/// What [`retry_after`] gives: seconds, a date, or a time behind `@`; at most an hour.
+/// Seconds to wait, from a value of [`retry_after`]: seconds, an HTTP date, or a Unix time with a leading
+/// `@`. The result is clamped to 1..=[`MAX_RETRY_AFTER`].
 pub(super) fn seconds_to_wait(value: &str, now: UnixSeconds) -> Option<i64> {
     let seconds = match (value.trim().parse::<i64>(), value.strip_prefix('@')) {
         (Ok(seconds), _) => seconds,
@@ -407,17 +420,17 @@ mod tests {
 
     #[test]
     fn a_rate_limit_that_is_used_up_tells_when_it_begins_anew() {
-        let told = |retry_after: Option<&str>, remaining, reset| {
-            let told = super::retry_after(retry_after.map(str::to_owned), remaining, reset);
-            told.and_then(|value| seconds_to_wait(&value, NOW))
+        let wait = |retry_after: Option<&str>, remaining, reset| {
+            let value = super::retry_after(retry_after.map(str::to_owned), remaining, reset);
+            value.and_then(|value| seconds_to_wait(&value, NOW))
         };
-        let soon = (NOW + 500).to_string();
-        assert_eq!(told(None, Some("0"), Some(&soon)), Some(500));
-        assert_eq!(told(Some("60"), Some("0"), Some(&soon)), Some(60));
-        // Others count in seconds, and what is not used up holds nobody.
-        assert_eq!(told(None, Some("0"), Some("157")), Some(157));
-        assert_eq!(told(None, Some("12"), Some(&soon)), None);
-        assert_eq!(told(None, None, Some(&soon)), None);
-        assert_eq!(told(None, Some("0"), Some("soon")), None);
+        let reset = (NOW + 500).to_string();
+        assert_eq!(wait(None, Some("0"), Some(&reset)), Some(500));
+        assert_eq!(wait(Some("60"), Some("0"), Some(&reset)), Some(60));
+        // A small number is a number of seconds. While requests remain, there is no wait.
+        assert_eq!(wait(None, Some("0"), Some("157")), Some(157));
+        assert_eq!(wait(None, Some("12"), Some(&reset)), None);
+        assert_eq!(wait(None, None, Some(&reset)), None);
+        assert_eq!(wait(None, Some("0"), Some("soon")), None);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Who the account is, as a userinfo answer tells (OpenID Connect Core §5.3.2).
+//! The identity of an account in a userinfo response (OpenID Connect Core §5.3.2).
 
 use std::collections::BTreeMap;
 
@@ -11,16 +11,16 @@ use super::token_response::ProviderResponse;
 use vault_base::json;
 use vault_jose::identity::Identity;
 
-/// What a provider tells of who consented.
+/// What a provider states about the user who consented.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UserInfo {
-    /// Who it is.
+    /// The user's identity.
     pub identity: Identity,
-    /// What applications need beside it.
+    /// Further values for applications, by path; no secrets.
     pub provider_data: BTreeMap<String, String>,
 }
 
-/// Reads a userinfo answer. `None` if there is none, or it has no id.
+/// Parses a userinfo response. `None` if its status is not 200, if its body is not JSON, or if it has no id.
 pub fn read(received: &ProviderResponse, rules: &IdentityRules) -> Option<UserInfo> {
     let ProviderResponse::Answer { status: 200, body, .. } = received else {
         return None;
@@ -30,7 +30,7 @@ pub fn read(received: &ProviderResponse, rules: &IdentityRules) -> Option<UserIn
     Some(UserInfo { identity, provider_data: json_path::named(&document, &rules.provider_data) })
 }
 
-/// Reads an identity from a document. `None` if that has no id.
+/// Extracts the identity from a JSON document. `None` if the document has no id.
 pub fn of_document(document: &Value, rules: &IdentityRules) -> Option<Identity> {
     Some(Identity {
         id: Some(json_path::text(document, &rules.id)?),
@@ -39,8 +39,9 @@ pub fn of_document(document: &Value, rules: &IdentityRules) -> Option<Identity> 
     })
 }
 
-/// Completes what an ID token tells with what userinfo says. Another user's answer is not used (Core
-/// §5.3.2: the two `sub` must match).
+/// Adds to the claims of an ID token what the userinfo response has beyond them. Values of the ID token
+/// take precedence. A response about another user is ignored (OpenID Connect Core §5.3.2: the two `sub`
+/// must match).
 pub fn complete(mut from_token: UserInfo, userinfo: Option<UserInfo>) -> UserInfo {
     if let Some(UserInfo { identity: info, mut provider_data }) = userinfo
         && info.id == from_token.identity.id
@@ -60,14 +61,14 @@ mod tests {
 
     #[test]
     fn userinfo_of_another_user_is_not_used() {
-        let told = |id: &str, email: Option<&str>, tenant: &str| UserInfo {
+        let info = |id: &str, email: Option<&str>, tenant: &str| UserInfo {
             identity: Identity { id: Some(id.into()), email: email.map(Into::into), name: None },
             provider_data: BTreeMap::from([("tid".to_owned(), tenant.to_owned())]),
         };
-        let token = told("1", None, "a");
-        assert_eq!(complete(token.clone(), Some(told("2", Some("evil@example.com"), "b"))), token);
-        // Of the same user it adds, and the signed word goes before it.
-        let both = complete(token, Some(told("1", Some("a@example.com"), "b")));
-        assert_eq!(both, told("1", Some("a@example.com"), "a"));
+        let token = info("1", None, "a");
+        assert_eq!(complete(token.clone(), Some(info("2", Some("evil@example.com"), "b"))), token);
+        // A response about the same user adds values; the signed ones take precedence.
+        let both = complete(token, Some(info("1", Some("a@example.com"), "b")));
+        assert_eq!(both, info("1", Some("a@example.com"), "a"));
     }
 }

@@ -3,14 +3,16 @@
 
 use serde_json::json;
 
-use super::{SIGN_IN_COOKIE, ask, cookie, cookie_of, handle, session};
+use super::{
+    CROSS_SITE_COOKIE, SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie, cookie_of, handle, session_of,
+};
 use crate::connect::request;
 use crate::encoding;
 use crate::endpoints::client_auth::authenticate_any;
 use crate::endpoints::token::Failure;
 use crate::error::OAuthError;
 use crate::issuer::authorization::{self, CodeGrant, PUSHED_LIFETIME, SIGN_IN_TIME};
-use crate::issuer::authorization_request::{self, AuthorizationRequest, Refused};
+use crate::issuer::authorization_request::{self, AuthorizationRequest, Prompt, Refused};
 use crate::issuer::authorization_response::Response as Outcome;
 use crate::issuer::sign_in::{self, Next};
 use crate::mac_id::{IdKind, MacId};
@@ -84,9 +86,13 @@ async fn answer(
     let Some(client) = config.clients.get(&request.client_id) else {
         return Err(CallError::Misconfigured);
     };
-    let found = session(context, incoming).await?;
-    let signed_in = found.as_ref().map(|(id, user, _)| (id.as_str(), user));
-    match sign_in::next(&request, client, signed_in, now) {
+    // A page of another site cannot send the other cookie; it may only ask silently.
+    let is_silent = request.prompt == Prompt::None && incoming.method == "GET";
+    let mut found = session_of(context, incoming, SESSION_COOKIE).await?;
+    if found.is_none() && is_silent {
+        found = session_of(context, incoming, CROSS_SITE_COOKIE).await?;
+    }
+    match sign_in::next(&request, client, found.as_ref(), now) {
         Next::Fail(code, description) => {
             let outcome = request.failed(code, description, &config.public_url.identifier());
             Ok(send(context, incoming, &outcome, &[]))

@@ -4,10 +4,10 @@
 use url::form_urlencoded;
 
 use super::authorize::{consent, issued, page, send, to_provider, unavailable};
-use super::{SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie, cookie_of};
+use super::{SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie_of, end_session, handle, session_cookies};
 use crate::issuer::authorization::{self, CodeGrant};
-use crate::issuer::session::{self, SignedIn};
-use crate::issuer::sign_in::{self, Answer, Next, Question, Resolution, Resolved};
+use crate::issuer::session::{self, Proof, SignIn};
+use crate::issuer::sign_in::{self, Answer, Next, Question, Refused, Resolution, Resolved};
 use crate::issuer::user::Profile;
 use crate::mac_id::{IdKind, MacId};
 use crate::request_line::RequestLine;
@@ -145,63 +145,89 @@ async fn finished(
         line.reason = Some("other_browser".to_owned());
         return Ok(page(incoming, "link_invalid", &[clear]));
     };
-    let subject = match Resolution::new(&connection, configured, user, profile) {
-        Some(resolution) => resolve(context, resolution).await?,
-        None => None,
-    };
-    let Some(subject) = subject else {
-        line.reason = Some("sign_in_refused".to_owned());
-        return Ok(page(incoming, "sign_in_refused", &[clear]));
+    let resolution = Resolution::sign_in(&connection, configured, user, profile);
+    let subject = match resolve(context, resolution).await? {
+        Ok(subject) => subject,
+        Err(refused) => {
+            line.reason = Some(refused.reason().to_owned());
+            return Ok(page(incoming, "sign_in_refused", &[clear]));
+        }
     };
     let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
-    let session = MacId::new(&config.names, IdKind::Session).map_err(|_| CallError::Unavailable)?;
-    let user = SignedIn { subject, connection, auth_time: now };
-    let start = session::Request::Start {
-        id: session.as_str().to_owned(),
-        user: user.clone(),
-        idle: sign_in.session_idle,
-        lifetime: sign_in.session_lifetime,
+    let begun = SignIn {
+        sub: subject.clone(),
+        connection,
+        auth_time: now,
+        idle_seconds: sign_in.session_idle,
+        absolute_seconds: sign_in.session_lifetime,
     };
-    let started = ask(context, config.names.browser_session(&session), start).await?;
-    let session::Response::Started { cookie: value } = started else {
-        return Err(CallError::Unavailable);
-    };
-    let cookies =
-        [clear, cookie(context, SESSION_COOKIE, value.expose(), sign_in.session_lifetime)];
-    match sign_in::after(&request, client, session.as_str(), &user) {
+    let (sid, value) = begin_session(context, incoming, begun).await?;
+    let mut cookies = session_cookies(context, value.expose(), sign_in.session_lifetime);
+    cookies.push(clear);
+    let grant = CodeGrant { subject, sid: sid.as_str().to_owned(), auth_time: now };
+    match sign_in::after(&request, client, grant.clone()) {
         Next::Consent(grant) => consent(context, incoming, &id, &request, grant, &cookies).await,
         _ => {
-            let grant = CodeGrant {
-                subject: user.subject,
-                sid: session.as_str().to_owned(),
-                auth_time: now,
-            };
             let issue = authorization::Request::Issue { grant: Some(grant), request: None };
             issued(context, incoming, name, issue, &cookies).await
         }
     }
 }
 
+/// Begins a browser session, or goes on with the browser's session if it is the same user's. A session of
+/// another user ends. Returns the session's id and the cookie's new value.
+async fn begin_session(
+    context: Context<'_>,
+    incoming: &Incoming,
+    sign_in: SignIn,
+) -> Result<(MacId, Secret), CallError> {
+    let names = &context.config.names;
+    let cookie = cookie_of(context, incoming, SESSION_COOKIE);
+    if let Some((id, secret)) =
+        cookie.and_then(|cookie| handle(context, IdKind::Session, cookie.expose()))
+    {
+        let again = session::Request::SignIn { secret: secret.clone(), sign_in: sign_in.clone() };
+        if let session::Response::Started { secret } =
+            ask(context, names.browser_session(&id), again).await?
+        {
+            return Ok((id.clone(), cookie_value(&id, &secret)));
+        }
+        end_session(context, &id, Proof::Secret(secret)).await?;
+    }
+    let id = MacId::new(names, IdKind::Session).map_err(|_| CallError::Unavailable)?;
+    let start = session::Request::Start { sid: id.as_str().to_owned(), sign_in };
+    match ask(context, names.browser_session(&id), start).await? {
+        session::Response::Started { secret } => Ok((id.clone(), cookie_value(&id, &secret))),
+        _ => Err(CallError::Unavailable),
+    }
+}
+
+fn cookie_value(id: &MacId, secret: &Secret) -> Secret {
+    Secret::new(format!("{}.{}", id.as_str(), secret.expose()))
+}
+
+/// Sends the messages of a resolution.
 async fn resolve(
     context: Context<'_>,
     mut resolution: Resolution,
-) -> Result<Option<String>, CallError> {
+) -> Result<Result<String, Refused>, CallError> {
     let names = &context.config.names;
-    // Each attempt at a `sub` takes one question, and one more each to find and to own the identity.
-    for _ in 0..10 {
+    // No path through a resolution is longer.
+    for _ in 0..20 {
         let answer = match resolution.question() {
             Question::Identity(request) => {
-                let (realm, user) = resolution.identity();
-                Answer::Identity(ask(context, names.identity(realm, user), request).await?)
+                let identity = resolution.identity();
+                let name = names.identity(&identity.authority, &identity.provider_user_id);
+                Answer::Identity(ask(context, name, request).await?)
             }
             Question::User(subject, request) => {
                 Answer::User(ask(context, names.user_record(&subject), request).await?)
             }
         };
-        match resolution.answered(&answer).map_err(|_| CallError::Unavailable)? {
+        match resolution.answered(answer) {
             Resolved::More => {}
-            Resolved::User(subject) => return Ok(Some(subject)),
-            Resolved::Refused => return Ok(None),
+            Resolved::User(subject) => return Ok(Ok(subject)),
+            Resolved::Refused(refused) => return Ok(Err(refused)),
         }
     }
     Err(CallError::Unavailable)

@@ -13,8 +13,10 @@ use crate::issuer::authorization;
 use crate::issuer::family::{self, FamilyGrant, Refusal};
 use crate::issuer::scopes;
 use crate::issuer::session;
-use crate::issuer::tokens::Subject;
-use crate::issuer::user;
+use crate::issuer::tokens::{
+    AccessToken, ID_TOKEN_LIFETIME, IdToken, Subject, access_token, id_token, random_id,
+};
+use crate::issuer::user::{self, Check};
 use crate::mac_id::{IdKind, MacId};
 use crate::oauth::authorization_code::CodeRequest;
 use crate::oauth::client_auth::Credentials;
@@ -23,6 +25,7 @@ use crate::oauth::refresh_token::RefreshRequest;
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, Incoming};
+use crate::runtime::logout::end_family;
 use crate::runtime::object_call::CallError;
 use crate::runtime::{signing_keys, tokens};
 use crate::secret::Secret;
@@ -61,9 +64,7 @@ pub async fn code(
         authorization::Response::Granted { request, grant } => (request, grant),
         authorization::Response::Replayed { family } => {
             // What the code gave may be in wrong hands (RFC 6749 §4.1.2).
-            if let Some(id) = MacId::read(&config.names, IdKind::Family, &family) {
-                end_family(context, &id).await.map_err(unavailable)?;
-            }
+            end_family(context, &family).await.map_err(unavailable)?;
             return Err(refused());
         }
         _ => return Err(refused()),
@@ -83,6 +84,7 @@ pub async fn code(
         refresh_token: None,
     };
     let refreshes = issue.scopes.iter().any(|scope| scope == "offline_access");
+    join(context, client_id, client, &grant.sid, refreshes.then_some(&family)).await?;
     let refresh_token = if refreshes {
         let start = family::Start {
             id: family.as_str().to_owned(),
@@ -95,20 +97,41 @@ pub async fn code(
         let started = ask(context, name, family::Request::Start(Box::new(start))).await;
         match started.map_err(unavailable)? {
             family::Response::Token { token, .. } => Some(token),
-            _ => return Err(unavailable(CallError::Unavailable)),
+            // The code was replayed, or the session has ended, since the code was redeemed.
+            _ => return Err(refused()),
         }
     } else {
         None
     };
-    if let Some(session) = MacId::read(&config.names, IdKind::Session, &grant.sid) {
-        let join = session::Request::Join {
-            client_id: client_id.to_owned(),
-            family: refreshes.then(|| family.as_str().to_owned()),
-        };
-        let name = config.names.browser_session(&session);
-        ask(context, name, join).await.map_err(unavailable)?;
-    }
     respond(context, Issue { refresh_token, ..issue }).await
+}
+
+/// Adds the client, and the family if it ends with the session, to the browser session that the user signed
+/// in with. An ended session gives no tokens.
+async fn join(
+    context: Context<'_>,
+    client_id: &str,
+    client: &Client,
+    sid: &str,
+    family: Option<&MacId>,
+) -> Result<(), Failure> {
+    let names = &context.config.names;
+    let ended = || invalid_grant("session_ended", "the user's session has ended; sign in again");
+    let session = MacId::read(names, IdKind::Session, sid).ok_or_else(ended)?;
+    let family = family.filter(|_| client.refresh.ends_with_session);
+    let join = session::Request::Join {
+        client_id: client_id.to_owned(),
+        family: family.map(|family| family.as_str().to_owned()),
+    };
+    match ask(context, names.browser_session(&session), join).await.map_err(unavailable)? {
+        session::Response::Joined { end } => {
+            for family in end {
+                end_family(context, &family).await.map_err(unavailable)?;
+            }
+            Ok(())
+        }
+        _ => Err(ended()),
+    }
 }
 
 /// The refresh token grant (RFC 6749 §6).
@@ -152,9 +175,9 @@ pub async fn refresh(
         family::Response::Refused(refusal) => return Err(refresh_refused(refusal)),
         _ => return Err(unavailable(CallError::Unavailable)),
     };
-    let active = is_active(context, &grant.subject, grant.sid.as_deref(), context.now).await;
-    if !active.map_err(unavailable)? {
-        end_family(context, &id).await.map_err(unavailable)?;
+    let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
+    if !is_active(context, &grant.subject, check).await.map_err(unavailable)? {
+        end_family(context, id.as_str()).await.map_err(unavailable)?;
         return Err(refresh_refused(Refusal::Unknown));
     }
     let audience = request.audience.clone().or_else(|| grant.audience.clone());
@@ -176,25 +199,30 @@ async fn respond(context: Context<'_>, issue: Issue) -> Result<Response, Failure
     let Context { config, now, .. } = context;
     let name = config.names.user_record(&issue.grant.subject);
     let known = ask(context, name, user::Request::Get).await.map_err(unavailable)?;
-    let user::Response::User { profile, .. } = known else {
+    let user::Response::User(view) = known else {
         return Err(invalid_grant("user_unknown", "the user may not sign in"));
     };
-    let keys = signing_keys::keys(context).await.map_err(unavailable)?;
+    let key = signing_keys::signing(context).await.map_err(unavailable)?;
     let issuer = config.public_url.identifier();
+    let (signer, client_id) = (key.signer(&issuer, now), issue.grant.client_id.as_str());
     let subject = Subject {
-        issuer: &issuer,
-        kid: &keys.kid,
-        subject: &issue.grant.subject,
-        client_id: &issue.grant.client_id,
+        sub: &issue.grant.subject,
         sid: issue.grant.sid.as_deref(),
-        auth_time: issue.grant.auth_time,
-        now,
+        auth_time: Some(issue.grant.auth_time),
     };
     let audience = issue.audience.as_deref().unwrap_or(&issuer);
+    let audiences = [audience.to_owned()];
     let lifetime = scopes::access_token_lifetime(config, audience);
-    let failed = |_| unavailable(CallError::Unavailable);
-    let access = subject.access_token(audience, &issue.scopes, lifetime).map_err(failed)?;
-    let access = keys.sign(&access).await.map_err(unavailable)?;
+    let jti = random_id().map_err(|_| unavailable(CallError::Unavailable))?;
+    let access = AccessToken {
+        subject,
+        audiences: &audiences,
+        client_id,
+        scopes: &issue.scopes,
+        jti: &jti,
+        lifetime,
+    };
+    let access = key.sign(&access_token(&signer, &access)).await.map_err(unavailable)?;
     let mut body = json!({
         "access_token": access.expose(),
         "token_type": "Bearer",
@@ -206,19 +234,20 @@ async fn respond(context: Context<'_>, issue: Issue) -> Result<Response, Failure
             members.insert("refresh_token".into(), token.expose().into());
         }
         if issue.scopes.iter().any(|scope| scope == "openid") {
-            let token = subject.id_token(issue.nonce.as_deref(), &access, &issue.scopes, &profile);
-            let token = keys.sign(&token).await.map_err(unavailable)?;
+            let token = IdToken {
+                subject,
+                client_id,
+                nonce: issue.nonce.as_deref(),
+                access_token: Some(&access),
+                scopes: &issue.scopes,
+                profile: &view.profile,
+                lifetime: ID_TOKEN_LIFETIME,
+            };
+            let token = key.sign(&id_token(&signer, &token)).await.map_err(unavailable)?;
             members.insert("id_token".into(), token.expose().into());
         }
     }
     http::json(200, &body).map_err(|_| unavailable(CallError::Unavailable))
-}
-
-/// Ends a refresh token family.
-pub async fn end_family(context: Context<'_>, id: &MacId) -> Result<(), CallError> {
-    let name = context.config.names.refresh_family(id);
-    let revoke = family::Request::Revoke { secret: None, client_id: None };
-    ask(context, name, revoke).await.map(drop)
 }
 
 /// `POST /oauth/revoke` (RFC 7009): 200 whatever the token was.
@@ -260,7 +289,7 @@ async fn described(
     client_id: &str,
     token: &Secret,
 ) -> Result<serde_json::Value, CallError> {
-    let Context { config, now, .. } = context;
+    let config = context.config;
     let inactive = json!({ "active": false });
     if let Some((id, secret)) = handle(context, IdKind::Family, token.expose()) {
         let name = config.names.refresh_family(&id);
@@ -269,7 +298,8 @@ async fn described(
             return Ok(inactive);
         };
         // A refresh token is of no concern to others than its client.
-        let active = is_active(context, &grant.subject, grant.sid.as_deref(), now).await?;
+        let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
+        let active = is_active(context, &grant.subject, check).await?;
         if grant.client_id != client_id || !active {
             return Ok(inactive);
         }

@@ -6,13 +6,13 @@ use serde_json::Value;
 use super::ask;
 use crate::connect::policy;
 use crate::error::ProblemDetails;
-use crate::issuer::tokens::about;
+use crate::issuer::tokens;
 use crate::issuer::user;
 use crate::jwt::TokenError;
 use crate::request_line::RequestLine;
+use crate::runtime;
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, HttpResult, Incoming};
-use crate::runtime::tokens;
 use crate::secret::Secret;
 
 /// Answers with the claims that the token's scopes ask for.
@@ -37,7 +37,7 @@ async fn claims(
 ) -> Result<Value, ProblemDetails> {
     let config = context.config;
     let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
-    let verified = tokens::verify_access_token(context, &Secret::new(bearer)).await;
+    let verified = runtime::tokens::verify_access_token(context, &Secret::new(bearer)).await;
     let verified = verified.map_err(|error| {
         line.reason = Some(error.reason().to_owned());
         match error {
@@ -54,10 +54,8 @@ async fn claims(
     let name = config.names.user_record(&token.user.subject);
     let answer = ask(context, name, user::Request::Get).await;
     match answer.map_err(|_| ProblemDetails::unavailable(5))? {
-        user::Response::User { profile, .. } => {
-            let mut claims = about(&token.scopes, &profile);
-            claims.insert("sub".into(), token.user.subject.as_str().into());
-            Ok(Value::Object(claims))
+        user::Response::User(view) if !view.disabled => {
+            Ok(tokens::userinfo(&token.user.subject, &view.profile, &token.scopes))
         }
         _ => Err(policy::refused()),
     }

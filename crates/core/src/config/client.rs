@@ -26,8 +26,8 @@ pub struct Client {
     pub grants: Vec<GrantType>,
     /// The accepted audiences of the subject tokens that the client exchanges.
     pub audiences: Vec<String>,
-    /// The client ids whose users' tokens this client may exchange or use: the `client_id` or `azp` of those
-    /// tokens.
+    /// The ids of the clients whose users' tokens this client may exchange. They are compared with the
+    /// token's `client_id` or `azp`.
     pub accepts_from: Vec<String>,
     /// The names of the connections that the client may use.
     pub connections: Vec<String>,
@@ -83,6 +83,9 @@ pub struct RefreshPolicy {
     pub idle: i64,
     /// Seconds after the sign-in at which it expires.
     pub lifetime: i64,
+    /// Whether it ends with the browser session that it began in. If not, only its own revocation ends it
+    /// earlier, so that agents go on while the user is away.
+    pub ends_with_session: bool,
 }
 
 /// How a client authenticates.
@@ -169,6 +172,7 @@ impl Raw {
     /// Reads all fields.
     pub(super) fn read(fields: &mut Fields) -> Self {
         let grants = GrantType::ALL.map(|grant| (grant.name(), grant));
+        let kind: ClientKind = fields.choice("kind", KINDS).unwrap_or_default();
         Self {
             authentication: fields.choice("authentication", AUTHENTICATIONS).unwrap_or_else(|| {
                 fields.missing("authentication");
@@ -184,7 +188,7 @@ impl Raw {
             origins: fields.list("origins"),
             scope_policy: fields.choice("scope_policy", SCOPE_POLICIES).unwrap_or_default(),
             name: fields.text("name"),
-            kind: fields.choice("kind", KINDS).unwrap_or_default(),
+            kind,
             apis: fields.lists("apis"),
             post_logout_redirect_uris: fields.list("post_logout_redirect_uris"),
             backchannel_logout_uri: fields.text("backchannel_logout_uri"),
@@ -194,6 +198,7 @@ impl Raw {
                     rotation: fields.flag_or("rotation", true),
                     idle: fields.number("idle").unwrap_or(REFRESH_IDLE.min(lifetime)),
                     lifetime,
+                    ends_with_session: fields.flag_or("end_with_session", kind == ClientKind::Spa),
                 }
             }),
         }

@@ -139,7 +139,7 @@ fn protocol(fields: &mut Fields, kind: Protocols) -> Protocol {
             fields.fault("issuer", "is missing; kind `oidc` needs it for discovery");
         }
         (Protocols::OAuth2, Some(_)) => {
-            fields.fault("issuer", "is for kind `oidc`; remove it, or say that kind");
+            fields.fault("issuer", "is for kind `oidc`; remove it, or set that kind");
         }
         (Protocols::OAuth2, None) => {}
     }
@@ -303,7 +303,7 @@ fn check_identity(connection: &Connection) -> Result<(), FieldError> {
         }
         None | Some(IdentitySource::IdToken) if open_id => Ok(()),
         _ if !connection.required_claims.is_empty() => {
-            let fix = "are claims of the ID token, which tells who consented with kind `oidc` \
+            let fix = "are claims of the ID token, which identifies the user only with kind `oidc` \
                         and without another `identity.from`";
             Err(FieldError::new("required_claims", fix))
         }

@@ -52,8 +52,8 @@ pub(super) fn complete(entry: Value) -> Result<Completed, FieldError> {
     Ok(Completed { entry: merged, details })
 }
 
-/// The endpoints of [`REDIRECTING`] that the entry sets. The token endpoint of a connection that names neither
-/// provider nor issuer is left out, because it is the authority.
+/// The endpoints of [`REDIRECTING`] that the entry sets. The token endpoint of a connection that names
+/// neither provider nor issuer is left out, because it is the authority.
 fn given_endpoints(given: &Map<String, Value>) -> Vec<(String, String)> {
     let is_authority = !given.contains_key("provider") && !given.contains_key("issuer");
     let redirecting =
@@ -114,8 +114,8 @@ fn value_of<'a>(name: &str, variable: &'a Value) -> Result<&'a str, FieldError> 
     Err(FieldError::new(field, fix))
 }
 
-/// Whether a value fits a pattern with at most one wildcard: `*` matches one label of a host name, `**` one or
-/// more labels separated by dots. There are no other wildcards, because the value decides where a client
+/// Whether a value fits a pattern with at most one wildcard: `*` matches one label of a host name, `**` one
+/// or more labels separated by dots. There are no other wildcards, because the value decides where a client
 /// secret is sent.
 fn matches(pattern: &str, value: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {

@@ -19,6 +19,9 @@ use vault_base::time::UnixSeconds;
 /// Seconds for which a replaced token gives its successor to anybody who presents it.
 pub const LEEWAY: i64 = 60;
 
+/// Seconds for which the revocation of a family that has not begun is kept.
+const REVOKED_AHEAD: i64 = 3600;
+
 /// What a family gives access to. It never grows after the sign-in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FamilyGrant {
@@ -80,6 +83,9 @@ pub struct Record {
     pub predecessor: Option<Predecessor>,
     /// Marks secrets as of this family; sealed, base64url.
     pub mark: String,
+    /// Whether it was revoked before it began: the code that it follows from was replayed meanwhile.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_revoked: bool,
 }
 
 /// A replaced token.
@@ -202,6 +208,8 @@ impl Machine for Family {
     ) -> Result<Step<Record, Response>, SealError> {
         match (record, request) {
             (None, Request::Start(start)) => begin(*start, at),
+            // The vault itself revokes a family whose start may still be on its way.
+            (None, Request::Revoke { secret: None, .. }) => Ok(revoke_ahead(at.now)),
             (None, Request::Revoke { .. }) => Ok(Step::answer(Response::Revoked)),
             (None, _) => Ok(refused(Refusal::Unknown)),
             (Some(record), request) => record.answer(request, at),
@@ -220,6 +228,33 @@ fn refused(refusal: Refusal) -> Step<Record, Response> {
     Step::answer(Response::Refused(refusal))
 }
 
+/// Keeps for an hour that the family was revoked, so that it does not begin after that.
+fn revoke_ahead(now: UnixSeconds) -> Step<Record, Response> {
+    let record = Record {
+        id: String::new(),
+        grant: FamilyGrant {
+            subject: String::new(),
+            client_id: String::new(),
+            scopes: Vec::new(),
+            audience: None,
+            sid: None,
+            auth_time: now,
+        },
+        rotation: true,
+        idle: REVOKED_AHEAD,
+        expires_at: now.saturating_add(REVOKED_AHEAD),
+        used_at: now,
+        generation: 0,
+        current: String::new(),
+        is_used: false,
+        predecessor: None,
+        mark: String::new(),
+        is_revoked: true,
+    };
+    let ends = record.ends();
+    Step::put(record, Response::Revoked).waking(ends)
+}
+
 fn begin(start: Start, at: &At<'_>) -> Result<Step<Record, Response>, SealError> {
     let mark = encoding::random::<32>().map_err(|_| SealError::CannotSeal)?;
     let mut record = Record {
@@ -234,6 +269,7 @@ fn begin(start: Start, at: &At<'_>) -> Result<Step<Record, Response>, SealError>
         is_used: false,
         predecessor: None,
         mark: String::new(),
+        is_revoked: false,
     };
     let sealed = at.sealer.seal(&record.place("mark", at), &mark)?;
     record.mark = encoding::base64url(sealed);
@@ -254,6 +290,8 @@ impl Record {
             return Ok(Step { write: Write::Delete, ..Step::answer(response) });
         }
         match request {
+            Request::Revoke { .. } if self.is_revoked => Ok(Step::answer(Response::Revoked)),
+            _ if self.is_revoked => Ok(refused(Refusal::Unknown)),
             Request::Start(_) => Ok(refused(Refusal::Unknown)),
             Request::Refresh { client_id, .. } if client_id != self.grant.client_id => {
                 let event = Self::event(Refusal::OtherClient);

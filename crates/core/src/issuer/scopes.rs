@@ -2,6 +2,7 @@
 //! Which scopes a client may have, by resource server.
 
 use super::family::FamilyGrant;
+use super::tokens;
 use crate::config::{ACCESS_TOKEN_LIFETIME, Client, ClientKind, Config, GrantType};
 
 /// Scopes that are about the user and the sign-in (OpenID Connect Core §5.4, §11).
@@ -74,6 +75,12 @@ pub fn refreshed(
     };
     let allowed = allowed(config, client, audience, requested);
     allowed.into_iter().filter(granted).collect()
+}
+
+/// The longest lifetime of a token that the vault issues, in seconds: a signing key stays published as long.
+pub fn longest_lifetime(config: &Config) -> i64 {
+    let access = config.apis.values().map(|api| api.access_token_lifetime).max();
+    access.unwrap_or(0).max(ACCESS_TOKEN_LIFETIME).max(tokens::ID_TOKEN_LIFETIME)
 }
 
 /// Lifetime of an access token for this resource server, in seconds.

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Signing in: what an authorization request needs, and which user of the vault a user at a provider is.
+//! Signing in: what an authorization request needs, and which user of the vault an account at a provider
+//! belongs to.
 
 use super::authorization::CodeGrant;
 use super::authorization_request::{AuthorizationRequest, Prompt};
-use super::session::SignedIn;
-use super::user::{LinkedIdentity, Profile};
+use super::identity::Holder;
+use super::session::View;
+use super::user::{Identity, Profile};
 use super::{identity, user};
 use crate::config::{Client, ClientKind};
-use vault_base::encoding::{self, RandomnessError};
 use vault_base::time::UnixSeconds;
 use vault_provider::connection::Connection;
 
@@ -20,36 +21,32 @@ pub enum Next {
     Consent(CodeGrant),
     /// Let the user sign in.
     SignIn,
-    /// Tell the client that the user would have to act.
+    /// Tell the client that the user would have to act: error code and description.
     Fail(&'static str, &'static str),
 }
 
-/// Decides what an authorization request needs. `session` is the browser's, with its `sid`.
+/// Decides what an authorization request needs. `session` is the browser's, if it has one.
 pub fn next(
     request: &AuthorizationRequest,
     client: &Client,
-    session: Option<(&str, &SignedIn)>,
+    session: Option<&View>,
     now: UnixSeconds,
 ) -> Next {
     let wants_sign_in = matches!(request.prompt, Prompt::Login | Prompt::SelectAccount);
-    let is_fresh = |user: &SignedIn| {
-        request.max_age.is_none_or(|age| now.saturating_sub(user.auth_time) <= age)
+    let is_fresh = |session: &&View| {
+        request.max_age.is_none_or(|age| now.saturating_sub(session.auth_time) <= age)
     };
-    let session = session.filter(|(_, user)| !wants_sign_in && is_fresh(user));
-    let Some((sid, user)) = session else {
-        return if request.prompt == Prompt::None {
+    match session.filter(|_| !wants_sign_in).filter(is_fresh) {
+        Some(session) => after(request, client, CodeGrant::of(session)),
+        None if request.prompt == Prompt::None => {
             Next::Fail("login_required", "the user must sign in")
-        } else {
-            Next::SignIn
-        };
-    };
-    after(request, client, sid, user)
+        }
+        None => Next::SignIn,
+    }
 }
 
-/// Decides what follows when the user has just signed in.
-pub fn after(request: &AuthorizationRequest, client: &Client, sid: &str, user: &SignedIn) -> Next {
-    let grant =
-        CodeGrant { subject: user.subject.clone(), sid: sid.to_owned(), auth_time: user.auth_time };
+/// Decides what follows when the user has signed in.
+pub fn after(request: &AuthorizationRequest, client: &Client, grant: CodeGrant) -> Next {
     let must_consent = client.kind == ClientKind::ThirdParty || request.prompt == Prompt::Consent;
     match (must_consent, request.prompt) {
         (true, Prompt::None) => Next::Fail("consent_required", "the user must consent"),
@@ -58,154 +55,230 @@ pub fn after(request: &AuthorizationRequest, client: &Client, sid: &str, user: &
     }
 }
 
-/// Finding the user of the vault: each question is asked, and its answer decides the next one.
+impl CodeGrant {
+    /// What a code gives whose user signed in with this session.
+    fn of(session: &View) -> Self {
+        Self {
+            subject: session.sub.clone(),
+            sid: session.sid.clone(),
+            auth_time: session.auth_time,
+        }
+    }
+}
+
+/// The next message of a [`Resolution`].
+#[derive(Debug)]
+pub enum Question {
+    /// To the identity's object.
+    Identity(identity::Request),
+    /// To the object of the user with this `sub`.
+    User(String, user::Request),
+}
+
+/// The response to a [`Question`].
+#[derive(Debug)]
+pub enum Answer {
+    /// Of the identity's object.
+    Identity(identity::Response),
+    /// Of the user's object.
+    User(user::Response),
+}
+
+/// What comes of a response.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// Another question follows.
+    More,
+    /// The user with this `sub` is signed in, or the account now signs in as this user.
+    User(String),
+    /// Nobody is signed in and nothing is linked.
+    Refused(Refused),
+}
+
+/// Why an account does not sign in or is not linked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// The user is disabled.
+    Disabled,
+    /// The account signs in as another user.
+    OtherUser,
+    /// The last sign-in is too old to link an account.
+    SignInTooOld,
+    /// The user has as many identities as a user may have.
+    TooMany,
+    /// Another sign-in or link of the account got in between. A new attempt may succeed.
+    Again,
+}
+
+impl Refused {
+    /// The reason word for the log.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Disabled => "user_disabled",
+            Self::OtherUser => "account_of_other_user",
+            Self::SignInTooOld => "sign_in_too_old",
+            Self::TooMany => "too_many_identities",
+            Self::Again => "identity_busy",
+        }
+    }
+}
+
+/// How often an account is resolved again because an object disagreed.
+const ATTEMPTS: u8 = 3;
+
+/// The messages that find the user of an account, or link the account to a user. Each response decides the
+/// next message. The steps and their order are those that [`identity`] describes.
 #[derive(Debug)]
 pub struct Resolution {
-    identity: LinkedIdentity,
+    identity: Identity,
     profile: Profile,
+    /// The user to link the account to, and when that user signed in. `None`: a sign-in.
+    link: Option<(String, UnixSeconds)>,
     stage: Stage,
+    attempts: u8,
 }
 
 #[derive(Debug)]
 enum Stage {
-    /// Asks the identity whose it is.
-    Find,
-    /// Asks the user with this `sub` to sign in. `owned`: the identity says that it is this user's.
-    SignIn { subject: String, owned: bool, attempts: u8 },
-    /// Asks the identity to be this user's.
-    Own { subject: String },
+    Resolve {
+        refused: Option<u64>,
+    },
+    SignIn(Holder),
+    Reserve,
+    AskOwner(Holder),
+    Release(Holder),
+    Link,
+    Confirm(String),
+    /// Undoes a link in the user's object, or a reservation, and then refuses.
+    GiveUp(Refused),
+    Unreserve(Refused),
 }
-
-/// The next question.
-#[derive(Debug)]
-pub enum Question {
-    /// Ask the identity.
-    Identity(identity::Request),
-    /// Ask the user with this `sub`.
-    User(String, user::Request),
-}
-
-/// The answer to a question.
-#[derive(Debug)]
-pub enum Answer {
-    /// Of the identity.
-    Identity(identity::Response),
-    /// Of the user.
-    User(user::Response),
-}
-
-/// What comes of an answer.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Resolved {
-    /// Another question comes.
-    More,
-    /// The user with this `sub` is signed in.
-    User(String),
-    /// Nobody is signed in.
-    Refused,
-}
-
-/// How often another `sub` is tried where one is taken.
-const ATTEMPTS: u8 = 3;
-
-/// Greatest length of a `sub` (OpenID Connect Core §2).
-const MAX_SUBJECT: usize = 255;
-
-/// A suffix as long as each that tells two users apart: base64url of six bytes.
-const LONGEST_SUFFIX: &str = "--------";
 
 impl Resolution {
-    /// Begins with a user at a provider. `name` is the connection's. `None`: the provider's id of the user
-    /// cannot be part of a `sub`, which is at most 255 ASCII characters long (OpenID Connect Core §2) and
-    /// stands in headers and logs of applications.
-    pub fn new(
+    /// The sign-in of an account at a provider. `name` is the connection's.
+    pub fn sign_in(name: &str, connection: &Connection, user: String, profile: Profile) -> Self {
+        let stage = Stage::Resolve { refused: None };
+        let identity = identity::of(name, connection, user);
+        Self { identity, profile, link: None, stage, attempts: 0 }
+    }
+
+    /// The link of an account to the user `sub`, who signed in at `auth_time`.
+    pub fn link(
         name: &str,
         connection: &Connection,
         user: String,
-        profile: Profile,
-    ) -> Option<Self> {
-        let longest = identity::subject(name, &user, Some(LONGEST_SUFFIX)).len();
-        let is_usable = longest <= MAX_SUBJECT && user.bytes().all(|byte| byte.is_ascii_graphic());
-        let realm = identity::realm(connection);
-        let identity = LinkedIdentity { realm, user, connection: name.to_owned() };
-        is_usable.then_some(Self { identity, profile, stage: Stage::Find })
+        sub: String,
+        auth_time: UnixSeconds,
+    ) -> Self {
+        let identity = identity::of(name, connection, user);
+        let link = Some((sub, auth_time));
+        Self { identity, profile: Profile::default(), link, stage: Stage::Reserve, attempts: 0 }
     }
 
-    /// The identity: its realm, and the provider's id of the user.
-    pub fn identity(&self) -> (&str, &str) {
-        (&self.identity.realm, &self.identity.user)
+    /// The account: it names the identity's object.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
-    /// The next question.
+    fn target(&self) -> String {
+        self.link.as_ref().map(|(sub, _)| sub.clone()).unwrap_or_default()
+    }
+
+    /// The next message.
     pub fn question(&self) -> Question {
+        let identity = self.identity.clone();
         match &self.stage {
-            Stage::Find => Question::Identity(identity::Request::Find),
-            Stage::SignIn { subject, .. } => Question::User(
-                subject.clone(),
-                user::Request::SignIn {
-                    identity: self.identity.clone(),
-                    profile: self.profile.clone(),
+            Stage::Resolve { refused } => Question::Identity(identity::Request::Resolve {
+                connection: identity.connection,
+                provider_user_id: identity.provider_user_id,
+                refused: *refused,
+            }),
+            Stage::SignIn(holder) => Question::User(
+                holder.sub.clone(),
+                user::Request::SignedIn { identity, profile: self.profile.clone() },
+            ),
+            Stage::Reserve => Question::Identity(identity::Request::Link { sub: self.target() }),
+            Stage::AskOwner(owner) => Question::User(owner.sub.clone(), user::Request::Get),
+            Stage::Release(owner) => Question::Identity(identity::Request::Unlink {
+                sub: owner.sub.clone(),
+                revision: Some(owner.revision),
+            }),
+            Stage::Link => {
+                let auth_time = self.link.as_ref().map_or(0, |(_, auth_time)| *auth_time);
+                Question::User(self.target(), user::Request::Link { identity, auth_time })
+            }
+            Stage::Confirm(sub) => {
+                Question::Identity(identity::Request::Confirm { sub: sub.clone() })
+            }
+            Stage::GiveUp(_) => Question::User(
+                self.target(),
+                user::Request::Unlink {
+                    authority: identity.authority,
+                    provider_user_id: identity.provider_user_id,
                 },
             ),
-            Stage::Own { subject } => {
-                Question::Identity(identity::Request::Own { subject: subject.clone() })
+            Stage::Unreserve(_) => {
+                let unlink = identity::Request::Unlink { sub: self.target(), revision: None };
+                Question::Identity(unlink)
             }
         }
     }
 
-    /// Takes the answer to the question.
-    ///
-    /// # Errors
-    /// [`RandomnessError`].
-    pub fn answered(&mut self, answer: &Answer) -> Result<Resolved, RandomnessError> {
-        let owned = |subject: &String| Stage::SignIn {
-            subject: subject.clone(),
-            owned: true,
-            attempts: ATTEMPTS,
-        };
-        self.stage = match (&self.stage, answer) {
-            (Stage::Find, Answer::Identity(identity::Response::Owned { subject })) => {
-                owned(subject)
-            }
-            (Stage::Find, Answer::Identity(identity::Response::Free { was_owned })) => {
-                Stage::SignIn { subject: self.subject(*was_owned)?, owned: false, attempts: 0 }
-            }
-            (
-                Stage::SignIn { subject, owned: true, .. },
-                Answer::User(user::Response::SignedIn),
-            ) => {
-                return Ok(Resolved::User(subject.clone()));
-            }
-            (Stage::SignIn { subject, .. }, Answer::User(user::Response::SignedIn)) => {
-                Stage::Own { subject: subject.clone() }
-            }
-            // Another user has this `sub`: of a connection that stood for another provider, or of an
-            // identity that was erased.
-            (Stage::SignIn { owned: false, attempts, .. }, Answer::User(user::Response::Taken))
-                if *attempts < ATTEMPTS =>
-            {
-                let attempts = attempts + 1;
-                Stage::SignIn { subject: self.subject(true)?, owned: false, attempts }
-            }
-            // Two sign-ins at once: the first one's user counts.
-            (
-                Stage::Own { subject },
-                Answer::Identity(identity::Response::Owned { subject: of }),
-            ) => {
-                if subject == of {
-                    return Ok(Resolved::User(subject.clone()));
-                }
-                owned(of)
-            }
-            _ => return Ok(Resolved::Refused),
-        };
-        Ok(Resolved::More)
+    /// Takes the response to the message.
+    pub fn answered(&mut self, answer: Answer) -> Resolved {
+        match answer {
+            Answer::Identity(response) => self.identity_answered(response),
+            Answer::User(response) => self.user_answered(response),
+        }
     }
 
-    fn subject(&self, with_suffix: bool) -> Result<String, RandomnessError> {
-        let suffix =
-            if with_suffix { Some(encoding::base64url(encoding::random::<6>()?)) } else { None };
-        let LinkedIdentity { connection, user, .. } = &self.identity;
-        Ok(identity::subject(connection, user, suffix.as_deref()))
+    fn identity_answered(&mut self, response: identity::Response) -> Resolved {
+        use identity::Response::{Busy, Free, Owned, Reserved, Taken};
+        self.stage = match (&self.stage, response) {
+            (Stage::Resolve { .. }, Owned(holder) | Reserved(holder)) => Stage::SignIn(holder),
+            (Stage::Reserve, Owned(_) | Reserved(_)) => Stage::Link,
+            (Stage::Reserve, Taken(owner)) if self.attempts < ATTEMPTS => {
+                self.attempts += 1;
+                Stage::AskOwner(owner)
+            }
+            (Stage::Release(_), _) => Stage::Reserve,
+            (Stage::Confirm(sub), Owned(holder)) if holder.sub == *sub => {
+                return Resolved::User(holder.sub);
+            }
+            (Stage::Confirm(_), _) if self.link.is_some() => Stage::GiveUp(Refused::Again),
+            (Stage::Unreserve(refused), _) => return Resolved::Refused(*refused),
+            (_, Owned(_) | Reserved(_) | Taken(_) | Busy | Free) => {
+                return Resolved::Refused(Refused::Again);
+            }
+        };
+        Resolved::More
+    }
+
+    fn user_answered(&mut self, response: user::Response) -> Resolved {
+        use user::Response::{Active, Linked, SignInRequired, Taken, TooMany, User};
+        let holds = |view: &user::View| {
+            view.holds(&self.identity.authority, &self.identity.provider_user_id)
+        };
+        self.stage = match (&self.stage, response) {
+            (Stage::SignIn(holder), Active) => Stage::Confirm(holder.sub.clone()),
+            // The `sub` is another account's: of a connection that had another provider, or of a user
+            // who unlinked or was erased.
+            (Stage::SignIn(holder), Taken) if self.attempts < ATTEMPTS => {
+                self.attempts += 1;
+                Stage::Resolve { refused: Some(holder.revision) }
+            }
+            (Stage::AskOwner(_), User(view)) if holds(&view) => {
+                return Resolved::Refused(Refused::OtherUser);
+            }
+            (Stage::AskOwner(owner), _) => Stage::Release(owner.clone()),
+            (Stage::Link, Linked) => Stage::Confirm(self.target()),
+            (Stage::Link, SignInRequired) => Stage::Unreserve(Refused::SignInTooOld),
+            (Stage::Link, TooMany) => Stage::Unreserve(Refused::TooMany),
+            (Stage::Link, _) => Stage::Unreserve(Refused::Disabled),
+            (Stage::GiveUp(refused), _) => return Resolved::Refused(*refused),
+            (_, Taken) => return Resolved::Refused(Refused::Again),
+            _ => return Resolved::Refused(Refused::Disabled),
+        };
+        Resolved::More
     }
 }

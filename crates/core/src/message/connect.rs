@@ -8,41 +8,41 @@ use crate::connect::record::{AuthorizationResponse, Begin, Complete, Denied};
 use crate::vault::record::AccountView;
 use vault_base::secret::{Secret, exposed};
 
-/// What a session is asked, in the order of a connect.
+/// A request to a connect session, in the order of a connect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionRequest {
-    /// An application starts it.
+    /// An application begins the connect.
     Begin(Box<Begin>),
-    /// The browser opens it with the ticket.
+    /// The browser opens the session with the ticket.
     Open {
         /// The ticket's secret.
         #[serde(with = "exposed")]
         ticket: Secret,
     },
-    /// The provider sends the browser back.
+    /// The provider redirects the browser back with the authorization response (RFC 6749 §4.1.2).
     Return(AuthorizationResponse),
-    /// The application completes it for its user.
+    /// The application completes the connect for its user.
     Complete(Complete),
 }
 
-/// What a session answers.
+/// The response of a connect session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionResponse {
     /// The session is stored.
     Begun,
-    /// Send the browser to the provider, with the session's cookie.
+    /// Redirect the browser to the provider, and set the session's cookie.
     Opened {
-        /// Where to.
+        /// The authorization request to redirect to.
         location: String,
         /// The cookie's value.
         #[serde(with = "exposed")]
         cookie: Secret,
     },
-    /// Send the browser to the application.
+    /// Redirect the browser to the application.
     Returned {
-        /// Where to.
+        /// The application's redirect URI with the response parameters.
         #[serde(with = "exposed")]
         location: Secret,
     },
@@ -68,12 +68,12 @@ pub enum SessionResponse {
     },
     /// The account is connected.
     Completed {
-        /// The account.
+        /// The connected account.
         account: AccountView,
-        /// Its connection.
+        /// The name of the account's connection.
         connection: String,
     },
-    /// No.
+    /// The session rejects the request.
     Denied(Denied),
 }
 
@@ -82,5 +82,5 @@ impl Question for SessionRequest {
     type Answer = SessionResponse;
 }
 
-/// The one table: [`crate::connect::record::Session`] in JSON.
+/// The only table of a session. Its row holds a [`crate::connect::record::Session`] in JSON.
 pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS session (id INTEGER PRIMARY KEY CHECK (id = 1), record TEXT NOT NULL)";

@@ -5,26 +5,26 @@ use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
 
-/// What a user's directory is asked.
+/// A request to the directory of a user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DirectoryRequest {
-    /// Remember that the user started this connection. Written before its first account.
+    /// Add a connection that the user starts to connect. It is added before its first account is stored.
     Add {
-        /// Which connection.
+        /// The connection's name.
         connection: String,
     },
-    /// The connections the user ever started.
+    /// List the connections that the user ever started to connect.
     List,
 }
 
-/// What it answers.
+/// The response of a directory.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DirectoryResponse {
-    /// Remembered.
+    /// The connection is stored.
     Added,
-    /// Names, in order.
+    /// The names of the connections, sorted.
     Connections(Vec<String>),
 }
 
@@ -33,6 +33,6 @@ impl Question for DirectoryRequest {
     type Answer = DirectoryResponse;
 }
 
-/// The one table.
+/// The only table of a directory. `added_at` is in Unix seconds.
 pub const CREATE: &str =
     "CREATE TABLE IF NOT EXISTS connection (name TEXT PRIMARY KEY, added_at INTEGER NOT NULL)";

@@ -8,35 +8,36 @@ use vault_base::ids::DocumentSource;
 use vault_base::time::UnixSeconds;
 use vault_provider::endpoints::{Discovery, Metadata};
 
-/// Asks for what an issuer publishes.
+/// A request for the documents that an issuer publishes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct IssuerRequest {
-    /// Issuer identifier.
+    /// The issuer identifier.
     pub issuer: String,
-    /// Where its keys are, if not found by discovery: then there is no metadata.
+    /// The address of the issuer's key set, if it is configured. Discovery is not used then, and the response
+    /// has no metadata.
     pub jwks_uri: Option<String>,
-    /// What `issuer` in its metadata may be, if it is not that.
+    /// The pattern for `issuer` in the metadata, if it may differ from the issuer identifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pattern: Option<String>,
-    /// The asker holds a copy fetched at this time, and it lacks a key.
+    /// Whether to fetch the documents again, because the caller's copy lacks a key.
     #[serde(default)]
     pub renew: bool,
 }
 
 impl IssuerRequest {
-    /// Asks for what is found at `source`.
+    /// A request for the documents at `source`.
     pub fn of(source: &DocumentSource, renew: bool) -> Self {
         let DocumentSource { issuer, jwks_uri, pattern } = source.clone();
         Self { issuer, jwks_uri, pattern, renew }
     }
 
-    /// Whose metadata is asked for.
+    /// The issuer and pattern that the metadata must fit.
     pub fn discovery(&self) -> Discovery<'_> {
         Discovery { issuer: &self.issuer, pattern: self.pattern.as_deref() }
     }
 
-    /// Whether these documents were fetched for this question. The version before kept all of an
-    /// issuer under one name, however they were found.
+    /// Whether these documents were fetched for a request like this one. The previous version stored an
+    /// issuer's documents under one name, whether or not they were found by discovery.
     pub fn is_answered_by(&self, published: &Published) -> bool {
         match &published.metadata {
             None => self.jwks_uri.is_some(),
@@ -45,24 +46,24 @@ impl IssuerRequest {
     }
 }
 
-/// What an issuer publishes.
+/// The documents that an issuer publishes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
-    /// Its metadata, unless keys are found without.
+    /// The issuer's metadata; `None` if the address of the key set is configured.
     pub metadata: Option<Metadata>,
-    /// Its key set, as fetched.
+    /// The issuer's key set (RFC 7517 §5), as it was fetched.
     pub jwks: String,
-    /// When both were fetched.
+    /// When the documents were fetched.
     pub fetched_at: UnixSeconds,
 }
 
-/// What it answers.
+/// The response of an `IssuerKeys` object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IssuerResponse {
-    /// The last good documents.
+    /// The last valid documents.
     Published(Published),
-    /// There are none, and the issuer cannot be had now.
+    /// There are no valid documents, and the issuer is unavailable.
     Unavailable,
 }
 
@@ -71,5 +72,6 @@ impl Question for IssuerRequest {
     type Answer = IssuerResponse;
 }
 
-/// The one table: the last good documents, and when a fetch was last tried.
+/// The only table of an `IssuerKeys` object: the last valid documents as [`Published`] in JSON, and the time
+/// of the last attempt to fetch them.
 pub const CREATE: &str = "CREATE TABLE IF NOT EXISTS issuer (id INTEGER PRIMARY KEY CHECK (id = 1), published TEXT, tried_at INTEGER NOT NULL)";

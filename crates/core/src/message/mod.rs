@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Messages between the Worker and its objects: the classes, and the one shape of body both sides
-//! use.
+//! Messages between the Worker and its Durable Objects: the classes of objects, and the format of requests
+//! and responses.
 //!
-//! A message is JSON `{"v":1,"body":…}`. During a rollout new code talks to old code
-//! both ways: fields may be added with a default, unknown fields are passed over, and a question
-//! that is not understood is answered with [`Outcome::Unsupported`], never guessed at.
+//! A message is the JSON object `{"v":1,"body":…}`. During a rollout, new code sends messages to old code and
+//! the reverse. So new members must have a default, unknown members are ignored, and an object answers a
+//! request that its code does not know with [`Outcome::Unsupported`].
 
 pub mod connect;
 pub mod directory;
@@ -16,21 +16,22 @@ pub mod vault;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The version this code writes.
+/// The message version that this code writes as `v`.
 pub const VERSION: u32 = 1;
 
 /// A class of Durable Objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// One user's accounts at one connection.
+    /// The accounts of one user at one connection.
     Vault,
-    /// The connections one user ever started.
+    /// The connections that one user ever started to connect.
     Directory,
-    /// The users that have a directory, in shards.
+    /// A shard of the users that have a directory and of the holders of accounts at providers, or the check
+    /// values of keys.
     Registry,
     /// One connect in flight.
     ConnectSession,
-    /// What one issuer publishes.
+    /// The metadata and keys that one issuer publishes.
     IssuerKeys,
     /// One authorization request to the vault.
     Authorization,
@@ -47,7 +48,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// The binding's name in `wrangler.toml`.
+    /// The name of the class's binding in `wrangler.toml`.
     pub fn binding(self) -> &'static str {
         match self {
             Self::Vault => "VAULT",
@@ -65,35 +66,35 @@ impl Class {
     }
 }
 
-/// A question that belongs to a class and has one type of answer.
+/// A request to one class of objects, with the type of its response.
 pub trait Question: Serialize + DeserializeOwned {
-    /// Which class is asked.
+    /// The class of objects that the request is for.
     const CLASS: Class;
-    /// What it answers.
+    /// The type of the response.
     type Answer: Serialize + DeserializeOwned;
 
-    /// The body of the vault's own answer, for an answer that is no message: it leaves for the
-    /// caller as the object wrote it.
+    /// The body of the HTTP response for the vault's caller, if the object writes that body itself. The
+    /// Worker then forwards it unread. `None` for responses that are sent as a message.
     fn passthrough(_answer: &Self::Answer) -> Option<String> {
         None
     }
 }
 
-/// How an object's answer is to be taken: the status of its response. None of ours is one of
-/// HTTP's own, so that neither side ever takes something else for an answer.
+/// The meaning of an object's response, encoded as its HTTP status. Except for [`Outcome::Passthrough`] the
+/// statuses are not registered, so that no other response is mistaken for an object's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The body is for the caller: [`Question::passthrough`].
+    /// The body is for the vault's caller ([`Question::passthrough`]).
     Passthrough,
-    /// The body is the answer.
+    /// The body is a message with [`Question::Answer`].
     Answer,
     /// A stored value needs a sealing key that `KEY_RING` lacks. Nothing was changed.
     KeyUnavailable,
-    /// The configuration cannot be worked with; the object's log says what to fix.
+    /// The configuration is invalid; the object's log says what to fix.
     Misconfigured,
-    /// The object could not do its work now; its log says why.
+    /// The object failed; its log says why.
     Failed,
-    /// The object's code does not know the question.
+    /// The object's code does not know the request.
     Unsupported,
 }
 
@@ -107,12 +108,13 @@ impl Outcome {
         (Self::Unsupported, 294),
     ];
 
-    /// The status.
+    /// The HTTP status of the response.
     pub fn status(self) -> u16 {
         Self::ALL.iter().find(|(outcome, _)| *outcome == self).map_or(500, |(_, status)| *status)
     }
 
-    /// Reads a status. `None`: this code does not understand the answer.
+    /// The outcome that has this HTTP status. `None` if the response does not come from an object's code, or
+    /// comes from a later version of it.
     pub fn of(status: u16) -> Option<Self> {
         Self::ALL.iter().find(|(_, known)| *known == status).map(|(outcome, _)| *outcome)
     }
@@ -124,7 +126,7 @@ struct Envelope<T> {
     body: T,
 }
 
-/// Writes a question or an answer.
+/// Writes a request or a response as a message. `None` if it cannot be serialized.
 pub fn write<T: Serialize>(body: &T) -> Option<String> {
     #[derive(Serialize)]
     struct Borrowed<'a, T> {
@@ -134,7 +136,7 @@ pub fn write<T: Serialize>(body: &T) -> Option<String> {
     serde_json::to_string(&Borrowed { v: VERSION, body }).ok()
 }
 
-/// Reads a question or an answer. `None` if this code does not understand it.
+/// Parses a message with a request or a response. `None` if this code does not know its form.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     serde_json::from_slice::<Envelope<T>>(bytes).ok().map(|envelope| envelope.body)
 }

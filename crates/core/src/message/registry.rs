@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Messages to a `Registry` object: a shard, or the one that remembers check values of keys.
+//! Messages to a `Registry` object, which is either a shard or the object that stores check values of keys.
 
 use std::collections::BTreeMap;
 
@@ -8,80 +8,82 @@ use serde::{Deserialize, Serialize};
 use super::{Class, Question};
 use vault_base::ids::UserId;
 
-/// What a shard is asked.
+/// A request to a registry object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistryRequest {
-    /// Remember this user. Written before the user's directory.
+    /// Add a user. The user is added before the user's directory is written.
     Add {
-        /// Who.
+        /// The user.
         user: UserId,
     },
-    /// Remember that a vault rests on an account at a provider. Written before the vault's account.
+    /// Add a vault as a holder of an account at a provider. It is sent right after the vault has stored the
+    /// account, and a job repeats it until it succeeds.
     #[serde(rename = "hold")]
     AddReference {
-        /// [`vault_base::ids::ObjectNames::provider_account`].
+        /// The account's name ([`vault_base::ids::ObjectNames::provider_account`]).
         account: String,
-        /// Name of the vault.
+        /// The vault's name.
         vault: String,
     },
-    /// Whether another vault rests on that account.
+    /// Tell whether the account has a holder other than this vault; [`RegistryResponse::Shared`].
     Others {
-        /// [`vault_base::ids::ObjectNames::provider_account`].
+        /// The account's name ([`vault_base::ids::ObjectNames::provider_account`]).
         account: String,
-        /// Name of the vault that asks.
+        /// The name of the vault that asks.
         vault: String,
     },
-    /// Whether this vault is known to rest on that account.
+    /// Tell whether this vault is listed as a holder of the account; [`RegistryResponse::Listed`].
     Lists {
-        /// [`vault_base::ids::ObjectNames::provider_account`].
+        /// The account's name ([`vault_base::ids::ObjectNames::provider_account`]).
         account: String,
-        /// Name of the vault.
+        /// The vault's name.
         vault: String,
     },
-    /// Forget that a vault rests on it, and say the same.
+    /// Remove a vault as a holder, and tell whether the account has other holders;
+    /// [`RegistryResponse::Shared`].
     #[serde(rename = "release")]
     RemoveReference {
-        /// [`vault_base::ids::ObjectNames::provider_account`].
+        /// The account's name ([`vault_base::ids::ObjectNames::provider_account`]).
         account: String,
-        /// Name of the vault.
+        /// The vault's name.
         vault: String,
     },
-    /// Compare the check values of this deployment's keys with those that are remembered. Asked of
-    /// [`vault_base::ids::KEY_CHECK`] only.
+    /// Compare the check values of this deployment's keys with the stored ones. Sent only to the object
+    /// [`vault_base::ids::KEY_CHECK`].
     Check {
-        /// Check values by key: [`OBJECT_NAME_KEY`], and [`ring_key`] for each of the ring.
+        /// The check values by key: [`OBJECT_NAME_KEY`], and [`ring_key`] for each key of the ring.
         values: BTreeMap<String, String>,
-        /// Which of them to remember from now on: those under which something is about to be
-        /// stored. A key that was deployed by mistake and never used can still be replaced.
+        /// The keys whose check values to store: those that are about to be used to store something. A key
+        /// that was deployed by mistake and never used can still be replaced.
         remember: Vec<String>,
     },
 }
 
-/// What it answers.
+/// The response of a registry object.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistryResponse {
-    /// Remembered.
+    /// The user is stored.
     Added,
-    /// Remembered.
+    /// The holder is stored.
     #[serde(rename = "held")]
     ReferenceAdded,
-    /// What was asked of the account.
+    /// Whether the account at the provider is shared.
     Shared {
-        /// Whether another vault rests on it.
+        /// Whether the account has a holder other than the named vault.
         shared: bool,
     },
-    /// What was asked of the vault.
+    /// Whether the vault is listed.
     Listed {
-        /// Whether it is known to rest on that account.
+        /// Whether the vault is a holder of the account.
         listed: bool,
     },
-    /// How the keys compare.
+    /// The comparison of the check values.
     Checked {
-        /// Keys that are not the ones this vault was made with.
+        /// The keys whose check values differ from the stored ones.
         changed: Vec<String>,
-        /// Whether there is anything to compare with: nothing was ever stored otherwise.
+        /// Whether any check value is stored. If not, this vault has never stored anything.
         known: bool,
     },
 }
@@ -91,22 +93,23 @@ impl Question for RegistryRequest {
     type Answer = RegistryResponse;
 }
 
-/// Name of the object name key among check values.
+/// The name of the object name key among the check values.
 pub const OBJECT_NAME_KEY: &str = "OBJECT_NAME_KEY";
 
-/// Name of a key of the ring among check values.
+/// The name of a key of the ring among the check values.
 pub fn ring_key(id: &str) -> String {
     format!("KEY_RING.{id}")
 }
 
-/// The tables: users of a shard, check values, and who rests on which account at a provider.
+/// The tables: the users of a shard, the check values of keys, and the holders of accounts at providers.
 pub const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS user (issuer TEXT NOT NULL, subject TEXT NOT NULL, added_at INTEGER NOT NULL, PRIMARY KEY (issuer, subject))",
     "CREATE TABLE IF NOT EXISTS key_check (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS holder (account TEXT NOT NULL, vault TEXT NOT NULL, PRIMARY KEY (account, vault))",
 ];
 
-/// Keys of a deployment that are not the ones remembered under their names. A new name is no change.
+/// The names of the keys whose check values differ from the stored ones. A key without a stored check value
+/// is new and not changed.
 pub fn changed(
     values: &BTreeMap<String, String>,
     remembered: &BTreeMap<String, String>,

@@ -15,94 +15,96 @@ use vault_base::ids::{AccountId, UserId};
 use vault_base::secret::Secret;
 use vault_provider::revocation::Revocation;
 
-/// What a vault is asked. It is the vault of `user` and `connection`, which name the place its
-/// values are sealed for.
+/// A request to the vault of `user` and `connection`. Both are part of the associated data that the vault's
+/// tokens are sealed with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VaultRequest {
-    /// Whose vault.
+    /// The user whose vault it is.
     pub user: UserId,
-    /// Which connection.
+    /// The name of the vault's connection.
     pub connection: String,
-    /// What to do.
+    /// The action to carry out.
     pub act: VaultAction,
 }
 
-/// What to do.
+/// The action that a request asks of a vault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VaultAction {
     /// Release an access token.
     Exchange {
-        /// The grant that asks: it names the type of what it gets.
+        /// The grant type of the request, which decides the token types in the response.
         grant: ExchangeGrant,
-        /// Picks among several accounts.
+        /// Selects one of several accounts.
         login_hint: Option<String>,
-        /// Scopes needed.
+        /// The scopes that the token must have.
         scopes: Vec<String>,
-        /// Those and no others.
+        /// Whether the token must have no other scopes.
         #[serde(default)]
         exact: bool,
-        /// Which kind of token; empty for the account's own.
+        /// The token's kind; empty for the account's own.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         kind: String,
-        /// What the token is for, where tokens of this kind are for something.
+        /// The resource that the token is for, where tokens of this kind are for one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resource: Option<String>,
     },
-    /// Keep a grant that was just connected.
+    /// Store the grant of a completed connect.
     Store(Box<NewGrant>),
     /// List the accounts.
     Accounts,
     /// Delete an account, and revoke its tokens at the provider.
     Delete {
-        /// Which.
+        /// The account's id.
         account: AccountId,
-        /// Whether to answer [`VaultResponse::Removed`]; code of before knows [`VaultResponse::Deleted`] only.
+        /// Whether to respond with [`VaultResponse::Removed`]. Earlier versions know only
+        /// [`VaultResponse::Deleted`].
         #[serde(default, skip_serializing_if = "is_false")]
         tell: bool,
     },
 }
 
-/// What a vault answers.
+/// The response of a vault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VaultResponse {
-    /// A token. It leaves as it is: the Worker passes it on unread.
+    /// An access token. The object writes the caller's response itself ([`Question::passthrough`]).
     #[serde(skip)]
     Token {
-        /// The grant that asked.
+        /// The grant type of the request.
         grant: ExchangeGrant,
         /// The access token.
         access_token: Secret,
-        /// Its true scopes.
+        /// The token's scopes ([`crate::vault::record::AccessTokenRecord::scopes`]).
         scopes: Vec<String>,
-        /// Seconds of life left.
+        /// The value of `expires_in`, in seconds.
         expires_in: i64,
-        /// What applications need beside it.
+        /// The account's provider data, which goes into the response.
         provider_data: BTreeMap<String, String>,
     },
-    /// No token, and why.
+    /// No token is released, for this reason.
     #[serde(rename = "problem")]
     NotReleased(ReleaseError),
-    /// The account that holds the grant now.
+    /// The account that holds the new grant.
     Stored(AccountView),
     /// All accounts, the oldest first.
     Accounts(Vec<AccountView>),
-    /// The account's grant lives and has scopes that the new one lacks: nothing was changed.
+    /// The account's valid grant has scopes that the new one lacks. Nothing was changed.
     Narrower {
-        /// Which.
+        /// The scopes that the new grant lacks.
         missing: Vec<String>,
     },
-    /// The account's grant lives and can be renewed, the new one cannot, and nothing tells whether they are
-    /// the same user's: nothing was changed.
+    /// The new grant has no refresh token, the account's grant is renewable, and they are not known to belong
+    /// to the same user ([`crate::vault::consent::UnknownUser`]). Nothing was changed.
     UnknownUser,
-    /// Whether there was such an account.
+    /// Whether the account existed, which is deleted now. As the response to [`VaultAction::Store`]: the same
+    /// tokens were stored before, and their account was deleted.
     Deleted(bool),
-    /// The same, and what became of it at the provider.
+    /// The result of the deletion at the provider; `None` if the account did not exist.
     Removed(Option<Revocation>),
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !value
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A vault with one account, and plans as lines that a table can hold.
+//! Builds vaults for tests, and shows plans as lines of text that tables of expected results can hold.
 
 #![allow(
     dead_code,
@@ -30,7 +30,7 @@ use vault_provider::token_response::ProviderResponse;
 
 pub const NOW: i64 = 1_795_492_800;
 
-/// A connection whose answers tell who consented.
+/// An OAuth 2.0 connection whose token response identifies the user, with the members of `more` added.
 pub fn connection(more: &Value) -> Connection {
     let mut entry = json!({
         "kind": "oauth2",
@@ -46,7 +46,7 @@ pub fn connection(more: &Value) -> Connection {
     connection_of(&entry)
 }
 
-/// A connection as configured.
+/// The connection that this entry of `CONNECTIONS` configures.
 pub fn connection_of(entry: &Value) -> Connection {
     let key = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
     let variables = [
@@ -64,7 +64,7 @@ pub fn home() -> Home {
     home_with_key("k1")
 }
 
-/// The same with another key alone.
+/// The same home, but with only the sealing key `key`.
 pub fn home_with_key(key: &str) -> Home {
     let ring = json!({"write": key, "keys": {key: base64url([7; 32])}}).to_string();
     let user = UserId { issuer: "https://idp.example".into(), subject: "alice".into() };
@@ -97,7 +97,7 @@ pub fn intent(attempt: u32) -> Intent {
     }
 }
 
-/// Builds what a vault holds.
+/// Builds the contents of a vault.
 pub struct Rows<'a> {
     pub home: &'a Home,
     pub contents: Contents,
@@ -108,27 +108,27 @@ impl<'a> Rows<'a> {
         Self { home, contents: Contents::default() }
     }
 
-    /// An account with its own grant of generation 4, refresh token `r4` unless `bare`, and an access token
-    /// `a4` that lives `lives` seconds more.
-    pub fn with(mut self, account: Account, grant: Grant, lives: i64) -> Self {
-        let of = account.id.clone();
+    /// Adds an account with its own grant of generation 4, the refresh token `r4` if the grant has one, and
+    /// the access token `a4`, which expires after `seconds_left`.
+    pub fn with(mut self, account: Account, grant: Grant, seconds_left: i64) -> Self {
+        let id = account.id.clone();
         let seal = |column: &str, text: &str| {
-            self.home.seal(&of, &field(column, ""), 4, &Secret::new(text)).unwrap()
+            self.home.seal(&id, &field(column, ""), 4, &Secret::new(text)).unwrap()
         };
         let refresh = grant.has_refresh_token.then(|| seal("refresh_token", "r4"));
         let access = seal("access_token", "a4");
         let record = AccessTokenRecord {
             generation: 4,
             scopes: grant.scopes.clone(),
-            issued_at: NOW + lives - 600,
-            expires_at: Some(NOW + lives),
+            issued_at: NOW + seconds_left - 600,
+            expires_at: Some(NOW + seconds_left),
         };
         self.contents.accounts.push(account);
         let grant = Sealed { record: grant, envelope: refresh };
-        self.contents.grants.push(StoredGrant { account: of.clone(), kind: String::new(), grant });
+        self.contents.grants.push(StoredGrant { account: id.clone(), kind: String::new(), grant });
         let token = Sealed { record, envelope: Some(access) };
         let selector = Selector::default();
-        self.contents.tokens.push(StoredToken { account: of, selector, token });
+        self.contents.tokens.push(StoredToken { account: id, selector, token });
         self
     }
 }
@@ -143,12 +143,12 @@ pub fn answer(status: u16, body: &Value) -> ProviderResponse {
     ProviderResponse::Answer { status, retry_after: None, body }
 }
 
-/// A plan, a line for each write and each event; sealed tokens are opened.
+/// A plan as lines, one for each write and each event. Sealed tokens are decrypted.
 pub fn lines(home: &Home, plan: &Plan) -> Vec<String> {
     let writes = plan.writes.iter().map(|write| line(home, write));
     let events = plan.events.iter().map(|event| {
         let account = event.account.as_deref().unwrap_or_default();
-        let reason = event.reason.as_deref().map(|one| format!(": {one}")).unwrap_or_default();
+        let reason = event.reason.as_deref().map(|word| format!(": {word}")).unwrap_or_default();
         format!("log {} {account}{reason}", event.event.name())
     });
     writes.chain(events).collect()

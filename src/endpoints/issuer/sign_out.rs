@@ -6,13 +6,12 @@ use std::collections::BTreeMap;
 use url::{Url, form_urlencoded};
 
 use super::authorize::{incoming_language, unavailable};
-use super::{SESSION_COOKIE, ask, cookie, cookie_of, handle, session, tokens};
+use super::{SESSION_COOKIE, cookie_of, handle, session, session_cookies};
 use crate::issuer::authorization_request::is_registered;
-use crate::issuer::session as machine;
-use crate::issuer::user;
+use crate::issuer::session::Proof;
 use crate::jwt::jws::Jws;
 use crate::jwt::signature::SignatureCheck;
-use crate::mac_id::{IdKind, MacId};
+use crate::mac_id::IdKind;
 use crate::pages;
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
@@ -65,16 +64,16 @@ async fn oidc(
         let uri = parameters.get("post_logout_redirect_uri")?;
         is_registered(client, &client.post_logout_redirect_uris, uri).then(|| uri.clone())
     });
-    let Some((id, ..)) = session(context, incoming).await? else {
+    let Some(view) = session(context, incoming).await? else {
         return Ok(after(context, incoming, back, parameters.get("state")));
     };
     // Without a token of this very session anybody could have sent the browser here.
-    let is_of_session = hinted.is_some_and(|(_, sid)| sid == id.as_str());
+    let is_of_session = hinted.is_some_and(|(_, sid)| sid == view.sid);
     let is_ours = incoming.method == "POST"
         && incoming.header("origin").as_deref() == Some(context.config.public_url.origin())
-        && parameters.get("confirm").is_some_and(|value| value == id.as_str());
+        && parameters.get("confirm").is_some_and(|value| *value == view.sid);
     if !is_of_session && !is_ours {
-        let mut fields = vec![("confirm", id.as_str())];
+        let mut fields = vec![("confirm", view.sid.as_str())];
         for name in ["client_id", "post_logout_redirect_uri", "state"] {
             fields.extend(parameters.get(name).map(|value| (name, value.as_str())));
         }
@@ -93,7 +92,7 @@ async fn hint_of(context: Context<'_>, hint: &str) -> Result<Option<(String, Str
     let Ok(token) = Jws::parse(hint) else {
         return Ok(None);
     };
-    let keys = signing_keys::keys(context).await?;
+    let keys = signing_keys::published(context).await?;
     let check = SignatureCheck::of(&token, &keys.set, &[token.algorithm()]);
     let valid = match &check {
         Ok(check) => webcrypto::verify(check).await,
@@ -129,12 +128,12 @@ async fn auth0(context: Context<'_>, incoming: &Incoming) -> Result<HttpResult, 
         is_registered(client, &client.post_logout_redirect_uris, uri).then(|| uri.clone())
     });
     let found = session(context, incoming).await?;
-    let Some((session, _, clients)) = found else {
+    let Some(view) = found else {
         return Ok(after(context, incoming, back, None));
     };
-    let signed_in_to = id.is_some_and(|id| clients.contains(id));
+    let signed_in_to = id.is_some_and(|id| view.clients.contains(id));
     if !(signed_in_to && back.is_some()) {
-        let mut fields = vec![("confirm", session.as_str())];
+        let mut fields = vec![("confirm", view.sid.as_str())];
         fields.extend(id.map(|id| ("client_id", id.as_str())));
         fields.extend(back.as_ref().map(|uri| ("post_logout_redirect_uri", uri.as_str())));
         let page = pages::sign_out(
@@ -147,28 +146,13 @@ async fn auth0(context: Context<'_>, incoming: &Incoming) -> Result<HttpResult, 
     Ok(after(context, incoming, back, None))
 }
 
-/// Ends the browser's session, its access tokens, and the refresh tokens that it gave.
+/// Ends the browser's session.
 async fn end(context: Context<'_>, incoming: &Incoming) -> Result<(), CallError> {
-    let names = &context.config.names;
     let cookie = cookie_of(context, incoming, SESSION_COOKIE);
-    let Some((id, secret)) =
-        cookie.and_then(|cookie| handle(context, IdKind::Session, cookie.expose()))
-    else {
-        return Ok(());
-    };
-    let end = machine::Request::End { secret: Some(secret) };
-    let ended = ask(context, names.browser_session(&id), end).await?;
-    let machine::Response::Ended { user, clients } = ended else {
-        return Ok(());
-    };
-    let sid = id.as_str().to_owned();
-    ask(context, names.user_record(&user.subject), user::Request::EndSession { sid }).await?;
-    for family in clients.values().flatten() {
-        if let Some(id) = MacId::read(names, IdKind::Family, family) {
-            tokens::end_family(context, &id).await?;
-        }
+    match cookie.and_then(|cookie| handle(context, IdKind::Session, cookie.expose())) {
+        Some((id, secret)) => super::end_session(context, &id, Proof::Secret(secret)).await,
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn after(
@@ -179,9 +163,10 @@ fn after(
 ) -> HttpResult {
     // A page of another site can send the browser here, and then the browser keeps its cookie back. To
     // delete what the browser did not show would end a session that nobody asked to end.
-    let shown = cookie_of(context, incoming, SESSION_COOKIE);
-    let cookies: Vec<Secret> =
-        shown.iter().map(|_| cookie(context, SESSION_COOKIE, "", 0)).collect();
+    let cookies = match cookie_of(context, incoming, SESSION_COOKIE) {
+        Some(_) => session_cookies(context, "", 0),
+        None => Vec::new(),
+    };
     let location = back.and_then(|uri| {
         let mut url = Url::parse(&uri).ok()?;
         if let Some(state) = state {
