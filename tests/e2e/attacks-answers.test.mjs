@@ -121,6 +121,11 @@ describe('attacks on the vault’s answers', { timeout: 120_000 }, () => {
       const page = await logout(jar, { id_token_hint: hint, client_id: 'app', post_logout_redirect_uri: BYE });
       await assertAsked(page, jar, tokens, hint.slice(0, 200));
     }
+    // The hint is of another client than the named one.
+    for (const client of ['other', 'phone', 'nobody']) {
+      const page = await logout(jar, { id_token_hint: tokens.id_token, client_id: client, post_logout_redirect_uri: BYE });
+      await assertAsked(page, jar, tokens, client);
+    }
     await assertAsked(await logout(jar, { logout_hint: tokens.id_token, client_id: 'app' }), jar, tokens, 'logout_hint');
     // A client that this session did not sign in to.
     for (const client of ['other', 'phone', 'partner', 'nobody', '']) {

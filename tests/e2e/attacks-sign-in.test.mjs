@@ -271,12 +271,13 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assertRefused(await party.redeem(tokens.code, tokens.verifier), 400, 'invalid_grant');
   });
 
-  test('replayed code: of twenty redemptions at once at most one gives tokens', async () => {
+  test('replayed code: of twenty redemptions at once at most one gives tokens, and its refresh token is ended', async () => {
     const { code, verifier } = await party.begin('finn', demo);
     const answers = await Promise.all(Array.from({ length: 20 }, () => party.redeem(code, verifier)));
     const good = answers.filter((one) => one.status === 200);
     assert.ok(good.length <= 1, `${good.length} redemptions succeeded`);
     for (const one of answers.filter((each) => each.status !== 200)) assertRefused(one, 400, 'invalid_grant');
+    for (const one of good) await party.assertEnded(one.body.refresh_token);
   });
 
   test('PKCE downgrade: a public client cannot leave out the challenge, nor use the method plain', async () => {

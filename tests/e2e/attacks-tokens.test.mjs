@@ -326,6 +326,24 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
     assert.equal((await party.refresh(other.refresh_token)).status, 200);
   });
 
+  test('race: a logout amid refreshes leaves no token that serves', async () => {
+    const jar = new CookieJar();
+    const tokens = await party.signIn('moritz', {}, jar);
+    const { code, verifier } = await party.begin('moritz', {}, jar);
+    const refreshes = Array.from({ length: 20 }, () => party.refresh(tokens.refresh_token));
+    const out = visit(jar, `${world.vault}/oidc/logout?id_token_hint=${tokens.id_token}`);
+    const answers = [...await Promise.all([...refreshes, party.redeem(code, verifier)])].filter((one) => one.status === 200);
+    assert.equal((await out).status, 200);
+    await world.advance(REMEMBERED);
+    for (const access of new Set([tokens.access_token, ...answers.map((one) => one.body.access_token)])) {
+      assert.equal((await party.userinfo(access)).status, 401);
+    }
+    for (const refresh of new Set([tokens.refresh_token, ...answers.map((one) => one.body.refresh_token)])) {
+      await party.assertEnded(refresh);
+    }
+    assert.equal((await party.silently(jar)).get('error'), 'login_required');
+  });
+
   test('disabled user: no token is accepted anywhere, and nobody signs in', async () => {
     const jar = new CookieJar();
     const before = party.objects('USER');
