@@ -514,6 +514,19 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assert.equal((await visit(jar, form.action, { form: form.fields, origin: world.vault })).status, 400);
   });
 
+  test('race: of ten consents at once one gives a code, and of ten callbacks at once one signs in', async () => {
+    const jar = new CookieJar();
+    const { form } = await consentPage(jar, 'leo');
+    const allowed = await Promise.all(Array.from({ length: 10 }, () => visit(jar, form.action, { form: form.fields, origin: world.vault })));
+    assert.deepEqual(allowed.map((one) => one.status).sort(), [303, ...Array(9).fill(400)]);
+    const other = new CookieJar();
+    const callback = await untilCallback('leo', {}, other);
+    const redeemed = world.tokenRequests('authorization_code');
+    const returned = await Promise.all(Array.from({ length: 10 }, () => visit(other, callback)));
+    assert.deepEqual(returned.map((one) => one.status).sort(), [303, ...Array(9).fill(400)]);
+    assert.equal(world.tokenRequests('authorization_code'), redeemed + 1);
+  });
+
   test('client confusion: a code is not redeemed by another client, and then by nobody', async () => {
     const { code: own, verifier } = await party.begin('lars', demo);
     const theirs = { grant_type: 'authorization_code', code: own, code_verifier: verifier, redirect_uri: CALLBACK };
