@@ -124,4 +124,6 @@ describe('a sign-out', { timeout: 120_000 }, () => {
       { told: true, sid: true },
     );
   });
+
+  test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());
 });
