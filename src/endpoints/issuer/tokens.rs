@@ -85,6 +85,14 @@ pub async fn code(
     };
     let refreshes = issue.scopes.iter().any(|scope| scope == "offline_access");
     join(context, client_id, client, &grant.sid, refreshes.then_some(&family)).await?;
+    // The session does not know that its user was disabled, or all their sign-ins ended.
+    let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
+    if !is_active(context, &issue.grant.subject, check).await.map_err(unavailable)? {
+        return Err(invalid_grant(
+            "user_inactive",
+            "the user may not sign in, or must sign in again",
+        ));
+    }
     let refresh_token = if refreshes {
         let start = family::Start {
             id: family.as_str().to_owned(),
@@ -314,10 +322,8 @@ async fn described(
     };
     let token = &verified.token;
     let issuer = config.public_url.identifier();
-    let may_know = token.client_id == client_id
-        || config.clients.get(client_id).is_some_and(|client| {
-            token.audiences.iter().any(|audience| client.audiences.contains(audience))
-        });
+    let client = config.clients.get(client_id);
+    let may_know = client.is_some_and(|client| client.may_introspect(client_id, token));
     if token.user.issuer != issuer || !may_know {
         return Ok(inactive);
     }

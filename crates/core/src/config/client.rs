@@ -13,6 +13,7 @@ use super::issuer::subject_audiences;
 use vault_base::encoding;
 use vault_base::public_url::{PublicUrl, parse_url};
 use vault_base::text;
+use vault_jose::access_token::AccessToken;
 use vault_jose::jwk::JwkSet;
 use vault_provider::connection::Connection;
 
@@ -48,6 +49,15 @@ pub struct Client {
     pub backchannel_logout_uri: Option<String>,
     /// How its refresh tokens live.
     pub refresh: RefreshPolicy,
+}
+
+impl Client {
+    /// Whether the client, whose id is `client_id`, may be told of a token: of its own, or of one for a
+    /// resource server whose tokens it accepts (RFC 7662 §4). Somebody else's client is told of its own.
+    pub fn may_introspect(&self, client_id: &str, token: &AccessToken) -> bool {
+        let accepts = || token.audiences.iter().any(|audience| self.audiences.contains(audience));
+        token.client_id == client_id || (self.kind != ClientKind::ThirdParty && accepts())
+    }
 }
 
 /// What kind of application a client is.
