@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use url::Url;
 
 use super::FieldError;
 use super::api::Api;
@@ -58,6 +59,38 @@ impl Client {
         let accepts = || token.audiences.iter().any(|audience| self.audiences.contains(audience));
         token.client_id == client_id || (self.kind != ClientKind::ThirdParty && accepts())
     }
+}
+
+impl Client {
+    /// Whether this is one of the client's redirect URIs, in an authorization request or a connect. URIs are
+    /// compared byte by byte (RFC 9700 §2.1); a native application may use any port of a loopback address
+    /// (RFC 8252 §7.3).
+    pub fn may_return_to(&self, uri: &str) -> bool {
+        self.has(&self.redirect_uris, uri)
+    }
+
+    /// Whether a sign-out may return to this address, compared as [`Client::may_return_to`] does.
+    pub fn may_return_after_logout(&self, uri: &str) -> bool {
+        self.has(&self.post_logout_redirect_uris, uri)
+    }
+
+    fn has(&self, registered: &[String], uri: &str) -> bool {
+        registered.iter().any(|one| one == uri)
+            || (self.kind == ClientKind::Native
+                && registered.iter().any(|one| differs_in_port(one, uri)))
+    }
+}
+
+fn differs_in_port(registered: &str, uri: &str) -> bool {
+    let (Ok(mut one), Ok(other)) = (Url::parse(registered), Url::parse(uri)) else {
+        return false;
+    };
+    let is_loopback = matches!(one.host_str(), Some("127.0.0.1" | "[::1]"));
+    // The text is compared, so that the parser's tolerance lets nothing else through.
+    is_loopback
+        && one.scheme() == "http"
+        && one.set_port(other.port()).is_ok()
+        && one.as_str() == uri
 }
 
 /// What kind of application a client is.
