@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { chromium } from 'playwright-core';
+import { eventually } from './harness.mjs';
 import { HostileServer } from './hostile-server.mjs';
 import { CALLBACK, RelyingParty } from './relying-party.mjs';
 
@@ -122,6 +123,14 @@ describe('attacks through a browser', { timeout: 180_000, skip }, () => {
     return new URL(page.url()).searchParams;
   }
 
+  /** Waits until the browser shows its own error page in the one frame of a page. */
+  const isBlocked = (page, what) => eventually(`the frame is blocked: ${what}`, () => {
+    const frames = page.frames().slice(1).map((one) => one.url());
+    // Nothing but an empty document comes before the error page.
+    assert.ok(frames.every((url) => ['', 'about:blank', 'chrome-error://chromewebdata/'].includes(url)), `${what}: ${frames}`);
+    return frames.length === 1 && frames[0] === 'chrome-error://chromewebdata/';
+  });
+
   const pwned = (page) => page.evaluate(() => 'pwned' in window);
 
   test('the forms of the vault’s own pages work: sign-in, consent and sign-out', async () => {
@@ -207,7 +216,7 @@ describe('attacks through a browser', { timeout: 180_000, skip }, () => {
       await page.goto(other);
       await page.evaluate("window.heard = []; addEventListener('message', (event) => heard.push(event.data));");
       await frame(url);
-      assert.deepEqual(page.frames().slice(1).map((one) => one.url()), ['chrome-error://chromewebdata/'], other);
+      await isBlocked(page, other);
       const popup = browser.waitForEvent('page');
       await page.evaluate((address) => { window.open(address); }, url);
       const opened = await popup;
@@ -239,7 +248,7 @@ describe('attacks through a browser', { timeout: 180_000, skip }, () => {
           document.body.append(element);
           await loaded;
         }, address);
-        assert.equal(page.frames()[1].url(), 'chrome-error://chromewebdata/', `${address} in ${origin}`);
+        await isBlocked(page, `${address} in ${origin}`);
       }
     }
     await page.close();
