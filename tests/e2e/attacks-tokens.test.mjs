@@ -468,6 +468,10 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
     const mistyped = { ...party.service(), grant_type: GRANT.rfc8693, audience: 'demo' };
     assertRefused(await party.token({ ...mistyped, subject_token: tokens.access_token, subject_token_type: REFRESH_TOKEN }), 400, 'invalid_request');
     assertRefused(await party.token({ ...mistyped, subject_token: tokens.refresh_token, subject_token_type: TOKEN_TYPE.access }), 400, 'invalid_request');
+    for (const type of ['id_token', 'jwt', 'saml2']) {
+      const subject = { subject_token: tokens.id_token, subject_token_type: `urn:ietf:params:oauth:token-type:${type}` };
+      assertRefused(await party.token({ ...mistyped, ...subject }), 400, 'invalid_request');
+    }
     for (const grant of ['client_credentials', 'password', 'implicit', 'urn:ietf:params:oauth:grant-type:device_code']) {
       assertRefused(await party.token({ grant_type: grant, ...web(), username: 'paul', password: 'any' }), 400, 'unsupported_grant_type');
     }
