@@ -209,6 +209,14 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assert.equal(jar.cookie(world.vault, 'session'), undefined);
   });
 
+  test('cross-flow: a sign-in connects no account', async () => {
+    const vaults = party.objects('VAULT');
+    const tokens = await signIn('doro');
+    assert.deepEqual(party.objects('VAULT'), vaults);
+    assert.deepEqual(await world.accounts(await party.meToken(tokens)), []);
+    assertRefused(await world.api.exchange(party.service(), tokens.access_token, 'demo'), 400, 'invalid_target');
+  });
+
   test('cross-flow: the code of a connect signs nobody in', async () => {
     const user = await party.meToken(await signIn('dirk'));
     const started = await world.startConnect(user, { redirectUri: APP });

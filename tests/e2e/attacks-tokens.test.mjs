@@ -495,5 +495,21 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
     assert.equal((await party.refresh(tokens.refresh_token, web())).status, 200);
   });
 
+  test('stolen storage: no token, code, cookie or secret stands in it', async () => {
+    const jar = new CookieJar();
+    const tokens = await party.signIn('sina', {}, jar);
+    const next = (await party.refresh(tokens.refresh_token)).body;
+    const { code } = await party.begin('sina', {}, jar);
+    const halves = [tokens.refresh_token, next.refresh_token, code, tokens.code, jar.cookie(world.vault, 'session')].map((one) => one.split('.')[1]);
+    const secrets = [...world.secrets, ...world.provider.stats.issued, ...halves, jar.cookie(world.vault, 'sign-in')];
+    await world.stopVault();
+    const stored = world.storedBytes();
+    await world.startVault();
+    // The user's id is there, so that what is looked for would be found.
+    assert.ok(stored.some((file) => file.includes('demo|sina')));
+    const found = secrets.filter((one) => stored.some((file) => file.includes(one)));
+    assert.equal(found.length, 0, `${found.length} of ${secrets.length} secrets are stored`);
+  });
+
   test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());
 });
