@@ -19,7 +19,7 @@ const LOOK_ALIKES = [
   'http://127.1:3000', 'http://2130706433:3000', 'null', '*', 'file://', `${APP_ORIGIN}, https://evil.example`, `https://evil.example ${APP_ORIGIN}`,
 ];
 
-describe('attacks on the vault’s answers', { timeout: 120_000 }, () => {
+describe('attacks on the vault’s answers', { timeout: 240_000 }, () => {
   let party;
   let world;
 

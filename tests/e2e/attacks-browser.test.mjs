@@ -18,7 +18,7 @@ const skip = executablePath ? false : 'no Chromium found: install it, or name it
 
 const random = () => randomBytes(32).toString('base64url');
 
-describe('attacks through a browser', { timeout: 180_000, skip }, () => {
+describe('attacks through a browser', { timeout: 240_000, skip }, () => {
   let party;
   let world;
   /** Serves the application's pages under its registered origin, and a stranger's under `localhost`. */

@@ -13,7 +13,7 @@ const random = () => randomBytes(32).toString('base64url');
 const SESSION = '__Host-session';
 const SIGN_IN = '__Host-sign-in';
 
-describe('attacks with cookies', { timeout: 120_000 }, () => {
+describe('attacks with cookies', { timeout: 240_000 }, () => {
   let party;
   let world;
   let hostile;

@@ -10,7 +10,7 @@ import { BYE, CALLBACK, PARTNER_CALLBACK, RelyingParty, formsOf, plant, visit } 
 
 const random = () => randomBytes(32).toString('base64url');
 
-describe('attacks on a sign-in', { timeout: 120_000 }, () => {
+describe('attacks on a sign-in', { timeout: 240_000 }, () => {
   let party;
   let world;
   let hostile;

@@ -18,7 +18,7 @@ const LEEWAY = 60;
 /** Seconds for which the vault may remember that a token counts. */
 const REMEMBERED = 5;
 
-describe('attacks with tokens', { timeout: 120_000 }, () => {
+describe('attacks with tokens', { timeout: 240_000 }, () => {
   let party;
   let world;
   const webSecret = random();
