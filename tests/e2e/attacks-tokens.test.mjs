@@ -7,7 +7,7 @@ import { CookieJar, basicAuth, browse, claimsOf, startsAt } from '../../xtask/js
 import { GRANT, TOKEN_TYPE, call } from '../../xtask/js/vault-api.mjs';
 import { APP, assertRefused, describe as show } from './harness.mjs';
 import { CALLBACK, ORDERS, PARTNER_CALLBACK, REFRESH_TOKEN, RelyingParty, SCOPE, formsOf, visit } from './relying-party.mjs';
-import { newSigningKey, signJwt } from './tokens.mjs';
+import { accessToken, newSigningKey, signJwt } from './tokens.mjs';
 
 const random = () => randomBytes(32).toString('base64url');
 const BILLS = 'https://bills.example.com/';
@@ -302,9 +302,16 @@ describe('attacks with tokens', { timeout: 240_000 }, () => {
   });
 
   test('a token of another trusted issuer is nobody’s at the vault’s own addresses', async () => {
-    const user = await world.signIn('lars');
-    assert.equal((await party.userinfo(user.access_token)).status, 401);
-    assert.deepEqual((await party.introspect(party.service(), user.access_token)).body, { active: false });
+    await party.signIn('lars');
+    const key = world.jwks.keys.find((one) => one.kty === 'RSA');
+    const token = accessToken({
+      issuer: world.issuer, audience: `${world.vault}/`, sub: 'demo|lars', clientId: 'app', key, claims: { scope: SCOPE },
+    });
+    world.secrets.add(token);
+    // It is a good token: the exchange finds no account of its user.
+    assertRefused(await world.api.exchange(party.service(), token, 'demo'), 400, 'invalid_target');
+    assert.equal((await party.userinfo(token)).status, 401);
+    assert.deepEqual((await party.introspect(party.service(), token)).body, { active: false });
   });
 
   test('ended session: its access token is accepted nowhere at the vault, and its refresh token gives nothing', async () => {
