@@ -145,6 +145,7 @@ pub fn user_token() -> AccessToken {
         expires_at: 0,
         issued_at: None,
         sid: None,
+        grant_id: None,
     }
 }
 
