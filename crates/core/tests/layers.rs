@@ -7,8 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the bottom up; what stands in one row does not use the others of that row.
-const LAYERS: [&[&str]; 5] = [
+const LAYERS: [&[&str]; 6] = [
     &["config"],
+    &["pages"],
     &["error", "event"],
     &["issuer", "vault"],
     &["connect", "oauth"],

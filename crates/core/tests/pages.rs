@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+//! Every page in every state and language: what it may hold, and what its policy lets it do.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "support/html.rs"]
+mod html;
+#[path = "support/pages.rs"]
+mod samples;
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use html::Element;
+use samples::{FAULTS, HOSTILE, LONG, Names, ORDINARY, UNTRUSTED};
+use vault_base::encoding;
+use vault_core::pages::{
+    self, DECISION, ErrorPage, Failed, Fault, Form, FormAction, Language, Look, Page, SignIn,
+    SignedOut, Way,
+};
+
+const ALL_NAMES: [&Names; 3] = [&ORDINARY, &LONG, &UNTRUSTED];
+
+/// What a page may hold. All else would need a reason.
+const ELEMENTS: [&str; 23] = [
+    "a", "bdi", "body", "button", "code", "div", "form", "h1", "head", "header", "html", "img",
+    "input", "li", "main", "meta", "p", "script", "span", "strong", "style", "title", "ul",
+];
+
+fn every(mut check: impl FnMut(&str, Language, &Page, &[Element])) {
+    for names in ALL_NAMES {
+        for language in Language::ALL {
+            for (name, page) in samples::all(language, names) {
+                let elements = html::read(&page.html);
+                check(&format!("{name} ({})", language.tag()), language, &page, &elements);
+            }
+        }
+    }
+}
+
+fn named<'a>(elements: &'a [Element], name: &str) -> Vec<&'a Element> {
+    elements.iter().filter(|element| element.name == name).collect()
+}
+
+fn directive<'a>(page: &'a Page, name: &str) -> Option<&'a str> {
+    let mut directives = page.content_security_policy.split("; ");
+    directives.find_map(|one| one.strip_prefix(name)?.strip_prefix(' '))
+}
+
+#[test]
+fn every_page_is_a_whole_document_in_its_language() {
+    every(|name, language, _, elements| {
+        let one = |tag: &str| match named(elements, tag)[..] {
+            [one] => one.clone(),
+            _ => panic!("{name}: not one {tag}"),
+        };
+        assert_eq!(one("html").attribute("lang"), Some(language.tag()), "{name}");
+        assert_eq!(one("html").attribute("dir"), Some("ltr"), "{name}");
+        assert!(!one("title").text.is_empty(), "{name}");
+        assert!(!one("header").text.is_empty(), "{name}");
+        assert!(one("h1").within.contains(&"main".to_owned()), "{name}");
+        let first = elements.iter().skip_while(|one| one.name != "main").nth(1).unwrap();
+        assert_eq!(first.name, "h1", "{name}");
+        one("style");
+        for element in elements {
+            assert!(ELEMENTS.contains(&element.name.as_str()), "{name}: {}", element.name);
+        }
+    });
+}
+
+#[test]
+fn every_control_says_what_it_does() {
+    every(|name, _, _, elements| {
+        for control in elements.iter().filter(|one| matches!(&*one.name, "button" | "a")) {
+            assert!(!control.text.trim().is_empty(), "{name}: {control:?}");
+        }
+        for button in named(elements, "button") {
+            assert!(button.within.contains(&"form".to_owned()), "{name}");
+            assert_eq!(button.attribute("type"), Some("submit"), "{name}");
+        }
+        for input in named(elements, "input") {
+            assert_eq!(input.attribute("type"), Some("hidden"), "{name}: needs a label");
+        }
+        for image in named(elements, "img") {
+            assert_eq!(image.attribute("alt"), Some(""), "{name}: the title stands beside it");
+        }
+        for form in named(elements, "form") {
+            assert_eq!(form.attribute("method"), Some("post"), "{name}");
+        }
+    });
+}
+
+#[test]
+fn nothing_runs_but_the_script_of_an_answer_and_nothing_is_loaded() {
+    every(|name, _, page, elements| {
+        let is_answer = name.starts_with("form-post") || name.starts_with("web-message");
+        let scripts = named(elements, "script");
+        assert_eq!(scripts.len(), usize::from(is_answer), "{name}");
+        assert_eq!(directive(page, "script-src").is_some(), is_answer, "{name}");
+        for element in elements {
+            for (key, value) in &element.attributes {
+                assert!(!key.starts_with("on") && key != "style", "{name}: {key}");
+                let is_reference = matches!(&**key, "src" | "href" | "action" | "srcset");
+                let given = [&ORDINARY, &LONG, &UNTRUSTED].into_iter();
+                let given = given.flat_map(|names| [names.logo, Some(names.redirect_uri)]);
+                assert!(
+                    !is_reference
+                        || value.starts_with('/')
+                        || given.flatten().any(|one| one == value),
+                    "{name}: {value}"
+                );
+            }
+        }
+        let style = &named(elements, "style")[0].text;
+        for loads in ["url(", "@import", "http", "</"] {
+            assert!(!style.contains(loads), "{name}: {loads}");
+        }
+    });
+}
+
+#[test]
+fn the_policy_names_what_is_in_the_page_and_nothing_else() {
+    every(|name, _, page, elements| {
+        let hash = |text: &str| format!("'sha256-{}'", STANDARD.encode(encoding::sha256(text)));
+        assert_eq!(directive(page, "default-src"), Some("'none'"), "{name}");
+        assert_eq!(directive(page, "base-uri"), Some("'none'"), "{name}");
+        let style = hash(&named(elements, "style")[0].text);
+        assert_eq!(directive(page, "style-src"), Some(&*style), "{name}");
+        let script = named(elements, "script").first().map(|one| hash(&one.text));
+        assert_eq!(directive(page, "script-src"), script.as_deref(), "{name}");
+        let images = (!named(elements, "img").is_empty()).then_some("'self' https: data:");
+        assert_eq!(directive(page, "img-src"), images, "{name}");
+        let framed = name.starts_with("web-message");
+        assert_eq!(page.framed, framed, "{name}");
+        assert_eq!(directive(page, "frame-ancestors") == Some("'none'"), !framed, "{name}");
+        if named(elements, "form").is_empty() {
+            assert_eq!(directive(page, "form-action"), Some("'none'"), "{name}");
+        }
+        let policy = &page.content_security_policy;
+        assert!(!policy.contains("unsafe"), "{name}: {policy}");
+        assert!(policy.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{name}: {policy}");
+    });
+}
+
+#[test]
+fn what_others_chose_is_shown_as_text_that_stands_for_itself() {
+    let shown = HOSTILE.replace(['\u{202e}', '\u{200f}'], "");
+    for language in Language::ALL {
+        for (name, page) in samples::all(language, &UNTRUSTED) {
+            let elements = html::read(&page.html);
+            let title = named(&elements, "title")[0];
+            assert!(title.text.ends_with(&shown) || name == "error-plain", "{name}: {title:?}");
+            // No element but the hidden fields, which only a program reads, holds them as they are.
+            for element in elements.iter().filter(|one| one.text.contains("alert(1)")) {
+                let isolated = named(&elements, "bdi").into_iter().filter(|one| one.text == shown);
+                assert!(isolated.count() > 0, "{name}");
+                assert!(!element.text.contains(['\u{202e}', '\u{200f}']), "{name}");
+                assert!(!matches!(&*element.name, "script" | "style"), "{name}");
+            }
+        }
+    }
+    let consent = page_of(&UNTRUSTED, "consent");
+    let elements = html::read(&consent.html);
+    assert_eq!(named(&elements, "input")[0].attribute("value"), Some(HOSTILE));
+    assert_eq!(named(&elements, "img")[0].attribute("src"), UNTRUSTED.logo);
+    let items: Vec<_> = named(&elements, "li").iter().map(|item| item.text.clone()).collect();
+    assert_eq!(items[1], shown);
+    assert_eq!(items[2], "Use the permission “<i>”");
+}
+
+fn page_of(names: &Names, name: &str) -> Page {
+    let mut pages = samples::all(Language::English, names).into_iter();
+    pages.find(|(one, _)| one == name).unwrap().1
+}
+
+#[test]
+fn each_way_to_sign_in_is_a_form_of_its_own() {
+    let page = page_of(&ORDINARY, "sign-in-again");
+    let elements = html::read(&page.html);
+    let buttons: Vec<_> = named(&elements, "button").iter().map(|one| one.text.clone()).collect();
+    assert_eq!(
+        buttons,
+        ["Continue with GitHub", "Continue with Google", "Continue with Microsoft", "Cancel"]
+    );
+    let hidden: Vec<_> = named(&elements, "input")
+        .iter()
+        .map(|one| (one.attribute("name").unwrap(), one.attribute("value").unwrap()))
+        .collect();
+    assert_eq!(hidden, [("authorization", "a.b"), ("connection", "Qv7x4-2TzN")].repeat(4));
+    assert!(page.html.contains("to continue to <bdi>Acme Notes</bdi>"));
+}
+
+#[test]
+fn a_decision_is_sent_as_the_button_that_was_pressed() {
+    let (name, yes, no) = DECISION;
+    for page in ["consent", "link", "sign-out", "sign-out-question"] {
+        let elements = html::read(&page_of(&ORDINARY, page).html);
+        let buttons = named(&elements, "button");
+        let sent: Vec<_> =
+            buttons.iter().map(|one| (one.attribute("name"), one.attribute("value"))).collect();
+        assert_eq!(sent, [(Some(name), Some(yes)), (Some(name), Some(no))], "{page}");
+    }
+}
+
+#[test]
+fn a_form_leads_where_its_caller_says() {
+    let look = Look::plain(Language::English);
+    let form = Form { action: "/a", fields: &[] };
+    let ways = [Way { service: "GitHub", form }];
+    let app = ["https://app.example/cb?x=1", "com.example:/cb", "no address; script-src *"];
+    for (leads_to, expected) in [
+        (FormAction::Own, Some("'self'")),
+        (FormAction::OwnAnd(&app), Some("'self' https://app.example com.example:")),
+        (FormAction::Anywhere, None),
+    ] {
+        let asked = SignIn { application: None, notice: None, ways: &ways, cancel: None, leads_to };
+        assert_eq!(directive(&pages::sign_in(&look, &asked), "form-action"), expected);
+    }
+}
+
+#[test]
+fn a_form_post_answer_holds_the_parameters_and_works_without_script() {
+    let page = page_of(&UNTRUSTED, "form-post");
+    let elements = html::read(&page.html);
+    let forms = named(&elements, "form");
+    assert_eq!(forms[0].attribute("action"), Some(UNTRUSTED.redirect_uri));
+    let hidden: Vec<_> = named(&elements, "input")
+        .iter()
+        .map(|one| (one.attribute("name").unwrap(), one.attribute("value").unwrap()))
+        .collect();
+    let iss = ("iss", "https://vault.example/");
+    assert_eq!(hidden, [("code", HOSTILE), ("state", "a b+c="), iss]);
+    assert_eq!(named(&elements, "button")[0].text, "Continue");
+    assert_eq!(directive(&page, "form-action"), None);
+
+    let look = Look::plain(Language::English);
+    for refused in ["javascript:alert(1)", "com.example:/callback", "/callback", ""] {
+        assert_eq!(pages::form_post(&look, refused, &[]), None, "{refused}");
+        assert_eq!(pages::web_message(&look, refused, &[]), None, "{refused}");
+    }
+}
+
+#[test]
+fn a_web_message_goes_to_one_origin_by_a_script_that_never_changes() {
+    let page = page_of(&UNTRUSTED, "web-message");
+    let elements = html::read(&page.html);
+    let data = elements.iter().find(|one| one.attribute("id") == Some("response")).unwrap();
+    assert_eq!(data.attribute("data-origin"), Some("https://notes.example"));
+    let response: serde_json::Value =
+        serde_json::from_str(data.attribute("data-response").unwrap()).unwrap();
+    let expected =
+        serde_json::json!({ "code": HOSTILE, "state": "a b+c=", "iss": "https://vault.example/" });
+    assert_eq!(response, expected);
+    assert_eq!(directive(&page, "frame-ancestors"), Some("https://notes.example"));
+    let other = page_of(&LONG, "web-message");
+    assert_eq!(directive(&page, "script-src"), directive(&other, "script-src"));
+    let host = "https://a-very-long-host-name.of-the-notes-application.example.com:8443";
+    assert_eq!(directive(&other, "frame-ancestors"), Some(host));
+
+    // No policy can name an IPv6 address.
+    let look = Look::plain(Language::English);
+    assert_eq!(pages::web_message(&look, "http://[::1]:3000/callback", &[]), None);
+}
+
+#[test]
+fn a_link_back_is_one_to_a_page() {
+    let look = Look::plain(Language::English);
+    for (address, shown) in [
+        ("https://notes.example/", true),
+        ("javascript:alert(1)", false),
+        ("data:text/html,x", false),
+        ("//evil.example", false),
+    ] {
+        let page = pages::signed_out(&look, &SignedOut { back: Some(("Notes", address)) });
+        assert_eq!(page.html.contains("<a "), shown, "{address}");
+    }
+}
+
+#[test]
+fn texts_differ_from_each_other_and_between_languages() {
+    let mut seen = BTreeSet::new();
+    for language in Language::ALL {
+        for (name, failed, fault) in FAULTS {
+            let error = ErrorPage { failed, fault, detail: None };
+            let page = pages::error(&Look::plain(language), &error);
+            let elements = html::read(&page.html);
+            let text = named(&elements, "p")[0].text.clone();
+            assert!(!text.contains("  ") && !text.contains('\n'), "{text}");
+            assert!(seen.insert(text), "{name} ({})", language.tag());
+        }
+        for failed in [Failed::Connect, Failed::SignIn, Failed::SignOut, Failed::Link] {
+            let error = ErrorPage { failed, fault: Fault::Used, detail: None };
+            let page = pages::error(&Look::plain(language), &error);
+            let heading = named(&html::read(&page.html), "h1")[0].text.clone();
+            assert!(seen.insert(heading), "{failed:?} ({})", language.tag());
+        }
+    }
+}
+
+#[test]
+fn what_is_printed_of_a_page_tells_no_secret() {
+    let fields = [("authorization", "s3cret")];
+    let form = Form { action: "/authorize/continue", fields: &fields };
+    let look = Look::plain(Language::English);
+    let page = pages::form_post(&look, "https://app.example/", &[("code", "s3cret")]).unwrap();
+    assert!(page.html.contains("s3cret"));
+    let printed = format!("{form:?} {page:?}");
+    assert!(printed.contains("default-src") && !printed.contains("s3cret"), "{printed}");
+}
