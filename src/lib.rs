@@ -6,7 +6,7 @@
 
 pub use vault_base::{encoding, ids, json, public_url, seal, secret, text, time};
 pub use vault_core::{
-    config, connect, error, event, message, metadata, oauth, request_line, routes, vault,
+    config, connect, error, event, message, metadata, oauth, pages, request_line, routes, vault,
 };
 pub use vault_jose as jwt;
 pub use vault_provider as provider;

@@ -4,6 +4,7 @@
 use crate::connect::browser;
 use crate::connect::record::Denied;
 use crate::message::connect::{SessionRequest, SessionResponse};
+use crate::pages::{Language, Look};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, HttpResult, Incoming};
@@ -18,7 +19,7 @@ pub async fn open_ticket(
 ) -> HttpResult {
     let ticket = match browser::ticket(incoming.query.expose()) {
         Ok(ticket) => ticket,
-        Err(denied) => return refuse(line, &denied),
+        Err(denied) => return refuse(incoming, line, &denied),
     };
     let session = config.names.connect_session(&ticket.session);
     let ask = SessionRequest::Open { ticket: ticket.secret };
@@ -27,9 +28,9 @@ pub async fn open_ticket(
             let cookie = browser::set_cookie(&ticket.session, &cookie, &config.public_url);
             http::redirect(&Secret::new(location), &cookie)
         }
-        Ok(SessionResponse::Denied(denied)) => refuse(line, &denied),
-        Ok(_) => refuse(line, &Denied::NotStored),
-        Err(error) => no_answer(line, error),
+        Ok(SessionResponse::Denied(denied)) => refuse(incoming, line, &denied),
+        Ok(_) => refuse(incoming, line, &Denied::NotStored),
+        Err(error) => no_answer(incoming, line, error),
     }
 }
 
@@ -52,7 +53,7 @@ pub async fn callback(
     );
     let (session, back) = match parsed {
         Ok(parsed) => parsed,
-        Err(denied) => return refuse(line, &denied),
+        Err(denied) => return refuse(incoming, line, &denied),
     };
     let name = config.names.connect_session(&session);
     match object_call::ask(env, &name, &SessionRequest::Return(back)).await {
@@ -60,22 +61,23 @@ pub async fn callback(
             let cookie = browser::clear_cookie(&session, &config.public_url);
             http::redirect(&location, &Secret::new(cookie))
         }
-        Ok(SessionResponse::Denied(denied)) => refuse(line, &denied),
-        Ok(_) => refuse(line, &Denied::NotStored),
-        Err(error) => no_answer(line, error),
+        Ok(SessionResponse::Denied(denied)) => refuse(incoming, line, &denied),
+        Ok(_) => refuse(incoming, line, &Denied::NotStored),
+        Err(error) => no_answer(incoming, line, error),
     }
 }
 
-fn no_answer(line: &mut RequestLine, error: CallError) -> HttpResult {
+fn no_answer(incoming: &Incoming, line: &mut RequestLine, error: CallError) -> HttpResult {
     let denied = match error {
         CallError::Unavailable => Denied::NotStored,
         CallError::KeyUnavailable | CallError::Misconfigured => Denied::ProviderMisconfigured,
     };
-    refuse(line, &denied)
+    refuse(incoming, line, &denied)
 }
 
-fn refuse(line: &mut RequestLine, denied: &Denied) -> HttpResult {
+fn refuse(incoming: &Incoming, line: &mut RequestLine, denied: &Denied) -> HttpResult {
     line.reason = Some(denied.reason().to_owned());
-    let (status, html) = browser::page(denied);
-    http::page(status, &html)
+    let language = Language::choose(None, incoming.header("accept-language").as_deref());
+    let (status, page) = browser::page(denied, &Look::plain(language));
+    http::page(status, &page)
 }

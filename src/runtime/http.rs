@@ -11,6 +11,7 @@ use web_sys::{Headers, Request, Response, ResponseInit};
 
 use crate::error::{OAuthError, ProblemDetails};
 use crate::message::Outcome;
+use crate::pages::Page;
 use crate::runtime::{executor, platform};
 use crate::secret::Secret;
 use crate::text;
@@ -159,20 +160,21 @@ pub fn redirect(location: &Secret, cookie: &Secret) -> HttpResult {
     respond(303, &headers, None)
 }
 
-/// A page that loads and runs nothing and cannot be framed.
-pub fn page(status: u16, html: &str) -> HttpResult {
+/// A page, with its own policy. Older browsers know `X-Frame-Options` alone, which cannot name the
+/// one origin that may frame an answer.
+pub fn page(status: u16, page: &Page) -> HttpResult {
     let headers = [
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
         ("referrer-policy", "no-referrer"),
-        ("x-frame-options", "DENY"),
         ("x-content-type-options", "nosniff"),
-        (
-            "content-security-policy",
-            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
+        ("content-security-policy", page.content_security_policy.as_str()),
     ];
-    respond(status, &headers, Some(html))
+    let response = respond(status, &headers, Some(&page.html))?;
+    if !page.framed {
+        response.headers().set("x-frame-options", "DENY")?;
+    }
+    Ok(response)
 }
 
 /// Plain text for whoever operates the vault.

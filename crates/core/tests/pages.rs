@@ -15,6 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use html::Element;
 use samples::{FAULTS, HOSTILE, LONG, Names, ORDINARY, UNTRUSTED};
 use vault_base::encoding;
+use vault_core::connect::browser;
+use vault_core::connect::record::Denied;
 use vault_core::pages::{
     self, DECISION, ErrorPage, Failed, Fault, Form, FormAction, Language, Look, Page, SignIn,
     SignedOut, Way,
@@ -296,6 +298,30 @@ fn texts_differ_from_each_other_and_between_languages() {
             assert!(seen.insert(heading), "{failed:?} ({})", language.tag());
         }
     }
+}
+
+#[test]
+fn the_error_page_of_a_connect_says_what_to_do() {
+    // RFC 9700 §4.11: a page and no redirect, for there is no address that is known to be right.
+    for (denied, status, message) in [
+        (Denied::Expired, 400, "This link has expired."),
+        (Denied::Used, 400, "This link was used already."),
+        (Denied::OtherBrowser, 400, "This was started in another browser."),
+        (Denied::ProviderUnavailable, 503, "The provider cannot be reached at the moment."),
+        (Denied::NotStored, 503, "The provider cannot be reached at the moment."),
+        (Denied::ProviderMisconfigured, 503, "This connection is not set up correctly."),
+        (Denied::RegistrationChanged, 503, "This connection is not set up correctly."),
+        (Denied::Unknown, 400, "This link is not valid."),
+        (Denied::OtherProvider, 400, "This link is not valid."),
+    ] {
+        let (got, page) = browser::page(&denied, &Look::plain(Language::English));
+        assert_eq!(got, status, "{denied:?}");
+        let elements = html::read(&page.html);
+        assert_eq!(named(&elements, "h1")[0].text, "The account was not connected");
+        assert!(named(&elements, "p")[0].text.starts_with(message), "{denied:?}");
+    }
+    let (_, page) = browser::page(&Denied::Expired, &Look::plain(Language::German));
+    assert!(page.html.contains("Dieser Link ist abgelaufen."));
 }
 
 #[test]
