@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+// The npm package `@auth0/auth0-spa-js` in a real browser, as the page of `examples/spa` uses it. The tests need
+// Chromium: `chromium` in PATH, or its path in CHROMIUM.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+import { application } from '../../examples/spa/server.mjs';
+import { GRANT } from '../../xtask/js/vault-api.mjs';
+import { eventually } from '../e2e/harness.mjs';
+import { freePort } from '../e2e/workerd.mjs';
+import { APP_HOST, OTHER_HOST, serveTls } from './network.mjs';
+import { startVault } from './vault.mjs';
+
+const SDK = fileURLToPath(new URL('node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.js', import.meta.url));
+
+const inPath = (name) => (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, name)).find(existsSync);
+const executablePath = process.env.CHROMIUM || inPath('chromium') || inPath('chromium-browser');
+const skip = executablePath ? false : 'no Chromium found: install it, or name it in CHROMIUM';
+
+describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
+  let world;
+  let server;
+  let profile;
+  let browser;
+  let app;
+  let other;
+
+  before(async () => {
+    const port = await freePort();
+    [app, other] = [APP_HOST, OTHER_HOST].map((host) => `https://${host}:${port}`);
+    const backend = { client_id: 'service', client_secret: randomBytes(32).toString('base64url') };
+    const started = await startVault(() => ({
+      browser: {
+        authentication: 'none',
+        kind: 'spa',
+        grants: ['authorization_code', 'refresh_token'],
+        connections: ['demo'],
+        redirect_uris: [`${app}/`, `${other}/`],
+        post_logout_redirect_uris: [`${app}/`],
+        origins: [app, other],
+      },
+      service: {
+        authentication: 'client_secret',
+        secret_sha256: [createHash('sha256').update(backend.client_secret).digest('hex')],
+        grants: [GRANT.rfc8693],
+        connections: ['demo'],
+        accepts_from: ['browser'],
+      },
+    }));
+    ({ world } = started);
+    world.secrets.add(backend.client_secret);
+    const settings = {
+      vault: world.vault, spa: { client_id: 'browser' }, backend, connection: 'demo', profile: `${world.issuer}/me`,
+    };
+    server = await serveTls(started.made, port, application(settings, SDK));
+    profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
+    browser = await chromium.launchPersistentContext(profile, {
+      executablePath,
+      args: [
+        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+        '--disable-background-networking', '--disable-component-update', '--disable-sync',
+        // The certificate of this run; all others stay unknown.
+        `--ignore-certificate-errors-spki-list=${started.made.pin}`,
+      ],
+    });
+    browser.setDefaultTimeout(15_000);
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+    await world?.close();
+    if (profile) rmSync(profile, { recursive: true, force: true });
+  });
+
+  const button = (page, name) => page.getByRole('button', { name, exact: true });
+  const says = (page, text) => page.locator('#message').filter({ hasText: text }).waitFor();
+
+  /** Answers the provider's pages until the browser is back at the application. */
+  async function atProvider(page, login) {
+    await page.fill('input[name=login]', login);
+    await page.fill('input[name=password]', 'any');
+    await page.click('button[type=submit]');
+    await button(page, 'Continue').click();
+  }
+
+  async function signedIn(login) {
+    await browser.clearCookies();
+    const page = await browser.newPage();
+    await page.goto(`${app}/`);
+    await button(page, 'Sign in').click();
+    await atProvider(page, login);
+    await button(page, 'Sign out').waitFor();
+    return page;
+  }
+
+  async function connect(page) {
+    await button(page, 'Connect demo').click();
+    await button(page, 'Continue').click();
+    await says(page, 'Connected demo.');
+  }
+
+  /**
+   * What a new client gets that may not ask the user, in a page of this origin: the user, or the error.
+   *
+   * @param {string} origin
+   */
+  async function silently(origin) {
+    const page = await browser.newPage();
+    await page.goto(`${origin}/`);
+    const result = await page.evaluate(async ([domain, clientId]) => {
+      const sdk = '/auth0-spa-js.js';
+      const { Auth0Client } = await import(sdk);
+      const client = new Auth0Client({ domain, clientId, authorizationParams: { redirect_uri: `${location.origin}/` } });
+      try {
+        await client.getTokenSilently();
+        return (await client.getUser()).sub;
+      } catch (error) {
+        return error.error;
+      }
+    }, [new URL(world.vault).host, 'browser']);
+    await page.close();
+    return result;
+  }
+
+  test('signs a user in with a redirect', async () => {
+    const page = await signedIn('anna');
+    assert.equal(await page.locator('#subject').textContent(), 'demo|anna');
+    assert.equal(await page.locator('#name').textContent(), 'Anna');
+    assert.equal(page.url(), `${app}/`, 'a one-time code stays in the address bar');
+    await page.close();
+  });
+
+  test('signs a user in silently after a reload, when the page has lost its tokens', async () => {
+    const page = await signedIn('berta');
+    await page.reload();
+    await button(page, 'Sign out').waitFor();
+    assert.equal(await page.locator('#subject').textContent(), 'demo|berta');
+    await page.close();
+  });
+
+  test('signs in silently on the vault’s own site, and on another site is told login_required', async () => {
+    const page = await signedIn('carla');
+    assert.equal(await silently(app), 'demo|carla');
+    assert.equal(await silently(other), 'login_required');
+    await browser.clearCookies();
+    assert.equal(await silently(app), 'login_required');
+    await page.close();
+  });
+
+  test('connects an account, which the back end then uses, and deletes it', async () => {
+    const page = await signedIn('dora');
+    await page.locator('#none').waitFor();
+    await connect(page);
+    assert.equal(page.url(), `${app}/`, 'a one-time code stays in the address bar');
+    await button(page, 'Read my profile').click();
+    await page.locator('#answer').filter({ hasText: '"sub": "dora"' }).waitFor();
+    await button(page, 'Delete').click();
+    await says(page, 'Deleted.');
+    await page.locator('#none').waitFor();
+    await page.close();
+  });
+
+  test('is told when the person gives up a connect', async () => {
+    const page = await signedIn('emma');
+    await button(page, 'Connect demo').click();
+    await page.getByRole('link', { name: /cancel/i }).click();
+    await says(page, /\S/);
+    await page.locator('#message.bad').waitFor();
+    await page.locator('#none').waitFor();
+    await page.close();
+  });
+
+  test('renews the access token twice, each time with the refresh token that the last response brought', async () => {
+    const page = await signedIn('fiona');
+    const answers = [];
+    page.on('response', async (response) => {
+      if (response.url() !== `${world.vault}/oauth/token` || response.request().method() !== 'POST') return;
+      const sent = new URLSearchParams(response.request().postData() ?? '');
+      answers.push({ status: response.status(), sent: sent.get('refresh_token'), body: await response.json() });
+    });
+    for (const number of [1, 2]) {
+      await button(page, 'Renew the access token').click();
+      await eventually(`${number} renewals`, () => answers.length === number);
+      await says(page, 'Renewed.');
+    }
+    assert.deepEqual(answers.map(({ status }) => status), [200, 200]);
+    const [first, second] = answers;
+    assert.equal(second.sent, first.body.refresh_token);
+    assert.equal(new Set([first.sent, second.sent, second.body.refresh_token]).size, 3);
+    for (const { body } of answers) assert.ok(body.id_token && body.access_token);
+    await page.close();
+  });
+
+  test('signs out, and is then signed in nowhere', async () => {
+    const page = await signedIn('gerda');
+    await button(page, 'Sign out').click();
+    await button(page, 'Sign in').waitFor();
+    assert.equal(page.url(), `${app}/`);
+    assert.equal(await silently(app), 'login_required');
+    await page.close();
+  });
+
+  test('the example’s page fits small and large screens, light and dark', async () => {
+    const page = await signedIn('heidi');
+    await connect(page);
+    for (const width of [1280, 390]) {
+      await page.setViewportSize({ width, height: 900 });
+      const inner = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.equal(inner, width);
+    }
+    const colors = [];
+    for (const colorScheme of /** @type {('light' | 'dark')[]} */ (['light', 'dark'])) {
+      await page.emulateMedia({ colorScheme });
+      colors.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
+    }
+    assert.equal(new Set(colors).size, 2);
+    await page.close();
+  });
+
+  test('no secret was logged', () => {
+    const leaked = [...world.secrets, ...world.provider.stats.issued].filter((one) => world.workerd.log.includes(one));
+    assert.equal(leaked.length, 0);
+  });
+});
