@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an application does in the browser, with Auth0's SDK and the vault as its domain: sign in, connect and
 // delete accounts, call the back end, and sign out. Texts of the vault and the provider are shown as text.
+// @ts-expect-error: server.mjs serves this file of the npm package
 import { createAuth0Client } from './auth0-spa-js.js';
 
 const settings = await (await fetch('settings.json')).json();

@@ -38,6 +38,7 @@ const SDK = 'node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.j
 export function application(settings, sdk = join(HERE, SDK)) {
   const script = 'text/javascript; charset=utf-8';
   const { vault, connection, spa: { client_id } } = settings;
+  /** @type {Map<string, [type: string, content: string | Buffer]>} */
   const files = new Map([
     ['/', ['text/html; charset=utf-8', readFileSync(join(HERE, 'index.html'))]],
     ['/app.mjs', [script, readFileSync(join(HERE, 'app.mjs'))]],

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { AuthClient } from '@auth0/auth0-auth-js';
 import { browse, startsAt } from '../../xtask/js/browser.mjs';
+import { formsOf, visit as send } from '../e2e/relying-party.mjs';
 import { BYE, CALLBACK, ME_SCOPE, connect, startVault, visit } from './vault.mjs';
 
 const SCOPE = 'openid profile email offline_access';
@@ -154,7 +155,13 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     assert.equal(`${address.origin}${address.pathname}`, `${world.vault}/oidc/logout`);
     const end = await browse(address, { login: 'nobody', jar, stop: startsAt(BYE) });
     assert.equal(end.page?.status, 200);
-    assert.match(end.page.text, /Do you want to sign out/);
+    const [form] = formsOf(end.page.text);
+    const action = new URL(form.action, end.url).href;
+    const done = await send(jar, action, { form: form.fields, origin: world.vault });
+    assert.deepEqual([done.status, done.headers.get('location')], [303, BYE]);
+    const silent = await auth.buildAuthorizationUrl({ authorizationParams: { prompt: 'none' } });
+    const { back } = await visit(silent.authorizationUrl, 'nobody', { jar });
+    assert.equal(back.searchParams.get('error'), 'login_required');
   });
 
   test('no secret was logged', () => {

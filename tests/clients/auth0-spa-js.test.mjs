@@ -22,27 +22,37 @@ const inPath = (name) => (process.env.PATH ?? '').split(delimiter).map((director
 const executablePath = process.env.CHROMIUM || inPath('chromium') || inPath('chromium-browser');
 const skip = executablePath ? false : 'no Chromium found: install it, or name it in CHROMIUM';
 
-describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
-  let world;
-  let server;
-  let profile;
-  let browser;
-  let app;
-  let other;
+/** A vault, the example application on two sites, and a browser. */
+class Scene {
+  /**
+   * Starts all of it. Call `close` at the end.
+   *
+   * @param {object} [signIn]  more of `SIGN_IN`
+   */
+  static async start(signIn) {
+    const scene = new Scene();
+    try {
+      await scene.#begin(signIn);
+      return scene;
+    } catch (error) {
+      await scene.close();
+      throw error;
+    }
+  }
 
-  before(async () => {
+  async #begin(signIn) {
     const port = await freePort();
-    [app, other] = [APP_HOST, OTHER_HOST].map((host) => `https://${host}:${port}`);
+    [this.app, this.other] = [APP_HOST, OTHER_HOST].map((host) => `https://${host}:${port}`);
     const backend = { client_id: 'service', client_secret: randomBytes(32).toString('base64url') };
-    const started = await startVault(() => ({
+    const clients = {
       browser: {
         authentication: 'none',
         kind: 'spa',
         grants: ['authorization_code', 'refresh_token'],
         connections: ['demo'],
-        redirect_uris: [`${app}/`, `${other}/`],
-        post_logout_redirect_uris: [`${app}/`],
-        origins: [app, other],
+        redirect_uris: [`${this.app}/`, `${this.other}/`],
+        post_logout_redirect_uris: [`${this.app}/`],
+        origins: [this.app, this.other],
       },
       service: {
         authentication: 'client_secret',
@@ -51,57 +61,47 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
         connections: ['demo'],
         accepts_from: ['browser'],
       },
-    }));
-    ({ world } = started);
+    };
+    const { world, made } = await startVault(() => clients, signIn);
+    this.world = world;
     world.secrets.add(backend.client_secret);
     const settings = {
       vault: world.vault, spa: { client_id: 'browser' }, backend, connection: 'demo', profile: `${world.issuer}/me`,
     };
-    server = await serveTls(started.made, port, application(settings, SDK));
-    profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
-    browser = await chromium.launchPersistentContext(profile, {
+    this.server = await serveTls(made, port, application(settings, SDK));
+    this.profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
+    this.browser = await chromium.launchPersistentContext(this.profile, {
       executablePath,
       args: [
         '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
         '--disable-background-networking', '--disable-component-update', '--disable-sync',
         // The certificate of this run; all others stay unknown.
-        `--ignore-certificate-errors-spki-list=${started.made.pin}`,
+        `--ignore-certificate-errors-spki-list=${made.pin}`,
       ],
     });
-    browser.setDefaultTimeout(15_000);
-  });
-  after(async () => {
-    await browser?.close();
-    await server?.close();
-    await world?.close();
-    if (profile) rmSync(profile, { recursive: true, force: true });
-  });
+    this.browser.setDefaultTimeout(15_000);
+  }
 
-  const button = (page, name) => page.getByRole('button', { name, exact: true });
-  const says = (page, text) => page.locator('#message').filter({ hasText: text }).waitFor();
+  async close() {
+    await this.browser?.close();
+    await this.server?.close();
+    await this.world?.close();
+    if (this.profile) rmSync(this.profile, { recursive: true, force: true });
+  }
 
-  /** Answers the provider's pages until the browser is back at the application. */
-  async function atProvider(page, login) {
+  /** Signs a user in; returns the page. */
+  async signIn(login) {
+    await this.browser.clearCookies();
+    const page = await this.browser.newPage();
+    await page.goto(`${this.app}/`);
+    await button(page, 'Sign in').click();
+    // The provider's pages.
     await page.fill('input[name=login]', login);
     await page.fill('input[name=password]', 'any');
     await page.click('button[type=submit]');
     await button(page, 'Continue').click();
-  }
-
-  async function signedIn(login) {
-    await browser.clearCookies();
-    const page = await browser.newPage();
-    await page.goto(`${app}/`);
-    await button(page, 'Sign in').click();
-    await atProvider(page, login);
     await button(page, 'Sign out').waitFor();
     return page;
-  }
-
-  async function connect(page) {
-    await button(page, 'Connect demo').click();
-    await button(page, 'Continue').click();
-    await says(page, 'Connected demo.');
   }
 
   /**
@@ -109,8 +109,8 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
    *
    * @param {string} origin
    */
-  async function silently(origin) {
-    const page = await browser.newPage();
+  async silently(origin) {
+    const page = await this.browser.newPage();
     await page.goto(`${origin}/`);
     const result = await page.evaluate(async ([domain, clientId]) => {
       const sdk = '/auth0-spa-js.js';
@@ -122,13 +122,39 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
       } catch (error) {
         return error.error;
       }
-    }, [new URL(world.vault).host, 'browser']);
+    }, [new URL(this.world.vault).host, 'browser']);
     await page.close();
     return result;
   }
 
+  assertLogHasNoSecret() {
+    const { secrets, provider, workerd } = this.world;
+    const leaked = [...secrets, ...provider.stats.issued].filter((one) => workerd.log.includes(one));
+    assert.equal(leaked.length, 0);
+  }
+}
+
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+const says = (page, text) => page.locator('#message').filter({ hasText: text }).waitFor();
+
+describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
+  let scene;
+  let app;
+
+  before(async () => {
+    scene = await Scene.start();
+    ({ app } = scene);
+  });
+  after(() => scene?.close());
+
+  async function connect(page) {
+    await button(page, 'Connect demo').click();
+    await button(page, 'Continue').click();
+    await says(page, 'Connected demo.');
+  }
+
   test('signs a user in with a redirect', async () => {
-    const page = await signedIn('anna');
+    const page = await scene.signIn('anna');
     assert.equal(await page.locator('#subject').textContent(), 'demo|anna');
     assert.equal(await page.locator('#name').textContent(), 'Anna');
     assert.equal(page.url(), `${app}/`, 'a one-time code stays in the address bar');
@@ -136,7 +162,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
   });
 
   test('signs a user in silently after a reload, when the page has lost its tokens', async () => {
-    const page = await signedIn('berta');
+    const page = await scene.signIn('berta');
     await page.reload();
     await button(page, 'Sign out').waitFor();
     assert.equal(await page.locator('#subject').textContent(), 'demo|berta');
@@ -144,16 +170,16 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
   });
 
   test('signs in silently on the vault’s own site, and on another site is told login_required', async () => {
-    const page = await signedIn('carla');
-    assert.equal(await silently(app), 'demo|carla');
-    assert.equal(await silently(other), 'login_required');
-    await browser.clearCookies();
-    assert.equal(await silently(app), 'login_required');
+    const page = await scene.signIn('carla');
+    assert.equal(await scene.silently(app), 'demo|carla');
+    assert.equal(await scene.silently(scene.other), 'login_required');
+    await scene.browser.clearCookies();
+    assert.equal(await scene.silently(app), 'login_required');
     await page.close();
   });
 
   test('connects an account, which the back end then uses, and deletes it', async () => {
-    const page = await signedIn('dora');
+    const page = await scene.signIn('dora');
     await page.locator('#none').waitFor();
     await connect(page);
     assert.equal(page.url(), `${app}/`, 'a one-time code stays in the address bar');
@@ -166,7 +192,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
   });
 
   test('is told when the person gives up a connect', async () => {
-    const page = await signedIn('emma');
+    const page = await scene.signIn('emma');
     await button(page, 'Connect demo').click();
     await page.getByRole('link', { name: /cancel/i }).click();
     await says(page, /\S/);
@@ -176,10 +202,10 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
   });
 
   test('renews the access token twice, each time with the refresh token that the last response brought', async () => {
-    const page = await signedIn('fiona');
+    const page = await scene.signIn('fiona');
     const answers = [];
     page.on('response', async (response) => {
-      if (response.url() !== `${world.vault}/oauth/token` || response.request().method() !== 'POST') return;
+      if (response.url() !== `${scene.world.vault}/oauth/token` || response.request().method() !== 'POST') return;
       const sent = new URLSearchParams(response.request().postData() ?? '');
       answers.push({ status: response.status(), sent: sent.get('refresh_token'), body: await response.json() });
     });
@@ -197,16 +223,16 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
   });
 
   test('signs out, and is then signed in nowhere', async () => {
-    const page = await signedIn('gerda');
+    const page = await scene.signIn('gerda');
     await button(page, 'Sign out').click();
     await button(page, 'Sign in').waitFor();
     assert.equal(page.url(), `${app}/`);
-    assert.equal(await silently(app), 'login_required');
+    assert.equal(await scene.silently(app), 'login_required');
     await page.close();
   });
 
   test('the example’s page fits small and large screens, light and dark', async () => {
-    const page = await signedIn('heidi');
+    const page = await scene.signIn('heidi');
     await connect(page);
     for (const width of [1280, 390]) {
       await page.setViewportSize({ width, height: 900 });
@@ -222,8 +248,25 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('no secret was logged', () => {
-    const leaked = [...world.secrets, ...world.provider.stats.issued].filter((one) => world.workerd.log.includes(one));
-    assert.equal(leaked.length, 0);
+  test('no secret was logged', () => scene.assertLogHasNoSecret());
+});
+
+describe('@auth0/auth0-spa-js with a vault whose session is for other sites too', { timeout: 60_000, skip }, () => {
+  let scene;
+
+  before(async () => {
+    scene = await Scene.start({ cross_site: true });
   });
+  after(() => scene?.close());
+
+  test('signs in silently on another site, until the user signs out', async () => {
+    const page = await scene.signIn('ida');
+    assert.equal(await scene.silently(scene.other), 'demo|ida');
+    await button(page, 'Sign out').click();
+    await button(page, 'Sign in').waitFor();
+    assert.equal(await scene.silently(scene.other), 'login_required');
+    await page.close();
+  });
+
+  test('no secret was logged', () => scene.assertLogHasNoSecret());
 });

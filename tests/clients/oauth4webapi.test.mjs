@@ -54,7 +54,7 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     return tokens;
   }
 
-  for (const algorithm of /** @type {('oidc' | 'oauth2')[]} */ (['oidc', 'oauth2'])) {
+  for (const algorithm of ['oidc', 'oauth2']) {
     test(`accepts the metadata at the address of ${algorithm}`, async () => {
       const response = await oauth.discoveryRequest(issuer, { algorithm });
       assert.equal(response.status, 200);

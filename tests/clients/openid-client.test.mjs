@@ -65,7 +65,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     assert.equal(oauth2.serverMetadata().token_endpoint, metadata.token_endpoint);
   });
 
-  for (const [name, authentication] of /** @type {[string, (secret: string) => client.ClientAuth][]} */ ([
+  for (const [name, authentication] of /** @type {[string, (secret: string) => any][]} */ ([
     ['HTTP Basic', client.ClientSecretBasic],
     ['the secret in the body', client.ClientSecretPost],
   ])) {

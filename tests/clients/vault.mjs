@@ -22,13 +22,15 @@ const sha256 = (text) => createHash('sha256').update(text).digest('hex');
  * Starts a vault and its provider; close the world at the end. `web` is the client, with its secret.
  *
  * @param {(world: World) => Record<string, object>} [clients]  further clients
+ * @param {object} [more]  more of `SIGN_IN`
  */
-export async function startVault(clients = () => ({})) {
+export async function startVault(clients = () => ({}), more = {}) {
   const made = trustLoopback();
   const web = { client_id: 'web', client_secret: randomBytes(32).toString('base64url') };
   const world = await World.start({
     tls: { host: VAULT_HOST, ...made },
     signIn: (started) => ({
+      ...more,
       apis: { orders: { identifier: ORDERS, scopes: ['read:orders', 'write:orders'] } },
       clients: {
         web: {
