@@ -3,7 +3,7 @@
 // Chromium: `chromium` in PATH, or its path in CHROMIUM.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -70,6 +70,10 @@ class Scene {
     };
     this.server = await serveTls(made, port, application(settings, SDK));
     this.profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
+    // Some builds of Chromium send no cookies of other sites. Here the cookies' own attributes are to decide.
+    mkdirSync(join(this.profile, 'Default'));
+    const preferences = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
+    writeFileSync(join(this.profile, 'Default/Preferences'), JSON.stringify(preferences));
     this.browser = await chromium.launchPersistentContext(this.profile, {
       executablePath,
       args: [
