@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault as the domain of the npm package `@auth0/auth0-auth-js`, on which Auth0's SDKs for servers are built.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { AuthClient } from '@auth0/auth0-auth-js';
-import { browse, startsAt } from '../../xtask/js/browser.mjs';
+import { browse, claimsOf, startsAt } from '../../xtask/js/browser.mjs';
+import { eventually } from '../e2e/harness.mjs';
 import { formsOf, visit as send } from '../e2e/relying-party.mjs';
 import { BYE, CALLBACK, ME_SCOPE, connect, startVault, visit } from './vault.mjs';
 
@@ -16,10 +18,26 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
   /** The status of the vault's last response. */
   let status;
 
+  /** Receives the logout tokens that the vault sends. */
+  let receiver;
+  const logouts = [];
+
   before(async () => {
-    ({ world, web, host } = await startVault());
+    receiver = createServer(async (request, response) => {
+      let body = '';
+      for await (const part of request) body += part;
+      logouts.push(new URLSearchParams(body).get('logout_token'));
+      response.writeHead(200).end();
+    });
+    await new Promise((resolve) => { receiver.listen(0, '127.0.0.1', () => resolve(undefined)); });
+    const address = `http://127.0.0.1:${receiver.address().port}/`;
+    ({ world, web, host } = await startVault(undefined, undefined, { backchannel_logout_uri: address }));
   });
-  after(() => world?.close());
+  after(async () => {
+    await world?.close();
+    receiver?.closeAllConnections();
+    receiver?.close();
+  });
 
   const watch = async (/** @type {any} */ input, /** @type {any} */ init) => {
     const response = await fetch(input, init);
@@ -162,6 +180,17 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     const silent = await auth.buildAuthorizationUrl({ authorizationParams: { prompt: 'none' } });
     const { back } = await visit(silent.authorizationUrl, 'nobody', { jar });
     assert.equal(back.searchParams.get('error'), 'login_required');
+  });
+
+  test('verifies the logout token that the vault sends when a session ends', async () => {
+    const { auth, jar, tokens } = await signIn('julia');
+    const before = logouts.length;
+    const address = new URL(`${world.vault}/oidc/logout`);
+    address.search = new URLSearchParams({ id_token_hint: tokens.idToken, post_logout_redirect_uri: BYE }).toString();
+    await browse(address, { login: 'nobody', jar, stop: startsAt(BYE) });
+    await eventually('a logout token', () => logouts.length > before);
+    const logout = await auth.verifyLogoutToken({ logoutToken: logouts[before] });
+    assert.deepEqual([logout.sub, logout.sid], ['demo|julia', claimsOf(tokens.idToken).sid]);
   });
 
   test('no secret was logged', () => {

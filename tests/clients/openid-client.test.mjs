@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault as an OpenID provider of the npm package `openid-client`, which verifies what it receives.
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, webcrypto } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import * as client from 'openid-client';
 import { browse, startsAt } from '../../xtask/js/browser.mjs';
@@ -12,9 +13,19 @@ describe('openid-client', { timeout: 120_000 }, () => {
   let world;
   let web;
   let issuer;
+  let keys;
 
   before(async () => {
-    ({ world, web } = await startVault());
+    keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const jwk = { ...keys.publicKey.export({ format: 'jwk' }), alg: 'ES256', use: 'sig', kid: 'k' };
+    ({ world, web } = await startVault(() => ({
+      signer: {
+        authentication: 'private_key_jwt',
+        jwks: { keys: [jwk] },
+        grants: ['authorization_code', 'refresh_token'],
+        redirect_uris: [CALLBACK],
+      },
+    })));
     issuer = new URL(`${world.vault}/`);
   });
   after(() => world?.close());
@@ -78,6 +89,20 @@ describe('openid-client', { timeout: 120_000 }, () => {
       assert.equal(tokens.token_type, 'bearer');
     });
   }
+
+  test('signs a user in, authenticating by a signed assertion', async () => {
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    const der = keys.privateKey.export({ type: 'pkcs8', format: 'der' });
+    const key = await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
+    const authentication = client.PrivateKeyJwt({ key, kid: 'k' });
+    const configuration = await client.discovery(issuer, 'signer', undefined, authentication);
+    const { tokens } = await signIn(configuration, 'jana');
+    const { sub, aud } = tokens.claims();
+    assert.deepEqual([sub, aud], ['demo|jana', 'signer']);
+    const fresh = await client.refreshTokenGrant(configuration, tokens.refresh_token);
+    remember(fresh);
+    assert.equal(fresh.claims().sub, 'demo|jana');
+  });
 
   test('verifies the signature of the ID token with the published keys', async () => {
     const configuration = await discover();

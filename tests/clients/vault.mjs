@@ -23,8 +23,9 @@ const sha256 = (text) => createHash('sha256').update(text).digest('hex');
  *
  * @param {(world: World) => Record<string, object>} [clients]  further clients
  * @param {object} [more]  more of `SIGN_IN`
+ * @param {object} [moreOfWeb]  more of the client `web`
  */
-export async function startVault(clients = () => ({}), more = {}) {
+export async function startVault(clients = () => ({}), more = {}, moreOfWeb = {}) {
   const made = trustLoopback();
   const web = { client_id: 'web', client_secret: randomBytes(32).toString('base64url') };
   const world = await World.start({
@@ -43,6 +44,7 @@ export async function startVault(clients = () => ({}), more = {}) {
           post_logout_redirect_uris: [BYE],
           apis: { orders: ['read:orders'] },
           refresh_tokens: { end_with_session: true },
+          ...moreOfWeb,
         },
         ...clients(started),
       },
