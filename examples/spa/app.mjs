@@ -13,7 +13,7 @@ const api = `${me}v1/connected-accounts`;
 const element = (id) => document.getElementById(id);
 
 const auth0 = await createAuth0Client({
-  domain: new URL(settings.vault).host,
+  domain: settings.vault,
   clientId: settings.client_id,
   // One refresh token serves the vault's two resource servers. After a reload it is gone, and the SDK signs in
   // silently in a frame, which works where the vault is on the page's own site.

@@ -3,7 +3,7 @@
 // exchanges their access tokens. The page uses Auth0's SDK for browsers, unchanged. README.md says how to
 // configure both sides.
 //
-//   npm install @auth0/auth0-spa-js
+//   npm install
 //   node server.mjs settings.json
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 const HERE = dirname(fileURLToPath(import.meta.url));
 
 /** Where `npm install` puts the SDK, as one module that a browser can load. */
-const SDK = 'node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.js';
+export const SDK = join(HERE, 'node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.js');
 
 /**
  * What the application must know; README.md explains each member.
@@ -35,7 +35,7 @@ const SDK = 'node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.j
  * @param {string} [sdk]  the file of the SDK
  * @returns {import('node:http').RequestListener}
  */
-export function application(settings, sdk = join(HERE, SDK)) {
+export function application(settings, sdk = SDK) {
   const script = 'text/javascript; charset=utf-8';
   const { vault, connection, spa: { client_id } } = settings;
   /** @type {Map<string, [type: string, content: string | Buffer]>} */

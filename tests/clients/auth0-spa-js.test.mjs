@@ -42,7 +42,8 @@ class Scene {
 
   async #begin(signIn) {
     const port = await freePort();
-    [this.app, this.other] = [APP_HOST, OTHER_HOST].map((host) => `https://${host}:${port}`);
+    this.app = `https://${APP_HOST}:${port}`;
+    this.other = `https://${OTHER_HOST}:${port}`;
     const backend = { client_id: 'service', client_secret: randomBytes(32).toString('base64url') };
     const clients = {
       browser: {
