@@ -106,6 +106,8 @@ class Scene {
     await page.click('button[type=submit]');
     await button(page, 'Continue').click();
     await button(page, 'Sign out').waitFor();
+    // The page has made its own requests for tokens.
+    await page.locator('main:not([aria-busy])').waitFor();
     return page;
   }
 

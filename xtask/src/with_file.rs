@@ -135,7 +135,7 @@ mod tests {
             backend_client: secret(),
             provider_client: secret(),
         };
-        DevConfig::new(8787, 8788, &secrets)
+        DevConfig::new(8787, 8788, 8789, &secrets)
     }
 
     fn merged(text: &str) -> DevConfig {
