@@ -51,6 +51,7 @@ export function application(settings, sdk = SDK) {
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
+    'img-src data:', // the empty icon
     `connect-src 'self' ${vault}`,
     `frame-src ${vault}`, // the SDK signs in silently in a frame
     'worker-src blob:', // the SDK keeps refresh tokens in a worker, out of the page's reach

@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn the_backend_exchanges_tokens_of_the_application_whose_users_the_vault_signs_in() {
+        let config = config();
+        assert_eq!(config.clients["app"]["redirect_uris"], json!(["http://127.0.0.1:8789/"]));
+        assert_eq!(config.clients["app"]["origins"], json!([config.app]));
+        assert_eq!(config.clients["backend"]["accepts_from"], json!(["spa", "app"]));
+        let text = config.dev_vars(&secrets()).unwrap();
+        assert!(text.contains("SIGN_IN='{\"connections\":[\"demo\"]}'"));
+    }
+
+    #[test]
     fn the_provider_knows_the_callbacks_of_its_own_connections_only() {
         let text = "[connections.github]\nprovider = \"github\"\n[connections.twin]\nissuer = \"http://127.0.0.1:8788\"";
         let mut config = config();
