@@ -4,6 +4,7 @@
 use crate::connect::browser;
 use crate::connect::record::Denied;
 use crate::endpoints::issuer::sign_in::{self, AtProvider};
+use crate::endpoints::look::look;
 use crate::issuer::user::Profile;
 use crate::message::connect::{SessionRequest, SessionResponse};
 use crate::request_line::RequestLine;
@@ -14,13 +15,14 @@ use crate::secret::Secret;
 
 /// `GET /connected-accounts/connect?ticket=`: redirects the browser to the provider.
 pub async fn open_ticket(
-    Context { env, config, .. }: Context<'_>,
+    context: Context<'_>,
     incoming: &Incoming,
     line: &mut RequestLine,
 ) -> HttpResult {
+    let Context { env, config, .. } = context;
     let ticket = match browser::ticket(incoming.query.expose()) {
         Ok(ticket) => ticket,
-        Err(denied) => return refuse(line, &denied),
+        Err(denied) => return refuse(context, incoming, line, &denied),
     };
     let session = config.names.connect_session(&ticket.session);
     let ask = SessionRequest::Open { ticket: ticket.secret };
@@ -29,9 +31,9 @@ pub async fn open_ticket(
             let cookie = browser::set_cookie(&ticket.session, &cookie, &config.public_url);
             http::redirect(&Secret::new(location), &cookie)
         }
-        Ok(SessionResponse::Denied(denied)) => refuse(line, &denied),
-        Ok(_) => refuse(line, &Denied::NotStored),
-        Err(error) => no_answer(line, error),
+        Ok(SessionResponse::Denied(denied)) => refuse(context, incoming, line, &denied),
+        Ok(_) => refuse(context, incoming, line, &Denied::NotStored),
+        Err(error) => no_answer(context, incoming, line, error),
     }
 }
 
@@ -56,7 +58,7 @@ pub async fn callback(
     );
     let (session, back) = match parsed {
         Ok(parsed) => parsed,
-        Err(denied) => return refuse(line, &denied),
+        Err(denied) => return refuse(context, incoming, line, &denied),
     };
     let name = config.names.connect_session(&session);
     match object_call::ask(env, &name, &SessionRequest::Return(back)).await {
@@ -74,22 +76,32 @@ pub async fn callback(
             let clear = Secret::new(browser::clear_cookie(&session, &config.public_url));
             sign_in::declined(context, incoming, line, &authorization, clear).await
         }
-        Ok(SessionResponse::Denied(denied)) => refuse(line, &denied),
-        Ok(_) => refuse(line, &Denied::NotStored),
-        Err(error) => no_answer(line, error),
+        Ok(SessionResponse::Denied(denied)) => refuse(context, incoming, line, &denied),
+        Ok(_) => refuse(context, incoming, line, &Denied::NotStored),
+        Err(error) => no_answer(context, incoming, line, error),
     }
 }
 
-fn no_answer(line: &mut RequestLine, error: CallError) -> HttpResult {
+fn no_answer(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    error: CallError,
+) -> HttpResult {
     let denied = match error {
         CallError::Unavailable => Denied::NotStored,
         CallError::KeyUnavailable | CallError::Misconfigured => Denied::ProviderMisconfigured,
     };
-    refuse(line, &denied)
+    refuse(context, incoming, line, &denied)
 }
 
-fn refuse(line: &mut RequestLine, denied: &Denied) -> HttpResult {
+fn refuse(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    denied: &Denied,
+) -> HttpResult {
     line.reason = Some(denied.reason().to_owned());
-    let (status, html) = browser::page(denied);
-    http::page(status, &html)
+    let (status, page) = browser::page(denied, &look(context, incoming, None));
+    http::page(status, &page, &[])
 }

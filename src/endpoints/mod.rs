@@ -6,4 +6,5 @@ mod client_auth;
 pub mod connected_accounts;
 mod exchange;
 pub mod issuer;
+mod look;
 pub mod token;

@@ -162,21 +162,6 @@ pub fn see_other(location: &Secret, cookies: &[Secret]) -> HttpResult {
     respond(303, &headers, None)
 }
 
-/// A page of the vault as an OpenID provider. Its address goes to nobody else; to the vault itself it may
-/// go, because a form of a page with `no-referrer` has no `Origin` (Fetch standard), and the vault accepts
-/// no form without.
-pub fn html(status: u16, page: &Page, cookies: &[Secret]) -> HttpResult {
-    let mut headers = vec![
-        ("content-type", "text/html; charset=utf-8"),
-        ("content-security-policy", page.policy.as_str()),
-        ("cache-control", "no-store"),
-        ("referrer-policy", "same-origin"),
-        ("x-content-type-options", "nosniff"),
-    ];
-    headers.extend(cookies.iter().map(|cookie| ("set-cookie", cookie.expose())));
-    respond(status, &headers, Some(&page.html))
-}
-
 /// Adds headers. A response that an object wrote has headers that cannot change, so it is made anew around
 /// the same body.
 pub fn with_headers(response: Response, headers: &[(&str, &str)]) -> HttpResult {
@@ -216,20 +201,22 @@ pub fn redirect(location: &Secret, cookie: &Secret) -> HttpResult {
     respond(303, &headers, None)
 }
 
-/// A page that loads nothing, runs nothing and cannot be framed.
-pub fn page(status: u16, html: &str) -> HttpResult {
-    let headers = [
+/// A page with its own policies, and these cookies. Browsers that do not know `frame-ancestors` need
+/// `X-Frame-Options`, which cannot name the one origin that may frame a page.
+pub fn page(status: u16, page: &Page, cookies: &[Secret]) -> HttpResult {
+    let mut headers = vec![
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
-        ("referrer-policy", "no-referrer"),
-        ("x-frame-options", "DENY"),
+        ("content-language", page.language),
+        ("referrer-policy", page.referrer_policy),
         ("x-content-type-options", "nosniff"),
-        (
-            "content-security-policy",
-            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        ),
+        ("content-security-policy", page.content_security_policy.as_str()),
     ];
-    respond(status, &headers, Some(html))
+    if !page.framed {
+        headers.push(("x-frame-options", "DENY"));
+    }
+    headers.extend(cookies.iter().map(|cookie| ("set-cookie", cookie.expose())));
+    respond(status, &headers, Some(&page.html))
 }
 
 /// A response in plain text, for the operator.

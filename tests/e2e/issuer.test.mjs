@@ -208,7 +208,7 @@ describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
     }).toString();
     const end = await browse(url, { login: 'yuri', stop: startsAt('http://127.0.0.1:3000/partner') });
     assert.equal(end.page?.status, 200);
-    assert.match(end.page.text, /Allow partner to use your account/);
+    assert.match(end.page.text, /<bdi>partner<\/bdi> would like access to your account/);
     assert.match(end.page.headers.get('content-security-policy'), /default-src 'none'/);
   });
 

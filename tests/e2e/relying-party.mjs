@@ -215,13 +215,14 @@ export class RelyingParty {
   }
 }
 
-/** The forms of a page of the vault: their address and their fields. */
+/** What the buttons of a page of the vault send: an address and fields, the button's own included. */
 export function formsOf(html) {
   const unescaped = (text) => text.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&amp;', '&');
-  return [...html.matchAll(/<form[^>]*\baction="([^"]*)"[^>]*>([\s\S]*?)<\/form>/g)].map(([, action, inner]) => ({
-    action: unescaped(action),
-    fields: Object.fromEntries([...inner.matchAll(/name="([^"]*)" value="([^"]*)"/g)].map(([, name, value]) => [unescaped(name), unescaped(value)])),
-  }));
+  const fieldsOf = (tags) => [...tags.matchAll(/name="([^"]*)" value="([^"]*)"/g)].map(([, name, value]) => [unescaped(name), unescaped(value)]);
+  return [...html.matchAll(/<form[^>]*\baction="([^"]*)"[^>]*>([\s\S]*?)<\/form>/g)].flatMap(([, action, inner]) => {
+    const [hidden, ...buttons] = inner.split('<button');
+    return buttons.map((button) => ({ action: unescaped(action), fields: Object.fromEntries([...fieldsOf(hidden), ...fieldsOf(button)]) }));
+  });
 }
 
 /**

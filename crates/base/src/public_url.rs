@@ -38,6 +38,11 @@ impl PublicUrl {
         &self.origin
     }
 
+    /// The host, with its port if that is not the scheme's own.
+    pub fn host(&self) -> &str {
+        self.origin.split_once("://").map_or(&self.origin, |(_, host)| host)
+    }
+
     /// The vault's identifier: the origin with a trailing slash. It is the issuer of the vault's metadata,
     /// the audience of client assertions, and the default audience of subject tokens.
     pub fn identifier(&self) -> String {

@@ -82,22 +82,6 @@ pub fn description(text: &str) -> String {
         .collect()
 }
 
-/// Escapes text for use in HTML content and in quoted attribute values.
-pub fn html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,10 +176,5 @@ mod tests {
     fn a_description_keeps_only_what_the_rfc_allows() {
         assert_eq!(description("a \"b\" \\ é\n<"), "a 'b' ? ??<");
         assert_eq!(description(&"x".repeat(500)).len(), 300);
-    }
-
-    #[test]
-    fn html_is_inert_after_escaping() {
-        assert_eq!(html("<script>'\"&"), "&lt;script&gt;&#39;&quot;&amp;");
     }
 }

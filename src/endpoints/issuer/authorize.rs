@@ -9,17 +9,20 @@ use super::{
 use crate::connect::request;
 use crate::encoding;
 use crate::endpoints::client_auth::authenticate_any;
+use crate::endpoints::look::look;
 use crate::endpoints::token::Failure;
 use crate::error::OAuthError;
 use crate::issuer::authorization::{self, CodeGrant, PUSHED_LIFETIME, SIGN_IN_TIME};
 use crate::issuer::authorization_request::{self, AuthorizationRequest, Prompt, Refused};
 use crate::issuer::authorization_response::Response as Outcome;
+use crate::issuer::error_page;
 use crate::issuer::sign_in::{self, Next};
+use crate::issuer::user;
 use crate::mac_id::{IdKind, MacId};
 use crate::message::connect::{SessionRequest, SessionResponse};
 use crate::oauth::client_auth::Credentials;
 use crate::oauth::parameters::{MAX_BODY, Parameters};
-use crate::pages;
+use crate::pages::{self, Account, AskedScope, Consent, Failed, Form, Notice, Page, SignIn, Way};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, HttpResult, Incoming};
@@ -28,6 +31,9 @@ use crate::secret::Secret;
 
 /// Prefix of the `request_uri` of a pushed request (RFC 9126 §2.2).
 const REQUEST_URI: &str = "urn:ietf:params:oauth:request_uri:";
+
+/// Where the forms of the sign-in and consent pages are posted to.
+const FORM_PATH: &str = "/sign-in";
 
 /// `GET` or `POST /authorize`.
 pub async fn authorize(
@@ -95,7 +101,7 @@ async fn answer(
     match sign_in::next(&request, client, found.as_ref(), now) {
         Next::Fail(code, description) => {
             let outcome = request.failed(code, description, &config.public_url.identifier());
-            Ok(send(context, incoming, &outcome, &[]))
+            Ok(send(context, incoming, &outcome, request.ui_locales.as_deref(), &[]))
         }
         Next::Issue(grant) => {
             let id = new_id(context)?;
@@ -115,16 +121,8 @@ async fn answer(
             match request.connection.as_ref().or(only) {
                 Some(connection) => to_provider(context, &id, &request, connection, &cookies).await,
                 None => {
-                    let page = pages::sign_in(
-                        &pages::Context::new(
-                            incoming_language(incoming).as_deref(),
-                            request.ui_locales.as_deref(),
-                        ),
-                        sign_in,
-                        &client.name,
-                        id.as_str(),
-                    );
-                    Ok(http::html(200, &page, &cookies))
+                    let page = sign_in_page(context, incoming, &id, &request, found.is_some());
+                    Ok(http::page(200, &page, &cookies))
                 }
             }
         }
@@ -146,17 +144,55 @@ pub async fn consent(
     cookies: &[Secret],
 ) -> Result<HttpResult, CallError> {
     let config = context.config;
-    let name = config.names.authorization(id);
+    let names = &config.names;
+    let user = names.user_record(&grant.subject);
+    let name = names.authorization(id);
     let answer = ask(context, name, authorization::Request::Await { grant }).await?;
     let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
     if !matches!(answer, authorization::Response::Done) {
-        return Ok(page(incoming, "link_invalid", cookies));
+        return Ok(page(context, incoming, "link_invalid", cookies));
     }
-    let sign_in = config.sign_in.as_ref().ok_or(CallError::Misconfigured)?;
-    let context_of =
-        pages::Context::new(incoming_language(incoming).as_deref(), request.ui_locales.as_deref());
-    let page = pages::consent(&context_of, sign_in, &client.name, &request.scopes, id.as_str());
-    Ok(http::html(200, &page, cookies))
+    let user::Response::User(user) = ask(context, user, user::Request::Get).await? else {
+        return Ok(page(context, incoming, "link_invalid", cookies));
+    };
+    let scopes: Vec<AskedScope> =
+        request.scopes.iter().map(|scope| AskedScope { scope, description: None }).collect();
+    let asked = Consent {
+        application: &client.name,
+        redirect_uri: &request.redirect_uri,
+        user: Account {
+            name: user.profile.name.as_deref().unwrap_or_default(),
+            email: user.profile.email.as_deref(),
+            service: None,
+        },
+        scopes: &scopes,
+        form: Form { action: FORM_PATH, fields: &[("authorization", id.as_str())] },
+    };
+    let look = look(context, incoming, request.ui_locales.as_deref());
+    Ok(http::page(200, &pages::consent(&look, &asked), cookies))
+}
+
+/// The page with a button for each way to sign in.
+fn sign_in_page(
+    context: Context<'_>,
+    incoming: &Incoming,
+    id: &MacId,
+    request: &AuthorizationRequest,
+    has_session: bool,
+) -> Page {
+    let config = context.config;
+    let connections = config.sign_in.iter().flat_map(|sign_in| &sign_in.connections);
+    let fields: Vec<_> = connections
+        .map(|name| [("authorization", id.as_str()), ("connection", name.as_str())])
+        .collect();
+    let ways: Vec<Way> = fields
+        .iter()
+        .map(|fields| Way { service: fields[1].1, form: Form { action: FORM_PATH, fields } })
+        .collect();
+    let application = config.clients.get(&request.client_id).map(|client| client.name.as_str());
+    let notice = (has_session && request.prompt != Prompt::SelectAccount).then_some(Notice::Again);
+    let asked = SignIn { application, notice, ways: &ways, cancel: None };
+    pages::sign_in(&look(context, incoming, request.ui_locales.as_deref()), &asked)
 }
 
 /// Keeps a request while the user signs in. Returns its id, and the value of the browser's cookie.
@@ -234,28 +270,36 @@ pub async fn issued(
     match ask(context, name, issue).await? {
         authorization::Response::Issued { code, request } => {
             let outcome = request.granted(&code, &context.config.public_url.identifier());
-            Ok(send(context, incoming, &outcome, cookies))
+            Ok(send(context, incoming, &outcome, request.ui_locales.as_deref(), cookies))
         }
-        _ => Ok(page(incoming, "link_invalid", cookies)),
+        _ => Ok(page(context, incoming, "link_invalid", cookies)),
     }
 }
 
-/// Sends a response to the client.
+/// Sends a response to the client. `ui_locales`: of its request.
 pub fn send(
-    _context: Context<'_>,
-    _incoming: &Incoming,
+    context: Context<'_>,
+    incoming: &Incoming,
     outcome: &Outcome,
+    ui_locales: Option<&str>,
     cookies: &[Secret],
 ) -> HttpResult {
-    match outcome {
-        Outcome::Redirect(location) => http::see_other(location, cookies),
-        Outcome::FormPost { action, fields } => {
-            http::html(200, &pages::form_post(action, fields), cookies)
-        }
+    let look = look(context, incoming, ui_locales);
+    let answer = match outcome {
+        Outcome::Redirect(location) => return http::see_other(location, cookies),
+        Outcome::FormPost { action, fields } => pages::form_post(&look, action, &exposed(fields)),
         Outcome::WebMessage { origin, fields } => {
-            http::html(200, &pages::web_message(origin, fields), cookies)
+            pages::web_message(&look, origin, &exposed(fields))
         }
+    };
+    match answer {
+        Some(answer) => http::page(200, &answer, cookies),
+        None => page(context, incoming, "redirect_uri_unknown", cookies),
     }
+}
+
+fn exposed<'a>(fields: &'a [(&'static str, Secret)]) -> Vec<(&'a str, &'a str)> {
+    fields.iter().map(|(name, value)| (*name, value.expose())).collect()
 }
 
 /// `POST /oauth/par` (RFC 9126 §2).
@@ -310,35 +354,35 @@ fn refuse(
     match refused {
         Refused::Page(reason) => {
             line.reason = Some(reason.to_owned());
-            page(incoming, reason, &[])
+            page(context, incoming, reason, &[])
         }
         Refused::Client(error) => {
             line.error = Some(error.code);
             let outcome = error.response(&context.config.public_url.identifier());
-            send(context, incoming, &outcome, &[])
+            send(context, incoming, &outcome, None, &[])
         }
     }
 }
 
 /// An error page with the text for this reason.
-pub fn page(incoming: &Incoming, reason: &str, cookies: &[Secret]) -> HttpResult {
-    let context = pages::Context::new(incoming_language(incoming).as_deref(), None);
-    let (status, page) = pages::error(&context, reason);
-    http::html(status, &page, cookies)
+pub fn page(
+    context: Context<'_>,
+    incoming: &Incoming,
+    reason: &'static str,
+    cookies: &[Secret],
+) -> HttpResult {
+    let look = look(context, incoming, None);
+    let (status, page) = error_page::page(Failed::SignIn, reason, &look);
+    http::page(status, &page, cookies)
 }
 
 /// An error page for an object that gave no answer.
 pub fn unavailable(
-    _context: Context<'_>,
+    context: Context<'_>,
     incoming: &Incoming,
     line: &mut RequestLine,
     _error: CallError,
 ) -> HttpResult {
     line.reason = Some("unavailable".to_owned());
-    page(incoming, "unavailable", &[])
-}
-
-/// `Accept-Language` of the browser.
-pub fn incoming_language(incoming: &Incoming) -> Option<String> {
-    incoming.header("accept-language")
+    page(context, incoming, "unavailable", &[])
 }

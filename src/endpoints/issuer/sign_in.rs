@@ -37,9 +37,9 @@ async fn submitted(
     line: &mut RequestLine,
 ) -> Result<HttpResult, CallError> {
     let config = context.config;
-    let mut invalid = |reason: &str| {
+    let mut invalid = |reason: &'static str| {
         line.reason = Some(reason.to_owned());
-        Ok(page(incoming, "link_invalid", &[]))
+        Ok(page(context, incoming, reason, &[]))
     };
     // The form is our own page's: a page of another origin cannot send it for the user.
     let origin = incoming.header("origin");
@@ -70,7 +70,7 @@ async fn submitted(
             ask(context, name, authorization::Request::Fail).await?;
             let issuer = config.public_url.identifier();
             let outcome = request.failed("access_denied", "the user did not consent", &issuer);
-            Ok(send(context, incoming, &outcome, &[]))
+            Ok(send(context, incoming, &outcome, request.ui_locales.as_deref(), &[]))
         }
         (None, Some(connection), None) => {
             let offered = config
@@ -130,7 +130,7 @@ async fn finished(
     let id = MacId::read(&config.names, IdKind::Authorization, &authorization);
     let offered = sign_in.connections.contains(&connection);
     let (Some(id), true) = (id, offered) else {
-        return Ok(page(incoming, "link_invalid", &[clear]));
+        return Ok(page(context, incoming, "link_invalid", &[clear]));
     };
     // Nothing is stored of a user whose browser did not begin this.
     let browser = cookie_of(context, incoming, SIGN_IN_COOKIE);
@@ -143,14 +143,14 @@ async fn finished(
     };
     let authorization::Response::Request { request, .. } = read else {
         line.reason = Some("other_browser".to_owned());
-        return Ok(page(incoming, "link_invalid", &[clear]));
+        return Ok(page(context, incoming, "other_browser", &[clear]));
     };
     let resolution = Resolution::sign_in(&connection, configured, user, profile);
     let subject = match resolve(context, resolution).await? {
         Ok(subject) => subject,
         Err(refused) => {
             line.reason = Some(refused.reason().to_owned());
-            return Ok(page(incoming, "sign_in_refused", &[clear]));
+            return Ok(page(context, incoming, refused.reason(), &[clear]));
         }
     };
     let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
@@ -245,7 +245,7 @@ pub async fn declined(
     let id = MacId::read(&config.names, IdKind::Authorization, authorization);
     let browser = cookie_of(context, incoming, SIGN_IN_COOKIE);
     let (Some(id), Some(browser)) = (id, browser) else {
-        return page(incoming, "link_invalid", &[clear]);
+        return page(context, incoming, "link_invalid", &[clear]);
     };
     let name = config.names.authorization(&id);
     match ask(context, name.clone(), authorization::Request::Read { browser }).await {
@@ -256,9 +256,9 @@ pub async fn declined(
             }
             let issuer = config.public_url.identifier();
             let outcome = request.failed("access_denied", "the sign-in was declined", &issuer);
-            send(context, incoming, &outcome, &[clear])
+            send(context, incoming, &outcome, request.ui_locales.as_deref(), &[clear])
         }
-        Ok(_) => page(incoming, "link_invalid", &[clear]),
+        Ok(_) => page(context, incoming, "link_invalid", &[clear]),
         Err(error) => unavailable(context, incoming, line, error),
     }
 }

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use url::{Url, form_urlencoded};
 
-use super::authorize::{incoming_language, unavailable};
 use super::{SESSION_COOKIE, cookie_of, handle, session, session_cookies};
+use crate::endpoints::look::look;
+use crate::issuer::error_page;
 use crate::issuer::session::Proof;
 use crate::jwt::jws::Jws;
 use crate::jwt::signature::SignatureCheck;
 use crate::mac_id::IdKind;
-use crate::pages;
+use crate::pages::{self, Failed, Form, SignedOut};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, HttpResult, Incoming};
@@ -36,7 +37,7 @@ pub async fn end_session(
     let parameters = read(query);
     match oidc(context, incoming, &parameters).await {
         Ok(response) => response,
-        Err(error) => unavailable(context, incoming, line, error),
+        Err(_) => unavailable(context, incoming, line),
     }
 }
 
@@ -67,7 +68,7 @@ async fn oidc(
         client.may_return_after_logout(uri).then(|| uri.clone())
     });
     let Some(view) = session(context, incoming).await? else {
-        return Ok(after(context, incoming, back, parameters.get("state")));
+        return Ok(after(context, incoming, parameters, back, parameters.get("state")));
     };
     // Without a token of this very session anybody could have sent the browser here.
     let is_of_session = hinted.is_some_and(|(_, sid)| sid == view.sid);
@@ -76,17 +77,13 @@ async fn oidc(
         && parameters.get("confirm").is_some_and(|value| *value == view.sid);
     if !is_of_session && !is_ours {
         let mut fields = vec![("confirm", view.sid.as_str())];
-        for name in ["client_id", "post_logout_redirect_uri", "state"] {
+        for name in ["client_id", "post_logout_redirect_uri", "state", "ui_locales"] {
             fields.extend(parameters.get(name).map(|value| (name, value.as_str())));
         }
-        let page = pages::sign_out(
-            &pages::Context::new(incoming_language(incoming).as_deref(), None),
-            &fields,
-        );
-        return Ok(http::html(200, &page, &[]));
+        return Ok(question(context, incoming, parameters, &fields));
     }
     end(context, incoming).await?;
-    Ok(after(context, incoming, back, parameters.get("state")))
+    Ok(after(context, incoming, parameters, back, parameters.get("state")))
 }
 
 /// The client and the session of an ID token of ours, which may have expired.
@@ -118,7 +115,7 @@ pub async fn logout(
 ) -> HttpResult {
     match auth0(context, incoming).await {
         Ok(response) => response,
-        Err(error) => unavailable(context, incoming, line, error),
+        Err(_) => unavailable(context, incoming, line),
     }
 }
 
@@ -131,21 +128,40 @@ async fn auth0(context: Context<'_>, incoming: &Incoming) -> Result<HttpResult, 
         .and_then(|(client, uri)| client.may_return_after_logout(uri).then(|| uri.clone()));
     let found = session(context, incoming).await?;
     let Some(view) = found else {
-        return Ok(after(context, incoming, back, None));
+        return Ok(after(context, incoming, &parameters, back, None));
     };
     let signed_in_to = id.is_some_and(|id| view.clients.contains(id));
     if !(signed_in_to && back.is_some()) {
         let mut fields = vec![("confirm", view.sid.as_str())];
         fields.extend(id.map(|id| ("client_id", id.as_str())));
         fields.extend(back.as_ref().map(|uri| ("post_logout_redirect_uri", uri.as_str())));
-        let page = pages::sign_out(
-            &pages::Context::new(incoming_language(incoming).as_deref(), None),
-            &fields,
-        );
-        return Ok(http::html(200, &page, &[]));
+        return Ok(question(context, incoming, &parameters, &fields));
     }
     end(context, incoming).await?;
-    Ok(after(context, incoming, back, None))
+    Ok(after(context, incoming, &parameters, back, None))
+}
+
+/// Asks the user; the page's form posts these fields.
+fn question(
+    context: Context<'_>,
+    incoming: &Incoming,
+    parameters: &BTreeMap<String, String>,
+    fields: &[(&str, &str)],
+) -> HttpResult {
+    let look = look(context, incoming, ui_locales(parameters));
+    let form = Form { action: "/oidc/logout", fields };
+    http::page(200, &pages::sign_out(&look, &form), &[])
+}
+
+fn ui_locales(parameters: &BTreeMap<String, String>) -> Option<&str> {
+    parameters.get("ui_locales").map(String::as_str)
+}
+
+fn unavailable(context: Context<'_>, incoming: &Incoming, line: &mut RequestLine) -> HttpResult {
+    line.reason = Some("unavailable".to_owned());
+    let look = look(context, incoming, None);
+    let (status, page) = error_page::page(Failed::SignOut, "unavailable", &look);
+    http::page(status, &page, &[])
 }
 
 /// Ends the browser's session.
@@ -160,6 +176,7 @@ async fn end(context: Context<'_>, incoming: &Incoming) -> Result<(), CallError>
 fn after(
     context: Context<'_>,
     incoming: &Incoming,
+    parameters: &BTreeMap<String, String>,
     back: Option<String>,
     state: Option<&String>,
 ) -> HttpResult {
@@ -179,8 +196,8 @@ fn after(
     match location {
         Some(location) => http::see_other(&Secret::new(location), &cookies),
         None => {
-            let context = pages::Context::new(incoming_language(incoming).as_deref(), None);
-            http::html(200, &pages::signed_out(&context), &cookies)
+            let look = look(context, incoming, ui_locales(parameters));
+            http::page(200, &pages::signed_out(&look, &SignedOut::default()), &cookies)
         }
     }
 }

@@ -13,8 +13,8 @@ use vault_provider::connection::Connection;
 pub struct SignIn {
     /// Names of the connections that users sign in with, in the order in which the page shows them.
     pub connections: Vec<String>,
-    /// The title of the pages.
-    pub title: String,
+    /// The title of the pages; `None` for the vault's host.
+    pub title: Option<String>,
     /// The https address of a logo.
     pub logo: Option<String>,
     /// Seconds without use after which a browser session ends.
@@ -35,7 +35,7 @@ impl SignIn {
     pub(super) fn read(fields: &mut Fields) -> Self {
         Self {
             connections: fields.list("connections"),
-            title: fields.text_or("title", "Sign in"),
+            title: fields.text("title"),
             logo: fields.text("logo"),
             session_idle: fields.number("session_idle").unwrap_or(IDLE),
             session_lifetime: fields.number("session_lifetime").unwrap_or(LIFETIME),

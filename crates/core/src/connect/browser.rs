@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use super::handle::OpaqueHandle;
 use super::record::{Denied, STATE_LIFETIME};
 use crate::connect::record::AuthorizationResponse;
+use crate::pages::{self, ErrorPage, Failed, Fault, Look, Page};
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_base::text;
@@ -112,40 +113,16 @@ fn read_cookie(header: &str, session: &str, public_url: &PublicUrl) -> Option<Se
     }
 }
 
-/// Status and error page for a browser that cannot be redirected, because no address is known to be
-/// right. The page has our own text only.
-pub fn page(denied: &Denied) -> (u16, String) {
-    let (status, message) = match denied {
-        Denied::Expired => {
-            (400, "This link has expired. Go back to the application and try again.")
-        }
-        Denied::Used => {
-            (400, "This link was used already. Go back to the application and try again.")
-        }
-        Denied::OtherBrowser => (
-            400,
-            "This connect was started in another browser. Finish it there, or start again from \
-             the application.",
-        ),
-        Denied::ProviderUnavailable | Denied::NotStored => (
-            503,
-            "The provider cannot be reached at the moment. Go back to the application and try \
-             again later.",
-        ),
-        Denied::ProviderMisconfigured | Denied::RegistrationChanged => {
-            (503, "This connection is not set up correctly. Its operator has to look into it.")
-        }
-        _ => (400, "This link is not valid. Go back to the application and try again."),
+/// Status and page for a browser that cannot be sent on: there is no address that is known to be
+/// right. The text is ours alone.
+pub fn page(denied: &Denied, look: &Look) -> (u16, Page) {
+    let (status, fault) = match denied {
+        Denied::Expired => (400, Fault::Expired),
+        Denied::Used => (400, Fault::Used),
+        Denied::OtherBrowser => (400, Fault::OtherBrowser),
+        Denied::ProviderUnavailable | Denied::NotStored => (503, Fault::Unavailable),
+        Denied::ProviderMisconfigured | Denied::RegistrationChanged => (503, Fault::Misconfigured),
+        _ => (400, Fault::Invalid),
     };
-    (status, document(message))
-}
-
-/// A page with one message, and without scripts.
-pub fn document(message: &str) -> String {
-    format!(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Connecting an account\
-         </title><meta name=\"viewport\" content=\"width=device-width\"><h1>The account was not \
-         connected</h1><p>{}</p></html>\n",
-        text::html(message)
-    )
+    (status, pages::error(look, &ErrorPage { failed: Failed::Connect, fault, detail: None }))
 }

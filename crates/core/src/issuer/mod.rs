@@ -4,6 +4,7 @@
 pub mod authorization;
 pub mod authorization_request;
 pub mod authorization_response;
+pub mod error_page;
 pub mod family;
 pub mod identity;
 pub mod machine;

@@ -1,177 +1,126 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The texts of the pages in each language. A text that is missing does not compile. `{}` stands for a
-//! name; the texts themselves are markup-free.
+//! All texts of the pages: a table per language, each of one type, so that a text that is missing
+//! in a language does not compile.
 
-/// The texts of one language.
-#[derive(Debug)]
-pub(super) struct Texts {
-    /// ISO 639-1.
-    pub(super) language: &'static str,
-    pub(super) sign_in_to: &'static str,
-    pub(super) with_connection: &'static str,
-    pub(super) consent: &'static str,
-    pub(super) consent_asks: &'static str,
-    pub(super) allow: &'static str,
-    pub(super) deny: &'static str,
-    pub(super) scope_openid: &'static str,
-    pub(super) scope_profile: &'static str,
-    pub(super) scope_email: &'static str,
-    pub(super) scope_offline_access: &'static str,
-    pub(super) sign_out_title: &'static str,
-    pub(super) sign_out_question: &'static str,
-    pub(super) sign_out: &'static str,
-    pub(super) signed_out_title: &'static str,
-    pub(super) signed_out: &'static str,
-    pub(super) error_title: &'static str,
-    pub(super) error_link: &'static str,
-    pub(super) error_application: &'static str,
-    pub(super) error_refused: &'static str,
-    pub(super) error_unavailable: &'static str,
-    pub(super) continue_title: &'static str,
-    pub(super) continue_button: &'static str,
-}
+pub(super) mod de;
+pub(super) mod en;
+pub(super) mod es;
+pub(super) mod fr;
+pub(super) mod ja;
 
-impl Texts {
-    /// What a scope lets an application do; an unknown one is shown as it is.
-    pub(super) fn scope<'a>(&'a self, scope: &'a str) -> &'a str {
-        match scope {
-            "openid" => self.scope_openid,
-            "profile" => self.scope_profile,
-            "email" => self.scope_email,
-            "offline_access" => self.scope_offline_access,
-            other => other,
-        }
+use maud::{Markup, html};
+
+use super::foreign::Foreign;
+
+/// What stands before and after a name.
+pub(super) struct Around(&'static str, &'static str);
+
+impl Around {
+    /// The sentence with the name in it.
+    pub(super) fn around(&self, name: &Foreign) -> Markup {
+        html! { (self.0) (name) (self.1) }
     }
 }
 
-pub(super) const LANGUAGES: [&Texts; 5] = [&ENGLISH, &GERMAN, &FRENCH, &SPANISH, &JAPANESE];
+pub(super) struct Texts {
+    /// In the place of the operator's title.
+    pub default_title: &'static str,
+    /// Above the account of the user.
+    pub signed_in_as: &'static str,
+    pub allow: &'static str,
+    pub deny: &'static str,
+    pub cancel: &'static str,
+    pub sign_in: SignIn,
+    pub consent: Consent,
+    pub scopes: Scopes,
+    pub link: Link,
+    pub sign_out: SignOut,
+    pub error: Error,
+    pub response: Response,
+}
 
-pub(super) const ENGLISH: Texts = Texts {
-    language: "en",
-    sign_in_to: "Sign in to continue to {}.",
-    with_connection: "Continue with {}",
-    consent: "Allow {} to use your account?",
-    consent_asks: "It asks to:",
-    allow: "Allow",
-    deny: "Do not allow",
-    scope_openid: "know who you are",
-    scope_profile: "see your name",
-    scope_email: "see your e-mail address",
-    scope_offline_access: "keep this access while you are away",
-    sign_out_title: "Sign out",
-    sign_out_question: "Do you want to sign out?",
-    sign_out: "Sign out",
-    signed_out_title: "You are signed out",
-    signed_out: "You can close this window.",
-    error_title: "This did not work",
-    error_link: "The link is not valid any more. Go back to the application and try again.",
-    error_application: "The application sent a request that cannot be answered. Its developer has to look into it.",
-    error_refused: "You cannot sign in with this account.",
-    error_unavailable: "The service cannot be reached at the moment. Please try again later.",
-    continue_title: "One moment",
-    continue_button: "Continue",
-};
+pub(super) struct SignIn {
+    pub heading: &'static str,
+    /// Which application the user goes on to.
+    pub application: Around,
+    pub explanation: &'static str,
+    /// The button of a service.
+    pub with: Around,
+    pub cancelled: &'static str,
+    pub failed: &'static str,
+    pub again: &'static str,
+}
 
-const GERMAN: Texts = Texts {
-    language: "de",
-    sign_in_to: "Melden Sie sich an, um mit {} fortzufahren.",
-    with_connection: "Weiter mit {}",
-    consent: "{} den Zugriff auf Ihr Konto erlauben?",
-    consent_asks: "Die Anwendung möchte:",
-    allow: "Erlauben",
-    deny: "Nicht erlauben",
-    scope_openid: "wissen, wer Sie sind",
-    scope_profile: "Ihren Namen sehen",
-    scope_email: "Ihre E-Mail-Adresse sehen",
-    scope_offline_access: "diesen Zugriff auch in Ihrer Abwesenheit behalten",
-    sign_out_title: "Abmelden",
-    sign_out_question: "Möchten Sie sich abmelden?",
-    sign_out: "Abmelden",
-    signed_out_title: "Sie sind abgemeldet",
-    signed_out: "Sie können dieses Fenster schließen.",
-    error_title: "Das hat nicht geklappt",
-    error_link: "Der Link ist nicht mehr gültig. Gehen Sie zur Anwendung zurück und versuchen Sie es noch einmal.",
-    error_application: "Die Anwendung hat eine Anfrage gesendet, die nicht beantwortet werden kann. Ihre Entwickler müssen das prüfen.",
-    error_refused: "Mit diesem Konto können Sie sich nicht anmelden.",
-    error_unavailable: "Der Dienst ist zurzeit nicht erreichbar. Bitte versuchen Sie es später noch einmal.",
-    continue_title: "Einen Moment",
-    continue_button: "Weiter",
-};
+pub(super) struct Consent {
+    pub heading: &'static str,
+    /// Which application asks.
+    pub application: Around,
+    /// Above the scopes, which go on from it.
+    pub list: &'static str,
+    pub trust: &'static str,
+    /// Where the user goes afterwards.
+    pub host: Around,
+}
 
-const FRENCH: Texts = Texts {
-    language: "fr",
-    sign_in_to: "Connectez-vous pour continuer vers {}.",
-    with_connection: "Continuer avec {}",
-    consent: "Autoriser {} à utiliser votre compte ?",
-    consent_asks: "L’application souhaite :",
-    allow: "Autoriser",
-    deny: "Refuser",
-    scope_openid: "savoir qui vous êtes",
-    scope_profile: "voir votre nom",
-    scope_email: "voir votre adresse e-mail",
-    scope_offline_access: "conserver cet accès en votre absence",
-    sign_out_title: "Se déconnecter",
-    sign_out_question: "Voulez-vous vous déconnecter ?",
-    sign_out: "Se déconnecter",
-    signed_out_title: "Vous êtes déconnecté",
-    signed_out: "Vous pouvez fermer cette fenêtre.",
-    error_title: "Cela n’a pas fonctionné",
-    error_link: "Le lien n’est plus valide. Retournez à l’application et réessayez.",
-    error_application: "L’application a envoyé une demande à laquelle il est impossible de répondre. Son développeur doit vérifier.",
-    error_refused: "Vous ne pouvez pas vous connecter avec ce compte.",
-    error_unavailable: "Le service est momentanément inaccessible. Veuillez réessayer plus tard.",
-    continue_title: "Un instant",
-    continue_button: "Continuer",
-};
+/// What scopes allow: each goes on from [`Consent::list`].
+pub(super) struct Scopes {
+    pub openid: &'static str,
+    pub profile: &'static str,
+    pub email: &'static str,
+    pub offline_access: &'static str,
+    pub connect_accounts: &'static str,
+    pub list_accounts: &'static str,
+    pub disconnect_accounts: &'static str,
+    /// A scope that nobody described.
+    pub other: Around,
+}
 
-const SPANISH: Texts = Texts {
-    language: "es",
-    sign_in_to: "Inicie sesión para continuar en {}.",
-    with_connection: "Continuar con {}",
-    consent: "¿Permitir que {} use su cuenta?",
-    consent_asks: "La aplicación quiere:",
-    allow: "Permitir",
-    deny: "No permitir",
-    scope_openid: "saber quién es usted",
-    scope_profile: "ver su nombre",
-    scope_email: "ver su dirección de correo",
-    scope_offline_access: "conservar este acceso en su ausencia",
-    sign_out_title: "Cerrar sesión",
-    sign_out_question: "¿Quiere cerrar la sesión?",
-    sign_out: "Cerrar sesión",
-    signed_out_title: "Ha cerrado la sesión",
-    signed_out: "Puede cerrar esta ventana.",
-    error_title: "No ha funcionado",
-    error_link: "El enlace ya no es válido. Vuelva a la aplicación e inténtelo de nuevo.",
-    error_application: "La aplicación envió una solicitud que no se puede responder. Su desarrollador debe revisarla.",
-    error_refused: "No puede iniciar sesión con esta cuenta.",
-    error_unavailable: "El servicio no está disponible en este momento. Inténtelo más tarde.",
-    continue_title: "Un momento",
-    continue_button: "Continuar",
-};
+pub(super) struct Link {
+    pub heading: &'static str,
+    /// Above the account that is added.
+    pub added: &'static str,
+    pub effect: &'static str,
+    pub trust: &'static str,
+    pub allow: &'static str,
+    pub deny: &'static str,
+}
 
-const JAPANESE: Texts = Texts {
-    language: "ja",
-    sign_in_to: "{} に進むにはサインインしてください。",
-    with_connection: "{} で続ける",
-    consent: "{} にアカウントの利用を許可しますか？",
-    consent_asks: "このアプリケーションは次のことを求めています。",
-    allow: "許可する",
-    deny: "許可しない",
-    scope_openid: "本人であることの確認",
-    scope_profile: "名前の表示",
-    scope_email: "メールアドレスの表示",
-    scope_offline_access: "不在時のアクセスの継続",
-    sign_out_title: "サインアウト",
-    sign_out_question: "サインアウトしますか？",
-    sign_out: "サインアウト",
-    signed_out_title: "サインアウトしました",
-    signed_out: "このウィンドウを閉じてください。",
-    error_title: "処理できませんでした",
-    error_link: "リンクの有効期限が切れています。アプリケーションに戻ってやり直してください。",
-    error_application: "アプリケーションから送られた要求に応答できません。開発者による確認が必要です。",
-    error_refused: "このアカウントではサインインできません。",
-    error_unavailable: "現在サービスに接続できません。しばらくしてからもう一度お試しください。",
-    continue_title: "お待ちください",
-    continue_button: "続ける",
-};
+pub(super) struct SignOut {
+    pub heading: &'static str,
+    pub question: &'static str,
+    pub yes: &'static str,
+    pub done_heading: &'static str,
+    pub done: &'static str,
+    pub elsewhere: &'static str,
+    pub back: Around,
+}
+
+pub(super) struct Error {
+    pub not_connected: &'static str,
+    pub not_signed_in: &'static str,
+    pub not_signed_out: &'static str,
+    pub not_linked: &'static str,
+    pub invalid: &'static str,
+    pub expired: &'static str,
+    pub used: &'static str,
+    pub other_browser: &'static str,
+    pub unavailable: &'static str,
+    pub misconfigured: &'static str,
+    pub application: &'static str,
+    pub account_taken: &'static str,
+    pub too_many_accounts: &'static str,
+    pub disabled: &'static str,
+    pub sign_in_too_old: &'static str,
+    /// Above what is for developers.
+    pub detail: &'static str,
+}
+
+pub(super) struct Response {
+    pub almost: &'static str,
+    /// Where the user goes.
+    pub going: Around,
+    pub nothing_happens: &'static str,
+    pub go_on: &'static str,
+    pub done: &'static str,
+    pub close: &'static str,
+}

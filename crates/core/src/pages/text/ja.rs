@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+use super::{Around, Consent, Error, Link, Response, Scopes, SignIn, SignOut, Texts};
+
+pub const TEXTS: Texts = Texts {
+    default_title: "連携アカウント",
+    signed_in_as: "サインイン中のアカウント",
+    allow: "許可する",
+    deny: "許可しない",
+    cancel: "キャンセル",
+    sign_in: SignIn {
+        heading: "サインイン",
+        application: Around("", " に進みます"),
+        explanation: "サインイン方法を選んでください。パスワードは選んだサービスだけが扱います。",
+        with: Around("", " で続ける"),
+        cancelled: "サインインがキャンセルされました。もう一度試すか、別の方法を選んでください。",
+        failed: "うまくいきませんでした。もう一度試すか、別の方法を選んでください。",
+        again: "ご本人であることを確認するため、もう一度サインインしてください。",
+    },
+    consent: Consent {
+        heading: "アクセスを許可しますか？",
+        application: Around("", " があなたのアカウントへのアクセスを求めています。"),
+        list: "許可すると、このアプリは次のことができるようになります。",
+        trust: "信頼できるアプリの場合にのみ許可してください。",
+        host: Around("どちらを選んでも ", " に戻ります。"),
+    },
+    scopes: Scopes {
+        openid: "サインイン時にあなたを識別する",
+        profile: "あなたの名前と写真を見る",
+        email: "あなたのメールアドレスを見る",
+        offline_access: "あなたが利用していない間もアクセスを続ける",
+        connect_accounts: "他のサービスのアカウントを連携する",
+        list_accounts: "連携しているアカウントを見る",
+        disconnect_accounts: "アカウントの連携を解除する",
+        other: Around("権限「", "」を使う"),
+    },
+    link: Link {
+        heading: "サインイン方法を追加しますか？",
+        added: "追加するアカウント",
+        effect: "追加すると、どちらのアカウントでもここにサインインできるようになります。",
+        trust: "両方ともご自分のアカウントである場合にのみ追加してください。どちらか一方があればサインインできます。",
+        allow: "追加する",
+        deny: "追加しない",
+    },
+    sign_out: SignOut {
+        heading: "サインアウトしますか？",
+        question: "今すぐサインアウトしますか？",
+        yes: "サインアウトする",
+        done_heading: "サインアウトしました",
+        done: "このページを閉じてかまいません。",
+        elsewhere: "サインインに使ったサービスには、まだサインインしたままの可能性があります。",
+        back: Around("", " に戻る"),
+    },
+    error: Error {
+        not_connected: "アカウントを連携できませんでした",
+        not_signed_in: "サインインできませんでした",
+        not_signed_out: "サインアウトできませんでした",
+        not_linked: "アカウントを追加できませんでした",
+        invalid: "このリンクは無効です。アプリに戻って、もう一度お試しください。",
+        expired: "このリンクは有効期限が切れています。アプリに戻って、もう一度お試しください。",
+        used: "このリンクはすでに使用されています。アプリに戻って、もう一度お試しください。",
+        other_browser: "この操作は別のブラウザーで開始されました。そのブラウザーで完了するか、アプリから\
+                        やり直してください。",
+        unavailable: "現在、サービスに接続できません。アプリに戻って、しばらくしてからもう一度お試しください。",
+        misconfigured: "この接続は正しく設定されていません。運営者による確認が必要です。",
+        application: "アプリから送られたリクエストに誤りがあります。開発者による確認が必要です。",
+        account_taken: "このアカウントは、すでに別のユーザーのものとして登録されています。このアカウントで\
+                        サインインするか、別のアカウントを選んでください。",
+        too_many_accounts: "追加できるアカウントの数が上限に達しています。",
+        disabled: "アクセスが停止されています。このサービスの運営者にお問い合わせください。",
+        sign_in_too_old: "この操作には、直近数分以内のサインインが必要です。もう一度サインインしてから、\
+                          やり直してください。",
+        detail: "開発者向けの情報",
+    },
+    response: Response {
+        almost: "まもなく完了します",
+        going: Around("", " に戻ります。"),
+        nothing_happens: "画面が切り替わらない場合は、ボタンを押してください。",
+        go_on: "続ける",
+        done: "完了しました",
+        close: "このウィンドウを閉じてかまいません。",
+    },
+};
