@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { CookieJar, browse, claimsOf, s256, startsAt } from '../../xtask/js/browser.mjs';
 import { APP, assertProblem, assertRefused, describe as show } from './harness.mjs';
 import { HostileServer, answer } from './hostile-server.mjs';
-import { BYE, CALLBACK, PARTNER_CALLBACK, RelyingParty, formsOf, plant, visit } from './relying-party.mjs';
+import { BYE, CALLBACK, PARTNER_CALLBACK, REMEMBERED, RelyingParty, formsOf, plant, visit } from './relying-party.mjs';
 
 const random = () => randomBytes(32).toString('base64url');
 
@@ -276,6 +276,8 @@ describe('attacks on a sign-in', { timeout: 240_000 }, () => {
     assertRefused(await party.redeem(tokens.code, tokens.verifier), 400, 'invalid_grant');
     await party.assertEnded(next.refresh_token);
     await party.assertEnded(tokens.refresh_token);
+    await world.advance(REMEMBERED);
+    for (const token of [tokens.access_token, next.access_token]) await party.assertUseless(token);
     assertRefused(await party.redeem(tokens.code, tokens.verifier), 400, 'invalid_grant');
   });
 
@@ -285,7 +287,11 @@ describe('attacks on a sign-in', { timeout: 240_000 }, () => {
     const good = answers.filter((one) => one.status === 200);
     assert.ok(good.length <= 1, `${good.length} redemptions succeeded`);
     for (const one of answers.filter((each) => each.status !== 200)) assertRefused(one, 400, 'invalid_grant');
-    for (const one of good) await party.assertEnded(one.body.refresh_token);
+    await world.advance(REMEMBERED);
+    for (const { body } of good) {
+      await party.assertEnded(body.refresh_token);
+      await party.assertUseless(body.access_token);
+    }
   });
 
   test('PKCE downgrade: a public client cannot leave out the challenge, nor use the method plain', async () => {

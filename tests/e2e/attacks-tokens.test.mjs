@@ -6,7 +6,7 @@ import { after, before, describe, test } from 'node:test';
 import { CookieJar, basicAuth, browse, claimsOf, startsAt } from '../../xtask/js/browser.mjs';
 import { GRANT, TOKEN_TYPE, call } from '../../xtask/js/vault-api.mjs';
 import { APP, assertRefused, describe as show } from './harness.mjs';
-import { CALLBACK, ORDERS, PARTNER_CALLBACK, REFRESH_TOKEN, RelyingParty, SCOPE, formsOf, visit } from './relying-party.mjs';
+import { CALLBACK, ORDERS, PARTNER_CALLBACK, REFRESH_TOKEN, REMEMBERED, RelyingParty, SCOPE, formsOf, visit } from './relying-party.mjs';
 import { accessToken, newSigningKey, signJwt } from './tokens.mjs';
 
 const random = () => randomBytes(32).toString('base64url');
@@ -14,9 +14,6 @@ const BILLS = 'https://bills.example.com/';
 
 /** Seconds for which a replaced refresh token gives its successor to anybody. */
 const LEEWAY = 60;
-
-/** Seconds for which the vault may remember that a token counts. */
-const REMEMBERED = 5;
 
 describe('attacks with tokens', { timeout: 240_000 }, () => {
   let party;
@@ -48,12 +45,17 @@ describe('attacks with tokens', { timeout: 240_000 }, () => {
   });
   after(() => world?.close());
 
-  /** The refresh tokens of a line of three, oldest first. */
+  /** The refresh tokens of a line of three, oldest first, and the access tokens that came with them. */
   async function three(login) {
-    const { refresh_token: first } = await party.signIn(login);
-    const second = (await party.refresh(first)).body.refresh_token;
-    const third = (await party.refresh(second)).body.refresh_token;
-    return [first, second, third];
+    const line = [await party.signIn(login)];
+    for (let time = 0; time < 2; time += 1) line.push((await party.refresh(line[time].refresh_token)).body);
+    return [...line.map((one) => one.refresh_token), line.map((one) => one.access_token)];
+  }
+
+  async function assertLineEnded(refreshToken, accessTokens) {
+    await party.assertEnded(refreshToken);
+    await world.advance(REMEMBERED);
+    for (const token of accessTokens) await party.assertUseless(token);
   }
 
   /** Signs a user in to the confidential client `web`. */
@@ -98,23 +100,24 @@ describe('attacks with tokens', { timeout: 240_000 }, () => {
   });
 
   test('replay of refresh generation n−2: it ends the line', async () => {
-    const [first, , third] = await three('bob');
+    const [first, , third, accessTokens] = await three('bob');
     assertRefused(await party.refresh(first), 400, 'invalid_grant');
-    await party.assertEnded(third);
+    await assertLineEnded(third, accessTokens);
   });
 
   test('replay of refresh generation n−2 in an exchange: it ends the line', async () => {
-    const [first, , third] = await three('bella');
+    const [first, , third, accessTokens] = await three('bella');
     assertRefused(await party.exchangeRefreshToken(party.service(), first), 400, 'invalid_request');
-    await party.assertEnded(third);
+    await assertLineEnded(third, accessTokens);
   });
 
   test('replay of n−1 after its leeway: it ends a public client’s line', async () => {
-    const { refresh_token: first } = await party.signIn('carl');
-    const second = (await party.refresh(first)).body.refresh_token;
+    const { refresh_token: first, access_token: access } = await party.signIn('carl');
+    const { refresh_token: second, access_token: next } = (await party.refresh(first)).body;
+    const accessTokens = [access, next];
     await world.advance(LEEWAY);
     assertRefused(await party.refresh(first), 400, 'invalid_grant');
-    await party.assertEnded(second);
+    await assertLineEnded(second, accessTokens);
   });
 
   test('replay of n−1 within its leeway: thief and victim share one line, which the first later misuse ends', async () => {
