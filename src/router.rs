@@ -147,7 +147,9 @@ async fn answer(
         | Endpoint::Complete
         | Endpoint::Accounts
         | Endpoint::Connections
-        | Endpoint::DeleteAccount => {
+        | Endpoint::DeleteAccount
+        | Endpoint::Identities
+        | Endpoint::UnlinkIdentity => {
             connected_accounts::serve(context, incoming, routed, line).await
         }
     }

@@ -66,10 +66,17 @@ pub async fn callback(
             let cookie = browser::clear_cookie(&session, &config.public_url);
             http::redirect(&location, &Secret::new(cookie))
         }
-        Ok(SessionResponse::SignedIn { authorization, connection, user, email, display_name }) => {
+        Ok(SessionResponse::SignedIn {
+            authorization,
+            connection,
+            user,
+            email,
+            display_name,
+            link,
+        }) => {
             let clear = Secret::new(browser::clear_cookie(&session, &config.public_url));
             let profile = Profile { name: display_name, email, ..Profile::default() };
-            let signed_in = AtProvider { authorization, connection, user, profile };
+            let signed_in = AtProvider { authorization, connection, user, profile, link };
             sign_in::finish(context, incoming, line, signed_in, clear).await
         }
         Ok(SessionResponse::Declined { authorization, .. }) => {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `/me/v1/connected-accounts`: a user's application connects, lists and deletes accounts.
+//! `/me/v1/connected-accounts`: a user's application connects, lists and deletes accounts. Beside it is
+//! `/me/v1/identities`: the accounts that sign in as a user of the vault itself.
 
 use std::rc::Rc;
 
@@ -10,6 +11,7 @@ use crate::connect::listing::{self, Page};
 use crate::connect::policy;
 use crate::connect::record::TICKET_LIFETIME;
 use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
+use crate::endpoints::issuer::identities;
 use crate::error::{ProblemDetails, ValidationError};
 use crate::ids::{AccountId, UserId};
 use crate::jwt::TokenError;
@@ -27,7 +29,7 @@ use crate::runtime::{key_check, tokens};
 use crate::secret::Secret;
 use crate::vault::record::AccountView;
 
-/// Serves the paths below `/me/v1/connected-accounts/`.
+/// Serves the paths below `/me/v1/`.
 pub async fn serve(
     context: Context<'_>,
     incoming: &Incoming,
@@ -98,6 +100,15 @@ async fn answer(
                 ProblemDetails::invalid(vec![ValidationError { detail, field: "id" }])
             })?;
             caller.delete(&id, line).await
+        }
+        Endpoint::Identities => {
+            let user = policy::own_user(context.config, &caller.verified.token)?;
+            Ok(Done::Json(200, identities::list(context, user).await.map_err(unavailable)??))
+        }
+        Endpoint::UnlinkIdentity => {
+            let user = policy::own_user(context.config, &caller.verified.token)?;
+            identities::unlink(context, user, rest, line).await.map_err(unavailable)??;
+            Ok(Done::Deleted(None))
         }
         _ => Err(nothing_there()),
     }

@@ -72,11 +72,15 @@ fn grant_types(config: &Config) -> Vec<&'static str> {
 /// The metadata of the connected-accounts API as a protected resource (RFC 9728 §2).
 pub fn protected_resource(config: &Config) -> Value {
     let issuers: Vec<&String> = config.issuers.keys().collect();
+    let identities =
+        config.sign_in.as_ref().map(|_| [policy::READ_IDENTITIES, policy::DELETE_IDENTITIES]);
+    let scopes = [policy::CREATE, policy::READ, policy::DELETE].into_iter();
+    let scopes: Vec<&str> = scopes.chain(identities.into_iter().flatten()).collect();
     json!({
         "resource": config.public_url.me(),
         "authorization_servers": issuers,
         "bearer_methods_supported": ["header"],
-        "scopes_supported": [policy::CREATE, policy::READ, policy::DELETE],
+        "scopes_supported": scopes,
         "resource_name": "Connected accounts",
     })
 }

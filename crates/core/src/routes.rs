@@ -2,7 +2,7 @@
 //! The table of routes. Dispatch, the log's route names, CORS, 405 responses and the required scopes of the
 //! endpoints are all read from it.
 
-use crate::connect::policy::{CREATE, DELETE, READ};
+use crate::connect::policy::{CREATE, DELETE, DELETE_IDENTITIES, READ, READ_IDENTITIES};
 
 /// An endpoint of the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +29,10 @@ pub enum Endpoint {
     Connections,
     /// Deletes an account.
     DeleteAccount,
+    /// Lists the identities of a user of the vault.
+    Identities,
+    /// Unlinks an identity.
+    UnlinkIdentity,
     /// The vault's public keys (RFC 7517 §5).
     Jwks,
     /// The authorization endpoint (RFC 6749 §3.1).
@@ -106,6 +110,9 @@ pub struct Route {
 /// The path prefix of the connected-accounts API.
 pub const CONNECTED_ACCOUNTS: &str = "/me/v1/connected-accounts/";
 
+/// The path of the API of a user's identities.
+pub const IDENTITIES: &str = "/me/v1/identities";
+
 const fn document(endpoint: Endpoint, path: &'static str) -> Route {
     Route {
         endpoint,
@@ -152,7 +159,7 @@ const fn api(
 
 /// The table. The authorization server's metadata is also at the path of `OpenID` Connect Discovery (§4), for
 /// clients that know no other.
-pub const ROUTES: [Route; 24] = [
+pub const ROUTES: [Route; 26] = [
     Route {
         endpoint: Endpoint::Health,
         method: "GET",
@@ -227,6 +234,26 @@ pub const ROUTES: [Route; 24] = [
         "DELETE /me/v1/connected-accounts/accounts",
         DELETE,
     ),
+    Route {
+        is_issuers: true,
+        ..api(
+            Endpoint::Identities,
+            "GET",
+            Path::Exact(IDENTITIES),
+            "GET /me/v1/identities",
+            READ_IDENTITIES,
+        )
+    },
+    Route {
+        is_issuers: true,
+        ..api(
+            Endpoint::UnlinkIdentity,
+            "DELETE",
+            Path::Below("/me/v1/identities/"),
+            "DELETE /me/v1/identities",
+            DELETE_IDENTITIES,
+        )
+    },
     issuers(
         Endpoint::Jwks,
         "GET",
@@ -423,13 +450,21 @@ impl Routed<'_> {
     }
 }
 
+/// Whether a path is of the APIs below `/me/`, which answer in problem documents.
+fn is_api(path: &str, issues: bool) -> bool {
+    let below = path.strip_prefix(IDENTITIES);
+    path.starts_with(CONNECTED_ACCOUNTS)
+        || (issues && below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
 /// Finds how a request is answered. `issues`: whether the vault is an OpenID provider.
 pub fn route<'a>(method: &str, path: &'a str, issues: bool) -> Routed<'a> {
-    let is_api = path.starts_with(CONNECTED_ACCOUNTS);
+    let is_api = is_api(path, issues);
     let there = || ROUTES.iter().filter(move |one| issues || !one.is_issuers);
     let found = || there().filter_map(|one| Some((one, one.rest(path)?)));
-    if method == "OPTIONS" && (is_api || found().any(|(one, _)| one.has_preflight(issues))) {
-        return Routed::Preflight { is_api };
+    let is_accounts = path.starts_with(CONNECTED_ACCOUNTS);
+    if method == "OPTIONS" && (is_accounts || found().any(|(one, _)| one.has_preflight(issues))) {
+        return Routed::Preflight { is_api: is_accounts };
     }
     if let Some((route, rest)) = found().find(|(one, _)| one.serves(method)) {
         return Routed::Served { route, rest };
@@ -461,7 +496,7 @@ mod tests {
                 Path::Below(path) => format!("{path}x"),
             };
             assert_eq!(served(row.method, &path).map(|(endpoint, _)| endpoint), Some(row.endpoint));
-            let is_api = path.starts_with(CONNECTED_ACCOUNTS);
+            let is_api = is_api(&path, true);
             for method in ["PUT", "PATCH", "TRACE", "A-TOKEN"] {
                 let rows = ROUTES.iter().filter(|other| other.path == row.path).count();
                 let allow = if rows == 1 { row.method } else { "GET, POST" };
@@ -495,6 +530,8 @@ mod tests {
     fn what_stands_behind_a_path_is_handed_on() {
         let deleted = served("DELETE", "/me/v1/connected-accounts/accounts/cac_1");
         assert_eq!(deleted, Some((Endpoint::DeleteAccount, "cac_1".into())));
+        let unlinked = served("DELETE", "/me/v1/identities/idn_1");
+        assert_eq!(unlinked, Some((Endpoint::UnlinkIdentity, "idn_1".into())));
         assert_eq!(served("GET", "/callback/demo"), Some((Endpoint::Callback, "demo".into())));
         assert_eq!(served("GET", "/callback"), None);
     }
@@ -517,6 +554,26 @@ mod tests {
     }
 
     #[test]
+    fn the_api_of_identities_is_there_only_where_the_vault_has_users_of_its_own() {
+        let refused = |allow, is_api| Routed::MethodNotAllowed { allow, is_api };
+        assert_eq!(route("POST", IDENTITIES, true), refused("GET", true));
+        assert_eq!(route("GET", "/me/v1/identities/", true), refused("DELETE", true));
+        assert_eq!(route("OPTIONS", IDENTITIES, true), Routed::Preflight { is_api: false });
+        for (path, issues) in [
+            (IDENTITIES, false),
+            ("/me/v1/identities/idn_1", false),
+            ("/me/v1/identities-of-others", true),
+        ] {
+            assert_eq!(route("DELETE", path, issues), Routed::NotFound { is_api: false }, "{path}");
+            assert_eq!(
+                route("OPTIONS", path, issues),
+                Routed::NotFound { is_api: false },
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
     fn the_log_never_names_what_was_asked_for() {
         for (method, path, name) in [
             ("GET", "/callback/secret", "GET /callback"),
@@ -525,6 +582,7 @@ mod tests {
                 "/me/v1/connected-accounts/accounts/cac_1",
                 "DELETE /me/v1/connected-accounts/accounts",
             ),
+            ("DELETE", "/me/v1/identities/secret", "DELETE /me/v1/identities"),
             ("OPTIONS", "/me/v1/connected-accounts/secret", "OPTIONS /me/v1/connected-accounts"),
             ("HEAD", "/.well-known/openid-configuration", "GET /.well-known"),
             ("PUT", "/oauth/token", "unknown"),

@@ -55,6 +55,7 @@ impl Journey {
             ticket: handle::hash(&ticket),
             auth_session: handle::hash(&auth_session),
             authorization: None,
+            link: None,
             registration: None,
         };
         let ring = json!({"write": "k1", "keys": {"k1": base64url([7; 32])}}).to_string();

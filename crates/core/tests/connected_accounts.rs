@@ -15,6 +15,7 @@ use config_support::{
 use serde_json::json;
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
+use vault_core::config::Config;
 use vault_core::connect::browser;
 use vault_core::connect::handle::{self, OpaqueHandle};
 use vault_core::connect::listing::Page;
@@ -216,6 +217,25 @@ fn a_caller_needs_the_apis_audience_a_known_client_and_the_scope() {
     for scope in [READ, DELETE, "create:me", "create:me:connected_accounts:x"] {
         assert_eq!(check(me, "spa", scope), 403, "{scope}");
     }
+}
+
+#[test]
+fn only_users_of_the_vault_itself_have_identities() {
+    let issuing = load(&json!({ "SIGN_IN": { "connections": ["calendar"] } })).unwrap();
+    let status = |config: &Config, issuer: &str| {
+        let mut token = user_token();
+        token.user.issuer = issuer.into();
+        match policy::own_user(config, &token) {
+            Ok(sub) => sub.to_owned(),
+            Err(problem) => problem.status.to_string(),
+        }
+    };
+    let own = "https://vault.example.com/";
+    assert_eq!(status(&issuing, own), "alice");
+    for other in ["https://login.example.com/", "https://vault.example.com", ""] {
+        assert_eq!(status(&issuing, other), "403", "{other}");
+    }
+    assert_eq!(status(&config(), own), "403");
 }
 
 #[test]

@@ -150,11 +150,32 @@ fn what_else_is_wrong_is_told_the_client() {
         (&[("max_age", "-1")], "invalid_request"),
         (&[("max_age", "soon")], "invalid_request"),
         (&[("connection", "chat")], "invalid_request"),
+        (&[("link", "chat")], "invalid_request"),
+        (&[("link", "mail")], "invalid_request"),
     ] {
         let error = client_error(changes);
         assert_eq!(error.code, code, "{changes:?}");
         assert_eq!((error.redirect_uri.as_str(), error.state.as_deref()), (CALLBACK, Some("s t")));
     }
+}
+
+#[test]
+fn only_the_owners_clients_may_link_an_account_of_a_connection_to_sign_in_with() {
+    assert_eq!(read(&[("link", "calendar")]).unwrap().link.as_deref(), Some("calendar"));
+    // A parameter without a value counts as left out (RFC 6749 §3.1).
+    assert_eq!(read(&[("link", "")]).unwrap().link, None);
+    let partner = [
+        ("client_id", "partner"),
+        ("redirect_uri", "https://partner.example/cb"),
+        ("code_challenge", "-"),
+        ("code_challenge_method", "-"),
+    ];
+    assert!(read(&partner).is_ok());
+    let error = client_error(&[&partner[..], &[("link", "calendar")]].concat());
+    assert_eq!(
+        (error.code, error.redirect_uri.as_str()),
+        ("invalid_request", "https://partner.example/cb")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! A sign-in and a link of the same account, step by step in every order, each cut short at every
-//! step: the account is never two users', and the next sign-in finds whose it is.
+//! A sign-in, a link and an unlink of the same account, step by step in every order, each cut short at
+//! every step: the account is never two users', and the next sign-in finds whose it is.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -14,6 +14,7 @@ use issuer_support::{NOW, at, sealer};
 use serde_json::json;
 use support::connection;
 use vault_base::seal::Sealer;
+use vault_core::issuer::identities::{self, Unlinked, Unlinking};
 use vault_core::issuer::identity::{self, RESERVED_SECONDS};
 use vault_core::issuer::machine::Write;
 use vault_core::issuer::sign_in::{Answer, Question, Refused, Resolution, Resolved};
@@ -23,8 +24,16 @@ use vault_provider::connection::Connection;
 const ALICE: &str = "github|42";
 const BOB: &str = "google|7";
 
+thread_local! {
+    static GITHUB: Connection = connection(&json!({}));
+    /// Bob's first account.
+    static GOOGLE: user::Identity = {
+        identity::of("google", &connection(&json!({"client_id": "g"})), "7".into())
+    };
+}
+
 fn github() -> Connection {
-    connection(&json!({}))
+    GITHUB.with(Clone::clone)
 }
 
 /// The objects of the account at GitHub and of all users.
@@ -40,7 +49,7 @@ impl World {
     fn new() -> Self {
         let mut world = Self { sealer: Rc::new(sealer()), identity: None, users: BTreeMap::new() };
         let first = user::Request::SignedIn {
-            identity: identity::of("google", &connection(&json!({"client_id": "g"})), "7".into()),
+            identity: GOOGLE.with(Clone::clone),
             profile: Profile::default(),
         };
         world.user(BOB, first, NOW);
@@ -57,6 +66,20 @@ impl World {
         step.response
     }
 
+    fn answer(&mut self, question: Question, now: i64) -> Answer {
+        match question {
+            Question::Identity(request) => Answer::Identity(self.identity(request, now)),
+            Question::User(sub, request) => Answer::User(self.user(&sub, request, now)),
+        }
+    }
+
+    /// The users whose objects hold the account.
+    fn holders(&self) -> Vec<&str> {
+        let account = account();
+        let holds = |user: &user::Record| user.identities.iter().any(|one| one.identity == account);
+        self.users.iter().filter(|(_, user)| holds(user)).map(|(sub, _)| sub.as_str()).collect()
+    }
+
     fn user(&mut self, sub: &str, request: user::Request, now: i64) -> user::Response {
         let record = self.users.get(sub).cloned();
         let step = user::step(record, request, &at(now, &self.sealer)).unwrap();
@@ -65,6 +88,11 @@ impl World {
         }
         step.response
     }
+}
+
+/// The account at GitHub.
+fn account() -> user::Identity {
+    identity::of("github", &github(), "42".into())
 }
 
 /// A flow of messages, and what came of it.
@@ -92,10 +120,7 @@ impl Flow {
         if self.outcome.is_some() {
             return;
         }
-        let answer = match self.resolution.question() {
-            Question::Identity(request) => Answer::Identity(world.identity(request, now)),
-            Question::User(sub, request) => Answer::User(world.user(&sub, request, now)),
-        };
+        let answer = world.answer(self.resolution.question(), now);
         let resolved = self.resolution.answered(answer);
         self.outcome = Some(resolved).filter(|resolved| *resolved != Resolved::More);
     }
@@ -140,9 +165,7 @@ fn in_every_order_and_cut_short_anywhere_the_account_is_one_users() {
                 for sub in [&signing, &linking].into_iter().filter_map(Flow::user) {
                     assert_eq!(sub, found, "{schedule:b} {steps} {link_at}");
                 }
-                let account = identity::of("github", &github(), "42".into());
-                let holds = &world.users[found].identities;
-                assert!(holds.iter().any(|one| one.identity == account));
+                assert!(world.holders().contains(&found.as_str()));
                 let both = (signing.user().is_some(), linking.user().is_some());
                 *outcomes.entry(both).or_insert(0) += 1;
             }
@@ -150,6 +173,128 @@ fn in_every_order_and_cut_short_anywhere_the_account_is_one_users() {
     }
     // The test has seen each of the two win, both (the sign-in as Bob), and neither.
     assert_eq!(outcomes.len(), 4, "{outcomes:?}");
+}
+
+/// Bob unlinks an account.
+struct Unlink {
+    unlinking: Unlinking,
+    outcome: Option<Unlinked>,
+}
+
+impl Unlink {
+    fn of(identity: &user::Identity) -> Self {
+        Self { unlinking: Unlinking::new(BOB, &identities::id(identity)), outcome: None }
+    }
+
+    fn step(&mut self, world: &mut World, now: i64) {
+        if self.outcome.is_some() {
+            return;
+        }
+        let answer = world.answer(self.unlinking.question(), now);
+        let outcome = self.unlinking.answered(answer);
+        self.outcome = Some(outcome).filter(|outcome| *outcome != Unlinked::More);
+    }
+
+    fn run(mut self, world: &mut World, now: i64) -> Unlinked {
+        for _ in 0..8 {
+            self.step(world, now);
+        }
+        self.outcome.unwrap()
+    }
+}
+
+/// A world in which Bob has linked the account.
+fn linked() -> World {
+    let mut world = World::new();
+    assert!(is_bob(&Flow::link(NOW).run(&mut world, NOW)));
+    world
+}
+
+#[test]
+fn an_unlinked_account_signs_in_as_another_user_and_can_be_linked_again() {
+    let mut world = linked();
+    assert!(is_bob(&Flow::sign_in().run(&mut world, NOW)));
+    assert_eq!(Unlink::of(&account()).run(&mut world, NOW), Unlinked::Done);
+    assert_eq!(world.holders(), [""; 0]);
+    assert_eq!(Unlink::of(&account()).run(&mut world, NOW), Unlinked::Unknown);
+    assert!(is_bob(&Flow::link(NOW).run(&mut world.clone(), NOW)));
+    assert_eq!(Flow::sign_in().run(&mut world, NOW), Resolved::User(ALICE.into()));
+    assert_eq!(world.holders(), [ALICE]);
+    let refused = Flow::link(NOW).run(&mut world, NOW);
+    assert_eq!(refused, Resolved::Refused(Refused::OtherUser));
+}
+
+#[test]
+fn the_last_identity_stays_and_signs_in() {
+    let mut world = linked();
+    world.user(
+        BOB,
+        user::Request::Unlink {
+            authority: world.users[BOB].identities[0].identity.authority.clone(),
+            provider_user_id: "7".into(),
+        },
+        NOW,
+    );
+    assert_eq!(Unlink::of(&account()).run(&mut world, NOW), Unlinked::Last);
+    assert!(is_bob(&Flow::sign_in().run(&mut world, NOW)));
+    // The same if the other one is unlinked while this goes on.
+    let mut world = linked();
+    let mut unlink = Unlink::of(&account());
+    unlink.step(&mut world, NOW);
+    world.users.get_mut(BOB).unwrap().identities.remove(0);
+    assert_eq!(unlink.run(&mut world, NOW), Unlinked::Last);
+    let owner = world.identity.clone().unwrap().owner.unwrap();
+    assert_eq!((owner.sub.as_str(), owner.reserved_until), (BOB, None));
+}
+
+#[test]
+fn in_every_order_and_cut_short_anywhere_an_unlinked_account_is_one_users() {
+    let mut outcomes = BTreeMap::new();
+    for (steps, is_signing, is_cut) in (0..=6)
+        .flat_map(|steps| [(steps, false), (steps, true)])
+        .flat_map(|(steps, is_signing)| [(steps, is_signing, false), (steps, is_signing, true)])
+    {
+        for schedule in 0..3_u32.pow(steps) {
+            let mut world = linked();
+            let mut other = if is_signing { Flow::sign_in() } else { Flow::link(NOW) };
+            let (mut unlink, mut second) = (Unlink::of(&account()), Unlink::of(&account()));
+            for turn in 0..steps {
+                match schedule / 3_u32.pow(turn) % 3 {
+                    0 => other.step(&mut world, NOW),
+                    1 => unlink.step(&mut world, NOW),
+                    _ => second.step(&mut world, NOW),
+                }
+            }
+            if !is_cut {
+                other.run(&mut world, NOW);
+                unlink.run(&mut world, NOW);
+                second.run(&mut world, NOW);
+            }
+            let next = Flow::sign_in().run(&mut world, NOW + 2 * RESERVED_SECONDS);
+            let Resolved::User(found) = &next else { panic!("{next:?}") };
+            if is_cut {
+                assert!(world.holders().contains(&found.as_str()), "{schedule} {steps}");
+            } else {
+                assert_eq!(world.holders(), [found.as_str()], "{schedule} {steps} {is_signing}");
+            }
+            *outcomes.entry((is_cut, is_bob(&next))).or_insert(0) += 1;
+        }
+    }
+    // The test has seen the account still Bob's and another user's, with and without a crash.
+    assert_eq!(outcomes.len(), 4, "{outcomes:?}");
+}
+
+#[test]
+fn a_link_that_is_refused_leaves_an_account_that_was_linked_before() {
+    for disable in [false, true] {
+        let mut world = linked();
+        let request = if disable { user::Request::Disable } else { user::Request::EndAll };
+        world.user(BOB, request, NOW);
+        let refused = Flow::link(NOW).run(&mut world, NOW);
+        assert_eq!(refused, Resolved::Refused(Refused::Disabled));
+        world.user(BOB, user::Request::Enable, NOW);
+        assert!(is_bob(&Flow::sign_in().run(&mut world, NOW + 1)));
+    }
 }
 
 #[test]

@@ -5,7 +5,11 @@
 
 mod issuer_support;
 
+use std::collections::BTreeSet;
+
 use issuer_support::{NOW, at, pinned, sealer};
+use serde_json::json;
+use vault_core::issuer::identities;
 use vault_core::issuer::machine::{Step, Write};
 use vault_core::issuer::user::{
     Check, EndedSession, Identity, LINK_SECONDS, LinkedIdentity, MAX_ENDED, MAX_IDENTITIES,
@@ -41,6 +45,31 @@ fn unlink(authority: &str, id: &str) -> Request {
 
 fn refused(why: Refusal) -> Response {
     Response::Refused(why)
+}
+
+#[test]
+fn the_list_of_identities_is_in_the_order_of_links_and_gives_each_its_own_id() {
+    let mut alice = User::alice();
+    alice.ask(NOW + 1, link("7", NOW));
+    let Response::User(view) = alice.ask(NOW + 2, Request::Get) else { panic!() };
+    let id = |authority, id| identities::id(&identity(authority, id));
+    let expected = json!({ "identities": [
+        {
+            "id": id(GITHUB, "42"), "connection": "github", "provider_user_id": "42",
+            "linked_at": "2026-11-24T04:00:00Z",
+        },
+        {
+            "id": id(GOOGLE, "7"), "connection": "google", "provider_user_id": "7",
+            "linked_at": "2026-11-24T04:00:01Z",
+        },
+    ] });
+    assert_eq!(identities::list(&view), expected);
+    // An id tells the parts of an identity apart, and depends on nothing else.
+    let ids = [id("ab", "c"), id("a", "bc"), id("abc", ""), id(GITHUB, "42"), id(GITHUB, "7")];
+    assert_eq!(BTreeSet::from(ids.clone()).len(), ids.len());
+    assert!(ids.iter().all(|id| id.len() == 47 && id.starts_with("idn_")));
+    let renamed = Identity { connection: "gh".into(), ..identity(GITHUB, "42") };
+    assert_eq!(identities::id(&renamed), id(GITHUB, "42"));
 }
 
 /// A user's object.

@@ -376,6 +376,8 @@ fn the_error_page_of_a_sign_in_says_what_to_do_and_tells_the_developer_the_reaso
         ("user_disabled", 403, "Your access has been turned off.", false),
         ("account_of_other_user", 403, "This account already belongs to another user", false),
         ("sign_in_too_old", 403, "For this, you need to have signed in", false),
+        ("session_ended", 403, "For this, you need to have signed in", false),
+        ("other_request", 400, "This link is not valid.", false),
         ("too_many_identities", 403, "You have already added as many accounts", false),
         ("link_invalid", 400, "This link is not valid.", false),
     ] {

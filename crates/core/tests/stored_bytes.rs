@@ -417,6 +417,7 @@ fn a_session_is_stored_as_pinned() {
             params: vec![("prompt".into(), "login".into())],
             ticket: "t".into(),
             authorization: None,
+            link: None,
             auth_session: "a".into(),
             registration: None,
         },

@@ -22,7 +22,9 @@ use crate::mac_id::{IdKind, MacId};
 use crate::message::connect::{SessionRequest, SessionResponse};
 use crate::oauth::client_auth::Credentials;
 use crate::oauth::parameters::{MAX_BODY, Parameters};
-use crate::pages::{self, Account, AskedScope, Consent, Failed, Form, Notice, Page, SignIn, Way};
+use crate::pages::{
+    self, Account, AskedScope, Consent, Failed, Form, FormAction, Link, Notice, Page, SignIn, Way,
+};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, HttpResult, Incoming};
@@ -119,7 +121,9 @@ async fn answer(
                 _ => None,
             };
             match request.connection.as_ref().or(only) {
-                Some(connection) => to_provider(context, &id, &request, connection, &cookies).await,
+                Some(connection) => {
+                    to_provider(context, &id, &request, connection, None, &cookies).await
+                }
                 None => {
                     let page = sign_in_page(context, incoming, &id, &request, found.is_some());
                     Ok(http::page(200, &page, &cookies))
@@ -130,6 +134,11 @@ async fn answer(
             let (id, browser) = open(context, incoming, &request).await?;
             let cookies = [cookie(context, SIGN_IN_COOKIE, browser.expose(), SIGN_IN_TIME)];
             consent(context, incoming, &id, &request, grant, &cookies).await
+        }
+        Next::Link(grant) => {
+            let (id, browser) = open(context, incoming, &request).await?;
+            let cookies = [cookie(context, SIGN_IN_COOKIE, browser.expose(), SIGN_IN_TIME)];
+            link_consent(context, incoming, &id, &request, grant, &cookies).await
         }
     }
 }
@@ -144,15 +153,8 @@ pub async fn consent(
     cookies: &[Secret],
 ) -> Result<HttpResult, CallError> {
     let config = context.config;
-    let names = &config.names;
-    let user = names.user_record(&grant.subject);
-    let name = names.authorization(id);
-    let answer = ask(context, name, authorization::Request::Await { grant }).await?;
     let client = config.clients.get(&request.client_id).ok_or(CallError::Misconfigured)?;
-    if !matches!(answer, authorization::Response::Done) {
-        return Ok(page(context, incoming, "link_invalid", cookies));
-    }
-    let user::Response::User(user) = ask(context, user, user::Request::Get).await? else {
+    let Some(user) = waiting(context, id, grant).await? else {
         return Ok(page(context, incoming, "link_invalid", cookies));
     };
     let scopes: Vec<AskedScope> =
@@ -160,11 +162,7 @@ pub async fn consent(
     let asked = Consent {
         application: &client.name,
         redirect_uri: &request.redirect_uri,
-        user: Account {
-            name: user.profile.name.as_deref().unwrap_or_default(),
-            email: user.profile.email.as_deref(),
-            service: None,
-        },
+        user: account(&user),
         scopes: &scopes,
         form: Form { action: FORM_PATH, fields: &[("authorization", id.as_str())] },
     };
@@ -195,6 +193,59 @@ fn sign_in_page(
     pages::sign_in(&look(context, incoming, request.ui_locales.as_deref()), &asked)
 }
 
+/// Asks a user who has signed in whether an account of another connection is to be linked.
+pub async fn link_consent(
+    context: Context<'_>,
+    incoming: &Incoming,
+    id: &MacId,
+    request: &AuthorizationRequest,
+    grant: CodeGrant,
+    cookies: &[Secret],
+) -> Result<HttpResult, CallError> {
+    let Some(user) = waiting(context, id, grant).await? else {
+        return Ok(page(context, incoming, "link_invalid", cookies));
+    };
+    let asked = Link {
+        user: account(&user),
+        // Which account it is, the user decides at the provider.
+        added: Account {
+            name: request.link.as_deref().unwrap_or_default(),
+            email: None,
+            service: None,
+        },
+        form: Form { action: FORM_PATH, fields: &[("authorization", id.as_str())] },
+        // It leads to the provider, or back to the client.
+        leads_to: FormAction::Anywhere,
+    };
+    let look = look(context, incoming, request.ui_locales.as_deref());
+    Ok(http::page(200, &pages::link(&look, &asked), cookies))
+}
+
+/// Lets a request wait for the consent of a user who has signed in. Returns who that is, if both exist.
+async fn waiting(
+    context: Context<'_>,
+    id: &MacId,
+    grant: CodeGrant,
+) -> Result<Option<Box<user::View>>, CallError> {
+    let names = &context.config.names;
+    let user = names.user_record(&grant.subject);
+    let wait = authorization::Request::Await { grant };
+    let authorization::Response::Done = ask(context, names.authorization(id), wait).await? else {
+        return Ok(None);
+    };
+    match ask(context, user, user::Request::Get).await? {
+        user::Response::User(user) => Ok(Some(user)),
+        _ => Ok(None),
+    }
+}
+
+/// A user of the vault, as the user knows the account.
+fn account(user: &user::View) -> Account<'_> {
+    let profile = &user.profile;
+    let name = profile.name.as_deref().unwrap_or_default();
+    Account { name, email: profile.email.as_deref(), service: None }
+}
+
 /// Keeps a request while the user signs in. Returns its id, and the value of the browser's cookie.
 async fn open(
     context: Context<'_>,
@@ -221,17 +272,24 @@ async fn open(
     }
 }
 
-/// Sends the browser to the provider of a connection.
+/// Sends the browser to the provider of a connection, to sign in, or to link the account to the user who
+/// consented to that.
 pub async fn to_provider(
     context: Context<'_>,
     id: &MacId,
     request: &AuthorizationRequest,
     name: &str,
+    link: Option<CodeGrant>,
     cookies: &[Secret],
 ) -> Result<HttpResult, CallError> {
     let Context { env, config, .. } = context;
     let connection = config.connections.get(name).ok_or(CallError::Misconfigured)?;
-    let hint = request.login_hint.iter().map(|hint| ("login_hint".to_owned(), hint.clone()));
+    // The hint is about the account that signs in, and not about the one that is linked.
+    let hint = request
+        .login_hint
+        .iter()
+        .filter(|_| link.is_none())
+        .map(|hint| ("login_hint".to_owned(), hint.clone()));
     let issuer = config.public_url.identifier();
     let (begin, ticket) = request::sign_in(
         &issuer,
@@ -239,6 +297,7 @@ pub async fn to_provider(
         &request.client_id,
         (name, connection),
         hint.collect(),
+        link,
     )
     .map_err(|_| CallError::Unavailable)?;
     let session = begin.session.clone();

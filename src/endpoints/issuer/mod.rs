@@ -2,7 +2,7 @@
 //! The endpoints of the vault as an OpenID provider.
 
 pub mod authorize;
-
+pub mod identities;
 pub mod sign_in;
 pub mod sign_out;
 pub mod tokens;

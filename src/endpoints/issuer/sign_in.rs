@@ -3,16 +3,23 @@
 
 use url::form_urlencoded;
 
-use super::authorize::{consent, issued, page, send, to_provider, unavailable};
-use super::{SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie_of, end_session, handle, session_cookies};
+use super::authorize::{consent, issued, link_consent, page, send, to_provider, unavailable};
+use super::{
+    SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie_of, end_session, handle, session, session_cookies,
+};
+use crate::endpoints::look::look;
 use crate::issuer::authorization::{self, CodeGrant};
-use crate::issuer::session::{self, Proof, SignIn};
-use crate::issuer::sign_in::{self, Answer, Next, Question, Refused, Resolution, Resolved};
-use crate::issuer::user::Profile;
+use crate::issuer::error_page;
+use crate::issuer::session::{self as browser_session, Proof, SignIn};
+use crate::issuer::sign_in::{
+    self, Answer, Next, Purpose, Question, Refused, Resolution, Resolved,
+};
+use crate::issuer::user::{Identity, Profile};
 use crate::mac_id::{IdKind, MacId};
+use crate::pages::Failed;
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
-use crate::runtime::http::{HttpResult, Incoming};
+use crate::runtime::http::{self, HttpResult, Incoming};
 use crate::runtime::object_call::CallError;
 use crate::secret::Secret;
 
@@ -61,7 +68,20 @@ async fn submitted(
     let authorization::Response::Request { request, user } = read else {
         return invalid("link_expired");
     };
+    let is_offered = |name: &String| {
+        config.sign_in.as_ref().is_some_and(|sign_in| sign_in.connections.contains(name))
+    };
     match (field("action").as_deref(), field("connection"), user) {
+        (Some("allow"), _, Some(grant)) if request.link.is_some() => {
+            let found = session(context, incoming).await?;
+            if let Err(refused) = sign_in::may_link(&grant, found.as_ref(), context.now) {
+                return Ok(not_linked(context, incoming, line, refused, &[]));
+            }
+            match request.link.as_ref().filter(|name| is_offered(name)) {
+                Some(name) => to_provider(context, &id, &request, name, Some(grant), &[]).await,
+                None => invalid("connection_unknown"),
+            }
+        }
         (Some("allow"), _, Some(_)) => {
             let issue = authorization::Request::Issue { grant: None, request: None };
             issued(context, incoming, name, issue, &[]).await
@@ -73,14 +93,10 @@ async fn submitted(
             Ok(send(context, incoming, &outcome, request.ui_locales.as_deref(), &[]))
         }
         (None, Some(connection), None) => {
-            let offered = config
-                .sign_in
-                .as_ref()
-                .is_some_and(|sign_in| sign_in.connections.contains(&connection));
-            if !offered {
+            if !is_offered(&connection) {
                 return invalid("connection_unknown");
             }
-            to_provider(context, &id, &request, &connection, &[]).await
+            to_provider(context, &id, &request, &connection, None, &[]).await
         }
         _ => invalid("form_invalid"),
     }
@@ -96,9 +112,12 @@ pub struct AtProvider {
     pub user: String,
     /// What the provider tells.
     pub profile: Profile,
+    /// The user who consented to link the account; `None` for a sign-in.
+    pub link: Option<CodeGrant>,
 }
 
-/// Finishes a sign-in: finds the user, begins a browser session, and answers the authorization request.
+/// Finishes a sign-in: finds the user, begins a browser session, and answers the authorization request. Or
+/// links the account to the user whose session it is, and answers the request for that.
 pub async fn finish(
     context: Context<'_>,
     incoming: &Incoming,
@@ -120,7 +139,7 @@ async fn finished(
     clear: Secret,
 ) -> Result<HttpResult, CallError> {
     let Context { config, now, .. } = context;
-    let AtProvider { authorization, connection, user, profile } = signed_in;
+    let AtProvider { authorization, connection, user, profile, link } = signed_in;
     let (Some(sign_in), Some(configured)) =
         (config.sign_in.as_ref(), config.connections.get(&connection))
     else {
@@ -141,10 +160,31 @@ async fn finished(
         }
         None => authorization::Response::Refused,
     };
-    let authorization::Response::Request { request, .. } = read else {
+    let authorization::Response::Request { request, user: waiting } = read else {
         line.reason = Some("other_browser".to_owned());
         return Ok(page(context, incoming, "other_browser", &[clear]));
     };
+    match sign_in::purpose(&request, &connection, waiting.as_ref(), link) {
+        Ok(Purpose::SignIn) => {}
+        Ok(Purpose::Link(grant)) => {
+            let found = session(context, incoming).await?;
+            let linked = match sign_in::may_link(&grant, found.as_ref(), now) {
+                Ok(()) => {
+                    let CodeGrant { subject, auth_time, .. } = grant;
+                    let linking =
+                        Resolution::link(&connection, configured, user, subject, auth_time);
+                    resolve(context, linking).await?
+                }
+                Err(refused) => Err(refused),
+            };
+            if let Err(refused) = linked {
+                return Ok(not_linked(context, incoming, line, refused, &[clear]));
+            }
+            let issue = authorization::Request::Issue { grant: None, request: None };
+            return issued(context, incoming, name, issue, &[clear]).await;
+        }
+        Err(refused) => return Ok(not_linked(context, incoming, line, refused, &[clear])),
+    }
     let resolution = Resolution::sign_in(&connection, configured, user, profile);
     let subject = match resolve(context, resolution).await? {
         Ok(subject) => subject,
@@ -167,11 +207,26 @@ async fn finished(
     let grant = CodeGrant { subject, sid: sid.as_str().to_owned(), auth_time: now };
     match sign_in::after(&request, client, grant.clone()) {
         Next::Consent(grant) => consent(context, incoming, &id, &request, grant, &cookies).await,
+        Next::Link(grant) => link_consent(context, incoming, &id, &request, grant, &cookies).await,
         _ => {
             let issue = authorization::Request::Issue { grant: Some(grant), request: None };
             issued(context, incoming, name, issue, &cookies).await
         }
     }
+}
+
+/// The page that says why an account was not linked. Nothing has changed.
+fn not_linked(
+    context: Context<'_>,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+    refused: Refused,
+    cookies: &[Secret],
+) -> HttpResult {
+    line.reason = Some(refused.reason().to_owned());
+    let look = look(context, incoming, None);
+    let (status, page) = error_page::page(Failed::Link, refused.reason(), &look);
+    http::page(status, &page, cookies)
 }
 
 /// Begins a browser session, or goes on with the browser's session if it is the same user's. A session of
@@ -186,8 +241,9 @@ async fn begin_session(
     if let Some((id, secret)) =
         cookie.and_then(|cookie| handle(context, IdKind::Session, cookie.expose()))
     {
-        let again = session::Request::SignIn { secret: secret.clone(), sign_in: sign_in.clone() };
-        if let session::Response::Started { secret } =
+        let again =
+            browser_session::Request::SignIn { secret: secret.clone(), sign_in: sign_in.clone() };
+        if let browser_session::Response::Started { secret } =
             ask(context, names.browser_session(&id), again).await?
         {
             return Ok((id.clone(), cookie_value(&id, &secret)));
@@ -195,9 +251,11 @@ async fn begin_session(
         end_session(context, &id, Proof::Secret(secret)).await?;
     }
     let id = MacId::new(names, IdKind::Session).map_err(|_| CallError::Unavailable)?;
-    let start = session::Request::Start { sid: id.as_str().to_owned(), sign_in };
+    let start = browser_session::Request::Start { sid: id.as_str().to_owned(), sign_in };
     match ask(context, names.browser_session(&id), start).await? {
-        session::Response::Started { secret } => Ok((id.clone(), cookie_value(&id, &secret))),
+        browser_session::Response::Started { secret } => {
+            Ok((id.clone(), cookie_value(&id, &secret)))
+        }
         _ => Err(CallError::Unavailable),
     }
 }
@@ -211,19 +269,10 @@ async fn resolve(
     context: Context<'_>,
     mut resolution: Resolution,
 ) -> Result<Result<String, Refused>, CallError> {
-    let names = &context.config.names;
     // No path through a resolution is longer.
-    for _ in 0..20 {
-        let answer = match resolution.question() {
-            Question::Identity(request) => {
-                let identity = resolution.identity();
-                let name = names.identity(&identity.authority, &identity.provider_user_id);
-                Answer::Identity(ask(context, name, request).await?)
-            }
-            Question::User(subject, request) => {
-                Answer::User(ask(context, names.user_record(&subject), request).await?)
-            }
-        };
+    for _ in 0..30 {
+        let question = resolution.question();
+        let answer = answer(context, Some(resolution.identity()), question).await?;
         match resolution.answered(answer) {
             Resolved::More => {}
             Resolved::User(subject) => return Ok(Ok(subject)),
@@ -231,6 +280,25 @@ async fn resolve(
         }
     }
     Err(CallError::Unavailable)
+}
+
+/// Asks the object of this identity, or that of a user.
+pub async fn answer(
+    context: Context<'_>,
+    identity: Option<&Identity>,
+    question: Question,
+) -> Result<Answer, CallError> {
+    let names = &context.config.names;
+    match question {
+        Question::Identity(request) => {
+            let identity = identity.ok_or(CallError::Unavailable)?;
+            let name = names.identity(&identity.authority, &identity.provider_user_id);
+            Ok(Answer::Identity(ask(context, name, request).await?))
+        }
+        Question::User(subject, request) => {
+            Ok(Answer::User(ask(context, names.user_record(&subject), request).await?))
+        }
+    }
 }
 
 /// Tells the client that the provider or the user declined the sign-in.

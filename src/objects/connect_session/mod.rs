@@ -215,10 +215,17 @@ impl Inner {
         let (Some(authorization), Some(id)) = (session.begin.authorization.clone(), user.id) else {
             return self.fail(session, Denied::Identity);
         };
-        let connection = session.begin.connection.clone();
+        let (connection, link) = (session.begin.connection.clone(), session.begin.link.clone());
         self.save(&Session { phase: Phase::Finished, ..session })?;
         let (email, display_name) = (user.email, user.name);
-        Ok(SessionResponse::SignedIn { authorization, connection, user: id, email, display_name })
+        Ok(SessionResponse::SignedIn {
+            authorization,
+            connection,
+            user: id,
+            email,
+            display_name,
+            link,
+        })
     }
 
     async fn complete(

@@ -13,6 +13,10 @@ pub const CREATE: &str = "create:me:connected_accounts";
 pub const READ: &str = "read:me:connected_accounts";
 /// The scope to delete.
 pub const DELETE: &str = "delete:me:connected_accounts";
+/// The scope to list the user's identities.
+pub const READ_IDENTITIES: &str = "read:me:identities";
+/// The scope to unlink them.
+pub const DELETE_IDENTITIES: &str = "delete:me:identities";
 
 /// Reads `Authorization: Bearer` (RFC 6750 §2.1).
 ///
@@ -57,6 +61,21 @@ pub fn check<'a>(
         return Ok(client);
     }
     Err(ProblemDetails::new(403, format!("The access token lacks the scope {scope}.")))
+}
+
+/// Checks that the user of a token is one of the vault itself: only those have identities here. Returns the
+/// `sub`.
+///
+/// # Errors
+/// 403.
+pub fn own_user<'a>(config: &Config, token: &'a AccessToken) -> Result<&'a str, ProblemDetails> {
+    if config.sign_in.is_some() && token.user.issuer == config.public_url.identifier() {
+        return Ok(&token.user.subject);
+    }
+    Err(ProblemDetails::new(
+        403,
+        "The access token is of another issuer. Only users who sign in at this vault have identities here.",
+    ))
 }
 
 /// Whether a preflight from this origin is answered: the origin belongs to a client. The client of

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::issuer::authorization::CodeGrant;
 use vault_base::ids::UserId;
 use vault_base::secret::{Secret, exposed, exposed_option};
 use vault_base::time::UnixSeconds;
@@ -55,6 +56,9 @@ pub struct Begin {
     /// The authorization request that a sign-in belongs to; `None` for a connect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<String>,
+    /// The user who consented to link the account, and with which sign-in; `None` for a connect or a sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<CodeGrant>,
     /// The connection's registration. Code and tokens go to no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,

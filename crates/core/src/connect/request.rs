@@ -9,6 +9,7 @@ use super::record::Begin;
 use crate::config::Client;
 use crate::connect::record::Complete;
 use crate::error::{ProblemDetails, ValidationError};
+use crate::issuer::authorization::CodeGrant;
 use crate::vault::record::AccountView;
 use vault_base::encoding::{self, RandomnessError};
 use vault_base::ids::UserId;
@@ -54,7 +55,8 @@ pub struct NewSession {
 }
 
 /// A session in which a user signs in to the vault, and the secret of its ticket. `authorization` is the
-/// authorization request that it belongs to. A sign-in asks for what identifies the user, and no more.
+/// authorization request that it belongs to, and `link` the user to whom the account is to be linked, if it is
+/// not to sign in. Both ask for what identifies the account's user, and no more.
 ///
 /// # Errors
 /// [`RandomnessError`].
@@ -64,6 +66,7 @@ pub fn sign_in(
     client_id: &str,
     (name, connection): (&str, &Connection),
     params: Vec<(String, String)>,
+    link: Option<CodeGrant>,
 ) -> Result<(Begin, Secret), RandomnessError> {
     let (session, ticket, auth_session) = random_handles()?;
     let openid = matches!(connection.protocol, Protocol::OpenId { .. });
@@ -83,6 +86,7 @@ pub fn sign_in(
         ticket: handle::hash(&ticket),
         auth_session: handle::hash(&auth_session),
         authorization: Some(authorization.to_owned()),
+        link,
         registration: Some(connection.registration.clone()),
     };
     Ok((begin, ticket))
@@ -189,6 +193,7 @@ impl ConnectBody {
                 ticket: handle::hash(&ticket),
                 auth_session: handle::hash(&auth_session),
                 authorization: None,
+                link: None,
                 registration: Some(record.registration.clone()),
             },
             ticket: OpaqueHandle { session: session.clone(), secret: ticket }.text(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::scopes;
-use crate::config::{Authentication, Client, Config, GrantType};
+use crate::config::{Authentication, Client, ClientKind, Config, GrantType};
 use vault_base::text::{self, MAX_SCOPES};
 
 /// A checked authorization request.
@@ -49,6 +49,9 @@ pub struct AuthorizationRequest {
     /// The connection to sign in with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
+    /// The connection of a further account that the user links, so that it signs in as the same user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// How a response goes to the client.
@@ -215,10 +218,17 @@ fn check(
     let requested = text::scopes(&requested);
     let scopes = scopes::allowed(config, client, audience.as_deref(), &requested);
     let (prompt, max_age) = (prompt(parameters)?, max_age(parameters)?);
-    let connection = parameters.take("connection");
     let offered = config.sign_in.as_ref().map(|sign_in| sign_in.connections.as_slice());
-    if connection.as_ref().is_some_and(|name| !offered.unwrap_or_default().contains(name)) {
+    let is_offered = |name: &String| offered.unwrap_or_default().contains(name);
+    let (connection, link) = (parameters.take("connection"), parameters.take("link"));
+    if connection.as_ref().is_some_and(|name| !is_offered(name)) {
         return Err(("invalid_request", "connection names none that users sign in with"));
+    }
+    if link.is_some() && client.kind == ClientKind::ThirdParty {
+        return Err(("invalid_request", "a client of the kind third_party may not link accounts"));
+    }
+    if link.as_ref().is_some_and(|name| !is_offered(name)) {
+        return Err(("invalid_request", "link names no connection that users sign in with"));
     }
     Ok(AuthorizationRequest {
         client_id: client_id.to_owned(),
@@ -234,6 +244,7 @@ fn check(
         login_hint: parameters.take("login_hint"),
         ui_locales: parameters.take("ui_locales"),
         connection,
+        link,
     })
 }
 

@@ -16,7 +16,7 @@ pub fn page(failed: Failed, reason: &'static str, look: &Look) -> (u16, Page) {
         | "request_uri_unknown" => (400, Fault::Application),
         "user_disabled" => (403, Fault::Disabled),
         "account_of_other_user" => (403, Fault::AccountTaken),
-        "sign_in_too_old" => (403, Fault::SignInTooOld),
+        "sign_in_too_old" | "session_ended" => (403, Fault::SignInTooOld),
         "too_many_identities" => (403, Fault::TooManyAccounts),
         _ => (400, Fault::Invalid),
     };

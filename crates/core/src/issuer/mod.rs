@@ -6,6 +6,7 @@ pub mod authorization_request;
 pub mod authorization_response;
 pub mod error_page;
 pub mod family;
+pub mod identities;
 pub mod identity;
 pub mod machine;
 pub mod scopes;

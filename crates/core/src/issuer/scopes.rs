@@ -8,9 +8,14 @@ use crate::config::{ACCESS_TOKEN_LIFETIME, Client, ClientKind, Config, GrantType
 /// Scopes that are about the user and the sign-in (OpenID Connect Core §5.4, §11).
 pub const OPEN_ID: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
-/// Scopes of the connected-accounts API.
-pub const ME: [&str; 3] =
-    ["create:me:connected_accounts", "read:me:connected_accounts", "delete:me:connected_accounts"];
+/// Scopes of the connected-accounts API, and of the API of the user's identities beside it.
+pub const ME: [&str; 5] = [
+    "create:me:connected_accounts",
+    "read:me:connected_accounts",
+    "delete:me:connected_accounts",
+    "read:me:identities",
+    "delete:me:identities",
+];
 
 /// Whether a client may request tokens for this resource server. The connected-accounts API needs no
 /// configuration, unless the client is somebody else's.

@@ -6,7 +6,7 @@ use super::authorization::CodeGrant;
 use super::authorization_request::{AuthorizationRequest, Prompt};
 use super::identity::Holder;
 use super::session::View;
-use super::user::{Identity, Profile};
+use super::user::{Identity, LINK_SECONDS, Profile};
 use super::{identity, user};
 use crate::config::{Client, ClientKind};
 use vault_base::time::UnixSeconds;
@@ -19,6 +19,8 @@ pub enum Next {
     Issue(CodeGrant),
     /// Ask the user for consent.
     Consent(CodeGrant),
+    /// Ask the user whether the account of another connection is to be linked.
+    Link(CodeGrant),
     /// Let the user sign in.
     SignIn,
     /// Tell the client that the user would have to act: error code and description.
@@ -32,10 +34,14 @@ pub fn next(
     session: Option<&View>,
     now: UnixSeconds,
 ) -> Next {
+    if request.link.is_some() && request.prompt == Prompt::None {
+        return Next::Fail("interaction_required", "the user must consent to link an account");
+    }
     let wants_sign_in = matches!(request.prompt, Prompt::Login | Prompt::SelectAccount);
-    let is_fresh = |session: &&View| {
-        request.max_age.is_none_or(|age| now.saturating_sub(session.auth_time) <= age)
-    };
+    let link_age = request.link.as_ref().map(|_| LINK_SECONDS);
+    let oldest = [request.max_age, link_age].into_iter().flatten().min();
+    let is_fresh =
+        |session: &&View| oldest.is_none_or(|age| now.saturating_sub(session.auth_time) <= age);
     match session.filter(|_| !wants_sign_in).filter(is_fresh) {
         Some(session) => after(request, client, CodeGrant::of(session)),
         None if request.prompt == Prompt::None => {
@@ -47,11 +53,64 @@ pub fn next(
 
 /// Decides what follows when the user has signed in.
 pub fn after(request: &AuthorizationRequest, client: &Client, grant: CodeGrant) -> Next {
+    if request.link.is_some() {
+        return Next::Link(grant);
+    }
     let must_consent = client.kind == ClientKind::ThirdParty || request.prompt == Prompt::Consent;
     match (must_consent, request.prompt) {
         (true, Prompt::None) => Next::Fail("consent_required", "the user must consent"),
         (true, _) => Next::Consent(grant),
         (false, _) => Next::Issue(grant),
+    }
+}
+
+/// Decides whether the user who waits at an authorization request may go on to link an account. `grant` is
+/// what the user consented with, and `session` the browser's session, if it still has one.
+///
+/// # Errors
+/// [`Refused`]: the session has ended or is another user's, or the sign-in is too old.
+pub fn may_link(
+    grant: &CodeGrant,
+    session: Option<&View>,
+    now: UnixSeconds,
+) -> Result<(), Refused> {
+    let is_same = |session: &View| session.sid == grant.sid && session.sub == grant.subject;
+    if !session.is_some_and(is_same) {
+        return Err(Refused::SessionEnded);
+    }
+    if now.saturating_sub(grant.auth_time) > LINK_SECONDS {
+        return Err(Refused::SignInTooOld);
+    }
+    Ok(())
+}
+
+/// What an account is for that a browser brings from a provider.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Its user signs in.
+    SignIn,
+    /// It is linked to this user.
+    Link(CodeGrant),
+}
+
+/// Decides what an account at `connection` is for. `waiting` is the user who waits at the authorization
+/// request. `link` is the user who consented to link an account before the browser went to the provider;
+/// `None` if it went there to sign a user in. A consent counts for one user, one sign-in and one connection.
+///
+/// # Errors
+/// [`Refused::OtherRequest`].
+pub fn purpose(
+    request: &AuthorizationRequest,
+    connection: &str,
+    waiting: Option<&CodeGrant>,
+    link: Option<CodeGrant>,
+) -> Result<Purpose, Refused> {
+    match link {
+        None => Ok(Purpose::SignIn),
+        Some(link) if waiting == Some(&link) && request.link.as_deref() == Some(connection) => {
+            Ok(Purpose::Link(link))
+        }
+        Some(_) => Err(Refused::OtherRequest),
     }
 }
 
@@ -108,6 +167,10 @@ pub enum Refused {
     TooMany,
     /// Another sign-in or link of the account got in between. A new attempt may succeed.
     Again,
+    /// The browser session of the user who consented has ended.
+    SessionEnded,
+    /// The user consented to something else meanwhile.
+    OtherRequest,
 }
 
 impl Refused {
@@ -119,6 +182,8 @@ impl Refused {
             Self::SignInTooOld => "sign_in_too_old",
             Self::TooMany => "too_many_identities",
             Self::Again => "identity_busy",
+            Self::SessionEnded => "session_ended",
+            Self::OtherRequest => "other_request",
         }
     }
 }
@@ -147,11 +212,16 @@ enum Stage {
     Reserve,
     AskOwner(Holder),
     Release(Holder),
-    Link,
+    /// With the revision of the reservation.
+    Link(u64),
     Confirm(String),
-    /// Undoes a link in the user's object, or a reservation, and then refuses.
+    /// Undoes a link in the user's object, and then refuses.
     GiveUp(Refused),
-    Unreserve(Refused),
+    /// Asks whether the user holds the identity from an earlier link, ends the reservation accordingly, and
+    /// then refuses.
+    AskTarget(Refused, u64),
+    Unreserve(Refused, u64),
+    Keep(Refused),
 }
 
 impl Resolution {
@@ -203,13 +273,15 @@ impl Resolution {
                 sub: owner.sub.clone(),
                 revision: Some(owner.revision),
             }),
-            Stage::Link => {
+            Stage::Link(_) => {
                 let auth_time = self.link.as_ref().map_or(0, |(_, auth_time)| *auth_time);
                 Question::User(self.target(), user::Request::Link { identity, auth_time })
             }
             Stage::Confirm(sub) => {
                 Question::Identity(identity::Request::Confirm { sub: sub.clone() })
             }
+            Stage::AskTarget(..) => Question::User(self.target(), user::Request::Get),
+            Stage::Keep(_) => Question::Identity(identity::Request::Confirm { sub: self.target() }),
             Stage::GiveUp(_) => Question::User(
                 self.target(),
                 user::Request::Unlink {
@@ -217,10 +289,10 @@ impl Resolution {
                     provider_user_id: identity.provider_user_id,
                 },
             ),
-            Stage::Unreserve(_) => {
-                let unlink = identity::Request::Unlink { sub: self.target(), revision: None };
-                Question::Identity(unlink)
-            }
+            Stage::Unreserve(_, revision) => Question::Identity(identity::Request::Unlink {
+                sub: self.target(),
+                revision: Some(*revision),
+            }),
         }
     }
 
@@ -236,7 +308,7 @@ impl Resolution {
         use identity::Response::{Busy, Free, Owned, Reserved, Taken};
         self.stage = match (&self.stage, response) {
             (Stage::Resolve { .. }, Owned(holder) | Reserved(holder)) => Stage::SignIn(holder),
-            (Stage::Reserve, Owned(_) | Reserved(_)) => Stage::Link,
+            (Stage::Reserve, Owned(holder) | Reserved(holder)) => Stage::Link(holder.revision),
             (Stage::Reserve, Taken(owner)) if self.attempts < ATTEMPTS => {
                 self.attempts += 1;
                 Stage::AskOwner(owner)
@@ -246,7 +318,9 @@ impl Resolution {
                 return Resolved::User(holder.sub);
             }
             (Stage::Confirm(_), _) if self.link.is_some() => Stage::GiveUp(Refused::Again),
-            (Stage::Unreserve(refused), _) => return Resolved::Refused(*refused),
+            (Stage::Unreserve(refused, _) | Stage::Keep(refused), _) => {
+                return Resolved::Refused(*refused);
+            }
             (_, Owned(_) | Reserved(_) | Taken(_) | Busy | Free) => {
                 return Resolved::Refused(Refused::Again);
             }
@@ -255,7 +329,7 @@ impl Resolution {
     }
 
     fn user_answered(&mut self, response: user::Response) -> Resolved {
-        use user::Response::{Active, Linked, SignInRequired, Taken, TooMany, User};
+        use user::Response::{Active, LastIdentity, Linked, SignInRequired, Taken, TooMany, User};
         let holds = |view: &user::View| {
             view.holds(&self.identity.authority, &self.identity.provider_user_id)
         };
@@ -271,10 +345,19 @@ impl Resolution {
                 return Resolved::Refused(Refused::OtherUser);
             }
             (Stage::AskOwner(owner), _) => Stage::Release(owner.clone()),
-            (Stage::Link, Linked) => Stage::Confirm(self.target()),
-            (Stage::Link, SignInRequired) => Stage::Unreserve(Refused::SignInTooOld),
-            (Stage::Link, TooMany) => Stage::Unreserve(Refused::TooMany),
-            (Stage::Link, _) => Stage::Unreserve(Refused::Disabled),
+            (Stage::Link(_), Linked) => Stage::Confirm(self.target()),
+            (Stage::Link(revision), SignInRequired) => {
+                Stage::Unreserve(Refused::SignInTooOld, *revision)
+            }
+            (Stage::Link(revision), TooMany) => Stage::Unreserve(Refused::TooMany, *revision),
+            (Stage::Link(revision), _) => Stage::AskTarget(Refused::Disabled, *revision),
+            (Stage::AskTarget(refused, _), User(view)) if holds(&view) => Stage::Keep(*refused),
+            (Stage::AskTarget(refused, revision), _) => Stage::Unreserve(*refused, *revision),
+            // The user unlinked all others meanwhile.
+            (Stage::GiveUp(_), LastIdentity) if self.attempts < ATTEMPTS => {
+                self.attempts += 1;
+                Stage::Reserve
+            }
             (Stage::GiveUp(refused), _) => return Resolved::Refused(*refused),
             (_, Taken) => return Resolved::Refused(Refused::Again),
             _ => return Resolved::Refused(Refused::Disabled),

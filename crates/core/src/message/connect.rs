@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
 use crate::connect::record::{AuthorizationResponse, Begin, Complete, Denied};
+use crate::issuer::authorization::CodeGrant;
 use crate::vault::record::AccountView;
 use vault_base::secret::{Secret, exposed};
 
@@ -58,6 +59,8 @@ pub enum SessionResponse {
         email: Option<String>,
         /// Name to show, if known.
         display_name: Option<String>,
+        /// The user to whom the account is to be linked; `None` for a sign-in.
+        link: Option<CodeGrant>,
     },
     /// The provider or the user declined the sign-in.
     Declined {
