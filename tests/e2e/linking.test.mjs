@@ -461,5 +461,11 @@ describe('linking of a further account', { timeout: 240_000 }, () => {
     assert.deepEqual(named(await identities(mine)), ['demo mona']);
   });
 
+  test('the metadata of the API names the scopes for identities', async () => {
+    const { body } = await world.api.call('GET', '/.well-known/oauth-protected-resource/me/');
+    const named = body.scopes_supported.filter((scope) => scope.endsWith(':identities'));
+    assert.deepEqual(named, ['read:me:identities', 'delete:me:identities']);
+  });
+
   test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());
 });

@@ -19,6 +19,10 @@
 //! 3. [`Request::Confirm`] here. If it is another's by now, the sign-in fails, and a link is undone
 //!    in the user's object.
 //!
+//! An unlink reserves the identity for its user, so that it has a new revision, removes it from the
+//! user's object, and then unlinks it here at that revision. After a crash in between, the user's
+//! object does not hold it, and the next sign-in with it is another user's.
+//!
 //! Each write has a revision. What a user's object said of an identity counts only while the
 //! revision is the same: a link may have been completed meanwhile.
 //!

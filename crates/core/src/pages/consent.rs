@@ -68,6 +68,8 @@ fn sentence(texts: &Texts, asked: &AskedScope) -> Markup {
         "create:me:connected_accounts" => scopes.connect_accounts,
         "read:me:connected_accounts" => scopes.list_accounts,
         "delete:me:connected_accounts" => scopes.disconnect_accounts,
+        "read:me:identities" => scopes.list_identities,
+        "delete:me:identities" => scopes.unlink_identities,
         scope => {
             return match asked.description.map(Foreign::sentence) {
                 Some(description) if !description.is_empty() => html! { (description) },

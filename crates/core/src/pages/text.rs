@@ -71,6 +71,8 @@ pub(super) struct Scopes {
     pub connect_accounts: &'static str,
     pub list_accounts: &'static str,
     pub disconnect_accounts: &'static str,
+    pub list_identities: &'static str,
+    pub unlink_identities: &'static str,
     /// A scope that nobody described.
     pub other: Around,
 }

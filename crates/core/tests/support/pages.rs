@@ -73,6 +73,8 @@ pub const LONG: Names = Names {
         scope("create:me:connected_accounts", None),
         scope("read:me:connected_accounts", None),
         scope("delete:me:connected_accounts", None),
+        scope("read:me:identities", None),
+        scope("delete:me:identities", None),
         scope(
             "read:notes",
             Some("Read all of your notes, those that were shared with you included"),

@@ -33,6 +33,8 @@ pub const TEXTS: Texts = Texts {
         connect_accounts: "Konten verbinden, die Sie bei anderen Diensten haben",
         list_accounts: "Sehen, welche Konten Sie verbunden haben",
         disconnect_accounts: "Verbundene Konten wieder trennen",
+        list_identities: "Sehen, mit welchen Konten Sie sich anmelden",
+        unlink_identities: "Konten entfernen, mit denen Sie sich anmelden",
         other: Around("Die Berechtigung „", "“ nutzen"),
     },
     link: Link {

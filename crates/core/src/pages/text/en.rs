@@ -31,6 +31,8 @@ pub const TEXTS: Texts = Texts {
         connect_accounts: "Connect accounts that you have with other services",
         list_accounts: "See which accounts you have connected",
         disconnect_accounts: "Disconnect accounts that you have connected",
+        list_identities: "See which accounts you sign in with",
+        unlink_identities: "Remove accounts that you sign in with",
         other: Around("Use the permission “", "”"),
     },
     link: Link {

@@ -31,6 +31,8 @@ pub const TEXTS: Texts = Texts {
         connect_accounts: "Conectar cuentas que tienes en otros servicios",
         list_accounts: "Ver qué cuentas has conectado",
         disconnect_accounts: "Desconectar cuentas que has conectado",
+        list_identities: "Ver con qué cuentas inicias sesión",
+        unlink_identities: "Quitar cuentas con las que inicias sesión",
         other: Around("Usar el permiso «", "»"),
     },
     link: Link {

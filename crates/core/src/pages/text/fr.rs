@@ -32,6 +32,8 @@ pub const TEXTS: Texts = Texts {
         connect_accounts: "Connecter les comptes que vous avez auprès d’autres services",
         list_accounts: "Voir quels comptes vous avez connectés",
         disconnect_accounts: "Déconnecter les comptes que vous avez connectés",
+        list_identities: "Voir avec quels comptes vous vous connectez",
+        unlink_identities: "Retirer des comptes avec lesquels vous vous connectez",
         other: Around("Utiliser l’autorisation «\u{a0}", "\u{a0}»"),
     },
     link: Link {

@@ -31,6 +31,8 @@ pub const TEXTS: Texts = Texts {
         connect_accounts: "他のサービスのアカウントを連携する",
         list_accounts: "連携しているアカウントを見る",
         disconnect_accounts: "アカウントの連携を解除する",
+        list_identities: "サインインに使うアカウントを見る",
+        unlink_identities: "サインインに使うアカウントを外す",
         other: Around("権限「", "」を使う"),
     },
     link: Link {
