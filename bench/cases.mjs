@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { drive } from './load.mjs';
 import { ratio, spread } from './numbers.mjs';
-import { Exchange } from './subjects.mjs';
+import { ACTIVE_USERS, Exchange, SignedIn } from './subjects.mjs';
 
 const RUNS = 5;
 
@@ -125,6 +125,50 @@ export async function refresh() {
     }
   }
   return result;
+}
+
+/**
+ * The vault as an OpenID provider: exchanges of its users' refresh tokens relative to those of their access
+ * tokens, and its own grants.
+ */
+export async function signedIn(seconds) {
+  const subject = await SignedIn.start();
+  try {
+    const { port, pid } = subject;
+    const { access, refresh } = subject.exchanges(ACTIVE_USERS);
+    const known = await inTurn({
+      access: { port, pid, requests: access },
+      refresh: { port, pid, requests: refresh },
+    }, seconds);
+    // A refresh token is remembered for five seconds, so each is used once, after a pause that is longer.
+    const all = subject.exchanges(subject.users.length);
+    const rates = { access: [], refresh: [] };
+    for (let run = 0; run < RUNS; run += 1) {
+      await sleep(6000);
+      for (const kind of ['access', 'refresh']) {
+        rates[kind].push((await drive({ port, pid, requests: all[kind], count: all[kind].length })).perSecond);
+      }
+    }
+    const grants = { code: [], refresh: [] };
+    for (let run = 0; run < RUNS * 4; run += 1) {
+      const { code, refresh: refreshed } = await subject.grants(`granted-${run}`);
+      grants.code.push(code);
+      grants.refresh.push(refreshed);
+    }
+    const rate = (runs) => of(runs, 'perSecond');
+    return {
+      remembered: Object.fromEntries(Object.entries(known).map(([name, runs]) => [name, summary(runs)])),
+      unknown: { access: { per_second: spread(rates.access) }, refresh: { per_second: spread(rates.refresh) } },
+      code_ms: spread(grants.code),
+      refresh_ms: spread(grants.refresh),
+      ratios: {
+        refresh_token_remembered: ratio(rate(known.refresh), rate(known.access)),
+        refresh_token_unknown: ratio(rates.refresh, rates.access),
+      },
+    };
+  } finally {
+    await subject.close();
+  }
 }
 
 /** The warm exchange while stored users and configured entries grow; each step is compared with the first. */

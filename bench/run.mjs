@@ -24,6 +24,8 @@ const BARS = {
   remembered_to_peer: 1.0,
   remembered_to_hop: 0.75,
   unknown_to_peer: 0.8,
+  refresh_token_remembered: 0.9,
+  refresh_token_unknown: 0.6,
   wasm_gzip: budget(),
 };
 
@@ -55,7 +57,7 @@ function step(title) {
 }
 
 function table(result) {
-  const { warm, cold, first_touch: touch, connect, refresh, growth, size } = result;
+  const { warm, cold, first_touch: touch, connect, refresh, signed_in: own, growth, size } = result;
   const row = (name, ...cells) => console.log(`${name.padEnd(46)}${cells.map((cell) => cell.padEnd(27)).join('')}`);
   const each = (title, get, digits) => row(title, ...['vault', 'peer', 'hop'].map((name) => {
     const value = get(name);
@@ -73,6 +75,11 @@ function table(result) {
   each('first exchange of an object, ms', (name) => touch[name]?.median_ms);
   each('connect, ms', (name) => connect[name]?.ms, 1);
   each('refresh with 50 who wait, ms', (name) => refresh[name]?.ms, 1);
+  row('exchange by the vault’s access token, per second', show(own.remembered.access.per_second, 0));
+  row('exchange by refresh token, per second', show(own.remembered.refresh.per_second, 0));
+  row('  seen for the first time in five seconds', show(own.unknown.refresh.per_second, 0));
+  row('authorization code grant, ms', show(own.code_ms, 1));
+  row('refresh token grant, ms', show(own.refresh_ms, 1));
   for (const [what, steps] of Object.entries(growth)) {
     for (const { step: count, per_second: rate, to_first: ratio } of steps) {
       row(`vault with ${count} ${what}, per second`, show(rate, 0), `× ${show(ratio)}`);
@@ -80,8 +87,9 @@ function table(result) {
   }
   console.log();
   const bar = (name, text, holds) => row(name, text, holds ? 'holds' : 'MISSED');
-  for (const [name, least] of Object.entries(BARS).filter(([key]) => key in warm.ratios)) {
-    const ratio = warm.ratios[name];
+  const ratios = { ...warm.ratios, ...own.ratios };
+  for (const [name, least] of Object.entries(BARS).filter(([key]) => key in ratios)) {
+    const ratio = ratios[name];
     bar(`${name}, at least ${least}`, show(ratio), ratio.median >= least);
   }
   bar(`wasm gzip, at most ${BARS.wasm_gzip}`, `${size.wasm.gzip} of ${size.wasm.bytes}`, size.wasm.gzip <= BARS.wasm_gzip);
@@ -90,6 +98,8 @@ function table(result) {
 const measured = await measure();
 step('refresh');
 const refresh = await cases.refresh();
+step('exchange by refresh token, and the grants of the OpenID provider');
+const signedIn = await cases.signedIn(SECONDS);
 step('growth');
 const growth = await cases.growth(GROWTH_SECONDS);
 const [{ model }] = cpus();
@@ -100,6 +110,7 @@ const result = {
   size: size(process.env.BENCH_BUILD),
   ...measured,
   refresh,
+  signed_in: signedIn,
   growth,
 };
 table(result);

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GRANT, TOKEN_TYPE } from '../xtask/js/vault-api.mjs';
 import { World } from '../tests/e2e/harness.mjs';
+import { REFRESH_TOKEN, RelyingParty } from '../tests/e2e/relying-party.mjs';
 import { accessToken } from '../tests/e2e/tokens.mjs';
 import { Workerd, freePort } from '../tests/e2e/workerd.mjs';
 import { post } from './load.mjs';
@@ -95,6 +96,73 @@ export class Exchange {
 
   close() {
     return this.world.close();
+  }
+}
+
+/** The number of users who sign in at the vault. */
+const SIGNED_IN_USERS = 400;
+
+/** The built vault as an OpenID provider, with users who signed in and connected an account. */
+export class SignedIn {
+  /** @type {RelyingParty} */
+  party;
+
+  /** The users' tokens. @type {any[]} */
+  users = [];
+
+  static async start() {
+    const subject = new SignedIn();
+    subject.party = await RelyingParty.start({ accessTokenTtl: HOUR, build: process.env.BENCH_BUILD });
+    for (let index = 0; index < SIGNED_IN_USERS; index += 1) {
+      const user = await subject.party.signIn(`signed-in-${index}`);
+      const me = await subject.party.meToken(user);
+      await subject.party.world.connect({ ...user, ...me, login: `signed-in-${index}` });
+      subject.users.push({ ...user, ...me });
+    }
+    return subject;
+  }
+
+  get port() {
+    return this.party.world.workerd.port;
+  }
+
+  get pid() {
+    return this.party.world.workerd.pid;
+  }
+
+  /** One exchange for each of so many users, by access token and by refresh token. */
+  exchanges(count) {
+    const users = this.users.slice(0, count);
+    const request = (type, token) => post('/oauth/token', {
+      grant_type: GRANT.rfc8693,
+      subject_token_type: type,
+      requested_token_type: TOKEN_TYPE.access,
+      audience: 'demo',
+      ...this.party.service(),
+      subject_token: token,
+    });
+    return {
+      access: users.map((user) => request(TOKEN_TYPE.access, user.access_token)),
+      refresh: users.map((user) => request(REFRESH_TOKEN, user.refresh_token)),
+    };
+  }
+
+  /** Times of an authorization code grant and of a refresh, in milliseconds. */
+  async grants(login) {
+    const { code, verifier } = await this.party.begin(login);
+    const timed = async (send) => {
+      const begun = performance.now();
+      const { status, body } = await send();
+      if (status !== 200) throw new Error(`${status} ${body.error}`);
+      return [performance.now() - begun, body];
+    };
+    const [codeTime, tokens] = await timed(() => this.party.redeem(code, verifier));
+    const [refreshTime] = await timed(() => this.party.refresh(tokens.refresh_token));
+    return { code: codeTime, refresh: refreshTime };
+  }
+
+  close() {
+    return this.party.world.close();
   }
 }
 

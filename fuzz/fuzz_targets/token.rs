@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use edge_token_vault::jwt::access_token::{self, AccessToken};
 use edge_token_vault::jwt::assertion;
-use edge_token_vault::jwt::id_token::{self, Expected};
+use edge_token_vault::jwt::id_token::{self, ExpectedIdToken};
 use edge_token_vault::jwt::jwk::JwkSet;
 use edge_token_vault::jwt::jws::Jws;
 use edge_token_vault::jwt::signature::SignatureCheck;
@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
     }
     let _ = assertion::claimed_client(&token).is_ok();
     let _ = assertion::check(&token, "agent", "https://vault.example.com/", NOW).is_ok();
-    let expected = Expected {
+    let expected = ExpectedIdToken {
         issuer: "https://accounts.example.com",
         client_id: "vault",
         nonce: "nonce",
@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
     let _ = id_token::is_of(text, expected.issuer, "alice").is_ok();
     let Ok(issuer) = access_token::claimed_issuer(&token) else { return };
     CONFIG.with(|config| {
-        let Some(issuer) = config.issuers.get(&issuer) else { return };
+        let Some(issuer) = config.issuers.get(issuer) else { return };
         if let Ok(read) = AccessToken::read(&token, issuer, NOW) {
             assert_eq!(read.user.issuer, issuer.source.issuer);
             assert!(!read.user.subject.is_empty() && !read.client_id.is_empty());

@@ -3,11 +3,10 @@
 
 use crate::issuer::session::Task;
 use crate::issuer::tokens::{self, LogoutToken};
-use crate::issuer::{family, scopes, user};
-use crate::mac_id::{IdKind, MacId};
+use crate::issuer::{scopes, user};
 use crate::runtime::context::Context;
 use crate::runtime::object_call::CallError;
-use crate::runtime::{http_client, machines, signing_keys};
+use crate::runtime::{families, http_client, machines, signing_keys};
 
 /// Carries out the tasks of the session `sid` of the user `sub`. Returns those that are done.
 pub async fn carry_out(context: Context<'_>, sid: &str, sub: &str, tasks: Vec<Task>) -> Vec<Task> {
@@ -15,7 +14,7 @@ pub async fn carry_out(context: Context<'_>, sid: &str, sub: &str, tasks: Vec<Ta
     for task in tasks {
         let succeeded = match &task {
             Task::EndAccessTokens => end_access_tokens(context, sid, sub).await,
-            Task::EndFamily { family } => end_family(context, family).await,
+            Task::EndFamily { family } => families::end(context, family).await,
             Task::Notify { client_id } => notify(context, sid, sub, client_id).await,
         };
         if succeeded.is_ok() {
@@ -30,16 +29,6 @@ async fn end_access_tokens(context: Context<'_>, sid: &str, sub: &str) -> Result
     let until = now.saturating_add(scopes::longest_lifetime(config));
     let request = user::Request::EndSession { sid: sid.to_owned(), until };
     machines::ask(context, config.names.user_record(sub), request).await.map(drop)
-}
-
-/// Ends a refresh-token family. An id that this deployment did not make names nothing to end.
-pub async fn end_family(context: Context<'_>, id: &str) -> Result<(), CallError> {
-    let names = &context.config.names;
-    let Some(id) = MacId::read(names, IdKind::Family, id) else {
-        return Ok(());
-    };
-    let revoke = family::Request::Revoke { secret: None, client_id: None };
-    machines::ask(context, names.refresh_family(&id), revoke).await.map(drop)
 }
 
 /// Sends the client a logout token (OpenID Connect Back-Channel Logout 1.0 §2.5), if it has an address for it.

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod configuration;
 pub(crate) mod context;
 pub(crate) mod executor;
+pub(crate) mod families;
 pub(crate) mod http;
 pub(crate) mod http_client;
 pub(crate) mod issuers;

@@ -13,7 +13,7 @@ use crate::jwt::access_token::AccessToken;
 use crate::jwt::verified::VerifiedToken;
 use crate::mac_id::{IdKind, MacId};
 use crate::runtime::context::Context;
-use crate::runtime::machines;
+use crate::runtime::{families, machines};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
@@ -23,8 +23,8 @@ const REMEMBERED: i64 = 5;
 /// Most answers that are remembered.
 const MOST: usize = 10_000;
 
-/// A user, a session, and when its token was issued.
-type Issued = (String, Option<String>, i64);
+/// A user, a session, a refresh-token family, and when their token was issued.
+type Issued = (String, Option<String>, Option<String>, UnixSeconds);
 
 #[derive(Default)]
 struct Memory {
@@ -44,13 +44,14 @@ pub async fn check(context: Context<'_>, token: &AccessToken) -> Result<(), Toke
         return Ok(());
     }
     let issued_at = token.issued_at.unwrap_or_default();
-    let key = (token.user.subject.clone(), token.sid.clone(), issued_at);
+    let (sid, grant_id) = (token.sid.clone(), token.grant_id.clone());
+    let key = (token.user.subject.clone(), sid.clone(), grant_id.clone(), issued_at);
     let is_fresh = |at: &UnixSeconds| (0..REMEMBERED).contains(&(now - at));
     if MEMORY.with_borrow(|memory| memory.active.get(&key).is_some_and(is_fresh)) {
         return Ok(());
     }
     let name = config.names.user_record(&token.user.subject);
-    let check = Check { sid: token.sid.clone(), issued_at: Some(issued_at), ..Check::default() };
+    let check = Check { sid, grant_id, issued_at: Some(issued_at), ..Check::default() };
     let answer = machines::ask(context, name, user::Request::Check(check)).await;
     match answer.map_err(|_| TokenError::KeysUnavailable)? {
         user::Response::Active => {
@@ -81,10 +82,9 @@ pub async fn refresh_token(
     }
     let (id, secret) = text.expose().split_once('.').ok_or(TokenError::Format)?;
     let id = MacId::read(&config.names, IdKind::Family, id).ok_or(TokenError::Format)?;
-    let name = config.names.refresh_family(&id);
     // Which client presents it is judged by the policy; its authentication comes before.
     let request = family::Request::Look { secret: Secret::new(secret), authenticated: true };
-    let answer = machines::ask(context, name, request).await;
+    let answer = families::ask(context, &id, request).await;
     let (grant, expires_at) = match answer.map_err(|_| TokenError::KeysUnavailable)? {
         family::Response::Valid { grant, expires_at } => (grant, expires_at),
         family::Response::Refused(family::Refusal::Expired) => return Err(TokenError::Time),
@@ -105,6 +105,7 @@ pub async fn refresh_token(
         expires_at,
         issued_at: Some(now),
         sid: grant.sid,
+        grant_id: None,
     };
     let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
     MEMORY.with_borrow_mut(|memory| {

@@ -81,8 +81,8 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assert.equal(claimsOf(tokens.id_token).sub, 'demo|alice');
     assert.notEqual(victim.cookie(world.vault, 'session'), planted);
     assert.equal(await userOf(victim), 'demo|alice');
-    assert.equal(await userOf(mallory), 'demo|mallory');
-    // The attacker's session knows nothing of the victim's.
+    // The attacker's session ended, and none of it goes on in the victim's.
+    assert.equal(await userOf(mallory), undefined);
     assert.notEqual(claimsOf(tokens.id_token).sid, planted.split('.')[0]);
   });
 
@@ -382,15 +382,62 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assert.equal((await world.accounts(own)).length, 1);
   });
 
+  test('e-mail match: another issuer’s user with the same sub and e-mail is another user', async () => {
+    const own = await party.meToken(await signIn('jill'));
+    await world.connect(own, 'jill');
+    const other = await world.signIn('demo|jill');
+    assert.equal(other.sub, 'demo|jill');
+    assert.deepEqual(await world.accounts(other), []);
+    assertRefused(await world.api.exchange(world.clients.backend, other.access_token, 'demo'), 400, 'invalid_target');
+  });
+
   test('confused user ids: an id that spells another connection’s user is another user', async () => {
     await signIn('jens');
     const subjects = [];
-    for (const sub of ['jens', 'demo|jens', '|jens', 'demo%7Cjens', 'jens\u0000', 'ｊens', 'Jens', 'jens~abcdefgh', 'a'.repeat(300)]) {
+    for (const sub of ['jens', 'demo|jens', '|jens', 'demo%7Cjens', 'Jens', 'jens~abcdefgh', '../jens', 5]) {
       told = { sub, email: 'jens@example.com', name: 'Jens' };
       subjects.push(claimsOf((await party.signIn('x', { connection: 'other' })).id_token).sub);
     }
-    assert.equal(new Set(subjects).size, subjects.length, subjects.join(' '));
+    assert.equal(new Set(subjects).size, 8, subjects.join(' '));
     for (const one of subjects) assert.ok(one.startsWith('other|'), one);
+  });
+
+  test('confused user ids: each sub is visible ASCII of at most 255 characters, whatever the id is', async () => {
+    const ids = ['jens\u0000', 'ｊens', 'je ns', 'jens\r\nx: y', '\u202Ejens', 'a'.repeat(300), `${'a'.repeat(299)}b`];
+    const subjects = [];
+    for (const sub of ids) {
+      told = { sub, name: 'Jens' };
+      subjects.push(claimsOf((await party.signIn('x', { connection: 'other' })).id_token).sub);
+    }
+    for (const one of subjects) assert.match(one, /^other\|[!-~]{1,249}$/);
+    assert.equal(new Set(subjects).size, ids.length);
+    const before = kept();
+    for (const sub of ['', null, ['jens'], { id: 'jens' }]) {
+      told = { sub, email: 'jens@example.com', name: 'Jens' };
+      const jar = new CookieJar();
+      const { page } = await browse(party.request(random(), { connection: 'other' }), { login: 'x', jar, stop: startsAt(CALLBACK) });
+      assert.notEqual(page, undefined, JSON.stringify(sub));
+      assert.equal(jar.cookie(world.vault, 'session'), undefined);
+    }
+    assert.deepEqual(kept(), before);
+  });
+
+  test('race: ten first sign-ins at once are of one user', async () => {
+    const begun = await Promise.all(Array.from({ length: 10 }, async () => {
+      const jar = new CookieJar();
+      const verifier = random();
+      const stop = (url) => url.startsWith(`${world.vault}/callback/`);
+      const { url } = await browse(party.request(verifier, demo), { login: 'jule', jar, stop });
+      return { jar, verifier, url };
+    }));
+    const [users, identities] = kept();
+    const subjects = await Promise.all(begun.map(async ({ jar, verifier, url }) => {
+      const back = await visit(jar, url);
+      const answered = await party.redeem(new URL(back.headers.get('location')).searchParams.get('code'), verifier);
+      return claimsOf(answered.body.id_token).sub;
+    }));
+    assert.deepEqual(subjects, Array(10).fill('demo|jule'));
+    assert.deepEqual(kept().slice(0, 2), [users + 1, identities + 1]);
   });
 
   test('a forged authorization id makes no object', async () => {

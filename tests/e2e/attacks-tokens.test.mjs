@@ -211,7 +211,10 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
       assert.equal((await world.api.accounts(token)).status, 401);
       assert.equal((await world.api.connect(token, { connection: 'demo', redirectUri: APP })).status, 401);
     }
-    // A resource server for bills learns nothing of a token for orders.
+    // Somebody else's client learns nothing of a token that it was given.
+    assert.deepEqual((await party.introspect(party.partner(), tokens.access_token)).body, { active: false });
+    assert.equal((await party.introspect(web(), tokens.access_token)).body.active, true);
+    // A client that accepts tokens for the vault learns nothing of a token for orders.
     assert.deepEqual((await party.introspect(web(), orders.access_token)).body, { active: false });
   });
 
@@ -321,6 +324,41 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
     // The same user's other session is not touched.
     assert.equal((await party.userinfo(other.access_token)).status, 200);
     assert.equal((await party.refresh(other.refresh_token)).status, 200);
+  });
+
+  test('disabled user: no token is accepted anywhere, and nobody signs in', async () => {
+    const jar = new CookieJar();
+    const before = party.objects('USER');
+    const tokens = await party.signIn('nadja', {}, jar);
+    const { me_token: me, refresh_token: next } = await party.meToken(tokens);
+    const [file] = party.objects('USER').filter((name) => !before.includes(name));
+    const { code, verifier } = await party.begin('nadja', {}, jar);
+    await world.stopVault();
+    party.change('USER', file, (record) => ({ ...record, disabled: true }));
+    await world.startVault();
+    await party.assertUseless(tokens.access_token);
+    await party.assertUseless(me);
+    await party.assertEnded(next);
+    const families = party.objects('REFRESH_FAMILY');
+    assertRefused(await party.redeem(code, verifier), 400, 'invalid_grant');
+    assert.deepEqual(party.objects('REFRESH_FAMILY'), families);
+    const { page } = await browse(party.request(random()), { login: 'nadja', stop: startsAt(CALLBACK) });
+    assert.equal(page?.status, 403);
+    assert.equal((await party.silently(jar)).get('error'), 'login_required');
+  });
+
+  test('removed user: no token is accepted anywhere', async () => {
+    const jar = new CookieJar();
+    const before = party.objects('USER');
+    const tokens = await party.signIn('nils', {}, jar);
+    const { me_token: me, refresh_token: next } = await party.meToken(tokens);
+    const [file] = party.objects('USER').filter((name) => !before.includes(name));
+    await world.stopVault();
+    party.change('USER', file, () => undefined);
+    await world.startVault();
+    await party.assertUseless(tokens.access_token);
+    await party.assertUseless(me);
+    await party.assertEnded(next);
   });
 
   test('downgrade of client authentication: a client proves itself in its own way, or gets nothing', async () => {

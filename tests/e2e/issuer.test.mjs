@@ -9,6 +9,7 @@ import { assertRefused, describe as show } from './harness.mjs';
 import { CALLBACK, ORDERS, REFRESH_TOKEN, RelyingParty } from './relying-party.mjs';
 
 describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
+  let party;
   let world;
   let request;
   let token;
@@ -18,7 +19,7 @@ describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
   let partner;
 
   before(async () => {
-    const party = await RelyingParty.start();
+    party = await RelyingParty.start();
     ({ world, request, token, signIn, refresh, service, partner } = party);
   });
   after(() => world?.close());
@@ -154,6 +155,11 @@ describe('the vault as an OpenID provider', { timeout: 120_000 }, () => {
     const third = (await refresh(next)).body.refresh_token;
     assert.equal((await revoke({ client_id: 'app', token: tokens.refresh_token })).status, 200);
     assertRefused(await refresh(third), 400, 'invalid_grant');
+    // Nor do its access tokens (§2.1), and those of another sign-in in the same session do.
+    await party.assertUseless(tokens.access_token);
+    const other = await signIn('ulla', {}, tokens.jar);
+    assert.equal(claimsOf(other.id_token).sid, claimsOf(tokens.id_token).sid);
+    assert.equal((await party.userinfo(other.access_token)).status, 200);
   });
 
   test('an access token is introspected by whom it concerns', async () => {

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { CookieJar, authorize, browse, s256, startsAt } from '../../xtask/js/browser.mjs';
 import { GRANT, TOKEN_TYPE } from '../../xtask/js/vault-api.mjs';
 import { APP, APP_ORIGIN, World, assertRefused, describe as show } from './harness.mjs';
@@ -189,6 +190,19 @@ export class RelyingParty {
   objects = (binding) => {
     const directory = join(this.world.workerd.state, `e2e-${binding}`);
     return existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.sqlite')) : [];
+  };
+
+  /**
+   * Changes the record that an object stores, or deletes it where `change` returns undefined. The vault must not
+   * run.
+   */
+  change = (binding, name, change) => {
+    const database = new DatabaseSync(join(this.world.workerd.state, `e2e-${binding}`, name));
+    const { record } = /** @type {{record: string}} */ (database.prepare('SELECT record FROM machine').get());
+    const changed = change(JSON.parse(record));
+    if (changed === undefined) database.exec('DELETE FROM machine');
+    else database.prepare('UPDATE machine SET record = ?').run(JSON.stringify(changed));
+    database.close();
   };
 
   #remember(body) {

@@ -50,6 +50,8 @@ pub fn authorization_server(config: &Config) -> Value {
         ],
         "prompt_values_supported": ["none", "login", "select_account", "consent"],
         "ui_locales_supported": ["en", "de", "fr", "es", "ja"],
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
         "authorization_response_iss_parameter_supported": true,
         "claims_parameter_supported": false,
         "request_parameter_supported": false,

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use config_support::{
     CHALLENGE, FORM, JSON, REDIRECT, SESSION, VERIFIER, accounts, complete, config, connect,
-    fields, new_handle, user_token,
+    connect_in, fields, load, new_handle, user_token,
 };
 use serde_json::json;
 use vault_base::public_url::PublicUrl;
@@ -68,6 +68,19 @@ fn a_connect_request_names_every_wrong_field() {
     ] {
         assert_eq!(fields(connect(&change)), expected, "{change}");
     }
+}
+
+#[test]
+fn a_connect_of_a_native_client_returns_to_any_port_of_its_loopback_address() {
+    // RFC 8252 §7.3.
+    let config = |kind: &str| {
+        let client = json!({ "kind": kind, "redirect_uris": ["http://127.0.0.1/connected"] });
+        load(&json!({ "CLIENTS": { "spa": client } })).unwrap()
+    };
+    let back = json!({ "redirect_uri": "http://127.0.0.1:51004/connected" });
+    let begun = connect_in(&config("native"), &back).unwrap().begin;
+    assert_eq!(begun.redirect_uri, "http://127.0.0.1:51004/connected");
+    assert_eq!(fields(connect_in(&config("spa"), &back)), "redirect_uri");
 }
 
 #[test]

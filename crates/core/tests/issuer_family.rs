@@ -74,7 +74,7 @@ impl World {
         client: &str,
         authenticated: bool,
         now: i64,
-    ) -> Result<String, Refusal> {
+    ) -> Result<String, Refused> {
         let request =
             Request::Refresh { secret: secret(token), client_id: client.into(), authenticated };
         match self.ask(&request, now) {
@@ -82,28 +82,47 @@ impl World {
                 assert_eq!(grant.subject, "google|1");
                 Ok(token.expose().to_owned())
             }
-            Response::Refused(refusal) => Err(refusal),
+            Response::Refused(refusal) => Err(Refused::Because(refusal)),
+            Response::Replayed { subject } => {
+                assert_eq!(subject, "google|1");
+                Err(Refused::Replayed)
+            }
             other => panic!("{other:?}"),
         }
     }
 
-    fn refresh(&mut self, token: &str, now: i64) -> Result<String, Refusal> {
+    fn refresh(&mut self, token: &str, now: i64) -> Result<String, Refused> {
         self.refresh_as(token, "spa", false, now)
     }
 
-    fn look(&mut self, token: &str, authenticated: bool, now: i64) -> Result<(), Refusal> {
+    fn look(&mut self, token: &str, authenticated: bool, now: i64) -> Result<(), Refused> {
         match self.ask(&Request::Look { secret: secret(token), authenticated }, now) {
             Response::Valid { .. } => Ok(()),
-            Response::Refused(refusal) => Err(refusal),
+            Response::Refused(refusal) => Err(Refused::Because(refusal)),
+            Response::Replayed { subject } => {
+                assert_eq!(subject, "google|1");
+                Err(Refused::Replayed)
+            }
             other => panic!("{other:?}"),
         }
     }
 
-    fn revoke(&mut self, token: Option<&str>, client: Option<&str>) {
+    /// Revokes it; tells whether that names a user whose access tokens must end.
+    fn revoke(&mut self, token: Option<&str>, client: Option<&str>) -> bool {
         let request =
             Request::Revoke { secret: token.map(secret), client_id: client.map(str::to_owned) };
-        assert!(matches!(self.ask(&request, NOW), Response::Revoked));
+        match self.ask(&request, NOW) {
+            Response::Revoked { subject } => subject.is_some(),
+            other => panic!("{other:?}"),
+        }
     }
+}
+
+/// Why a token is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Refused {
+    Because(Refusal),
+    Replayed,
 }
 
 fn secret(token: &str) -> Secret {
@@ -144,9 +163,9 @@ fn fifty_uses_of_one_token_leave_one_line() {
 fn after_the_leeway_only_a_client_that_authenticates_gets_an_unused_successor() {
     for (authenticated, used, expected) in [
         (true, false, Ok(())),
-        (true, true, Err(Refusal::Replayed)),
-        (false, false, Err(Refusal::Replayed)),
-        (false, true, Err(Refusal::Replayed)),
+        (true, true, Err(Refused::Replayed)),
+        (false, false, Err(Refused::Replayed)),
+        (false, true, Err(Refused::Replayed)),
     ] {
         let (mut world, first) = World::start(true);
         let second = world.refresh_as(&first, "spa", authenticated, NOW).unwrap();
@@ -157,7 +176,10 @@ fn after_the_leeway_only_a_client_that_authenticates_gets_an_unused_successor() 
         assert_eq!(again.clone().map(drop), expected, "{authenticated} {used}");
         match again {
             Ok(token) => assert_eq!(token, second),
-            Err(_) => assert_eq!(world.refresh(&second, NOW + LEEWAY), Err(Refusal::Unknown)),
+            Err(_) => assert_eq!(
+                world.refresh(&second, NOW + LEEWAY),
+                Err(Refused::Because(Refusal::Unknown))
+            ),
         }
     }
 }
@@ -174,8 +196,8 @@ fn a_token_before_the_last_one_ends_the_family() {
             } else {
                 world.refresh_as(&first, "spa", authenticated, NOW).map(drop)
             };
-            assert_eq!(replayed, Err(Refusal::Replayed));
-            assert_eq!(world.refresh(&third, NOW), Err(Refusal::Unknown));
+            assert_eq!(replayed, Err(Refused::Replayed));
+            assert_eq!(world.refresh(&third, NOW), Err(Refused::Because(Refusal::Unknown)));
             assert_eq!(world.events, [Some("refresh_token_replayed".to_owned())]);
         }
     }
@@ -186,7 +208,10 @@ fn another_client_gets_nothing_and_ends_nothing() {
     // RFC 6749 §10.4.
     let (mut world, first) = World::start(true);
     for client in ["other", "", "SPA"] {
-        assert_eq!(world.refresh_as(&first, client, true, NOW), Err(Refusal::OtherClient));
+        assert_eq!(
+            world.refresh_as(&first, client, true, NOW),
+            Err(Refused::Because(Refusal::OtherClient))
+        );
     }
     world.revoke(Some(&first), Some("other"));
     assert_eq!(world.events.len(), 3);
@@ -203,8 +228,12 @@ fn a_guess_ends_nothing() {
         format!("{first}A"),
     ];
     for guess in &guesses {
-        assert_eq!(world.refresh(guess, NOW), Err(Refusal::Unknown), "{guess}");
-        assert_eq!(world.look(guess, true, NOW), Err(Refusal::Unknown), "{guess}");
+        assert_eq!(world.refresh(guess, NOW), Err(Refused::Because(Refusal::Unknown)), "{guess}");
+        assert_eq!(
+            world.look(guess, true, NOW),
+            Err(Refused::Because(Refusal::Unknown)),
+            "{guess}"
+        );
         world.revoke(Some(guess), Some("spa"));
     }
     assert!(world.refresh(&first, NOW).is_ok() && world.events.is_empty());
@@ -221,21 +250,21 @@ fn looking_at_a_token_changes_nothing_that_a_refresh_would_not() {
     // A replaced token is judged as in a refresh.
     assert_eq!(world.look(&first, false, NOW + 2 * DAY + LEEWAY - 1), Ok(()));
     assert_eq!(world.look(&second, false, NOW + 2 * DAY), Ok(()));
-    assert_eq!(world.look(&first, false, NOW + 3 * DAY), Err(Refusal::Replayed));
-    assert_eq!(world.look(&second, false, NOW + 3 * DAY), Err(Refusal::Unknown));
+    assert_eq!(world.look(&first, false, NOW + 3 * DAY), Err(Refused::Replayed));
+    assert_eq!(world.look(&second, false, NOW + 3 * DAY), Err(Refused::Because(Refusal::Unknown)));
 }
 
 #[test]
 fn a_family_ends_when_it_is_idle_and_at_its_end_in_any_case() {
     let (mut world, first) = World::start(true);
-    assert_eq!(world.refresh(&first, NOW + 30 * DAY), Err(Refusal::Expired));
+    assert_eq!(world.refresh(&first, NOW + 30 * DAY), Err(Refused::Because(Refusal::Expired)));
     assert!(world.record.is_none());
 
     let (mut world, mut token) = World::start(true);
     for days in (20..365).step_by(20) {
         token = world.refresh(&token, NOW + days * DAY).unwrap();
     }
-    assert_eq!(world.refresh(&token, NOW + 365 * DAY), Err(Refusal::Expired));
+    assert_eq!(world.refresh(&token, NOW + 365 * DAY), Err(Refused::Because(Refusal::Expired)));
     // The object wakes to delete what has ended.
     let (world, _) = World::start(true);
     let record = world.record.unwrap();
@@ -252,14 +281,15 @@ fn any_token_of_it_revokes_the_family() {
         let second = world.refresh(&first, NOW).unwrap();
         let third = world.refresh(&second, NOW).unwrap();
         let tokens = [&first, &second, &third];
-        world.revoke(Some(tokens[which]), Some("spa"));
+        assert!(world.revoke(Some(tokens[which]), Some("spa")));
+        assert!(!world.revoke(Some(tokens[which]), Some("spa")));
         for token in tokens {
-            assert_eq!(world.refresh(token, NOW), Err(Refusal::Unknown));
+            assert_eq!(world.refresh(token, NOW), Err(Refused::Because(Refusal::Unknown)));
         }
     }
     let (mut world, first) = World::start(true);
     world.revoke(None, None);
-    assert_eq!(world.refresh(&first, NOW), Err(Refusal::Unknown));
+    assert_eq!(world.refresh(&first, NOW), Err(Refused::Because(Refusal::Unknown)));
 }
 
 #[test]
@@ -331,8 +361,10 @@ fn records_and_messages_are_pinned() {
         assert_eq!(serde_json::to_string(&request).unwrap(), json);
     }
     for (response, json) in [
-        (Response::Refused(Refusal::Replayed), r#"{"refused":"replayed"}"#),
-        (Response::Revoked, r#""revoked""#),
+        (Response::Refused(Refusal::OtherClient), r#"{"refused":"other_client"}"#),
+        (Response::Replayed { subject: "u".into() }, r#"{"replayed":{"subject":"u"}}"#),
+        (Response::Revoked { subject: Some("u".into()) }, r#"{"revoked":{"subject":"u"}}"#),
+        (Response::Revoked { subject: None }, r#"{"revoked":{}}"#),
     ] {
         assert_eq!(serde_json::to_string(&response).unwrap(), json);
     }

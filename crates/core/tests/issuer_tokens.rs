@@ -54,7 +54,15 @@ fn alice() -> Profile {
 }
 
 fn access<'a>(audiences: &'a [String], scopes: &'a [String]) -> AccessToken<'a> {
-    AccessToken { subject: ALICE, audiences, client_id: "app", scopes, jti: "j1", lifetime: 600 }
+    AccessToken {
+        subject: ALICE,
+        audiences,
+        client_id: "app",
+        scopes,
+        grant_id: Some("g.1"),
+        jti: "j1",
+        lifetime: 600,
+    }
 }
 
 fn id<'a>(scopes: &'a [String], profile: &'a Profile, access: Option<&'a Secret>) -> IdToken<'a> {
@@ -87,6 +95,7 @@ fn the_claims_of_an_access_token() {
             "client_id": "app",
             "scope": "openid read:it",
             "sid": "s1",
+            "grant_id": "g.1",
             "auth_time": 1_795_492_795,
         })
     );

@@ -92,7 +92,7 @@ impl User {
 
     fn check(&self, sid: Option<&str>, auth_time: Option<i64>, issued_at: Option<i64>) -> Response {
         let sid = sid.map(str::to_owned);
-        self.step(NOW, Request::Check(Check { sid, auth_time, issued_at })).response
+        self.step(NOW, Request::Check(Check { sid, grant_id: None, auth_time, issued_at })).response
     }
 
     fn identities(&self) -> Vec<&str> {
@@ -358,6 +358,27 @@ fn the_record_is_pinned() {
 }
 
 #[test]
+fn the_access_tokens_of_an_ended_refresh_token_family_end_and_no_others() {
+    let end = Request::EndGrant { grant_id: "g1".into(), until: NOW + 600 };
+    let user = User::alice().then(end);
+    for (grant_id, issued_at, serves) in [
+        (Some("g1"), NOW, false),
+        (Some("g1"), NOW + 1, true),
+        (Some("g2"), NOW, true),
+        (None, NOW, true),
+    ] {
+        let check = Check {
+            sid: Some("s".into()),
+            grant_id: grant_id.map(str::to_owned),
+            issued_at: Some(issued_at),
+            ..Check::default()
+        };
+        let response = user.step(NOW, Request::Check(check)).response;
+        assert_eq!(response == Response::Active, serves, "{grant_id:?} {issued_at}");
+    }
+}
+
+#[test]
 fn the_messages_are_pinned() {
     let who = r#"{"authority":"https://accounts.google.com","connection":"google","provider_user_id":"7"}"#;
     let told = r#"{"email":"a@example.com","email_verified":true}"#;
@@ -377,12 +398,21 @@ fn the_messages_are_pinned() {
             Request::EndSession { sid: "s".into(), until: 9 },
             r#"{"end_session":{"sid":"s","until":9}}"#.into(),
         ),
+        (
+            Request::EndGrant { grant_id: "g".into(), until: 1 },
+            r#"{"end_grant":{"grant_id":"g","until":1}}"#.into(),
+        ),
         (Request::EndAll, r#""end_all""#.into()),
         (Request::Disable, r#""disable""#.into()),
         (Request::Enable, r#""enable""#.into()),
         (
-            Request::Check(Check { sid: Some("s".into()), auth_time: Some(1), issued_at: Some(2) }),
-            r#"{"check":{"sid":"s","auth_time":1,"issued_at":2}}"#.into(),
+            Request::Check(Check {
+                sid: Some("s".into()),
+                grant_id: Some("g".into()),
+                auth_time: Some(1),
+                issued_at: Some(2),
+            }),
+            r#"{"check":{"sid":"s","grant_id":"g","auth_time":1,"issued_at":2}}"#.into(),
         ),
         (Request::Check(Check::default()), r#"{"check":{}}"#.into()),
         (Request::Erase, r#""erase""#.into()),

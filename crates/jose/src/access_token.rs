@@ -36,11 +36,15 @@ pub struct AccessToken {
     pub issued_at: Option<UnixSeconds>,
     /// `sid`: the session that the token was issued in, where the issuer writes it.
     pub sid: Option<String>,
+    /// `grant_id`: the refresh-token family that the token was issued with, where the vault itself is the
+    /// issuer.
+    pub grant_id: Option<String>,
 }
 
 #[derive(Deserialize)]
 struct RawClaims {
     sid: Option<serde_json::Value>,
+    grant_id: Option<serde_json::Value>,
     iss: Option<String>,
     sub: Option<String>,
     #[serde(default)]
@@ -119,6 +123,7 @@ impl AccessToken {
             expires_at,
             issued_at,
             sid: raw.sid.and_then(|sid| sid.as_str().map(str::to_owned)),
+            grant_id: raw.grant_id.and_then(|id| id.as_str().map(str::to_owned)),
         })
     }
 

@@ -78,6 +78,7 @@ mod tests {
             expires_at: 0,
             issued_at: None,
             sid: None,
+            grant_id: None,
         };
         Rc::new(VerifiedToken { token, names: UserNames::default() })
     }

@@ -212,6 +212,7 @@ fn a_verified_token_tells_its_issuer_until_it_is_forgotten() {
         expires_at: NOW,
         issued_at: None,
         sid: None,
+        grant_id: None,
     };
     let mut verified = VerifiedTokens::default();
     let remembered = Rc::new(VerifiedToken { token, names: UserNames::default() });

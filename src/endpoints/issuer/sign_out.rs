@@ -7,7 +7,6 @@ use url::{Url, form_urlencoded};
 
 use super::{SESSION_COOKIE, cookie_of, handle, session, session_cookies};
 use crate::endpoints::look::look;
-use crate::issuer::authorization_request::is_registered;
 use crate::issuer::error_page;
 use crate::issuer::session::Proof;
 use crate::jwt::jws::Jws;
@@ -63,7 +62,7 @@ async fn oidc(
     let back = client.and_then(|id| {
         let client = context.config.clients.get(id)?;
         let uri = parameters.get("post_logout_redirect_uri")?;
-        is_registered(client, &client.post_logout_redirect_uris, uri).then(|| uri.clone())
+        client.may_return_after_logout(uri).then(|| uri.clone())
     });
     let Some(view) = session(context, incoming).await? else {
         return Ok(after(context, incoming, parameters, back, parameters.get("state")));
@@ -121,9 +120,9 @@ async fn auth0(context: Context<'_>, incoming: &Incoming) -> Result<HttpResult, 
     let parameters = read(incoming.query.expose().as_bytes());
     let id = parameters.get("client_id");
     let client = id.and_then(|id| context.config.clients.get(id));
-    let back = client.zip(parameters.get("returnTo")).and_then(|(client, uri)| {
-        is_registered(client, &client.post_logout_redirect_uris, uri).then(|| uri.clone())
-    });
+    let back = client
+        .zip(parameters.get("returnTo"))
+        .and_then(|(client, uri)| client.may_return_after_logout(uri).then(|| uri.clone()));
     let found = session(context, incoming).await?;
     let Some(view) = found else {
         return Ok(after(context, incoming, &parameters, back, None));

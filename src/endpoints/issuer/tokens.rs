@@ -10,7 +10,7 @@ use crate::endpoints::client_auth::authenticate_any;
 use crate::endpoints::token::Failure;
 use crate::error::OAuthError;
 use crate::issuer::authorization;
-use crate::issuer::family::{self, FamilyGrant, Refusal};
+use crate::issuer::family::{self, FamilyGrant, Refusal, grant_id};
 use crate::issuer::scopes;
 use crate::issuer::session;
 use crate::issuer::tokens::{
@@ -25,9 +25,8 @@ use crate::oauth::refresh_token::RefreshRequest;
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, Incoming};
-use crate::runtime::logout::end_family;
 use crate::runtime::object_call::CallError;
-use crate::runtime::{signing_keys, tokens};
+use crate::runtime::{families, signing_keys, tokens};
 use crate::secret::Secret;
 
 /// The authorization code grant (RFC 6749 §4.1.3).
@@ -64,11 +63,12 @@ pub async fn code(
         authorization::Response::Granted { request, grant } => (request, grant),
         authorization::Response::Replayed { family } => {
             // What the code gave may be in wrong hands (RFC 6749 §4.1.2).
-            end_family(context, &family).await.map_err(unavailable)?;
+            families::end(context, &family).await.map_err(unavailable)?;
             return Err(refused());
         }
         _ => return Err(refused()),
     };
+    let refreshes = authorized.scopes.iter().any(|scope| scope == "offline_access");
     let issue = Issue {
         grant: FamilyGrant {
             subject: grant.subject,
@@ -81,10 +81,18 @@ pub async fn code(
         audience: authorized.audience.clone(),
         scopes: authorized.scopes.clone(),
         nonce: authorized.nonce.clone(),
+        grant_id: refreshes.then(|| grant_id(family.as_str())),
         refresh_token: None,
     };
-    let refreshes = issue.scopes.iter().any(|scope| scope == "offline_access");
     join(context, client_id, client, &grant.sid, refreshes.then_some(&family)).await?;
+    // The session does not know that its user was disabled, or all their sign-ins ended.
+    let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
+    if !is_active(context, &issue.grant.subject, check).await.map_err(unavailable)? {
+        return Err(invalid_grant(
+            "user_inactive",
+            "the user may not sign in, or must sign in again",
+        ));
+    }
     let refresh_token = if refreshes {
         let start = family::Start {
             id: family.as_str().to_owned(),
@@ -93,8 +101,8 @@ pub async fn code(
             idle: client.refresh.idle,
             lifetime: client.refresh.lifetime,
         };
-        let name = config.names.refresh_family(&family);
-        let started = ask(context, name, family::Request::Start(Box::new(start))).await;
+        let start = family::Request::Start(Box::new(start));
+        let started = families::ask(context, &family, start).await;
         match started.map_err(unavailable)? {
             family::Response::Token { token, .. } => Some(token),
             // The code was replayed, or the session has ended, since the code was redeemed.
@@ -126,7 +134,7 @@ async fn join(
     match ask(context, names.browser_session(&session), join).await.map_err(unavailable)? {
         session::Response::Joined { end } => {
             for family in end {
-                end_family(context, &family).await.map_err(unavailable)?;
+                families::end(context, &family).await.map_err(unavailable)?;
             }
             Ok(())
         }
@@ -146,21 +154,20 @@ pub async fn refresh(
     line.client_id = Some(client_id.to_owned());
     allowed(client, GrantType::RefreshToken)?;
     let text = request.refresh_token.expose();
-    let (id, secret) =
-        handle(context, IdKind::Family, text).ok_or_else(|| refresh_refused(Refusal::Unknown))?;
+    let (id, secret) = handle(context, IdKind::Family, text)
+        .ok_or_else(|| refresh_refused(Refusal::Unknown.reason()))?;
     // Nothing is replaced for a request that cannot be answered.
     let no_target = || {
         let fix = "no such resource server for this client";
         Failure::new(OAuthError::new(400, "invalid_target", fix))
     };
-    let name = config.names.refresh_family(&id);
     if let Some(audience) = request.audience.as_deref() {
         if !scopes::may_ask(config, client, audience) {
             return Err(no_target());
         }
         if client.kind == ClientKind::ThirdParty {
             let look = family::Request::Look { secret: secret.clone(), authenticated };
-            let answer = ask(context, name.clone(), look).await.map_err(unavailable)?;
+            let answer = families::ask(context, &id, look).await.map_err(unavailable)?;
             if let family::Response::Valid { grant, .. } = answer
                 && !scopes::may_refresh(config, client, &grant, Some(audience))
             {
@@ -170,19 +177,22 @@ pub async fn refresh(
     }
     let refresh =
         family::Request::Refresh { secret, client_id: client_id.to_owned(), authenticated };
-    let (token, grant) = match ask(context, name, refresh).await.map_err(unavailable)? {
+    let (token, grant) = match families::ask(context, &id, refresh).await.map_err(unavailable)? {
         family::Response::Token { token, grant } => (token, grant),
-        family::Response::Refused(refusal) => return Err(refresh_refused(refusal)),
+        family::Response::Refused(refusal) => return Err(refresh_refused(refusal.reason())),
+        family::Response::Replayed { .. } => return Err(refresh_refused(family::REPLAYED)),
         _ => return Err(unavailable(CallError::Unavailable)),
     };
     let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
     if !is_active(context, &grant.subject, check).await.map_err(unavailable)? {
-        end_family(context, id.as_str()).await.map_err(unavailable)?;
-        return Err(refresh_refused(Refusal::Unknown));
+        families::end(context, id.as_str()).await.map_err(unavailable)?;
+        return Err(refresh_refused(Refusal::Unknown.reason()));
     }
     let audience = request.audience.clone().or_else(|| grant.audience.clone());
     let scopes = scopes::refreshed(config, client, &grant, audience.as_deref(), &request.scopes);
-    let issue = Issue { grant, audience, scopes, nonce: None, refresh_token: Some(token) };
+    let grant_id = Some(grant_id(id.as_str()));
+    let issue =
+        Issue { grant, audience, scopes, nonce: None, grant_id, refresh_token: Some(token) };
     respond(context, issue).await
 }
 
@@ -192,6 +202,8 @@ struct Issue {
     audience: Option<String>,
     scopes: Vec<String>,
     nonce: Option<String>,
+    /// `grant_id` of the family, if there is one.
+    grant_id: Option<String>,
     refresh_token: Option<Secret>,
 }
 
@@ -219,6 +231,7 @@ async fn respond(context: Context<'_>, issue: Issue) -> Result<Response, Failure
         audiences: &audiences,
         client_id,
         scopes: &issue.scopes,
+        grant_id: issue.grant_id.as_deref(),
         jti: &jti,
         lifetime,
     };
@@ -259,11 +272,10 @@ pub async fn revoke(
     let (parameters, client_id, _) = authenticated(context, incoming, line).await?;
     let token = parameters.required("token").map_err(Failure::new)?;
     if let Some((id, secret)) = handle(context, IdKind::Family, token.expose()) {
-        let name = context.config.names.refresh_family(&id);
         let revoke =
             family::Request::Revoke { secret: Some(secret), client_id: Some(client_id.to_owned()) };
         // A revocation that could not be stored is no success (RFC 7009 §2.2.1).
-        ask(context, name, revoke).await.map_err(unavailable)?;
+        families::ask(context, &id, revoke).await.map_err(unavailable)?;
     }
     http::json(200, &json!({})).map_err(|_| unavailable(CallError::Unavailable))
 }
@@ -292,9 +304,9 @@ async fn described(
     let config = context.config;
     let inactive = json!({ "active": false });
     if let Some((id, secret)) = handle(context, IdKind::Family, token.expose()) {
-        let name = config.names.refresh_family(&id);
         let look = family::Request::Look { secret, authenticated: true };
-        let family::Response::Valid { grant, expires_at } = ask(context, name, look).await? else {
+        let answer = families::ask(context, &id, look).await?;
+        let family::Response::Valid { grant, expires_at } = answer else {
             return Ok(inactive);
         };
         // A refresh token is of no concern to others than its client.
@@ -314,10 +326,8 @@ async fn described(
     };
     let token = &verified.token;
     let issuer = config.public_url.identifier();
-    let may_know = token.client_id == client_id
-        || config.clients.get(client_id).is_some_and(|client| {
-            token.audiences.iter().any(|audience| client.audiences.contains(audience))
-        });
+    let client = config.clients.get(client_id);
+    let may_know = client.is_some_and(|client| client.may_introspect(client_id, token));
     if token.user.issuer != issuer || !may_know {
         return Ok(inactive);
     }
@@ -358,8 +368,8 @@ fn invalid_grant(reason: &str, description: &str) -> Failure {
 }
 
 /// Auth0's SDK for browsers looks for this text, and then signs the user in again.
-fn refresh_refused(refusal: Refusal) -> Failure {
-    invalid_grant(refusal.reason(), "Unknown or invalid refresh token.")
+fn refresh_refused(reason: &str) -> Failure {
+    invalid_grant(reason, "Unknown or invalid refresh token.")
 }
 
 fn unavailable(error: CallError) -> Failure {

@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use edge_token_vault::config::{Authentication, Config};
+use edge_token_vault::config::{Authentication, ClientKind, Config, GrantType};
+use edge_token_vault::jwt::trusted_issuer::Issuer;
 use edge_token_vault::provider::connection::{Connection, Protocol};
 use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotation};
 use serde_json::{Value, json};
@@ -13,7 +14,15 @@ pub(crate) fn text(config: &Config) -> String {
     let mut out = String::new();
     let url = &config.public_url;
     let _ = writeln!(out, "The configuration is valid. Vault: {}", url.identifier());
-    for issuer in config.issuers.values() {
+    if let Some(sign_in) = &config.sign_in {
+        let _ = writeln!(out, "\nThe vault signs users in, as the issuer {}", url.identifier());
+        let _ = writeln!(out, "  with the connections {}", list(&sign_in.connections));
+        for (name, api) in &config.apis {
+            let life = api.access_token_lifetime;
+            let _ = writeln!(out, "  issues tokens for {name} ({}), for {life} s", api.identifier);
+        }
+    }
+    for issuer in others(config) {
         let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
         let _ = writeln!(out, "\nIssuer {}", issuer.source.issuer);
         let _ = writeln!(out, "  exchanges its tokens for {}", issuer.audiences.join(", "));
@@ -46,13 +55,27 @@ pub(crate) fn text(config: &Config) -> String {
     }
     for (id, client) in &config.clients {
         let _ = writeln!(out, "\nClient {id}: connections {}", list(&client.connections));
-        if matches!(client.authentication, Authentication::None) {
+        let is_public = matches!(client.authentication, Authentication::None);
+        let signs_in = client.grants.contains(&GrantType::AuthorizationCode);
+        if signs_in {
+            let asks =
+                if client.kind == ClientKind::ThirdParty { ", with their consent" } else { "" };
+            let _ = writeln!(out, "  signs users in{asks}");
+        }
+        if is_public || signs_in {
             let _ = writeln!(out, "  returns to {}", list(&client.redirect_uris));
-        } else {
+        }
+        if !is_public {
             let _ = writeln!(out, "  exchanges tokens issued to {}", list(&client.accepts_from));
         }
     }
     out
+}
+
+/// The trusted issuers other than the vault itself.
+fn others(config: &Config) -> impl Iterator<Item = &Issuer> {
+    let own = config.public_url.identifier();
+    config.issuers.values().filter(move |issuer| issuer.source.issuer != own)
 }
 
 /// What will happen when an access token expires.
@@ -152,7 +175,7 @@ pub(crate) fn needs(config: &Config) -> Value {
 
 /// The input of `check.mjs`: the servers to check, and what the configuration expects of them.
 pub(crate) fn questions(config: &Config) -> Value {
-    let issuers = config.issuers.values().map(|issuer| {
+    let issuers = others(config).map(|issuer| {
         let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
         json!({"issuer": issuer.source.issuer, "jwks_uri": issuer.source.jwks_uri, "algorithms": algorithms})
     });
@@ -224,5 +247,37 @@ mod tests {
         assert!(!text.contains("PROVIDER_SECRETS.code"));
         assert_eq!(needs(&config), json!({"provider_secrets": ["app", "calendar", "crm"]}));
         assert_eq!(questions(&config)["connections"][1]["issuer"], "https://accounts.example.com");
+    }
+
+    #[test]
+    fn a_report_says_that_the_vault_signs_users_in_and_the_vault_is_not_asked_about_itself() {
+        let file = r#"
+            [vars]
+            PUBLIC_URL = "https://vault.example.com"
+            [vars.SIGN_IN]
+            connections = ["work"]
+            [vars.APIS.orders]
+            identifier = "https://orders.example.com/"
+            [vars.CONNECTIONS.work]
+            provider = "github"
+            client_id = "1"
+            [vars.CLIENTS.partner]
+            authentication = "none"
+            kind = "third_party"
+            grants = ["authorization_code"]
+            redirect_uris = ["https://partner.example.com/"]
+        "#;
+        let vars = variables::read(file, None).unwrap();
+        let config = Config::load(&variables::with_secrets(vars)).unwrap();
+        let text = text(&config);
+        for line in [
+            "The vault signs users in, as the issuer https://vault.example.com/\n  with the connections work\n",
+            "  issues tokens for orders (https://orders.example.com/), for 600 s\n",
+            "  signs users in, with their consent\n  returns to https://partner.example.com/\n",
+        ] {
+            assert!(text.contains(line), "{line}: {text}");
+        }
+        assert!(!text.contains("\nIssuer "));
+        assert_eq!(questions(&config)["issuers"], json!([]));
     }
 }

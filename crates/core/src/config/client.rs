@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use url::Url;
 
 use super::FieldError;
 use super::api::Api;
@@ -13,6 +14,7 @@ use super::issuer::subject_audiences;
 use vault_base::encoding;
 use vault_base::public_url::{PublicUrl, parse_url};
 use vault_base::text;
+use vault_jose::access_token::AccessToken;
 use vault_jose::jwk::JwkSet;
 use vault_provider::connection::Connection;
 
@@ -48,6 +50,47 @@ pub struct Client {
     pub backchannel_logout_uri: Option<String>,
     /// How its refresh tokens live.
     pub refresh: RefreshPolicy,
+}
+
+impl Client {
+    /// Whether the client, whose id is `client_id`, may be told of a token: of its own, or of one for a
+    /// resource server whose tokens it accepts (RFC 7662 §4). Somebody else's client is told of its own.
+    pub fn may_introspect(&self, client_id: &str, token: &AccessToken) -> bool {
+        let accepts = || token.audiences.iter().any(|audience| self.audiences.contains(audience));
+        token.client_id == client_id || (self.kind != ClientKind::ThirdParty && accepts())
+    }
+}
+
+impl Client {
+    /// Whether this is one of the client's redirect URIs, in an authorization request or a connect. URIs are
+    /// compared byte by byte (RFC 9700 §2.1); a native application may use any port of a loopback address
+    /// (RFC 8252 §7.3).
+    pub fn may_return_to(&self, uri: &str) -> bool {
+        self.has(&self.redirect_uris, uri)
+    }
+
+    /// Whether a sign-out may return to this address, compared as [`Client::may_return_to`] does.
+    pub fn may_return_after_logout(&self, uri: &str) -> bool {
+        self.has(&self.post_logout_redirect_uris, uri)
+    }
+
+    fn has(&self, registered: &[String], uri: &str) -> bool {
+        registered.iter().any(|one| one == uri)
+            || (self.kind == ClientKind::Native
+                && registered.iter().any(|one| differs_in_port(one, uri)))
+    }
+}
+
+fn differs_in_port(registered: &str, uri: &str) -> bool {
+    let (Ok(mut one), Ok(other)) = (Url::parse(registered), Url::parse(uri)) else {
+        return false;
+    };
+    let is_loopback = matches!(one.host_str(), Some("127.0.0.1" | "[::1]"));
+    // The text is compared, so that the parser's tolerance lets nothing else through.
+    is_loopback
+        && one.scheme() == "http"
+        && one.set_port(other.port()).is_ok()
+        && one.as_str() == uri
 }
 
 /// What kind of application a client is.

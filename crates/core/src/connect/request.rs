@@ -134,7 +134,7 @@ impl ConnectBody {
         }
         match &self.redirect_uri {
             None => errors.push(invalid("redirect_uri", "is missing")),
-            Some(uri) if !client.redirect_uris.contains(uri) => errors.push(invalid(
+            Some(uri) if !client.may_return_to(uri) => errors.push(invalid(
                 "redirect_uri",
                 "must equal, byte by byte, one of the client's redirect_uris",
             )),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::scopes;
-use crate::config::{Authentication, Client, ClientKind, Config, GrantType};
+use crate::config::{Authentication, Client, Config, GrantType};
 use vault_base::text::{self, MAX_SCOPES};
 
 /// A checked authorization request.
@@ -156,7 +156,7 @@ pub fn read(
         .ok_or(Refused::Page("client_unknown"))?;
     let redirect_uri = parameters
         .take("redirect_uri")
-        .filter(|uri| is_registered(client, &client.redirect_uris, uri))
+        .filter(|uri| client.may_return_to(uri))
         .ok_or(Refused::Page("redirect_uri_unknown"))?;
     let response_mode = match parameters.take("response_mode").as_deref() {
         None | Some("query") => Some(ResponseMode::Query),
@@ -297,26 +297,6 @@ fn max_age(parameters: &mut Parameters) -> Result<Option<i64>, (&'static str, &'
     };
     let seconds = text.parse().ok().filter(|seconds: &i64| *seconds >= 0);
     seconds.map(Some).ok_or(("invalid_request", "max_age must be a number of seconds"))
-}
-
-/// Whether a URI is among those registered: byte by byte (RFC 9700 §2.1). An application on a device may
-/// use any port of a registered loopback address (RFC 8252 §7.3).
-pub fn is_registered(client: &Client, registered: &[String], uri: &str) -> bool {
-    registered.iter().any(|one| one == uri)
-        || (client.kind == ClientKind::Native
-            && registered.iter().any(|one| differs_in_port(one, uri)))
-}
-
-fn differs_in_port(registered: &str, uri: &str) -> bool {
-    let (Ok(mut one), Ok(other)) = (Url::parse(registered), Url::parse(uri)) else {
-        return false;
-    };
-    let is_loopback = matches!(one.host_str(), Some("127.0.0.1" | "[::1]"));
-    // The text is compared, so that the parser's tolerance lets nothing else through.
-    is_loopback
-        && one.scheme() == "http"
-        && one.set_port(other.port()).is_ok()
-        && one.as_str() == uri
 }
 
 /// The origin that a message goes to: that of the redirect URI, if the client registered it as one of

@@ -154,8 +154,17 @@ pub enum Response {
     },
     /// The token is not accepted.
     Refused(Refusal),
+    /// The token was replaced, and is presented again: the family has ended now.
+    Replayed {
+        /// The user, whose access tokens of this family end as well.
+        subject: String,
+    },
     /// The family has ended, or there was none.
-    Revoked,
+    Revoked {
+        /// The user, if the family ended now: the access tokens of it end as well (RFC 7009 §2.1).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subject: Option<String>,
+    },
 }
 
 /// Why a token is not accepted.
@@ -168,8 +177,6 @@ pub enum Refusal {
     Expired,
     /// Another client presents it.
     OtherClient,
-    /// It was replaced, and is presented again: the family has ended now.
-    Replayed,
 }
 
 impl Refusal {
@@ -179,9 +186,17 @@ impl Refusal {
             Self::Unknown => "refresh_token_unknown",
             Self::Expired => "refresh_token_expired",
             Self::OtherClient => "refresh_token_of_other_client",
-            Self::Replayed => "refresh_token_replayed",
         }
     }
+}
+
+/// The reason word of a replay for the log.
+pub const REPLAYED: &str = "refresh_token_replayed";
+
+/// `grant_id` of the access tokens of a family. It tells nothing of the family's id.
+pub fn grant_id(family: &str) -> String {
+    let hash = encoding::sha256(encoding::length_prefixed(&[b"grant_id", family.as_bytes()]));
+    format!("g.{}", encoding::base64url(hash.split_at(18).0))
 }
 
 /// How a presented secret relates to the family.
@@ -210,7 +225,7 @@ impl Machine for Family {
             (None, Request::Start(start)) => begin(*start, at),
             // The vault itself revokes a family whose start may still be on its way.
             (None, Request::Revoke { secret: None, .. }) => Ok(revoke_ahead(at.now)),
-            (None, Request::Revoke { .. }) => Ok(Step::answer(Response::Revoked)),
+            (None, Request::Revoke { .. }) => Ok(Step::answer(Response::Revoked { subject: None })),
             (None, _) => Ok(refused(Refusal::Unknown)),
             (Some(record), request) => record.answer(request, at),
         }
@@ -252,7 +267,7 @@ fn revoke_ahead(now: UnixSeconds) -> Step<Record, Response> {
         is_revoked: true,
     };
     let ends = record.ends();
-    Step::put(record, Response::Revoked).waking(ends)
+    Step::put(record, Response::Revoked { subject: None }).waking(ends)
 }
 
 fn begin(start: Start, at: &At<'_>) -> Result<Step<Record, Response>, SealError> {
@@ -284,13 +299,15 @@ impl Record {
     fn answer(self, request: Request, at: &At<'_>) -> Result<Step<Self, Response>, SealError> {
         if self.is_expired(at.now) {
             let response = match request {
-                Request::Revoke { .. } => Response::Revoked,
+                Request::Revoke { .. } => Response::Revoked { subject: None },
                 _ => Response::Refused(Refusal::Expired),
             };
             return Ok(Step { write: Write::Delete, ..Step::answer(response) });
         }
         match request {
-            Request::Revoke { .. } if self.is_revoked => Ok(Step::answer(Response::Revoked)),
+            Request::Revoke { .. } if self.is_revoked => {
+                Ok(Step::answer(Response::Revoked { subject: None }))
+            }
             _ if self.is_revoked => Ok(refused(Refusal::Unknown)),
             Request::Start(_) => Ok(refused(Refusal::Unknown)),
             Request::Refresh { client_id, .. } if client_id != self.grant.client_id => {
@@ -301,13 +318,17 @@ impl Record {
                 self.refresh(&secret, authenticated, at)
             }
             Request::Look { secret, authenticated } => self.look(&secret, authenticated, at),
-            Request::Revoke { secret: None, .. } => Ok(ended(Response::Revoked)),
+            Request::Revoke { secret: None, .. } => Ok(self.revoked()),
             Request::Revoke { secret: Some(secret), client_id } => {
                 // A replaced token ends the family as well (RFC 7009 §2.1): it came from the same consent.
                 let is_own = !matches!(self.presented(&secret, at)?, Presented::Foreign);
                 let is_clients = client_id.is_none_or(|id| id == self.grant.client_id);
                 let ends = is_own && is_clients;
-                Ok(if ends { ended(Response::Revoked) } else { Step::answer(Response::Revoked) })
+                Ok(if ends {
+                    self.revoked()
+                } else {
+                    Step::answer(Response::Revoked { subject: None })
+                })
             }
         }
     }
@@ -328,10 +349,10 @@ impl Record {
             Presented::Predecessor if self.may_repeat(authenticated, at.now) => {
                 match self.successor(secret, at)? {
                     Some(successor) => Ok(Step::answer(self.token(&successor))),
-                    None => Ok(Self::replayed()),
+                    None => Ok(self.replayed()),
                 }
             }
-            Presented::Predecessor | Presented::Older => Ok(Self::replayed()),
+            Presented::Predecessor | Presented::Older => Ok(self.replayed()),
             Presented::Foreign => Ok(refused(Refusal::Unknown)),
         }
     }
@@ -354,7 +375,7 @@ impl Record {
             Presented::Predecessor if self.may_repeat(authenticated, at.now) => {
                 Ok(Step::answer(valid))
             }
-            Presented::Predecessor | Presented::Older => Ok(Self::replayed()),
+            Presented::Predecessor | Presented::Older => Ok(self.replayed()),
             Presented::Foreign => Ok(refused(Refusal::Unknown)),
         }
     }
@@ -408,9 +429,13 @@ impl Record {
         Ok(if was_ours { Presented::Older } else { Presented::Foreign })
     }
 
-    fn replayed() -> Step<Self, Response> {
-        let event = Self::event(Refusal::Replayed);
-        ended(Response::Refused(Refusal::Replayed)).logging(event)
+    fn revoked(self) -> Step<Self, Response> {
+        ended(Response::Revoked { subject: Some(self.grant.subject) })
+    }
+
+    fn replayed(self) -> Step<Self, Response> {
+        let event = Event::new(EventName::RefreshTokenMisused).because(REPLAYED);
+        ended(Response::Replayed { subject: self.grant.subject }).logging(event)
     }
 
     fn event(refusal: Refusal) -> Event {

@@ -63,6 +63,8 @@ pub struct AccessToken<'a> {
     pub client_id: &'a str,
     /// What is granted.
     pub scopes: &'a [String],
+    /// The refresh-token family that it is issued with: [`super::family::grant_id`].
+    pub grant_id: Option<&'a str>,
     /// Its own id: [`random_id`].
     pub jti: &'a str,
     /// Seconds that it lives.
@@ -109,6 +111,7 @@ pub fn access_token(by: &Signer<'_>, token: &AccessToken<'_>) -> SigningInput {
     if !token.scopes.is_empty() {
         claims.insert("scope".into(), token.scopes.join(" ").into());
     }
+    insert(&mut claims, "grant_id", token.grant_id);
     token.subject.add_sign_in(&mut claims);
     by.input(ACCESS_TOKEN_TYPE, claims)
 }

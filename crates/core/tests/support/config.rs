@@ -145,6 +145,7 @@ pub fn user_token() -> AccessToken {
         expires_at: 0,
         issued_at: None,
         sid: None,
+        grant_id: None,
     }
 }
 
@@ -158,9 +159,13 @@ pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// What `spa` gets for a good connect body after this change, whose members replace.
 pub fn connect(change: &Value) -> Result<NewSession, ProblemDetails> {
+    connect_in(&config(), change)
+}
+
+/// As [`connect`], with another configuration.
+pub fn connect_in(config: &Config, change: &Value) -> Result<NewSession, ProblemDetails> {
     let good = json!({ "connection": "calendar", "redirect_uri": REDIRECT });
     let body: ConnectBody = api::read(Some(JSON), &changed(good, change))?;
-    let config = config();
     let find = |name: &str| config.connections.get(name);
     body.begin(&user_token().user, "spa", &config.clients["spa"], find)
 }

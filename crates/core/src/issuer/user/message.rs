@@ -41,6 +41,13 @@ pub enum Request {
         /// When the last access token of it ends by itself.
         until: UnixSeconds,
     },
+    /// A refresh-token family of the user was revoked (RFC 7009 §2.1).
+    EndGrant {
+        /// [`super::super::family::grant_id`].
+        grant_id: String,
+        /// When the last access token of it ends by itself.
+        until: UnixSeconds,
+    },
     /// End all that came of sign-ins until now.
     EndAll,
     /// The same, and let nobody sign in.
@@ -60,6 +67,9 @@ pub struct Check {
     /// family may outlive the session, and is ended on its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// The refresh-token family of an access token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
     /// When the user signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<UnixSeconds>,

@@ -79,6 +79,10 @@ pub fn step(record: Option<Record>, request: Request, at: &At<'_>) -> Result<Use
             record.end_session(sid, until, now);
             Step::put(record, Response::Done)
         }
+        Request::EndGrant { grant_id, until } => {
+            record.end_session(grant_id, until, now);
+            Step::put(record, Response::Done)
+        }
         Request::EndAll => Step::put(record.ended_all(now), Response::Done),
         Request::Disable => {
             let record = Record { disabled: true, ..record.ended_all(now) };
@@ -116,7 +120,10 @@ fn without_user(request: &Request) -> Response {
     match request {
         Request::SignedIn { .. } => Response::Taken,
         Request::Unlink { .. } => Response::Unlinked,
-        Request::EndSession { .. } | Request::EndAll | Request::Erase => Response::Done,
+        Request::EndSession { .. }
+        | Request::EndGrant { .. }
+        | Request::EndAll
+        | Request::Erase => Response::Done,
         Request::Get
         | Request::Link { .. }
         | Request::Disable

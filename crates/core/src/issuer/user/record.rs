@@ -29,7 +29,8 @@ pub struct Record {
     /// Access tokens issued up to this time are over, though sign-ins may go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_not_before: Option<UnixSeconds>,
-    /// Browser sessions that ended while access tokens of theirs may still live, the latest last.
+    /// Sessions and refresh-token families that ended while access tokens of theirs may still live, the
+    /// latest last.
     #[serde(default)]
     pub ended: Vec<EndedSession>,
     /// Whether the user was erased. Then nothing else is known.
@@ -75,10 +76,10 @@ pub struct Profile {
     pub picture: Option<String>,
 }
 
-/// A browser session that ended.
+/// A browser session or a refresh-token family that ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedSession {
-    /// Its id.
+    /// `sid` or `grant_id` of its access tokens. The two never have the same form.
     pub sid: String,
     /// When it ended: access tokens that were issued up to then are over.
     pub at: UnixSeconds,
@@ -98,7 +99,7 @@ impl Record {
         Self { not_before: self.not_before.max(Some(now)), ..self }
     }
 
-    /// Remembers the end of a session.
+    /// Remembers the end of a session or of a refresh-token family.
     pub(super) fn end_session(&mut self, sid: String, until: UnixSeconds, now: UnixSeconds) {
         self.ended.retain(|one| one.until + CLOCK_SKEW_SECONDS > now);
         if let Some(known) = self.ended.iter_mut().find(|one| one.sid == sid) {
@@ -119,7 +120,8 @@ impl Record {
             end.zip(time).is_some_and(|(end, time)| time <= end)
         };
         let of_ended_session = |ended: &EndedSession| {
-            check.sid.as_ref() == Some(&ended.sid)
+            let is_it = |id: &Option<String>| id.as_ref() == Some(&ended.sid);
+            (is_it(&check.sid) || is_it(&check.grant_id))
                 && check.issued_at.is_none_or(|issued_at| issued_at <= ended.at)
         };
         if self.disabled {
