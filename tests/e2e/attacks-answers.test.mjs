@@ -19,7 +19,7 @@ const LOOK_ALIKES = [
   'http://127.1:3000', 'http://2130706433:3000', 'null', '*', 'file://', `${APP_ORIGIN}, https://evil.example`, `https://evil.example ${APP_ORIGIN}`,
 ];
 
-describe('attacks on the vault’s answers', { timeout: 120_000 }, () => {
+describe('attacks on the vault’s answers', { timeout: 240_000 }, () => {
   let party;
   let world;
 
@@ -38,6 +38,7 @@ describe('attacks on the vault’s answers', { timeout: 120_000 }, () => {
           grants: ['authorization_code', 'refresh_token'],
           redirect_uris: [SCHEME, 'http://127.0.0.1/callback'],
           post_logout_redirect_uris: [`${BYE}/phone`],
+          connections: ['demo'],
         },
         // The same owner's, with addresses of its own.
         other: {
@@ -120,6 +121,11 @@ describe('attacks on the vault’s answers', { timeout: 120_000 }, () => {
     ]) {
       const page = await logout(jar, { id_token_hint: hint, client_id: 'app', post_logout_redirect_uri: BYE });
       await assertAsked(page, jar, tokens, hint.slice(0, 200));
+    }
+    // The hint is of another client than the named one.
+    for (const client of ['other', 'phone', 'nobody']) {
+      const page = await logout(jar, { id_token_hint: tokens.id_token, client_id: client, post_logout_redirect_uri: BYE });
+      await assertAsked(page, jar, tokens, client);
     }
     await assertAsked(await logout(jar, { logout_hint: tokens.id_token, client_id: 'app' }), jar, tokens, 'logout_hint');
     // A client that this session did not sign in to.
@@ -218,6 +224,27 @@ describe('attacks on the vault’s answers', { timeout: 120_000 }, () => {
       const answer = await visit(jar, party.request(random(), { response_type: type }).href);
       assert.equal(new URL(answer.headers.get('location')).searchParams.get('error'), 'unsupported_response_type', type);
     }
+  });
+
+  test('redirect URI look-alikes: a connect returns to a registered address alone', async () => {
+    const at = 'http://127.0.0.1:51000/callback';
+    const verifier = random();
+    const phone = { client_id: 'phone', redirect_uri: at };
+    const end = await browse(party.request(verifier, { ...phone, connection: 'demo', audience: `${world.vault}/me/`, scope: 'create:me:connected_accounts read:me:connected_accounts' }), { login: 'erik', stop: startsAt(at) });
+    const { body: tokens } = await party.redeem(new URL(end.url).searchParams.get('code'), verifier, phone);
+    const connect = (redirectUri) => world.api.connect(tokens.access_token, { connection: 'demo', redirectUri });
+    for (const uri of [
+      'http://127.0.0.1:51000/callback/', 'http://127.0.0.1:51000/callback?x', 'http://127.0.0.1:51000/callback#x', 'http://127.0.0.1:51000@evil.example/callback',
+      'http://127.0.0.1:80/callback', 'http://127.0.0.1:0051/callback', 'http://127.0.0.1:99999/callback', 'http://127.0.0.2:51000/callback',
+      'http://127.1:51000/callback', 'http://localhost:51000/callback', 'http://[::1]:51000/callback', 'https://127.0.0.1:51000/callback', 'HTTP://127.0.0.1:51000/callback',
+      'http://127.0.0.1:51000\\@evil.example/callback', 'com.example.phone:/callback2', 'com.evil.phone:/callback', 'javascript:alert(1)', PARTNER_CALLBACK, '',
+    ]) {
+      assert.equal((await connect(uri)).status, 400, uri);
+    }
+    const started = await connect(at);
+    assert.equal(started.status, 201, show(started));
+    world.secrets.add(started.body.auth_session).add(started.body.connect_params.ticket);
+    assert.deepEqual((await world.api.accounts(tokens.access_token)).body.accounts, []);
   });
 
   test('clickjacking: each page forbids frames, and loads and runs nothing but its own', async () => {

@@ -6,11 +6,11 @@ import { after, before, describe, test } from 'node:test';
 import { CookieJar, browse, claimsOf, s256, startsAt } from '../../xtask/js/browser.mjs';
 import { APP, assertProblem, assertRefused, describe as show } from './harness.mjs';
 import { HostileServer, answer } from './hostile-server.mjs';
-import { BYE, CALLBACK, PARTNER_CALLBACK, RelyingParty, formsOf, plant, visit } from './relying-party.mjs';
+import { BYE, CALLBACK, PARTNER_CALLBACK, REMEMBERED, RelyingParty, formsOf, plant, visit } from './relying-party.mjs';
 
 const random = () => randomBytes(32).toString('base64url');
 
-describe('attacks on a sign-in', { timeout: 120_000 }, () => {
+describe('attacks on a sign-in', { timeout: 240_000 }, () => {
   let party;
   let world;
   let hostile;
@@ -209,6 +209,14 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assert.equal(jar.cookie(world.vault, 'session'), undefined);
   });
 
+  test('cross-flow: a sign-in connects no account', async () => {
+    const vaults = party.objects('VAULT');
+    const tokens = await signIn('doro');
+    assert.deepEqual(party.objects('VAULT'), vaults);
+    assert.deepEqual(await world.accounts(await party.meToken(tokens)), []);
+    assertRefused(await world.api.exchange(party.service(), tokens.access_token, 'demo'), 400, 'invalid_target');
+  });
+
   test('cross-flow: the code of a connect signs nobody in', async () => {
     const user = await party.meToken(await signIn('dirk'));
     const started = await world.startConnect(user, { redirectUri: APP });
@@ -268,15 +276,22 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     assertRefused(await party.redeem(tokens.code, tokens.verifier), 400, 'invalid_grant');
     await party.assertEnded(next.refresh_token);
     await party.assertEnded(tokens.refresh_token);
+    await world.advance(REMEMBERED);
+    for (const token of [tokens.access_token, next.access_token]) await party.assertUseless(token);
     assertRefused(await party.redeem(tokens.code, tokens.verifier), 400, 'invalid_grant');
   });
 
-  test('replayed code: of twenty redemptions at once at most one gives tokens', async () => {
+  test('replayed code: of twenty redemptions at once at most one gives tokens, and its refresh token is ended', async () => {
     const { code, verifier } = await party.begin('finn', demo);
     const answers = await Promise.all(Array.from({ length: 20 }, () => party.redeem(code, verifier)));
     const good = answers.filter((one) => one.status === 200);
     assert.ok(good.length <= 1, `${good.length} redemptions succeeded`);
     for (const one of answers.filter((each) => each.status !== 200)) assertRefused(one, 400, 'invalid_grant');
+    await world.advance(REMEMBERED);
+    for (const { body } of good) {
+      await party.assertEnded(body.refresh_token);
+      await party.assertUseless(body.access_token);
+    }
   });
 
   test('PKCE downgrade: a public client cannot leave out the challenge, nor use the method plain', async () => {
@@ -511,6 +526,19 @@ describe('attacks on a sign-in', { timeout: 120_000 }, () => {
     const denied = await visit(jar, form.action, { form: { ...form.fields, action: 'deny' }, origin: world.vault });
     assert.equal(new URL(denied.headers.get('location')).searchParams.get('error'), 'access_denied');
     assert.equal((await visit(jar, form.action, { form: form.fields, origin: world.vault })).status, 400);
+  });
+
+  test('race: of ten consents at once one gives a code, and of ten callbacks at once one signs in', async () => {
+    const jar = new CookieJar();
+    const { form } = await consentPage(jar, 'leo');
+    const allowed = await Promise.all(Array.from({ length: 10 }, () => visit(jar, form.action, { form: form.fields, origin: world.vault })));
+    assert.deepEqual(allowed.map((one) => one.status).sort(), [303, ...Array(9).fill(400)]);
+    const other = new CookieJar();
+    const callback = await untilCallback('leo', {}, other);
+    const redeemed = world.tokenRequests('authorization_code');
+    const returned = await Promise.all(Array.from({ length: 10 }, () => visit(other, callback)));
+    assert.deepEqual(returned.map((one) => one.status).sort(), [303, ...Array(9).fill(400)]);
+    assert.equal(world.tokenRequests('authorization_code'), redeemed + 1);
   });
 
   test('client confusion: a code is not redeemed by another client, and then by nobody', async () => {

@@ -6,8 +6,8 @@ import { after, before, describe, test } from 'node:test';
 import { CookieJar, basicAuth, browse, claimsOf, startsAt } from '../../xtask/js/browser.mjs';
 import { GRANT, TOKEN_TYPE, call } from '../../xtask/js/vault-api.mjs';
 import { APP, assertRefused, describe as show } from './harness.mjs';
-import { CALLBACK, ORDERS, PARTNER_CALLBACK, REFRESH_TOKEN, RelyingParty, SCOPE, formsOf, visit } from './relying-party.mjs';
-import { newSigningKey, signJwt } from './tokens.mjs';
+import { CALLBACK, ORDERS, PARTNER_CALLBACK, REFRESH_TOKEN, REMEMBERED, RelyingParty, SCOPE, formsOf, visit } from './relying-party.mjs';
+import { accessToken, newSigningKey, signJwt } from './tokens.mjs';
 
 const random = () => randomBytes(32).toString('base64url');
 const BILLS = 'https://bills.example.com/';
@@ -15,10 +15,7 @@ const BILLS = 'https://bills.example.com/';
 /** Seconds for which a replaced refresh token gives its successor to anybody. */
 const LEEWAY = 60;
 
-/** Seconds for which the vault may remember that a token counts. */
-const REMEMBERED = 5;
-
-describe('attacks with tokens', { timeout: 120_000 }, () => {
+describe('attacks with tokens', { timeout: 240_000 }, () => {
   let party;
   let world;
   const webSecret = random();
@@ -48,12 +45,17 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
   });
   after(() => world?.close());
 
-  /** The refresh tokens of a line of three, oldest first. */
+  /** The refresh tokens of a line of three, oldest first, and the access tokens that came with them. */
   async function three(login) {
-    const { refresh_token: first } = await party.signIn(login);
-    const second = (await party.refresh(first)).body.refresh_token;
-    const third = (await party.refresh(second)).body.refresh_token;
-    return [first, second, third];
+    const line = [await party.signIn(login)];
+    for (let time = 0; time < 2; time += 1) line.push((await party.refresh(line[time].refresh_token)).body);
+    return [...line.map((one) => one.refresh_token), line.map((one) => one.access_token)];
+  }
+
+  async function assertLineEnded(refreshToken, accessTokens) {
+    await party.assertEnded(refreshToken);
+    await world.advance(REMEMBERED);
+    for (const token of accessTokens) await party.assertUseless(token);
   }
 
   /** Signs a user in to the confidential client `web`. */
@@ -98,23 +100,24 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
   });
 
   test('replay of refresh generation n−2: it ends the line', async () => {
-    const [first, , third] = await three('bob');
+    const [first, , third, accessTokens] = await three('bob');
     assertRefused(await party.refresh(first), 400, 'invalid_grant');
-    await party.assertEnded(third);
+    await assertLineEnded(third, accessTokens);
   });
 
   test('replay of refresh generation n−2 in an exchange: it ends the line', async () => {
-    const [first, , third] = await three('bella');
+    const [first, , third, accessTokens] = await three('bella');
     assertRefused(await party.exchangeRefreshToken(party.service(), first), 400, 'invalid_request');
-    await party.assertEnded(third);
+    await assertLineEnded(third, accessTokens);
   });
 
   test('replay of n−1 after its leeway: it ends a public client’s line', async () => {
-    const { refresh_token: first } = await party.signIn('carl');
-    const second = (await party.refresh(first)).body.refresh_token;
+    const { refresh_token: first, access_token: access } = await party.signIn('carl');
+    const { refresh_token: second, access_token: next } = (await party.refresh(first)).body;
+    const accessTokens = [access, next];
     await world.advance(LEEWAY);
     assertRefused(await party.refresh(first), 400, 'invalid_grant');
-    await party.assertEnded(second);
+    await assertLineEnded(second, accessTokens);
   });
 
   test('replay of n−1 within its leeway: thief and victim share one line, which the first later misuse ends', async () => {
@@ -302,9 +305,16 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
   });
 
   test('a token of another trusted issuer is nobody’s at the vault’s own addresses', async () => {
-    const user = await world.signIn('lars');
-    assert.equal((await party.userinfo(user.access_token)).status, 401);
-    assert.deepEqual((await party.introspect(party.service(), user.access_token)).body, { active: false });
+    await party.signIn('lars');
+    const key = world.jwks.keys.find((one) => one.kty === 'RSA');
+    const token = accessToken({
+      issuer: world.issuer, audience: `${world.vault}/`, sub: 'demo|lars', clientId: 'app', key, claims: { scope: SCOPE },
+    });
+    world.secrets.add(token);
+    // It is a good token: the exchange finds no account of its user.
+    assertRefused(await world.api.exchange(party.service(), token, 'demo'), 400, 'invalid_target');
+    assert.equal((await party.userinfo(token)).status, 401);
+    assert.deepEqual((await party.introspect(party.service(), token)).body, { active: false });
   });
 
   test('ended session: its access token is accepted nowhere at the vault, and its refresh token gives nothing', async () => {
@@ -324,6 +334,24 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
     // The same user's other session is not touched.
     assert.equal((await party.userinfo(other.access_token)).status, 200);
     assert.equal((await party.refresh(other.refresh_token)).status, 200);
+  });
+
+  test('race: a logout amid refreshes leaves no token that serves', async () => {
+    const jar = new CookieJar();
+    const tokens = await party.signIn('moritz', {}, jar);
+    const { code, verifier } = await party.begin('moritz', {}, jar);
+    const refreshes = Array.from({ length: 20 }, () => party.refresh(tokens.refresh_token));
+    const out = visit(jar, `${world.vault}/oidc/logout?id_token_hint=${tokens.id_token}`);
+    const answers = [...await Promise.all([...refreshes, party.redeem(code, verifier)])].filter((one) => one.status === 200);
+    assert.equal((await out).status, 200);
+    await world.advance(REMEMBERED);
+    for (const access of new Set([tokens.access_token, ...answers.map((one) => one.body.access_token)])) {
+      assert.equal((await party.userinfo(access)).status, 401);
+    }
+    for (const refresh of new Set([tokens.refresh_token, ...answers.map((one) => one.body.refresh_token)])) {
+      await party.assertEnded(refresh);
+    }
+    assert.equal((await party.silently(jar)).get('error'), 'login_required');
   });
 
   test('disabled user: no token is accepted anywhere, and nobody signs in', async () => {
@@ -450,6 +478,10 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
     const mistyped = { ...party.service(), grant_type: GRANT.rfc8693, audience: 'demo' };
     assertRefused(await party.token({ ...mistyped, subject_token: tokens.access_token, subject_token_type: REFRESH_TOKEN }), 400, 'invalid_request');
     assertRefused(await party.token({ ...mistyped, subject_token: tokens.refresh_token, subject_token_type: TOKEN_TYPE.access }), 400, 'invalid_request');
+    for (const type of ['id_token', 'jwt', 'saml2']) {
+      const subject = { subject_token: tokens.id_token, subject_token_type: `urn:ietf:params:oauth:token-type:${type}` };
+      assertRefused(await party.token({ ...mistyped, ...subject }), 400, 'invalid_request');
+    }
     for (const grant of ['client_credentials', 'password', 'implicit', 'urn:ietf:params:oauth:grant-type:device_code']) {
       assertRefused(await party.token({ grant_type: grant, ...web(), username: 'paul', password: 'any' }), 400, 'unsupported_grant_type');
     }
@@ -471,6 +503,22 @@ describe('attacks with tokens', { timeout: 120_000 }, () => {
       await world.startVault();
     }
     assert.equal((await party.refresh(tokens.refresh_token, web())).status, 200);
+  });
+
+  test('stolen storage: no token, code, cookie or secret stands in it', async () => {
+    const jar = new CookieJar();
+    const tokens = await party.signIn('sina', {}, jar);
+    const next = (await party.refresh(tokens.refresh_token)).body;
+    const { code } = await party.begin('sina', {}, jar);
+    const halves = [tokens.refresh_token, next.refresh_token, code, tokens.code, jar.cookie(world.vault, 'session')].map((one) => one.split('.')[1]);
+    const secrets = [...world.secrets, ...world.provider.stats.issued, ...halves, jar.cookie(world.vault, 'sign-in')];
+    await world.stopVault();
+    const stored = world.storedBytes();
+    await world.startVault();
+    // The user's id is there, so that what is looked for would be found.
+    assert.ok(stored.some((file) => file.includes('demo|sina')));
+    const found = secrets.filter((one) => stored.some((file) => file.includes(one)));
+    assert.equal(found.length, 0, `${found.length} of ${secrets.length} secrets are stored`);
   });
 
   test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());

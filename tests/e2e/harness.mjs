@@ -52,6 +52,8 @@ export class World {
    * @param {Record<string, string | object>} [more.providerSecrets]  of the further connections, by name
    * @param {number} [more.internet]  port to which all requests of the Worker are sent
    * @param {number} [more.accessTokenTtl]  lifetime of the connection's access tokens, in seconds
+   * @param {{host: string, key: string, certificate: string}} [more.tls]  serves the vault with https at this host
+   *   name, which this process must resolve to the loopback address
    * @param {(world: World) => {clients?: object, apis?: object, [field: string]: any}} [more.signIn]  makes the
    *   vault an OpenID provider: `SIGN_IN`, with further clients and the entries of `APIS`
    */
@@ -77,11 +79,12 @@ export class World {
     providerSecrets = {},
     accessTokenTtl = PROVIDER_TOKEN_SECONDS,
     signIn,
+    tls,
   }) {
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
     const providerPort = await freePort();
-    this.vault = `http://127.0.0.1:${port}`;
+    this.vault = tls ? `https://${tls.host}:${port}` : `http://127.0.0.1:${port}`;
     this.issuer = `http://127.0.0.1:${providerPort}`;
     /** The page that the provider serves: an application whose redirect URI is reachable. */
     this.page = `${this.issuer}/app`;
@@ -130,7 +133,7 @@ export class World {
     for (const [connection, proof] of Object.entries(providerSecrets)) this.#addSecret(connection, proof);
     this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
-    this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet });
+    this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet, tls });
     for (const value of [
       upstream.client_secret,
       this.idp.webapp.client_secret,

@@ -15,6 +15,9 @@ export const PARTNER_CALLBACK = `${APP_ORIGIN}/partner`;
 export const REFRESH_TOKEN = 'urn:ietf:params:oauth:token-type:refresh_token';
 export const ORDERS = 'https://orders.example.com/';
 
+/** Seconds for which the vault may remember that a token counts. */
+export const REMEMBERED = 5;
+
 /** The scopes that `app` asks for. */
 export const SCOPE = 'openid profile email offline_access';
 

@@ -65,10 +65,12 @@ export class Workerd {
    * @param {object} [options.objects]  Durable Object classes by binding, for a Worker other than the vault
    * @param {number} [options.internet]  a port to which all requests of the Worker are sent instead of the
    *   network, whatever their address
+   * @param {{key: string, certificate: string}} [options.tls]  makes it listen with https; both are PEM
    */
-  constructor({ build, directory, port, objects = OBJECTS, internet }) {
+  constructor({ build, directory, port, objects = OBJECTS, internet, tls }) {
     this.directory = directory;
     this.port = port;
+    this.tls = tls;
     this.objects = objects;
     this.internet = internet;
     this.state = join(directory, 'state');
@@ -144,7 +146,7 @@ function copyModules(build, target) {
   return [ENTRY, ...names.filter((name) => name !== ENTRY)];
 }
 
-function configuration({ modules, state, bindings, port, objects: classes, internet }) {
+function configuration({ modules, state, bindings, port, objects: classes, internet, tls }) {
   const text = (value) => JSON.stringify(value);
   const list = (items) => `[\n    ${items.join(',\n    ')},\n  ]`;
   const objects = Object.entries(classes);
@@ -156,7 +158,7 @@ const config :Workerd.Config = (
     (name = "internet", ${outside(internet)}),
     (name = "state", disk = (path = ${text(state)}, writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", http = (), service = "vault")],
+  sockets = [(name = "http", address = "127.0.0.1:${port}", ${protocol(tls)}, service = "vault")],
 );
 
 const vault :Workerd.Worker = (
@@ -171,6 +173,12 @@ const vault :Workerd.Worker = (
   durableObjectStorage = (localDisk = "state"),
 );
 `;
+}
+
+function protocol(tls) {
+  if (!tls) return 'http = ()';
+  const [key, certificate] = [tls.key, tls.certificate].map((pem) => JSON.stringify(pem));
+  return `https = (tlsOptions = (keypair = (privateKey = ${key}, certificateChain = ${certificate})))`;
 }
 
 function outside(port) {

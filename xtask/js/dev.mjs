@@ -5,10 +5,13 @@
 //   node xtask/js/dev.mjs <run.json> [--once]
 //
 // run.json: { vault, issuer, provider_port, audience, me_audience, keys_file, dev_json,
-//   clients: { backend: { client_id, client_secret }, spa: { client_id, redirect_uris } },
+//   clients: { backend: { client_id, client_secret }, spa: { client_id, redirect_uris },
+//     app: { client_id, origin } },
 //   connection: name, connections: [name], provider_client: { client_id, client_secret, redirect_uris } }
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SDK, application } from '../../examples/spa/server.mjs';
 import { renew, signIn } from './browser.mjs';
 import { invitation } from './invitation.mjs';
 import { writePrivate } from './keys.mjs';
@@ -53,8 +56,25 @@ async function develop(run, once) {
   const user = await mainJob(run, LOGIN, console.log);
   writeDevFile(run, user);
   if (once) return 0;
+  await serveExample(run);
   console.log(invitation(run, LOGIN));
   return keepFresh(run, user);
+}
+
+/** Serves the page of `examples/spa`, if its SDK is installed; says so in `run.app`. */
+async function serveExample(run) {
+  if (!existsSync(SDK)) return;
+  const { backend, app } = run.clients;
+  const settings = {
+    vault: run.vault, spa: app, backend, connection: run.connection, profile: `${run.issuer}/me`,
+  };
+  const server = createServer(application(settings));
+  const { hostname, port } = new URL(app.origin);
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(Number(port), hostname, () => resolve(undefined));
+  });
+  run.app = `${app.origin}/`;
 }
 
 async function vaultIsUp(vault) {

@@ -14,6 +14,9 @@ export function invitation(run, login) {
   return `
 The vault is at ${run.vault}, the provider at ${run.issuer}.
 Open ${run.clients.spa.redirect_uris[0]} to do the same by hand (any user name and password).
+${run.app
+    ? `Open ${run.app} for an application whose users the vault signs in itself (examples/spa).`
+    : 'For an application whose users the vault signs in itself, run `npm install` in examples/spa and start again.'}
 
 Exchange ${login}'s token:
 

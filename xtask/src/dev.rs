@@ -24,6 +24,7 @@ pub(crate) struct DevOptions {
     pub(crate) once: bool,
     pub(crate) port: u16,
     pub(crate) provider_port: u16,
+    pub(crate) app_port: u16,
     pub(crate) with: Option<PathBuf>,
     /// A directory for all files and data; `None` for the places where `wrangler dev` looks by default.
     pub(crate) state: Option<PathBuf>,
@@ -117,7 +118,8 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
 fn write_files(places: &Places, options: &DevOptions) -> Result<PathBuf> {
     let directory = &places.directory;
     let secrets = Secrets::load_or_make(&directory.join("secrets.json"), &places.data)?;
-    let mut config = DevConfig::new(options.port, options.provider_port, &secrets);
+    let mut config =
+        DevConfig::new(options.port, options.provider_port, options.app_port, &secrets);
     if let Some(file) = &options.with {
         config.merge_file(file)?;
     }
@@ -131,10 +133,14 @@ fn write_files(places: &Places, options: &DevOptions) -> Result<PathBuf> {
 }
 
 fn check_ports(options: &DevOptions) -> Result<()> {
-    if options.port == options.provider_port {
-        bail!("--port and --provider-port are the same: {}", options.port);
+    let mut ports = vec![(options.port, "--port"), (options.provider_port, "--provider-port")];
+    if !options.once {
+        ports.push((options.app_port, "--app-port"));
     }
-    for (port, flag) in [(options.port, "--port"), (options.provider_port, "--provider-port")] {
+    for (index, (port, flag)) in ports.iter().copied().enumerate() {
+        if let Some((_, other)) = ports.iter().take(index).find(|(taken, _)| *taken == port) {
+            bail!("{other} and {flag} are the same: {port}");
+        }
         if let Err(error) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             bail!("port {port} cannot be used ({error}); choose another with {flag}");
         }

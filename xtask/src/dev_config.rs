@@ -25,14 +25,18 @@ pub(crate) struct DevConfig {
     pub(crate) issuers: Table,
     pub(crate) connections: Table,
     pub(crate) clients: Table,
+    /// The origin of the example application, whose users the vault signs in itself.
+    pub(crate) app: String,
     pub(crate) provider_secrets: Table,
 }
 
 impl DevConfig {
-    /// A configuration with one issuer, one connection, a backend and a browser application.
-    pub(crate) fn new(port: u16, provider_port: u16, secrets: &Secrets) -> Self {
+    /// A configuration with one issuer, one connection, a backend and two browser applications: users sign in
+    /// to `spa` at the issuer, and to `app` at the vault.
+    pub(crate) fn new(port: u16, provider_port: u16, app_port: u16, secrets: &Secrets) -> Self {
         let vault = format!("http://127.0.0.1:{port}");
         let issuer = format!("http://127.0.0.1:{provider_port}");
+        let app = format!("http://127.0.0.1:{app_port}");
         let audience = format!("{vault}/");
         let issuers = json!({
             "dev": {"issuer": issuer, "audiences": [audience], "algorithms": ["RS256"], "typ": "at+jwt"},
@@ -56,7 +60,7 @@ impl DevConfig {
                     "urn:auth0:params:oauth:grant-type:token-exchange:federated-connection-access-token",
                 ],
                 "audiences": [audience],
-                "accepts_from": ["spa"],
+                "accepts_from": ["spa", "app"],
                 "connections": [CONNECTION],
             },
             "spa": {
@@ -65,6 +69,16 @@ impl DevConfig {
                 "redirect_uris": [format!("{issuer}/app")],
                 "origins": [issuer],
             },
+            "app": {
+                "authentication": "none",
+                "kind": "spa",
+                "name": "Example",
+                "grants": ["authorization_code", "refresh_token"],
+                "connections": [CONNECTION],
+                "redirect_uris": [format!("{app}/")],
+                "post_logout_redirect_uris": [format!("{app}/")],
+                "origins": [app],
+            },
         });
         Self {
             vault,
@@ -72,6 +86,7 @@ impl DevConfig {
             issuers: table(issuers),
             connections: table(connections),
             clients: table(clients),
+            app,
             provider_secrets: table(json!({CONNECTION: secrets.provider_client})),
         }
     }
@@ -84,6 +99,7 @@ impl DevConfig {
             ("ISSUERS", serde_json::to_string(&self.issuers)?),
             ("CONNECTIONS", serde_json::to_string(&self.connections)?),
             ("CLIENTS", serde_json::to_string(&self.clients)?),
+            ("SIGN_IN", json!({"connections": [CONNECTION]}).to_string()),
             ("KEY_RING", key_ring.to_string()),
             ("OBJECT_NAME_KEY", secrets.object_name_key.clone()),
             ("PROVIDER_SECRETS", serde_json::to_string(&self.provider_secrets)?),
@@ -111,6 +127,7 @@ impl DevConfig {
             "clients": {
                 "backend": {"client_id": "backend", "client_secret": secrets.backend_client},
                 "spa": {"client_id": "spa", "redirect_uris": spa_redirects},
+                "app": {"client_id": "app", "origin": self.app},
             },
             "connection": CONNECTION,
             "connections": names,
@@ -163,7 +180,7 @@ mod tests {
     }
 
     fn config() -> DevConfig {
-        DevConfig::new(8787, 8788, &secrets())
+        DevConfig::new(8787, 8788, 8789, &secrets())
     }
 
     #[test]
@@ -180,7 +197,17 @@ mod tests {
         assert!(!text.contains("backend-secret"));
         assert!(text.contains(&hex(&Sha256::digest("backend-secret"))));
         assert!(text.contains(r#"KEY_RING='{"keys":{"k1":"seal"},"write":"k1"}'"#));
-        assert_eq!(text.lines().count(), 7);
+        assert_eq!(text.lines().count(), 8);
+    }
+
+    #[test]
+    fn the_backend_exchanges_tokens_of_the_application_whose_users_the_vault_signs_in() {
+        let config = config();
+        assert_eq!(config.clients["app"]["redirect_uris"], json!(["http://127.0.0.1:8789/"]));
+        assert_eq!(config.clients["app"]["origins"], json!([config.app]));
+        assert_eq!(config.clients["backend"]["accepts_from"], json!(["spa", "app"]));
+        let text = config.dev_vars(&secrets()).unwrap();
+        assert!(text.contains("SIGN_IN='{\"connections\":[\"demo\"]}'"));
     }
 
     #[test]

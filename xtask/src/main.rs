@@ -54,7 +54,7 @@ Usage: cargo xtask <command>
       --dry-run     checks, builds, and prints which secrets it would generate and set; changes nothing
       --provider-secrets  a JSON file of client secrets (and private keys) by connection; it is only read
       --keys        the file for the generated keys; default .secrets/NAME.json
-  dev [--once] [--port 8787] [--provider-port 8788] [--with FILE.toml] [--state DIR]
+  dev [--once] [--port 8787] [--provider-port 8788] [--app-port 8789] [--with FILE.toml] [--state DIR]
       Runs the Worker and an OpenID provider on this machine and does the main job once.
       --once        exits after the job; the exit code is 0 only if the job succeeded
       --with        adds issuers, connections, clients and secrets of your own
@@ -184,13 +184,20 @@ fn build_options(root: &Path, args: &mut lexopt::Parser) -> Result<worker::Build
 }
 
 fn dev_options(args: &mut lexopt::Parser) -> Result<dev::DevOptions> {
-    let mut options =
-        dev::DevOptions { once: false, port: 8787, provider_port: 8788, with: None, state: None };
+    let mut options = dev::DevOptions {
+        once: false,
+        port: 8787,
+        provider_port: 8788,
+        app_port: 8789,
+        with: None,
+        state: None,
+    };
     while let Some(arg) = args.next()? {
         match arg {
             Long("once") => options.once = true,
             Long("port") => options.port = args.value()?.parse()?,
             Long("provider-port") => options.provider_port = args.value()?.parse()?,
+            Long("app-port") => options.app_port = args.value()?.parse()?,
             Long("with") => options.with = Some(args.value()?.into()),
             Long("state") => options.state = Some(args.value()?.into()),
             other => return Err(other.unexpected().into()),

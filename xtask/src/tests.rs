@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::count::Count;
 use crate::fuzz::fuzz_all;
 use crate::process::{line_of, not_started, step};
-use crate::tools::Tools;
+use crate::tools::{Tools, ensure_packages};
 use crate::worker::{BuildOptions, Profile, build};
 
 /// How long each fuzz target runs, in seconds.
@@ -26,17 +26,20 @@ pub(crate) enum Suite {
     Wasm,
     /// Tests of the built Worker in workerd, and `cargo xtask dev --once`.
     EndToEnd,
+    /// Tests of the built Worker with clients from npm, which only this suite installs.
+    Clients,
     /// The fuzz targets for some seconds each, to test that they build and run.
     Fuzz,
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 4] = [Self::Native, Self::Wasm, Self::EndToEnd, Self::Fuzz];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Native, Self::Wasm, Self::EndToEnd, Self::Clients, Self::Fuzz];
 
     pub(crate) fn named(name: &str) -> Result<Self> {
         match Self::ALL.into_iter().find(|suite| suite.name() == name) {
             Some(suite) => Ok(suite),
-            None => bail!("unknown suite {name:?}; there are native, wasm, e2e and fuzz"),
+            None => bail!("unknown suite {name:?}; there are native, wasm, e2e, clients and fuzz"),
         }
     }
 
@@ -45,6 +48,7 @@ impl Suite {
             Self::Native => "native",
             Self::Wasm => "wasm",
             Self::EndToEnd => "e2e",
+            Self::Clients => "clients",
             Self::Fuzz => "fuzz",
         }
     }
@@ -54,6 +58,7 @@ impl Suite {
             Self::Native => native(root),
             Self::Wasm => wasm(root),
             Self::EndToEnd => end_to_end(root),
+            Self::Clients => clients(root),
             Self::Fuzz => fuzz_all(root, FUZZ_SECONDS),
         }
     }
@@ -101,27 +106,41 @@ fn wasm(root: &Path) -> Result<Count> {
     counted(&mut cargo, Count::read_cargo)
 }
 
+/// Tests of the built Worker with the clients in `tests/clients/package-lock.json`.
+fn clients(root: &Path) -> Result<Count> {
+    let tools = Tools::ensure(root)?;
+    let directory = root.join("tests/clients");
+    ensure_packages(&directory)?;
+    with_worker(root, &tools, test_files(&directory)?)
+}
+
 fn end_to_end(root: &Path) -> Result<Count> {
     let tools = Tools::ensure(root)?;
-    let out_dir = root.join("target/e2e/build");
-    build(
-        root,
-        &tools,
-        &BuildOptions { profile: Profile::Dev, test_clock: true, out_dir: out_dir.clone() },
-    )?;
-    let mut node = Command::new(tools.node());
-    node.args(["--test", "--test-reporter=tap"])
-        .args(test_files(&root.join("tests/e2e"))?)
-        .args(test_files(&root.join("bench"))?)
-        .current_dir(root)
-        .env("PATH", tools.path()?)
-        .env("E2E_BUILD", &out_dir);
-    let mut count = counted(&mut node, Count::read_tap)?;
+    let mut files = test_files(&root.join("tests/e2e"))?;
+    files.extend(test_files(&root.join("bench"))?);
+    let mut count = with_worker(root, &tools, files)?;
     count.add(development_run(root, None)?);
     let with = root.join("target/e2e/with.toml");
     fs::write(&with, ADDED_CONNECTION).context("cannot write into target/e2e")?;
     count.add(development_run(root, Some(&with))?);
     Ok(count)
+}
+
+/// Builds the Worker and runs test files that start it in workerd.
+fn with_worker(root: &Path, tools: &Tools, files: Vec<PathBuf>) -> Result<Count> {
+    let out_dir = root.join("target/e2e/build");
+    build(
+        root,
+        tools,
+        &BuildOptions { profile: Profile::Dev, test_clock: true, out_dir: out_dir.clone() },
+    )?;
+    let mut node = Command::new(tools.node());
+    node.args(["--test", "--test-reporter=tap"])
+        .args(files)
+        .current_dir(root)
+        .env("PATH", tools.path()?)
+        .env("E2E_BUILD", &out_dir);
+    counted(&mut node, Count::read_tap)
 }
 
 /// A connection such as a new user adds first. Its name sorts before the connection that the main job uses,

@@ -59,7 +59,7 @@ impl Tools {
         ensure_wasm_target()?;
         let cache = cache_dir()?;
         ensure_cargo_tools(&cache, &[WORKER_BUILD, WASM_BINDGEN])?;
-        ensure_packages(root)?;
+        ensure_tool_packages(root)?;
         Ok(Self { cache, packages: root.join("node_modules") })
     }
 
@@ -75,7 +75,7 @@ impl Tools {
         ensure_wasm_target()?;
         let cache = cache_dir()?;
         let cargo_deny = CARGO_DENY.ensure(&cache)?.join("bin/cargo-deny");
-        ensure_packages(root)?;
+        ensure_tool_packages(root)?;
         Ok((Self { cache, packages: root.join("node_modules") }, cargo_deny))
     }
 
@@ -230,23 +230,29 @@ fn ensure_wasm_target() -> Result<()> {
     })
 }
 
-/// Runs `npm ci` unless the installed packages are those of `package-lock.json`.
-fn ensure_packages(root: &Path) -> Result<()> {
-    let lock = fs::read(root.join("package-lock.json")).context("cannot read package-lock.json")?;
+fn ensure_tool_packages(root: &Path) -> Result<()> {
+    ensure_packages(root)?;
+    if !root.join("node_modules/.bin/wrangler").exists() {
+        bail!(
+            "npm ci left no wrangler behind; run `npm ci` by hand, with development dependencies"
+        );
+    }
+    Ok(())
+}
+
+/// Runs `npm ci` in `directory` unless the installed packages are those of its `package-lock.json`.
+pub(crate) fn ensure_packages(directory: &Path) -> Result<()> {
+    let lock = directory.join("package-lock.json");
+    let lock = fs::read(&lock).with_context(|| format!("cannot read {}", lock.display()))?;
     let wanted = hex(&Sha256::digest(lock));
-    let stamp = root.join("node_modules/.installed-lock");
+    let stamp = directory.join("node_modules/.installed-lock");
     if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     step("installing npm packages", || {
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(root);
+        npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory);
         run(&mut npm, "npm comes with Node 20 or later. Is the package registry reachable?")?;
-        if !root.join("node_modules/.bin/wrangler").exists() {
-            bail!(
-                "npm ci left no wrangler behind; run `npm ci` by hand, with development dependencies"
-            );
-        }
         fs::write(&stamp, wanted).context("cannot write into node_modules")
     })
 }

@@ -10,7 +10,7 @@ use crate::deploy::is_provider_secret;
 use crate::dev_config::{DevConfig, Table};
 
 /// Clients that may use every connection that a file adds, unless the file sets their connections.
-const OPEN_CLIENTS: [&str; 2] = ["backend", "spa"];
+const OPEN_CLIENTS: [&str; 3] = ["backend", "spa", "app"];
 
 impl DevConfig {
     /// Reads a file and merges its tables.
@@ -135,7 +135,7 @@ mod tests {
             backend_client: secret(),
             provider_client: secret(),
         };
-        DevConfig::new(8787, 8788, &secrets)
+        DevConfig::new(8787, 8788, 8789, &secrets)
     }
 
     fn merged(text: &str) -> DevConfig {

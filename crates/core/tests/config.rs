@@ -459,6 +459,7 @@ fn what_an_issuer_needs_is_checked() {
         ("SIGN_IN.colour", json!("red"), "unknown"),
         ("APIS.orders.identifier", json!("https://vault.example.com/me/"), "must not contain"),
         ("APIS.orders.identifier", json!(""), "at least one audience"),
+        ("APIS.other.identifier", json!("https://orders.example.com/"), "same identifier"),
         ("APIS.orders.scopes[1]", json!(["read", "a b"]), "must be a scope"),
         ("APIS.orders.access_token_lifetime", json!(59), "between 60 and 86400"),
         ("APIS.orders.access_token_lifetime", json!(86_401), "between 60 and 86400"),

@@ -58,7 +58,10 @@ async fn oidc(
         Some(hint) => hint_of(context, hint).await?,
         None => None,
     };
-    let client = hinted.as_ref().map(|(client, _)| client).or(parameters.get("client_id"));
+    // A hint for another client than the named one is none (RP-Initiated Logout 1.0 §2).
+    let named = parameters.get("client_id");
+    let hinted = hinted.filter(|(client, _)| named.is_none_or(|named| named == client));
+    let client = hinted.as_ref().map(|(client, _)| client).or(named);
     let back = client.and_then(|id| {
         let client = context.config.clients.get(id)?;
         let uri = parameters.get("post_logout_redirect_uri")?;

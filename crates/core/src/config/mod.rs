@@ -129,6 +129,10 @@ impl Config {
             let api = fields::read(entry, Api::read)
                 .and_then(|api| api.check(&public_url))
                 .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+            if apis.values().any(|other| other.identifier == api.identifier) {
+                let fix = "another entry of APIS has the same identifier; keep one";
+                return Err(FieldError::new("identifier", fix).at(table.origins.get(&name), &name));
+            }
             apis.insert(name, api);
         }
         if sign_in.is_some() {

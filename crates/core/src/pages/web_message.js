@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 {
   const { origin, response } = document.querySelector('#response').dataset;
   const asked = window.parent === window ? window.opener : window.parent;
