@@ -193,6 +193,81 @@ pub const CONNECTS: [Row; 16] = [
     ("used", "The handle was used before, or the session has ended.", "None."),
 ];
 
+/// Why an authorization request of the vault as an OpenID provider, a sign-in or a link of an account ended
+/// on a page of the vault.
+pub const SIGN_INS: [Row; 18] = [
+    (
+        "account_of_other_user",
+        "The account that was to be linked signs in as another user.",
+        "None: the user signs in with it, or links another one.",
+    ),
+    (
+        "client_unknown",
+        "`client_id` is missing, unknown, or not that of a client with the grant `authorization_code`.",
+        "Check `CLIENTS`.",
+    ),
+    (
+        "connection_unknown",
+        "The connection is not in `SIGN_IN`, or not any more.",
+        "None, unless it persists.",
+    ),
+    (
+        "declined",
+        "The user or the provider declined. The client receives `access_denied`.",
+        "None.",
+    ),
+    ("form_invalid", "The form does not fit the step at which the request is.", "None."),
+    (
+        "identity_busy",
+        "Another sign-in or link with the same account was under way.",
+        "None: a new attempt succeeds.",
+    ),
+    (
+        "link_expired",
+        "The authorization request has expired, was answered, or began in another browser.",
+        "None.",
+    ),
+    ("other_browser", "The browser has no cookie of the authorization request.", "None."),
+    ("other_origin", "A form came from a page of another origin.", "None. It may be an attack."),
+    (
+        "other_request",
+        "The account that was to be linked came with a consent that does not count any more.",
+        "It may be an attack, or two sign-ins in one browser.",
+    ),
+    (
+        "redirect_uri_unknown",
+        "`redirect_uri` is missing, or not among the client's.",
+        "Check `redirect_uris` of the client.",
+    ),
+    (
+        "repeated_parameter",
+        "A parameter stands twice.",
+        "None: the application's developer must fix it.",
+    ),
+    (
+        "request_uri_unknown",
+        "The pushed request has expired, was used, or is another client's.",
+        "None.",
+    ),
+    (
+        "session_ended",
+        "The session in which the user consented to link an account has ended.",
+        "None.",
+    ),
+    ("sign_in_too_old", "The user signed in too long ago to link an account.", "None."),
+    (
+        "too_many_identities",
+        "The user has as many accounts to sign in with as a user may have.",
+        "None.",
+    ),
+    (
+        "too_many_parameters",
+        "The request has too many parameters.",
+        "None: the application's developer must fix it.",
+    ),
+    ("user_disabled", "The user is disabled, or all sign-ins of the user were ended.", "None."),
+];
+
 /// Why a request of the connected-accounts API was rejected, where no other table has the reason; and the
 /// outcome of a deletion at the provider.
 pub const REQUESTS: [Row; 15] = [
@@ -230,11 +305,12 @@ pub const REQUESTS: [Row; 15] = [
 ];
 
 /// The tables with their headings in `docs/log.md`.
-const TABLES: [(&str, &[Row]); 5] = [
+const TABLES: [(&str, &[Row]); 6] = [
     ("Tokens", &TOKENS),
     ("Clients", &CLIENTS),
     ("Connections", &CONNECTION_STATES),
     ("Connects", &CONNECTS),
+    ("Sign-ins", &SIGN_INS),
     ("Other requests", &REQUESTS),
 ];
 

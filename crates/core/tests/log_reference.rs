@@ -9,8 +9,9 @@ use std::{env, fs};
 
 use vault_core::connect::record::Denied;
 use vault_core::error::ProblemDetails;
+use vault_core::issuer::sign_in::Refused;
 use vault_core::oauth::exchange::policy::Forbidden;
-use vault_core::reasons::{self, CLIENTS, CONNECTS, REQUESTS, Row, TOKENS};
+use vault_core::reasons::{self, CLIENTS, CONNECTS, REQUESTS, Row, SIGN_INS, TOKENS};
 use vault_jose::TokenError;
 use vault_provider::revocation::Revocation;
 
@@ -65,6 +66,21 @@ fn each_reason_of_a_refused_connect_is_explained() {
     ];
     assert!(all.iter().all(|denied| has(&CONNECTS, denied.reason())));
     assert_eq!(all.len(), CONNECTS.len());
+}
+
+#[test]
+fn each_reason_of_a_refused_sign_in_or_link_is_explained() {
+    for refused in [
+        Refused::Disabled,
+        Refused::OtherUser,
+        Refused::SignInTooOld,
+        Refused::TooMany,
+        Refused::Again,
+        Refused::SessionEnded,
+        Refused::OtherRequest,
+    ] {
+        assert!(has(&SIGN_INS, refused.reason()), "{refused:?}");
+    }
 }
 
 #[test]

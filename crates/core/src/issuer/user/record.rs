@@ -41,7 +41,7 @@ pub struct Record {
 /// An account at a provider that signs in as a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// [`super::identity::authority`].
+    /// Where the provider's id is unique: see [`crate::issuer::identity::of`].
     pub authority: String,
     /// The connection that it signed in with.
     pub connection: String,
