@@ -136,7 +136,7 @@ struct Owned {
 }
 
 impl<'a> Issuance<'a> {
-    /// Begins an issuance. `signature` is the signed JWT: [`signed`], a dot, and the signature in base64url.
+    /// Begins an issuance. `signature` is the signed JWT: `signed`, a dot, and the signature in base64url.
     pub fn new(
         connection: &'a Connection,
         provider: &'a Provider,
