@@ -3,7 +3,7 @@
 // prompt=consent. Scopes accumulate with include_granted_scopes, the ID token has `hd`, the error is
 // invalid_rapt if an organisation limits sessions, and a revocation ends the whole grant.
 import { newSigningKey, publicKey, signJwt } from '../tokens.mjs';
-import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
+import { Simulator, bearer, empty, json, parameters, proves, random } from './simulator.mjs';
 
 // Both entries of the catalogue have the same issuer.
 const KEY = newSigningKey('RS256');
@@ -12,6 +12,21 @@ const SHORT = {
   email: 'https://www.googleapis.com/auth/userinfo.email',
   profile: 'https://www.googleapis.com/auth/userinfo.profile',
 };
+
+/** The scopes of which `Events: insert` needs one. */
+const WRITES_EVENTS = ['https://www.googleapis.com/auth/calendar', 'https://www.googleapis.com/auth/calendar.events'];
+
+/**
+ * An error of the calendar's API.
+ *
+ * @param {number} code
+ * @param {string} message
+ * @param {object} error
+ * @param {{headers?: object, [member: string]: any}} [more]  further members
+ */
+export const failure = (code, message, error, { headers = {}, ...more } = {}) => (
+  json(code, { error: { errors: [{ domain: 'global', message, ...error }], code, message, ...more } }, headers)
+);
 
 export class Google extends Simulator {
   /** Behaviour → where it is documented. */
@@ -22,6 +37,8 @@ export class Google extends Simulator {
     dead: 'https://support.google.com/a/answer/9368756',
     errors: 'https://developers.google.com/identity/protocols/oauth2/web-server#exchange-errors',
     revoke: 'https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke',
+    calendar: 'https://developers.google.com/calendar/api/v3/reference/events/insert',
+    'errors of the calendar': 'https://developers.google.com/calendar/api/guides/errors',
   };
 
   hosts = ['accounts.google.com', 'oauth2.googleapis.com', 'www.googleapis.com', 'openidconnect.googleapis.com'];
@@ -36,6 +53,9 @@ export class Google extends Simulator {
 
   /** Login → scopes granted so far. */
   granted = new Map();
+
+  /** Login → id → event of the primary calendar. */
+  events = new Map();
 
   /** Whether the organisation requires users to sign in again. */
   sessionOver = false;
@@ -57,6 +77,7 @@ export class Google extends Simulator {
       case 'openidconnect.googleapis.com/v1/userinfo': return this.#userinfo(request);
       case 'oauth2.googleapis.com/token': return this.#token(request);
       case 'oauth2.googleapis.com/revoke': return this.#revoke(request);
+      case 'www.googleapis.com/calendar/v3/calendars/primary/events': return this.#insertEvent(request);
       default: return undefined;
     }
   }
@@ -113,8 +134,43 @@ export class Google extends Simulator {
     const { token } = parameters(request, 'form');
     const grant = this.access.get(token) ?? this.refreshes.get(token);
     if (!grant) return json(400, { error: 'invalid_token', error_description: 'Token expired or revoked' });
-    this.end(grant.login);
-    this.granted.delete(grant.login);
+    this.withdraw(grant.login);
     return empty(200);
+  }
+
+  /** Ends a user's consent, as the user does on the page of the connections to the Google account. */
+  withdraw(login) {
+    this.end(login);
+    this.granted.delete(login);
+  }
+
+  /** `Events: insert`, for the calendar of the token's user. */
+  #insertEvent(request) {
+    if (request.method !== 'POST') return undefined;
+    const grant = this.access.get(bearer(request));
+    const realm = 'Bearer realm="https://accounts.google.com/"';
+    if (!grant) {
+      const about = { reason: 'authError', locationType: 'header', location: 'Authorization' };
+      return failure(401, 'Invalid Credentials', about, { headers: { 'www-authenticate': `${realm}, error="invalid_token"` } });
+    }
+    if (!grant.scopes.some((scope) => WRITES_EVENTS.includes(scope))) {
+      const challenge = `${realm}, error="insufficient_scope", scope="${WRITES_EVENTS.join(' ')}"`;
+      return failure(403, 'Request had insufficient authentication scopes.', { message: 'Insufficient Permission', reason: 'insufficientPermissions' }, {
+        headers: { 'www-authenticate': challenge },
+        status: 'PERMISSION_DENIED',
+        details: [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'ACCESS_TOKEN_SCOPE_INSUFFICIENT', domain: 'googleapis.com' }],
+      });
+    }
+    const event = parameters(request, 'json');
+    for (const name of ['start', 'end']) {
+      if (!event?.[name]?.date && !event?.[name]?.dateTime) return failure(400, `Missing ${name} time.`, { reason: 'required' });
+    }
+    const { id = random().slice(0, 26) } = event;
+    if (!/^[0-9a-v]{5,1024}$/.test(id)) return failure(400, 'Invalid resource id value.', { reason: 'invalid' });
+    const calendar = this.events.get(grant.login) ?? new Map();
+    if (calendar.has(id)) return failure(409, 'The requested identifier already exists.', { reason: 'duplicate' });
+    const written = { kind: 'calendar#event', status: 'confirmed', ...event, id, creator: { email: this.user(grant.login).email, self: true } };
+    this.events.set(grant.login, calendar.set(id, written));
+    return json(200, written);
   }
 }
