@@ -15,12 +15,13 @@ import { SCOPE } from '../../examples/agent/calendar.mjs';
 import { Storage, nameOf } from '../../examples/agent/storage.mjs';
 import { exchange, refresh, revoke } from '../../examples/agent/vault.mjs';
 import { GRANT } from '../../xtask/js/vault-api.mjs';
-import { APP_ORIGIN, describe as show } from './harness.mjs';
+import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
+import { APP_ORIGIN, assertRefused, describe as show } from './harness.mjs';
 import { Google, failure } from './providers/google.mjs';
 import { Internet } from './providers/internet.mjs';
 import { Journey } from './providers/journey.mjs';
 import { json } from './providers/simulator.mjs';
-import { CALLBACK, RelyingParty } from './relying-party.mjs';
+import { CALLBACK, REFRESH_TOKEN, RelyingParty, formsOf, visit } from './relying-party.mjs';
 
 const PROGRAM = fileURLToPath(new URL('../../examples/agent/agent.mjs', import.meta.url));
 const HOUR = 3600;
@@ -56,6 +57,7 @@ const CRASH = (/** @type {string} */ at) => `data:text/javascript,${encodeURICom
 describe('an agent that acts while its users are away', { timeout: 240_000 }, () => {
   const google = new Google({});
   const secret = random();
+  const insider = random();
   let internet;
   let party;
   let world;
@@ -66,6 +68,14 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
   const troubledVault = { answer: /** @type {object} */ ({}) };
   /** Everything that agents logged, printed or told their users. */
   const said = [];
+
+  const confidential = (/** @type {string} */ password) => ({
+    authentication: 'client_secret',
+    secret_sha256: [createHash('sha256').update(password).digest('hex')],
+    grants: ['authorization_code', 'refresh_token', GRANT.rfc8693],
+    connections: ['google'],
+    redirect_uris: [CALLBACK],
+  });
 
   before(async () => {
     internet = await Internet.start();
@@ -86,17 +96,13 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
           redirect_uris: [CALLBACK, `${APP_ORIGIN}/app`],
           origins: [APP_ORIGIN],
         },
-        assistant: {
-          authentication: 'client_secret',
-          secret_sha256: [createHash('sha256').update(secret).digest('hex')],
-          grants: ['authorization_code', 'refresh_token', GRANT.rfc8693],
-          connections: ['google'],
-          redirect_uris: [CALLBACK],
-        },
+        // Not somebody else's, but so its users are asked, and it gets no tokens for the connected-accounts API.
+        assistant: { ...confidential(secret), kind: 'third_party', name: 'The assistant' },
+        insider: { ...confidential(insider), redirect_uris: [CALLBACK, `${APP_ORIGIN}/app`] },
       },
     });
     world = Object.assign(party.world, { internet });
-    world.secrets.add(secret);
+    world.secrets.add(secret).add(insider);
     journey = new Journey(world, 'google', google);
     // The agent asks Google at an address of this machine.
     const own = `127.0.0.1:${internet.port}`;
@@ -129,13 +135,37 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
     { login, me_token: (await party.meToken(await party.signIn(login))).me_token }
   );
 
-  /** Signs a user in to the agent; returns the refresh token. */
+  /** Signs a user in to the agent, who is asked; returns the refresh token. */
   async function signInToAgent(login) {
-    const { code, verifier } = await party.begin(login, { client_id: 'assistant', scope: 'openid offline_access' });
-    const answer = await party.redeem(code, verifier, { client_id: 'assistant', client_secret: secret });
+    const verifier = random();
+    const jar = new CookieJar();
+    const { page } = await browse(party.request(verifier, { client_id: 'assistant', scope: 'openid offline_access' }), { login, jar, stop: startsAt(CALLBACK) });
+    const [allow] = formsOf(page.text).filter(({ fields }) => fields.action === 'allow');
+    const allowed = await visit(jar, new URL(allow.action, world.vault).href, { form: allow.fields, origin: world.vault });
+    return redeem(new URL(allowed.headers.get('location')).searchParams.get('code'), verifier, { client_id: 'assistant', client_secret: secret });
+  }
+
+  /** Redeems a code; returns the refresh token. */
+  async function redeem(code, verifier, client) {
+    const answer = await party.redeem(code, verifier, client);
     assert.equal(answer.status, 200, show(answer));
     for (const name of ['access_token', 'refresh_token', 'id_token']) world.secrets.add(answer.body[name]);
     return answer.body.refresh_token;
+  }
+
+  const tokenForAccounts = (client, refreshToken) => party.token({
+    grant_type: 'refresh_token', ...client, audience: `${world.vault}/me/`, refresh_token: refreshToken,
+    scope: 'create:me:connected_accounts read:me:connected_accounts delete:me:connected_accounts',
+  });
+
+  /** Signs a user in to a client of the kind web; returns what that gives it for the connected-accounts API. */
+  async function asInsider(login) {
+    const client = { client_id: 'insider', client_secret: insider };
+    const { code, verifier } = await party.begin(login, { client_id: 'insider', scope: 'openid offline_access' });
+    const answer = await tokenForAccounts(client, await redeem(code, verifier, client));
+    assert.equal(answer.status, 200, show(answer));
+    for (const name of ['access_token', 'refresh_token']) world.secrets.add(answer.body[name]);
+    return { me_token: answer.body.access_token, refresh_token: answer.body.refresh_token };
   }
 
   /** An agent with one user, who is signed in and, unless `connected` is false, has connected an account. */
@@ -484,16 +514,24 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
     assert.deepEqual(await failed(others, { connection: 'google', scope: SCOPE }), ['invalid_request', undefined]);
   });
 
-  test('what its refresh token gives beside exchanges: the user\'s connected accounts, to list and to delete', async () => {
+  test('the connected-accounts API is closed to it, but not to an agent that is a client of the kind web', async () => {
     const { storage, user } = await agentOf('nora');
-    const answer = await party.token({
-      grant_type: 'refresh_token', client_id: 'assistant', client_secret: secret, audience: `${world.vault}/me/`,
-      refresh_token: (await storage.token(user)).refresh_token,
-      scope: 'read:me:connected_accounts delete:me:connected_accounts',
+    const assistant = { client_id: 'assistant', client_secret: secret };
+    assertRefused(await tokenForAccounts(assistant, (await storage.token(user)).refresh_token), 400, 'invalid_target');
+    assert.equal((await world.accounts(await asInsider('nora'))).length, 1);
+  });
+
+  test('a connect that such an agent begins and completes connects the account of whoever opens the link', async () => {
+    const me = await asInsider('nils');
+    const other = await journey.begin({ ...me, login: 'nils' }, { login: 'somebody-else' });
+    assert.equal(other.done.status, 201, show(other.done));
+    const [account] = await world.accounts(me);
+    assert.equal(account.connection, 'google');
+    const { body } = await party.token({
+      grant_type: GRANT.rfc8693, client_id: 'insider', client_secret: insider, audience: 'google', subject_token: me.refresh_token,
+      subject_token_type: REFRESH_TOKEN,
     });
-    assert.equal(answer.status, 200, show(answer));
-    for (const name of ['access_token', 'refresh_token']) world.secrets.add(answer.body[name]);
-    assert.equal((await world.accounts({ me_token: answer.body.access_token })).length, 1);
+    assert.equal(google.owner(body.access_token), 'somebody-else');
   });
 
   // The vault's clock moves by weeks from here on, and the users' identity provider stays behind: nobody signs in
