@@ -21,7 +21,7 @@ import { Google, failure } from './providers/google.mjs';
 import { Internet } from './providers/internet.mjs';
 import { Journey } from './providers/journey.mjs';
 import { json } from './providers/simulator.mjs';
-import { CALLBACK, REFRESH_TOKEN, RelyingParty, formsOf, visit } from './relying-party.mjs';
+import { CALLBACK, REFRESH_TOKEN, REMEMBERED, RelyingParty, formsOf, visit } from './relying-party.mjs';
 
 const PROGRAM = fileURLToPath(new URL('../../examples/agent/agent.mjs', import.meta.url));
 const HOUR = 3600;
@@ -66,6 +66,8 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
   const directories = [];
   /** What a vault in trouble answers, at the same address as the calendar. */
   const troubledVault = { answer: /** @type {object} */ ({}) };
+  /** What was sent to where it redirects to. */
+  const elsewhere = [];
   /** Everything that agents logged, printed or told their users. */
   const said = [];
 
@@ -108,11 +110,12 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
     const own = `127.0.0.1:${internet.port}`;
     internet.add({
       hosts: [own],
-      serve: (request) => (
-        request.url.pathname.startsWith('/oauth/')
-          ? troubledVault.answer
-          : google.serve({ ...request, url: new URL(request.url.pathname, 'https://www.googleapis.com') })
-      ),
+      serve: (request) => {
+        const { pathname } = request.url;
+        if (pathname === '/oauth/token') return troubledVault.answer;
+        if (pathname === '/elsewhere') elsewhere.push(request.body);
+        return google.serve({ ...request, url: new URL(pathname, 'https://www.googleapis.com') });
+      },
     });
     settings = {
       vault: world.vault,
@@ -136,9 +139,8 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
   );
 
   /** Signs a user in to the agent, who is asked; returns the refresh token. */
-  async function signInToAgent(login) {
+  async function signInToAgent(login, jar = new CookieJar()) {
     const verifier = random();
-    const jar = new CookieJar();
     const { page } = await browse(party.request(verifier, { client_id: 'assistant', scope: 'openid offline_access' }), { login, jar, stop: startsAt(CALLBACK) });
     const [allow] = formsOf(page.text).filter(({ fields }) => fields.action === 'allow');
     const allowed = await visit(jar, new URL(allow.action, world.vault).href, { form: allow.fields, origin: world.vault });
@@ -341,7 +343,9 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
     const { run, messages, user } = await agentOf('finn', { connected: false });
     const finn = await atTheApplication('finn');
     await journey.connect(finn, { ticked: ['openid', 'https://www.googleapis.com/auth/userinfo.email'] });
+    const asked = google.requests.length;
     assert.deepEqual(await run(), { outcome: 'connect', cause: 'missing_scopes' });
+    assert.equal(google.requests.length, asked);
     assert.deepEqual(messages, [{
       to: user,
       message: `I cannot write to your calendar, because your account does not allow ${SCOPE}. To allow it, open ${APP_ORIGIN}/connect?connection=google`,
@@ -413,8 +417,7 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
       [json(503, { error: 'temporarily_unavailable' }, { 'retry-after': '600' }), 'retry', 'temporarily_unavailable', 600],
       [json(503, { error: 'key_unavailable' }, { 'retry-after': '60' }), 'operator', 'key_unavailable', 120],
       [page(502), 'retry', 'vault_unreachable', 240],
-      // Nothing is sent to where a redirect leads.
-      [page(307, { location: 'http://evil.example/' }), 'retry', 'vault_unreachable', 480],
+      [page(307, { location: '/elsewhere' }), 'retry', 'vault_unreachable', 480],
       [json(503, { error: 'temporarily_unavailable' }, { 'retry-after': '99999999' }), 'retry', 'temporarily_unavailable', DAY],
       [json(400, { error: 'something_new' }), 'operator', 'something_new', 1920],
     ];
@@ -426,6 +429,20 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
       await hurry(subject);
     }
     assert.deepEqual(subject.messages, []);
+    assert.deepEqual(elsewhere, []);
+  });
+
+  test('a sign-out does not end what the agent may do', async () => {
+    const { agent, user, run } = await agentOf('ilse');
+    const jar = new CookieJar();
+    await agent.add(user, await signInToAgent('ilse', jar));
+    assert.equal((await party.silently(jar)).get('error'), null);
+    const page = await visit(jar, `${world.vault}/oidc/logout`);
+    const [yes] = formsOf(page.text);
+    await visit(jar, new URL(yes.action, world.vault).href, { form: yes.fields, origin: world.vault });
+    assert.equal((await party.silently(jar)).get('error'), 'login_required');
+    await world.advance(REMEMBERED);
+    assert.deepEqual(await run(), { outcome: 'written' });
   });
 
   test('the refresh token is revoked: the agent asks the user to sign in again, and goes on after that', async () => {
