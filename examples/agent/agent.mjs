@@ -68,17 +68,26 @@ export class Agent {
     this.now = now;
   }
 
-  /** Takes a user on, or once more after another sign-in. @param {string} user @param {string} refreshToken */
+  /**
+   * Takes a user on, or once more after another sign-in.
+   *
+   * @param {string} user
+   * @param {string} refreshToken
+   */
   async add(user, refreshToken) {
-    await this.storage.keep(user, { refresh_token: refreshToken, since: this.now() });
     await this.storage.note(user, {});
+    await this.storage.keep(user, { refresh_token: refreshToken, since: this.now() });
   }
 
-  /** Ends the agent's access to a user's accounts. @param {string} user */
+  /**
+   * Ends the agent's access to a user's accounts.
+   *
+   * @param {string} user
+   */
   async remove(user) {
     const { refresh_token: token } = await this.storage.token(user);
     const answer = await revoke(this.settings, token);
-    // Until it is revoked the token counts, so it must not be lost.
+    // Without the token nobody could revoke it.
     if (!answer.ok) throw new Error(`not revoked: ${answer.error}`);
     await this.storage.forget(user);
   }
@@ -90,7 +99,7 @@ export class Agent {
       try {
         this.log({ user: id, ...await this.#turn(await this.storage.user(name)) });
       } catch (error) {
-        // One user's trouble is not the others'. A message could contain anything, the name does not.
+        // One user's trouble is not the others'. The message is not logged: it could contain anything.
         this.log({ user: id, outcome: 'operator', cause: error.code ?? error.name });
       }
     }
@@ -195,12 +204,20 @@ export class Agent {
   }
 }
 
-/** @param {Answer} answer @returns {Failure} */
+/**
+ * @param {Answer} answer
+ * @returns {Failure}
+ */
 function failureOf({ error, state, retryAfter }) {
   return { cause: state?.state ?? error ?? 'unknown', scopes: state?.missing_scopes, retryAfter };
 }
 
-/** The event of today. Its id follows from user and day, so that it is written once however often it is sent. @param {string} user @param {number} now */
+/**
+ * The event of today. Its id follows from user and day, so that it is written once however often it is sent.
+ *
+ * @param {string} user
+ * @param {number} now
+ */
 async function eventOf(user, now) {
   const day = (/** @type {number} */ seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
   const id = await nameOf(`${user} ${day(now)}`);

@@ -15,7 +15,11 @@ const { subtle } = globalThis.crypto;
  * @typedef {{retry_at?: number, attempts?: number, told?: string, done?: string}} State
  */
 
-/** The name of a user's files. It is a hash, because a user's id may contain any character. @param {string} user */
+/**
+ * The name of a user's files. It is a hash, because a user's id may contain any character.
+ *
+ * @param {string} user
+ */
 export async function nameOf(user) {
   return Buffer.from(await subtle.digest('SHA-256', Buffer.from(user))).toString('hex');
 }
@@ -35,7 +39,10 @@ export class Storage {
   /** @type {CryptoKey} */
   #key;
 
-  /** @param {string} directory @param {CryptoKey} key */
+  /**
+   * @param {string} directory
+   * @param {CryptoKey} key
+   */
   constructor(directory, key) {
     this.#directory = directory;
     this.#key = key;
@@ -58,14 +65,22 @@ export class Storage {
     return files.filter((file) => file.endsWith('.token')).map((file) => file.slice(0, -'.token'.length));
   }
 
-  /** @param {string} name @returns {Promise<string>} */
+  /**
+   * @param {string} name
+   * @returns {Promise<string>}
+   */
   async user(name) {
     const { user } = JSON.parse(await readFile(join(this.#directory, `${name}.token`), 'utf8'));
     if (await nameOf(user) !== name) throw new StorageError('file_of_another_user');
     return user;
   }
 
-  /** Opens a user's token. @param {string} user @returns {Promise<Token>} */
+  /**
+   * Opens a user's token.
+   *
+   * @param {string} user
+   * @returns {Promise<Token>}
+   */
   async token(user) {
     const file = JSON.parse(await readFile(await this.#path(user, 'token'), 'utf8'));
     const sealed = Buffer.from(file.sealed, 'base64url');
@@ -74,14 +89,22 @@ export class Storage {
     return JSON.parse(Buffer.from(opened).toString());
   }
 
-  /** Resolves when the token is on the disk. @param {string} user @param {Token} token */
+  /**
+   * Resolves when the token is on the disk.
+   *
+   * @param {string} user
+   * @param {Token} token
+   */
   async keep(user, token) {
     const iv = globalThis.crypto.getRandomValues(new Uint8Array(12));
     const sealed = await subtle.encrypt(gcm(iv, user), this.#key, Buffer.from(JSON.stringify(token)));
     await this.#write(user, 'token', { user, sealed: Buffer.concat([iv, Buffer.from(sealed)]).toString('base64url') });
   }
 
-  /** @param {string} user @returns {Promise<State>} */
+  /**
+   * @param {string} user
+   * @returns {Promise<State>}
+   */
   async state(user) {
     const text = await readFile(await this.#path(user, 'state'), 'utf8').catch((error) => {
       if (error.code === 'ENOENT') return '{}';
@@ -90,24 +113,38 @@ export class Storage {
     return JSON.parse(text);
   }
 
-  /** @param {string} user @param {State} state */
+  /**
+   * @param {string} user
+   * @param {State} state
+   */
   async note(user, state) {
     await this.#write(user, 'state', state);
   }
 
-  /** Deletes all files of a user, also what a crash left of one. @param {string} user */
+  /**
+   * Deletes all files of a user, also what a crash left of one.
+   *
+   * @param {string} user
+   */
   async forget(user) {
     const name = await nameOf(user);
     const all = (await readdir(this.#directory)).filter((file) => file.startsWith(name));
     for (const file of all) await rm(join(this.#directory, file));
   }
 
-  /** @param {string} user @param {string} kind */
+  /**
+   * @param {string} user
+   * @param {string} kind
+   */
   async #path(user, kind) {
     return join(this.#directory, `${await nameOf(user)}.${kind}`);
   }
 
-  /** @param {string} user @param {string} kind @param {object} content */
+  /**
+   * @param {string} user
+   * @param {string} kind
+   * @param {object} content
+   */
   async #write(user, kind, content) {
     const path = await this.#path(user, kind);
     const draft = `${path}.${randomUUID()}.draft`;
