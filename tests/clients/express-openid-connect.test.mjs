@@ -232,8 +232,9 @@ describe(NAME, { timeout: 120_000 }, () => {
   tested.tries('wrongSecret', async () => {
     const jar = await signIn('lena');
     const thrown = await rejection(inRequest(jar, byRefreshToken(), `http://localhost:${other.address().port}`));
-    assert.deepEqual([thrown.status, thrown.error], [400, undefined]);
-    return `\`BadRequestError\` without \`error\`: ${thrown.message}`;
+    const message = 'server responded with a challenge in the WWW-Authenticate HTTP Header';
+    assert.deepEqual([thrown.status, thrown.error, thrown.message], [400, undefined, message]);
+    return `\`BadRequestError\` without \`error\`: “${message}”`;
   });
 
   tested.tries('revokedRefreshToken', async () => {
@@ -249,7 +250,10 @@ describe(NAME, { timeout: 120_000 }, () => {
     const jar = await connected('nora');
     return whileDown(world, async () => {
       const thrown = await rejection(inRequest(jar, byRefreshToken()));
-      return `\`BadRequestError\` ${thrown.error} ${thrown.message}`;
+      // The package reads no error from a response with a status of 500 or above.
+      const message = 'unexpected HTTP response status code';
+      assert.deepEqual([thrown.status, thrown.error, thrown.message], [400, undefined, message]);
+      return `\`BadRequestError\` without \`error\`: “${message}”`;
     });
   });
 
