@@ -10,11 +10,13 @@ import { eventually } from '../e2e/harness.mjs';
 import { freePort } from '../e2e/workerd.mjs';
 import { Compatibility, npmVersion } from './compatibility.mjs';
 import { ACCESS_TOKEN_LIFE, assertLogHasNoSecret, rejection, whileDown, whileRefused } from './failing.mjs';
+import { copyExample } from './example.mjs';
 import { BYE, CONNECTED, ME_SCOPE, ORDERS, connect, startVault } from './vault.mjs';
 
 const { auth, requiresAuth } = openid;
 const NAME = 'express-openid-connect';
 const SCOPE = 'openid profile email offline_access';
+const COOKIE_SECRET = 'a secret of the application for its cookies';
 const REFRESH_TOKEN = 'urn:ietf:params:oauth:token-type:refresh_token';
 
 /** Sessions in memory, in the interface of `express-session`. */
@@ -42,15 +44,20 @@ describe(NAME, { timeout: 120_000 }, () => {
   let base;
   let server;
   let other;
+  /** The origin of the example, and its copy. */
+  let example;
+  let copy;
+  let exampleServer;
   /** What the next request of the application does, and what came of it. */
   let job;
 
   before(async () => {
-    const [port, second] = [await freePort(), await freePort()];
+    const [port, second, third] = [await freePort(), await freePort(), await freePort()];
     base = `http://localhost:${port}`;
+    example = `http://localhost:${third}`;
     ({ world, web } = await startVault(undefined, undefined, {
-      redirect_uris: [`${base}/callback`, CONNECTED],
-      post_logout_redirect_uris: [base, BYE],
+      redirect_uris: [`${base}/callback`, CONNECTED, `${example}/callback`, `${example}/connected`],
+      post_logout_redirect_uris: [base, example, BYE],
       backchannel_logout_uri: `http://127.0.0.1:${port}/backchannel-logout`,
     }));
     const store = new Store();
@@ -59,7 +66,7 @@ describe(NAME, { timeout: 120_000 }, () => {
       baseURL: base,
       clientID: web.client_id,
       clientSecret,
-      secret: 'a secret of the application that signs its cookies',
+      secret: COOKIE_SECRET,
       authRequired: false,
       idpLogout: true,
       session: { store },
@@ -69,12 +76,19 @@ describe(NAME, { timeout: 120_000 }, () => {
     server = await serve(settings(web.client_secret), port);
     // The same application with a wrong secret. It reads the same sessions.
     other = await serve(settings('wrong'), second);
+    copy = copyExample('express');
+    const { application } = await import(`${copy.directory}/server.mjs`);
+    exampleServer = application({
+      vault: world.vault, origin: example, ...web, secret: COOKIE_SECRET, connection: 'demo', profile: `${world.issuer}/me`,
+    }).listen(third, 'localhost');
+    await once(exampleServer, 'listening');
   });
   after(async () => {
-    for (const one of [server, other]) {
+    for (const one of [server, other, exampleServer]) {
       one?.closeAllConnections();
       one?.close();
     }
+    copy?.remove();
     await world?.close();
   });
 
@@ -243,6 +257,21 @@ describe(NAME, { timeout: 120_000 }, () => {
     const revoked = await world.api.call('POST', '/oauth/revoke', { form: { token, ...web } });
     assert.equal(revoked.status, 200);
     return refused(jar, byRefreshToken(), 'invalid_request');
+  });
+
+  test('the example signs in, connects, calls the provider and signs out', async () => {
+    const options = { login: 'quinn', jar: new CookieJar(), stop: () => false };
+    const opened = (path) => browse(example + path, options);
+    assert.match((await opened('/login')).page?.text ?? '', /Signed in/);
+    const early = await opened('/profile');
+    assert.equal(early.page?.status, 400);
+    assert.equal(JSON.parse(early.page.text).error, 'invalid_target');
+    const cancelled = await browse(`${example}/connect`, { ...options, cancel: true });
+    assert.equal(cancelled.page?.status, 400, cancelled.page?.text);
+    const connected = await opened('/connect');
+    assert.equal(connected.url, `${example}/profile`);
+    assert.equal(JSON.parse(connected.page?.text ?? '').sub, 'quinn');
+    assert.match((await opened('/logout')).page?.text ?? '', /Sign in/);
   });
 
   // The tests from here on move the vault's clock.

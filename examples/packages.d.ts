@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packages that only the examples install; the static checks run without them.
+declare module 'express';
+declare module 'express-openid-connect';
