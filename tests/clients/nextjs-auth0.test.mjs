@@ -1,22 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault as the domain of the npm package `@auth0/nextjs-auth0`: what its proxy and its functions do with the
-// requests of a browser. tests/clients/example-nextjs.test.mjs runs them in a server.
+// requests of a browser; and `examples/nextjs`, served by Next.js.
 import assert from 'node:assert/strict';
+import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Auth0Client } from '@auth0/nextjs-auth0/server';
 import { NextRequest, NextResponse } from 'next/server.js';
 import { CookieJar, authorize, browse, claimsOf, startsAt } from '../../xtask/js/browser.mjs';
 import { eventually } from '../e2e/harness.mjs';
+import { freePort } from '../e2e/workerd.mjs';
 import { Compatibility, npmVersion } from './compatibility.mjs';
 import { ACCESS_TOKEN_LIFE, REFRESH_TOKEN_LIFE, assertLogHasNoSecret, rejection, whileDown, whileRefused } from './failing.mjs';
+import { copyExample } from './example.mjs';
 import { BYE, ORDERS, startVault } from './vault.mjs';
 
 const NAME = '@auth0/nextjs-auth0';
 /** Nothing listens there: the tests give the requests to the package. */
 const APP = 'http://localhost:3000';
 const CALLBACK = `${APP}/auth/callback`;
+const SERVER = fileURLToPath(new URL('next-server.mjs', import.meta.url));
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 describe(NAME, { timeout: 120_000 }, () => {
@@ -24,7 +30,10 @@ describe(NAME, { timeout: 120_000 }, () => {
   let web;
   let sdk;
   let receiver;
+  let certificate;
   let stateful;
+  /** The origin of the example. */
+  let example;
   const sessions = new Map();
 
   before(async () => {
@@ -35,9 +44,11 @@ describe(NAME, { timeout: 120_000 }, () => {
       response.writeHead(status).end();
     });
     await new Promise((resolve) => { receiver.listen(0, '127.0.0.1', () => resolve(undefined)); });
-    ({ world, web } = await startVault(undefined, undefined, {
-      redirect_uris: [CALLBACK],
-      post_logout_redirect_uris: [APP, BYE],
+    const port = await freePort();
+    example = `http://localhost:${port}`;
+    ({ world, web, made: { certificate } } = await startVault(undefined, undefined, {
+      redirect_uris: [CALLBACK, `${example}/auth/callback`],
+      post_logout_redirect_uris: [APP, example, BYE],
       backchannel_logout_uri: `http://127.0.0.1:${receiver.address().port}/`,
     }));
     sdk = client();
@@ -250,6 +261,42 @@ describe(NAME, { timeout: 120_000 }, () => {
     const before = request(jar, '/');
     await get(jar, '/auth/logout');
     return refused(sdk.getAccessTokenForConnection({ connection: 'demo' }, before, new NextResponse()), 'invalid_grant');
+  });
+
+  test('the example signs in, connects, calls the provider and signs out', async () => {
+    const copy = copyExample('nextjs');
+    const settings = {
+      AUTH0_DOMAIN: world.vault,
+      AUTH0_CLIENT_ID: web.client_id,
+      AUTH0_CLIENT_SECRET: web.client_secret,
+      AUTH0_SECRET: secret,
+      APP_BASE_URL: example,
+      CONNECTION: 'demo',
+      PROFILE: `${world.issuer}/me`,
+    };
+    const server = fork(SERVER, [copy.directory, new URL(example).port, certificate], {
+      env: { ...process.env, ...settings }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    let output = '';
+    for (const stream of [server.stdout, server.stderr]) stream?.setEncoding('utf8').on('data', (text) => { output += text; });
+    const ended = once(server, 'exit');
+    try {
+      await Promise.race([once(server, 'message'), ended.then(() => assert.fail(output))]);
+      const options = { login: 'quinn', jar: new CookieJar(), stop: () => false };
+      const opened = (path) => browse(example + path, options);
+      assert.match((await opened('/auth/login')).page?.text ?? '', /Sign out/);
+      const early = await opened('/profile');
+      assert.equal(early.page?.status, 403);
+      assert.deepEqual(JSON.parse(early.page.text), { error: 'federated_connection_refresh_token_not_found' });
+      const connected = await opened('/auth/connect?connection=demo&returnTo=/profile');
+      assert.equal(connected.url, `${example}/profile`);
+      assert.equal(JSON.parse(connected.page?.text ?? '').sub, 'quinn');
+      assert.match((await opened('/auth/logout')).page?.text ?? '', /Sign in/);
+    } finally {
+      server.kill('SIGKILL');
+      await ended;
+      copy.remove();
+    }
   });
 
   // The tests from here on move the vault's clock.
