@@ -9,5 +9,5 @@ export const auth0 = new Auth0Client({
   allowInsecureRequests: process.env.NODE_ENV === 'development',
 });
 
-/** The connection whose provider the application calls. */
-export const connection = process.env.CONNECTION ?? 'calendar';
+/** The connection, and the address of its provider's API that the application calls. */
+export const { CONNECTION: connection = '', PROFILE: profile = '' } = process.env;

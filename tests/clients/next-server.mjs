@@ -9,7 +9,7 @@ const [directory, port, certificate] = process.argv.slice(2);
 trust(certificate);
 process.env.NEXT_TELEMETRY_DISABLED = '1';
 const { default: next } = await import('next');
-const application = /** @type {any} */ (next)({ dev: true, dir: directory, hostname: 'localhost', port: Number(port) });
+const application = next({ dev: true, dir: directory, hostname: 'localhost', port: Number(port) });
 await application.prepare();
 const handle = application.getRequestHandler();
 await once(createServer((request, response) => handle(request, response)).listen(Number(port), 'localhost'), 'listening');

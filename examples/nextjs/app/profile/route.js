@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls the provider for the user who is signed in.
 import { AccessTokenForConnectionError } from '@auth0/nextjs-auth0/errors';
-import { auth0, connection } from '../../auth0.js';
+import { auth0, connection, profile } from '../../auth0.js';
 
 export async function GET() {
   try {
     const { token } = await auth0.getAccessTokenForConnection({ connection });
-    const answer = await fetch(process.env.PROFILE, { headers: { authorization: `Bearer ${token}` }, cache: 'no-store' });
+    const answer = await fetch(profile, { headers: { authorization: `Bearer ${token}` }, cache: 'no-store' });
     return Response.json(await answer.json(), { status: answer.status });
   } catch (error) {
     if (!(error instanceof AccessTokenForConnectionError)) throw error;
