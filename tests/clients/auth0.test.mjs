@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault as the domain of the npm package `auth0` (node-auth0): its `AuthenticationClient`.
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { AuthenticationClient, UserInfoClient } from 'auth0/legacy';
 import { claimsOf } from '../../xtask/js/browser.mjs';
+import { GRANT } from '../../xtask/js/vault-api.mjs';
 import { Compatibility, npmVersion } from './compatibility.mjs';
-import { ACCESS_TOKEN_LIFE, assertLogHasNoSecret, rejection, whileDown, whileRefused } from './failing.mjs';
-import { CALLBACK, ME_SCOPE, ORDERS, connect, startVault, visit } from './vault.mjs';
+import { ACCESS_TOKEN_LIFE, REFRESH_TOKEN_LIFE, assertLogHasNoSecret, rejection, whileDown, whileRefused } from './failing.mjs';
+import { CALLBACK, CONNECTED, ME_SCOPE, ORDERS, connect, startVault, visit } from './vault.mjs';
 
 const NAME = 'auth0';
 const SCOPE = 'openid profile email offline_access';
@@ -18,10 +19,22 @@ describe(NAME, { timeout: 120_000 }, () => {
   let web;
   let host;
   let sdk;
+  /** The tokens of a user whom another issuer signed in. */
+  let foreign;
+  const keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
 
   before(async () => {
-    ({ world, web, host } = await startVault());
+    ({ world, web, host } = await startVault(() => ({
+      signer: {
+        authentication: 'private_key_jwt',
+        jwks: { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), kid: 'k', alg: 'RS256', use: 'sig' }] },
+        grants: ['authorization_code', 'refresh_token', ...Object.values(GRANT)],
+        connections: ['demo'],
+        redirect_uris: [CALLBACK, CONNECTED],
+      },
+    })));
     sdk = client(web.client_secret);
+    foreign = await world.signIn('foreign', { client: 'webapp' });
   });
   after(() => world?.close());
 
@@ -35,17 +48,17 @@ describe(NAME, { timeout: 120_000 }, () => {
   }
 
   /** Signs a user in. The package validates the ID token with its nonce; the address is the application's own. */
-  async function signIn(login) {
+  async function signIn(login, by = sdk, clientId = web.client_id) {
     const verifier = randomBytes(32).toString('base64url');
     const nonce = randomBytes(16).toString('base64url');
     const address = new URL(`${world.vault}/authorize`);
     address.search = new URLSearchParams({
-      response_type: 'code', client_id: web.client_id, redirect_uri: CALLBACK, scope: SCOPE, audience: `${world.vault}/`, nonce,
+      response_type: 'code', client_id: clientId, redirect_uri: CALLBACK, scope: SCOPE, audience: `${world.vault}/`, nonce,
       code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256',
     }).toString();
     const { back } = await visit(address, login);
     const code = back.searchParams.get('code') ?? '';
-    return tokens(sdk.oauth.authorizationCodeGrantWithPKCE(
+    return tokens(by.oauth.authorizationCodeGrantWithPKCE(
       { code, code_verifier: verifier, redirect_uri: CALLBACK }, { idTokenValidateOptions: { nonce } },
     ));
   }
@@ -105,6 +118,18 @@ describe(NAME, { timeout: 120_000 }, () => {
     assert.equal(await world.owner(token), 'dora');
   });
 
+  test('authenticates by a signed assertion', async () => {
+    const clientAssertionSigningKey = keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const signer = new AuthenticationClient({ domain: host, clientId: 'signer', clientAssertionSigningKey });
+    const user = await signIn('olga', signer, 'signer');
+    const me = await tokens(signer.oauth.refreshTokenGrant({
+      refresh_token: user.refresh_token, audience: `${world.vault}/me/`, scope: ME_SCOPE,
+    }));
+    assert.equal((await connect(world, me.access_token, 'olga')).status, 201);
+    const { access_token: token } = await tokens(exchange(me.refresh_token, {}, signer));
+    assert.equal(await world.owner(token), 'olga');
+  });
+
   tested.tries('refreshTwice', async () => {
     const first = await signIn('emma');
     const second = await refresh(first.refresh_token);
@@ -158,9 +183,17 @@ describe(NAME, { timeout: 120_000 }, () => {
   });
 
   tested.tries('expiredSubjectToken', async () => {
-    const { accessToken } = await connected('nora');
+    const { accessToken, refreshToken } = await connected('nora');
     await world.advance(ACCESS_TOKEN_LIFE);
-    return refused(exchange(accessToken, { subject_token_type: ACCESS_TOKEN }), 403, 'invalid_grant');
+    await refused(exchange(accessToken, { subject_token_type: ACCESS_TOKEN }), 403, 'invalid_grant');
+    await world.advance(REFRESH_TOKEN_LIFE);
+    return refused(exchange(refreshToken), 403, 'invalid_grant');
+  });
+
+  test('is told that the token of another issuer has expired', async () => {
+    const { webapp } = world.clients;
+    const other = new AuthenticationClient({ domain: host, clientId: webapp.client_id, clientSecret: webapp.client_secret });
+    await refused(exchange(foreign.access_token, { subject_token_type: ACCESS_TOKEN }, other), 403, 'invalid_grant');
   });
 
   test('no secret was logged', () => assertLogHasNoSecret(world));
