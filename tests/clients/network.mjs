@@ -60,20 +60,27 @@ function newCertificate() {
   };
 }
 
-/**
- * Makes this process trust a new certificate and resolve the host names; returns the certificate. Platforms differ
- * in whether they resolve names below `localhost`.
- */
+/** Makes this process trust a new certificate and resolve the host names; returns the certificate. */
 export function trustLoopback() {
   const made = newCertificate();
-  tls.setDefaultCACertificates([made.certificate]);
+  trust(made.certificate);
+  return made;
+}
+
+/**
+ * Makes this process trust a certificate, and no other, and resolve the host names. Platforms differ in whether
+ * they resolve names below `localhost`.
+ *
+ * @param {string} certificate
+ */
+export function trust(certificate) {
+  tls.setDefaultCACertificates([certificate]);
   const { lookup } = dns;
   const local = (/** @type {string} */ host, ...rest) => {
     const name = host.endsWith('.localhost') ? '127.0.0.1' : host;
     return /** @type {any} */ (lookup)(name, ...rest);
   };
   dns.lookup = /** @type {typeof lookup} */ (local);
-  return made;
 }
 
 /**
