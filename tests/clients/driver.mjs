@@ -41,6 +41,9 @@ export class DriverError extends Error {
 export class Driver {
   #child;
 
+  /** Why the program ended. @type {string | undefined} */
+  #ended;
+
   /** Calls without an answer, oldest first. @type {{resolve: (value: any) => void, reject: (error: Error) => void}[]} */
   #open = [];
 
@@ -73,8 +76,11 @@ export class Driver {
       else waiting?.resolve(result);
     });
     const end = (/** @type {string} */ why) => {
-      for (const { reject } of this.#open.splice(0)) reject(new Error(`${program} ${why}`));
+      this.#ended = `${program} ${why}`;
+      for (const { reject } of this.#open.splice(0)) reject(new Error(this.#ended));
     };
+    // The end of the program is reported below.
+    this.#child.stdin.on('error', () => {});
     this.#child.once('error', (error) => end(error.message));
     this.#child.once('exit', (code, signal) => end(`ended with ${signal ?? code}`));
   }
@@ -87,6 +93,7 @@ export class Driver {
    * @returns {Promise<any>}
    */
   async call(name, given = {}) {
+    if (this.#ended) throw new Error(this.#ended);
     const { promise, resolve, reject } = Promise.withResolvers();
     this.#open.push({ resolve, reject });
     const late = setTimeout(() => {
@@ -103,7 +110,7 @@ export class Driver {
 
   /** Ends the program; resolves when it has ended. */
   async close() {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    if (this.#ended) return;
     const ended = new Promise((resolve) => { this.#child.once('exit', resolve); });
     this.#child.stdin.end();
     const late = setTimeout(() => this.#child.kill('SIGKILL'), 5000);

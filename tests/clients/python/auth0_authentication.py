@@ -3,7 +3,8 @@
 
 import sys
 
-from auth0.authentication import GetToken, PushedAuthorizationRequests, RevokeToken, Users
+from auth0.authentication import GetToken, RevokeToken, Users
+from auth0.authentication.pushed_authorization_requests import PushedAuthorizationRequests
 from auth0.authentication.token_verifier import AsymmetricSignatureVerifier, TokenVerifier
 from driver import serve
 

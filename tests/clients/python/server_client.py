@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls `auth0-server-python`. The sessions of browsers are in memory; the application's store is the package's to define."""
+"""Calls `auth0-server-python`. The application keeps what the package stores in memory."""
 
 import sys
 
@@ -19,7 +19,9 @@ class Store:
         return BROWSERS.setdefault(options["browser"], {}).get(identifier)
 
     async def set(self, identifier, state, remove_if_expires=False, options=None):
-        BROWSERS.setdefault(options["browser"], {})[identifier] = state
+        # When it keeps a connection's token, the package passes the options where `remove_if_expires` is declared.
+        browser = (options or remove_if_expires)["browser"]
+        BROWSERS.setdefault(browser, {})[identifier] = state
 
     async def delete(self, identifier, options=None):
         BROWSERS.setdefault(options["browser"], {}).pop(identifier, None)
