@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { s256 } from '../../xtask/js/browser.mjs';
@@ -13,21 +13,33 @@ import { CALLBACK, ME_SCOPE, connect, visit } from './vault.mjs';
 /** Longer than any package waits for an answer. */
 const CALL_SECONDS = 30;
 
-/** The virtual environment with the packages of `python/requirements.txt`, or of another file there. */
-export function pythonEnvironment(requirements = 'requirements') {
-  const environments = JSON.parse(process.env.CLIENTS_PYTHON ?? '{}');
-  const found = environments[requirements];
-  if (!found) throw new Error(`CLIENTS_PYTHON names no environment for ${requirements}; \`cargo xtask test clients\` sets it`);
-  return found;
+const LOOPBACK = fileURLToPath(new URL('python/loopback', import.meta.url));
+
+/**
+ * The environment variables with which Python finds the packages of `python/requirements.txt`, or of another file
+ * there, and resolves host names below `localhost`. It trusts the certificate of `vault`.
+ *
+ * @param {{requirements?: string, vault?: {world: any, made: {certificate: string}}}} [options]
+ */
+export function pythonVariables({ requirements = 'requirements', vault } = {}) {
+  const packages = JSON.parse(process.env.CLIENTS_PYTHON ?? '{}')[requirements];
+  if (!packages) throw new Error(`CLIENTS_PYTHON names no packages of ${requirements}; \`cargo xtask test clients\` sets it`);
+  const file = vault && certificateFile(vault);
+  return {
+    ...process.env,
+    ...(file && { SSL_CERT_FILE: file, REQUESTS_CA_BUNDLE: file }),
+    PYTHONPATH: [LOOPBACK, packages].join(delimiter),
+    PYTHONWARNINGS: 'ignore',
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
 }
 
-/** The version of a package of the environment. */
+/** The installed version of a package. */
 export function pythonVersion(name, requirements) {
   const script = 'import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))';
-  return execFileSync(python(requirements), ['-c', script, name], { encoding: 'utf8' }).trim();
+  const env = pythonVariables({ requirements });
+  return execFileSync('python3', ['-c', script, name], { encoding: 'utf8', env }).trim();
 }
-
-const python = (requirements) => join(pythonEnvironment(requirements), 'bin', 'python');
 
 /** What an application sees of an error: the exception's class, its text and those of its members that exist. */
 export class DriverError extends Error {
@@ -53,13 +65,11 @@ export class Driver {
    * @param {string} script
    * @param {{world: any, made: {certificate: string}}} vault
    * @param {string[]} args
-   * @param {string} [requirements]  the environment, if it is not the usual one
+   * @param {string} [requirements]  the requirements file, if it is not the usual one
    */
   static python(script, vault, args, requirements) {
-    const file = certificateFile(vault);
     const path = fileURLToPath(new URL(`python/${script}`, import.meta.url));
-    const trust = { SSL_CERT_FILE: file, REQUESTS_CA_BUNDLE: file };
-    return new Driver(python(requirements), ['-B', path, ...args], { ...process.env, ...trust, PYTHONWARNINGS: 'ignore' });
+    return new Driver('python3', [path, ...args], pythonVariables({ requirements, vault }));
   }
 
   /**

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask test`: runs the test suites one after another and counts the tests.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
 
 use crate::count::Count;
 use crate::fuzz::fuzz_all;
-use crate::process::{line_of, not_started, step};
-use crate::tools::{Tools, ensure_packages};
+use crate::process::{line_of, not_started, run, step};
+use crate::tools::{Tools, ensure_packages, ensure_python_packages};
 use crate::worker::{BuildOptions, Profile, build};
 
 /// How long each fuzz target runs, in seconds.
@@ -26,7 +28,7 @@ pub(crate) enum Suite {
     Wasm,
     /// Tests of the built Worker in workerd, and `cargo xtask dev --once`.
     EndToEnd,
-    /// Tests of the built Worker with clients from npm, which only this suite installs.
+    /// Tests of the built Worker with clients from npm, `PyPI` and crates.io, which only this suite installs.
     Clients,
     /// The fuzz targets for some seconds each, to test that they build and run.
     Fuzz,
@@ -106,19 +108,49 @@ fn wasm(root: &Path) -> Result<Count> {
     counted(&mut cargo, Count::read_cargo)
 }
 
-/// Tests of the built Worker with the clients in `tests/clients/package-lock.json`.
+/// Tests of the built Worker with the clients that `tests/clients` locks: those of its `package-lock.json`, of
+/// `python/*.txt` and of `rust/Cargo.lock`.
 fn clients(root: &Path) -> Result<Count> {
     let tools = Tools::ensure(root)?;
     let directory = root.join("tests/clients");
     ensure_packages(&directory)?;
-    with_worker(root, &tools, test_files(&directory)?)
+    let python = python_packages(&directory.join("python"))?;
+    let driver = rust_driver(root)?;
+    let environment =
+        [("CLIENTS_PYTHON", python.into()), ("CLIENTS_RUST", driver.into_os_string())];
+    with_worker(root, &tools, test_files(&directory)?, &environment)
+}
+
+/// Installs the Python packages; returns their directories by the names of the requirements files, as JSON.
+fn python_packages(directory: &Path) -> Result<String> {
+    let mut found = Map::new();
+    for name in ["requirements", "requirements-auth0-python"] {
+        let packages = ensure_python_packages(&directory.join(format!("{name}.txt")))?;
+        found.insert(name.into(), packages.to_string_lossy().into());
+    }
+    Ok(Value::Object(found).to_string())
+}
+
+/// Builds the program that calls the crate `oauth2`; returns its path.
+fn rust_driver(root: &Path) -> Result<PathBuf> {
+    let target = root.join("target/clients-rust");
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--quiet", "--locked", "--manifest-path", "tests/clients/rust/Cargo.toml"])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(root);
+    step("building the program with the crate oauth2", || {
+        run(&mut cargo, "Is the package registry reachable?")
+    })?;
+    Ok(target.join("debug/oauth2-driver"))
 }
 
 fn end_to_end(root: &Path) -> Result<Count> {
     let tools = Tools::ensure(root)?;
     let mut files = test_files(&root.join("tests/e2e"))?;
     files.extend(test_files(&root.join("bench"))?);
-    let mut count = with_worker(root, &tools, files)?;
+    let mut count = with_worker(root, &tools, files, &[])?;
     count.add(development_run(root, None)?);
     let with = root.join("target/e2e/with.toml");
     fs::write(&with, ADDED_CONNECTION).context("cannot write into target/e2e")?;
@@ -126,8 +158,13 @@ fn end_to_end(root: &Path) -> Result<Count> {
     Ok(count)
 }
 
-/// Builds the Worker and runs test files that start it in workerd.
-fn with_worker(root: &Path, tools: &Tools, files: Vec<PathBuf>) -> Result<Count> {
+/// Builds the Worker and runs test files that start it in workerd, with further environment variables.
+fn with_worker(
+    root: &Path,
+    tools: &Tools,
+    files: Vec<PathBuf>,
+    environment: &[(&str, OsString)],
+) -> Result<Count> {
     let out_dir = root.join("target/e2e/build");
     build(
         root,
@@ -139,7 +176,8 @@ fn with_worker(root: &Path, tools: &Tools, files: Vec<PathBuf>) -> Result<Count>
         .args(files)
         .current_dir(root)
         .env("PATH", tools.path()?)
-        .env("E2E_BUILD", &out_dir);
+        .env("E2E_BUILD", &out_dir)
+        .envs(environment.iter().map(|(name, value)| (name, value)));
     counted(&mut node, Count::read_tap)
 }
 

@@ -20,8 +20,8 @@ def push(parameters):
     return PushedAuthorizationRequests(HOST, CLIENT_ID, SECRET).pushed_authorization_request(**parameters)
 
 
-def redeem(code, verifier, redirect_uri):
-    return get_token().authorization_code_pkce(code, verifier, redirect_uri)
+def redeem(code, redirect_uri):
+    return get_token().authorization_code(code, redirect_uri)
 
 
 def verify(id_token, nonce):

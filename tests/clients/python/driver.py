@@ -1,25 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lets a test call functions of a package: reads calls as lines of JSON, and answers each with a line of JSON.
-
-Host names below `localhost` are loopback (RFC 6761 §6.3); platforms differ in whether they resolve them.
-"""
+"""Lets a test call functions of a package: reads calls as lines of JSON, and answers each with a line of JSON."""
 
 import asyncio
 import inspect
 import json
-import socket
 import sys
-
-_getaddrinfo = socket.getaddrinfo
-
-
-def _resolve(host, *rest, **more):
-    name = host.decode() if isinstance(host, bytes) else host
-    return _getaddrinfo("127.0.0.1" if name and name.endswith(".localhost") else host, *rest, **more)
-
-
-socket.getaddrinfo = _resolve
-
 
 def _seen(error):
     """What an application can read of an exception."""
