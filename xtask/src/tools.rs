@@ -208,7 +208,8 @@ pub(crate) fn ensure_python_packages(requirements: &Path) -> Result<PathBuf> {
         remove_dir(&partial)?;
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-            .args(["--require-hashes", "--no-deps", "--only-binary=:all:", "--target"])
+            .args(["--root-user-action=ignore", "--require-hashes", "--no-deps"])
+            .args(["--only-binary=:all:", "--target"])
             .arg(&partial)
             .arg("--requirement")
             .arg(requirements);
