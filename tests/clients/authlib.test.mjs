@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault as an OpenID provider of the Python package `authlib`, with HTTP Basic, which is its default.
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, generateKeyPairSync } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { browse, claimsOf, startsAt } from '../../xtask/js/browser.mjs';
 import { GRANT, TOKEN_TYPE } from '../../xtask/js/vault-api.mjs';
@@ -19,15 +19,24 @@ const ODD_SECRET = 'p+q%2Fr s&t=u/0123456789abcdef0123456789abcdef';
 describe(NAME, { timeout: 120_000 }, () => {
   let vault;
   let world;
+  let keys;
   let sdk;
   /** A user who connected before the clock moved. */
   let later;
 
   before(async () => {
+    keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
     vault = await startVault(() => ({
       odd: {
         authentication: 'client_secret',
         secret_sha256: [createHash('sha256').update(ODD_SECRET).digest('hex')],
+        grants: [GRANT.rfc8693],
+        connections: ['demo'],
+        accepts_from: ['web'],
+      },
+      signer: {
+        authentication: 'private_key_jwt',
+        jwks: { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig', kid: 'k' }] },
         grants: [GRANT.rfc8693],
         connections: ['demo'],
         accepts_from: ['web'],
@@ -86,6 +95,7 @@ describe(NAME, { timeout: 120_000 }, () => {
     return { ...user, refresh_token: me.refresh_token, me_token: me.access_token };
   }
 
+  /** @type {(user: any, more?: {by?: string, [parameter: string]: any}, client?: object) => Promise<any>} */
   const exchange = (user, { by = 'refresh_token', ...more } = {}, client = {}) => sdk.call('exchange', {
     parameters: {
       grant_type: GRANT.rfc8693,
@@ -106,7 +116,11 @@ describe(NAME, { timeout: 120_000 }, () => {
   const tested = new Compatibility(NAME, {
     version: pythonVersion(NAME),
     registry: 'PyPI',
-    settings: ['`server_metadata_url` is the vault’s address with `/.well-known/openid-configuration`', '`code_challenge_method` is `S256`'],
+    settings: [
+      '`server_metadata_url` is the vault’s address with `/.well-known/openid-configuration`',
+      '`code_challenge_method` is `S256`',
+      'with `private_key_jwt`: `PrivateKeyJWT` with the issuer as `token_endpoint`, and an `exp` in its `claims` that is at most five minutes away',
+    ],
   });
 
   tested.tries('login', async () => {
@@ -147,6 +161,17 @@ describe(NAME, { timeout: 120_000 }, () => {
     const odd = (secret) => exchange(user, { by: 'access_token' }, { client_id: 'odd', secret });
     assert.equal(await world.owner((await odd(ODD_SECRET)).access_token), 'frida');
     await refused(odd(`${ODD_SECRET}x`), 'invalid_client');
+  });
+
+  test('exchanges with signed assertions that name the issuer as their audience', async () => {
+    const user = await connected('greta');
+    const client = { client_id: 'signer', secret: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }), method: 'private_key_jwt' };
+    for (let time = 0; time < 2; time += 1) {
+      const tokens = await exchange(user, { by: 'access_token' }, { ...client, audience: `${world.vault}/` });
+      assert.equal(await world.owner(tokens.access_token), 'greta');
+    }
+    // Without this the package names the token endpoint.
+    await refused(exchange(user, { by: 'access_token' }, client), 'invalid_client');
   });
 
   tested.tries('refreshTwice', async () => {

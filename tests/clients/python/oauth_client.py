@@ -2,9 +2,11 @@
 """Calls `authlib`: its client for Starlette signs users in, its session for `requests` does the rest."""
 
 import sys
+import time
 
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.integrations.starlette_client import OAuth
+from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from driver import serve
 from starlette.requests import Request
 
@@ -37,8 +39,15 @@ async def complete_login(browser, query):
     return await OAUTH.vault.authorize_access_token(request_of(browser, query))
 
 
-def session(secret=None, client_id=CLIENT_ID, method="client_secret_basic", **more):
-    return OAuth2Session(client_id, secret or SECRET, token_endpoint_auth_method=method, **more)
+def session(secret=None, client_id=CLIENT_ID, method="client_secret_basic", audience=None, **more):
+    """`audience` is that of the assertions of `private_key_jwt`, by default the token endpoint.
+
+    By default they expire after an hour. The vault accepts five minutes, so each session has one that expires sooner.
+    """
+    made = OAuth2Session(client_id, secret or SECRET, token_endpoint_auth_method=method, **more)
+    claims = {"exp": int(time.time()) + 60}
+    made.register_client_auth_method(PrivateKeyJWT(audience, claims, {"kid": "k"}))
+    return made
 
 
 def refresh(refresh_token, audience=None, scope=None, **client):
