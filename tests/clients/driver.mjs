@@ -2,7 +2,7 @@
 // Packages of other languages: a small program calls the package's functions, which a test names to it.
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -13,6 +13,11 @@ import { CALLBACK, ME_SCOPE, connect, visit } from './vault.mjs';
 /** Longer than any package waits for an answer. */
 const CALL_SECONDS = 30;
 
+/** Where `cargo xtask test clients` has installed the packages. */
+export function installed() {
+  return JSON.parse(readFileSync(new URL('../../target/clients-installed.json', import.meta.url), 'utf8'));
+}
+
 const LOOPBACK = fileURLToPath(new URL('python/loopback', import.meta.url));
 
 /**
@@ -22,8 +27,7 @@ const LOOPBACK = fileURLToPath(new URL('python/loopback', import.meta.url));
  * @param {{requirements?: string, vault?: {world: any, made: {certificate: string}}}} [options]
  */
 export function pythonVariables({ requirements = 'requirements', vault } = {}) {
-  const packages = JSON.parse(process.env.CLIENTS_PYTHON ?? '{}')[requirements];
-  if (!packages) throw new Error(`CLIENTS_PYTHON names no packages of ${requirements}; \`cargo xtask test clients\` sets it`);
+  const packages = installed().python[requirements];
   const file = vault && certificateFile(vault);
   return {
     ...process.env,

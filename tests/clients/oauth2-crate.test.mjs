@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { claimsOf } from '../../xtask/js/browser.mjs';
 import { Compatibility } from './compatibility.mjs';
-import { Driver, certificateFile, throws } from './driver.mjs';
+import { Driver, certificateFile, installed, throws } from './driver.mjs';
 import { assertLogHasNoSecret } from './failing.mjs';
 import { CALLBACK, ME_SCOPE, ORDERS, connect, startVault, visit } from './vault.mjs';
 
@@ -24,11 +24,9 @@ describe(`the crate ${NAME}`, { timeout: 120_000 }, () => {
   let crate;
 
   before(async () => {
-    const program = process.env.CLIENTS_RUST;
-    if (!program) throw new Error('CLIENTS_RUST names no program; `cargo xtask test clients` sets it');
     const vault = await startVault();
     ({ world, web } = vault);
-    crate = new Driver(program, [world.vault, web.client_id, web.client_secret, CALLBACK, certificateFile(vault)]);
+    crate = new Driver(installed().oauth2, [world.vault, web.client_id, web.client_secret, CALLBACK, certificateFile(vault)]);
   });
   after(async () => {
     await crate?.close();

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `cargo xtask test`: runs the test suites one after another and counts the tests.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -9,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
+use serde_json::{Map, json};
 
 use crate::count::Count;
 use crate::fuzz::fuzz_all;
@@ -114,21 +113,17 @@ fn clients(root: &Path) -> Result<Count> {
     let tools = Tools::ensure(root)?;
     let directory = root.join("tests/clients");
     ensure_packages(&directory)?;
-    let python = python_packages(&directory.join("python"))?;
-    let driver = rust_driver(root)?;
-    let environment =
-        [("CLIENTS_PYTHON", python.into()), ("CLIENTS_RUST", driver.into_os_string())];
-    with_worker(root, &tools, test_files(&directory)?, &environment)
-}
-
-/// Installs the Python packages; returns their directories by the names of the requirements files, as JSON.
-fn python_packages(directory: &Path) -> Result<String> {
-    let mut found = Map::new();
+    let mut python = Map::new();
     for name in ["requirements", "requirements-auth0-python"] {
-        let packages = ensure_python_packages(&directory.join(format!("{name}.txt")))?;
-        found.insert(name.into(), packages.to_string_lossy().into());
+        let requirements = directory.join(format!("python/{name}.txt"));
+        let packages = ensure_python_packages(&requirements)?;
+        python.insert(name.into(), packages.to_string_lossy().into());
     }
-    Ok(Value::Object(found).to_string())
+    // In a file, so that a test file can be run alone afterwards.
+    let installed = json!({ "python": python, "oauth2": rust_driver(root)? });
+    fs::write(root.join("target/clients-installed.json"), installed.to_string())
+        .context("cannot write into target")?;
+    with_worker(root, &tools, test_files(&directory)?)
 }
 
 /// Builds the program that calls the crate `oauth2`; returns its path.
@@ -150,7 +145,7 @@ fn end_to_end(root: &Path) -> Result<Count> {
     let tools = Tools::ensure(root)?;
     let mut files = test_files(&root.join("tests/e2e"))?;
     files.extend(test_files(&root.join("bench"))?);
-    let mut count = with_worker(root, &tools, files, &[])?;
+    let mut count = with_worker(root, &tools, files)?;
     count.add(development_run(root, None)?);
     let with = root.join("target/e2e/with.toml");
     fs::write(&with, ADDED_CONNECTION).context("cannot write into target/e2e")?;
@@ -158,13 +153,8 @@ fn end_to_end(root: &Path) -> Result<Count> {
     Ok(count)
 }
 
-/// Builds the Worker and runs test files that start it in workerd, with further environment variables.
-fn with_worker(
-    root: &Path,
-    tools: &Tools,
-    files: Vec<PathBuf>,
-    environment: &[(&str, OsString)],
-) -> Result<Count> {
+/// Builds the Worker and runs test files that start it in workerd.
+fn with_worker(root: &Path, tools: &Tools, files: Vec<PathBuf>) -> Result<Count> {
     let out_dir = root.join("target/e2e/build");
     build(
         root,
@@ -176,8 +166,7 @@ fn with_worker(
         .args(files)
         .current_dir(root)
         .env("PATH", tools.path()?)
-        .env("E2E_BUILD", &out_dir)
-        .envs(environment.iter().map(|(name, value)| (name, value)));
+        .env("E2E_BUILD", &out_dir);
     counted(&mut node, Count::read_tap)
 }
 
