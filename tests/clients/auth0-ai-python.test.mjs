@@ -65,10 +65,10 @@ describe(NAME, { timeout: 120_000 }, () => {
   ));
 
   tested.tries('unknownConnection', async () => (
-    interrupted(byRefreshToken(await signIn('emma'), { connection: 'unknown' }), /connection/)
+    interrupted(byRefreshToken(await signIn('emma'), { connection: 'unknown' }), /no connection of this name/)
   ));
 
-  tested.tries('wrongSecret', async () => interrupted(byRefreshToken(await signIn('fiona'), { secret: 'wrong' }), /client/));
+  tested.tries('wrongSecret', async () => interrupted(byRefreshToken(await signIn('fiona'), { secret: 'wrong' }), /unknown client/));
 
   tested.tries('revokedRefreshToken', async () => {
     const user = await connected('gerda');
@@ -80,7 +80,7 @@ describe(NAME, { timeout: 120_000 }, () => {
   // The tests from here on move the vault's clock.
   tested.tries('reconnectRequired', async () => {
     const user = await connected('heidi');
-    return whileRefused(world, () => interrupted(byRefreshToken(user), /again/));
+    return whileRefused(world, () => interrupted(byRefreshToken(user), /must connect it again/));
   });
 
   tested.tries('providerDown', async () => {
