@@ -13,10 +13,9 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
         // Vendored files have their own licences, and `target` holds build output.
         if path.is_dir() && !["target", "node_modules", "vectors"].contains(&name) {
             sources(&path, found);
-        } else if path
-            .extension()
-            .is_some_and(|ext| ["rs", "mjs", "js", "ts", "sh"].iter().any(|known| ext == *known))
-        {
+        } else if path.extension().is_some_and(|ext| {
+            ["rs", "mjs", "js", "ts", "sh", "py"].iter().any(|known| ext == *known)
+        }) {
             found.push(path);
         }
     }

@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Map, json};
 
 use crate::count::Count;
 use crate::fuzz::fuzz_all;
-use crate::process::{line_of, not_started, step};
-use crate::tools::{Tools, ensure_packages};
+use crate::process::{line_of, not_started, run, step};
+use crate::tools::{Tools, ensure_packages, ensure_python_packages};
 use crate::worker::{BuildOptions, Profile, build};
 
 /// How long each fuzz target runs, in seconds.
@@ -26,7 +27,7 @@ pub(crate) enum Suite {
     Wasm,
     /// Tests of the built Worker in workerd, and `cargo xtask dev --once`.
     EndToEnd,
-    /// Tests of the built Worker with clients from npm, which only this suite installs.
+    /// Tests of the built Worker with clients from npm, `PyPI` and crates.io, which only this suite installs.
     Clients,
     /// The fuzz targets for some seconds each, to test that they build and run.
     Fuzz,
@@ -106,12 +107,38 @@ fn wasm(root: &Path) -> Result<Count> {
     counted(&mut cargo, Count::read_cargo)
 }
 
-/// Tests of the built Worker with the clients in `tests/clients/package-lock.json`.
+/// Tests of the built Worker with the clients that `tests/clients` locks: those of its `package-lock.json`, of
+/// `python/*.txt` and of `rust/Cargo.lock`.
 fn clients(root: &Path) -> Result<Count> {
     let tools = Tools::ensure(root)?;
     let directory = root.join("tests/clients");
     ensure_packages(&directory)?;
+    let mut python = Map::new();
+    for name in ["requirements", "requirements-auth0-python"] {
+        let requirements = directory.join(format!("python/{name}.txt"));
+        let packages = ensure_python_packages(&requirements)?;
+        python.insert(name.into(), packages.to_string_lossy().into());
+    }
+    // In a file, so that a test file can be run alone afterwards.
+    let installed = json!({ "python": python, "oauth2": rust_driver(root)? });
+    fs::write(root.join("target/clients-installed.json"), installed.to_string())
+        .context("cannot write into target")?;
     with_worker(root, &tools, test_files(&directory)?)
+}
+
+/// Builds the program that calls the crate `oauth2`; returns its path.
+fn rust_driver(root: &Path) -> Result<PathBuf> {
+    let target = root.join("target/clients-rust");
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--quiet", "--locked", "--manifest-path", "tests/clients/rust/Cargo.toml"])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(root);
+    step("building the program with the crate oauth2", || {
+        run(&mut cargo, "Is the package registry reachable?")
+    })?;
+    Ok(target.join("debug/oauth2-driver"))
 }
 
 fn end_to_end(root: &Path) -> Result<Count> {

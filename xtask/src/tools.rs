@@ -185,6 +185,43 @@ impl PythonTool {
     }
 }
 
+/// Installs the packages of a requirements file with hashes, unless they are in the cache; returns their directory
+/// there, which is one for `PYTHONPATH`. Its name is a hash of the file and of the kind of Python.
+pub(crate) fn ensure_python_packages(requirements: &Path) -> Result<PathBuf> {
+    let text = fs::read(requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let mut python = Command::new("python3");
+    python.args(["-c", "import sys; print(sys.implementation.cache_tag)"]);
+    let kind = python.output().context("cannot start python3; install Python 3.11 or later")?;
+    let id = hex(&Sha256::new().chain_update(kind.stdout).chain_update(text).finalize());
+    let cache = cache_dir()?;
+    let directory = cache.join(format!("python-packages-{}", &id[..16]));
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    let _lock = lock(&cache)?;
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    step("installing Python packages", || {
+        let partial = cache.join("partial-python-packages");
+        remove_dir(&partial)?;
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .args(["--root-user-action=ignore", "--require-hashes", "--no-deps"])
+            .args(["--only-binary=:all:", "--target"])
+            .arg(&partial)
+            .arg("--requirement")
+            .arg(requirements);
+        run(
+            &mut pip,
+            "It needs Python 3.11 or later with pip. Is the package registry reachable?",
+        )?;
+        fs::rename(&partial, &directory).context("cannot move the packages into the cache")
+    })?;
+    Ok(directory)
+}
+
 fn cache_dir() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let directory = set("EDGE_TOKEN_VAULT_CACHE")
