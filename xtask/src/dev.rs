@@ -2,33 +2,38 @@
 //! `cargo xtask dev`: runs the Worker and an OpenID provider on this machine.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::dev_config::DevConfig;
+use crate::dev_config::{Certificates, DevConfig, Setting, dotenv};
 use crate::dev_files::{Secrets, lock, write_private};
-use crate::process::{spawn_group, step};
+use crate::process::{not_started, run, spawn_group, step};
 use crate::tools::Tools;
+use crate::with_file::Fault;
 use crate::wrangler::{Start, Wrangler};
 
 pub(crate) struct DevOptions {
     /// Whether to exit after the main job.
     pub(crate) once: bool,
-    pub(crate) port: u16,
-    pub(crate) provider_port: u16,
-    pub(crate) app_port: u16,
+    /// Whether to print no line for each request.
+    pub(crate) quiet: bool,
+    pub(crate) setting: Setting,
     pub(crate) with: Option<PathBuf>,
     /// A directory for all files and data; `None` for the places where `wrangler dev` looks by default.
     pub(crate) state: Option<PathBuf>,
 }
+
+/// How the script begins the last line that it prints before it waits.
+const READY: &str = "Ready.";
 
 /// The paths of the files that a development run writes.
 struct Places {
@@ -63,22 +68,35 @@ impl Places {
 pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode> {
     let places = Places::new(root, options.state.as_deref());
     let directory = &places.directory;
-    fs::create_dir_all(directory)
-        .with_context(|| format!("cannot create {}", directory.display()))?;
+    fs::create_dir_all(directory).map_err(|error| {
+        let option = if options.state.is_some() { "--state " } else { "" };
+        anyhow!("{option}{}: the directory cannot be created: {error}", directory.display())
+    })?;
     let _lock = lock(directory)?;
     check_ports(options)?;
     let interrupted = catch_signals()?;
 
-    let run_file = write_files(&places, options)?;
+    let run_file = write_files(root, &places, options)?;
     let tools = Tools::ensure(root)?;
+    let tls = options.setting.https.then(|| Certificates::below(directory));
+    if let Some(tls) = &tls {
+        let folder = tls.authority.with_file_name("");
+        let mut script = Command::new(tools.node());
+        script.arg("xtask/js/certificates.mjs").arg(folder).current_dir(root);
+        run(&mut script, "Node comes with the npm packages: run `npm ci`.")?;
+    }
+    let ready = Arc::new(AtomicBool::new(false));
+    let log = directory.join("wrangler.log");
     let mut wrangler = step("starting the Worker (the first build takes minutes)", || {
         let mut wrangler = Wrangler::start(&Start {
             root,
             tools: &tools,
-            port: options.port,
+            port: options.setting.port,
+            tls: tls.as_ref(),
             variables: options.state.is_some().then_some(&places.variables),
             data: &places.data,
-            log: directory.join("wrangler.log"),
+            log: log.clone(),
+            show_requests: if options.quiet { Arc::default() } else { Arc::clone(&ready) },
         })?;
         wrangler.wait_until_healthy(&interrupted)?;
         Ok(wrangler)
@@ -90,18 +108,22 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
         .arg(&run_file)
         .current_dir(root)
         .env("PATH", tools.path()?)
-        .stdin(Stdio::null());
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    if let Some(tls) = &tls {
+        script.env("NODE_EXTRA_CA_CERTS", &tls.authority);
+    }
     if options.once {
         script.arg("--once");
     }
     let mut script = spawn_group(&mut script, "Node comes with the npm packages: run `npm ci`.")?;
+    let output = script.child().stdout.take().context("no output")?;
+    let printing = thread::spawn(move || print(output, &ready));
     loop {
         if let Some(status) = script.ended()? {
+            let _ = printing.join();
             if !status.success() {
-                bail!(
-                    "the main job failed ({status}); the Worker's log is {}",
-                    directory.join("wrangler.log").display()
-                );
+                bail!("the main job failed ({status}); the Worker's log is {}", log.display());
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -114,28 +136,67 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
     }
 }
 
-/// Writes the Worker's variables and the scripts' `run.json`; returns the path of `run.json`.
-fn write_files(places: &Places, options: &DevOptions) -> Result<PathBuf> {
+/// Prints the script's output, and sets `ready` once it has printed its last line.
+fn print(output: impl Read, ready: &AtomicBool) {
+    let mut terminal = std::io::stdout();
+    for line in BufReader::new(output).lines().map_while(Result::ok) {
+        let _ = writeln!(terminal, "{line}");
+        if line.starts_with(READY) {
+            ready.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Checks the configuration, then writes the Worker's variables and the scripts' `run.json`; returns the path
+/// of `run.json`.
+fn write_files(root: &Path, places: &Places, options: &DevOptions) -> Result<PathBuf> {
     let directory = &places.directory;
     let secrets = Secrets::load_or_make(&directory.join("secrets.json"), &places.data)?;
-    let mut config =
-        DevConfig::new(options.port, options.provider_port, options.app_port, &secrets);
-    if let Some(file) = &options.with {
-        config.merge_file(file)?;
+    let mut config = DevConfig::new(options.setting, &secrets);
+    let with = match &options.with {
+        Some(file) => Some((file, config.merge_file(file)?)),
+        None => None,
+    };
+    let variables = config.variables(&secrets);
+    if let Some(fault) = step("checking the configuration", || fault_of(root, &variables))? {
+        match with {
+            Some((file, text)) => bail!("{}", fault.in_words_of(file, &text)),
+            None => bail!("the development configuration is invalid: {fault}"),
+        }
     }
-    write_private(&places.variables, config.dev_vars(&secrets)?.as_bytes())?;
-    let (keys, dev) = (directory.join("provider-keys.json"), directory.join("dev.json"));
-    let files = (keys.to_string_lossy(), dev.to_string_lossy());
-    let run = config.run_file(options.provider_port, &secrets, (&files.0, &files.1));
+    write_private(&places.variables, dotenv(&variables).as_bytes())?;
     let run_file = directory.join("run.json");
+    let run = config.run_file(&secrets, directory);
     write_private(&run_file, &serde_json::to_vec_pretty(&run)?)?;
     Ok(run_file)
 }
 
+/// Checks all variables with the Worker's own code, in the program `check`; this one does not contain that
+/// code, to compile faster.
+fn fault_of(root: &Path, variables: &[(&str, String)]) -> Result<Option<Fault>> {
+    let variables: serde_json::Map<_, _> =
+        variables.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["run", "--quiet", "--package", "check", "--", "--variables"])
+        .current_dir(root)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let mut child = cargo.spawn().map_err(|error| not_started(&cargo, &error, ""))?;
+    // Through standard input: every user of the machine can see arguments.
+    child.stdin.take().context("no input")?.write_all(&serde_json::to_vec(&variables)?)?;
+    let output = child.wait_with_output()?;
+    if !output.status.success() {
+        bail!("the configuration could not be checked; see the output above for the reason");
+    }
+    serde_json::from_slice(&output.stdout).context("the check printed no result")
+}
+
 fn check_ports(options: &DevOptions) -> Result<()> {
-    let mut ports = vec![(options.port, "--port"), (options.provider_port, "--provider-port")];
+    let Setting { port, provider_port, app_port, .. } = options.setting;
+    let mut ports = vec![(port, "--port"), (provider_port, "--provider-port")];
     if !options.once {
-        ports.push((options.app_port, "--app-port"));
+        ports.push((app_port, "--app-port"));
     }
     for (index, (port, flag)) in ports.iter().copied().enumerate() {
         if let Some((_, other)) = ports.iter().take(index).find(|(taken, _)| *taken == port) {

@@ -119,10 +119,10 @@ fn end_to_end(root: &Path) -> Result<Count> {
     let mut files = test_files(&root.join("tests/e2e"))?;
     files.extend(test_files(&root.join("bench"))?);
     let mut count = with_worker(root, &tools, files)?;
-    count.add(development_run(root, None)?);
-    let with = root.join("target/e2e/with.toml");
-    fs::write(&with, ADDED_CONNECTION).context("cannot write into target/e2e")?;
-    count.add(development_run(root, Some(&with))?);
+    fs::write(root.join(WITH), ADDED_CONNECTION).context("cannot write into target/e2e")?;
+    for options in [&[][..], &["--with", WITH], &["--foreign-issuer"], &["--https"]] {
+        count.add(development_run(root, options)?);
+    }
     Ok(count)
 }
 
@@ -154,8 +154,11 @@ authorization_endpoint = "http://127.0.0.1:1/authorize"
 token_endpoint = "http://127.0.0.1:1/token"
 "#;
 
+/// The file of [`ADDED_CONNECTION`].
+const WITH: &str = "target/e2e/with.toml";
+
 /// Runs `cargo xtask dev --once`, which a new user runs first, and counts it as one test.
-fn development_run(root: &Path, with: Option<&Path>) -> Result<Count> {
+fn development_run(root: &Path, options: &[&str]) -> Result<Count> {
     let (port, provider_port) = free_ports()?;
     let mut cargo = Command::new("cargo");
     cargo
@@ -171,10 +174,8 @@ fn development_run(root: &Path, with: Option<&Path>) -> Result<Count> {
             "--state",
             "target/e2e/dev",
         ])
+        .args(options)
         .current_dir(root);
-    if let Some(with) = with {
-        cargo.arg("--with").arg(with);
-    }
     let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;
     let passed = status.success();
     println!("{} - {}", if passed { "ok" } else { "not ok" }, line_of(&cargo));
