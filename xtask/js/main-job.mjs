@@ -23,7 +23,13 @@ export async function mainJob(run, login, print) {
   const jar = new CookieJar();
   let steps = 0;
   const titled = (title) => { steps += 1; return `${steps}. ${title}`; };
-  const browser = { login, jar, onForm: ({ host, prompt }) => print(`  . ${FORMS[prompt] ?? prompt} at ${host}`) };
+  /** @type {string[]} what the user did at which host, since the browser was last sent away */
+  let done = [];
+  const onForm = ({ host, prompt }) => {
+    done.push(`${FORMS[prompt] ?? prompt} at ${host}`);
+    print(`  . ${done.at(-1)}`);
+  };
+  const browser = { login, jar, onForm };
 
   const options = { ...signInOptions(run, login), ...browser };
   const user = await (options.atVault ? signInAtVault : signInElsewhere)(options, titled, print);
@@ -33,6 +39,7 @@ export async function mainJob(run, login, print) {
 
   print(`\n${titled('The browser goes to the vault, signs in and consents at the provider, and returns')}`);
   const link = api.connectLink(started);
+  done = [];
   print(`  > GET ${shortUrl(link)}`);
   const back = await authorize(link, { ...browser, redirectUri });
   print(`  < returned to ${shortUrl(back)}`);
@@ -41,6 +48,11 @@ export async function mainJob(run, login, print) {
   }
   if (!back.searchParams.has('connect_code')) {
     throw new UnexpectedAnswer(`${steps}: no connect_code: ${back.searchParams.get('error_description')}`);
+  }
+
+  const asked = `${FORMS.login} at ${new URL(run.provider).host}`;
+  if (options.atVault && !done.includes(asked)) {
+    throw new UnexpectedAnswer(`${steps}: the provider did not ask the user to sign in`);
   }
 
   const account = await api.complete(user.me_token, started, back.searchParams.get('connect_code'));

@@ -32,6 +32,8 @@ pub(crate) struct DevOptions {
     pub(crate) state: Option<PathBuf>,
 }
 
+pub(crate) const DEFAULT_PORT: u16 = 8787;
+
 /// How the script begins the last line that it prints before it waits.
 const READY: &str = "Ready.";
 
@@ -46,27 +48,45 @@ struct Places {
 }
 
 impl Places {
-    fn new(root: &Path, state: Option<&Path>) -> Self {
+    /// Each address of the vault has data of its own: what a vault stores is bound to its address.
+    fn new(root: &Path, state: Option<&Path>, setting: Setting) -> Self {
+        let Setting { port, https, .. } = setting;
+        let usual = (port, https) == (DEFAULT_PORT, false);
+        let scheme = if https { "https" } else { "http" };
+        let other = |directory: &Path| directory.join(format!("data-{scheme}-{port}"));
         match state {
-            None => Self {
-                directory: root.join(".dev"),
-                variables: root.join(".dev.vars"),
-                data: root.join(".wrangler/state"),
-            },
+            None => {
+                let directory = root.join(".dev");
+                Self {
+                    variables: root.join(".dev.vars"),
+                    data: if usual { root.join(".wrangler/state") } else { other(&directory) },
+                    directory,
+                }
+            }
             Some(state) => {
                 let directory = root.join(state);
                 Self {
                     variables: directory.join("worker.vars"),
-                    data: directory.join("data"),
+                    data: if usual { directory.join("data") } else { other(&directory) },
                     directory,
                 }
             }
         }
     }
+
+    /// The directories of data of all addresses.
+    fn all_data(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let others = entries.map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.starts_with("data") && *path != self.data
+        });
+        std::iter::once(self.data.clone()).chain(others).collect()
+    }
 }
 
 pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode> {
-    let places = Places::new(root, options.state.as_deref());
+    let places = Places::new(root, options.state.as_deref(), options.setting);
     let directory = &places.directory;
     fs::create_dir_all(directory).map_err(|error| {
         let option = if options.state.is_some() { "--state " } else { "" };
@@ -151,7 +171,7 @@ fn print(output: impl Read, ready: &AtomicBool) {
 /// of `run.json`.
 fn write_files(root: &Path, places: &Places, options: &DevOptions) -> Result<PathBuf> {
     let directory = &places.directory;
-    let secrets = Secrets::load_or_make(&directory.join("secrets.json"), &places.data)?;
+    let secrets = Secrets::load_or_make(&directory.join("secrets.json"), &places.all_data())?;
     let mut config = DevConfig::new(options.setting, &secrets);
     let with = match &options.with {
         Some(file) => Some((file, config.merge_file(file)?)),
@@ -217,4 +237,22 @@ fn catch_signals() -> Result<Arc<AtomicBool>> {
             .context("cannot handle signals")?;
     }
     Ok(interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_address_of_the_vault_has_its_own_data() {
+        let data = |state: Option<&str>, port, https| {
+            let (provider_port, app_port, foreign_issuer) = (8788, 8789, false);
+            let setting = Setting { port, provider_port, app_port, https, foreign_issuer };
+            Places::new(Path::new("/r"), state.map(Path::new), setting).data
+        };
+        assert_eq!(data(None, 8787, false), Path::new("/r/.wrangler/state"));
+        assert_eq!(data(None, 8787, true), Path::new("/r/.dev/data-https-8787"));
+        assert_eq!(data(Some("s"), 8787, false), Path::new("/r/s/data"));
+        assert_eq!(data(Some("s"), 9000, false), Path::new("/r/s/data-http-9000"));
+    }
 }

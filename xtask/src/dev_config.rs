@@ -182,10 +182,10 @@ impl DevConfig {
     /// The content of `run.json`, which the scripts read. `directory` is that of the files of the run.
     pub(crate) fn run_file(&self, secrets: &Secrets, directory: &Path) -> Value {
         let ours = [CONNECTION, SIGN_IN_CONNECTION];
-        let added =
-            self.connections.keys().map(String::as_str).filter(|name| !ours.contains(name));
+        let added = self.connections.keys().map(String::as_str).filter(|name| !ours.contains(name));
         let names: Vec<&str> = iter::once(CONNECTION).chain(added).collect();
-        let of = |client: &str, field: &str| self.clients.get(client).and_then(|one| one.get(field));
+        let of =
+            |client: &str, field: &str| self.clients.get(client).and_then(|one| one.get(field));
         let file = |name: &str| directory.join(name).display().to_string();
         let upstream = |origin: &str| {
             json!({
@@ -258,7 +258,11 @@ pub(crate) struct Certificates {
 impl Certificates {
     pub(crate) fn below(directory: &Path) -> Self {
         let file = |name| directory.join("tls").join(name);
-        Self { authority: file("ca.pem"), certificate: file("server.pem"), key: file("server-key.pem") }
+        Self {
+            authority: file("ca.pem"),
+            certificate: file("server.pem"),
+            key: file("server-key.pem"),
+        }
     }
 
     fn as_json(&self) -> Value {

@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -29,9 +29,9 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// Reads the secrets from `file`. If there is no file, generates secrets and removes the `state` that was
-    /// sealed with earlier ones.
-    pub(crate) fn load_or_make(file: &Path, state: &Path) -> Result<Self> {
+    /// Reads the secrets from `file`. If there is no file, generates secrets and removes the directories
+    /// `states` that were sealed with earlier ones.
+    pub(crate) fn load_or_make(file: &Path, states: &[PathBuf]) -> Result<Self> {
         match fs::read(file) {
             Ok(bytes) => {
                 let read = serde_json::from_slice(&bytes).map_err(|_| {
@@ -48,7 +48,7 @@ impl Secrets {
                 Ok(secrets)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if state.exists() {
+                for state in states.iter().filter(|state| state.exists()) {
                     println!(
                         "==> there are no development secrets: removing {}, which cannot be read without them",
                         state.display()
@@ -137,13 +137,13 @@ mod tests {
     fn secrets_are_made_once_and_new_ones_drop_the_old_state() {
         let directory = scratch("secrets");
         let (file, state) = (directory.join("secrets.json"), directory.join("state"));
-        let made = Secrets::load_or_make(&file, &state).unwrap();
+        let made = Secrets::load_or_make(&file, &[state.clone()]).unwrap();
         assert!(!state.exists());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
         assert_eq!(URL_SAFE_NO_PAD.decode(&made.sealing_key).unwrap().len(), 32);
 
         fs::create_dir(&state).unwrap();
-        let read = Secrets::load_or_make(&file, &state).unwrap();
+        let read = Secrets::load_or_make(&file, &[state.clone()]).unwrap();
         assert!(state.exists());
         assert!(read.sealing_key == made.sealing_key);
         remove_dir(&directory).unwrap();
@@ -155,9 +155,11 @@ mod tests {
         let (file, state) = (directory.join("secrets.json"), directory.join("state"));
         let earlier = r#"{"sealing_key":"a","object_name_key":"b","backend_client":"c","provider_client":"d"}"#;
         fs::write(&file, earlier).unwrap();
-        let first = Secrets::load_or_make(&file, &state).unwrap();
+        let first = Secrets::load_or_make(&file, &[state.clone()]).unwrap();
         assert!(state.exists() && first.sealing_key == "a" && first.web_client.len() == 43);
-        assert!(Secrets::load_or_make(&file, &state).unwrap().web_client == first.web_client);
+        assert!(
+            Secrets::load_or_make(&file, &[state.clone()]).unwrap().web_client == first.web_client
+        );
         remove_dir(&directory).unwrap();
     }
 

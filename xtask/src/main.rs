@@ -192,7 +192,7 @@ fn dev_options(args: &mut lexopt::Parser) -> Result<dev::DevOptions> {
         once: false,
         quiet: false,
         setting: dev_config::Setting {
-            port: 8787,
+            port: dev::DEFAULT_PORT,
             provider_port: 8788,
             app_port: 8789,
             https: false,
@@ -303,7 +303,10 @@ mod unit {
         let cases: [(&[&str], &str); 5] = [
             (&["--port", "x"], "--port must be a port, from 1 to 65535, not \"x\""),
             (&["--app-port", "0"], "--app-port must be a port, from 1 to 65535, not \"0\""),
-            (&["--provider-port=65536"], "--provider-port must be a port, from 1 to 65535, not \"65536\""),
+            (
+                &["--provider-port=65536"],
+                "--provider-port must be a port, from 1 to 65535, not \"65536\"",
+            ),
             (&["--with"], "missing argument for option '--with'"),
             (&["--prot", "1"], "invalid option '--prot'"),
         ];

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use crate::count::Count;
 use crate::fuzz::fuzz_all;
 use crate::process::{line_of, not_started, step};
-use crate::tools::{Tools, ensure_packages};
+use crate::tools::{Tools, ensure_packages, remove_dir};
 use crate::worker::{BuildOptions, Profile, build};
 
 /// How long each fuzz target runs, in seconds.
@@ -119,6 +119,8 @@ fn end_to_end(root: &Path) -> Result<Count> {
     let mut files = test_files(&root.join("tests/e2e"))?;
     files.extend(test_files(&root.join("bench"))?);
     let mut count = with_worker(root, &tools, files)?;
+    // The ports are others each time, and each address has data of its own.
+    remove_dir(&root.join(DEV_STATE))?;
     fs::write(root.join(WITH), ADDED_CONNECTION).context("cannot write into target/e2e")?;
     for options in [&[][..], &["--with", WITH], &["--foreign-issuer"], &["--https"]] {
         count.add(development_run(root, options)?);
@@ -154,6 +156,9 @@ authorization_endpoint = "http://127.0.0.1:1/authorize"
 token_endpoint = "http://127.0.0.1:1/token"
 "#;
 
+/// The state of the development runs.
+const DEV_STATE: &str = "target/e2e/dev";
+
 /// The file of [`ADDED_CONNECTION`].
 const WITH: &str = "target/e2e/with.toml";
 
@@ -172,7 +177,7 @@ fn development_run(root: &Path, options: &[&str]) -> Result<Count> {
             &provider_port.to_string(),
             // A separate state, so that a development run of this checkout can continue beside the tests.
             "--state",
-            "target/e2e/dev",
+            DEV_STATE,
         ])
         .args(options)
         .current_dir(root);

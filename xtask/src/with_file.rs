@@ -50,7 +50,8 @@ impl Fault {
         let name = NAMES.iter().find(|(name, _)| name == variable).map(|(_, table)| *table);
         let Some(table) = name else { return format!("{}: {variable}: {fix}", file.display()) };
         let place = Place::find(text, table, field);
-        let line = place.position.map_or_else(String::new, |at| format!(":{}", line_number(text, at)));
+        let line =
+            place.position.map_or_else(String::new, |at| format!(":{}", line_number(text, at)));
         let field = if place.rest.is_empty() { place.rest } else { format!(" {}", place.rest) };
         format!("{}{line}: [{}]{field}: {fix}", file.display(), place.table)
     }
@@ -78,7 +79,8 @@ impl Place {
         let position = document.and_then(|document| {
             let key = |name: &str| name.to_ascii_lowercase() == table;
             let found = document.get_ref().iter().find(|(name, _)| key(name.get_ref()));
-            let (mut at, mut value) = found.map(|(name, value)| (name.span().start, value.get_ref()))?;
+            let (mut at, mut value) =
+                found.map(|(name, value)| (name.span().start, value.get_ref()))?;
             for part in field.split('.').filter(|part| !part.is_empty()) {
                 let DeValue::Table(inner) = value else { break };
                 let part = part.split('[').next().unwrap_or(part);
@@ -265,7 +267,10 @@ mod tests {
     #[test]
     fn tables_that_are_unknown_or_no_tables_are_refused_with_their_line() {
         let message = refusal("[connections.y]\nb = 1\n[conections.x]\na = 1");
-        assert!(message.starts_with(":3: [conections] is unknown; known are [issuers]"), "{message}");
+        assert!(
+            message.starts_with(":3: [conections] is unknown; known are [issuers]"),
+            "{message}"
+        );
         assert_eq!(refusal("\nsecrets = 1"), ":2: secrets must be a table");
     }
 
@@ -280,7 +285,10 @@ mod tests {
     fn the_vaults_apis_and_sign_in_can_be_set() {
         let merged = merged("[apis.orders]\nidentifier = \"a\"\n[sign_in]\ntitle = \"T\"");
         assert_eq!(merged.apis["orders"]["identifier"], "a");
-        assert_eq!(merged.sign_in, *json!({"connections": ["login"], "title": "T"}).as_object().unwrap());
+        assert_eq!(
+            merged.sign_in,
+            *json!({"connections": ["login"], "title": "T"}).as_object().unwrap()
+        );
     }
 
     #[test]

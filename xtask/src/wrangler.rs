@@ -182,7 +182,9 @@ fn for_people(event: &Value) -> Option<String> {
         ("request", Some(route), Some(status)) => format!("{status} {route}"),
         _ => name,
     };
-    for (name, value) in event.as_object()?.iter().filter(|(name, _)| !FIRST.contains(&name.as_str())) {
+    for (name, value) in
+        event.as_object()?.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()))
+    {
         line.push_str(&format!("  {name} {}", text(value)));
     }
     if let Some(milliseconds) = member("duration_ms") {
@@ -262,7 +264,10 @@ mod tests {
         let request = r#"[log] {"event":"request","route":"POST /oauth/token","status":400,"error":"invalid_target","client_id":"backend","duration_ms":2}"#;
         let expected = "400 POST /oauth/token  client_id backend  error invalid_target  2 ms";
         assert_eq!(people(request), expected);
-        assert_eq!(people(r#"{"event":"refresh_failed","connection":"a"}"#), "refresh_failed  connection a");
+        assert_eq!(
+            people(r#"{"event":"refresh_failed","connection":"a"}"#),
+            "refresh_failed  connection a"
+        );
         assert!(event_of("[wrangler:info] GET /health 200 OK").is_none());
     }
 
