@@ -74,6 +74,7 @@ async function develop(run, once) {
   writeDevFile(run, user);
   if (once) return 0;
   await serveExample(run);
+  await logIsComplete(run);
   console.log(invitation(run, LOGIN));
   return keepFresh(run, user);
 }
@@ -95,6 +96,17 @@ async function serveExample(run) {
     server.listen(Number(port), hostname === 'localhost' ? '127.0.0.1' : hostname, () => resolve(undefined));
   });
   run.app = `${app.origin}/`;
+}
+
+/**
+ * Waits until the log has the requests of the main job, which it has a moment later, so that they are not taken
+ * for later ones: it has all that came before a request that it has.
+ */
+async function logIsComplete({ vault, files }) {
+  const asked = () => readFileSync(files.log, 'utf8').split('"route":"GET /health"').length;
+  const before = asked();
+  await fetch(`${vault}/health`);
+  for (let attempt = 0; attempt < 50 && asked() === before; attempt += 1) await sleep(100);
 }
 
 /** With https, the key and the certificate of the servers. */
