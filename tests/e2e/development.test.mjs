@@ -9,14 +9,14 @@ import { createServer, get } from 'node:https';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
+import { CookieJar, browse, signIn, startsAt } from '../../xtask/js/browser.mjs';
 import { newCertificates } from '../../xtask/js/certificates.mjs';
 import { environment, invitation } from '../../xtask/js/invitation.mjs';
 import { newKeys } from '../../xtask/js/keys.mjs';
-import { mainJob } from '../../xtask/js/main-job.mjs';
+import { mainJob, signInOptions } from '../../xtask/js/main-job.mjs';
 import { short } from '../../xtask/js/narrate.mjs';
 import { startProvider } from '../../xtask/js/provider.mjs';
-import { call } from '../../xtask/js/vault-api.mjs';
+import { TOKEN_TYPE, call } from '../../xtask/js/vault-api.mjs';
 import { APP, APP_ORIGIN, World, describe as show } from './harness.mjs';
 import { freePort } from './workerd.mjs';
 
@@ -104,6 +104,19 @@ describe('the main job of a vault that signs users in', { timeout: 60_000 }, () 
       assert.equal(profile.body.sub, 'bob', show(profile));
     }
     assert.deepEqual(accounts.map((account) => account.connection), ['other']);
+  });
+
+  test('a later sign-in in the same browser asks nothing, and leaves the refresh token good', async () => {
+    const first = await mainJob(run, 'eve', () => {});
+    const forms = [];
+    const later = await signIn({ ...signInOptions(run, 'eve'), jar: first.jar, onForm: (form) => forms.push(form) });
+    assert.deepEqual(forms, []);
+    assert.equal(later.sub, first.sub);
+    for (const { refresh_token: token } of [first, later]) {
+      const subject = { subject_token_type: TOKEN_TYPE.refresh };
+      const answer = await world.api.exchange(world.clients.backend, token, 'other', subject);
+      assert.equal(answer.status, 200, show(answer));
+    }
   });
 
   test('it fails if the provider does not ask the user to sign in', async () => {

@@ -100,17 +100,19 @@ impl DevConfig {
                 "authorization_params": {"prompt": "login consent"},
             },
         });
-        let mut spa = json!({
+        let mut spa = table(json!({
             "authentication": "none",
             "connections": [CONNECTION],
             "redirect_uris": [format!("{identity_provider}/app")],
             "origins": [identity_provider],
-        });
+        }));
         if !foreign_issuer {
-            spa["kind"] = json!("spa");
-            spa["name"] = json!("Development");
-            spa["grants"] = json!(["authorization_code", "refresh_token"]);
-            spa["post_logout_redirect_uris"] = json!([format!("{identity_provider}/app")]);
+            spa.extend(table(json!({
+                "kind": "spa",
+                "name": "Development",
+                "grants": ["authorization_code", "refresh_token"],
+                "post_logout_redirect_uris": [format!("{identity_provider}/app")],
+            })));
         }
         let web = |paths: &[&str]| -> Vec<String> {
             paths.iter().map(|path| format!("{WEB_ORIGIN}{path}")).collect()

@@ -137,13 +137,13 @@ mod tests {
     fn secrets_are_made_once_and_new_ones_drop_the_old_state() {
         let directory = scratch("secrets");
         let (file, state) = (directory.join("secrets.json"), directory.join("state"));
-        let made = Secrets::load_or_make(&file, &[state.clone()]).unwrap();
+        let made = Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap();
         assert!(!state.exists());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
         assert_eq!(URL_SAFE_NO_PAD.decode(&made.sealing_key).unwrap().len(), 32);
 
         fs::create_dir(&state).unwrap();
-        let read = Secrets::load_or_make(&file, &[state.clone()]).unwrap();
+        let read = Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap();
         assert!(state.exists());
         assert!(read.sealing_key == made.sealing_key);
         remove_dir(&directory).unwrap();
@@ -155,10 +155,11 @@ mod tests {
         let (file, state) = (directory.join("secrets.json"), directory.join("state"));
         let earlier = r#"{"sealing_key":"a","object_name_key":"b","backend_client":"c","provider_client":"d"}"#;
         fs::write(&file, earlier).unwrap();
-        let first = Secrets::load_or_make(&file, &[state.clone()]).unwrap();
+        let first = Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap();
         assert!(state.exists() && first.sealing_key == "a" && first.web_client.len() == 43);
         assert!(
-            Secrets::load_or_make(&file, &[state.clone()]).unwrap().web_client == first.web_client
+            Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap().web_client
+                == first.web_client
         );
         remove_dir(&directory).unwrap();
     }

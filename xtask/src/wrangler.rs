@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -178,19 +179,15 @@ fn for_people(event: &Value) -> Option<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let member = |name: &str| event.get(name).map(text);
     let name = member("event")?;
-    let mut line = match (name.as_str(), member("route"), member("status")) {
+    let first = match (name.as_str(), member("route"), member("status")) {
         ("request", Some(route), Some(status)) => format!("{status} {route}"),
         _ => name,
     };
-    for (name, value) in
-        event.as_object()?.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()))
-    {
-        line.push_str(&format!("  {name} {}", text(value)));
-    }
-    if let Some(milliseconds) = member("duration_ms") {
-        line.push_str(&format!("  {milliseconds} ms"));
-    }
-    Some(line)
+    let others = event.as_object()?.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
+    let others = others.map(|(name, value)| format!("{name} {}", text(value)));
+    let time = member("duration_ms").map(|milliseconds| format!("{milliseconds} ms"));
+    let parts: Vec<String> = iter::once(first).chain(others).chain(time).collect();
+    Some(parts.join("  "))
 }
 
 struct Answer {

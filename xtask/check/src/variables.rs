@@ -101,7 +101,7 @@ mod tests {
         vars.insert("KEY_RING".into(), json!({"write": "k1", "keys": {"k1": NO_KEY}}));
         let missing = fault(vars.clone());
         assert_eq!(missing["variable"], "CONNECTIONS", "{missing}");
-        assert!(missing["field"].as_str().unwrap().starts_with("a"), "{missing}");
+        assert!(missing["field"].as_str().unwrap().starts_with('a'), "{missing}");
         vars.insert("PROVIDER_SECRETS".into(), json!({"a": "s"}));
         assert_eq!(fault(vars), Value::Null);
     }
