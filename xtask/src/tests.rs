@@ -125,6 +125,7 @@ fn end_to_end(root: &Path) -> Result<Count> {
     for options in [&[][..], &["--with", WITH], &["--foreign-issuer"], &["--https"]] {
         count.add(development_run(root, options)?);
     }
+    count.add(refused_development_run(root)?);
     Ok(count)
 }
 
@@ -162,8 +163,40 @@ const DEV_STATE: &str = "target/e2e/dev";
 /// The file of [`ADDED_CONNECTION`].
 const WITH: &str = "target/e2e/with.toml";
 
+/// A connection without its secret; the second line names it.
+const FAULTY: &str = "\n[connections.tasks]\nprovider = \"github\"\nclient_id = \"1\"\n";
+
 /// Runs `cargo xtask dev --once`, which a new user runs first, and counts it as one test.
 fn development_run(root: &Path, options: &[&str]) -> Result<Count> {
+    let mut cargo = development(root, options)?;
+    let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;
+    Ok(judged(status.success(), &line_of(&cargo)))
+}
+
+/// Runs it with a faulty configuration, which it must report in the words of the file before it starts anything.
+fn refused_development_run(root: &Path) -> Result<Count> {
+    let file = "target/e2e/faulty.toml";
+    fs::write(root.join(file), FAULTY).context("cannot write into target/e2e")?;
+    let mut cargo = development(root, &["--with", file])?;
+    let output = cargo.output().map_err(|error| not_started(&cargo, &error, ""))?;
+    let [stdout, stderr] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let told = "faulty.toml:2: [connections.tasks] client_authentication: needs the client secret in [secrets]";
+    let passed = output.status.code() == Some(1)
+        && stderr.matches(told).count() == 1
+        && !stdout.contains("starting the Worker");
+    if !passed {
+        println!("{stdout}{stderr}");
+    }
+    Ok(judged(passed, &format!("refused: {}", line_of(&cargo))))
+}
+
+fn judged(passed: bool, title: &str) -> Count {
+    println!("{} - {title}", if passed { "ok" } else { "not ok" });
+    Count::one(passed)
+}
+
+fn development(root: &Path, options: &[&str]) -> Result<Command> {
     let (port, provider_port) = free_ports()?;
     let mut cargo = Command::new("cargo");
     cargo
@@ -181,10 +214,7 @@ fn development_run(root: &Path, options: &[&str]) -> Result<Count> {
         ])
         .args(options)
         .current_dir(root);
-    let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;
-    let passed = status.success();
-    println!("{} - {}", if passed { "ok" } else { "not ok" }, line_of(&cargo));
-    Ok(Count::one(passed))
+    Ok(cargo)
 }
 
 fn test_files(directory: &Path) -> Result<Vec<PathBuf>> {
