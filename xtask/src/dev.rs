@@ -43,6 +43,8 @@ struct Places {
     directory: PathBuf,
     /// File of the Worker's variables.
     variables: PathBuf,
+    /// Whether variables and storage are where `wrangler dev` looks by default.
+    usual: bool,
     /// Directory of the Worker's storage.
     data: PathBuf,
 }
@@ -51,27 +53,19 @@ impl Places {
     /// Each address of the vault has data of its own: what a vault stores is bound to its address.
     fn new(root: &Path, state: Option<&Path>, setting: Setting) -> Self {
         let Setting { port, https, .. } = setting;
-        let usual = (port, https) == (DEFAULT_PORT, false);
+        let usual_address = (port, https) == (DEFAULT_PORT, false);
+        let usual = usual_address && state.is_none();
         let scheme = if https { "https" } else { "http" };
-        let other = |directory: &Path| directory.join(format!("data-{scheme}-{port}"));
-        match state {
-            None => {
-                let directory = root.join(".dev");
-                Self {
-                    variables: root.join(".dev.vars"),
-                    data: if usual { root.join(".wrangler/state") } else { other(&directory) },
-                    directory,
-                }
-            }
-            Some(state) => {
-                let directory = root.join(state);
-                Self {
-                    variables: directory.join("worker.vars"),
-                    data: if usual { directory.join("data") } else { other(&directory) },
-                    directory,
-                }
-            }
-        }
+        let directory = root.join(state.unwrap_or_else(|| Path::new(".dev")));
+        let data = if usual {
+            root.join(".wrangler/state")
+        } else if usual_address {
+            directory.join("data")
+        } else {
+            directory.join(format!("data-{scheme}-{port}"))
+        };
+        let variables = if usual { root.join(".dev.vars") } else { directory.join("worker.vars") };
+        Self { directory, variables, usual, data }
     }
 
     /// The directories of data of all addresses.
@@ -113,7 +107,7 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
             tools: &tools,
             port: options.setting.port,
             tls: tls.as_ref(),
-            variables: options.state.is_some().then_some(&places.variables),
+            variables: (!places.usual).then_some(&places.variables),
             data: &places.data,
             log: log.clone(),
             show_requests: if options.quiet { Arc::default() } else { Arc::clone(&ready) },
@@ -244,15 +238,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_address_of_the_vault_has_its_own_data() {
-        let data = |state: Option<&str>, port, https| {
+    fn each_address_of_the_vault_has_its_own_data_and_wrangler_finds_those_of_its_own() {
+        let places = |state: Option<&str>, port, https| {
             let (provider_port, app_port, foreign_issuer) = (8788, 8789, false);
             let setting = Setting { port, provider_port, app_port, https, foreign_issuer };
-            Places::new(Path::new("/r"), state.map(Path::new), setting).data
+            Places::new(Path::new("/r"), state.map(Path::new), setting)
         };
+        let data = |state, port, https| places(state, port, https).data;
         assert_eq!(data(None, 8787, false), Path::new("/r/.wrangler/state"));
         assert_eq!(data(None, 8787, true), Path::new("/r/.dev/data-https-8787"));
         assert_eq!(data(Some("s"), 8787, false), Path::new("/r/s/data"));
         assert_eq!(data(Some("s"), 9000, false), Path::new("/r/s/data-http-9000"));
+        // `wrangler dev` without options uses port 8787 and http.
+        assert_eq!(places(None, 8787, false).variables, Path::new("/r/.dev.vars"));
+        for other in [places(None, 8787, true), places(None, 9000, false)] {
+            assert_eq!(other.variables, Path::new("/r/.dev/worker.vars"));
+            assert!(!other.usual);
+        }
     }
 }
