@@ -32,7 +32,7 @@ const server = createServer(async (request, response) => {
   const userToken = request.headers.authorization?.replace(/^Bearer /i, '') ?? '';
   try {
     const token = await providerToken(userToken, 'demo');
-    const profile = await fetch(`${dev.issuer}/me`, { headers: { authorization: `Bearer ${token}` } });
+    const profile = await fetch(`${dev.provider}/me`, { headers: { authorization: `Bearer ${token}` } });
     response.writeHead(profile.status, { 'content-type': 'application/json' }).end(await profile.text());
   } catch (error) {
     const { error: code, connection_state: state } = error.answer ?? { error: 'server_error' };

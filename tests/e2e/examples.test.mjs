@@ -8,7 +8,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { invitation } from '../../xtask/js/invitation.mjs';
+import { environment, invitation } from '../../xtask/js/invitation.mjs';
 import { mainJob } from '../../xtask/js/main-job.mjs';
 import { call } from '../../xtask/js/vault-api.mjs';
 import { authorize } from '../../xtask/js/browser.mjs';
@@ -41,8 +41,11 @@ describe('examples', { timeout: 60_000 }, () => {
       clients: { backend: world.clients.backend, spa: { client_id: 'spa', redirect_uris: [APP] } },
       connection: 'demo',
       connections: ['asana', 'demo'],
-      dev_json: dev,
+      identity_provider: world.issuer,
+      provider: world.issuer,
+      files: { dev_json: dev, env: join(world.directory, 'env'), log: join(world.directory, 'wrangler.log') },
     };
+    writeFileSync(run.files.env, environment(run, user));
     writeFileSync(dev, JSON.stringify({
       ...run,
       user: { access_token: user.access_token, me_token: user.me_token },
@@ -99,7 +102,8 @@ describe('examples', { timeout: 60_000 }, () => {
 
   test('the printed commands exchange and list', async () => {
     const printed = invitation(run, 'sam');
-    const [exchange, list] = [...printed.matchAll(/^ {2}curl (?:.*\\\n)+.*$/gm)].map(([command]) => command);
+    const [, source] = /^ {2}(\. .*)$/m.exec(printed);
+    const [exchange, list] = [...printed.matchAll(/^ {2}(curl .*)$/gm)].map(([, command]) => `${source} && ${command}`);
     const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH}`;
     const answer = async (command) => (
       JSON.parse((await execute('bash', ['-c', command], { env: { ...process.env, PATH: path } })).stdout)

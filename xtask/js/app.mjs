@@ -8,7 +8,10 @@ const PAGE = new URL('./app.html', import.meta.url);
 /**
  * Returns a request handler. It responds to GET /app and returns true; for other requests it returns false.
  *
- * @param {{vault: string, issuer: string, client_id: string, connections: string[]}} settings
+ * `origin` is that of the page. `authorize`, `token` and `logout` are addresses of the issuer of the user's tokens.
+ *
+ * @param {{vault: string, origin: string, client_id: string, connections: string[], authorize: string,
+ *   token: string, logout?: string}} settings
  */
 export function serveApp(settings) {
   // The settings are embedded as data, so that the policy need allow only the hash of the page's one script.
@@ -25,7 +28,7 @@ export function serveApp(settings) {
   ].join('; ');
 
   return (request, response) => {
-    const { pathname } = new URL(request.url, settings.issuer);
+    const { pathname } = new URL(request.url, settings.origin);
     if (pathname !== '/app' || request.method !== 'GET') return false;
     response.writeHead(200, {
       'content-type': 'text/html; charset=utf-8',

@@ -63,11 +63,13 @@ function pathMatches(pathname, path) {
  * @param {string} options.login           the user name to sign in with
  * @param {CookieJar} [options.jar]        default: an empty one
  * @param {boolean} [options.cancel]
+ * @param {(form: {host: string, prompt: string}) => void} [options.onForm]  is told of each form of a provider
+ *   that is filled in: `login` or `consent`
  * @param {(url: string) => boolean} options.stop  says for which URLs to stop before requesting them
  * @returns {Promise<{url: string, page?: {status: number, headers: Headers, text: string}}>}
  *   the URL where it stopped, or a page without one of the two forms (such as an error page)
  */
-export async function browse(url, { login, jar = new CookieJar(), cancel = false, stop }) {
+export async function browse(url, { login, jar = new CookieJar(), cancel = false, onForm, stop }) {
   /** @type {{url: string, method: string, body?: URLSearchParams}} */
   let request = { url: String(url), method: 'GET' };
   for (let step = 0; step < MAX_STEPS; step += 1) {
@@ -82,6 +84,7 @@ export async function browse(url, { login, jar = new CookieJar(), cancel = false
     const page = { status: response.status, headers: response.headers, text: await response.text() };
     const next = answerPage(page, request.url, { login, cancel });
     if (!next) return { url: request.url, page };
+    onForm?.({ host: new URL(request.url).host, prompt: next.prompt });
     request = next;
   }
   throw new Error(`not finished after ${MAX_STEPS} steps: ${withoutQuery(request.url)}`);
@@ -92,10 +95,11 @@ export async function browse(url, { login, jar = new CookieJar(), cancel = false
  * application's redirect URI, and returns that URL without requesting it.
  *
  * @param {string | URL} url
- * @param {{login: string, redirectUri: string, jar?: CookieJar, cancel?: boolean}} options
+ * @param {{login: string, redirectUri: string, jar?: CookieJar, cancel?: boolean,
+ *   onForm?: Parameters<typeof browse>[1]['onForm']}} options
  */
-export async function authorize(url, { login, redirectUri, jar, cancel }) {
-  const end = await browse(url, { login, jar, cancel, stop: startsAt(redirectUri) });
+export async function authorize(url, { login, redirectUri, jar, cancel, onForm }) {
+  const end = await browse(url, { login, jar, cancel, onForm, stop: startsAt(redirectUri) });
   if (end.page) {
     throw new Error(`${withoutQuery(end.url)} answered ${end.page.status} instead of returning to the application: ${plain(end.page.text)}`);
   }
@@ -108,44 +112,59 @@ export function startsAt(prefix) {
 }
 
 /**
- * Signs a user in at the identity provider with the authorization code flow and PKCE; one login serves
- * both audiences.
+ * The client of a sign-in, and its issuer. The vault as an issuer takes one audience at a time; the development
+ * provider takes both, and must be asked for all scopes at once.
  *
- * @param {object} options
- * @param {string} options.issuer
- * @param {string} options.clientId
- * @param {string} [options.clientSecret]  for a confidential client
- * @param {string} options.redirectUri
- * @param {string} options.login
- * @param {string} options.audience        the audience of the token for exchanges, `<vault>/`
- * @param {string} options.meAudience      the audience of the token for the connect API, `<vault>/me/`
- * @param {string[]} options.scopes
- * @param {CookieJar} [options.jar]
- * @returns {Promise<{sub: string, access_token: string, me_token: string, id_token: string,
- *   refresh_token: string, expires_at: number}>} `expires_at`: Unix time in seconds at which the first of
- *   the access tokens expires
+ * @typedef {object} SignInOptions
+ * @property {string} issuer
+ * @property {boolean} [atVault]       whether the issuer is the vault, whose addresses differ
+ * @property {string} clientId
+ * @property {string} [clientSecret]  for a confidential client
+ * @property {string} redirectUri
+ * @property {string} login
+ * @property {string} audience        the audience of the token for exchanges, `<vault>/`
+ * @property {string} meAudience      the audience of the token for the connect API, `<vault>/me/`
+ * @property {string[]} scopes        the scopes of the token for the connect API
+ * @property {CookieJar} [jar]
+ * @property {Parameters<typeof browse>[1]['onForm']} [onForm]
+ * @property {(what: 'authorize' | 'back' | 'token', value: any) => void} [onStep]  is told of the address of
+ *   the authorization request, of the one that the browser returned to, and of each token response
+ *
+ * @typedef {{sub: string, access_token: string, me_token: string, id_token: string, refresh_token: string,
+ *   expires_at: number}} UserTokens `expires_at`: Unix time in seconds at which the first of the access tokens
+ *   expires
+ */
+
+const OPENID_SCOPES = ['openid', 'profile', 'email', 'offline_access'];
+
+/**
+ * Signs a user in with the authorization code flow and PKCE; one login serves both audiences.
+ *
+ * @param {SignInOptions} options
+ * @returns {Promise<UserTokens>}
  */
 export async function signIn(options) {
-  const { issuer, clientId, redirectUri, login, jar, audience, meAudience, scopes } = options;
+  const { atVault, clientId, redirectUri, login, jar, audience, meAudience, scopes, onForm, onStep } = options;
   const verifier = randomBytes(32).toString('base64url');
   const state = randomBytes(16).toString('base64url');
-  const url = new URL(`${issuer}/auth`);
+  const url = new URL(endpoint(options, 'authorize'));
   url.search = new URLSearchParams([
     ['client_id', clientId],
     ['response_type', 'code'],
     ['redirect_uri', redirectUri],
-    ['scope', ['openid', 'profile', 'email', 'offline_access', ...scopes].join(' ')],
-    // One login for two audiences: the code yields a token for the first, the refresh token one for
-    // the second (RFC 8707 §2).
+    ['scope', [...OPENID_SCOPES, ...(atVault ? [] : scopes)].join(' ')],
     ['resource', audience],
-    ['resource', meAudience],
-    ['prompt', 'consent'], // without it the provider drops offline_access (OIDC Core §11)
+    // One login for two audiences: the code yields a token for the first, the refresh token one for
+    // the second (RFC 8707 §2). Without `prompt` the provider drops offline_access (OIDC Core §11).
+    ...(atVault ? [] : [['resource', meAudience], ['prompt', 'consent']]),
     ['state', state],
     ['code_challenge', s256(verifier)],
     ['code_challenge_method', 'S256'],
   ]).toString();
-  const back = await authorize(url, { login, redirectUri, jar });
-  if (back.searchParams.get('state') !== state) throw new Error('the provider returned another state');
+  onStep?.('authorize', url);
+  const back = await authorize(url, { login, redirectUri, jar, onForm });
+  onStep?.('back', back);
+  if (back.searchParams.get('state') !== state) throw new Error('the issuer returned another state');
   const code = back.searchParams.get('code');
   if (!code) throw new Error(`sign-in failed: ${back.searchParams.get('error_description')}`);
   const first = await tokenRequest(options, {
@@ -159,11 +178,25 @@ export async function signIn(options) {
   return userTokens(first, second);
 }
 
-/** New tokens for a user who signed in before. @see signIn */
+/**
+ * New tokens for a user who signed in before.
+ *
+ * @param {SignInOptions} options
+ * @param {{refresh_token: string}} user
+ */
 export async function renew(options, { refresh_token }) {
   const first = await refresh(options, refresh_token, options.audience);
   const second = await refresh(options, first.refresh_token, options.meAudience);
   return userTokens(first, second);
+}
+
+/**
+ * @param {SignInOptions} options
+ * @param {'authorize' | 'token'} name
+ */
+function endpoint({ issuer, atVault }, name) {
+  const paths = atVault ? { authorize: '/authorize', token: '/oauth/token' } : { authorize: '/auth', token: '/token' };
+  return issuer.replace(/\/$/, '') + paths[name];
 }
 
 export function s256(verifier) {
@@ -187,25 +220,37 @@ function userTokens(first, second) {
   };
 }
 
+/**
+ * @param {SignInOptions} options
+ * @param {string} refreshToken
+ * @param {string} resource
+ */
 function refresh(options, refreshToken, resource) {
-  return tokenRequest(options, { grant_type: 'refresh_token', refresh_token: refreshToken, resource });
+  const { atVault, meAudience, scopes } = options;
+  /** @type {Record<string, string>} */
+  const params = { grant_type: 'refresh_token', refresh_token: refreshToken, resource };
+  if (atVault && resource === meAudience) params.scope = [...OPENID_SCOPES, ...scopes].join(' ');
+  return tokenRequest(options, params);
 }
 
 /**
- * @param {{issuer: string, clientId: string, clientSecret?: string}} client
+ * @param {SignInOptions} options
  * @param {Record<string, string>} params
  */
-async function tokenRequest({ issuer, clientId, clientSecret }, params) {
-  const body = new URLSearchParams(params);
+async function tokenRequest(options, params) {
+  const { clientId, clientSecret, onStep } = options;
+  const form = { ...params, ...(!clientSecret && { client_id: clientId }) };
+  /** @type {Record<string, string>} */
   const headers = {};
   if (clientSecret) headers.authorization = basicAuth(clientId, clientSecret);
-  else body.set('client_id', clientId);
-  const response = await fetch(`${issuer}/token`, { method: 'POST', headers, body });
-  const answer = await response.json();
+  const url = endpoint(options, 'token');
+  const response = await fetch(url, { method: 'POST', headers, body: new URLSearchParams(form) });
+  const body = await response.json();
+  onStep?.('token', { request: { method: 'POST', url, headers, form }, status: response.status, headers: response.headers, body });
   if (!response.ok) {
-    throw new Error(`the identity provider rejected ${params.grant_type}: ${answer.error}: ${answer.error_description}`);
+    throw new Error(`${url} rejected ${params.grant_type}: ${body.error}: ${body.error_description}`);
   }
-  return answer;
+  return body;
 }
 
 /** The header of HTTP Basic (RFC 6749 §2.3.1): id and secret are form-encoded before they are joined. */
@@ -236,10 +281,10 @@ function answerPage(page, url, { login, cancel }) {
   const prompt = attribute(page.text, /name="prompt" value="([^"]*)"/);
   if (page.status !== 200 || !action || !prompt) return undefined;
   if (prompt === 'consent' && cancel) {
-    return { url: new URL(attribute(page.text, /href="([^"]*\/abort)"/), url).href, method: 'GET' };
+    return { prompt, url: new URL(attribute(page.text, /href="([^"]*\/abort)"/), url).href, method: 'GET' };
   }
   const fields = { prompt, ...(prompt === 'login' && { login, password: 'any' }) };
-  return { url: new URL(action, url).href, method: 'POST', body: new URLSearchParams(fields) };
+  return { prompt, url: new URL(action, url).href, method: 'POST', body: new URLSearchParams(fields) };
 }
 
 function attribute(html, pattern) {

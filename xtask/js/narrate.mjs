@@ -28,10 +28,14 @@ export function step(print, title, expected, answer) {
   }
 }
 
-/** The beginning of a token, which is all that a screen or a log may show. */
+/**
+ * The beginning and the end of a token, which is all that a screen may show. Many tokens begin alike, so the end
+ * tells them apart; of a short one there would be too little left to guess.
+ */
 export function short(secret) {
   const text = String(secret);
-  return text.length > 8 ? `${text.slice(0, 8)}…` : '…';
+  if (text.length >= 32) return `${text.slice(0, 6)}…${text.slice(-6)}`;
+  return text.length > 8 ? `${text.slice(0, 4)}…` : '…';
 }
 
 /** A URL with its one-time values shortened. */

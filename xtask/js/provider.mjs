@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // An OpenID provider on the loopback address, for development and for the end-to-end tests.
 //
-// One server has two roles. It is the identity provider of the vault's users (with the public client `spa`
+// A provider has two roles. It is the identity provider of the vault's users (with the public client `spa`
 // and JWT access tokens for the vault's two audiences), and it is the external provider of the connection
 // `demo` (with a confidential client, opaque access tokens for its userinfo endpoint, and refresh tokens
-// that rotate at every use).
+// that rotate at every use). In a development run two providers at two host names have one role each.
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { randomBytes } from 'node:crypto';
 import Provider from 'oidc-provider';
 import { loadKeys } from './keys.mjs';
@@ -43,11 +44,17 @@ const DAY = 24 * HOUR;
  *   endpoint. It returns nothing; or `{status, headers?, body?}`, which is sent instead of the provider's
  *   response; or `{lose: true}`: the provider handles the request, and the connection breaks before the
  *   response
- * @param {{client_id: string, connections: string[]}} [options.app] serves the page at /app
+ * @param {Partial<Parameters<typeof serveApp>[0]> & {client_id: string, connections: string[]}} [options.app]
+ *   serves the page at /app. By default its users sign in here
+ * @param {{key: string, certificate: string}} [options.tls]  serves https; both are PEM
+ * @param {{issuer: string, clients: Parameters<typeof startProvider>[0]['clients']}} [options.second]  a second
+ *   provider on the same port, which has requests with the host of its address. To browsers it is another site,
+ *   so that a user who is signed in at one is not signed in at the other
  * @returns {Promise<{issuer: string, close(): Promise<void>, stats: Traffic}>}
  */
 export async function startProvider(options) {
-  const server = createServer();
+  const { tls, second } = options;
+  const server = tls ? createTlsServer({ key: tls.key, cert: tls.certificate }) : createServer();
   await new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, '127.0.0.1', () => resolve(undefined));
@@ -55,12 +62,16 @@ export async function startProvider(options) {
   const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
   const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
 
-  const provider = quietly(() => new Provider(issuer, configuration(options)));
-  provider.use(withoutWebFonts);
-
   const stats = new Traffic();
-  const app = options.app && serveApp({ ...options.app, vault: options.vault, issuer });
-  const serve = quietly(() => provider.callback());
+  const app = options.app && serveApp({
+    vault: options.vault, origin: issuer, authorize: `${issuer}/auth`, token: `${issuer}/token`, ...options.app,
+  });
+  const jwks = options.jwks ?? loadKeys(options.keysFile);
+  const first = serveProvider(issuer, { ...options, jwks });
+  const other = second && {
+    host: new URL(second.issuer).host,
+    serve: serveProvider(second.issuer, { ...options, jwks, clients: second.clients }),
+  };
 
   server.on('request', async (request, response) => {
     try {
@@ -75,6 +86,7 @@ export async function startProvider(options) {
         if (answer?.lose) response.end = () => response.destroy();
         else if (answer) return send(response, answer);
       }
+      const serve = other && request.headers.host === other.host ? other.serve : first;
       serve(request, response);
     } catch (error) {
       console.error(`provider: ${error.message}`);
@@ -92,14 +104,21 @@ export async function startProvider(options) {
   };
 }
 
+/** The request handler of a provider. */
+function serveProvider(issuer, options) {
+  const provider = quietly(() => new Provider(issuer, configuration(options)));
+  provider.use(withoutWebFonts);
+  return quietly(() => provider.callback());
+}
+
 /** @param {Parameters<typeof startProvider>[0]} options */
-function configuration({ vault, clients, keysFile, jwks, accessTokenTtl, userTokenTtl, idTokenTtl }) {
+function configuration({ vault, clients, jwks, accessTokenTtl, userTokenTtl, idTokenTtl }) {
   const resources = new Map([
     [`${vault}/`, ''],
     [`${vault}/me/`, ME_SCOPES.join(' ')],
   ]);
   return {
-    jwks: jwks ?? loadKeys(keysFile),
+    jwks,
     clients: clients.map(clientMetadata),
     cookies: { keys: [randomBytes(32).toString('base64url')] },
     scopes: ['openid', 'offline_access'],

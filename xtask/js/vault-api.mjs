@@ -11,6 +11,7 @@ export const GRANT = {
 
 export const TOKEN_TYPE = {
   access: 'urn:ietf:params:oauth:token-type:access_token',
+  refresh: 'urn:ietf:params:oauth:token-type:refresh_token',
   auth0: 'http://auth0.com/oauth/token-type/federated-connection-access-token',
 };
 

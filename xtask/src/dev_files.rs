@@ -4,7 +4,7 @@
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use base64::Engine;
@@ -23,21 +23,32 @@ pub(crate) struct Secrets {
     pub(crate) object_name_key: String,
     pub(crate) backend_client: String,
     pub(crate) provider_client: String,
+    /// Empty in files of versions that had no such client.
+    #[serde(default)]
+    pub(crate) web_client: String,
 }
 
 impl Secrets {
-    /// Reads the secrets from `file`. If there is no file, generates secrets and removes the `state` that was
-    /// sealed with earlier ones.
-    pub(crate) fn load_or_make(file: &Path, state: &Path) -> Result<Self> {
+    /// Reads the secrets from `file`. If there is no file, generates secrets and removes the directories
+    /// `states` that were sealed with earlier ones.
+    pub(crate) fn load_or_make(file: &Path, states: &[PathBuf]) -> Result<Self> {
         match fs::read(file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|_| {
-                anyhow!(
-                    "{} is damaged; delete it, and the next start generates new secrets",
-                    file.display()
-                )
-            }),
+            Ok(bytes) => {
+                let read = serde_json::from_slice(&bytes).map_err(|_| {
+                    anyhow!(
+                        "{} is damaged; delete it, and the next start generates new secrets",
+                        file.display()
+                    )
+                });
+                let mut secrets: Self = read?;
+                if secrets.web_client.is_empty() {
+                    secrets.web_client = random_key()?;
+                    write_private(file, &serde_json::to_vec_pretty(&secrets)?)?;
+                }
+                Ok(secrets)
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                if state.exists() {
+                for state in states.iter().filter(|state| state.exists()) {
                     println!(
                         "==> there are no development secrets: removing {}, which cannot be read without them",
                         state.display()
@@ -59,7 +70,19 @@ impl Secrets {
             object_name_key: random_key()?,
             backend_client: random_key()?,
             provider_client: random_key()?,
+            web_client: random_key()?,
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            sealing_key: "seal".into(),
+            object_name_key: "names".into(),
+            backend_client: "backend-secret".into(),
+            provider_client: "provider-secret".into(),
+            web_client: "web-secret".into(),
+        }
     }
 }
 
@@ -114,15 +137,30 @@ mod tests {
     fn secrets_are_made_once_and_new_ones_drop_the_old_state() {
         let directory = scratch("secrets");
         let (file, state) = (directory.join("secrets.json"), directory.join("state"));
-        let made = Secrets::load_or_make(&file, &state).unwrap();
+        let made = Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap();
         assert!(!state.exists());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, OWNER_ONLY);
         assert_eq!(URL_SAFE_NO_PAD.decode(&made.sealing_key).unwrap().len(), 32);
 
         fs::create_dir(&state).unwrap();
-        let read = Secrets::load_or_make(&file, &state).unwrap();
+        let read = Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap();
         assert!(state.exists());
         assert!(read.sealing_key == made.sealing_key);
+        remove_dir(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_secret_that_an_earlier_version_did_not_have_is_added_and_the_others_stay() {
+        let directory = scratch("added");
+        let (file, state) = (directory.join("secrets.json"), directory.join("state"));
+        let earlier = r#"{"sealing_key":"a","object_name_key":"b","backend_client":"c","provider_client":"d"}"#;
+        fs::write(&file, earlier).unwrap();
+        let first = Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap();
+        assert!(state.exists() && first.sealing_key == "a" && first.web_client.len() == 43);
+        assert!(
+            Secrets::load_or_make(&file, std::slice::from_ref(&state)).unwrap().web_client
+                == first.web_client
+        );
         remove_dir(&directory).unwrap();
     }
 

@@ -54,10 +54,14 @@ Usage: cargo xtask <command>
       --dry-run     checks, builds, and prints which secrets it would generate and set; changes nothing
       --provider-secrets  a JSON file of client secrets (and private keys) by connection; it is only read
       --keys        the file for the generated keys; default .secrets/NAME.json
-  dev [--once] [--port 8787] [--provider-port 8788] [--app-port 8789] [--with FILE.toml] [--state DIR]
+  dev [--once] [--quiet] [--https] [--foreign-issuer] [--with FILE.toml] [--state DIR]
+      [--port 8787] [--provider-port 8788] [--app-port 8789]
       Runs the Worker and an OpenID provider on this machine and does the main job once.
       --once        exits after the job; the exit code is 0 only if the job succeeded
-      --with        adds issuers, connections, clients and secrets of your own
+      --quiet       prints no line for each request to the Worker
+      --https       serves everything with https on localhost, with a certificate of its own
+      --foreign-issuer  lets users sign in at the provider, as a trusted issuer, instead of at the vault
+      --with        adds connections, clients, issuers, APIs and secrets of your own
       --state       keeps its files and data in DIR instead of .dev, .dev.vars and .wrangler
   fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
       Runs the fuzz targets, one after another.
@@ -186,24 +190,42 @@ fn build_options(root: &Path, args: &mut lexopt::Parser) -> Result<worker::Build
 fn dev_options(args: &mut lexopt::Parser) -> Result<dev::DevOptions> {
     let mut options = dev::DevOptions {
         once: false,
-        port: 8787,
-        provider_port: 8788,
-        app_port: 8789,
+        quiet: false,
+        setting: dev_config::Setting {
+            port: dev::DEFAULT_PORT,
+            provider_port: 8788,
+            app_port: 8789,
+            https: false,
+            foreign_issuer: false,
+        },
         with: None,
         state: None,
     };
+    let setting = &mut options.setting;
     while let Some(arg) = args.next()? {
         match arg {
             Long("once") => options.once = true,
-            Long("port") => options.port = args.value()?.parse()?,
-            Long("provider-port") => options.provider_port = args.value()?.parse()?,
-            Long("app-port") => options.app_port = args.value()?.parse()?,
+            Long("quiet") => options.quiet = true,
+            Long("https") => setting.https = true,
+            Long("foreign-issuer") => setting.foreign_issuer = true,
+            Long("port") => setting.port = port("--port", args)?,
+            Long("provider-port") => setting.provider_port = port("--provider-port", args)?,
+            Long("app-port") => setting.app_port = port("--app-port", args)?,
             Long("with") => options.with = Some(args.value()?.into()),
             Long("state") => options.state = Some(args.value()?.into()),
             other => return Err(other.unexpected().into()),
         }
     }
     Ok(options)
+}
+
+/// The value of an option that is a port. The errors of `lexopt` about a value do not name the option.
+fn port(option: &str, args: &mut lexopt::Parser) -> Result<u16> {
+    let text = args.value()?.string()?;
+    match text.parse() {
+        Ok(port) if port > 0 => Ok(port),
+        _ => bail!("{option} must be a port, from 1 to 65535, not {text:?}"),
+    }
 }
 
 fn deploy_options(args: &mut lexopt::Parser) -> Result<deploy::DeployOptions> {
@@ -231,7 +253,13 @@ fn fuzz_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
     let (mut seconds, mut targets) = (600, Vec::new());
     while let Some(arg) = args.next()? {
         match arg {
-            Long("seconds") => seconds = args.value()?.parse()?,
+            Long("seconds") => {
+                let text = args.value()?.string()?;
+                let Ok(number) = text.parse() else {
+                    bail!("--seconds must be a number of seconds, not {text:?}")
+                };
+                seconds = number;
+            }
             Value(name) => targets.push(name.string()?),
             other => return Err(other.unexpected().into()),
         }
@@ -259,4 +287,40 @@ fn project_root() -> PathBuf {
     let package = env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     package.parent().map_or_else(|| package.clone(), Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod unit {
+    use super::*;
+
+    fn refusal(arguments: &[&str]) -> String {
+        let mut args = lexopt::Parser::from_args(arguments);
+        format!("{:#}", dev_options(&mut args).err().unwrap())
+    }
+
+    #[test]
+    fn an_error_about_an_option_names_it_once() {
+        let cases: [(&[&str], &str); 5] = [
+            (&["--port", "x"], "--port must be a port, from 1 to 65535, not \"x\""),
+            (&["--app-port", "0"], "--app-port must be a port, from 1 to 65535, not \"0\""),
+            (
+                &["--provider-port=65536"],
+                "--provider-port must be a port, from 1 to 65535, not \"65536\"",
+            ),
+            (&["--with"], "missing argument for option '--with'"),
+            (&["--prot", "1"], "invalid option '--prot'"),
+        ];
+        for (arguments, expected) in cases {
+            assert_eq!(refusal(arguments), expected);
+        }
+    }
+
+    #[test]
+    fn the_options_of_a_development_run_are_read() {
+        let given = ["--https", "--quiet", "--once", "--foreign-issuer", "--port", "1"];
+        let options = dev_options(&mut lexopt::Parser::from_args(given)).unwrap();
+        let setting = options.setting;
+        assert!(options.quiet && options.once && setting.https && setting.foreign_issuer);
+        assert_eq!((setting.port, setting.provider_port), (1, 8788));
+    }
 }

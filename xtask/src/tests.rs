@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 use crate::count::Count;
 use crate::fuzz::fuzz_all;
 use crate::process::{line_of, not_started, run, step};
-use crate::tools::{Tools, ensure_packages, ensure_python_packages};
+use crate::tools::{Tools, ensure_packages, ensure_python_packages, remove_dir};
 use crate::worker::{BuildOptions, Profile, build};
 
 /// How long each fuzz target runs, in seconds.
@@ -146,10 +146,13 @@ fn end_to_end(root: &Path) -> Result<Count> {
     let mut files = test_files(&root.join("tests/e2e"))?;
     files.extend(test_files(&root.join("bench"))?);
     let mut count = with_worker(root, &tools, files)?;
-    count.add(development_run(root, None)?);
-    let with = root.join("target/e2e/with.toml");
-    fs::write(&with, ADDED_CONNECTION).context("cannot write into target/e2e")?;
-    count.add(development_run(root, Some(&with))?);
+    // The ports are others each time, and each address has data of its own.
+    remove_dir(&root.join(DEV_STATE))?;
+    fs::write(root.join(WITH), ADDED_CONNECTION).context("cannot write into target/e2e")?;
+    for options in [&[][..], &["--with", WITH], &["--foreign-issuer"], &["--https"]] {
+        count.add(development_run(root, options)?);
+    }
+    count.add(refused_development_run(root)?);
     Ok(count)
 }
 
@@ -181,8 +184,46 @@ authorization_endpoint = "http://127.0.0.1:1/authorize"
 token_endpoint = "http://127.0.0.1:1/token"
 "#;
 
+/// The state of the development runs.
+const DEV_STATE: &str = "target/e2e/dev";
+
+/// The file of [`ADDED_CONNECTION`].
+const WITH: &str = "target/e2e/with.toml";
+
+/// A connection without its secret; the second line names it.
+const FAULTY: &str = "\n[connections.tasks]\nprovider = \"github\"\nclient_id = \"1\"\n";
+
 /// Runs `cargo xtask dev --once`, which a new user runs first, and counts it as one test.
-fn development_run(root: &Path, with: Option<&Path>) -> Result<Count> {
+fn development_run(root: &Path, options: &[&str]) -> Result<Count> {
+    let mut cargo = development(root, options)?;
+    let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;
+    Ok(judged(status.success(), &line_of(&cargo)))
+}
+
+/// Runs it with a faulty configuration, which it must report in the words of the file before it starts anything.
+fn refused_development_run(root: &Path) -> Result<Count> {
+    let file = "target/e2e/faulty.toml";
+    fs::write(root.join(file), FAULTY).context("cannot write into target/e2e")?;
+    let mut cargo = development(root, &["--with", file])?;
+    let output = cargo.output().map_err(|error| not_started(&cargo, &error, ""))?;
+    let [stdout, stderr] =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    let told = "faulty.toml:2: [connections.tasks] client_authentication: needs the client secret in [secrets]";
+    let passed = output.status.code() == Some(1)
+        && stderr.matches(told).count() == 1
+        && !stdout.contains("starting the Worker");
+    if !passed {
+        println!("{stdout}{stderr}");
+    }
+    Ok(judged(passed, &format!("refused: {}", line_of(&cargo))))
+}
+
+fn judged(passed: bool, title: &str) -> Count {
+    println!("{} - {title}", if passed { "ok" } else { "not ok" });
+    Count::one(passed)
+}
+
+fn development(root: &Path, options: &[&str]) -> Result<Command> {
     let (port, provider_port) = free_ports()?;
     let mut cargo = Command::new("cargo");
     cargo
@@ -196,16 +237,11 @@ fn development_run(root: &Path, with: Option<&Path>) -> Result<Count> {
             &provider_port.to_string(),
             // A separate state, so that a development run of this checkout can continue beside the tests.
             "--state",
-            "target/e2e/dev",
+            DEV_STATE,
         ])
+        .args(options)
         .current_dir(root);
-    if let Some(with) = with {
-        cargo.arg("--with").arg(with);
-    }
-    let status = cargo.status().map_err(|error| not_started(&cargo, &error, ""))?;
-    let passed = status.success();
-    println!("{} - {}", if passed { "ok" } else { "not ok" }, line_of(&cargo));
-    Ok(Count::one(passed))
+    Ok(cargo)
 }
 
 fn test_files(directory: &Path) -> Result<Vec<PathBuf>> {

@@ -3,15 +3,20 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::iter;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use serde_json::Value;
+
+use crate::dev_config::Certificates;
 use crate::process::{Group, spawn_group};
 use crate::tools::Tools;
 
@@ -26,22 +31,26 @@ pub(crate) struct Start<'a> {
     pub(crate) root: &'a Path,
     pub(crate) tools: &'a Tools,
     pub(crate) port: u16,
+    /// The files with which it serves https; `None` for http.
+    pub(crate) tls: Option<&'a Certificates>,
     /// The file of the Worker's variables; `None` for `.dev.vars`.
     pub(crate) variables: Option<&'a PathBuf>,
     /// The directory of the Worker's storage.
     pub(crate) data: &'a Path,
     pub(crate) log: PathBuf,
+    /// While this is set, the Worker's log lines are printed for people.
+    pub(crate) show_requests: Arc<AtomicBool>,
 }
 
 pub(crate) struct Wrangler {
     group: Group,
-    port: u16,
+    health: Health,
     log: PathBuf,
 }
 
 impl Wrangler {
     pub(crate) fn start(start: &Start<'_>) -> Result<Self> {
-        let Start { root, tools, port, variables, data, log } = start;
+        let Start { root, tools, port, tls, variables, data, log, show_requests } = start;
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut command = Command::new(tools.node());
         command
@@ -60,17 +69,32 @@ impl Wrangler {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        if let Some(Certificates { authority, certificate, key }) = tls {
+            command.args(["--local-protocol", "https", "--https-key-path"]).arg(key);
+            command.arg("--https-cert-path").arg(certificate);
+            // The runtime trusts it too when the Worker sends requests.
+            command.env("NODE_EXTRA_CA_CERTS", authority);
+        }
         if let Some(variables) = variables {
             command.arg("--env-file").arg(variables);
         }
         let mut group = spawn_group(&mut command, "Run `npm ci`, then try again.")?;
         if let Some(output) = group.child().stdout.take() {
-            follow(output, file.try_clone()?);
+            follow(output, file.try_clone()?, Arc::clone(show_requests));
         }
         if let Some(output) = group.child().stderr.take() {
-            follow(output, file);
+            follow(output, file, Arc::clone(show_requests));
         }
-        Ok(Self { group, port: *port, log: log.clone() })
+        let health = match tls {
+            None => Health::Http { port: *port },
+            Some(tls) => Health::Https {
+                port: *port,
+                node: tools.node(),
+                script: root.join("xtask/js/health.mjs"),
+                authority: tls.authority.clone(),
+            },
+        };
+        Ok(Self { group, health, log: log.clone() })
     }
 
     /// Waits until the Worker responds with 200 to `GET /health`. `Err` if it does not in time, if it reports
@@ -83,7 +107,7 @@ impl Wrangler {
                 bail!("interrupted");
             }
             self.check()?;
-            if let Some(answer) = ask_health(self.port) {
+            if let Some(answer) = self.health.ask() {
                 if answer.status == "200" {
                     return Ok(());
                 }
@@ -116,8 +140,9 @@ impl Wrangler {
     }
 }
 
-/// Copies output into the log, and lines of a build to the terminal too.
-fn follow(output: impl Read + Send + 'static, mut log: File) {
+/// Copies output into the log, and to the terminal lines of a build, and while `show_requests` is set lines
+/// for people about what the Worker logs.
+fn follow(output: impl Read + Send + 'static, mut log: File, show_requests: Arc<AtomicBool>) {
     thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
@@ -125,6 +150,11 @@ fn follow(output: impl Read + Send + 'static, mut log: File) {
                 line.split_once(BUILD_MARK).filter(|(_, text)| !text.trim().is_empty())
             {
                 println!("   {text}");
+            }
+            if show_requests.load(Ordering::Relaxed)
+                && let Some(text) = event_of(&line).as_ref().and_then(for_people)
+            {
+                println!("{text}");
             }
             let _ = log.write_all(format!("{line}\n").as_bytes());
         }
@@ -134,13 +164,66 @@ fn follow(output: impl Read + Send + 'static, mut log: File) {
 /// The reason of the last configuration error that the Worker logged.
 fn configuration_error(log: &str) -> Option<String> {
     let line = log.lines().rev().find(|line| line.contains(r#""event":"configuration_error""#))?;
-    let event: serde_json::Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
-    event.get("reason")?.as_str().map(str::to_owned)
+    event_of(line)?.get("reason")?.as_str().map(str::to_owned)
+}
+
+/// The event that a line of the log is about, if the Worker wrote it.
+fn event_of(line: &str) -> Option<Value> {
+    let event: Value = serde_json::from_str(line.get(line.find('{')?..)?).ok()?;
+    event.get("event")?.is_string().then_some(event)
+}
+
+/// One line about an event: a request with its status, or the event's name, and then the other members.
+fn for_people(event: &Value) -> Option<String> {
+    const FIRST: [&str; 4] = ["event", "route", "status", "duration_ms"];
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let member = |name: &str| event.get(name).map(text);
+    let name = member("event")?;
+    let first = match (name.as_str(), member("route"), member("status")) {
+        ("request", Some(route), Some(status)) => format!("{status} {route}"),
+        _ => name,
+    };
+    let others = event.as_object()?.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
+    let others = others.map(|(name, value)| format!("{name} {}", text(value)));
+    let time = member("duration_ms").map(|milliseconds| format!("{milliseconds} ms"));
+    let parts: Vec<String> = iter::once(first).chain(others).chain(time).collect();
+    Some(parts.join("  "))
 }
 
 struct Answer {
     status: String,
     body: String,
+}
+
+/// How to ask the Worker for its health.
+enum Health {
+    Http {
+        port: u16,
+    },
+    /// By a script, because this program has no TLS.
+    Https {
+        port: u16,
+        node: PathBuf,
+        script: PathBuf,
+        authority: PathBuf,
+    },
+}
+
+impl Health {
+    /// Sends one `GET /health`. `None` if no valid response arrives in time.
+    fn ask(&self) -> Option<Answer> {
+        match self {
+            Self::Http { port } => ask_health(*port),
+            Self::Https { port, node, script, authority } => {
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+                TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+                let mut command = Command::new(node);
+                command.arg(script).arg(format!("https://localhost:{port}/health"));
+                command.env("NODE_EXTRA_CA_CERTS", authority).stderr(Stdio::null());
+                parse_answer(&String::from_utf8_lossy(&command.output().ok()?.stdout))
+            }
+        }
+    }
 }
 
 /// Sends one `GET /health`. `None` if no valid response arrives in time.
@@ -170,6 +253,19 @@ mod tests {
         let log = "ready\n[log] {\"event\":\"configuration_error\",\"reason\":\"CLIENTS.a: is odd\"}\nGET\n";
         assert_eq!(configuration_error(log).unwrap(), "CLIENTS.a: is odd");
         assert_eq!(configuration_error("{\"event\":\"other\"}\n"), None);
+    }
+
+    #[test]
+    fn a_line_for_people_has_the_status_and_the_route_first_and_the_time_last() {
+        let people = |line: &str| for_people(&event_of(line).unwrap()).unwrap();
+        let request = r#"[log] {"event":"request","route":"POST /oauth/token","status":400,"error":"invalid_target","client_id":"backend","duration_ms":2}"#;
+        let expected = "400 POST /oauth/token  client_id backend  error invalid_target  2 ms";
+        assert_eq!(people(request), expected);
+        assert_eq!(
+            people(r#"{"event":"refresh_failed","connection":"a"}"#),
+            "refresh_failed  connection a"
+        );
+        assert!(event_of("[wrangler:info] GET /health 200 OK").is_none());
     }
 
     #[test]

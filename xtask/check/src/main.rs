@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context, Result};
 use edge_token_vault::config::Config;
 use lexopt::prelude::{Long, ValueExt};
+use serde_json::{Map, Value};
 
 struct Options {
     file: PathBuf,
@@ -21,6 +22,9 @@ struct Options {
     offline: bool,
     /// Whether to print, instead of a report, what a deployment needs, as JSON for another program.
     json: bool,
+    /// Whether to read all variables and secrets as JSON from standard input, and print the first fault, or
+    /// `null`, as JSON.
+    variables: bool,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +44,7 @@ fn options() -> Result<Options> {
         environment: None,
         offline: false,
         json: false,
+        variables: false,
     };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
@@ -48,6 +53,7 @@ fn options() -> Result<Options> {
             Long("env") => options.environment = Some(args.value()?.string()?),
             Long("offline") => options.offline = true,
             Long("json") => options.json = true,
+            Long("variables") => options.variables = true,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -56,6 +62,11 @@ fn options() -> Result<Options> {
 
 /// Checks the configuration and prints the result. `Ok(false)` if it is invalid or a server failed a check.
 fn check(options: &Options) -> Result<bool> {
+    if options.variables {
+        let given: Map<String, Value> = serde_json::from_reader(std::io::stdin())?;
+        println!("{}", variables::fault(given));
+        return Ok(true);
+    }
     let text = std::fs::read_to_string(&options.file)
         .with_context(|| format!("cannot read {}", options.file.display()))?;
     let vars = variables::read(&text, options.environment.as_deref())

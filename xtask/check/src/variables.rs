@@ -2,7 +2,7 @@
 //! Reads the variables of a deployment, and adds placeholders for its secrets, which are not in the file.
 
 use anyhow::{Context, Result, bail};
-use edge_token_vault::config::Variables;
+use edge_token_vault::config::{Config, Variables};
 use serde_json::{Map, Value, json};
 
 /// A placeholder with the form of a key: 32 zero bytes in base64url.
@@ -39,6 +39,15 @@ pub(crate) fn with_secrets(vars: Map<String, Value>) -> Variables {
     vars.into_iter().chain(placeholders.map(|(name, value)| (name.to_owned(), value))).collect()
 }
 
+/// The first fault of variables that are complete, with their secrets; `null` if there is none. It contains no
+/// secret.
+pub(crate) fn fault(vars: Map<String, Value>) -> Value {
+    match Config::load(&vars.into_iter().collect()) {
+        Ok(_) => Value::Null,
+        Err(error) => json!({"variable": error.variable, "field": error.field, "fix": error.fix}),
+    }
+}
+
 /// Names of the connections that need an entry in `PROVIDER_SECRETS`: all but those whose
 /// `client_authentication` is `none`.
 fn connections(vars: &Map<String, Value>) -> Vec<String> {
@@ -61,8 +70,6 @@ fn connections(vars: &Map<String, Value>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use edge_token_vault::config::Config;
-
     use super::*;
 
     const FILE: &str = r#"
@@ -85,6 +92,18 @@ mod tests {
     fn a_configuration_without_its_secrets_is_checked_as_if_they_were_there() {
         let config = Config::load(&with_secrets(read(FILE, None).unwrap())).unwrap();
         assert_eq!(config.connections.len(), 2);
+    }
+
+    #[test]
+    fn a_fault_of_complete_variables_names_the_variable_and_the_field() {
+        let mut vars = read(FILE, None).unwrap();
+        vars.insert("OBJECT_NAME_KEY".into(), json!(NO_KEY));
+        vars.insert("KEY_RING".into(), json!({"write": "k1", "keys": {"k1": NO_KEY}}));
+        let missing = fault(vars.clone());
+        assert_eq!(missing["variable"], "CONNECTIONS", "{missing}");
+        assert!(missing["field"].as_str().unwrap().starts_with('a'), "{missing}");
+        vars.insert("PROVIDER_SECRETS".into(), json!({"a": "s"}));
+        assert_eq!(fault(vars), Value::Null);
     }
 
     #[test]
