@@ -61,6 +61,6 @@ async fn check(
     if !webcrypto::verify(&signature).await {
         return Err(because(TokenError::Signature));
     }
-    let vault = config.public_url.identifier();
-    assertion::check(&assertion, client_id, &vault, now).map_err(because)
+    let audiences = client_auth::assertion_audiences(client, &config.public_url);
+    assertion::check(&assertion, client_id, &audiences, now).map_err(because)
 }

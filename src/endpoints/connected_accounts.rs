@@ -122,7 +122,7 @@ async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, ProblemDetails> {
     incoming
         .body(MAX_BODY)
         .await
-        .ok_or_else(|| ProblemDetails::new(413, "The body is larger than 32 KiB."))
+        .ok_or_else(|| ProblemDetails::new(413, "The body is larger than 512 KiB."))
 }
 
 /// An authenticated caller.

@@ -159,6 +159,12 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
         ("CLIENTS.spa.origin", json!("x"), "unknown field `origin`"),
         ("CLIENTS.backend.grants[0]", json!(["password"]), "must be one of \"authorization_code\""),
         ("CLIENTS.backend.scope_policy", json!("all"), "must be one of \""),
+        (
+            "CLIENTS.backend.assertion_audience",
+            json!("issuer"),
+            "is for private_key_jwt; remove it",
+        ),
+        ("CLIENTS.agent.assertion_audience", json!("par"), "must be one of \""),
     ]);
     for (entry, field) in [
         ("ISSUERS.main", "issuer"),

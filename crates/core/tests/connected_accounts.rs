@@ -21,7 +21,7 @@ use vault_core::connect::handle::{self, OpaqueHandle};
 use vault_core::connect::listing::Page;
 use vault_core::connect::policy::{self, CREATE, DELETE, READ};
 use vault_core::connect::record::Denied;
-use vault_core::connect::request::{self, ConnectBody, NewSession};
+use vault_core::connect::request::{self, CompleteBody, ConnectBody, NewSession};
 use vault_core::error::ProblemDetails;
 
 #[test]
@@ -120,9 +120,64 @@ fn bodies_are_json_objects() {
     for other in [None, Some(""), Some("text/plain"), Some(FORM)] {
         assert_eq!(read(other, good).unwrap_err(), 415, "{other:?}");
     }
-    for bad in ["", "[]", "null", "{", "{} {}", r#"{"state":1}"#, r#"{"state":"","state":""}"#] {
+    for bad in ["", "[]", "null", "{", "{} {}", r#"{"state":"","state":""}"#] {
         assert_eq!(read(Some(JSON), bad).unwrap_err(), 400, "{bad}");
     }
+}
+
+#[test]
+fn a_field_of_another_type_is_named_with_the_type_that_it_must_have() {
+    for (field, value, detail) in [
+        ("connection", json!(1), "must be a string"),
+        ("redirect_uri", json!([REDIRECT]), "must be a string"),
+        ("state", json!(1), "must be a string"),
+        ("code_challenge", json!({}), "must be a string"),
+        ("code_challenge_method", json!(256), "must be a string"),
+        ("scopes", json!("a b"), "must be a list of strings"),
+        ("scopes", json!(["a", 1]), "must be a list of strings"),
+        ("authorization_params", json!([]), "must be an object"),
+    ] {
+        let problem = connect(&json!({ field: value })).unwrap_err();
+        let named: Vec<_> =
+            problem.validation_errors.iter().map(|one| (one.field, one.detail)).collect();
+        assert_eq!(named, [(field, detail)]);
+    }
+    for field in ["auth_session", "connect_code", "redirect_uri", "code_verifier"] {
+        let problem = complete(&json!({ field: 1 })).unwrap_err();
+        let named: Vec<_> =
+            problem.validation_errors.iter().map(|one| (one.field, one.detail)).collect();
+        assert_eq!(named, [(field, "must be a string")]);
+    }
+}
+
+#[test]
+fn the_largest_body_that_the_schema_allows_is_read() {
+    // My Account API: maxLength counts characters, and JSON may write one as a surrogate pair.
+    let text = |characters: usize| format!("\"{}\"", r"\ud83d\ude00".repeat(characters));
+    let scopes = vec![text(255); 100].join(",");
+    let params =
+        [("acr_values", 1024), ("audience", 512), ("resource", 512), ("id_token_hint", 4096)]
+            .into_iter()
+            .chain([("login_hint", 255), ("ui_locales", 100), ("display", 5), ("prompt", 30)])
+            .map(|(name, longest)| format!("\"{name}\":{}", text(longest)))
+            .collect::<Vec<_>>()
+            .join(",");
+    let texts =
+        [("connection", 128), ("redirect_uri", 2048), ("state", 4096), ("code_challenge", 128)]
+            .map(|(name, longest)| format!("\"{name}\":{}", text(longest)))
+            .join(",");
+    let body = format!(
+        r#"{{{texts},"code_challenge_method":"S256","scopes":[{scopes}],"authorization_params":{{{params}}}}}"#
+    );
+    assert!(body.len() <= request::MAX_BODY, "{}", body.len());
+    assert!(request::read::<ConnectBody>(Some(JSON), body.as_bytes()).is_ok());
+}
+
+#[test]
+fn a_body_is_shown_without_its_values() {
+    let body = br#"{"auth_session":"hidden","connect_code":"hidden"}"#;
+    let read = request::read::<CompleteBody>(Some(JSON), body).unwrap();
+    assert_eq!(format!("{read:?}"), r#"CompleteBody(["auth_session", "connect_code"])"#);
 }
 
 #[test]

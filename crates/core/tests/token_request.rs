@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use vault_base::encoding::base64url;
 use vault_base::secret::Secret;
-use vault_core::config::Authentication;
 use vault_core::config::ExchangeGrant::{self, FederatedConnection, TokenExchange};
-use vault_core::oauth::client_auth::{JWT_BEARER, Unauthenticated};
+use vault_core::config::{AssertionAudience, Authentication, Client};
+use vault_core::oauth::client_auth::{self, JWT_BEARER, Unauthenticated};
 use vault_core::oauth::exchange::federated_connection::FEDERATED_ACCESS_TOKEN as FEDERATED;
 use vault_core::oauth::exchange::policy::{self, Forbidden};
 use vault_core::oauth::exchange::token_exchange::ACCESS_TOKEN;
@@ -200,6 +200,60 @@ fn basic_credentials_are_form_decoded_after_base64() {
     for unreadable in ["Basic", "Basic !", "Basic Og==", "Basic YWJj", "Bearer YTpi", "YTpi"] {
         assert_eq!(code(read_with(TokenExchange, Some(unreadable), &[])), "invalid_client");
     }
+}
+
+#[test]
+fn basic_credentials_that_were_not_form_encoded_count_as_they_are() {
+    use base64::Engine as _;
+    let raw = |id: &str, secret: &str| {
+        let pair = base64::engine::general_purpose::STANDARD.encode(format!("{id}:{secret}"));
+        format!("Basic {pair}")
+    };
+    let with = |secret: &str| {
+        let mut client = config().clients["backend"].clone();
+        client.authentication = Authentication::Secret(vec![vault_base::encoding::sha256(secret)]);
+        client
+    };
+    let clients = BTreeMap::from([
+        ("a b".to_owned(), with("x+y%2Fz&=")),
+        ("a+b".to_owned(), with("x+y%2Fz&=")),
+        ("c d".to_owned(), with("decoded /")),
+        ("e+f".to_owned(), with("plain+")),
+    ]);
+    let found = |header: &str| {
+        let read = read_with(TokenExchange, Some(header), &[]).unwrap();
+        read.credentials.find(&clients, None).map(|(id, _)| id.to_owned())
+    };
+    for (id, secret) in
+        [("a b", "x+y%2Fz&="), ("a+b", "x+y%2Fz&="), ("c d", "decoded /"), ("e+f", "plain+")]
+    {
+        assert_eq!(found(&raw(id, secret)).as_deref(), Ok(id));
+        assert_eq!(found(&basic(id, secret)).as_deref(), Ok(id));
+        assert!(found(&raw(id, &format!("{secret}x"))).is_err());
+    }
+    // Both halves are read in the same way: not an id as it is with a decoded secret, nor the reverse.
+    assert_eq!(found(&raw("e+f", "plain%2B")), Err(Unauthenticated::Secret));
+    assert_eq!(found(&raw("e%2Bf", "plain+")), Err(Unauthenticated::Secret));
+
+    // The body names the client as it is.
+    for (named, is_read) in [("e+f", true), ("e f", true), ("f", false)] {
+        let read = read_with(TokenExchange, Some(&raw("e+f", "plain+")), &[("client_id", named)]);
+        assert_eq!(read.is_ok(), is_read, "{named}");
+    }
+    let read =
+        read_with(TokenExchange, Some(&raw("e+f", "plain+")), &[("client_id", "e f")]).unwrap();
+    assert_eq!(read.credentials.find(&clients, None).err(), Some(Unauthenticated::Unknown));
+}
+
+#[test]
+fn an_assertion_may_name_the_token_endpoint_only_for_a_client_that_is_configured_so() {
+    let config = config();
+    let mut client = config.clients["agent"].clone();
+    let audiences = |client: &Client| client_auth::assertion_audiences(client, &config.public_url);
+    let vault = config.public_url.identifier();
+    assert_eq!(audiences(&client), [vault.as_str()]);
+    client.assertion_audience = AssertionAudience::TokenEndpoint;
+    assert_eq!(audiences(&client), [vault.clone(), format!("{vault}oauth/token")]);
 }
 
 #[test]

@@ -6,11 +6,15 @@ use serde::Deserialize;
 use super::TokenError;
 use super::claims::{self, Audience};
 use super::jws::Jws;
-use vault_base::time::UnixSeconds;
+use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 
-/// The longest accepted lifetime of an assertion, in seconds. The vault does not store `jti`, so this is the
-/// time for which an assertion can be replayed.
-pub const MAX_LIFETIME: i64 = 300;
+/// For how many seconds an assertion is accepted. The vault does not store `jti`, so this is the time for
+/// which an assertion can be replayed.
+pub const ACCEPTED_SECONDS: i64 = 300;
+
+/// The longest lifetime, in seconds, of an assertion that says when it was issued. Some libraries let it be
+/// an hour. It is accepted no longer for that.
+const MAX_LIFETIME: i64 = 86_400;
 
 #[derive(Deserialize)]
 struct RawClaims {
@@ -35,7 +39,8 @@ pub fn claimed_client(token: &Jws<'_>) -> Result<String, TokenError> {
 }
 
 /// Validates the claims of an assertion whose signature was verified with a key of the client: `sub` is
-/// `client_id`, `aud` is the vault's identifier alone, and the lifetime is at most [`MAX_LIFETIME`].
+/// `client_id`, `aud` is one of `audiences` alone, and the assertion was issued at most [`ACCEPTED_SECONDS`]
+/// ago; one that does not say when must expire within that time.
 ///
 /// # Errors
 /// [`TokenError::Client`], [`TokenError::Audience`] or [`TokenError::Time`] for these claims,
@@ -43,17 +48,24 @@ pub fn claimed_client(token: &Jws<'_>) -> Result<String, TokenError> {
 pub fn check(
     token: &Jws<'_>,
     client_id: &str,
-    vault: &str,
+    audiences: &[String],
     now: UnixSeconds,
 ) -> Result<(), TokenError> {
     if claimed_client(token)? != client_id {
         return Err(TokenError::Client);
     }
     let claims = token.claims::<RawClaims>()?;
-    claims::check_time(&claims, now, MAX_LIFETIME)?;
+    let longest = match claims.issued_at {
+        Some(issued) if now - issued.timestamp() > ACCEPTED_SECONDS + CLOCK_SKEW_SECONDS => {
+            return Err(TokenError::Time);
+        }
+        Some(_) => MAX_LIFETIME,
+        None => ACCEPTED_SECONDS,
+    };
+    claims::check_time(&claims, now, longest)?;
     // With several audiences, another server that received the assertion could replay it here.
-    if claims.custom.aud.into_vec() != [vault] {
-        return Err(TokenError::Audience);
+    match &claims.custom.aud.into_vec()[..] {
+        [one] if audiences.contains(one) => Ok(()),
+        _ => Err(TokenError::Audience),
     }
-    Ok(())
 }

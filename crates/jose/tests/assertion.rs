@@ -48,23 +48,52 @@ fn an_assertion_claims_the_client_that_is_both_its_issuer_and_its_subject() {
 }
 
 #[test]
-fn an_assertion_is_of_this_client_for_this_vault_alone_and_lives_five_minutes_at_most() {
-    for (change, refused) in [
-        (json!({}), None),
-        (json!({"aud": [VAULT]}), None),
-        (json!({"exp": NOW + 300}), None),
-        (json!({"exp": NOW + 301}), Some(TokenError::Time)),
-        (json!({"exp": NOW - 61}), Some(TokenError::Time)),
-        (json!({"exp": null}), Some(TokenError::Time)),
-        (json!({"iss": "batch", "sub": "batch"}), Some(TokenError::Client)),
-        (json!({"iss": "batch"}), Some(TokenError::Client)),
-        (json!({"aud": "https://other.example.com"}), Some(TokenError::Audience)),
-        (json!({"aud": [VAULT, "https://other.example.com"]}), Some(TokenError::Audience)),
-        (json!({"aud": []}), Some(TokenError::Audience)),
-        (json!({"aud": null}), Some(TokenError::Audience)),
+fn an_assertion_is_of_this_client_for_one_of_these_audiences_alone() {
+    const TOKEN: &str = "https://vault.example.com/oauth/token";
+    for (change, audiences, refused) in [
+        (json!({}), &[VAULT][..], None),
+        (json!({"aud": [VAULT]}), &[VAULT], None),
+        (json!({"aud": TOKEN}), &[VAULT], Some(TokenError::Audience)),
+        (json!({"aud": TOKEN}), &[VAULT, TOKEN], None),
+        (json!({"aud": [VAULT, TOKEN]}), &[VAULT, TOKEN], Some(TokenError::Audience)),
+        (json!({"iss": "batch", "sub": "batch"}), &[VAULT], Some(TokenError::Client)),
+        (json!({"iss": "batch"}), &[VAULT], Some(TokenError::Client)),
+        (json!({"aud": "https://other.example.com"}), &[VAULT], Some(TokenError::Audience)),
+        (
+            json!({"aud": [VAULT, "https://other.example.com"]}),
+            &[VAULT],
+            Some(TokenError::Audience),
+        ),
+        (json!({"aud": []}), &[VAULT], Some(TokenError::Audience)),
+        (json!({"aud": null}), &[VAULT], Some(TokenError::Audience)),
     ] {
         let text = assertion(&change);
-        let checked = check(&Jws::parse(&text).unwrap(), "agent", VAULT, NOW);
+        let audiences: Vec<String> = audiences.iter().map(|one| (*one).to_owned()).collect();
+        let checked = check(&Jws::parse(&text).unwrap(), "agent", &audiences, NOW);
         assert_eq!(checked.err(), refused, "{change}");
+    }
+}
+
+#[test]
+fn an_assertion_is_accepted_for_five_minutes_and_the_tolerance_however_long_it_lives() {
+    for (change, is_good) in [
+        (json!({"exp": NOW + 300}), true),
+        // Authlib lets its assertions live an hour.
+        (json!({"exp": NOW + 3600}), true),
+        (json!({"iat": NOW - 360, "exp": NOW + 3240}), true),
+        (json!({"iat": NOW - 361, "exp": NOW + 3239}), false),
+        (json!({"iat": NOW + 60}), true),
+        (json!({"iat": NOW + 61}), false),
+        (json!({"exp": NOW + 86_400}), true),
+        (json!({"exp": NOW + 86_401}), false),
+        (json!({"exp": NOW - 59}), true),
+        (json!({"exp": NOW - 61}), false),
+        (json!({"exp": null}), false),
+        (json!({"iat": null, "exp": NOW + 300}), true),
+        (json!({"iat": null, "exp": NOW + 301}), false),
+    ] {
+        let text = assertion(&change);
+        let checked = check(&Jws::parse(&text).unwrap(), "agent", &[VAULT.to_owned()], NOW);
+        assert_eq!(checked.err(), (!is_good).then_some(TokenError::Time), "{change}");
     }
 }

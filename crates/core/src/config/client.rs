@@ -23,6 +23,8 @@ use vault_provider::connection::Connection;
 pub struct Client {
     /// How the client authenticates at the token endpoint.
     pub authentication: Authentication,
+    /// What `aud` of its assertions may be.
+    pub assertion_audience: AssertionAudience,
     /// The grant types that the client may use at the token endpoint.
     pub grants: Vec<GrantType>,
     /// The accepted audiences of the subject tokens that the client exchanges.
@@ -133,6 +135,16 @@ pub enum Authentication {
     None,
 }
 
+/// What `aud` of a client's assertions may be (RFC 7523 §3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AssertionAudience {
+    /// The vault's identifier alone.
+    #[default]
+    Issuer,
+    /// The address of the token endpoint as well, which some libraries send.
+    TokenEndpoint,
+}
+
 /// The meaning of the parameter `scope` in an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScopePolicy {
@@ -147,6 +159,7 @@ pub enum ScopePolicy {
 #[derive(Debug)]
 pub(super) struct Raw {
     authentication: RawAuthentication,
+    assertion_audience: Option<AssertionAudience>,
     secret_sha256: Vec<String>,
     jwks: Option<Value>,
     grants: Vec<GrantType>,
@@ -186,6 +199,9 @@ const AUTHENTICATIONS: &[(&str, RawAuthentication)] = &[
     ("none", RawAuthentication::None),
 ];
 
+const ASSERTION_AUDIENCES: &[(&str, AssertionAudience)] =
+    &[("issuer", AssertionAudience::Issuer), ("token_endpoint", AssertionAudience::TokenEndpoint)];
+
 const KINDS: &[(&str, ClientKind)] = &[
     ("web", ClientKind::Web),
     ("native", ClientKind::Native),
@@ -211,6 +227,7 @@ impl Raw {
                 fields.missing("authentication");
                 RawAuthentication::None
             }),
+            assertion_audience: fields.choice("assertion_audience", ASSERTION_AUDIENCES),
             secret_sha256: fields.list("secret_sha256"),
             jwks: fields.take("jwks"),
             grants: fields.choices("grants", &grants).unwrap_or_default(),
@@ -245,6 +262,11 @@ impl Raw {
         }
         let authentication = self.authentication()?;
         let is_public = matches!(authentication, Authentication::None);
+        let has_keys = matches!(authentication, Authentication::PrivateKeyJwt(_));
+        if self.assertion_audience.is_some() && !has_keys {
+            let fix = "is for private_key_jwt; remove it";
+            return Err(FieldError::new("assertion_audience", fix));
+        }
         if is_public && !self.grants.iter().all(|grant| grant.is_issuing()) {
             let fix = "a client without authentication cannot exchange; remove its grants";
             return Err(FieldError::new("grants", fix));
@@ -289,6 +311,7 @@ impl Raw {
         }
         Ok(Client {
             authentication,
+            assertion_audience: self.assertion_audience.unwrap_or_default(),
             grants: self.grants,
             audiences,
             accepts_from: self.accepts_from.unwrap_or_else(|| vec![client_id.to_owned()]),

@@ -23,7 +23,9 @@ use std::fmt;
 use serde_json::Value;
 
 pub use api::{ACCESS_TOKEN_LIFETIME, Api};
-pub use client::{Authentication, Client, ClientKind, RefreshPolicy, ScopePolicy};
+pub use client::{
+    AssertionAudience, Authentication, Client, ClientKind, RefreshPolicy, ScopePolicy,
+};
 pub use grant_type::{ExchangeGrant, GrantType};
 pub use sign_in::SignIn;
 pub use variables::Variables;

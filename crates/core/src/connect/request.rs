@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Requests of the connected-accounts API.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::fmt;
+
+use serde_json::{Map, Value};
 
 use super::handle::{self, OpaqueHandle};
 use super::record::Begin;
@@ -19,28 +20,28 @@ use vault_base::text::{self, MAX_SCOPES};
 use vault_provider::connection::{Connection, Protocol};
 use vault_provider::{authorization_request, scopes};
 
-/// Largest body that is read, in bytes.
-pub const MAX_BODY: usize = 32 * 1024;
+/// Largest body that is read, in bytes. The published schema allows 100 scopes of 255 characters, and JSON
+/// may write a character as twelve bytes.
+pub const MAX_BODY: usize = 512 * 1024;
 
 /// Body of `POST /connect`. Unknown members are ignored.
-#[derive(Debug, Deserialize)]
-pub struct ConnectBody {
-    connection: Option<String>,
-    redirect_uri: Option<String>,
-    state: Option<String>,
-    code_challenge: Option<String>,
-    code_challenge_method: Option<String>,
-    scopes: Option<Vec<String>>,
-    authorization_params: Option<serde_json::Map<String, Value>>,
-}
+#[derive(Debug)]
+pub struct ConnectBody(Members);
 
 /// Body of `POST /complete`. Unknown members are ignored.
-#[derive(Debug, Deserialize)]
-pub struct CompleteBody {
-    auth_session: Option<Secret>,
-    connect_code: Option<Secret>,
-    redirect_uri: Option<String>,
-    code_verifier: Option<Secret>,
+#[derive(Debug)]
+pub struct CompleteBody(Members);
+
+impl From<Members> for ConnectBody {
+    fn from(members: Members) -> Self {
+        Self(members)
+    }
+}
+
+impl From<Members> for CompleteBody {
+    fn from(members: Members) -> Self {
+        Self(members)
+    }
 }
 
 /// A new session, with the handles that the application receives.
@@ -95,20 +96,18 @@ pub fn sign_in(
 /// Reads a JSON body.
 ///
 /// # Errors
-/// 415 for another media type, 400 for anything but a JSON object of this form.
-pub fn read<'a, T: Deserialize<'a>>(
+/// 415 for another media type, 400 for anything but a JSON object without repeated members.
+pub fn read<T: From<Members>>(
     content_type: Option<&str>,
-    body: &'a [u8],
+    body: &[u8],
 ) -> Result<T, ProblemDetails> {
     let media_type = content_type.and_then(|value| value.split(';').next()).map(str::trim);
     if !media_type.is_some_and(|kind| kind.eq_ignore_ascii_case("application/json")) {
         return Err(ProblemDetails::new(415, "Send a JSON body as application/json."));
     }
-    json::read(body).map_err(|_| {
-        ProblemDetails::new(
-            400,
-            "The body must be a JSON object with members of the documented types.",
-        )
+    json::read_object(body).map(|all| Members::from(all).into()).map_err(|_| {
+        let fix = "The body must be a JSON object in which no member is repeated.";
+        ProblemDetails::new(400, fix)
     })
 }
 
@@ -124,58 +123,57 @@ impl ConnectBody {
         client: &Client,
         find: impl Fn(&str) -> Option<&'a Connection>,
     ) -> Result<NewSession, ProblemDetails> {
-        let mut errors = Vec::new();
-        let connection = self.connection.as_deref().unwrap_or_default();
-        let known = client.connections.iter().any(|name| name == connection);
-        let record = if known { find(connection) } else { None };
-        if self.connection.is_none() {
-            errors.push(invalid("connection", "is missing"));
-        } else if record.is_none() {
-            errors.push(invalid(
+        let mut members = self.0;
+        let connection = members.required("connection").unwrap_or_default();
+        let known = client.connections.contains(&connection);
+        let record = if known { find(&connection) } else { None };
+        if record.is_none() {
+            members.fault(
                 "connection",
                 "no connection of this name, or not among the client's connections",
-            ));
+            );
         }
-        match &self.redirect_uri {
-            None => errors.push(invalid("redirect_uri", "is missing")),
-            Some(uri) if !client.may_return_to(uri) => errors.push(invalid(
+        let redirect_uri = members.required("redirect_uri").filter(|uri| client.may_return_to(uri));
+        if redirect_uri.is_none() {
+            members.fault(
                 "redirect_uri",
                 "must equal, byte by byte, one of the client's redirect_uris",
-            )),
-            Some(_) => {}
+            );
         }
-        if self.state.as_ref().is_some_and(|state| state.is_empty() || state.len() > 4096) {
-            errors.push(invalid("state", "must have 1 to 4096 bytes"));
+        let state = members.text("state");
+        if state.as_ref().is_some_and(|state| state.is_empty() || state.len() > 4096) {
+            members.fault("state", "must have 1 to 4096 bytes");
         }
-        match (&self.code_challenge, self.code_challenge_method.as_deref()) {
+        let code_challenge = members.text("code_challenge");
+        match (&code_challenge, members.text("code_challenge_method").as_deref()) {
             (None, None) => {}
             (Some(challenge), Some("S256")) => {
                 if encoding::from_base64url_array::<32>(challenge).is_none() {
-                    errors.push(invalid(
+                    members.fault(
                         "code_challenge",
                         "must be the base64url SHA-256 of the verifier: 43 characters",
-                    ));
+                    );
                 }
             }
-            (Some(_), _) => errors.push(invalid("code_challenge_method", "must be S256")),
-            (None, Some(_)) => errors.push(invalid("code_challenge", "is missing")),
+            (Some(_), _) => members.fault("code_challenge_method", "must be S256"),
+            (None, Some(_)) => members.fault("code_challenge", "is missing"),
         }
-        let asked = self.scopes.unwrap_or_default();
+        let asked = members.texts("scopes").unwrap_or_default();
         if asked.len() > MAX_SCOPES || !asked.iter().all(|scope| text::is_scope(scope)) {
-            errors.push(invalid("scopes", "must be a list of at most 100 scope names"));
+            members.fault("scopes", "must be a list of at most 100 scope names");
         }
-        let params = self.authorization_params.unwrap_or_default();
+        let params = members.object("authorization_params").unwrap_or_default();
         let params = read_params(params).unwrap_or_else(|| {
-            errors.push(invalid(
+            members.fault(
                 "authorization_params",
                 "values must be text or numbers, at most 4096 bytes each",
-            ));
+            );
             Vec::new()
         });
         let (Some(record), Some(redirect_uri), true) =
-            (record, self.redirect_uri, errors.is_empty())
+            (record, redirect_uri, members.errors.is_empty())
         else {
-            return Err(ProblemDetails::invalid(errors));
+            return Err(ProblemDetails::invalid(members.errors));
         };
         let random = || random_handles().map_err(|_| ProblemDetails::unavailable(5));
         let (session, ticket, auth_session) = random()?;
@@ -184,10 +182,10 @@ impl ConnectBody {
                 session: session.clone(),
                 user: user.clone(),
                 client_id: client_id.to_owned(),
-                connection: connection.to_owned(),
+                connection,
                 redirect_uri,
-                state: self.state,
-                code_challenge: self.code_challenge,
+                state,
+                code_challenge,
                 scopes: scopes::ask(record, &asked),
                 params,
                 ticket: handle::hash(&ticket),
@@ -224,35 +222,34 @@ impl CompleteBody {
         user: &UserId,
         client_id: &str,
     ) -> Result<(String, Complete), ProblemDetails> {
-        let mut errors = Vec::new();
-        let session =
-            self.auth_session.as_ref().and_then(|text| OpaqueHandle::parse(text.expose()));
-        let code = self.connect_code.as_ref().and_then(|text| OpaqueHandle::parse(text.expose()));
+        let mut members = self.0;
+        let handle = |text: Option<String>| OpaqueHandle::parse(&text?);
+        let session = handle(members.text("auth_session"));
         if session.is_none() {
-            errors.push(invalid("auth_session", "must be the auth_session of the connect answer"));
+            members.fault("auth_session", "must be the auth_session of the connect answer");
         }
+        let code = handle(members.text("connect_code"));
         if code.is_none() {
-            errors.push(invalid(
+            members.fault(
                 "connect_code",
                 "must be the connect_code of the redirect; without one the connect failed, and \
                  the redirect says why in error",
-            ));
+            );
         }
-        if self.redirect_uri.is_none() {
-            errors.push(invalid("redirect_uri", "is missing"));
-        }
-        if let Some(verifier) = &self.code_verifier {
+        let redirect_uri = members.required("redirect_uri");
+        let code_verifier = members.text("code_verifier").map(Secret::new);
+        if let Some(verifier) = &code_verifier {
             let unreserved =
                 |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
             let verifier = verifier.expose();
             if !(43..=128).contains(&verifier.len()) || !verifier.bytes().all(unreserved) {
-                errors.push(invalid("code_verifier", "must have 43 to 128 unreserved characters"));
+                members.fault("code_verifier", "must have 43 to 128 unreserved characters");
             }
         }
         let (Some(session), Some(code), Some(redirect_uri), true) =
-            (session, code, self.redirect_uri, errors.is_empty())
+            (session, code, redirect_uri, members.errors.is_empty())
         else {
-            return Err(ProblemDetails::invalid(errors));
+            return Err(ProblemDetails::invalid(members.errors));
         };
         if session.session != code.session {
             return Err(ProblemDetails::invalid(vec![invalid(
@@ -266,9 +263,86 @@ impl CompleteBody {
             auth_session: session.secret,
             connect_code: code.secret,
             redirect_uri,
-            code_verifier: self.code_verifier,
+            code_verifier,
         };
         Ok((session.session, complete))
+    }
+}
+
+/// The members of a body, which are read one by one. One of another type reads as absent.
+pub struct Members {
+    unread: Map<String, Value>,
+    /// One for each field that is wrong.
+    errors: Vec<ValidationError>,
+}
+
+impl From<Map<String, Value>> for Members {
+    fn from(unread: Map<String, Value>) -> Self {
+        Self { unread, errors: Vec::new() }
+    }
+}
+
+impl fmt::Debug for Members {
+    /// The names alone, because values may be secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.unread.keys()).finish()
+    }
+}
+
+impl Members {
+    /// A member that is not null.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        self.unread.remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Records what is wrong with a field, unless something already is.
+    fn fault(&mut self, field: &'static str, detail: &'static str) {
+        if self.errors.iter().all(|error| error.field != field) {
+            self.errors.push(invalid(field, detail));
+        }
+    }
+
+    fn text(&mut self, name: &'static str) -> Option<String> {
+        match self.take(name)? {
+            Value::String(text) => Some(text),
+            _ => {
+                self.fault(name, "must be a string");
+                None
+            }
+        }
+    }
+
+    fn required(&mut self, name: &'static str) -> Option<String> {
+        let text = self.text(name);
+        if text.is_none() {
+            self.fault(name, "is missing");
+        }
+        text
+    }
+
+    fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+        let text = |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        };
+        let texts = match self.take(name)? {
+            Value::Array(values) => values.into_iter().map(text).collect(),
+            _ => None,
+        };
+        if texts.is_none() {
+            self.fault(name, "must be a list of strings");
+        }
+        texts
+    }
+
+    fn object(&mut self, name: &'static str) -> Option<Map<String, Value>> {
+        match self.take(name)? {
+            Value::Object(members) => Some(members),
+            _ => {
+                self.fault(name, "must be an object");
+                None
+            }
+        }
     }
 }
 
@@ -282,7 +356,7 @@ fn random_handles() -> Result<(String, Secret, Secret), RandomnessError> {
 }
 
 /// The authorization parameters that an application may set; others are ignored.
-fn read_params(params: serde_json::Map<String, Value>) -> Option<Vec<(String, String)>> {
+fn read_params(params: Map<String, Value>) -> Option<Vec<(String, String)>> {
     let mut read = Vec::new();
     for (name, value) in params {
         if !authorization_request::allowed(&name) {

@@ -8,10 +8,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded;
 
-use crate::config::{Authentication, Client};
+use crate::config::{AssertionAudience, Authentication, Client};
 use crate::error::OAuthError;
 use crate::oauth::parameters::Parameters;
 use vault_base::encoding;
+use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_jose::algorithm::Algorithm;
 use vault_jose::jws::Jws;
@@ -28,6 +29,9 @@ pub struct Credentials {
     pub client_id: Option<String>,
     /// How the client authenticates.
     pub proof: Proof,
+    /// The client id and the secret of a `Basic` header as they are, if decoding changes them: many
+    /// HTTP libraries do not form-encode them (RFC 6749 §2.3.1).
+    unencoded: Option<(String, Secret)>,
     /// Whether they came in the `Authorization` header; then an error carries a challenge (RFC 6749
     /// §5.2).
     pub basic: bool,
@@ -72,19 +76,31 @@ impl Credentials {
                 return Err(OAuthError::invalid_request(&fix));
             }
         }
-        if let Some((id, secret)) = basic {
-            if named.is_some_and(|named| named != id) {
-                let fix = "client_id differs from the one in the Authorization header";
-                return Err(OAuthError::invalid_request(fix));
-            }
-            return Ok(Self { client_id: Some(id), proof: Proof::Secret(secret), basic: true });
+        if let Some(pairs) = basic {
+            return Self::of_basic(pairs, named.as_deref());
         }
         let proof = match (client_secret, assertion) {
             (Some(secret), _) => Proof::Secret(secret.clone()),
             (None, Some(assertion)) => Proof::Assertion(assertion.clone()),
             (None, None) => Proof::Nothing,
         };
-        Ok(Self { client_id: named, proof, basic: false })
+        Ok(Self { client_id: named, proof, unencoded: None, basic: false })
+    }
+
+    /// The credentials of a `Basic` header; `named` is the body's `client_id`, which must be the one of the
+    /// header.
+    fn of_basic(
+        BasicPairs { decoded, unencoded }: BasicPairs,
+        named: Option<&str>,
+    ) -> Result<Self, OAuthError> {
+        let meant = |pair: &(String, Secret)| named.is_none_or(|named| named == pair.0);
+        let mut pairs = [Some(decoded), unencoded].into_iter().flatten().filter(meant);
+        let Some((id, secret)) = pairs.next() else {
+            let fix = "client_id differs from the one in the Authorization header";
+            return Err(OAuthError::invalid_request(fix));
+        };
+        let unencoded = pairs.next();
+        Ok(Self { client_id: Some(id), proof: Proof::Secret(secret), unencoded, basic: true })
     }
 
     /// The client assertion, if the request has one.
@@ -128,9 +144,16 @@ impl Credentials {
                 known(&asserted)
             }
             (Proof::Secret(secret), Some(id), _) => {
-                let (id, client) = known(id)?;
-                let is_right = has_secret(client, &secret.sha256());
-                if is_right { Ok((id, client)) } else { Err(Unauthenticated::Secret) }
+                // Both pairs are checked before one is chosen, so that the time does not tell which it was.
+                let decoded = by_id_and_secret(clients, id, secret);
+                let unencoded = self.unencoded.as_ref();
+                let unencoded = unencoded.map(|(id, secret)| by_id_and_secret(clients, id, secret));
+                match (decoded, unencoded) {
+                    (Ok(found), _) | (Err(_), Some(Ok(found))) => Ok(found),
+                    (Err(Unauthenticated::Unknown), Some(Err(error))) | (Err(error), _) => {
+                        Err(error)
+                    }
+                }
             }
             (Proof::Secret(secret), None, _) => {
                 by_secret(clients, &secret.sha256()).ok_or(Unauthenticated::Secret)
@@ -189,6 +212,27 @@ impl Unauthenticated {
     }
 }
 
+/// The client with this id, if this is a secret of it.
+fn by_id_and_secret<'a>(
+    clients: &'a BTreeMap<String, Client>,
+    id: &str,
+    secret: &Secret,
+) -> Result<(&'a str, &'a Client), Unauthenticated> {
+    let (id, client) = clients.get_key_value(id).ok_or(Unauthenticated::Unknown)?;
+    let is_right = has_secret(client, &secret.sha256());
+    if is_right { Ok((id, client)) } else { Err(Unauthenticated::Secret) }
+}
+
+/// The values of `aud` that an assertion of this client may have (RFC 7523 §3): the vault's identifier, which
+/// is the only safe one, and for a client that is configured so, the address of the token endpoint.
+pub fn assertion_audiences(client: &Client, vault: &PublicUrl) -> Vec<String> {
+    let mut audiences = vec![vault.identifier()];
+    if client.assertion_audience == AssertionAudience::TokenEndpoint {
+        audiences.push(vault.path("/oauth/token"));
+    }
+    audiences
+}
+
 /// Compares a secret with all hashes of a client, so that the time reveals neither which one
 /// matches nor how many there are.
 fn has_secret(client: &Client, presented: &[u8; 32]) -> bool {
@@ -227,8 +271,15 @@ pub fn assertion_check<'a>(
     }
 }
 
+/// The client id and the secret of a `Basic` header. The two of a pair are read in the same way.
+struct BasicPairs {
+    decoded: (String, Secret),
+    /// As they are, if decoding changes one of them.
+    unencoded: Option<(String, Secret)>,
+}
+
 /// Reads `Basic` credentials: base64 of two form-encoded halves (RFC 6749 §2.3.1).
-fn read_basic(header: &str) -> Result<(String, Secret), OAuthError> {
+fn read_basic(header: &str) -> Result<BasicPairs, OAuthError> {
     let unreadable = || OAuthError {
         challenge: Some("Basic realm=\"oauth\", charset=\"UTF-8\""),
         ..OAuthError::new(
@@ -243,17 +294,20 @@ fn read_basic(header: &str) -> Result<(String, Secret), OAuthError> {
     }
     let bytes = STANDARD.decode(encoded.trim()).map_err(|_| unreadable())?;
     let text = String::from_utf8(bytes).map_err(|_| unreadable())?;
-    let (id, secret) = text.split_once(':').ok_or_else(unreadable)?;
-    let decode = |half: &str| {
-        // A half is the value of one form parameter. An encoded half has no `&`; a half with a bare
-        // `&` was not encoded, and means what it says.
-        form_urlencoded::parse(format!("v={}", half.replace('&', "%26")).as_bytes())
-            .next()
-            .map(|(_, value)| value.into_owned())
-    };
-    let (id, secret) = decode(id).zip(decode(secret)).ok_or_else(unreadable)?;
+    let (raw_id, raw_secret) = text.split_once(':').ok_or_else(unreadable)?;
+    let (id, secret) = (form_decoded(raw_id), form_decoded(raw_secret));
     if id.is_empty() {
         return Err(unreadable());
     }
-    Ok((id, Secret::new(secret)))
+    let unencoded = (id != raw_id || secret != raw_secret)
+        .then(|| (raw_id.to_owned(), Secret::new(raw_secret.to_owned())));
+    Ok(BasicPairs { decoded: (id, Secret::new(secret)), unencoded })
+}
+
+/// Decodes one half, which is the value of one form parameter. An encoded half has no `&`; a half with a bare
+/// `&` was not encoded, and means what it says.
+fn form_decoded(half: &str) -> String {
+    let parameter = format!("v={}", half.replace('&', "%26"));
+    let value = form_urlencoded::parse(parameter.as_bytes()).next();
+    value.map(|(_, value)| value.into_owned()).unwrap_or_default()
 }

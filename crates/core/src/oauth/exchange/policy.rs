@@ -88,9 +88,10 @@ impl Forbidden {
     /// The error to answer with. All reasons to refuse a subject token share one body, which lists
     /// what to check: more would tell a thief what is wrong with a stolen token.
     pub fn error(self, profile: &ExchangeProfile) -> OAuthError {
-        const SUBJECT_TOKEN: &str = "The subject token is not accepted. Check that it is an access \
-            token of a trusted issuer, unexpired, with a life of 24 hours at most, its audience among \
-            the client's, and issued to a client this one accepts from.";
+        const SUBJECT_TOKEN: &str = "The subject token is not accepted. Check that it is of the given \
+            subject_token_type, unexpired, not revoked, issued to a client this one accepts from, and, if \
+            it is an access token, from a trusted issuer, with an audience of the client's and a life of \
+            24 hours at most.";
         const SCOPES: &str =
             "this client gets tokens with the scopes it names and no others; name them in scope";
         let ((status, code), description): (ErrorCode, _) = match self {
