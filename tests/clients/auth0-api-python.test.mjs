@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The vault as the domain of the Python package `auth0-api-python`: an API verifies its caller's token and exchanges it.
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { GRANT } from '../../xtask/js/vault-api.mjs';
 import { Compatibility } from './compatibility.mjs';
 import { Driver, connected as connectedUser, pythonVersion, refresh, signIn as signInUser, throws } from './driver.mjs';
 import { ACCESS_TOKEN_LIFE, assertLogHasNoSecret, whileDown, whileRefused } from './failing.mjs';
@@ -9,14 +11,26 @@ import { startVault } from './vault.mjs';
 
 const NAME = 'auth0-api-python';
 
+/** A secret that HTTP Basic would carry in another form if `httpx` encoded it. */
+const ODD_SECRET = 'p+q%2Fr s&t=u/0123456789abcdef0123456789abcdef';
+
 describe(NAME, { timeout: 120_000 }, () => {
   let vault;
   let world;
   let sdk;
 
   before(async () => {
-    vault = await startVault();
+    vault = await startVault(() => ({
+      odd: {
+        authentication: 'client_secret',
+        secret_sha256: [createHash('sha256').update(ODD_SECRET).digest('hex')],
+        grants: [GRANT.auth0],
+        connections: ['demo'],
+        accepts_from: ['web'],
+      },
+    }));
     ({ world } = vault);
+    world.secrets.add(ODD_SECRET);
     const { web, host } = vault;
     sdk = Driver.python('api_client.py', vault, [host, web.client_id, web.client_secret]);
   });
@@ -58,6 +72,13 @@ describe(NAME, { timeout: 120_000 }, () => {
   tested.tries('byAccessToken', async () => {
     const tokens = await exchange(await connected('berta'));
     assert.equal(await world.owner(tokens.access_token), 'berta');
+  });
+
+  test('exchanges with a secret that has characters that HTTP Basic may carry encoded', async () => {
+    const user = await connected('bella');
+    const odd = (secret) => exchange(user, { client_id: 'odd', secret });
+    assert.equal(await world.owner((await odd(ODD_SECRET)).access_token), 'bella');
+    await refused(odd(`${ODD_SECRET}x`), 401, 'invalid_client');
   });
 
   tested.tries('notConnected', async () => (

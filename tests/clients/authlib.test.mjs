@@ -13,6 +13,9 @@ import { BYE, CALLBACK, CONNECTED, ME_SCOPE, ORDERS, startVault, visit } from '.
 const NAME = 'authlib';
 const REFRESH = 'urn:ietf:params:oauth:token-type:refresh_token';
 
+/** A secret that HTTP Basic would carry in another form if the package encoded it. */
+const ODD_SECRET = 'p+q%2Fr s&t=u/0123456789abcdef0123456789abcdef';
+
 describe(NAME, { timeout: 120_000 }, () => {
   let vault;
   let world;
@@ -24,6 +27,13 @@ describe(NAME, { timeout: 120_000 }, () => {
   before(async () => {
     keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
     vault = await startVault(() => ({
+      odd: {
+        authentication: 'client_secret',
+        secret_sha256: [createHash('sha256').update(ODD_SECRET).digest('hex')],
+        grants: [GRANT.rfc8693],
+        connections: ['demo'],
+        accepts_from: ['web'],
+      },
       signer: {
         authentication: 'private_key_jwt',
         jwks: { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig', kid: 'k' }] },
@@ -33,6 +43,7 @@ describe(NAME, { timeout: 120_000 }, () => {
       },
     }));
     ({ world } = vault);
+    world.secrets.add(ODD_SECRET);
     const { web } = vault;
     sdk = Driver.python('oauth_client.py', vault, [world.vault, web.client_id, web.client_secret]);
   });
@@ -143,6 +154,13 @@ describe(NAME, { timeout: 120_000 }, () => {
   tested.tries('byAccessToken', async () => {
     const user = await connected('fiona');
     assert.equal(await world.owner((await exchange(user, { by: 'access_token' })).access_token), 'fiona');
+  });
+
+  test('exchanges with a secret that has characters that HTTP Basic may carry encoded', async () => {
+    const user = await connected('frida');
+    const odd = (secret) => exchange(user, { by: 'access_token' }, { client_id: 'odd', secret });
+    assert.equal(await world.owner((await odd(ODD_SECRET)).access_token), 'frida');
+    await refused(odd(`${ODD_SECRET}x`), 'invalid_client');
   });
 
   test('exchanges with signed assertions that name the issuer as their audience', async () => {

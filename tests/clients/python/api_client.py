@@ -9,8 +9,8 @@ from driver import serve
 HOST, CLIENT_ID, SECRET = sys.argv[1:4]
 
 
-def client(secret=SECRET):
-    options = {"domain": HOST, "audience": f"https://{HOST}/", "client_id": CLIENT_ID, "client_secret": secret}
+def client(secret=SECRET, client_id=CLIENT_ID):
+    options = {"domain": HOST, "audience": f"https://{HOST}/", "client_id": client_id, "client_secret": secret}
     return ApiClient(ApiClientOptions(**options))
 
 
@@ -18,9 +18,9 @@ async def verify(access_token):
     return await client().verify_request({"authorization": f"Bearer {access_token}"})
 
 
-async def exchange(access_token, connection="demo", secret=SECRET):
+async def exchange(access_token, connection="demo", secret=SECRET, client_id=CLIENT_ID):
     options = {"connection": connection, "access_token": access_token}
-    return await client(secret).get_access_token_for_connection(options)
+    return await client(secret, client_id).get_access_token_for_connection(options)
 
 
 serve([verify, exchange])
