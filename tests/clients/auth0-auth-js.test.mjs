@@ -7,6 +7,7 @@ import { AuthClient } from '@auth0/auth0-auth-js';
 import { browse, claimsOf, startsAt } from '../../xtask/js/browser.mjs';
 import { eventually } from '../e2e/harness.mjs';
 import { formsOf, visit as send } from '../e2e/relying-party.mjs';
+import { notedTests, npmVersion } from './compatibility.mjs';
 import { BYE, CALLBACK, ME_SCOPE, connect, startVault, visit } from './vault.mjs';
 
 const SCOPE = 'openid profile email offline_access';
@@ -37,6 +38,11 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     await world?.close();
     receiver?.closeAllConnections();
     receiver?.close();
+  });
+
+  const tries = notedTests('@auth0/auth0-auth-js', {
+    version: npmVersion('@auth0/auth0-auth-js'),
+    settings: ['`domain` is the host of the vault', '`audience` is the vault’s address with a slash at the end'],
   });
 
   const watch = async (/** @type {any} */ input, /** @type {any} */ init) => {
@@ -88,7 +94,7 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
   }
 
   for (const [way, pushed] of /** @type {[string, boolean][]} */ ([['', false], [' with a pushed request', true]])) {
-    test(`signs a user in${way}`, async () => {
+    tries(`signs a user in${way}`, async () => {
       const { tokens, authorizationUrl } = await signIn('anna', { pushedAuthorizationRequests: pushed });
       assert.equal(authorizationUrl.searchParams.has('request_uri'), pushed);
       assert.equal(authorizationUrl.searchParams.has('scope'), !pushed);
@@ -98,7 +104,7 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     });
   }
 
-  test('refreshes', async () => {
+  tries('refreshes', async () => {
     const { auth, tokens } = await signIn('berta');
     const fresh = remember(await auth.getTokenByRefreshToken({ refreshToken: tokens.refreshToken }));
     assert.equal(fresh.scope, SCOPE);
@@ -106,13 +112,13 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     assert.notEqual(fresh.refreshToken, tokens.refreshToken);
   });
 
-  test('reads userinfo', async () => {
+  tries('reads userinfo', async () => {
     const { auth, tokens } = await signIn('carla');
     const user = await auth.getUserInfo({ accessToken: tokens.accessToken, expectedSubject: 'demo|carla' });
     assert.equal(user.email, 'carla@example.com');
   });
 
-  test('exchanges a refresh token for a connection’s token, more than once', async () => {
+  tries('exchanges a refresh token for a connection’s token, more than once', async () => {
     const { auth, refreshToken } = await connected('dora');
     for (let time = 0; time < 2; time += 1) {
       const tokens = await auth.getTokenForConnection({ connection: 'demo', refreshToken });
@@ -124,7 +130,7 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     remember(await auth.getTokenByRefreshToken({ refreshToken }));
   });
 
-  test('exchanges an access token for a connection’s token', async () => {
+  tries('exchanges an access token for a connection’s token', async () => {
     const { auth, accessToken } = await connected('emma');
     const tokens = await auth.getTokenForConnection({ connection: 'demo', accessToken });
     assert.equal(await world.owner(tokens.accessToken), 'emma');
@@ -134,7 +140,7 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     assert.equal(await world.owner(vault.accessToken), 'emma');
   });
 
-  test('is told why an exchange fails', async () => {
+  tries('is told why an exchange fails', async () => {
     const { auth, tokens } = await signIn('fiona');
     const { refreshToken } = tokens;
     const failed = 'token_for_connection_error';
@@ -147,7 +153,7 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     await fails(stranger.getTokenForConnection({ connection: 'demo', refreshToken }), failed, 401, 'invalid_client');
   });
 
-  test('is told that a code or a refresh token is not good', async () => {
+  tries('is told that a code or a refresh token is not good', async () => {
     const auth = client();
     await fails(auth.getTokenByRefreshToken({ refreshToken: 'unknown' }), 'token_by_refresh_token_error', 400, 'invalid_grant');
     const { authorizationUrl } = await auth.buildAuthorizationUrl();
@@ -156,18 +162,18 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     await fails(auth.getTokenByCode(back, { codeVerifier }), 'token_by_code_error', 400, 'invalid_grant');
   });
 
-  test('is told that a pushed request is not good', async () => {
+  tries('is told that a pushed request is not good', async () => {
     const auth = client({ authorizationParams: { redirect_uri: 'https://evil.example.com/', scope: SCOPE } });
     await fails(auth.buildAuthorizationUrl({ pushedAuthorizationRequests: true }), 'build_authorization_url_error', 400, 'invalid_request');
   });
 
-  test('revokes a refresh token', async () => {
+  tries('revokes a refresh token', async () => {
     const { auth, tokens } = await signIn('heidi');
     await auth.revokeToken({ token: tokens.refreshToken, tokenTypeHint: 'refresh_token' });
     await fails(auth.getTokenByRefreshToken({ refreshToken: tokens.refreshToken }), 'token_by_refresh_token_error', 400, 'invalid_grant');
   });
 
-  test('asks the user before it signs out, because the SDK sends no id_token_hint', async () => {
+  tries('asks the user before it signs out, because the SDK sends no id_token_hint', async () => {
     const { auth, jar } = await signIn('ida');
     const address = await auth.buildLogoutUrl({ returnTo: BYE });
     assert.equal(`${address.origin}${address.pathname}`, `${world.vault}/oidc/logout`);
@@ -182,7 +188,7 @@ describe('@auth0/auth0-auth-js', { timeout: 120_000 }, () => {
     assert.equal(back.searchParams.get('error'), 'login_required');
   });
 
-  test('verifies the logout token that the vault sends when a session ends', async () => {
+  tries('verifies the logout token that the vault sends when a session ends', async () => {
     const { auth, jar, tokens } = await signIn('julia');
     const before = logouts.length;
     const address = new URL(`${world.vault}/oidc/logout`);

@@ -13,6 +13,7 @@ import { application } from '../../examples/spa/server.mjs';
 import { GRANT } from '../../xtask/js/vault-api.mjs';
 import { eventually } from '../e2e/harness.mjs';
 import { freePort } from '../e2e/workerd.mjs';
+import { notedTests, npmVersion } from './compatibility.mjs';
 import { APP_HOST, OTHER_HOST, serveTls } from './network.mjs';
 import { startVault } from './vault.mjs';
 
@@ -154,13 +155,19 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
   });
   after(() => scene?.close());
 
+  const tries = notedTests('@auth0/auth0-spa-js', {
+    version: npmVersion('@auth0/auth0-spa-js'),
+    settings: ['`domain` is the host of the vault', '`useRefreshTokens` is `true`'],
+    skip,
+  });
+
   async function connect(page) {
     await button(page, 'Connect demo').click();
     await button(page, 'Continue').click();
     await says(page, 'Connected demo.');
   }
 
-  test('signs a user in with a redirect', async () => {
+  tries('signs a user in with a redirect', async () => {
     const page = await scene.signIn('anna');
     assert.equal(await page.locator('#subject').textContent(), 'demo|anna');
     assert.equal(await page.locator('#name').textContent(), 'Anna');
@@ -168,7 +175,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('signs a user in silently after a reload, when the page has lost its tokens', async () => {
+  tries('signs a user in silently after a reload, when the page has lost its tokens', async () => {
     const page = await scene.signIn('berta');
     await page.reload();
     await button(page, 'Sign out').waitFor();
@@ -176,7 +183,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('signs in silently on the vault’s own site, and on another site is told login_required', async () => {
+  tries('signs in silently on the vault’s own site, and on another site is told login_required', async () => {
     const page = await scene.signIn('carla');
     assert.equal(await scene.silently(app), 'demo|carla');
     assert.equal(await scene.silently(scene.other), 'login_required');
@@ -185,7 +192,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('connects an account, which the back end then uses, and deletes it', async () => {
+  tries('connects an account, which the back end then uses, and deletes it', async () => {
     const page = await scene.signIn('dora');
     await page.locator('#none').waitFor();
     await connect(page);
@@ -198,7 +205,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('is told when the person gives up a connect', async () => {
+  tries('is told when the person gives up a connect', async () => {
     const page = await scene.signIn('emma');
     await button(page, 'Connect demo').click();
     await page.getByRole('link', { name: /cancel/i }).click();
@@ -208,7 +215,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('renews the access token twice, each time with the refresh token that the last response brought', async () => {
+  tries('renews the access token twice, each time with the refresh token that the last response brought', async () => {
     const page = await scene.signIn('fiona');
     const answers = [];
     page.on('response', async (response) => {
@@ -229,7 +236,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('signs out, and is then signed in nowhere', async () => {
+  tries('signs out, and is then signed in nowhere', async () => {
     const page = await scene.signIn('gerda');
     await button(page, 'Sign out').click();
     await button(page, 'Sign in').waitFor();
@@ -238,7 +245,7 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     await page.close();
   });
 
-  test('the example’s page fits small and large screens, light and dark', async () => {
+  tries('the example’s page fits small and large screens, light and dark', async () => {
     const page = await scene.signIn('heidi');
     await connect(page);
     for (const width of [1280, 390]) {

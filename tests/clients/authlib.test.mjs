@@ -26,6 +26,13 @@ describe(NAME, { timeout: 120_000 }, () => {
 
   before(async () => {
     keys = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const signer = {
+      authentication: 'private_key_jwt',
+      jwks: { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig', kid: 'k' }] },
+      grants: [GRANT.rfc8693],
+      connections: ['demo'],
+      accepts_from: ['web'],
+    };
     vault = await startVault(() => ({
       odd: {
         authentication: 'client_secret',
@@ -34,13 +41,8 @@ describe(NAME, { timeout: 120_000 }, () => {
         connections: ['demo'],
         accepts_from: ['web'],
       },
-      signer: {
-        authentication: 'private_key_jwt',
-        jwks: { keys: [{ ...keys.publicKey.export({ format: 'jwk' }), alg: 'RS256', use: 'sig', kid: 'k' }] },
-        grants: [GRANT.rfc8693],
-        connections: ['demo'],
-        accepts_from: ['web'],
-      },
+      signer,
+      lenient: { ...signer, assertion_audience: 'token_endpoint' },
     }));
     ({ world } = vault);
     world.secrets.add(ODD_SECRET);
@@ -119,7 +121,7 @@ describe(NAME, { timeout: 120_000 }, () => {
     settings: [
       '`server_metadata_url` is the vault’s address with `/.well-known/openid-configuration`',
       '`code_challenge_method` is `S256`',
-      'with `private_key_jwt`: `PrivateKeyJWT` with the issuer as `token_endpoint`, and an `exp` in its `claims` that is at most five minutes away',
+      'with `private_key_jwt`: the client has `assertion_audience = "token_endpoint"`, or `PrivateKeyJWT` gets the issuer as `token_endpoint`',
     ],
   });
 
@@ -163,15 +165,15 @@ describe(NAME, { timeout: 120_000 }, () => {
     await refused(odd(`${ODD_SECRET}x`), 'invalid_client');
   });
 
-  test('exchanges with signed assertions that name the issuer as their audience', async () => {
+  test('exchanges with signed assertions that name the issuer, or by an option of the client the token endpoint', async () => {
     const user = await connected('greta');
-    const client = { client_id: 'signer', secret: keys.privateKey.export({ type: 'pkcs8', format: 'pem' }), method: 'private_key_jwt' };
-    for (let time = 0; time < 2; time += 1) {
-      const tokens = await exchange(user, { by: 'access_token' }, { ...client, audience: `${world.vault}/` });
-      assert.equal(await world.owner(tokens.access_token), 'greta');
+    const secret = keys.privateKey.export({ type: 'pkcs8', format: 'pem' });
+    const by = (clientId, audience) => exchange(user, { by: 'access_token' }, { client_id: clientId, secret, method: 'private_key_jwt', audience });
+    for (const [clientId, audience] of [['signer', `${world.vault}/`], ['lenient', `${world.vault}/`], ['lenient', undefined]]) {
+      assert.equal(await world.owner((await by(clientId, audience)).access_token), 'greta');
     }
-    // Without this the package names the token endpoint.
-    await refused(exchange(user, { by: 'access_token' }, client), 'invalid_client');
+    // By default the package names the token endpoint.
+    await refused(by('signer'), 'invalid_client');
   });
 
   tested.tries('refreshTwice', async () => {

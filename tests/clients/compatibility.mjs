@@ -65,9 +65,7 @@ export class Compatibility {
     after(() => {
       if (skip) return;
       const { tried, without } = this.#checked();
-      mkdirSync(RESULTS, { recursive: true });
-      const file = `${name.replace('/', '__')}.json`;
-      writeFileSync(new URL(file, RESULTS), JSON.stringify({ name, version, registry, settings, tried, without }));
+      write(name, { name, version, registry, settings, tried, without });
     });
   }
 
@@ -104,6 +102,29 @@ export class Compatibility {
     assert.deepEqual(failed, [], 'topics whose test did not pass');
     return { tried: Object.fromEntries(this.#tried), without: this.#without };
   }
+}
+
+/**
+ * Returns a function that defines tests of a package, as `test` does, and notes which of them passed. For packages of
+ * which more is tried than the topics. Call it in a `describe`.
+ *
+ * @param {string} name
+ * @param {{version: string, settings: string[], skip?: string | false}} of  as of a `Compatibility`
+ */
+export function notedTests(name, { version, settings, skip = false }) {
+  const passed = [];
+  after(() => {
+    if (!skip) write(name, { name, version, registry: 'npm', settings, passed });
+  });
+  return (/** @type {string} */ title, /** @type {() => Promise<void>} */ run) => test(title, { skip }, async () => {
+    await run();
+    passed.push(title);
+  });
+}
+
+function write(name, result) {
+  mkdirSync(RESULTS, { recursive: true });
+  writeFileSync(new URL(`${name.replace('/', '__')}.json`, RESULTS), JSON.stringify(result));
 }
 
 /** The version of a package that is installed beside this file. */

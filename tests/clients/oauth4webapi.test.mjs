@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import * as oauth from 'oauth4webapi';
 import { claimsOf } from '../../xtask/js/browser.mjs';
+import { notedTests, npmVersion } from './compatibility.mjs';
 import { CALLBACK, ORDERS, startVault, visit } from './vault.mjs';
 
 describe('oauth4webapi', { timeout: 120_000 }, () => {
@@ -23,6 +24,11 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     server = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer));
   });
   after(() => world?.close());
+
+  const tries = notedTests('oauth4webapi', {
+    version: npmVersion('oauth4webapi'),
+    settings: ['the issuer is the vault’s address with a slash at the end'],
+  });
 
   /** Lets a user sign in; returns the address that the browser comes back to, and the verifier. */
   async function begin(login, more = {}) {
@@ -55,19 +61,19 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
   }
 
   for (const algorithm of ['oidc', 'oauth2']) {
-    test(`accepts the metadata at the address of ${algorithm}`, async () => {
+    tries(`accepts the metadata at the address of ${algorithm}`, async () => {
       const response = await oauth.discoveryRequest(issuer, { algorithm });
       assert.equal(response.status, 200);
       assert.equal((await oauth.processDiscoveryResponse(issuer, response)).issuer, issuer.href);
     });
   }
 
-  test('accepts the metadata for exactly one issuer', async () => {
+  tries('accepts the metadata for exactly one issuer', async () => {
     const other = new URL('https://other.example.com/');
     await assert.rejects(oauth.processDiscoveryResponse(other, await oauth.discoveryRequest(issuer)), { name: 'OperationProcessingError' });
   });
 
-  test('accepts an authorization response of this issuer, and of no other', async () => {
+  tries('accepts an authorization response of this issuer, and of no other', async () => {
     const { back } = await begin('anna');
     assert.ok(oauth.validateAuthResponse(server, client, back, 's').get('code'));
     const mixedUp = new URL(back);
@@ -78,7 +84,7 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     assert.throws(() => oauth.validateAuthResponse(server, client, without, 's'), { name: 'OperationProcessingError' });
   });
 
-  test('finds the issuer in an error response as well', async () => {
+  tries('finds the issuer in an error response as well', async () => {
     const { back } = await begin('nobody', { prompt: 'none' });
     assert.equal(back.searchParams.get('iss'), issuer.href);
     assert.throws(() => oauth.validateAuthResponse(server, client, back, 's'), (/** @type {any} */ thrown) => {
@@ -87,7 +93,7 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     });
   });
 
-  test('validates the access token as a resource server does (RFC 9068)', async () => {
+  tries('validates the access token as a resource server does (RFC 9068)', async () => {
     const tokens = await signIn('berta');
     const request = new Request(`${ORDERS}orders`, { headers: { authorization: `Bearer ${tokens.access_token}` } });
     const claims = await oauth.validateJwtAccessToken(server, request, ORDERS);
@@ -100,7 +106,7 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     await assert.rejects(oauth.validateJwtAccessToken(server, withIdToken, 'web'), { name: 'OperationProcessingError' });
   });
 
-  test('validates the response to a refresh, whose ID token is of the same sign-in', async () => {
+  tries('validates the response to a refresh, whose ID token is of the same sign-in', async () => {
     const tokens = await signIn('carla');
     const response = await oauth.refreshTokenGrantRequest(server, client, authentication, tokens.refresh_token);
     const fresh = await oauth.processRefreshTokenResponse(server, client, response);
@@ -111,7 +117,7 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     assert.notEqual(fresh.refresh_token, tokens.refresh_token);
   });
 
-  test('validates userinfo, introspection and revocation', async () => {
+  tries('validates userinfo, introspection and revocation', async () => {
     const tokens = await signIn('dora', { audience: issuer.href });
     const userinfo = await oauth.userInfoRequest(server, client, tokens.access_token);
     const user = await oauth.processUserInfoResponse(server, client, 'demo|dora', userinfo);
@@ -127,7 +133,7 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     assert.deepEqual(await introspect('unknown'), { active: false });
   });
 
-  test('pushes an authorization request', async () => {
+  tries('pushes an authorization request', async () => {
     const verifier = oauth.generateRandomCodeVerifier();
     const parameters = new URLSearchParams({
       client_id: client.client_id,
@@ -146,7 +152,7 @@ describe('oauth4webapi', { timeout: 120_000 }, () => {
     assert.ok(oauth.validateAuthResponse(server, client, back, oauth.expectNoState).get('code'));
   });
 
-  test('reads the error of a code that is used twice', async () => {
+  tries('reads the error of a code that is used twice', async () => {
     const { back, verifier } = await begin('fiona');
     const parameters = oauth.validateAuthResponse(server, client, back, 's');
     const redeem = () => oauth.authorizationCodeGrantRequest(server, client, authentication, parameters, CALLBACK, verifier);

@@ -5,6 +5,7 @@ import { generateKeyPairSync, webcrypto } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import * as client from 'openid-client';
 import { browse, startsAt } from '../../xtask/js/browser.mjs';
+import { notedTests, npmVersion } from './compatibility.mjs';
 import { BYE, CALLBACK, ORDERS, startVault, visit } from './vault.mjs';
 
 const SCOPE = 'openid profile email offline_access';
@@ -29,6 +30,11 @@ describe('openid-client', { timeout: 120_000 }, () => {
     issuer = new URL(`${world.vault}/`);
   });
   after(() => world?.close());
+
+  const tries = notedTests('openid-client', {
+    version: npmVersion('openid-client'),
+    settings: ['the issuer is the vault’s address with a slash at the end'],
+  });
 
   const discover = (authentication = client.ClientSecretPost(web.client_secret)) => (
     client.discovery(issuer, web.client_id, undefined, authentication)
@@ -67,7 +73,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     return true;
   });
 
-  test('discovers the vault, and what it may use', async () => {
+  tries('discovers the vault, and what it may use', async () => {
     const metadata = (await discover()).serverMetadata();
     assert.equal(metadata.issuer, issuer.href);
     assert.equal(metadata.supportsPKCE(), true);
@@ -80,7 +86,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     ['HTTP Basic', client.ClientSecretBasic],
     ['the secret in the body', client.ClientSecretPost],
   ])) {
-    test(`signs a user in with code, PKCE, state and nonce, authenticating by ${name}`, async () => {
+    tries(`signs a user in with code, PKCE, state and nonce, authenticating by ${name}`, async () => {
       const { tokens } = await signIn(await discover(authentication(web.client_secret)), 'anna');
       const claims = tokens.claims();
       assert.deepEqual([claims.iss, claims.sub, claims.aud], [issuer.href, 'demo|anna', 'web']);
@@ -90,7 +96,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     });
   }
 
-  test('signs a user in, authenticating by a signed assertion', async () => {
+  tries('signs a user in, authenticating by a signed assertion', async () => {
     const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
     const der = keys.privateKey.export({ type: 'pkcs8', format: 'der' });
     const key = await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
@@ -104,14 +110,14 @@ describe('openid-client', { timeout: 120_000 }, () => {
     assert.equal(fresh.claims().sub, 'demo|jana');
   });
 
-  test('verifies the signature of the ID token with the published keys', async () => {
+  tries('verifies the signature of the ID token with the published keys', async () => {
     const configuration = await discover();
     client.enableNonRepudiationChecks(configuration);
     const { tokens } = await signIn(configuration, 'berta', { max_age: '600' });
     assert.equal(typeof tokens.claims().auth_time, 'number');
   });
 
-  test('reads the response from a form that the browser posts', async () => {
+  tries('reads the response from a form that the browser posts', async () => {
     const configuration = await discover();
     const verifier = client.randomPKCECodeVerifier();
     const address = client.buildAuthorizationUrl(configuration, {
@@ -128,7 +134,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     assert.equal(tokens.claims().sub, 'demo|carla');
   });
 
-  test('signs in with a pushed authorization request', async () => {
+  tries('signs in with a pushed authorization request', async () => {
     const configuration = await discover();
     const verifier = client.randomPKCECodeVerifier();
     const address = await client.buildAuthorizationUrlWithPAR(configuration, {
@@ -143,7 +149,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     assert.equal(tokens.claims().sub, 'demo|dora');
   });
 
-  test('is told by prompt=none that nobody is signed in', async () => {
+  tries('is told by prompt=none that nobody is signed in', async () => {
     const configuration = await discover();
     const address = client.buildAuthorizationUrl(configuration, { redirect_uri: CALLBACK, scope: 'openid', prompt: 'none' });
     const { back } = await visit(address, 'nobody');
@@ -153,7 +159,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     });
   });
 
-  test('redeems no code with another verifier', async () => {
+  tries('redeems no code with another verifier', async () => {
     const configuration = await discover();
     const address = client.buildAuthorizationUrl(configuration, {
       redirect_uri: CALLBACK,
@@ -166,7 +172,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     await refuses(client.authorizationCodeGrant(configuration, back, { pkceCodeVerifier: other }), 400, 'invalid_grant');
   });
 
-  test('reads userinfo', async () => {
+  tries('reads userinfo', async () => {
     const configuration = await discover();
     const { tokens } = await signIn(configuration, 'fiona');
     const user = await client.fetchUserInfo(configuration, tokens.access_token, tokens.claims().sub);
@@ -174,7 +180,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     assert.equal(user.email, 'fiona@example.com');
   });
 
-  test('refreshes, for another resource server too, and a used token is not good for ever', async () => {
+  tries('refreshes, for another resource server too, and a used token is not good for ever', async () => {
     const configuration = await discover();
     const { tokens } = await signIn(configuration, 'gerda');
     const second = await client.refreshTokenGrant(configuration, tokens.refresh_token);
@@ -188,7 +194,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     await refuses(client.refreshTokenGrant(configuration, third.refresh_token), 400, 'invalid_grant');
   });
 
-  test('introspects an access token, and a revoked refresh token gives nothing', async () => {
+  tries('introspects an access token, and a revoked refresh token gives nothing', async () => {
     const configuration = await discover();
     const { tokens } = await signIn(configuration, 'heidi');
     const known = await client.tokenIntrospection(configuration, tokens.access_token);
@@ -198,7 +204,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     await refuses(client.refreshTokenGrant(configuration, tokens.refresh_token), 400, 'invalid_grant');
   });
 
-  test('signs out, and returns to the application', async () => {
+  tries('signs out, and returns to the application', async () => {
     const configuration = await discover();
     const { tokens, jar } = await signIn(configuration, 'ida');
     const address = client.buildEndSessionUrl(configuration, {
@@ -212,7 +218,7 @@ describe('openid-client', { timeout: 120_000 }, () => {
     await refuses(client.refreshTokenGrant(configuration, tokens.refresh_token), 400, 'invalid_grant');
   });
 
-  test('is refused with a wrong secret, and challenged where it used HTTP Basic', async () => {
+  tries('is refused with a wrong secret, and challenged where it used HTTP Basic', async () => {
     const posting = await discover(client.ClientSecretPost('wrong'));
     await refuses(client.refreshTokenGrant(posting, 'x'), 401, 'invalid_client');
     const basic = await discover(client.ClientSecretBasic('wrong'));

@@ -20,23 +20,30 @@ const overview = table(
   results.map(({ name, version, registry, settings }) => [`\`${name}\``, `${version} (${registry})`, settings.join('; ')]),
 );
 
+const tried = results.filter((result) => result.tried);
+const noted = results.filter((result) => result.passed);
+
 const uses = Object.keys(USES);
 const matrix = table(
   ['package', ...uses.map((_, index) => `${index + 1}`)],
-  results.map(({ name, tried }) => [`\`${name}\``, ...uses.map((topic) => (tried[topic] ? 'yes' : '–'))]),
+  tried.map(({ name, tried }) => [`\`${name}\``, ...uses.map((topic) => (tried[topic] ? 'yes' : '–'))]),
 );
 
 const failures = Object.entries(FAILURES).map(([topic, title]) => {
-  const rows = results.filter(({ tried }) => tried[topic]).map(({ name, tried }) => [`\`${name}\``, tried[topic]]);
+  const rows = tried.filter(({ tried }) => tried[topic]).map(({ name, tried }) => [`\`${name}\``, tried[topic]]);
   return `### If ${title}\n\n${table(['package', 'what the application sees'], rows)}\n`;
 });
 
-const absent = results
+const titleOf = (topic) => USES[topic] ?? `if ${FAILURES[topic]}`;
+const absent = tried
   .filter(({ without }) => Object.keys(without).length > 0)
   .map(({ name, without }) => {
-    const reasons = Object.entries(without).map(([topic, why]) => `  - ${USES[topic] ?? `if ${FAILURES[topic]}`}: ${why}`);
+    const byReason = Map.groupBy(Object.keys(without), (topic) => without[topic]);
+    const reasons = [...byReason].map(([why, topics]) => `  - ${topics.map(titleOf).join('; ')}: ${why}`);
     return `- \`${name}\`\n${reasons.join('\n')}`;
   });
+
+const more = noted.map(({ name, passed }) => `- \`${name}\`\n${passed.map((title) => `  - ${title}`).join('\n')}`);
 
 const text = `# Compatibility
 
@@ -54,6 +61,10 @@ Each package:
 ${Object.values(USES).map((title, index) => `${index + 1}. ${title}`).join('\n')}
 
 ${matrix}
+
+These packages have tests of their own:
+
+${more.join('\n')}
 
 ## What applications see if an exchange fails
 

@@ -211,10 +211,11 @@ describe('an agent that acts while its users are away', { timeout: 240_000 }, ()
   /** Runs the agent as a program of its own. */
   async function program({ directory, key }, args, { stdin = '', imports = [] } = {}) {
     const child = spawn(process.execPath, [...imports.map((one) => `--import=${one}`), PROGRAM, ...args], {
-      env: {
+      // Types of packages that the suite `clients` installs may require more variables.
+      env: /** @type {any} */ ({
         PATH: process.env.PATH, VAULT: settings.vault, CLIENT_ID: settings.clientId, CLIENT_SECRET: secret, CONNECTION: 'google',
         APPLICATION: settings.application, CALENDAR: settings.calendar, AGENT_DIRECTORY: directory, AGENT_KEY: key,
-      },
+      }),
     });
     child.stdin.end(stdin);
     const ended = new Promise((resolve) => { child.once('exit', (code, signal) => resolve(signal ?? code)); });

@@ -123,7 +123,18 @@ fn clients(root: &Path) -> Result<Count> {
     let installed = json!({ "python": python, "oauth2": rust_driver(root)? });
     fs::write(root.join("target/clients-installed.json"), installed.to_string())
         .context("cannot write into target")?;
-    with_worker(root, &tools, test_files(&directory)?)
+    remove_dir(&root.join("target/clients"))?;
+    let mut count = with_worker(root, &tools, test_files(&directory)?)?;
+    if count.failed == 0 {
+        let mut node = Command::new(tools.node());
+        node.arg("tests/clients/write-compatibility.mjs").current_dir(root);
+        let written = run(&mut node, "Look at what it wrote, and keep it.");
+        if let Err(error) = &written {
+            eprintln!("error: {error:#}");
+        }
+        count.add(Count::one(written.is_ok()));
+    }
+    Ok(count)
 }
 
 /// Builds the program that calls the crate `oauth2`; returns its path.

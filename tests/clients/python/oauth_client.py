@@ -2,7 +2,6 @@
 """Calls `authlib`: its client for Starlette signs users in, its session for `requests` does the rest."""
 
 import sys
-import time
 
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.integrations.starlette_client import OAuth
@@ -40,13 +39,9 @@ async def complete_login(browser, query):
 
 
 def session(secret=None, client_id=CLIENT_ID, method="client_secret_basic", audience=None, **more):
-    """`audience` is that of the assertions of `private_key_jwt`, by default the token endpoint.
-
-    By default they expire after an hour. The vault accepts five minutes, so each session has one that expires sooner.
-    """
+    """`audience` is that of the assertions of `private_key_jwt`, by default the token endpoint."""
     made = OAuth2Session(client_id, secret or SECRET, token_endpoint_auth_method=method, **more)
-    claims = {"exp": int(time.time()) + 60}
-    made.register_client_auth_method(PrivateKeyJWT(audience, claims, {"kid": "k"}))
+    made.register_client_auth_method(PrivateKeyJWT(audience, headers={"kid": "k"}))
     return made
 
 
