@@ -28,7 +28,8 @@ fuzz_target!(|data: &[u8]| {
         let _ = SignatureCheck::of(&token, keys, &[token.algorithm()]).is_ok();
     }
     let _ = assertion::claimed_client(&token).is_ok();
-    let _ = assertion::check(&token, "agent", "https://vault.example.com/", NOW).is_ok();
+    let audiences = ["https://vault.example.com/".to_owned()];
+    let _ = assertion::check(&token, "agent", &audiences, NOW).is_ok();
     let expected = ExpectedIdToken {
         issuer: "https://accounts.example.com",
         client_id: "vault",

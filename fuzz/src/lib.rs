@@ -75,7 +75,7 @@ fn private_key() -> String {
 
 /// Splits the input into its first `N - 1` lines and the rest. `None` if it is not UTF-8 or has fewer lines.
 #[must_use]
-pub fn lines<'a, const N: usize>(data: &'a [u8]) -> Option<[&'a str; N]> {
+pub fn lines<const N: usize>(data: &[u8]) -> Option<[&str; N]> {
     let text = std::str::from_utf8(data).ok()?;
     let mut parts = text.splitn(N, '\n');
     let mut out = [""; N];

@@ -41,11 +41,12 @@ describe('the main job', { timeout: 120_000 }, () => {
     });
   }
 
-  test('an assertion for another audience, with a long or an ended life, or by another key is refused', async () => {
+  test('an assertion for another audience, of another time, or by another key is refused', async () => {
     const { agent } = world.clients;
     const flawed = {
       'another audience': assertionBy('RS256', { aud: world.issuer }),
-      'a long life': assertionBy('RS256', { exp: now() + 3600 }),
+      'a life of two days': assertionBy('RS256', { exp: now() + 2 * 86_400 }),
+      'an old one that lives on': assertionBy('RS256', { iat: now() - 600, exp: now() + 3000 }),
       'an ended life': assertionBy('RS256', { iat: now() - 600, exp: now() - 300 }),
       'another key': {
         client_assertion_type: ASSERTION_TYPE,

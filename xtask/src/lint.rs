@@ -32,6 +32,8 @@ pub(crate) fn lint_command(root: &Path) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+const FUZZ: [&str; 4] = ["--manifest-path", "fuzz/Cargo.toml", "--target-dir", "target"];
+
 fn commands(tools: &Tools, cargo_deny: &Path) -> Vec<Command> {
     let clippy = ["clippy", "--locked"];
     let strict = ["--", "-D", "warnings"];
@@ -46,6 +48,8 @@ fn commands(tools: &Tools, cargo_deny: &Path) -> Vec<Command> {
         command("cargo", &[&["fmt", "--check", "--all"]]),
         command("cargo", &[&clippy, &["--workspace", "--all-targets"], &strict]),
         command("cargo", &[&clippy, &wasm, &["--all-targets"], &strict]),
+        // The fuzz targets are no members of the workspace, and call what the others may have changed.
+        command("cargo", &[&clippy, &FUZZ, &strict]),
         doc(&["--workspace"]),
         doc(&wasm),
         // `deny.toml` explains why the check `advisories` is missing here.

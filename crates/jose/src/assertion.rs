@@ -56,7 +56,9 @@ pub fn check(
     }
     let claims = token.claims::<RawClaims>()?;
     let longest = match claims.issued_at {
-        Some(issued) if now - issued.timestamp() > ACCEPTED_SECONDS + CLOCK_SKEW_SECONDS => {
+        Some(issued)
+            if now.saturating_sub(issued.timestamp()) > ACCEPTED_SECONDS + CLOCK_SKEW_SECONDS =>
+        {
             return Err(TokenError::Time);
         }
         Some(_) => MAX_LIFETIME,
