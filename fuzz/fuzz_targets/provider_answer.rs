@@ -63,27 +63,30 @@ fn read(received: &ProviderResponse, connection: &Connection) {
     }
 }
 
-/// Gives the same response to each request of a token issuance, until the issuance ends.
+/// Gives the same response to each request of an issuance, for the user's own account and for an organization.
 fn make(received: &ProviderResponse, connection: &Connection, provider: &Provider, kind: &str) {
-    const REQUESTS: usize = 4;
-    let Some(issuance) = connection.issuance(kind) else { return };
+    let Some(rules) = connection.issuance(kind) else { return };
     for name in ["", "octo-org"] {
         let user_token = Secret::new("user token");
         let wanted =
             IssuanceRequest { user_token: &user_token, user: Some("7"), name, scopes: None };
         let signature = Secret::new("signature");
-        let mut issuing = Issuance::new(connection, provider, issuance, wanted, signature);
-        for _ in 0..REQUESTS {
-            let request = issuing.request().unwrap();
-            assert_eq!(request.url.host_str(), Some("api.github.com"));
-            match issuing.answered(received, NOW) {
-                Ok(None) => {}
-                Ok(Some(issued)) => return assert!(!issued.access_token.expose().is_empty()),
-                Err(_) => return,
-            }
-        }
-        panic!("the issuance sends further requests");
+        issue(received, Issuance::new(connection, provider, rules, wanted, signature));
     }
+}
+
+fn issue(received: &ProviderResponse, mut issuing: Issuance<'_>) {
+    const REQUESTS: usize = 4;
+    for _ in 0..REQUESTS {
+        let request = issuing.request().unwrap();
+        assert_eq!(request.url.host_str(), Some("api.github.com"));
+        match issuing.answered(received, NOW) {
+            Ok(None) => {}
+            Ok(Some(issued)) => return assert!(!issued.access_token.expose().is_empty()),
+            Err(_) => return,
+        }
+    }
+    panic!("the issuance sends further requests");
 }
 
 fn check(tokens: &TokenResponse) {
