@@ -22,13 +22,13 @@ const LOOPBACK = fileURLToPath(new URL('python/loopback', import.meta.url));
 
 /**
  * The environment variables with which Python finds the packages of `python/requirements.txt`, or of another file
- * there, and resolves host names below `localhost`. It trusts the certificate of `vault`.
+ * there, and resolves host names below `localhost`. It trusts the authority of `vault`.
  *
- * @param {{requirements?: string, vault?: {world: any, made: {certificate: string}}}} [options]
+ * @param {{requirements?: string, vault?: {world: any, made: {ca: string}}}} [options]
  */
 export function pythonVariables({ requirements = 'requirements', vault } = {}) {
   const packages = installed().python[requirements];
-  const file = vault && certificateFile(vault);
+  const file = vault && authorityFile(vault);
   return {
     ...process.env,
     ...(file && { SSL_CERT_FILE: file, REQUESTS_CA_BUNDLE: file }),
@@ -64,10 +64,10 @@ export class Driver {
   #open = [];
 
   /**
-   * Starts a program of `python/`, which trusts the world's certificate.
+   * Starts a program of `python/`, which trusts the world's authority.
    *
    * @param {string} script
-   * @param {{world: any, made: {certificate: string}}} vault
+   * @param {{world: any, made: {ca: string}}} vault
    * @param {string[]} args
    * @param {string} [requirements]  the requirements file, if it is not the usual one
    */
@@ -133,10 +133,10 @@ export class Driver {
   }
 }
 
-/** Writes the certificate of the run to a file that ends with the world. */
-export function certificateFile({ world, made }) {
-  const file = join(world.directory, 'certificate.pem');
-  writeFileSync(file, made.certificate);
+/** Writes the certificate of the authority to a file that ends with the world. */
+export function authorityFile({ world, made }) {
+  const file = join(world.directory, 'ca.pem');
+  writeFileSync(file, made.ca);
   return file;
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves a Next.js application on `localhost`, in a process of its own: Next.js changes the globals of its process.
-// Its arguments are the directory, the port, and the certificate that it trusts; it reports when it is ready.
+// Its arguments are the directory, the port, and the authority that it trusts; it reports when it is ready.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { trust } from './network.mjs';
 
-const [directory, port, certificate] = process.argv.slice(2);
-trust(certificate);
+const [directory, port, authority] = process.argv.slice(2);
+trust(authority);
 process.env.NEXT_TELEMETRY_DISABLED = '1';
 const { default: next } = await import('next');
 const application = next({ dev: true, dir: directory, hostname: 'localhost', port: Number(port) });

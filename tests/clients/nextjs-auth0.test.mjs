@@ -30,7 +30,7 @@ describe(NAME, { timeout: 120_000 }, () => {
   let web;
   let sdk;
   let receiver;
-  let certificate;
+  let ca;
   let stateful;
   /** The origin of the example. */
   let example;
@@ -46,7 +46,7 @@ describe(NAME, { timeout: 120_000 }, () => {
     await new Promise((resolve) => { receiver.listen(0, '127.0.0.1', () => resolve(undefined)); });
     const port = await freePort();
     example = `http://localhost:${port}`;
-    ({ world, web, made: { certificate } } = await startVault(undefined, undefined, {
+    ({ world, web, made: { ca } } = await startVault(undefined, undefined, {
       redirect_uris: [CALLBACK, `${example}/auth/callback`],
       post_logout_redirect_uris: [APP, example, BYE],
       backchannel_logout_uri: `http://127.0.0.1:${receiver.address().port}/`,
@@ -274,7 +274,7 @@ describe(NAME, { timeout: 120_000 }, () => {
       CONNECTION: 'demo',
       PROFILE: `${world.issuer}/me`,
     };
-    const server = fork(SERVER, [copy.directory, new URL(example).port, certificate], {
+    const server = fork(SERVER, [copy.directory, new URL(example).port, ca], {
       env: { ...process.env, ...settings }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     let output = '';

@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { claimsOf } from '../../xtask/js/browser.mjs';
 import { Compatibility } from './compatibility.mjs';
-import { Driver, certificateFile, installed, throws } from './driver.mjs';
+import { Driver, authorityFile, installed, throws } from './driver.mjs';
 import { assertLogHasNoSecret } from './failing.mjs';
 import { CALLBACK, ME_SCOPE, ORDERS, connect, startVault, visit } from './vault.mjs';
 
@@ -26,7 +26,7 @@ describe(`the crate ${NAME}`, { timeout: 120_000 }, () => {
   before(async () => {
     const vault = await startVault();
     ({ world, web } = vault);
-    crate = new Driver(installed().oauth2, [world.vault, web.client_id, web.client_secret, CALLBACK, certificateFile(vault)]);
+    crate = new Driver(installed().oauth2, [world.vault, web.client_id, web.client_secret, CALLBACK, authorityFile(vault)]);
   });
   after(async () => {
     await crate?.close();

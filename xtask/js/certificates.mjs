@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The certificates of a development run with https: one of an authority, which clients trust, and one of the
+// The certificates of a development run, or of tests, with https: one of an authority, which clients trust, and one of the
 // servers on the loopback address, which the authority has signed.
 //
 //   node xtask/js/certificates.mjs <directory>
@@ -61,8 +61,12 @@ function certify({ subject, issuer, publicKeyInfo, signer, extensions }) {
   return pem(sequence(content, ECDSA_SHA256, der(0x03, [0], sign('sha256', content, signer))));
 }
 
-/** Makes an authority and a certificate for `localhost`, 127.0.0.1 and ::1; all are PEM. */
-export function newCertificates() {
+/**
+ * Makes an authority and a certificate for host names, 127.0.0.1 and ::1; all are PEM.
+ *
+ * @param {string[]} [hosts]
+ */
+export function newCertificates(hosts = ['localhost']) {
   const pair = () => {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     return { privateKey, publicKeyInfo: publicKey.export({ type: 'spki', format: 'der' }) };
@@ -82,13 +86,13 @@ export function newCertificates() {
     ],
   });
   const names = [
-    der(0x82, Buffer.from('localhost')),
+    ...hosts.map((host) => der(0x82, Buffer.from(host))),
     der(0x87, [127, 0, 0, 1]),
     der(0x87, [...new Uint8Array(15), 1]),
   ];
   const certificate = certify({
     ...by,
-    subject: 'localhost',
+    subject: hosts[0],
     publicKeyInfo: server.publicKeyInfo,
     extensions: [
       extension(0x13, sequence(), true),
