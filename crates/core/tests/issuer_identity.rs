@@ -10,9 +10,9 @@ use issuer_support::{NOW, at, pinned, sealer};
 use serde_json::json;
 use support::connection;
 use vault_core::issuer::identity::{
-    self, Holder, Owner, RESERVED_SECONDS, Record, Request, Response, alarm, step,
+    self, Holder, Identity, Owner, RESERVED_SECONDS, Record, Request, Response,
 };
-use vault_core::issuer::machine::{Step, Write};
+use vault_core::issuer::machine::{Machine, Step, Write};
 
 const ALICE: &str = "github|42";
 
@@ -66,7 +66,7 @@ fn record(owner: Option<(&str, Option<i64>)>, erased: bool, revision: u64) -> Op
 const UNTIL: i64 = NOW + RESERVED_SECONDS;
 
 fn ask(record: Option<Record>, now: i64, request: Request) -> Step<Record, Response> {
-    step(record, request, &at(now, &sealer())).unwrap()
+    Identity::step(record, request, &at(now, &sealer())).unwrap()
 }
 
 fn after(before: Option<Record>, write: Write<Record>) -> Option<Record> {
@@ -230,7 +230,7 @@ fn a_sub_keeps_within_what_openid_connect_allows() {
 
 #[test]
 fn nothing_is_due_at_any_time() {
-    let step = alarm(Record::default(), &at(NOW, &sealer()));
+    let step = Identity::wake(Record::default(), &at(NOW, &sealer()));
     assert_eq!((step.write, step.wake_at), (Write::Keep, None));
 }
 

@@ -16,7 +16,7 @@ use support::connection;
 use vault_base::seal::Sealer;
 use vault_core::issuer::identities::{self, Unlinked, Unlinking};
 use vault_core::issuer::identity::{self, RESERVED_SECONDS};
-use vault_core::issuer::machine::Write;
+use vault_core::issuer::machine::{Machine as _, Write};
 use vault_core::issuer::sign_in::{Answer, Question, Refused, Resolution, Resolved};
 use vault_core::issuer::user::{self, LINK_SECONDS, Profile};
 use vault_provider::connection::Connection;
@@ -57,7 +57,8 @@ impl World {
     }
 
     fn identity(&mut self, request: identity::Request, now: i64) -> identity::Response {
-        let step = identity::step(self.identity.clone(), request, &at(now, &self.sealer)).unwrap();
+        let step = identity::Identity::step(self.identity.clone(), request, &at(now, &self.sealer))
+            .unwrap();
         match step.write {
             Write::Keep => (),
             Write::Put(record) => self.identity = Some(record),
@@ -82,7 +83,7 @@ impl World {
 
     fn user(&mut self, sub: &str, request: user::Request, now: i64) -> user::Response {
         let record = self.users.get(sub).cloned();
-        let step = user::step(record, request, &at(now, &self.sealer)).unwrap();
+        let step = user::User::step(record, request, &at(now, &self.sealer)).unwrap();
         if let Write::Put(record) = step.write {
             self.users.insert(sub.to_owned(), record);
         }

@@ -9,10 +9,10 @@ mod issuer_support;
 use issuer_support::{NOW, at, pinned, sealer};
 use vault_base::secret::Secret;
 use vault_core::event::Event;
-use vault_core::issuer::machine::{Step, Write};
+use vault_core::issuer::machine::{Machine, Step, Write};
 use vault_core::issuer::session::{
-    Ended, MAX_CLIENTS, MAX_FAMILIES, Member, Pending, Proof, Record, Request, Response, SignIn,
-    Task, View, alarm, step,
+    BrowserSession, Ended, MAX_CLIENTS, MAX_FAMILIES, Member, Pending, Proof, Record, Request,
+    Response, SignIn, Task, View,
 };
 
 const HOUR: i64 = 3600;
@@ -55,7 +55,7 @@ impl Session {
 
     fn step(&mut self, now: i64, request: Request) -> Step<Record, Response> {
         let before = self.record.clone();
-        let step = step(before.clone(), request, &at(now, &sealer())).unwrap();
+        let step = BrowserSession::step(before.clone(), request, &at(now, &sealer())).unwrap();
         self.record = match &step.write {
             Write::Keep => before,
             Write::Put(record) => Some(record.clone()),
@@ -132,7 +132,7 @@ fn without_a_session_nothing_but_its_start_does_anything() {
         Request::Due,
         Request::Done { tasks: vec![] },
     ] {
-        let step = step(None, request.clone(), &at(NOW, &sealer())).unwrap();
+        let step = BrowserSession::step(None, request.clone(), &at(NOW, &sealer())).unwrap();
         assert!(matches!(step.response, Response::None), "{request:?}");
         assert_eq!(step.write, Write::Keep, "{request:?}");
     }
@@ -145,7 +145,7 @@ fn a_session_starts_once_and_keeps_its_cookies_hash_alone() {
     let stored = serde_json::to_string(&session.record).unwrap();
     assert!(!stored.contains(session.secret.expose()));
     let again = Request::Start { sid: SID.into(), sign_in: sign_in("github|eve", NOW) };
-    let step = step(session.record, again, &at(NOW, &sealer())).unwrap();
+    let step = BrowserSession::step(session.record, again, &at(NOW, &sealer())).unwrap();
     assert!(matches!((&step.response, &step.write), (Response::None, Write::Keep)));
 }
 
@@ -381,7 +381,7 @@ fn the_object_wakes_to_delete_what_is_over() {
         (&ended, NOW + 1, false, Some(NOW + 61)),
         (&ended, NOW + 60, false, Some(NOW + 120)),
     ] {
-        let step = alarm(record.clone(), &at(now, &sealer()));
+        let step = BrowserSession::wake(record.clone(), &at(now, &sealer()));
         let write = if deletes { Write::Delete } else { Write::Keep };
         assert_eq!((step.write, step.wake_at), (write, wakes), "{now}");
     }

@@ -12,10 +12,10 @@ use issuer_support::{NOW, at, pinned, sealer_with};
 use vault_base::encoding;
 use vault_base::seal::{AssociatedData, SealError, Sealer};
 use vault_base::secret::Secret;
-use vault_core::issuer::machine::{Step, Write};
+use vault_core::issuer::machine::{Machine, Step, Write};
 use vault_core::issuer::signing_keys::{
     CurrentKey, JwkSet, LEAD_SECONDS, ROTATION_SECONDS, Record, Request, Response, SigningKey,
-    alarm, step,
+    SigningKeys,
 };
 use vault_jose::jwk::JwkSet as Published;
 
@@ -81,7 +81,7 @@ impl Object {
     }
 
     fn try_ask(&self, now: i64, request: Request) -> Result<Step<Record, Response>, SealError> {
-        step(self.record.clone(), request, &at(now, &self.sealer))
+        SigningKeys::step(self.record.clone(), request, &at(now, &self.sealer))
     }
 
     fn ask(&mut self, now: i64, request: Request) -> Step<Record, Response> {
@@ -221,9 +221,9 @@ fn what_is_no_key_is_not_stored() {
 fn withdrawn_keys_are_removed_when_the_object_wakes() {
     let object = Object::renewed();
     let record = object.record.unwrap();
-    let early = alarm(record.clone(), &at(GONE - 1, &object.sealer));
+    let early = SigningKeys::wake(record.clone(), &at(GONE - 1, &object.sealer));
     assert_eq!((early.write, early.wake_at), (Write::Keep, Some(GONE)));
-    let step = alarm(record, &at(GONE, &object.sealer));
+    let step = SigningKeys::wake(record, &at(GONE, &object.sealer));
     let Write::Put(record) = step.write else { panic!("{:?}", step.write) };
     assert_eq!(record.keys.iter().map(|key| &key.kid).collect::<Vec<_>>(), [&kid(2)]);
     assert_eq!(step.wake_at, None);
@@ -248,7 +248,8 @@ fn a_key_opens_in_its_own_place_alone() {
     let mut swapped = object.record.clone().unwrap();
     swapped.keys[0].kid = swapped.keys[1].kid.clone();
     let current = Request::Current { longest_life: LIFE };
-    let refused = step(Some(swapped), current, &at(NOW, &object.sealer)).map(|step| step.response);
+    let refused = SigningKeys::step(Some(swapped), current, &at(NOW, &object.sealer))
+        .map(|step| step.response);
     assert!(matches!(refused, Err(SealError::Corrupt)), "{refused:?}");
 }
 

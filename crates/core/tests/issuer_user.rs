@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 use issuer_support::{NOW, at, pinned, sealer};
 use serde_json::json;
 use vault_core::issuer::identities;
-use vault_core::issuer::machine::{Step, Write};
+use vault_core::issuer::machine::{Machine, Step, Write};
 use vault_core::issuer::user::{
     Check, EndedSession, Identity, LINK_SECONDS, LinkedIdentity, MAX_ENDED, MAX_IDENTITIES,
-    Profile, Record, Refusal, Request, Response, View, alarm, step,
+    Profile, Record, Refusal, Request, Response, User as UserMachine, View,
 };
 
 const GITHUB: &str = "https://github.com/login/oauth/access_token";
@@ -106,7 +106,7 @@ impl User {
     }
 
     fn step(&self, now: i64, request: Request) -> Step<Record, Response> {
-        step(self.0.clone(), request, &at(now, &sealer())).unwrap()
+        UserMachine::step(self.0.clone(), request, &at(now, &sealer())).unwrap()
     }
 
     fn ask(&mut self, now: i64, request: Request) -> Response {
@@ -357,7 +357,7 @@ fn who_a_user_is_can_be_asked() {
 #[test]
 fn an_erased_user_leaves_nothing_but_that() {
     assert_eq!(User::erased().0.unwrap(), Record { erased: true, ..Record::default() });
-    let step = alarm(Record::default(), &at(NOW, &sealer()));
+    let step = UserMachine::wake(Record::default(), &at(NOW, &sealer()));
     assert_eq!((step.write, step.wake_at), (Write::Keep, None));
 }
 

@@ -168,66 +168,45 @@ impl Machine for Identity {
         request: Request,
         at: &At<'_>,
     ) -> Result<Step<Record, Response>, SealError> {
-        step(record, request, at)
-    }
-
-    fn wake(record: Record, at: &At<'_>) -> Step<Record, ()> {
-        alarm(record, at)
-    }
-}
-
-/// One step.
-///
-/// # Errors
-/// [`SealError::CannotSeal`]: there was no randomness. Nothing is to change then.
-pub fn step(
-    record: Option<Record>,
-    request: Request,
-    at: &At<'_>,
-) -> Result<IdentityStep, SealError> {
-    let record = record.unwrap_or_default();
-    Ok(match request {
-        Request::Resolve { connection, provider_user_id, refused } => {
-            let is_refused = refused == Some(record.revision);
-            match &record.owner {
-                Some(owner) if !is_refused => Step::answer(record.response(owner)),
-                _ => {
-                    let is_used = record.erased || is_refused;
-                    let sub = subject(&connection, &provider_user_id, is_used)?;
-                    record.reserve(sub, at.now)
+        let record = record.unwrap_or_default();
+        Ok(match request {
+            Request::Resolve { connection, provider_user_id, refused } => {
+                let is_refused = refused == Some(record.revision);
+                match &record.owner {
+                    Some(owner) if !is_refused => Step::answer(record.response(owner)),
+                    _ => {
+                        let is_used = record.erased || is_refused;
+                        let sub = subject(&connection, &provider_user_id, is_used)?;
+                        record.reserve(sub, at.now)
+                    }
                 }
             }
-        }
-        Request::Confirm { sub } => match &record.owner {
-            Some(owner) if owner.sub != sub => Step::answer(record.taken(owner)),
-            Some(Owner { reserved_until: Some(_), .. }) => record.own(sub),
-            Some(owner) => Step::answer(record.response(owner)),
-            None => Step::answer(Response::Free),
-        },
-        Request::Link { sub } => match &record.owner {
-            Some(owner) if owner.sub != sub => Step::answer(record.refusal(owner, at.now)),
-            // Anew where it is this user's: what was said of the revision before counts no more.
-            _ => record.reserve(sub, at.now),
-        },
-        Request::Unlink { sub, revision } => match &record.owner {
-            Some(owner) if owner.sub != sub => Step::answer(record.taken(owner)),
-            Some(owner) if revision.is_some_and(|revision| revision != record.revision) => {
-                Step::answer(record.response(owner))
-            }
-            Some(_) => record.free(record.erased),
-            None => Step::answer(Response::Free),
-        },
-        Request::Erase { sub } => match &record.owner {
-            Some(owner) if owner.sub != sub => Step::answer(record.taken(owner)),
-            None if record.erased => Step::answer(Response::Free),
-            _ => record.free(true),
-        },
-    })
-}
-
-/// Nothing is due at any time.
-pub fn alarm(_: Record, _: &At<'_>) -> Step<Record, ()> {
-    Step::answer(())
+            Request::Confirm { sub } => match &record.owner {
+                Some(owner) if owner.sub != sub => Step::answer(record.taken(owner)),
+                Some(Owner { reserved_until: Some(_), .. }) => record.own(sub),
+                Some(owner) => Step::answer(record.response(owner)),
+                None => Step::answer(Response::Free),
+            },
+            Request::Link { sub } => match &record.owner {
+                Some(owner) if owner.sub != sub => Step::answer(record.refusal(owner, at.now)),
+                // Anew where it is this user's: what was said of the revision before counts no more.
+                _ => record.reserve(sub, at.now),
+            },
+            Request::Unlink { sub, revision } => match &record.owner {
+                Some(owner) if owner.sub != sub => Step::answer(record.taken(owner)),
+                Some(owner) if revision.is_some_and(|revision| revision != record.revision) => {
+                    Step::answer(record.response(owner))
+                }
+                Some(_) => record.free(record.erased),
+                None => Step::answer(Response::Free),
+            },
+            Request::Erase { sub } => match &record.owner {
+                Some(owner) if owner.sub != sub => Step::answer(record.taken(owner)),
+                None if record.erased => Step::answer(Response::Free),
+                _ => record.free(true),
+            },
+        })
+    }
 }
 
 /// `sub` of a new user: connection and provider's id. Where that is a user's already or was one's,

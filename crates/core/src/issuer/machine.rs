@@ -89,8 +89,10 @@ pub trait Machine {
         at: &At<'_>,
     ) -> Result<Step<Self::Record, Self::Response>, SealError>;
 
-    /// What is done when the object wakes.
-    fn wake(record: Self::Record, at: &At<'_>) -> Step<Self::Record, ()>;
+    /// What is done when the object wakes. By default nothing: the machine has no deadlines.
+    fn wake(_record: Self::Record, _at: &At<'_>) -> Step<Self::Record, ()> {
+        Step::answer(())
+    }
 }
 
 /// A message to a machine: which object it is, because its sealed values depend on that, and the request

@@ -165,54 +165,41 @@ impl Machine for SigningKeys {
         request: Request,
         at: &At<'_>,
     ) -> Result<Step<Record, Response>, SealError> {
-        step(record, request, at)
-    }
-
-    fn wake(record: Record, at: &At<'_>) -> Step<Record, ()> {
-        alarm(record, at)
-    }
-}
-
-/// One step.
-///
-/// # Errors
-/// [`SealError`]: the key does not open, or the new one cannot be sealed. Nothing is to change
-/// then.
-pub fn step(record: Option<Record>, request: Request, at: &At<'_>) -> Result<KeyStep, SealError> {
-    let record = record.unwrap_or_default();
-    match request {
-        Request::Current { longest_life } => current(record, longest_life, at),
-        Request::Jwks => Ok(jwks(&record, at.now)),
-        Request::Generated { pkcs8, n, e, longest_life } => {
-            let public = KeyMaterial::Rsa { n: n.clone(), e: e.clone() };
-            let (Some(key), true) = (private_key(&pkcs8), record.is_due(at.now)) else {
-                // Another isolate was faster, or what came is no key.
-                return current(record, longest_life, at);
-            };
-            let kid = public.thumbprint();
-            let sealed = at.sealer.seal(&place(at.issuer, &kid), &key.pkcs8())?;
-            let key = SigningKey {
-                kid,
-                n,
-                e,
-                sealed: encoding::base64url(sealed),
-                created_at: at.now,
-                active_from: record.next_active_from(at.now),
-                longest_life,
-            };
-            add(record, key, longest_life, at)
+        let record = record.unwrap_or_default();
+        match request {
+            Request::Current { longest_life } => current(record, longest_life, at),
+            Request::Jwks => Ok(jwks(&record, at.now)),
+            Request::Generated { pkcs8, n, e, longest_life } => {
+                let public = KeyMaterial::Rsa { n: n.clone(), e: e.clone() };
+                let (Some(key), true) = (private_key(&pkcs8), record.is_due(at.now)) else {
+                    // Another isolate was faster, or what came is no key.
+                    return current(record, longest_life, at);
+                };
+                let kid = public.thumbprint();
+                let sealed = at.sealer.seal(&place(at.issuer, &kid), &key.pkcs8())?;
+                let key = SigningKey {
+                    kid,
+                    n,
+                    e,
+                    sealed: encoding::base64url(sealed),
+                    created_at: at.now,
+                    active_from: record.next_active_from(at.now),
+                    longest_life,
+                };
+                add(record, key, longest_life, at)
+            }
         }
     }
-}
 
-/// Removes keys that are withdrawn.
-pub fn alarm(mut record: Record, at: &At<'_>) -> Step<Record, ()> {
-    let before = record.keys.len();
-    record.withdraw(at.now);
-    let wake_at = record.retires_at();
-    let is_changed = record.keys.len() < before;
-    let write = if is_changed { Write::Put(record) } else { Write::Keep };
-    Step { write, wake_at, ..Step::answer(()) }
+    /// Removes keys that are withdrawn.
+    fn wake(mut record: Record, at: &At<'_>) -> Step<Record, ()> {
+        let before = record.keys.len();
+        record.withdraw(at.now);
+        let wake_at = record.retires_at();
+        let is_changed = record.keys.len() < before;
+        let write = if is_changed { Write::Put(record) } else { Write::Keep };
+        Step { write, wake_at, ..Step::answer(()) }
+    }
 }
 
 fn current(mut record: Record, longest_life: i64, at: &At<'_>) -> Result<KeyStep, SealError> {

@@ -62,50 +62,36 @@ impl Machine for BrowserSession {
         request: Request,
         at: &At<'_>,
     ) -> Result<Step<Record, Response>, SealError> {
-        step(record, request, at)
-    }
-
-    fn wake(record: Record, at: &At<'_>) -> Step<Record, ()> {
-        alarm(record, at)
-    }
-}
-
-/// One step.
-///
-/// # Errors
-/// [`SealError::CannotSeal`]: there was no randomness. Nothing is to change then.
-pub fn step(
-    record: Option<Record>,
-    request: Request,
-    at: &At<'_>,
-) -> Result<SessionStep, SealError> {
-    let now = at.now;
-    let Some(record) = record else {
-        return match request {
-            Request::Start { sid, sign_in } => start(sid, sign_in, now),
-            _ => Ok(Step::answer(Response::None)),
+        let now = at.now;
+        let Some(record) = record else {
+            return match request {
+                Request::Start { sid, sign_in } => start(sid, sign_in, now),
+                _ => Ok(Step::answer(Response::None)),
+            };
         };
-    };
-    Ok(match request {
-        Request::Start { .. } => Step::answer(Response::None),
-        Request::SignIn { secret, sign_in } => return sign_in_again(record, &secret, sign_in, now),
-        Request::Check { secret } => check(record, &secret, now),
-        Request::Join { client_id, family } => join(record, client_id, family, now),
-        Request::End { proof } => end(record, &proof, now),
-        Request::Due => due(record, now),
-        Request::Done { tasks } => done(record, &tasks),
-    })
-}
+        Ok(match request {
+            Request::Start { .. } => Step::answer(Response::None),
+            Request::SignIn { secret, sign_in } => {
+                return sign_in_again(record, &secret, sign_in, now);
+            }
+            Request::Check { secret } => check(record, &secret, now),
+            Request::Join { client_id, family } => join(record, client_id, family, now),
+            Request::End { proof } => end(record, &proof, now),
+            Request::Due => due(record, now),
+            Request::Done { tasks } => done(record, &tasks),
+        })
+    }
 
-/// Deletes a session that is over and leaves nothing to do. Where there are tasks, the edge asks
-/// for them ([`Request::Due`]) before it calls this.
-pub fn alarm(record: Record, at: &At<'_>) -> Step<Record, ()> {
-    let wake_at = match record.ended {
-        None => Some(record.absolute_end).filter(|end| at.now < *end),
-        Some(ended) => ended.due().map(|due| due.max(at.now + RETRY_SECONDS)),
-    };
-    let write = if wake_at.is_some() { Write::Keep } else { Write::Delete };
-    Step { write, wake_at, ..Step::answer(()) }
+    /// Deletes a session that is over and leaves nothing to do. Where there are tasks, the edge asks
+    /// for them ([`Request::Due`]) before it calls this.
+    fn wake(record: Record, at: &At<'_>) -> Step<Record, ()> {
+        let wake_at = match record.ended {
+            None => Some(record.absolute_end).filter(|end| at.now < *end),
+            Some(ended) => ended.due().map(|due| due.max(at.now + RETRY_SECONDS)),
+        };
+        let write = if wake_at.is_some() { Write::Keep } else { Write::Delete };
+        Step { write, wake_at, ..Step::answer(()) }
+    }
 }
 
 fn start(sid: String, sign_in: SignIn, now: UnixSeconds) -> Result<SessionStep, SealError> {

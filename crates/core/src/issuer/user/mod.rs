@@ -49,57 +49,42 @@ impl Machine for User {
         request: Request,
         at: &At<'_>,
     ) -> Result<Step<Record, Response>, SealError> {
-        step(record, request, at)
+        let now = at.now;
+        let mut record = match record {
+            Some(record) if record.erased => return Ok(Step::answer(without_user(&request))),
+            Some(record) => record,
+            None => return Ok(first(request, now)),
+        };
+        Ok(match request {
+            Request::SignedIn { identity, profile } => sign_in(record, &identity, profile),
+            Request::Get => Step::answer(Response::User(Box::new(View::of(record)))),
+            Request::Link { identity, auth_time } => link(record, identity, auth_time, now),
+            Request::Unlink { authority, provider_user_id } => {
+                unlink(record, &authority, &provider_user_id)
+            }
+            Request::EndSession { sid, until } => {
+                record.end_session(sid, until, now);
+                Step::put(record, Response::Done)
+            }
+            Request::EndGrant { grant_id, until } => {
+                record.end_session(grant_id, until, now);
+                Step::put(record, Response::Done)
+            }
+            Request::EndAll => Step::put(record.ended_all(now), Response::Done),
+            Request::Disable => {
+                let record = Record { disabled: true, ..record.ended_all(now) };
+                Step::put(record, Response::Done)
+            }
+            Request::Enable => Step::put(Record { disabled: false, ..record }, Response::Done),
+            Request::Check(check) => {
+                let refusal = record.refusal(&check);
+                Step::answer(refusal.map_or(Response::Active, Response::Refused))
+            }
+            Request::Erase => {
+                Step::put(Record { erased: true, ..Record::default() }, Response::Done)
+            }
+        })
     }
-
-    fn wake(record: Record, at: &At<'_>) -> Step<Record, ()> {
-        alarm(record, at)
-    }
-}
-
-/// One step.
-///
-/// # Errors
-/// None today; all machines have this form.
-pub fn step(record: Option<Record>, request: Request, at: &At<'_>) -> Result<UserStep, SealError> {
-    let now = at.now;
-    let mut record = match record {
-        Some(record) if record.erased => return Ok(Step::answer(without_user(&request))),
-        Some(record) => record,
-        None => return Ok(first(request, now)),
-    };
-    Ok(match request {
-        Request::SignedIn { identity, profile } => sign_in(record, &identity, profile),
-        Request::Get => Step::answer(Response::User(Box::new(View::of(record)))),
-        Request::Link { identity, auth_time } => link(record, identity, auth_time, now),
-        Request::Unlink { authority, provider_user_id } => {
-            unlink(record, &authority, &provider_user_id)
-        }
-        Request::EndSession { sid, until } => {
-            record.end_session(sid, until, now);
-            Step::put(record, Response::Done)
-        }
-        Request::EndGrant { grant_id, until } => {
-            record.end_session(grant_id, until, now);
-            Step::put(record, Response::Done)
-        }
-        Request::EndAll => Step::put(record.ended_all(now), Response::Done),
-        Request::Disable => {
-            let record = Record { disabled: true, ..record.ended_all(now) };
-            Step::put(record, Response::Done)
-        }
-        Request::Enable => Step::put(Record { disabled: false, ..record }, Response::Done),
-        Request::Check(check) => {
-            let refusal = record.refusal(&check);
-            Step::answer(refusal.map_or(Response::Active, Response::Refused))
-        }
-        Request::Erase => Step::put(Record { erased: true, ..Record::default() }, Response::Done),
-    })
-}
-
-/// Nothing is due at any time: what is over is dropped at the next write.
-pub fn alarm(_: Record, _: &At<'_>) -> Step<Record, ()> {
-    Step::answer(())
 }
 
 /// A step where there is no record: a sign-in makes one.
