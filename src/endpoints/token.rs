@@ -53,15 +53,22 @@ pub fn failed(failure: Failure, line: &mut RequestLine) -> HttpResult {
     http::oauth_error(&failure.error)
 }
 
+/// Reads the body of a request that a client sends itself.
+///
+/// # Errors
+/// 413 `invalid_request`.
+pub async fn read_body(incoming: &Incoming) -> Result<Vec<u8>, Failure> {
+    let too_large =
+        || Failure::new(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB"));
+    incoming.body(MAX_BODY).await.ok_or_else(too_large)
+}
+
 async fn grant(
     context: Context<'_>,
     incoming: &Incoming,
     line: &mut RequestLine,
 ) -> Result<Response, Failure> {
-    let Some(body) = incoming.body(MAX_BODY).await else {
-        let error = OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB");
-        return Err(Failure::new(error));
-    };
+    let body = read_body(incoming).await?;
     let authorization = incoming.authorization.as_ref().map(Secret::expose);
     let content_type = incoming.content_type.as_deref();
     let TokenRequest { credentials, grant } =

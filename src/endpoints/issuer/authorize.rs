@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
+use super::tokens::sender;
 use super::{
     CROSS_SITE_COOKIE, SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie, cookie_of, handle, session_of,
 };
 use crate::connect::request;
 use crate::encoding;
-use crate::endpoints::client_auth::authenticate_any;
 use crate::endpoints::look::look;
-use crate::endpoints::token::Failure;
+use crate::endpoints::token::{Failure, read_body};
 use crate::error::OAuthError;
 use crate::issuer::authorization::{self, CodeGrant, PUSHED_LIFETIME, SIGN_IN_TIME};
 use crate::issuer::authorization_request::{self, AuthorizationRequest, Prompt, Refused};
@@ -20,8 +20,7 @@ use crate::issuer::sign_in::{self, Next};
 use crate::issuer::user;
 use crate::mac_id::{IdKind, MacId};
 use crate::message::connect::{SessionRequest, SessionResponse};
-use crate::oauth::client_auth::Credentials;
-use crate::oauth::parameters::{MAX_BODY, Parameters};
+use crate::oauth::parameters::MAX_BODY;
 use crate::pages::{
     self, Account, AskedScope, Consent, Failed, Form, FormAction, Link, Notice, Page, SignIn, Way,
 };
@@ -367,15 +366,8 @@ pub async fn push(
     incoming: &Incoming,
     line: &mut RequestLine,
 ) -> Result<web_sys::Response, Failure> {
-    let too_large =
-        || Failure::new(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB"));
-    let body = incoming.body(MAX_BODY).await.ok_or_else(too_large)?;
-    let authorization = incoming.authorization.as_ref().map(Secret::expose);
-    let (parameters, _) =
-        Parameters::read(incoming.content_type.as_deref(), &body).map_err(Failure::new)?;
-    let credentials = Credentials::read(authorization, &parameters).map_err(Failure::new)?;
-    let (client_id, ..) = authenticate_any(context, &credentials).await?;
-    line.client_id = Some(client_id.to_owned());
+    let body = read_body(incoming).await?;
+    let (_, client_id, _) = sender(context, incoming, &body, line).await?;
     let request = authorization_request::read(context.config, &body, Some(client_id));
     let request = request.map_err(|refused| match refused {
         Refused::Page(reason) => Failure::because(

@@ -7,7 +7,7 @@ use web_sys::Response;
 use super::{ask, handle, is_active};
 use crate::config::{Client, ClientKind, GrantType};
 use crate::endpoints::client_auth::authenticate_any;
-use crate::endpoints::token::Failure;
+use crate::endpoints::token::{Failure, read_body};
 use crate::error::OAuthError;
 use crate::issuer::authorization;
 use crate::issuer::family::{self, FamilyGrant, Refusal, grant_id};
@@ -20,7 +20,7 @@ use crate::issuer::user::{self, Check};
 use crate::mac_id::{IdKind, MacId};
 use crate::oauth::authorization_code::CodeRequest;
 use crate::oauth::client_auth::Credentials;
-use crate::oauth::parameters::{MAX_BODY, Parameters};
+use crate::oauth::parameters::Parameters;
 use crate::oauth::refresh_token::RefreshRequest;
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
@@ -343,11 +343,23 @@ async fn authenticated<'a>(
     incoming: &Incoming,
     line: &mut RequestLine,
 ) -> Result<(Parameters, &'a str, bool), Failure> {
-    let too_large =
-        || Failure::new(OAuthError::new(413, "invalid_request", "the body is larger than 64 KiB"));
-    let body = incoming.body(MAX_BODY).await.ok_or_else(too_large)?;
+    let body = read_body(incoming).await?;
+    sender(context, incoming, &body, line).await
+}
+
+/// Reads the parameters of a body and authenticates the client that sends it. The last value says whether
+/// the client has authentication at all.
+///
+/// # Errors
+/// `invalid_request`, `invalid_client`.
+pub(super) async fn sender<'a>(
+    context: Context<'a>,
+    incoming: &Incoming,
+    body: &[u8],
+    line: &mut RequestLine,
+) -> Result<(Parameters, &'a str, bool), Failure> {
     let content_type = incoming.content_type.as_deref();
-    let (parameters, _) = Parameters::read(content_type, &body).map_err(Failure::new)?;
+    let (parameters, _) = Parameters::read(content_type, body).map_err(Failure::new)?;
     let authorization = incoming.authorization.as_ref().map(Secret::expose);
     let credentials = Credentials::read(authorization, &parameters).map_err(Failure::new)?;
     let (client_id, _, authenticated) = authenticate_any(context, &credentials).await?;
