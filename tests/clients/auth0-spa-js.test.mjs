@@ -3,14 +3,11 @@
 // Chromium: `chromium` in PATH, or its path in CHROMIUM.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { chromium } from 'playwright-core';
 import { application } from '../../examples/spa/server.mjs';
 import { GRANT } from '../../xtask/js/vault-api.mjs';
+import { openBrowser, skip } from '../e2e/chromium.mjs';
 import { eventually } from '../e2e/harness.mjs';
 import { freePort } from '../e2e/workerd.mjs';
 import { notedTests, npmVersion } from './compatibility.mjs';
@@ -19,10 +16,6 @@ import { APP_HOST, OTHER_HOST, serveTls } from './network.mjs';
 import { startVault } from './vault.mjs';
 
 const SDK = fileURLToPath(new URL('node_modules/@auth0/auth0-spa-js/dist/auth0-spa-js.production.esm.js', import.meta.url));
-
-const inPath = (name) => (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, name)).find(existsSync);
-const executablePath = process.env.CHROMIUM || inPath('chromium') || inPath('chromium-browser');
-const skip = executablePath ? false : 'no Chromium found: install it, or name it in CHROMIUM';
 
 /** A vault, the example application on two sites, and a browser. */
 class Scene {
@@ -72,28 +65,19 @@ class Scene {
       vault: world.vault, spa: { client_id: 'browser' }, backend, connection: 'demo', profile: `${world.issuer}/me`,
     };
     this.server = await serveTls(made, port, application(settings, SDK));
-    this.profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
-    // Some builds of Chromium send no cookies of other sites. Here the cookies' own attributes are to decide.
-    mkdirSync(join(this.profile, 'Default'));
-    const preferences = { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } };
-    writeFileSync(join(this.profile, 'Default/Preferences'), JSON.stringify(preferences));
-    this.browser = await chromium.launchPersistentContext(this.profile, {
-      executablePath,
-      args: [
-        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-        '--disable-background-networking', '--disable-component-update', '--disable-sync',
-        // The certificate of this run; all others stay unknown.
-        `--ignore-certificate-errors-spki-list=${made.pin}`,
-      ],
+    this.opened = await openBrowser({
+      // The certificate of this run; all others stay unknown.
+      args: [`--ignore-certificate-errors-spki-list=${made.pin}`],
+      // Some builds of Chromium send no cookies of other sites. Here the cookies' own attributes are to decide.
+      preferences: { profile: { cookie_controls_mode: 0, block_third_party_cookies: false } },
     });
-    this.browser.setDefaultTimeout(15_000);
+    this.browser = this.opened.browser;
   }
 
   async close() {
-    await this.browser?.close();
+    await this.opened?.close();
     await this.server?.close();
     await this.world?.close();
-    if (this.profile) rmSync(this.profile, { recursive: true, force: true });
   }
 
   /** Signs a user in; returns the page. */

@@ -3,18 +3,11 @@
 // Chromium: `chromium` in PATH, or its path in CHROMIUM.
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { openBrowser, skip } from './chromium.mjs';
 import { eventually } from './harness.mjs';
 import { HostileServer } from './hostile-server.mjs';
 import { CALLBACK, RelyingParty } from './relying-party.mjs';
-
-const inPath = (name) => (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, name)).find(existsSync);
-const executablePath = process.env.CHROMIUM || inPath('chromium') || inPath('chromium-browser');
-const skip = executablePath ? false : 'no Chromium found: install it, or name it in CHROMIUM';
 
 const random = () => randomBytes(32).toString('base64url');
 
@@ -24,7 +17,7 @@ describe('attacks through a browser', { timeout: 240_000, skip }, () => {
   /** Serves the application's pages under its registered origin, and a stranger's under `localhost`. */
   let pages;
   let stranger;
-  let profile;
+  let opened;
   let browser;
 
   before(async () => {
@@ -62,21 +55,13 @@ describe('attacks through a browser', { timeout: 240_000, skip }, () => {
     partner.redirect_uris.push(`${pages.origin}/partner`);
     await world.stopVault();
     await world.startVault();
-    profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
-    browser = await chromium.launchPersistentContext(profile, {
-      executablePath,
-      args: [
-        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-        '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      ],
-    });
-    browser.setDefaultTimeout(15_000);
+    opened = await openBrowser();
+    ({ browser } = opened);
   });
   after(async () => {
-    await browser?.close();
+    await opened?.close();
     await world?.close();
     await pages?.close();
-    if (profile) rmSync(profile, { recursive: true, force: true });
   });
 
   const request = (more = {}) => party.request(random(), { client_id: 'page', redirect_uri: `${pages.origin}/app`, ...more }).href;

@@ -2,38 +2,23 @@
 // The connect in a real browser, with Chromium's own behaviour for cookies, redirects and CORS. The tests
 // need Chromium: `chromium` in PATH, or its path in CHROMIUM.
 import assert from 'node:assert/strict';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { chromium } from 'playwright-core';
+import { openBrowser, skip } from './chromium.mjs';
 import { World, eventually } from './harness.mjs';
-
-const inPath = (name) => (process.env.PATH ?? '').split(delimiter).map((directory) => join(directory, name)).find(existsSync);
-const executablePath = process.env.CHROMIUM || inPath('chromium') || inPath('chromium-browser');
-const skip = executablePath ? false : 'no Chromium found: install it, or name it in CHROMIUM';
 
 describe('a browser', { timeout: 120_000, skip }, () => {
   let world;
-  let profile;
+  let opened;
   let browser;
 
   before(async () => {
     world = await World.start();
-    profile = mkdtempSync(join(tmpdir(), 'edge-token-vault-browser-'));
-    browser = await chromium.launchPersistentContext(profile, {
-      executablePath,
-      args: [
-        '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-        '--disable-background-networking', '--disable-component-update', '--disable-sync',
-      ],
-    });
-    browser.setDefaultTimeout(15_000);
+    opened = await openBrowser();
+    ({ browser } = opened);
   });
   after(async () => {
-    await browser?.close();
+    await opened?.close();
     await world?.close();
-    if (profile) rmSync(profile, { recursive: true, force: true });
   });
 
   const button = (page, name) => page.getByRole('button', { name });
