@@ -17,7 +17,8 @@ pub const TOKEN_TIME: u32 = 10_000;
 pub const OTHER_TIME: u32 = 5_000;
 
 /// Sends a request to a provider, with a time limit in milliseconds. [`ProviderResponse::Lost`] if no
-/// complete response of at most [`MAX_ANSWER`] bytes arrives in that time.
+/// complete response of at most [`MAX_ANSWER`] bytes arrives in that time; the core decides whether what had
+/// arrived when the connection broke is complete ([`ProviderResponse::broken_off`]).
 pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     let headers = Array::new();
     for (name, value) in request.all_headers() {
@@ -27,7 +28,7 @@ pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     let body = request.body.as_ref().map(|body| body.text.expose());
     let method = request.method.name();
     let answered = fetch(method, request.url.as_str(), &headers, body, MAX_ANSWER, time).await;
-    let Some((status, retry_after, body)) = answered else {
+    let Some(Received { status, retry_after, body, complete }) = answered else {
         return ProviderResponse::Lost;
     };
     // An invalid UTF-8 byte in some other member must not cost the user the token: tokens are ASCII.
@@ -35,14 +36,18 @@ pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
         Ok(body) => Secret::new(body),
         Err(error) => Secret::new(String::from_utf8_lossy(error.as_bytes())),
     };
-    ProviderResponse::Answer { status, retry_after, body }
+    if complete {
+        ProviderResponse::Answer { status, retry_after, body }
+    } else {
+        ProviderResponse::broken_off(status, retry_after, body)
+    }
 }
 
 /// Fetches a public document of at most [`MAX_DOCUMENT`] bytes. `None` unless the response is complete and
 /// has status 200.
 pub async fn document(address: &str) -> Option<Vec<u8>> {
     match fetch("GET", address, &Array::new(), None, MAX_DOCUMENT, OTHER_TIME).await? {
-        (200, _, body) => Some(body),
+        Received { status: 200, body, complete: true, .. } => Some(body),
         _ => None,
     }
 }
@@ -57,7 +62,17 @@ pub async fn post_form(address: &str, fields: &[(&str, &Secret)]) -> Option<u16>
     let body = Secret::new(form.finish());
     let answered =
         fetch("POST", address, &headers, Some(body.expose()), MAX_DOCUMENT, OTHER_TIME).await;
-    answered.map(|(status, ..)| status)
+    answered.map(|received| received.status)
+}
+
+/// A response of which at least the headers arrived.
+struct Received {
+    status: u16,
+    retry_after: Option<String>,
+    /// The body, or what had arrived of it.
+    body: Vec<u8>,
+    /// Whether the body is complete: the connection did not break, and the time did not run out.
+    complete: bool,
 }
 
 async fn fetch(
@@ -67,7 +82,7 @@ async fn fetch(
     body: Option<&str>,
     limit: usize,
     time: u32,
-) -> Option<(u16, Option<String>, Vec<u8>)> {
+) -> Option<Received> {
     let sent = executor::wait_for(|number, settled| {
         platform::send(method, url, headers, body, limit, time, number, settled)
     });
@@ -77,6 +92,8 @@ async fn fetch(
     let header = |index| answer.get(index).as_string();
     let retry_after =
         token_response::retry_after(header(1), header(2).as_deref(), header(3).as_deref());
+    let complete = answer.get(5).is_truthy();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an HTTP status")]
-    Some((status as u16, retry_after, body.to_vec()))
+    let status = status as u16;
+    Some(Received { status, retry_after, body: body.to_vec(), complete })
 }

@@ -22,33 +22,45 @@ export function body(request, number, settled) {
 
 /** Reads the body of a request without `content-length`; the value is null if it exceeds `limit` bytes. */
 export function boundedBody(request, limit, number, settled) {
-  watch(read(request.body, limit), number, settled);
+  const parts = [];
+  const body = read(request.body, limit, parts, 0).then((fits) => (fits ? joined(parts) : null));
+  watch(body, number, settled);
 }
 
 /** The largest number of bytes that one read waits for. */
 const PART = 64 * 1024 + 1;
 
 /**
- * Reads a stream in parts whose size this function chooses. Otherwise the sender chooses it: a part may be
- * one byte, and each part costs as much as a small request.
+ * Reads a stream into `parts`; the value is false if it exceeds `limit` bytes.
+ *
+ * The reads wait for parts whose size this function chooses. Otherwise the sender chooses it: a part may be
+ * one byte, and each part costs as much as a small request. Only the first `prompt` reads take what has
+ * arrived: bytes that a read waits with are lost if the stream breaks.
  */
-async function read(stream, limit) {
+async function read(stream, limit, parts, prompt) {
   const reader = stream?.getReader({ mode: 'byob' });
-  const parts = [];
   let size = 0;
-  for (let room = PART, got = room; reader && got === room; size += got) {
-    room = Math.min(limit + 1 - size, PART);
+  for (let count = 0, ended = !reader; !ended; count += 1) {
+    const room = Math.min(limit + 1 - size, PART);
     if (room === 0) {
       // The rest is discarded, so nothing waits for the cancellation.
       reader.cancel().catch(() => {});
-      return null;
+      return false;
     }
-    const { value, done } = await reader.readAtLeast(room, new Uint8Array(room));
-    got = done ? 0 : value.length;
-    if (got > 0) parts.push(value);
+    const least = count < prompt ? 1 : room;
+    const { value, done } = await reader.readAtLeast(least, new Uint8Array(room));
+    const got = done ? 0 : value.length;
+    // The copy lets go of the rest of the buffer.
+    if (got > 0) parts.push(got < room ? value.slice() : value);
+    size += got;
+    ended = got < least;
   }
+  return true;
+}
+
+function joined(parts) {
   if (parts.length === 1) return parts[0];
-  const all = new Uint8Array(size);
+  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let end = 0;
   for (const part of parts) {
     all.set(part, end);
@@ -60,9 +72,13 @@ async function read(stream, limit) {
 /** The headers that say when to retry, in the order in which `send` returns their values. */
 const WAITS = ['retry-after', 'x-ratelimit-remaining', 'x-ratelimit-reset'];
 
+/** How many reads of a response take what has arrived: token responses are short. */
+const PROMPT_READS = 64;
+
 /**
  * Sends a request to a provider or an issuer. `given` alternates header names and values. The value is
- * `[status, ...WAITS, body]`, with null for a body of more than `limit` bytes.
+ * `[status, ...WAITS, body, complete]`, with null for a body of more than `limit` bytes. If the connection
+ * breaks after the headers, or the time runs out, `complete` is false, and the body is what had arrived.
  *
  * Redirects are not followed, because they would carry the vault's credentials to any host they name.
  * Some providers reject requests without a user agent.
@@ -70,10 +86,16 @@ const WAITS = ['retry-after', 'x-ratelimit-remaining', 'x-ratelimit-reset'];
 export function send(method, url, given, body, limit, milliseconds, number, settled) {
   const headers = new Headers({ accept: 'application/json', 'user-agent': 'edge-token-vault' });
   for (let index = 0; index < given.length; index += 2) headers.set(given[index], given[index + 1]);
+  const parts = [];
+  let head;
   const answer = within(milliseconds, async (signal) => {
     const response = await fetch(url, { method, headers, body, redirect: 'manual', signal });
-    const waits = WAITS.map((name) => response.headers.get(name));
-    return [response.status, ...waits, await read(response.body, limit)];
+    head = [response.status, ...WAITS.map((name) => response.headers.get(name))];
+    const fits = await read(response.body, limit, parts, PROMPT_READS);
+    return [...head, fits ? joined(parts) : null, true];
+  }).catch((error) => {
+    if (!head) throw error;
+    return [...head, joined(parts), false];
   });
   watch(answer, number, settled);
 }

@@ -85,3 +85,17 @@ export const silent = (response) => {
 
 /** Breaks the connection instead of responding. */
 export const broken = (response) => response.destroy();
+
+/**
+ * A response whose body arrives, but not its end: the connection closes before the last chunk, or before as
+ * many bytes as `content-length` announces.
+ *
+ * @param {number} status
+ * @param {string | object} body
+ * @param {Record<string, string>} [headers]
+ */
+export const cutOff = (status, body, headers = {}) => (response) => {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.write(text, () => response.destroy());
+};

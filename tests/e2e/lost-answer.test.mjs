@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
-import { HostileServer, answer, broken } from './hostile-server.mjs';
+import { HostileServer, answer, broken, cutOff } from './hostile-server.mjs';
 
 const LIFE = 600;
 
@@ -87,6 +87,36 @@ describe('a lost answer', { timeout: 180_000 }, () => {
       assert.equal(sent.length, 2);
     });
   }
+
+  for (const [what, headers] of Object.entries({
+    'before its last chunk': {},
+    'before its announced length': { 'content-length': '10000' },
+  })) {
+    test(`an answer that is complete JSON when the connection closes ${what} is used`, async () => {
+      const { user, number } = await nearExpiry(`cut-${what.replaceAll(' ', '-')}`);
+      acts = [(response) => cutOff(200, good(), headers)(response)];
+      const served = await exchange(user);
+      assert.equal(served.body.access_token, `access-${number + 1}-x`, show(served));
+      assert.deepEqual(sent, names(number));
+    });
+
+    test(`a code whose answer is complete JSON when the connection closes ${what} connects the account`, async () => {
+      [sent, acts] = [[], [(response) => cutOff(200, good(), headers)(response)]];
+      const user = await world.signIn(`code-cut-${what.replaceAll(' ', '-')}`);
+      await world.connect(user, user.login, { connection: 'unknown' });
+      const served = await exchange(user, 'unknown');
+      assert.equal(served.body.access_token, `access-${issued}-x`, show(served));
+    });
+  }
+
+  test('an answer of which the last brace is missing is lost, and the vault asks again', async () => {
+    const { user, number } = await nearExpiry('cut-short');
+    acts = [(response) => cutOff(200, JSON.stringify(good()).slice(0, -1))(response)];
+    const served = await exchange(user);
+    assert.equal(served.body.access_token, `access-${number}-x`, show(served));
+    await eventually('it is asked again', () => sent.length === 2, 20);
+    assert.deepEqual(sent, names(number, number));
+  });
 
   for (const [what, change] of Object.entries({
     'has a token of an unknown type': { token_type: 'mac' },

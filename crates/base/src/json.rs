@@ -75,6 +75,14 @@ pub fn parse_trusted<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Resul
     serde_json::from_slice(text.as_bytes())
 }
 
+/// Whether `bytes` are one complete object, whatever its members contain. Nothing of an object can follow
+/// its closing brace, so such a document was not cut off.
+pub fn is_complete_object(bytes: &[u8]) -> bool {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let is_object = bytes.trim_ascii_start().first() == Some(&b'{');
+    is_object && IgnoredAny::deserialize(&mut deserializer).is_ok() && deserializer.end().is_ok()
+}
+
 /// Extracts the string `member` of the object at `path` (member names joined by dots; empty for the
 /// document itself) from a document that need not pass [`check`]: all other members are skipped, whatever
 /// they contain. `None` if the member is absent, is not a string, or occurs twice with different values.
@@ -249,6 +257,28 @@ mod tests {
             (&deep, "", Some("x")),
         ] {
             assert_eq!(text_at(text.as_bytes(), path, "t").as_deref(), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_complete_with_its_closing_brace() {
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(200), "]".repeat(200));
+        for (text, complete) in [
+            ("{}", true),
+            (" {\"a\":{\"b\":\"}\"}}\r\n", true),
+            (r#"{"a":1,"a":"\ud800"}"#, true),
+            (&deep, true),
+            (r#"{"a":{"b":"c"}"#, false),
+            (r#"{"a":"b"#, false),
+            (r#"{"a":"}"#, false),
+            (r#"{"a":"b"} {"#, false),
+            ("{", false),
+            ("[]", false),
+            ("7", false),
+            ("", false),
+            ("<html>", false),
+        ] {
+            assert_eq!(is_complete_object(text.as_bytes()), complete, "{text}");
         }
     }
 

@@ -321,6 +321,38 @@ fn only_a_clear_verdict_ends_a_grant() {
 }
 
 #[test]
+fn of_an_answer_that_breaks_off_a_complete_object_counts_with_its_status() {
+    let broken = |status, body: &str| {
+        ProviderResponse::broken_off(status, Some("7".into()), Secret::new(body.to_owned()))
+    };
+    let read = |received| token_response::renewed(&received, &custom(&json!({})), NOW);
+    for body in [
+        r#"{"access_token":"a"}"#,
+        "\u{feff}{\"access_token\":\"a\"}",
+        " {\"access_token\":\"a\"} ",
+    ] {
+        assert_eq!(read(broken(200, body)).unwrap().access_token.expose(), "a", "{body}");
+        let granted = token_response::granted(&broken(200, body), &custom(&json!({})), NOW);
+        assert_eq!(granted.unwrap().tokens.access_token.expose(), "a", "{body}");
+    }
+    let refused = broken(400, r#"{"error":"invalid_grant"}"#);
+    assert_eq!(read(refused).unwrap_err(), TokenEndpointError::Refused("invalid_grant".into()));
+    assert_eq!(broken(429, "{}").seconds_to_wait(NOW), Some(7));
+    // A form and a page may go on, and of an empty body nothing is known.
+    for body in [
+        r#"{"access_token":"a""#,
+        r#"{"access_token":"a","refresh_token":"r"#,
+        r#"{"a":{"access_token":"a"}"#,
+        "access_token=a&refresh_token=r",
+        "[]",
+        "<html>",
+        "",
+    ] {
+        assert!(matches!(broken(200, body), ProviderResponse::Lost), "{body}");
+    }
+}
+
+#[test]
 fn our_own_mistakes_are_told_apart_from_the_users_grant() {
     for (status, body, code) in [
         (401, r#"{"error":"invalid_client"}"#, "invalid_client"),

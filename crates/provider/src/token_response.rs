@@ -43,6 +43,17 @@ pub enum ProviderResponse {
 }
 
 impl ProviderResponse {
+    /// The response whose connection broke, or whose time ran out, after its headers had arrived. `body` is
+    /// what had arrived of it: if that is a complete JSON object, nothing is missing, and the response
+    /// counts with its status.
+    pub fn broken_off(status: u16, retry_after: Option<String>, body: Secret) -> Self {
+        if json::is_complete_object(without_mark(body.expose()).as_bytes()) {
+            Self::Answer { status, retry_after, body }
+        } else {
+            Self::Lost
+        }
+    }
+
     /// Seconds to wait until the request may be repeated, from 1 to 3,600; `None` if the response does not
     /// state it.
     pub fn seconds_to_wait(&self, now: UnixSeconds) -> Option<i64> {
