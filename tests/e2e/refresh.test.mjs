@@ -90,6 +90,22 @@ describe('refresh', { timeout: 120_000 }, () => {
     assert.equal(refreshes(start), 2);
   });
 
+  for (const [what, first, reason] of /** @type {const} */ ([
+    ['a page', { status: 503, headers: { 'content-type': 'text/html' }, body: '<html>Service Unavailable</html>' }, 'rotation_lost'],
+    ['the code of an unavailable provider', { status: 503, body: { error: 'temporarily_unavailable' } }, 'refresh_refused'],
+  ])) {
+    test(`a refusal after a 503 with ${what} is told as ${reason}`, async () => {
+      const { user, before: start } = await expired(`after-${reason}`.replaceAll('_', '-'));
+      const answers = [first, { status: 400, body: { error: 'invalid_grant' } }];
+      world.intercept(() => answers.shift());
+      assertRefused(await world.api.exchange(world.clients.backend, user.access_token, 'demo'), 503, 'temporarily_unavailable');
+      await world.advance(60);
+      const { body } = await world.api.exchange(world.clients.backend, user.access_token, 'demo');
+      assert.deepEqual(body.connection_state, { state: 'reconnect_required', reason });
+      assert.equal(refreshes(start), 2);
+    });
+  }
+
   test('a refused refresh asks for a new connect and is not tried again', async () => {
     const { user, before: start } = await expired('revoked');
     world.intercept(() => ({ status: 400, body: { error: 'invalid_grant', error_description: 'gone' } }));

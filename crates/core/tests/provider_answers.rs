@@ -300,24 +300,53 @@ fn only_a_clear_verdict_ends_a_grant() {
         assert_eq!(told == Revocation::Pending, limited, "{status}");
     }
     assert!(!token_response::may_pass(&refused(403, None)));
-    // The response of a gateway decides neither about the grant nor about the registration.
-    for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"internal_failure"}"#, "<html>"] {
-        for (status, failure) in [
-            (500, TokenEndpointError::Ambiguous { retry_after: Some(120) }),
-            (502, TokenEndpointError::Ambiguous { retry_after: Some(120) }),
-            (503, TokenEndpointError::Unavailable { retry_after: Some(120) }),
-        ] {
-            let (retry_after, body) = (Some("120".into()), Secret::new(body));
-            let down = ProviderResponse::Answer { status, retry_after, body };
-            let told = token_response::renewed(&down, &custom(&json!({})), NOW);
-            assert_eq!(told.unwrap_err(), failure, "{status}");
-        }
-    }
     let connection = custom(&json!({}));
     assert_eq!(
         token_response::renewed(&ProviderResponse::Lost, &connection, NOW).unwrap_err(),
         TokenEndpointError::Ambiguous { retry_after: None }
     );
+}
+
+#[test]
+fn what_a_server_error_proves_depends_on_whose_it_is() {
+    let unavailable = || TokenEndpointError::Unavailable { retry_after: Some(120) };
+    let unclear = || TokenEndpointError::Ambiguous { retry_after: Some(120) };
+    let transient = r#"{"code":"busy"}"#;
+    let plain = json!({"errors": {"members": ["error", "code"], "transient": ["busy"]}});
+    for (statuses, body, failure) in [
+        // The provider's own code says that it did nothing.
+        (&[400, 429, 500, 503][..], r#"{"error":"temporarily_unavailable"}"#, unavailable()),
+        (&[400, 429, 500, 503], transient, unavailable()),
+        // A gateway sends these statuses about a request that it has passed on.
+        (&[502, 504], r#"{"error":"temporarily_unavailable"}"#, unclear()),
+        (&[502, 504], transient, unclear()),
+        // A provider that failed may have failed after it had replaced the refresh token.
+        (&[400, 500, 502, 503, 504], r#"{"error":"server_error"}"#, unclear()),
+        // These bodies are not the provider's, or not about this request.
+        (&[500, 502, 503, 504], r#"{"error":"invalid_grant"}"#, unclear()),
+        (&[500, 502, 503, 504], r#"{"error":"invalid_client"}"#, unclear()),
+        (&[500, 502, 503, 504], r#"{"status":503,"error":"Service Unavailable"}"#, unclear()),
+        (&[500, 502, 503, 504], r#"{"message":"no healthy upstream"}"#, unclear()),
+        (&[500, 502, 503, 504], "<html>Service Unavailable</html>", unclear()),
+        (&[500, 502, 503, 504], "", unclear()),
+        // A limit is checked before the request is processed, also by a gateway.
+        (&[429, 403], "<html>Too Many Requests</html>", unavailable()),
+        (&[429, 403], "", unavailable()),
+    ] {
+        for status in statuses {
+            let (retry_after, body) = (Some("120".into()), Secret::new(body.to_owned()));
+            let down = ProviderResponse::Answer { status: *status, retry_after, body };
+            let told = token_response::renewed(&down, &custom(&plain), NOW);
+            // Of a service that is down, the time to wait is believed.
+            let expected = match (*status, &failure) {
+                (503, TokenEndpointError::Ambiguous { retry_after }) => {
+                    TokenEndpointError::Down { retry_after: *retry_after }
+                }
+                _ => failure.clone(),
+            };
+            assert_eq!(told.unwrap_err(), expected, "{status}");
+        }
+    }
 }
 
 #[test]
@@ -390,7 +419,14 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             dead("invalid_refresh_token"),
         ),
         ("slack", 200, json!({"ok": false, "error": "ratelimited"}), down.clone()),
-        ("slack", 200, json!({"ok": false, "error": "fatal_error"}), down.clone()),
+        ("slack", 200, json!({"ok": false, "error": "service_unavailable"}), down.clone()),
+        // At Slack, part of the operation may have succeeded.
+        (
+            "slack",
+            200,
+            json!({"ok": false, "error": "fatal_error"}),
+            TokenEndpointError::Ambiguous { retry_after: None },
+        ),
         (
             "slack",
             200,
@@ -605,6 +641,8 @@ fn a_revocation_is_called_done_on_the_providers_word_alone() {
         ("slack", 200, r#"{"ok":false,"error":"token_revoked"}"#, Revoked),
         ("slack", 200, r#"{"ok":false,"error":"invalid_auth"}"#, Failed),
         ("slack", 200, r#"{"ok":false,"error":"ratelimited"}"#, Pending),
+        ("slack", 200, r#"{"ok":false,"error":"fatal_error"}"#, Pending),
+        ("box", 400, r#"{"error":"server_error"}"#, Pending),
         ("twitch", 400, r#"{"status":400,"message":"Invalid token"}"#, Revoked),
         ("salesforce", 400, r#"{"error":"invalid_token"}"#, Revoked),
         ("hubspot", 200, "", Revoked),

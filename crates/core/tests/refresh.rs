@@ -512,6 +512,7 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
     for failure in [
         TokenEndpointError::Misconfigured("invalid_client".into()),
         TokenEndpointError::Unavailable { retry_after: Some(120) },
+        TokenEndpointError::Down { retry_after: None },
         TokenEndpointError::Ambiguous { retry_after: None },
     ] {
         assert!(matches!(settle(&grant(), Err(failure)), Settlement::Kept { .. }));
@@ -634,6 +635,9 @@ fn failures_wait_as_long_as_the_provider_says_or_longer_each_time() {
     // A refresh token that may have been rotated is sent again before the rotation leeway has passed.
     let (told, _) = wait(&grant(), TokenEndpointError::Ambiguous { retry_after: Some(1800) });
     assert_eq!(told, 30);
+    // A service that says how long it is down does not answer sooner.
+    let (told, _) = wait(&grant(), TokenEndpointError::Down { retry_after: Some(1800) });
+    assert_eq!(told, 1800);
     let mut grant = grant();
     let mut waits = Vec::new();
     for _ in 0..9 {

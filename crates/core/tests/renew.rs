@@ -149,8 +149,18 @@ fn each_answer_changes_what_it_must_and_no_more() {
             ],
         ),
         (
+            "a server error without a code of the provider",
+            answer(503, &json!({"message": "upstream"})),
+            &[
+                "update cac_1 gen 4 active attempt 1 retry +5",
+                settled,
+                "job +30 recover cac_1 gen 4",
+                "log refresh_refused cac_1: unavailable",
+            ],
+        ),
+        (
             "an unavailable provider",
-            answer(503, &json!({})),
+            answer(503, &json!({"error": "temporarily_unavailable"})),
             &[
                 "update cac_1 gen 4 active retry +5",
                 settled,
@@ -189,6 +199,47 @@ fn a_clear_no_after_a_lost_answer_says_that_a_rotation_was_lost() {
     let refused = answer(400, &json!({"error": "invalid_grant"}));
     let lines = after(&connection, before, &refused);
     assert!(lines.contains(&"state cac_1 rotation_lost".to_owned()), "{lines:?}");
+}
+
+#[test]
+fn a_clear_no_after_a_server_error_says_that_a_rotation_was_lost_unless_the_error_was_without_effect()
+ {
+    let (home, connection) = (home(), connection(&json!({})));
+    let refused = answer(400, &json!({"error": "invalid_grant"}));
+    for (what, first, reason) in [
+        ("a gateway's page", page(503, "<html>Service Unavailable</html>"), "rotation_lost"),
+        (
+            "a gateway's timeout",
+            page(504, r#"{"error":"temporarily_unavailable"}"#),
+            "rotation_lost",
+        ),
+        ("a failure", page(500, r#"{"error":"server_error"}"#), "rotation_lost"),
+        (
+            "the provider's own code",
+            page(503, r#"{"error":"temporarily_unavailable"}"#),
+            "refresh_refused",
+        ),
+        ("a rate limit", page(429, "<html>Too Many Requests</html>"), "refresh_refused"),
+    ] {
+        let contents =
+            Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+        let renewing = begin(&home, &contents, &connection);
+        let at = Snapshot {
+            home: &home,
+            contents: &contents,
+            jobs: &[],
+            connection: &connection,
+            now: NOW,
+        };
+        let writes = renewing.answered(at, None, &first).unwrap().plan.writes;
+        let Some(Write::UpdateGrant { grant, .. }) = writes.first() else { panic!("{what}") };
+        let told = after(&connection, grant.clone(), &refused);
+        assert!(told.contains(&format!("state cac_1 {reason}")), "{what}: {told:?}");
+    }
+}
+
+fn page(status: u16, body: &str) -> ProviderResponse {
+    ProviderResponse::Answer { status, retry_after: None, body: Secret::new(body.to_owned()) }
 }
 
 #[test]
@@ -292,7 +343,12 @@ fn what_an_answer_leaves_open_is_open_of_the_generation_that_is_stored_by_then()
         // This answer's attempt is the one that is open, and the next one is the second.
         ("no answer", ProviderResponse::Lost, 5, Some((5, 1))),
         ("a new refresh token alone", tokens(&json!({"token_type": "mac"})), 5, Some((5, 1))),
-        ("a provider that did nothing", answer(503, &json!({})), 5, None),
+        (
+            "a provider that did nothing",
+            answer(503, &json!({"error": "temporarily_unavailable"})),
+            5,
+            None,
+        ),
     ] {
         let writes = after_reconnect(&received);
         let Some(Write::UpdateGrant { grant, .. } | Write::PutGrant { grant, .. }) = writes.first()

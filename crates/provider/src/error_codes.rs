@@ -25,6 +25,12 @@ pub enum TokenEndpointError {
         /// Seconds to wait before the next request, if the provider states them.
         retry_after: Option<i64>,
     },
+    /// The provider, or a gateway before it, is out of service for a while (status 503, RFC 9110 §15.6.4). It
+    /// is not known whether the request had an effect.
+    Down {
+        /// Seconds to wait before the next request, if the response states them.
+        retry_after: Option<i64>,
+    },
     /// It is not known whether the request had an effect.
     Ambiguous {
         /// Seconds to wait before the next request, if the provider states them.
@@ -48,7 +54,7 @@ impl TokenEndpointError {
     pub fn word(&self) -> &str {
         match self {
             Self::Refused(code) | Self::Consent(code) | Self::Misconfigured(code) => code,
-            Self::Unavailable { .. } => "unavailable",
+            Self::Unavailable { .. } | Self::Down { .. } => "unavailable",
             Self::Ambiguous { .. } => "ambiguous",
             Self::OtherUser => "other_user",
             Self::UnusableToken => UNUSABLE_ACCESS_TOKEN,
@@ -104,6 +110,9 @@ pub fn verdict(
     if listed(&rules.transient).is_some() {
         return Some(TokenEndpointError::Unavailable { retry_after });
     }
+    if listed(&rules.unclear).is_some() {
+        return Some(TokenEndpointError::Ambiguous { retry_after });
+    }
     if let Some(code) = listed(&rules.consent) {
         return Some(TokenEndpointError::Consent(code));
     }
@@ -123,9 +132,11 @@ pub fn verdict(
 fn unlisted(code: &str, retry_after: Option<i64>) -> TokenEndpointError {
     match code {
         "invalid_grant" => TokenEndpointError::Refused(code.to_owned()),
-        "temporarily_unavailable" | "server_error" | "slow_down" | "rate_limit_exceeded" => {
+        "temporarily_unavailable" | "slow_down" | "rate_limit_exceeded" => {
             TokenEndpointError::Unavailable { retry_after }
         }
+        // The provider may have failed after it had replaced the refresh token.
+        "server_error" => TokenEndpointError::Ambiguous { retry_after },
         code if is_code(code) => TokenEndpointError::Misconfigured(code.to_owned()),
         _ => TokenEndpointError::Misconfigured("unregistered".to_owned()),
     }
@@ -150,6 +161,7 @@ mod tests {
             members: list(&["error", "error_codes", "error_description"]),
             permanent: list(&["700082", "Value passed for the token was invalid."]),
             transient: list(&["ratelimited"]),
+            unclear: list(&["fatal_error"]),
             misconfigured: list(&["7000222"]),
             consent: list(&["65001"]),
         }
@@ -174,6 +186,10 @@ mod tests {
             (
                 json!({"ok": false, "error": "ratelimited"}),
                 TokenEndpointError::Unavailable { retry_after: Some(7) },
+            ),
+            (
+                json!({"ok": false, "error": "fatal_error"}),
+                TokenEndpointError::Ambiguous { retry_after: Some(7) },
             ),
             (
                 json!({"error": "invalid_request", "error_description": "Value passed for the token was invalid."}),

@@ -222,8 +222,10 @@ pub struct ErrorRules {
     pub members: Vec<String>,
     /// Codes for: the grant has ended.
     pub permanent: Vec<String>,
-    /// Codes for: the request may be repeated later.
+    /// Codes for: the request had no effect, and may be repeated later.
     pub transient: Vec<String>,
+    /// Codes for: the provider failed, and the request may have had an effect.
+    pub unclear: Vec<String>,
     /// Codes for: the operator must fix the registration or the configuration.
     pub misconfigured: Vec<String>,
     /// Codes for: the user has not consented to what the request asks for, or must authenticate further for

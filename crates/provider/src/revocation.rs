@@ -230,7 +230,11 @@ pub fn outcome(
     let suffices = hint == TokenTypeHint::Refresh || rules.blast == RevocationScope::Token;
     match (*status, verdict) {
         _ if received.is_limited() => Revocation::Pending,
-        (500.., _) | (_, Some(TokenEndpointError::Unavailable { .. })) => Revocation::Pending,
+        (500.., _)
+        | (
+            _,
+            Some(TokenEndpointError::Unavailable { .. } | TokenEndpointError::Ambiguous { .. }),
+        ) => Revocation::Pending,
         (_, Some(TokenEndpointError::Misconfigured(code))) if code == "invalid_client" => {
             Revocation::Pending
         }

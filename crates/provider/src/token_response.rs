@@ -64,7 +64,8 @@ impl ProviderResponse {
     }
 
     /// Whether the response only reports a rate limit: status 429, or 403 with a time to wait, which some
-    /// providers send instead.
+    /// providers send instead. A limit is checked before a request is processed (RFC 6585 §4), by the
+    /// provider or by a gateway before it, so the request had no effect, whatever the body is.
     pub fn is_limited(&self) -> bool {
         matches!(self, Self::Answer { status: 429, .. })
             || matches!(self, Self::Answer { status: 403, retry_after: Some(_), .. })
@@ -250,24 +251,32 @@ fn read(
             Some(Err(Unusable)) => return Err(TokenEndpointError::UnusableToken),
             None => {}
         }
-        match error_codes::verdict(&connection.errors, &document, retry_after) {
-            // The body of a 5xx response may come from a gateway. It decides neither about the grant nor
-            // about the registration.
-            Some(failure)
-                if *status < 500 || matches!(failure, TokenEndpointError::Unavailable { .. }) =>
-            {
-                return Err(failure);
-            }
-            _ => {}
+        let verdict = error_codes::verdict(&connection.errors, &document, retry_after);
+        if let Some(failure) = verdict.filter(|failure| counts(*status, failure)) {
+            return Err(failure);
         }
     }
     Err(by_status(*status, retry_after))
 }
 
-/// The meaning of a response without a known error code.
+/// Whether what the body says counts in a response with this status. The body of a 5xx response may come
+/// from a gateway: it decides neither about the grant nor about the registration. That a request had no
+/// effect is believed where the code of the provider says so, but not with 502 and 504: those are sent by a
+/// gateway that got no valid response to a request which it had passed on (RFC 9110 §15.6.3, §15.6.5).
+fn counts(status: u16, failure: &TokenEndpointError) -> bool {
+    let is_without_effect = matches!(failure, TokenEndpointError::Unavailable { .. });
+    match status {
+        502 | 504 => false,
+        500.. => is_without_effect,
+        _ => true,
+    }
+}
+
+/// The meaning of a response without a known error code. A server error, 503 too, does not say whether the
+/// request had an effect: it may be a gateway's, about a provider that did not respond in time.
 fn by_status(status: u16, retry_after: Option<i64>) -> TokenEndpointError {
     match status {
-        503 => TokenEndpointError::Unavailable { retry_after },
+        503 => TokenEndpointError::Down { retry_after },
         // Redirects are not followed: they would send the vault's credentials to another URL.
         300..=399 => TokenEndpointError::Misconfigured("redirect".into()),
         404 | 405 | 410 => TokenEndpointError::Misconfigured(format!("http_{status}")),

@@ -13,6 +13,7 @@ pub(super) fn errors(fields: &mut Fields) -> ErrorRules {
         members: fields.some_list("members").unwrap_or_else(|| vec!["error".to_owned()]),
         permanent: fields.list("permanent"),
         transient: fields.list("transient"),
+        unclear: fields.list("unclear"),
         misconfigured: fields.list("misconfigured"),
         consent: fields.list("consent"),
     }

@@ -495,9 +495,9 @@ pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
         TokenEndpointError::Misconfigured(_) | TokenEndpointError::UnusableToken => {
             Denied::ProviderMisconfigured
         }
-        TokenEndpointError::Unavailable { .. } | TokenEndpointError::Ambiguous { .. } => {
-            Denied::ProviderUnavailable
-        }
+        TokenEndpointError::Unavailable { .. }
+        | TokenEndpointError::Down { .. }
+        | TokenEndpointError::Ambiguous { .. } => Denied::ProviderUnavailable,
         TokenEndpointError::OtherUser => Denied::Identity,
     }
 }

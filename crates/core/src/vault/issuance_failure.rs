@@ -64,6 +64,7 @@ pub fn after(
         }
         IssuanceError::Failure(
             TokenEndpointError::Unavailable { retry_after }
+            | TokenEndpointError::Down { retry_after }
             | TokenEndpointError::Ambiguous { retry_after },
         ) => failed(TokenUnavailable::Unavailable, *retry_after),
         IssuanceError::UserToken if grant.has_refresh_token => {

@@ -372,7 +372,8 @@ fn put_off(grant: &Grant, failure: TokenEndpointError, now: UnixSeconds) -> Gran
     let (told, fault) = match failure {
         TokenEndpointError::Misconfigured(code) => (None, Some(code)),
         TokenEndpointError::UnusableToken => (None, Some(UNUSABLE_ACCESS_TOKEN.to_owned())),
-        TokenEndpointError::Unavailable { retry_after } => (retry_after, None),
+        TokenEndpointError::Unavailable { retry_after }
+        | TokenEndpointError::Down { retry_after } => (retry_after, None),
         // The provider may have rotated, and then accepts the old token for a short time only.
         TokenEndpointError::Ambiguous { retry_after } => {
             (retry_after.map(|wait| wait.min(jobs::RECOVER_AFTER)), None)
