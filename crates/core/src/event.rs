@@ -124,7 +124,7 @@ const ROWS: [(EventName, &str, &str); 19] = [
     ),
     (
         EventName::RefreshRefused,
-        "A provider did not issue a token. `reason` is the provider's error code, or `unavailable`, `ambiguous`, `other_user` or `unusable_access_token`.",
+        "A provider did not issue a token. `reason` is the provider's error code, the status of a response without one (such as `http_400`), or `unavailable`, `ambiguous`, `other_user` or `unusable_access_token`.",
         "For `invalid_client` and other codes about the registration, correct the connection. Otherwise nothing.",
     ),
     (

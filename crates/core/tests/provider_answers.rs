@@ -267,8 +267,6 @@ fn only_a_clear_verdict_ends_a_grant() {
     let refused = TokenEndpointError::Refused("invalid_grant".into());
     assert_eq!(plain(400, r#"{"error":"invalid_grant"}"#).unwrap_err(), refused);
     for (status, body) in [
-        (400, ""),
-        (400, "<html>"),
         (200, "<html>"),
         (200, "{}"),
         (502, "Bad Gateway"),
@@ -346,6 +344,55 @@ fn what_a_server_error_proves_depends_on_whose_it_is() {
             };
             assert_eq!(told.unwrap_err(), expected, "{status}");
         }
+    }
+}
+
+#[test]
+fn a_refusal_without_a_code_is_unexplained_unless_its_status_is_listed_or_says_more() {
+    let unexplained = |status: u16| TokenEndpointError::Unexplained(format!("http_{status}"));
+    let unclear = || TokenEndpointError::Ambiguous { retry_after: None };
+    for body in ["", "<html>", "{}", r#"{"message":"no"}"#, r#"{"error":{"code":"invalid_grant"}}"#]
+    {
+        for status in [400, 402, 403, 409, 418, 422, 451] {
+            assert_eq!(plain(status, body).unwrap_err(), unexplained(status), "{status} {body}");
+        }
+        // These ask for the same request again.
+        for status in [408, 425] {
+            assert_eq!(plain(status, body).unwrap_err(), unclear(), "{status} {body}");
+        }
+    }
+    assert_eq!(unexplained(400).word(), "http_400");
+    let later = ProviderResponse::Answer {
+        status: 400,
+        retry_after: Some("7".into()),
+        body: Secret::new(""),
+    };
+    assert_eq!(
+        token_response::renewed(&later, &custom(&json!({})), NOW).unwrap_err(),
+        TokenEndpointError::Ambiguous { retry_after: Some(7) }
+    );
+    // The operator may know what a status means at this provider. A code in the body goes before, and of a
+    // server error no grant ends.
+    let known = custom(&json!({"errors": {
+        "permanent": ["http_400", "http_401", "http_503"], "transient": ["http_500", "http_502"],
+        "misconfigured": ["http_422"],
+    }}));
+    for (status, body, failure) in [
+        (400, "", TokenEndpointError::Refused("http_400".into())),
+        (400, "<html>", TokenEndpointError::Refused("http_400".into())),
+        (401, "", TokenEndpointError::Refused("http_401".into())),
+        (422, "", TokenEndpointError::Misconfigured("http_422".into())),
+        (500, "", TokenEndpointError::Unavailable { retry_after: None }),
+        (502, "", unclear()),
+        (503, "", TokenEndpointError::Down { retry_after: None }),
+        (
+            400,
+            r#"{"error":"invalid_client"}"#,
+            TokenEndpointError::Misconfigured("invalid_client".into()),
+        ),
+        (200, "", unclear()),
+    ] {
+        assert_eq!(renewed(&known, status, body).unwrap_err(), failure, "{status} {body}");
     }
 }
 

@@ -16,7 +16,7 @@ use vault_base::ids::AccountId;
 use vault_base::secret::Secret;
 use vault_core::vault::consent;
 use vault_core::vault::record::{
-    AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector,
+    AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector, Unexplained,
 };
 use vault_core::vault::refresh::{self, CommitDecision, SentRequest, Settlement};
 use vault_core::vault::release::{
@@ -494,7 +494,15 @@ fn an_answer_about_another_user_is_not_taken_over() {
 
 fn intent(attempt: u32) -> Intent {
     let token_sha256 = String::new();
-    Intent { generation: 4, token_sha256, attempt, at: NOW, since: None, successor: None }
+    Intent {
+        generation: 4,
+        token_sha256,
+        attempt,
+        at: NOW,
+        since: None,
+        successor: None,
+        unexplained: None,
+    }
 }
 
 #[test]
@@ -517,6 +525,90 @@ fn only_the_providers_clear_no_ends_a_grant_and_says_whether_a_rotation_was_lost
     ] {
         assert!(matches!(settle(&grant(), Err(failure)), Settlement::Kept { .. }));
     }
+}
+
+/// Refusals without a code of which the last came now.
+fn refusals(count: u32, over: i64) -> Intent {
+    let since = NOW - over;
+    Intent { unexplained: Some(Unexplained { count, since, last: NOW }), ..intent(count) }
+}
+
+#[test]
+fn refusals_without_a_code_end_a_grant_after_five_over_a_day_and_keep_its_token() {
+    let refused = || Err(TokenEndpointError::Unexplained("http_400".into()));
+    const DAY: i64 = 86_400;
+    for (before, first_ago, ends) in [
+        (0, 0, false),
+        (1, DAY, false),
+        (3, 2 * DAY, false),
+        (4, DAY - 1, false),
+        (4, DAY, true),
+        (40, DAY - 1, false),
+        (40, DAY, true),
+    ] {
+        let case = (before, first_ago);
+        let begun = Intent { attempt: before + 1, ..refusals(before, first_ago) };
+        let begun = if before == 0 { Intent { unexplained: None, ..begun } } else { begun };
+        let begun = Grant { intent: Some(begun), ..grant() };
+        let intent = match settle(&begun, refused()) {
+            Settlement::Kept { grant } if !ends => {
+                assert!(grant.retry_at.is_some() && !grant.may_live_on(), "{case:?}");
+                grant.intent.unwrap()
+            }
+            Settlement::Ended { state, grant } if ends => {
+                let reason = Reason::RefreshRefused;
+                assert_eq!(state, AccountState::ReconnectRequired(reason), "{case:?}");
+                assert!(grant.may_live_on(), "{case:?}");
+                // It is tried once a day.
+                for told in [None, Some(60)] {
+                    let due = refresh::follow_up(&grant, Some(60), false, told, NOW);
+                    assert_eq!(due, Some(NOW + DAY), "{case:?}");
+                }
+                grant.intent.unwrap()
+            }
+            other => panic!("{case:?} {other:?}"),
+        };
+        let counted = Unexplained { count: before + 1, since: NOW - first_ago, last: NOW };
+        assert_eq!(intent.unexplained, Some(counted), "{case:?}");
+        // They are counted of one refresh token.
+        let next = |token: &str| {
+            let sent = Secret::new(token);
+            let begun = Grant { intent: Some(refresh::begin(&grant(), &sent, NOW)), ..grant() };
+            let counted = begun.intent.unwrap();
+            let counted = Intent { unexplained: intent.unexplained, ..counted };
+            let begun = Grant { intent: Some(counted), ..grant() };
+            refresh::begin(&begun, &Secret::new("own"), NOW).unexplained.is_some()
+        };
+        assert_eq!((next("own"), next("other")), (true, false), "{case:?}");
+    }
+}
+
+#[test]
+fn refusals_without_a_code_lose_no_rotation_and_those_about_scopes_are_not_counted() {
+    let refused = |code| Err(TokenEndpointError::Refused(code));
+    let unexplained = || Err(TokenEndpointError::Unexplained("http_400".into()));
+    // One attempt more than there were refusals: a response was lost.
+    for (attempt, reason) in [(5, Reason::RefreshRefused), (6, Reason::RotationLost)] {
+        let begun = Intent { attempt, ..refusals(4, 86_400) };
+        let begun = Grant { intent: Some(begun), ..grant() };
+        for answer in [unexplained(), refused("invalid_grant".into())] {
+            let Settlement::Ended { state, .. } = settle(&begun, answer) else { panic!() };
+            assert_eq!(state, AccountState::ReconnectRequired(reason), "{attempt}");
+        }
+    }
+    let begun = Grant { intent: Some(refusals(4, 86_400)), ..grant() };
+    let scopes = texts(&["read"]);
+    let settled = settle_at(&connection(), &begun, Some(&scopes), unexplained());
+    let Settlement::Kept { grant: kept } = settled else { panic!() };
+    assert_eq!(kept.intent, begun.intent);
+    // A new refresh token that is refused so gives way to the one before it.
+    let begun = Intent { successor: Some("sealed".into()), ..refusals(4, 86_400) };
+    let begun = Grant { intent: Some(begun), ..grant() };
+    let Settlement::Kept { grant: kept } = settle_successor(&begun, unexplained()) else {
+        panic!()
+    };
+    let intent = kept.intent.unwrap();
+    assert_eq!((intent.successor, intent.unexplained), (None, None));
 }
 
 #[test]

@@ -13,7 +13,8 @@ use vault_base::secret::Secret;
 use vault_core::connect::request::NewSession;
 use vault_core::vault::consent::{RefreshTokenFrom, UnknownUser, refresh_token_from};
 use vault_core::vault::jobs::Job;
-use vault_core::vault::record::{AccountState, AccountView, Grant, Reason};
+use vault_core::vault::record::{AccountState, AccountView, Grant, Intent, Reason, Unexplained};
+use vault_core::vault::refresh;
 use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
 
@@ -228,6 +229,10 @@ fn a_refresh_token_is_kept_over_a_consent_without_one_only_if_the_user_is_known_
     let renewable = Grant::new(1, true, vec![]);
     let ended = Grant { expires_at: Some(NOW), ..renewable.clone() };
     let bare = Grant::new(1, false, vec![]);
+    // It counts as ended by refusals without a code, so its refresh token may still be good.
+    let unexplained = Some(Unexplained { count: 5, since: NOW - 86_400, last: NOW });
+    let presumed = Intent { unexplained, ..refresh::begin(&renewable, &Secret::new("r"), NOW) };
+    let presumed = Grant { intent: Some(presumed), ..renewable.clone() };
     let (consent, stored) = (Ok(RefreshTokenFrom::Consent), Ok(RefreshTokenFrom::Stored));
     for (brings_one, known, old, from) in [
         (true, false, Some((&renewable, active)), consent),
@@ -236,6 +241,8 @@ fn a_refresh_token_is_kept_over_a_consent_without_one_only_if_the_user_is_known_
         (false, false, Some((&renewable, active)), Err(UnknownUser)),
         (false, true, Some((&renewable, over)), consent),
         (false, false, Some((&renewable, over)), consent),
+        (false, true, Some((&presumed, over)), stored),
+        (false, false, Some((&presumed, over)), consent),
         (false, false, Some((&ended, active)), consent),
         (false, false, Some((&bare, active)), consent),
         (false, false, None, consent),

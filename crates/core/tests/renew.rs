@@ -17,7 +17,9 @@ use vault_core::vault::contents::{Contents, Sealed, StoredGrant};
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
 use vault_core::vault::plan::{StoredJob, Write};
-use vault_core::vault::record::{Grant, Intent, Reason, Selector, field};
+use vault_core::vault::record::{
+    Account, AccountState, Grant, Intent, Reason, Selector, Unexplained, field,
+};
 use vault_core::vault::release::{self, ReleaseError};
 use vault_core::vault::renew::{self, Renewing, Snapshot};
 use vault_provider::connection::Connection;
@@ -240,6 +242,86 @@ fn a_clear_no_after_a_server_error_says_that_a_rotation_was_lost_unless_the_erro
 
 fn page(status: u16, body: &str) -> ProviderResponse {
     ProviderResponse::Answer { status, retry_after: None, body: Secret::new(body.to_owned()) }
+}
+
+#[test]
+fn a_grant_that_ended_by_refusals_without_a_code_is_tried_daily_and_lives_again_with_a_success() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let refusals = Unexplained { count: 4, since: NOW - 86_400, last: NOW - 60 };
+    let before = Intent { attempt: 4, unexplained: Some(refusals), ..intent(4) };
+    let before = Grant { intent: Some(before), ..grant(&connection) };
+    let settled = "end job 7";
+    let ended = [
+        "update cac_1 gen 4 refresh_refused attempt 5",
+        "state cac_1 refresh_refused",
+        settled,
+        "job +86400 recover cac_1 gen 4",
+        "log refresh_refused cac_1: http_400",
+        "log reconnect_required cac_1: refresh_refused",
+    ];
+    assert_eq!(after(&connection, before.clone(), &page(400, "")), ended);
+
+    let over = AccountState::ReconnectRequired(Reason::RefreshRefused);
+    let refusals = Unexplained { count: 5, last: NOW, ..refusals };
+    let intent = Intent { attempt: 5, unexplained: Some(refusals), ..intent(5) };
+    let before = Grant { intent: Some(intent), state: over, ..before };
+    let account = Account { state: over, ..account("1", Some("u")) };
+    let contents = Rows::new(&home).with(account, before, 5).contents;
+    let renewing = begin(&home, &contents, &connection);
+    assert_eq!(renewing.request(&connection).0.expose(), "r4");
+    for (what, received, expected) in [
+        // The operator is told once.
+        (
+            "refused again",
+            page(400, ""),
+            &[
+                "update cac_1 gen 4 refresh_refused attempt 6",
+                settled,
+                "job +86400 recover cac_1 gen 4",
+                "log refresh_refused cac_1: http_400",
+            ][..],
+        ),
+        (
+            "down",
+            page(503, ""),
+            &[
+                "update cac_1 gen 4 refresh_refused attempt 6 retry +5",
+                settled,
+                "job +86400 recover cac_1 gen 4",
+                "log refresh_refused cac_1: unavailable",
+            ],
+        ),
+        (
+            "refused with a code",
+            answer(400, &json!({"error": "invalid_grant"})),
+            &[
+                "update cac_1 gen 4 refresh_refused",
+                settled,
+                "log refresh_refused cac_1: invalid_grant",
+            ],
+        ),
+        (
+            "accepted",
+            tokens(&json!({})),
+            &[
+                "grant cac_1 gen 5 active = r5",
+                "state cac_1 active",
+                "token cac_1 a5 gen 5 ends Some(600)",
+                settled,
+            ],
+        ),
+    ] {
+        let jobs = recover();
+        let at = Snapshot {
+            home: &home,
+            contents: &contents,
+            jobs: &jobs,
+            connection: &connection,
+            now: NOW,
+        };
+        let plan = renewing.answered(at, None, &received).unwrap().plan;
+        assert_eq!(lines(&home, &plan), expected, "{what}");
+    }
 }
 
 #[test]

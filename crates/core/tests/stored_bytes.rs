@@ -25,7 +25,8 @@ use vault_core::message::{
 use vault_core::vault::consent::NewGrant;
 use vault_core::vault::jobs::{self, Job};
 use vault_core::vault::record::{
-    AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, field, is_refresh_token,
+    AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, Unexplained, field,
+    is_refresh_token,
 };
 use vault_core::vault::release::{Misconfiguration, ReleaseError};
 use vault_core::vault::schema;
@@ -159,11 +160,39 @@ fn columns_are_pinned() {
         ["refresh_token", "refresh_token bot"]
     );
     let token_sha256 = "00ff".to_owned();
-    let intent =
-        Intent { generation: 4, token_sha256, attempt: 2, at: 7, since: None, successor: None };
+    let intent = Intent {
+        generation: 4,
+        token_sha256,
+        attempt: 2,
+        at: 7,
+        since: None,
+        successor: None,
+        unexplained: None,
+    };
     let json = r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7}"#;
     assert_eq!(serde_json::to_string(&intent).unwrap(), json);
     assert_eq!(serde_json::from_str::<Intent>(json).unwrap(), intent);
+}
+
+#[test]
+fn an_intent_with_refusals_is_pinned_and_read_without_them_too() {
+    let unexplained = Some(Unexplained { count: 3, since: 5, last: 9 });
+    let token_sha256 = "00ff".to_owned();
+    let intent = Intent {
+        generation: 4,
+        token_sha256,
+        attempt: 3,
+        at: 9,
+        since: Some(5),
+        successor: None,
+        unexplained,
+    };
+    let json = r#"{"generation":4,"token_sha256":"00ff","attempt":3,"at":9,"since":5,"unexplained":{"count":3,"since":5,"last":9}}"#;
+    assert_eq!(serde_json::to_string(&intent).unwrap(), json);
+    assert_eq!(serde_json::from_str::<Intent>(json).unwrap(), intent);
+    let without = r#"{"generation":4,"token_sha256":"00ff","attempt":3,"at":9,"since":5}"#;
+    let expected = Intent { unexplained: None, ..intent };
+    assert_eq!(serde_json::from_str::<Intent>(without).unwrap(), expected);
 }
 
 #[test]
@@ -175,6 +204,7 @@ fn an_intent_with_a_successor_is_pinned_and_sealed_as_no_kind_of_token_is() {
         at: 7,
         since: Some(5),
         successor: Some("AQ".into()),
+        unexplained: None,
     };
     let json =
         r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7,"since":5,"successor":"AQ"}"#;

@@ -31,6 +31,10 @@ pub enum TokenEndpointError {
         /// Seconds to wait before the next request, if the response states them.
         retry_after: Option<i64>,
     },
+    /// A complete response with a status from 400 to 499 and without a usable error code, neither a
+    /// misconfiguration nor a rate limit. One such response proves nothing; some providers respond so to a
+    /// refresh token that is no longer valid. Contains the status as a code, such as `http_400`.
+    Unexplained(String),
     /// It is not known whether the request had an effect.
     Ambiguous {
         /// Seconds to wait before the next request, if the provider states them.
@@ -53,7 +57,10 @@ impl TokenEndpointError {
     /// one of the provider that has the syntax of a code.
     pub fn word(&self) -> &str {
         match self {
-            Self::Refused(code) | Self::Consent(code) | Self::Misconfigured(code) => code,
+            Self::Refused(code)
+            | Self::Consent(code)
+            | Self::Misconfigured(code)
+            | Self::Unexplained(code) => code,
             Self::Unavailable { .. } | Self::Down { .. } => "unavailable",
             Self::Ambiguous { .. } => "ambiguous",
             Self::OtherUser => "other_user",
@@ -96,13 +103,24 @@ pub fn codes(rules: &ErrorRules, document: &Value) -> Vec<String> {
 }
 
 /// The meaning of an error response: first by the codes that the connection's configuration lists, then by
-/// RFC 6749 §5.2. `None` if the response has no listed code and no usable member `error`.
+/// RFC 6749 §5.2. `None` if the response has no listed code and no text as `error`.
 pub fn verdict(
     rules: &ErrorRules,
     document: &Value,
     retry_after: Option<i64>,
 ) -> Option<TokenEndpointError> {
-    let codes = codes(rules, document);
+    listed(rules, &codes(rules, document), retry_after).or_else(|| match document.get("error") {
+        Some(Value::String(code)) => Some(unlisted(code, retry_after)),
+        _ => None,
+    })
+}
+
+/// The meaning of codes that the connection's configuration lists. `None` if it lists none of them.
+pub fn listed(
+    rules: &ErrorRules,
+    codes: &[String],
+    retry_after: Option<i64>,
+) -> Option<TokenEndpointError> {
     let listed = |list: &[String]| codes.iter().find(|code| list.contains(code)).cloned();
     if let Some(code) = listed(&rules.misconfigured) {
         return Some(TokenEndpointError::Misconfigured(code));
@@ -116,16 +134,7 @@ pub fn verdict(
     if let Some(code) = listed(&rules.consent) {
         return Some(TokenEndpointError::Consent(code));
     }
-    if let Some(code) = listed(&rules.permanent) {
-        return Some(TokenEndpointError::Refused(code));
-    }
-    match document.get("error") {
-        Some(Value::String(code)) => Some(unlisted(code, retry_after)),
-        Some(Value::Object(_) | Value::Array(_) | Value::Bool(_)) => {
-            Some(TokenEndpointError::Ambiguous { retry_after })
-        }
-        _ => None,
-    }
+    listed(&rules.permanent).map(TokenEndpointError::Refused)
 }
 
 /// The meaning of a value of `error` that no list names.

@@ -256,7 +256,10 @@ fn read(
             return Err(failure);
         }
     }
-    Err(by_status(*status, retry_after))
+    let word = format!("http_{status}");
+    let listed = error_codes::listed(&connection.errors, &[word], retry_after);
+    let listed = listed.filter(|failure| counts(*status, failure));
+    Err(listed.unwrap_or_else(|| by_status(*status, retry_after)))
 }
 
 /// Whether what the body says counts in a response with this status. The body of a 5xx response may come
@@ -272,16 +275,20 @@ fn counts(status: u16, failure: &TokenEndpointError) -> bool {
     }
 }
 
-/// The meaning of a response without a known error code. A server error, 503 too, does not say whether the
-/// request had an effect: it may be a gateway's, about a provider that did not respond in time.
+/// The meaning of a response without a known error code, whose status the configuration does not list. A
+/// server error, 503 too, does not say whether the request had an effect: it may be a gateway's, about a
+/// provider that did not respond in time.
 fn by_status(status: u16, retry_after: Option<i64>) -> TokenEndpointError {
+    let word = format!("http_{status}");
     match status {
         503 => TokenEndpointError::Down { retry_after },
         // Redirects are not followed: they would send the vault's credentials to another URL.
         300..=399 => TokenEndpointError::Misconfigured("redirect".into()),
-        404 | 405 | 410 => TokenEndpointError::Misconfigured(format!("http_{status}")),
+        404 | 405 | 410 => TokenEndpointError::Misconfigured(word),
         401 => TokenEndpointError::Misconfigured("invalid_client".into()),
-        // A 400 without an error code does not show that the grant has ended.
+        // These ask for the same request again (RFC 9110 §15.5.9, RFC 8470 §5.2).
+        408 | 425 => TokenEndpointError::Ambiguous { retry_after },
+        400..=499 if retry_after.is_none() => TokenEndpointError::Unexplained(word),
         _ => TokenEndpointError::Ambiguous { retry_after },
     }
 }

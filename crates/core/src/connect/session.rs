@@ -497,6 +497,7 @@ pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
         }
         TokenEndpointError::Unavailable { .. }
         | TokenEndpointError::Down { .. }
+        | TokenEndpointError::Unexplained(_)
         | TokenEndpointError::Ambiguous { .. } => Denied::ProviderUnavailable,
         TokenEndpointError::OtherUser => Denied::Identity,
     }

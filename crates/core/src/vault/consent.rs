@@ -174,11 +174,14 @@ pub fn refresh_token_from(
     old: Option<(&Grant, AccountState)>,
     now: UnixSeconds,
 ) -> Result<RefreshTokenFrom, UnknownUser> {
-    let is_kept = !brings_one && old.is_some_and(|(old, state)| old.is_renewable(state, now));
-    match (is_kept, is_same_user) {
-        (false, _) => Ok(RefreshTokenFrom::Consent),
+    let Some((old, state)) = old.filter(|_| !brings_one) else {
+        return Ok(RefreshTokenFrom::Consent);
+    };
+    let is_kept = old.is_renewable(state, now);
+    match (is_kept || old.may_live_on(), is_same_user) {
         (true, true) => Ok(RefreshTokenFrom::Stored),
-        (true, false) => Err(UnknownUser),
+        (true, false) if is_kept => Err(UnknownUser),
+        _ => Ok(RefreshTokenFrom::Consent),
     }
 }
 

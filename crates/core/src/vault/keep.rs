@@ -180,7 +180,12 @@ impl Keeping<'_> {
         let successor = successor.map(encoding::base64url);
         let intent = kept.and_then(|kept| kept.record.intent.clone());
         let grant = Grant {
-            intent: intent.map(|intent| Intent { generation, successor, ..intent }),
+            intent: intent.map(|intent| Intent {
+                generation,
+                successor,
+                unexplained: None,
+                ..intent
+            }),
             expires_at: kept.map_or(new.refresh_token_expires_at, |kept| kept.record.expires_at),
             // A kept refresh token keeps the registration that it came from.
             registration: match kept {

@@ -157,6 +157,12 @@ impl Grant {
         }
     }
 
+    /// Whether the grant counts as ended only because of refusals without an error code, so that its
+    /// refresh token may be accepted again.
+    pub fn may_live_on(&self) -> bool {
+        self.has_refresh_token && self.intent.as_ref().is_some_and(Intent::is_refused)
+    }
+
     /// Whether the grant has a refresh token that may still be accepted.
     pub fn is_renewable(&self, state: AccountState, now: UnixSeconds) -> bool {
         let ended = self.expires_at.is_some_and(|at| at <= now);
@@ -185,9 +191,55 @@ pub struct Intent {
     /// works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
+    /// The refusals without an error code that this refresh token met with, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unexplained: Option<Unexplained>,
+}
+
+/// Refusals of a refresh token that have no usable error code
+/// ([`vault_provider::error_codes::TokenEndpointError::Unexplained`]). Each proves nothing. Where they
+/// go on, the grant counts as ended; its refresh token is kept, and still tried now and then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unexplained {
+    /// Their number.
+    pub count: u32,
+    /// When the first one came, Unix seconds.
+    pub since: UnixSeconds,
+    /// When the last one came, Unix seconds.
+    pub last: UnixSeconds,
+}
+
+impl Unexplained {
+    /// The number of refusals, and the seconds from the first to the last, from which on a grant counts
+    /// as ended. Outages that give such responses end sooner.
+    const ENOUGH: u32 = 5;
+    const LONG_ENOUGH: i64 = 86_400;
+
+    /// These refusals and one more.
+    #[must_use]
+    pub fn with_one_more(before: Option<Self>, now: UnixSeconds) -> Self {
+        let Self { count, since, .. } = before.unwrap_or(Self { count: 0, since: now, last: now });
+        Self { count: count.saturating_add(1), since, last: now }
+    }
+
+    /// Whether the grant counts as ended.
+    pub fn suffice(&self) -> bool {
+        self.count >= Self::ENOUGH && self.last.saturating_sub(self.since) >= Self::LONG_ENOUGH
+    }
 }
 
 impl Intent {
+    /// Whether a response to an attempt before this one was lost or unclear: a refusal was complete.
+    pub fn lost_a_response(&self) -> bool {
+        let refusals = self.unexplained.map_or(0, |refusals| refusals.count);
+        self.attempt.saturating_sub(refusals) > 1
+    }
+
+    /// Whether the grant counts as ended by refusals that have no error code.
+    pub fn is_refused(&self) -> bool {
+        self.unexplained.is_some_and(|refusals| refusals.suffice())
+    }
+
     /// When its token was first sent without a settled response, Unix seconds.
     pub fn since(&self) -> UnixSeconds {
         self.since.unwrap_or(self.at)

@@ -9,7 +9,7 @@
 //! The vault itself follows up what is not settled ([`follow_up`]).
 
 use super::jobs;
-use super::record::{AccountState, Grant, Intent, Reason};
+use super::record::{AccountState, Grant, Intent, Reason, Unexplained};
 use vault_base::encoding;
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
@@ -56,6 +56,7 @@ pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
         at: now,
         since: Some(earlier.map_or(now, Intent::since)),
         successor: unsettled.and_then(|intent| intent.successor.clone()),
+        unexplained: earlier.and_then(|intent| intent.unexplained),
     }
 }
 
@@ -73,7 +74,7 @@ pub fn with_successor(grant: Grant, sealed: String) -> Grant {
 /// A `lost` response is followed up at once, then at growing intervals; an unclear one within half
 /// of the rotation leeway. Once a known leeway has passed, asking for a caller is as good as asking
 /// now. `told` is the provider's `Retry-After`. The cool-down that callers wait for does not apply
-/// here.
+/// here. A grant that counts as ended by refusals without an error code is tried once a day.
 pub fn follow_up(
     grant: &Grant,
     leeway: Option<i64>,
@@ -82,7 +83,12 @@ pub fn follow_up(
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
     const WAITS: [i64; 7] = [5, 10, 30, 120, 600, 1800, 3600];
+    const DAY: i64 = 86_400;
     let intent = grant.intent.as_ref().filter(|intent| !is_given_up(intent, now))?;
+    // Nobody else tries this grant any more, and no leeway is running.
+    if intent.is_refused() {
+        return Some(now + told.unwrap_or(0).max(DAY));
+    }
     let first = if lost { now } else { now.max(intent.at + jobs::recover_after(leeway)) };
     // A request that the provider did not process is taken back as an attempt, but counts as a
     // failure.
@@ -207,11 +213,12 @@ pub fn settle(
             Settlement::Kept { grant: Grant { intent, ..grant.clone() } }
         }
         Err(TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_)) => {
-            let lost = asked.connection.rotation.may_end_the_old()
-                && grant.intent.as_ref().is_some_and(|intent| intent.attempt > 1);
-            let reason = if lost { Reason::RotationLost } else { Reason::RefreshRefused };
-            let (state, grant) = ended(grant, reason);
+            let (state, grant) = ended(grant, refusal(grant, asked));
             Settlement::Ended { state, grant }
+        }
+        // One that was about scopes says nothing about the grant.
+        Err(failure @ TokenEndpointError::Unexplained(_)) if asked.scopes.is_none() => {
+            unexplained(grant, asked, failure, now)
         }
         Err(
             failure @ (TokenEndpointError::Misconfigured(_)
@@ -237,6 +244,42 @@ pub fn settle(
         // The intent stays: if the provider refuses next time, its rotation was lost.
         Err(failure) => Settlement::Kept { grant: put_off(grant, failure, now) },
     }
+}
+
+/// Why a grant whose refresh token was refused has ended.
+fn refusal(grant: &Grant, asked: &SentRequest<'_>) -> Reason {
+    let lost = grant.intent.as_ref().is_some_and(Intent::lost_a_response);
+    if lost && asked.connection.rotation.may_end_the_old() {
+        Reason::RotationLost
+    } else {
+        Reason::RefreshRefused
+    }
+}
+
+/// Counts a refusal without an error code. After several over a long time the grant counts as ended, but
+/// keeps its refresh token and its intent, with which it is tried further ([`follow_up`]).
+fn unexplained(
+    grant: &Grant,
+    asked: &SentRequest<'_>,
+    failure: TokenEndpointError,
+    now: UnixSeconds,
+) -> Settlement {
+    let reason = refusal(grant, asked);
+    let count = |intent: Intent| Intent {
+        unexplained: Some(Unexplained::with_one_more(intent.unexplained, now)),
+        ..intent
+    };
+    let intent = grant.intent.clone().map(count);
+    let suffices = intent.as_ref().is_some_and(Intent::is_refused);
+    if suffices && asked.kept.is_some() {
+        let intent = back_to(asked.kept, grant, now);
+        return Settlement::Kept { grant: Grant { intent, ..grant.clone() } };
+    }
+    if suffices {
+        let (state, over) = ended(grant, reason);
+        return Settlement::Ended { state, grant: Grant { intent, ..over } };
+    }
+    Settlement::Kept { grant: Grant { intent, ..put_off(grant, failure, now) } }
 }
 
 /// How a settlement applies to the grant as it is stored when the response arrives.
@@ -338,6 +381,7 @@ fn back_to(kept: Option<&Secret>, grant: &Grant, now: UnixSeconds) -> Option<Int
         at: now,
         since: Some(now),
         successor: None,
+        unexplained: None,
     })
 }
 

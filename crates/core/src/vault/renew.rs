@@ -324,6 +324,12 @@ impl Renewing {
                 let intent = grant.intent.map(|intent| Intent { generation, ..intent });
                 Ok(Some(self.update(plan, Grant { intent, ..stored })))
             }
+            // The operator knows.
+            (Settlement::Ended { state, grant }, CommitDecision::Write, _)
+                if self.begun.state_of(self.kind(), &self.account) == state =>
+            {
+                Ok(Some(self.update(plan, Grant { state, ..grant })))
+            }
             (Settlement::Ended { state, grant }, CommitDecision::Write, _) => {
                 let grant = end(plan, at.home, &self.account.id, self.kind(), state, grant);
                 Ok(Some(grant))
@@ -356,6 +362,9 @@ impl Renewing {
         let refresh = self.seal(at.home, "refresh_token", generation, &renewal.refresh_token)?;
         let access = self.seal(at.home, "access_token", generation, &renewal.access_token)?;
         plan.write(self.put(renewal.grant.clone(), refresh));
+        if self.kind().is_empty() && self.account.state != AccountState::Active {
+            plan.write(Write::SetState(id.clone(), AccountState::Active));
+        }
         plan.write(Write::PutAccessToken {
             account: id.clone(),
             selector: self.selector.clone(),
