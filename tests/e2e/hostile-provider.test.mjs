@@ -178,6 +178,32 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
     });
   }
 
+  test('tokens that are issued for no time are asked for once in ten seconds, and released with expires_in 0', async () => {
+    const user = await connected('zero');
+    await world.advance(LIFE);
+    answerTokens(() => good({ expires_in: 0 }));
+    for (const requests of [1, 2]) {
+      const answers = await Promise.all([exchange(user), exchange(user), exchange(user)]);
+      for (const { status, body } of [...answers, await exchange(user)]) {
+        assert.deepEqual([status, body.expires_in, body.access_token], [200, 0, `access-${issued}`], show({ status, body }));
+      }
+      assert.equal(sent.length, requests);
+      await world.advance(10);
+    }
+  });
+
+  test('a token from before the clock was set back is not released for longer than its life, but renewed', async () => {
+    const user = await connected('back');
+    await world.advance(2 * LIFE);
+    const first = await exchange(user);
+    assert.equal(first.body.expires_in, LIFE);
+    await world.advance(-2 * LIFE);
+    const second = await exchange(user);
+    assert.equal(second.body.expires_in, LIFE);
+    assert.notEqual(second.body.access_token, first.body.access_token);
+    assert.equal(sent.length, 2);
+  });
+
   test('a code whose answer was lost is not sent again: a second use could end the grant', async () => {
     const user = await world.signIn('lost');
     const started = await world.startConnect(user, { connection });

@@ -81,6 +81,57 @@ fn a_token_is_served_until_its_last_minute_or_its_second_half() {
 }
 
 #[test]
+fn a_token_is_never_released_for_longer_than_it_was_issued_for() {
+    // The clock was set back by this number of seconds since the token was issued for an hour.
+    for (back, served) in [(0, true), (1, true), (60, true), (61, false), (7200, false)] {
+        let token = token(-back, Some(3600 + back));
+        let expected = ReleaseStep::Serve { expires_in: 3600 };
+        // Nobody knows how old it is, so it is renewed if that is possible.
+        let told = if served { expected.clone() } else { ReleaseStep::Refresh };
+        assert_eq!(step(&grant(), Some(&token)), told, "{back}");
+        assert_eq!(step(&Grant::new(1, false, vec![]), Some(&token)), expected, "{back}");
+        let connection = Connection { refresh_ends_access_token: true, ..connection() };
+        let renewal = renewal(&connection, "", &grant(), Some(&token), None, NOW);
+        assert_eq!(
+            decide(AccountState::Active, &grant(), Some(&token), renewal, NOW),
+            told,
+            "{back}"
+        );
+    }
+    // A token without an end is as good as before.
+    let endless = ReleaseStep::Serve { expires_in: UNKNOWN_EXPIRES_IN };
+    assert_eq!(step(&grant(), Some(&token(-7200, None))), endless);
+}
+
+#[test]
+fn a_time_to_wait_that_no_failure_sets_was_noted_before_the_clock_was_set_back() {
+    for (wait, counts) in [(0, false), (1, true), (3600, true), (3601, false)] {
+        let waits = Grant { retry_at: Some(NOW + wait), ..grant() };
+        let told = ReleaseStep::Stop(ReleaseError::Unavailable { retry_after: wait });
+        let expected = if counts { told } else { ReleaseStep::Refresh };
+        assert_eq!(step(&waits, None), expected, "{wait}");
+        let held = Unobtainable::new(TokenUnavailable::Unavailable, NOW);
+        let held = Unobtainable { until: NOW + wait, ..held };
+        assert_eq!(held.problem(&want(&[], false), NOW).is_some(), counts, "{wait}");
+    }
+}
+
+#[test]
+fn a_token_that_was_issued_for_no_time_is_released_for_ten_seconds_before_another_is_asked_for() {
+    let nothing = |ago: i64| AccessTokenRecord { expires_at: Some(NOW - ago), ..token(ago, None) };
+    for (ago, expected) in [
+        (0, ReleaseStep::Serve { expires_in: 0 }),
+        (9, ReleaseStep::Serve { expires_in: 0 }),
+        (10, ReleaseStep::Refresh),
+        (-1, ReleaseStep::Refresh),
+    ] {
+        assert_eq!(step(&grant(), Some(&nothing(ago))), expected, "{ago}");
+    }
+    // A short time is a time.
+    assert_eq!(step(&grant(), Some(&token(1, Some(0)))), ReleaseStep::Refresh);
+}
+
+#[test]
 fn a_token_without_an_end_is_served_with_a_number() {
     let expected = ReleaseStep::Serve { expires_in: UNKNOWN_EXPIRES_IN };
     assert_eq!(step(&grant(), Some(&token(1_000_000, None))), expected);

@@ -24,7 +24,7 @@ use vault_jose::identity::Identity;
 pub const MAX_ANSWER: usize = 64 * 1024;
 
 /// The longest wait that a provider can impose with `Retry-After`, in seconds.
-const MAX_RETRY_AFTER: i64 = 3600;
+pub const MAX_RETRY_AFTER: i64 = 3600;
 
 /// The outcome of a request at the network level.
 #[derive(Debug, Clone)]

@@ -21,6 +21,8 @@ use vault_provider::token_response::{self, TokenResponse};
 
 /// First cool-down after a failure, in seconds; it doubles with each further failure.
 const FIRST_COOL_DOWN: i64 = 5;
+/// Longest time that a failure puts a refresh off, in seconds.
+const LONGEST_WAIT: i64 = token_response::MAX_RETRY_AFTER;
 /// Longest cool-down that the vault chooses itself, in seconds.
 const LONGEST_COOL_DOWN: i64 = 300;
 
@@ -409,6 +411,14 @@ pub fn of_same_user(
 pub fn cool_down(told: Option<i64>, failures: u32) -> i64 {
     let doubled = FIRST_COOL_DOWN.saturating_mul(1 << failures.min(10));
     told.unwrap_or_else(|| doubled.min(LONGEST_COOL_DOWN))
+}
+
+/// Seconds until `at`, to which a failure has put off the next request; `None` if it may be sent now. A
+/// time further ahead than any failure puts off was noted before the clock was set back, and does not
+/// count.
+pub fn seconds_to_wait(at: UnixSeconds, now: UnixSeconds) -> Option<i64> {
+    let wait = at.saturating_sub(now);
+    (1..=LONGEST_WAIT).contains(&wait).then_some(wait)
 }
 
 /// The grant after a failure that does not end it: no request is sent with it for a while.

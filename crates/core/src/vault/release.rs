@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
+use super::refresh;
 use vault_base::ids::AccountId;
-use vault_base::time::UnixSeconds;
+use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 use vault_provider::connection::Connection;
 use vault_provider::error_codes::UNUSABLE_ACCESS_TOKEN;
 use vault_provider::issuance::{self, NoAccount};
@@ -294,6 +295,7 @@ pub fn decide(
     let alive = token.and_then(|token| remaining(token, now));
     if let (Some(token), Some(expires_in)) = (token, alive)
         && (!renewal.ahead || expires_in >= margin(token))
+        && !is_of_the_future(token, now)
     {
         return ReleaseStep::Serve { expires_in };
     }
@@ -309,13 +311,13 @@ pub fn decide(
     if !renewal.possible {
         return stop(ReleaseError::ReconnectRequired { reason: Reason::NoRefreshToken });
     }
-    match grant.retry_at {
-        Some(at) if at > now => stop(match &grant.fault {
-            Some(fault) => ReleaseError::Misconfigured {
-                retry_after: at - now,
-                reason: Misconfiguration::of_fault(fault),
-            },
-            None => ReleaseError::Unavailable { retry_after: at - now },
+    match grant.retry_at.and_then(|at| refresh::seconds_to_wait(at, now)) {
+        Some(retry_after) => stop(match &grant.fault {
+            Some(fault) => {
+                let reason = Misconfiguration::of_fault(fault);
+                ReleaseError::Misconfigured { retry_after, reason }
+            }
+            None => ReleaseError::Unavailable { retry_after },
         }),
         _ => match renewal.withheld {
             None => ReleaseStep::Refresh,
@@ -431,8 +433,8 @@ impl Unobtainable {
 
     /// What to tell callers while the entry holds.
     pub fn problem(&self, want: &RequestedToken, now: UnixSeconds) -> Option<ReleaseError> {
-        let retry_after = self.until - now;
-        (retry_after > 0).then(|| match self.why {
+        let retry_after = refresh::seconds_to_wait(self.until, now)?;
+        Some(match self.why {
             TokenUnavailable::Scopes => {
                 ReleaseError::MissingScopes { missing: want.scopes.clone() }
             }
@@ -471,13 +473,26 @@ pub fn as_believed(
     })
 }
 
-/// Remaining lifetime in seconds; `None` if the token has expired.
+/// Seconds after its issue for which a token is released that was issued with the lifetime 0. Without
+/// them, each look at the vault would refresh again, and no caller would get a token.
+const PAUSE: i64 = 10;
+
+/// Remaining lifetime in seconds; `None` if the token has expired. It is never longer than the lifetime
+/// that the token was issued with, also if the clock was set back since.
 pub fn remaining(token: &AccessTokenRecord, now: UnixSeconds) -> Option<i64> {
-    match token.expires_at {
-        None => Some(UNKNOWN_EXPIRES_IN),
-        Some(at) if at > now => Some(at - now),
-        Some(_) => None,
+    let Some(at) = token.expires_at else {
+        return Some(UNKNOWN_EXPIRES_IN);
+    };
+    match token.lifetime() {
+        Some(lifetime) => (at > now).then(|| lifetime.min(at - now)),
+        None => (0..PAUSE).contains(&(now - token.issued_at)).then_some(0),
     }
+}
+
+/// Whether the clock was set back since the token was issued, by more than clocks differ: then nobody
+/// knows how old the token is.
+fn is_of_the_future(token: &AccessTokenRecord, now: UnixSeconds) -> bool {
+    token.expires_at.is_some() && token.issued_at > now + CLOCK_SKEW_SECONDS
 }
 
 fn margin(token: &AccessTokenRecord) -> i64 {
