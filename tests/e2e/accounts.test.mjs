@@ -2,7 +2,7 @@
 // Several accounts of one user at one connection, and their deletion.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
+import { PROVIDER_TOKEN_SECONDS, World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
 
 describe('accounts', { timeout: 120_000 }, () => {
   let world;
@@ -84,6 +84,16 @@ describe('accounts', { timeout: 120_000 }, () => {
 
     await eventually('the provider refuses the old token', async () => await world.owner(token) === undefined);
     assert.ok(world.provider.stats.count({ path: '/token/revocation', method: 'POST' }) > 0);
+  });
+
+  test('an access token that is about to end is revoked with its account', async () => {
+    const user = await world.signIn('greta');
+    const account = await world.connect(user);
+    await world.advance(PROVIDER_TOKEN_SECONDS - 5);
+    const revoked = () => world.provider.stats.count({ path: '/token/revocation', method: 'POST' });
+    const before = revoked();
+    assert.equal((await world.api.remove(user.me_token, account.id)).status, 204);
+    assert.equal(revoked(), before + 2);
   });
 
   test('a deleted account can be connected again', async () => {

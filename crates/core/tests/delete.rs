@@ -32,6 +32,20 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
             Some(each.clone()),
             5,
             false,
+            &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone],
+        ),
+        (
+            "an access token that has not expired by a clock a minute behind",
+            Some(each.clone()),
+            -59,
+            false,
+            &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone],
+        ),
+        (
+            "an access token that has expired",
+            Some(each.clone()),
+            -60,
+            false,
             &["job +20 revoke refresh_token r4", gone],
         ),
         (
@@ -45,6 +59,21 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
             "an access token alone",
             Some(with(json!({"blast": "token", "token": "access_token"}))),
             500,
+            false,
+            &["job +20 revoke access_token a4", gone],
+        ),
+        // The refresh token obtains another: this one may not be accepted any more.
+        (
+            "an access token alone, which has all but expired",
+            Some(with(json!({"blast": "token", "token": "access_token"}))),
+            60,
+            false,
+            &["job +20 revoke refresh_token r4", gone],
+        ),
+        (
+            "an access token alone, which is good for a while",
+            Some(with(json!({"blast": "token", "token": "access_token"}))),
+            61,
             false,
             &["job +20 revoke access_token a4", gone],
         ),
@@ -80,7 +109,7 @@ fn an_unsettled_refresh_makes_the_providers_refusal_doubtful_and_its_successor_g
     let next = home.seal(&id("1"), "next_refresh_token", 4, &Secret::new("r5")).unwrap();
     let unsettled = Intent { successor: Some(base64url(next)), ..intent(1) };
     let before = Grant { intent: Some(unsettled), ..grant(&connection) };
-    let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
+    let contents = Rows::new(&home).with(account("1", Some("u")), before, -500).contents;
     let plan = delete::delete(&contents, &id("1"), Some(&connection), false, NOW).unwrap().plan;
     assert_eq!(
         lines(&home, &plan),
@@ -96,9 +125,11 @@ fn an_unsettled_refresh_makes_the_providers_refusal_doubtful_and_its_successor_g
 fn an_account_without_a_refresh_token_of_another_registration_waits_with_its_access_token() {
     let (home, connection) = (home(), connection(&json!({})));
     let bare = Grant { has_refresh_token: false, ..grant(&connection) };
-    let contents = Rows::new(&home).with(account("1", Some("u")), bare, 500).contents;
-    let plan = delete::delete(&contents, &id("1"), None, true, NOW).unwrap().plan;
-    assert_eq!(lines(&home, &plan), ["job +20 revoke access_token a4", "drop cac_1"]);
+    for seconds_left in [500, 5] {
+        let rows = Rows::new(&home).with(account("1", Some("u")), bare.clone(), seconds_left);
+        let plan = delete::delete(&rows.contents, &id("1"), None, true, NOW).unwrap().plan;
+        assert_eq!(lines(&home, &plan), ["job +20 revoke access_token a4", "drop cac_1"]);
+    }
 }
 
 #[test]

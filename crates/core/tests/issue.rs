@@ -87,8 +87,10 @@ fn an_account_that_is_not_the_users_any_more_loses_its_tokens_and_no_others() {
         &[
             (Selector::new("made", ACME, &[]), 1000),
             (Selector::new("made", ACME, &["read".into()]), 1000),
+            // By a clock that is a minute behind, this one has not expired.
+            (Selector::new("made", ACME, &["admin".into()]), -59),
             // An expired token, one for another resource, and one of another kind.
-            (Selector::new("made", ACME, &["write".into()]), 0),
+            (Selector::new("made", ACME, &["write".into()]), -60),
             (Selector::new("made", beta, &[]), 1000),
             (Selector::new("other", ACME, &[]), 1000),
         ],
@@ -98,6 +100,7 @@ fn an_account_that_is_not_the_users_any_more_loses_its_tokens_and_no_others() {
     assert_eq!(
         lines(&home, &plan),
         [
+            "job +0 revoke access_token made i0",
             "job +0 revoke access_token made i0",
             "job +0 revoke access_token made i0",
             "drop made cac_1 made \"https://p.example.com/acme\""

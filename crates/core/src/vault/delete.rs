@@ -3,7 +3,7 @@
 
 use vault_base::encoding;
 use vault_base::ids::AccountId;
-use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
+use vault_base::time::UnixSeconds;
 use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
 use vault_provider::revocation;
@@ -11,7 +11,7 @@ use vault_provider::revocation;
 use super::contents::{Contents, Sealed};
 use super::jobs::{self, Job};
 use super::plan::{Plan, Write};
-use super::record::{self, Account, AccountState, Grant, Reason, SUCCESSOR};
+use super::record::{self, AccessTokenRecord, Account, AccountState, Grant, Reason, SUCCESSOR};
 
 /// What a deletion writes.
 #[derive(Debug)]
@@ -107,7 +107,14 @@ impl Of<'_> {
             }
             let access = self.access_tokens(kind);
             let has_refresh = grant.envelope.is_some();
-            let chosen = revocation::choose(connection, has_refresh, !access.is_empty());
+            // Where only an access token ends the grant, one that may have expired does not suffice: the
+            // refresh token obtains another.
+            let has_access = if has_refresh && revocation::needs_access_token(connection) {
+                self.stored(kind).any(|token| token.record.is_sure_to_be_accepted(self.now))
+            } else {
+                !access.is_empty()
+            };
+            let chosen = revocation::choose(connection, has_refresh, has_access);
             if chosen.refresh {
                 jobs.extend(self.refresh_tokens(kind, grant));
             }
@@ -125,7 +132,7 @@ impl Of<'_> {
 
     /// The jobs of an account whose registration is not configured. The revocation rules of its
     /// provider are unknown here, so each grant has a job for its refresh token, which also ends
-    /// its access tokens (RFC 7009 §2.1), or for its unexpired access tokens where it has none.
+    /// its access tokens (RFC 7009 §2.1), or for its access tokens where it has none.
     fn waiting_revocations(&self) -> Vec<Job> {
         let grants = self.contents.grants(&self.account.id);
         let jobs = grants.flat_map(|(kind, grant)| match grant.envelope {
@@ -156,14 +163,16 @@ impl Of<'_> {
         successor.into_iter().chain(own).map(job).collect()
     }
 
-    /// Jobs for the account's unexpired access tokens of one kind.
-    fn access_tokens(&self, kind: &str) -> Vec<Job> {
+    /// The account's access tokens of one kind.
+    fn stored<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Sealed<AccessTokenRecord>> {
         let own = self.contents.access_tokens(&self.account.id);
-        let own = own.filter(|(selector, _)| selector.kind() == kind).map(|(_, token)| token);
-        let lives =
-            |at: Option<UnixSeconds>| at.is_none_or(|at| at > self.now + CLOCK_SKEW_SECONDS);
-        let own = own.filter(|token| lives(token.record.expires_at));
-        let job = |token: &Sealed<record::AccessTokenRecord>| {
+        own.filter(move |(selector, _)| selector.kind() == kind).map(|(_, token)| token)
+    }
+
+    /// Jobs for the account's access tokens of one kind that the provider may still accept.
+    fn access_tokens(&self, kind: &str) -> Vec<Job> {
+        let own = self.stored(kind).filter(|token| token.record.may_be_accepted(self.now));
+        let job = |token: &Sealed<AccessTokenRecord>| {
             let field = record::field("access_token", kind);
             let envelope = token.envelope.clone()?;
             let revoked = TokenToRevoke { field, generation: token.record.generation, envelope };

@@ -90,8 +90,8 @@ pub fn forget(
     let mut plan = Plan::default();
     for (of, Sealed { record, envelope }) in contents.access_tokens(&account.id) {
         let is_meant = of.kind() == kind && of.resource() == resource;
-        let lives = release::remaining(record, now).is_some();
-        if let Some(envelope) = envelope.clone().filter(|_| is_meant && lives) {
+        let is_meant = is_meant && record.may_be_accepted(now);
+        if let Some(envelope) = envelope.clone().filter(|_| is_meant) {
             let field = record::field("access_token", kind);
             let revoked = TokenToRevoke { field, generation: record.generation, envelope };
             let registration = contents.registration(&account.id);

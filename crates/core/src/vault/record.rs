@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use vault_base::ids::AccountId;
 use vault_base::text;
-use vault_base::time::UnixSeconds;
+use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 use vault_jose::identity::Identity;
 use vault_provider::connection::Connection;
 use vault_provider::registration::Registration;
@@ -267,6 +267,16 @@ impl AccessTokenRecord {
     /// Its whole lifetime in seconds, if known.
     pub fn lifetime(&self) -> Option<i64> {
         Some(self.expires_at?.saturating_sub(self.issued_at)).filter(|seconds| *seconds > 0)
+    }
+
+    /// Whether the provider may still accept the token: its clock may be behind ours.
+    pub fn may_be_accepted(&self, now: UnixSeconds) -> bool {
+        self.expires_at.is_none_or(|at| at > now - CLOCK_SKEW_SECONDS)
+    }
+
+    /// Whether the provider will accept the token for a while, although its clock may be ahead of ours.
+    pub fn is_sure_to_be_accepted(&self, now: UnixSeconds) -> bool {
+        self.expires_at.is_none_or(|at| at > now + CLOCK_SKEW_SECONDS)
     }
 }
 
