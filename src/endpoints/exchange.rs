@@ -90,6 +90,8 @@ async fn ask_vault(
             exact: client.scope_policy == ScopePolicy::Exact,
             kind: request.kind.clone(),
             resource: request.resource.clone(),
+            refused_token: request.refused_token.clone(),
+            min_ttl: request.min_ttl,
         },
     };
     match object_call::pass_on(context.env, vault, &ask).await.map_err(failed)? {

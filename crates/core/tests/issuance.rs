@@ -262,11 +262,11 @@ fn a_resource_names_an_account_of_this_provider_and_nothing_else() {
 
 fn want(scopes: &[&str], exact: bool, resource: Option<&str>) -> RequestedToken {
     RequestedToken {
-        login_hint: None,
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
         exact,
         kind: KIND.into(),
         resource: resource.map(str::to_owned),
+        ..RequestedToken::default()
     }
 }
 

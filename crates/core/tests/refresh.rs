@@ -63,7 +63,8 @@ fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> ReleaseStep {
 }
 
 /// A token that can be renewed, also ahead of its expiry.
-const AHEAD: RenewalMethod = RenewalMethod { possible: true, ahead: true, withheld: None };
+const AHEAD: RenewalMethod =
+    RenewalMethod { possible: true, ahead: true, withheld: None, at_least: 0 };
 
 #[test]
 fn a_token_is_served_until_its_last_minute_or_its_second_half() {
@@ -263,13 +264,7 @@ fn texts(items: &[&str]) -> Vec<String> {
 }
 
 fn want(scopes: &[&str], exact: bool) -> RequestedToken {
-    RequestedToken {
-        login_hint: None,
-        scopes: texts(scopes),
-        exact,
-        kind: String::new(),
-        resource: None,
-    }
+    RequestedToken { scopes: texts(scopes), exact, ..RequestedToken::default() }
 }
 
 #[test]

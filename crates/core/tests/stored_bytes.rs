@@ -482,9 +482,26 @@ fn questions_to_a_vault_are_pinned() {
             exact: false,
             kind: String::new(),
             resource: None,
+            refused_token: None,
+            min_ttl: 0,
         }),
         &asked(
             r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":["read"],"exact":false}}"#,
+        ),
+    );
+    pinned(
+        &ask(vault::VaultAction::Exchange {
+            grant: ExchangeGrant::TokenExchange,
+            login_hint: None,
+            scopes: vec![],
+            exact: false,
+            kind: String::new(),
+            resource: None,
+            refused_token: Some("hash".into()),
+            min_ttl: 300,
+        }),
+        &asked(
+            r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":[],"exact":false,"refused_token":"hash","min_ttl":300}}"#,
         ),
     );
     pinned(&ask(vault::VaultAction::Accounts), &asked(r#""accounts""#));

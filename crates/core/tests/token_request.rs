@@ -148,6 +148,44 @@ fn a_json_null_is_left_out_and_other_types_are_refused() {
 }
 
 #[test]
+fn what_a_caller_says_about_the_token_it_has_is_a_hash_and_a_number_of_seconds() {
+    const HASH: &str = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU";
+    for grant in ExchangeGrant::ALL {
+        let read = |name, value| read_with(grant, None, &[(name, value)]);
+        let plain = read_with(grant, None, &[]).unwrap();
+        assert_eq!((plain.refused_token.as_deref(), plain.min_ttl), (None, 0));
+        let refused = read("refused_token", HASH).unwrap().refused_token.clone();
+        assert_eq!(refused.as_deref(), Some(HASH));
+        for value in [
+            "ya29.an-access-token",
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU",
+            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU=",
+            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV",
+        ] {
+            let error = read("refused_token", value).unwrap_err();
+            assert_eq!((error.status, error.code), (400, "invalid_request"), "{value}");
+            assert!(error.description.starts_with("refused_token must be"), "{value}");
+        }
+        for (value, seconds) in [("1", 1), ("300", 300), ("86400", 86_400)] {
+            assert_eq!(read("min_ttl", value).unwrap().min_ttl, seconds);
+        }
+        for value in ["0", "-1", "+5", "86401", "1.5", "1e3", "5m", " 5", "99999999999999999999"] {
+            let error = read("min_ttl", value).unwrap_err();
+            assert_eq!((error.status, error.code), (400, "invalid_request"), "{value}");
+            assert!(error.description.starts_with("min_ttl must be"), "{value}");
+        }
+    }
+    // In JSON a number is one.
+    let read = |value| read_json(FederatedConnection, "min_ttl", value);
+    assert_eq!(read(json!(300)).unwrap().min_ttl, 300);
+    assert_eq!(read(json!("300")).unwrap().min_ttl, 300);
+    for value in [json!(-1), json!(1.5), json!(1e3), json!(true), json!([300])] {
+        assert_eq!(code(read(value.clone())), "invalid_request", "{value}");
+    }
+}
+
+#[test]
 fn types_targets_and_scopes_are_checked() {
     let refresh = "urn:ietf:params:oauth:token-type:refresh_token";
     let id_token = "urn:ietf:params:oauth:token-type:id_token";
@@ -460,6 +498,11 @@ fn a_connection_without_a_token_tells_its_state() {
         (ReleaseError::MissingScopes { missing }, scope, scopes),
         (ReleaseError::CannotNarrow, scope, because("misconfigured", "cannot_narrow")),
         (ReleaseError::Unavailable { retry_after: 30 }, later, wait),
+        (
+            ReleaseError::TooManyRequests { retry_after: 30 },
+            [(429, "too_many_requests"); 2],
+            json!({ "state": "unavailable", "reason": "too_many_requests", "retry_after": 30 }),
+        ),
         (
             ReleaseError::Misconfigured { retry_after: 60, reason: Misconfiguration::default() },
             later,

@@ -176,8 +176,25 @@ impl Inner {
         act: VaultAction,
     ) -> Result<VaultResponse, ObjectError> {
         match act {
-            VaultAction::Exchange { grant, login_hint, scopes, exact, kind, resource } => {
-                let want = RequestedToken { login_hint, scopes, exact, kind, resource };
+            VaultAction::Exchange {
+                grant,
+                login_hint,
+                scopes,
+                exact,
+                kind,
+                resource,
+                refused_token,
+                min_ttl,
+            } => {
+                let want = RequestedToken {
+                    login_hint,
+                    scopes,
+                    exact,
+                    kind,
+                    resource,
+                    refused_token,
+                    min_ttl,
+                };
                 self.exchange(open, grant, &want).await
             }
             VaultAction::Store(store) => self.keep(open, *store).await,

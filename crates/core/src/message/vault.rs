@@ -48,6 +48,13 @@ pub enum VaultAction {
         /// The resource that the token is for, where tokens of this kind are for one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resource: Option<String>,
+        /// The SHA-256, in base64url, of an access token that the provider's API refused. An earlier version
+        /// releases the current token, also if it is that one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused_token: Option<String>,
+        /// The lifetime in seconds that the token should have left; 0 if the caller does not say.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        min_ttl: i64,
     },
     /// Store the grant of a completed connect.
     Store(Box<NewGrant>),
@@ -102,6 +109,11 @@ pub enum VaultResponse {
     Deleted(bool),
     /// The result of the deletion at the provider; `None` if the account did not exist.
     Removed(Option<Revocation>),
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(value: &i64) -> bool {
+    *value == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

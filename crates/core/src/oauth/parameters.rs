@@ -24,7 +24,7 @@ pub enum BodyFormat {
 
 /// Names of the parameters that some grant reads. Each may occur once; others are ignored, however
 /// often they occur.
-const READ: [&str; 21] = [
+const READ: [&str; 23] = [
     "actor_token",
     "actor_token_type",
     "audience",
@@ -37,8 +37,10 @@ const READ: [&str; 21] = [
     "connection",
     "grant_type",
     "login_hint",
+    "min_ttl",
     "redirect_uri",
     "refresh_token",
+    "refused_token",
     "requested_token_type",
     "resource",
     "scope",
@@ -134,6 +136,9 @@ fn from_json(body: &[u8]) -> Result<Parameters, OAuthError> {
             Value::String(text) if text.is_empty() => {}
             Value::String(text) => {
                 parameters.insert(name, Secret::new(text));
+            }
+            Value::Number(number) if name == "min_ttl" => {
+                parameters.insert(name, Secret::new(number.to_string()));
             }
             _ => {
                 return Err(OAuthError::invalid_request(&format!("{name} must be a string")));

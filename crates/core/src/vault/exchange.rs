@@ -14,7 +14,7 @@ use super::contents::{Contents, Sealed};
 use super::home::Home;
 use super::record::{Account, Selector};
 use super::release::{
-    self, Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RequestedToken,
+    self, Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RenewalMethod, RequestedToken,
 };
 use crate::event::{Event, EventName};
 
@@ -82,13 +82,24 @@ pub fn look(
     let believed =
         token.as_ref().and_then(|(record, _)| release::as_believed(connection, grant, record));
     let record = believed.as_ref().or(token.as_ref().map(|(record, _)| *record));
+    let tokens = contents.access_tokens(&account.id);
+    let newest = tokens.map(|(_, token)| token.record.issued_at).max();
+    // A token that the provider's API refuses counts as expired.
+    let is_refused = token.as_ref().is_some_and(|(_, token)| want.is_refused(token));
+    let record = record.filter(|_| !is_refused);
     let own = contents.access_token(&account.id, &Selector::default()).map(|own| &own.record);
     let key = (account.id.clone(), selector);
     let withheld = held.get(&key).and_then(|held| held.problem(want, now));
     let renewal = release::renewal(connection, &want.kind, grant, own, withheld, now);
+    let at_least = release::at_least(want.min_ttl, record, newest, now);
+    let renewal = RenewalMethod { at_least, ..renewal };
     let state = grant.state_of(grant_kind, account);
     let step = release::decide_for(want, connection, state, grant, record, renewal, now);
+    let too_early = release::demand_wait(newest, now).filter(|_| is_refused);
     match (step, token) {
+        (ReleaseStep::Refresh, _) if let Some(retry_after) = too_early => {
+            told(ReleaseError::TooManyRequests { retry_after })
+        }
         (ReleaseStep::Serve { expires_in }, Some((record, access_token))) => {
             Ok(ExchangeStep::Serve {
                 access_token,

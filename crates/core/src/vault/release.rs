@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{AccessTokenRecord, Account, AccountState, Grant, Reason, Selector};
 use super::refresh;
+use vault_base::encoding;
 use vault_base::ids::AccountId;
+use vault_base::secret::Secret;
 use vault_base::time::{CLOCK_SKEW_SECONDS, UnixSeconds};
 use vault_provider::connection::Connection;
 use vault_provider::error_codes::UNUSABLE_ACCESS_TOKEN;
@@ -25,7 +27,7 @@ pub const UNKNOWN_EXPIRES_IN: i64 = 600;
 const MARGIN: i64 = 60;
 
 /// The token that a caller requests.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestedToken {
     /// Selects one of several accounts: provider user id, e-mail or name.
     pub login_hint: Option<String>,
@@ -37,6 +39,18 @@ pub struct RequestedToken {
     pub kind: String,
     /// The resource that the token is for (RFC 8693 §2.1), where this kind has resources.
     pub resource: Option<String>,
+    /// The SHA-256, in base64url, of an access token that the provider's API refused.
+    pub refused_token: Option<String>,
+    /// The lifetime in seconds that the token should have left; 0 if the caller does not say.
+    pub min_ttl: i64,
+}
+
+impl RequestedToken {
+    /// Whether the caller says that this token is refused.
+    pub fn is_refused(&self, token: &Secret) -> bool {
+        let refused = self.refused_token.as_ref();
+        refused.is_some_and(|refused| *refused == encoding::base64url(token.sha256()))
+    }
 }
 
 /// Why no token is released. Callers see it as `connection_state`.
@@ -75,6 +89,12 @@ pub enum ReleaseError {
     /// The provider does not answer now.
     Unavailable {
         /// Seconds to wait before the next request.
+        retry_after: i64,
+    },
+    /// The caller refuses the current token, and the account's newest token is too new to ask the
+    /// provider for another.
+    TooManyRequests {
+        /// Seconds until such a request is carried out.
         retry_after: i64,
     },
     /// The operator must act. The account is unchanged.
@@ -264,6 +284,8 @@ pub struct RenewalMethod {
     pub ahead: bool,
     /// What to tell callers while it is in the negative cache.
     pub withheld: Option<ReleaseError>,
+    /// The lifetime in seconds with less of which it is renewed ahead ([`at_least`]).
+    pub at_least: i64,
 }
 
 /// How a token of this kind can be renewed. `own` is the account's own token, which an issued token
@@ -278,10 +300,37 @@ pub fn renewal(
 ) -> RenewalMethod {
     if connection.issuance(kind).is_none() {
         let ahead = !connection.refresh_ends_access_token;
-        return RenewalMethod { possible: grant.has_refresh_token, ahead, withheld };
+        return RenewalMethod { possible: grant.has_refresh_token, ahead, withheld, at_least: 0 };
     }
     let lives = own.is_some_and(|own| remaining(own, now).is_some());
-    RenewalMethod { possible: grant.has_refresh_token || lives, ahead: true, withheld }
+    let possible = grant.has_refresh_token || lives;
+    RenewalMethod { possible, ahead: true, withheld, at_least: 0 }
+}
+
+/// Seconds after the issue of an account's newest token before which no caller can demand another one.
+/// Callers who share an account may each demand one, and one may demand tokens with many selections of
+/// scopes, so the account's tokens count together.
+const DEMAND_PAUSE: i64 = 60;
+
+/// Seconds until a caller can demand a new token of an account whose newest one was issued at `newest`.
+/// `None`: now.
+pub fn demand_wait(newest: Option<UnixSeconds>, now: UnixSeconds) -> Option<i64> {
+    let wait = newest?.saturating_add(DEMAND_PAUSE).saturating_sub(now);
+    (1..=DEMAND_PAUSE).contains(&wait).then_some(wait)
+}
+
+/// The lifetime in seconds with less of which a token is renewed for a caller who needs `min_ttl`. 0 where a
+/// new token would not live so long either, or where none can be demanded now: then the caller gets the
+/// current one, whose `expires_in` tells.
+pub fn at_least(
+    min_ttl: i64,
+    token: Option<&AccessTokenRecord>,
+    newest: Option<UnixSeconds>,
+    now: UnixSeconds,
+) -> i64 {
+    let lifetime = token.and_then(AccessTokenRecord::lifetime);
+    let helps = lifetime.is_some_and(|lifetime| lifetime >= min_ttl);
+    if helps && demand_wait(newest, now).is_none() { min_ttl } else { 0 }
 }
 
 /// Decides about one grant, its state and the selected token.
@@ -294,7 +343,7 @@ pub fn decide(
 ) -> ReleaseStep {
     let alive = token.and_then(|token| remaining(token, now));
     if let (Some(token), Some(expires_in)) = (token, alive)
-        && (!renewal.ahead || expires_in >= margin(token))
+        && (!renewal.ahead || expires_in >= margin(token).max(renewal.at_least))
         && !is_of_the_future(token, now)
     {
         return ReleaseStep::Serve { expires_in };

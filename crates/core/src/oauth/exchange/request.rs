@@ -8,10 +8,14 @@ use super::{ExchangeProfile, profile};
 use crate::config::ExchangeGrant;
 use crate::error::OAuthError;
 use crate::oauth::parameters::{self, Parameters};
+use vault_base::encoding;
 use vault_base::secret::Secret;
 
 /// Longest `resource`, in bytes: parsing an address costs more than its length.
 const MAX_RESOURCE: usize = 2048;
+
+/// Greatest `min_ttl`, in seconds: a day.
+const MAX_MIN_TTL: i64 = 86_400;
 
 /// A well-formed token exchange.
 #[derive(Debug)]
@@ -32,6 +36,10 @@ pub struct ExchangeRequest {
     pub kind: String,
     /// `resource`: the absolute address that the token is for.
     pub resource: Option<String>,
+    /// `refused_token`: the SHA-256, in base64url, of an access token that the provider's API refused.
+    pub refused_token: Option<String>,
+    /// `min_ttl`: the lifetime in seconds that the token should have left; 0 if it is left out.
+    pub min_ttl: i64,
 }
 
 /// What a subject token is (`subject_token_type`).
@@ -64,6 +72,8 @@ impl ExchangeRequest {
             scopes: parameters::scopes(parameters)?,
             kind: text("token_kind").unwrap_or_default(),
             resource: resource(parameters)?,
+            refused_token: refused_token(parameters)?,
+            min_ttl: min_ttl(parameters)?,
         })
     }
 }
@@ -109,6 +119,34 @@ fn resource(parameters: &Parameters) -> Result<Option<String>, OAuthError> {
     }
     let fix = "resource must be an absolute address without a fragment (RFC 8693 §2.1)";
     Err(OAuthError::new(400, "invalid_target", fix))
+}
+
+/// `refused_token`: 32 bytes in base64url. It is a hash, because no token should travel more often than it
+/// must.
+fn refused_token(parameters: &Parameters) -> Result<Option<String>, OAuthError> {
+    let Some(hash) = parameters.get("refused_token").map(Secret::expose) else {
+        return Ok(None);
+    };
+    if encoding::from_base64url_array::<32>(hash).is_some() {
+        return Ok(Some(hash.to_owned()));
+    }
+    let fix = "refused_token must be the SHA-256 of the refused access token, in base64url without padding (43 characters)";
+    Err(OAuthError::invalid_request(fix))
+}
+
+/// `min_ttl`: a number of seconds, in digits.
+fn min_ttl(parameters: &Parameters) -> Result<i64, OAuthError> {
+    let Some(text) = parameters.get("min_ttl").map(Secret::expose) else {
+        return Ok(0);
+    };
+    let seconds = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match seconds.and_then(|text| text.parse().ok()) {
+        Some(seconds) if (1..=MAX_MIN_TTL).contains(&seconds) => Ok(seconds),
+        _ => {
+            let fix = format!("min_ttl must be a number of seconds from 1 to {MAX_MIN_TTL}");
+            Err(OAuthError::invalid_request(&fix))
+        }
+    }
 }
 
 /// The connection's name.

@@ -82,6 +82,11 @@ pub fn error(profile: &ExchangeProfile, problem: &ReleaseError) -> OAuthError {
             "The provider cannot renew the token at the moment. The account stays connected."
                 .into(),
         ),
+        ReleaseError::TooManyRequests { .. } => ((429, "too_many_requests"),
+            "The account's newest token was issued less than a minute ago; refused_token asks for \
+             another one after that time."
+                .into(),
+        ),
         ReleaseError::Misconfigured { reason, .. } => {
             ((503, "temporarily_unavailable"), misconfigured(*reason).into())
         }
@@ -175,6 +180,11 @@ fn state(problem: &ReleaseError) -> ConnectionState {
         ReleaseError::Unavailable { retry_after } => {
             ConnectionState { retry_after: Some(*retry_after), ..plain("unavailable") }
         }
+        ReleaseError::TooManyRequests { retry_after } => ConnectionState {
+            reason: Some("too_many_requests"),
+            retry_after: Some(*retry_after),
+            ..plain("unavailable")
+        },
         ReleaseError::Misconfigured { retry_after, reason } => ConnectionState {
             reason: Some(reason.name()),
             retry_after: Some(*retry_after),
