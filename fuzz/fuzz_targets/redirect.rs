@@ -25,13 +25,15 @@ fuzz_target!(|data: &[u8]| {
             panic!("the body is valid")
         };
         let user = UserId { issuer: "https://login.example.com/".into(), subject: "alice".into() };
-        let begun = body.begin(&user, "spa", client, |name| config.connections.get(name));
+        let find = |name: &str| config.connections.get(name);
+        let begun = body.begin(&user, "spa", client, &config.names, find);
         assert_eq!(begun.is_ok(), REDIRECT_URIS.contains(&redirect_uri), "{redirect_uri}");
         assert_eq!(policy::check_origin(client, Some(origin)).is_ok(), ORIGINS.contains(&origin));
         assert_eq!(policy::preflight_allowed(config, origin), ORIGINS.contains(&origin));
         let kept = ["realmId".to_owned()];
-        let _ = browser::callback(query, "demo", &kept, Some(cookies), &config.public_url).is_ok();
-        let _ = browser::ticket(query).is_ok();
+        let (names, vault) = (&config.names, &config.public_url);
+        let _ = browser::callback(query, "demo", &kept, Some(cookies), names, vault).is_ok();
+        let _ = browser::ticket(query, names).is_ok();
         // An allowed address of a provider has the scheme https and a host.
         if config.public_url.allows(redirect_uri).is_ok() {
             let url = url::Url::parse(redirect_uri);

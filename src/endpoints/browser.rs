@@ -20,15 +20,14 @@ pub async fn open_ticket(
     line: &mut RequestLine,
 ) -> HttpResult {
     let Context { env, config, .. } = context;
-    let ticket = match browser::ticket(incoming.query.expose()) {
-        Ok(ticket) => ticket,
+    let (session, ticket) = match browser::ticket(incoming.query.expose(), &config.names) {
+        Ok(parsed) => parsed,
         Err(denied) => return refuse(context, incoming, line, &denied),
     };
-    let session = config.names.connect_session(&ticket.session);
-    let ask = SessionRequest::Open { ticket: ticket.secret };
-    match object_call::ask(env, &session, &ask).await {
+    let name = config.names.connect_session(&session);
+    match object_call::ask(env, &name, &SessionRequest::Open { ticket }).await {
         Ok(SessionResponse::Opened { location, cookie }) => {
-            let cookie = browser::set_cookie(&ticket.session, &cookie, &config.public_url);
+            let cookie = browser::set_cookie(&session, &cookie, &config.public_url);
             http::redirect(&Secret::new(location), &cookie)
         }
         Ok(SessionResponse::Denied(denied)) => refuse(context, incoming, line, &denied),
@@ -54,6 +53,7 @@ pub async fn callback(
         connection,
         kept,
         cookies.as_ref().map(Secret::expose),
+        &config.names,
         &config.public_url,
     );
     let (session, back) = match parsed {

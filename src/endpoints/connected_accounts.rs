@@ -166,7 +166,7 @@ impl<'a> Caller<'a> {
         let Context { env, config, .. } = *context;
         let token = &verified.token;
         let find = |name: &str| config.connections.get(name);
-        let mut session = body.begin(&token.user, &token.client_id, client, find)?;
+        let mut session = body.begin(&token.user, &token.client_id, client, &config.names, find)?;
         line.connection = Some(session.begin.connection.clone());
         key_check::remember(*context).await.map_err(unavailable)?;
         if let Some(record) = find(&session.begin.connection).filter(|one| scopes::keeps(one))
@@ -201,8 +201,10 @@ impl<'a> Caller<'a> {
     }
 
     async fn complete(&self, body: CompleteBody, line: &mut RequestLine) -> HttpResult {
-        let (session, complete) = body.complete(self.user(), &self.verified.token.client_id)?;
-        let name = self.context.config.names.connect_session(&session);
+        let names = &self.context.config.names;
+        let client_id = &self.verified.token.client_id;
+        let (session, complete) = body.complete(self.user(), client_id, names)?;
+        let name = names.connect_session(&session);
         let ask = connect::SessionRequest::Complete(complete);
         match object_call::ask(self.context.env, &name, &ask).await.map_err(unavailable)? {
             connect::SessionResponse::Completed { account, connection } => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The connect: who may complete it, what the browser must send, and what remains after a failure.
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
 import { call } from '../../xtask/js/vault-api.mjs';
@@ -73,6 +74,28 @@ describe('connect', { timeout: 120_000 }, () => {
     const url = `${world.vault}/callback/demo?code=x&state=${'A'.repeat(22)}.${'B'.repeat(22)}&iss=${encodeURIComponent(world.issuer)}`;
     assertErrorPage(await browse(url, { login: 'x', stop: startsAt(APP) }));
     await assertNothingStored();
+  });
+
+  test('made-up tickets, states and connect codes are answered like those of another connect, and make no object', async () => {
+    const user = await world.signIn('forger');
+    const started = await world.startConnect(user);
+    const [id, secret] = started.body.auth_session.split('.');
+    const unknown = await world.api.complete(user.me_token, started, `${id}.${randomBytes(16).toString('base64url')}`);
+    assertProblem(unknown, 400);
+    const before = world.objects('CONNECT_SESSION');
+    const changed = (at) => `${id.slice(0, at)}${id[at] === 'A' ? 'Q' : 'A'}${id.slice(at + 1)}`;
+    const forged = [0, 11, 12, 21].map(changed).concat(randomBytes(16).toString('base64url'), 'A'.repeat(22));
+    for (const handle of forged.map((other) => `${other}.${secret}`)) {
+      assertErrorPage(await browse(`${world.vault}/connected-accounts/connect?ticket=${handle}`, { login: 'x', stop: startsAt(APP) }));
+      for (const result of ['code=x', 'error=access_denied']) {
+        assertErrorPage(await browse(`${world.vault}/callback/demo?${result}&state=${handle}`, { login: 'x', stop: startsAt(APP) }));
+      }
+      const answer = await world.api.complete(user.me_token, started, handle, { auth_session: handle });
+      assertProblem(answer, 400);
+      assert.deepEqual(answer.body, unknown.body);
+    }
+    assert.deepEqual(world.objects('CONNECT_SESSION'), before);
+    await world.visit(started, { login: 'forger' });
   });
 
   test('a callback cannot be replayed', async () => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import diagnostics from 'node:diagnostics_channel';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -356,6 +356,12 @@ export class World {
     return this.workerd.log.split('\n')
       .filter((line) => line.includes('"event":"request"'))
       .map((line) => JSON.parse(line.slice(line.indexOf('{'))));
+  }
+
+  /** The objects of a class that were ever asked, by the name of their file. */
+  objects(binding) {
+    const directory = join(this.workerd.state, `e2e-${binding}`);
+    return existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.sqlite')) : [];
   }
 
   /** All bytes that the vault stores on disk. */

@@ -2,7 +2,6 @@
 // A world whose vault is an OpenID provider, and the clients that its users sign in to.
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CookieJar, authorize, browse, s256, startsAt } from '../../xtask/js/browser.mjs';
@@ -189,11 +188,8 @@ export class RelyingParty {
     assertRefused(await this.exchangeRefreshToken(this.service(), refreshToken), 400, 'invalid_request');
   };
 
-  /** The objects of a class that hold something, by the name of their file. */
-  objects = (binding) => {
-    const directory = join(this.world.workerd.state, `e2e-${binding}`);
-    return existsSync(directory) ? readdirSync(directory).filter((name) => name.endsWith('.sqlite')) : [];
-  };
+  /** The objects of a class that were ever asked, by the name of their file. */
+  objects = (binding) => this.world.objects(binding);
 
   /**
    * Changes the record that an object stores, or deletes it where `change` returns undefined. The vault must not

@@ -136,8 +136,8 @@ impl ObjectNames {
     }
 
     /// Name of the `ConnectSession` of one connect in flight.
-    pub fn connect_session(&self, session: &str) -> String {
-        self.name(&["connect-session", session])
+    pub fn connect_session(&self, id: &MacId) -> String {
+        self.name(&["connect-session", id.as_str()])
     }
 
     /// Name of the `IssuerKeys` object of one document source.
@@ -184,6 +184,11 @@ impl ObjectNames {
     /// The MAC of an id that comes from strangers ([`crate::mac_id`]).
     pub(crate) fn id_mac(&self, kind: &str, random: &str) -> [u8; 32] {
         self.mac(&["id", kind, random])
+    }
+
+    /// A key for one purpose, derived from this one. Under it names and MACs are others.
+    pub(crate) fn derived(&self, purpose: &str, of: &str) -> Self {
+        Self::new(self.mac(&[purpose, of]))
     }
 
     /// A user's pseudonym in the log: 16 hexadecimal digits, always the same for the same user. It cannot be

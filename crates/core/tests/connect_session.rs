@@ -5,7 +5,8 @@
 
 use serde_json::json;
 use vault_base::encoding::{base64url, sha256};
-use vault_base::ids::{AccountId, UserId};
+use vault_base::ids::{AccountId, ObjectNames, UserId};
+use vault_base::mac_id::{IdKind, MacId};
 use vault_base::seal::{KeyRing, Sealer};
 use vault_base::secret::Secret;
 use vault_core::connect::handle::{self, OpaqueHandle};
@@ -35,6 +36,10 @@ struct Journey {
     connect_code: Secret,
 }
 
+fn names() -> ObjectNames {
+    ObjectNames::new([3; 32])
+}
+
 fn user(subject: &str) -> UserId {
     UserId { issuer: "https://idp.example/".into(), subject: subject.into() }
 }
@@ -43,7 +48,7 @@ impl Journey {
     fn started() -> Self {
         let (ticket, auth_session) = (Secret::new("T1cket5ecret"), Secret::new("A5ession5ecret"));
         let begin = Begin {
-            session: handle::random().unwrap(),
+            session: MacId::new(&names(), IdKind::Connect).unwrap(),
             user: user("alice"),
             client_id: "spa".into(),
             connection: "demo".into(),
@@ -76,7 +81,7 @@ impl Journey {
         let ticket = journey.ticket.clone();
         let opened = journey.step(|session, sealer| session.open(&ticket, sealer, NOW)).unwrap();
         let state = OpaqueHandle::parse(opened.state.expose()).unwrap();
-        assert_eq!(state.session, journey.session.begin.session);
+        assert_eq!(state.session_id(&names()), Some(journey.session.begin.session.clone()));
         (journey.state, journey.cookie) = (state.secret, opened.cookie);
         journey
     }

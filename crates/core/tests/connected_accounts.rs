@@ -9,10 +9,12 @@ mod config_support;
 use std::collections::HashSet;
 
 use config_support::{
-    CHALLENGE, FORM, JSON, REDIRECT, SESSION, VERIFIER, accounts, complete, config, connect,
-    connect_in, fields, load, new_handle, user_token,
+    CHALLENGE, FORM, JSON, REDIRECT, VERIFIER, accounts, complete, config, connect, connect_in,
+    fields, load, new_handle, new_session, user_token,
 };
 use serde_json::json;
+use vault_base::ids::ObjectNames;
+use vault_base::mac_id::{IdKind, MacId};
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_core::config::Config;
@@ -36,7 +38,7 @@ fn a_connect_request_becomes_a_session_with_its_own_handles() {
     for (text, stored) in [(&ticket, &begin.ticket), (&auth_session, &begin.auth_session)] {
         assert_eq!(text.expose().len(), 45);
         let handle = OpaqueHandle::parse(text.expose()).unwrap();
-        assert_eq!(handle.session, begin.session);
+        assert_eq!(handle.session_id(&config().names).as_ref(), Some(&begin.session));
         assert!(handle::matches(&handle.secret, stored));
         assert!(!stored.contains(handle.secret.expose()));
     }
@@ -143,7 +145,7 @@ fn a_field_of_another_type_is_named_with_the_type_that_it_must_have() {
         assert_eq!(named, [(field, detail)]);
     }
     for field in ["auth_session", "connect_code", "redirect_uri", "code_verifier"] {
-        let problem = complete(&json!({ field: 1 })).unwrap_err();
+        let problem = complete(&new_session(), &json!({ field: 1 })).unwrap_err();
         let named: Vec<_> =
             problem.validation_errors.iter().map(|one| (one.field, one.detail)).collect();
         assert_eq!(named, [(field, "must be a string")]);
@@ -182,12 +184,15 @@ fn a_body_is_shown_without_its_values() {
 
 #[test]
 fn a_complete_request_names_every_wrong_field() {
-    let (session, ask) = complete(&json!({ "code_verifier": VERIFIER, "unknown": 1 })).unwrap();
-    assert_eq!([&session, &ask.client_id, &ask.redirect_uri], [SESSION, "spa", REDIRECT]);
+    let own = new_session();
+    let (session, ask) =
+        complete(&own, &json!({ "code_verifier": VERIFIER, "unknown": 1 })).unwrap();
+    assert_eq!(session, own);
+    assert_eq!([&ask.client_id, &ask.redirect_uri], ["spa", REDIRECT]);
     assert_eq!(ask.code_verifier.as_ref().map(Secret::expose), Some(VERIFIER));
     assert!(!format!("{ask:?}").contains(VERIFIER));
-    assert!(complete(&json!({})).unwrap().1.code_verifier.is_none());
-    let other = new_handle("BBBBBBBBBBBBBBBBBBBBBA");
+    assert!(complete(&own, &json!({})).unwrap().1.code_verifier.is_none());
+    let other = new_handle(&new_session());
     for (expected, change) in [
         // Auth0's SDK for Next.js sends null after a failed connect.
         ("connect_code", json!({ "connect_code": null })),
@@ -199,14 +204,42 @@ fn a_complete_request_names_every_wrong_field() {
         ("code_verifier", json!({ "code_verifier": "x".repeat(129) })),
         ("code_verifier", json!({ "code_verifier": "+".repeat(43) })),
     ] {
-        assert_eq!(fields(complete(&change)), expected, "{change}");
+        assert_eq!(fields(complete(&own, &change)), expected, "{change}");
+    }
+}
+
+/// Handles that look like those of a session and have another id: each character of it changed, and one at
+/// random.
+fn forged(session: &MacId) -> Vec<String> {
+    let handle = new_handle(session);
+    let other = |at: usize| if handle.as_bytes()[at] == b'A' { "Q" } else { "A" };
+    let changed = (0..22).map(|at| format!("{}{}{}", &handle[..at], other(at), &handle[at + 1..]));
+    let random = format!("{}.{}", handle::random().unwrap(), handle::random().unwrap());
+    changed.chain([random]).collect()
+}
+
+#[test]
+fn a_handle_whose_session_this_vault_did_not_make_is_answered_as_one_of_an_expired_session() {
+    let config = config();
+    let session = new_session();
+    let elsewhere = MacId::new(&ObjectNames::new([9; 32]), IdKind::Connect).unwrap();
+    let unknown = policy::completion_denied(Denied::Unknown);
+    for handle in forged(&session).into_iter().chain([new_handle(&elsewhere)]) {
+        let ticket = format!("ticket={handle}");
+        assert_eq!(browser::ticket(&ticket, &config.names).unwrap_err(), Denied::Unknown);
+        let query = format!("code=a&state={handle}");
+        let callback =
+            browser::callback(&query, "calendar", &[], None, &config.names, &config.public_url);
+        assert_eq!(callback.unwrap_err(), Denied::Unknown);
+        let both = json!({ "auth_session": handle, "connect_code": handle });
+        assert_eq!(complete(&session, &both).unwrap_err(), unknown);
     }
 }
 
 #[test]
 fn a_problem_has_the_published_form() {
     // My Account API, ErrorResponse: exactly these members.
-    let problem = complete(&json!({ "connect_code": null })).unwrap_err();
+    let problem = complete(&new_session(), &json!({ "connect_code": null })).unwrap_err();
     let why = problem.validation_errors[0].detail;
     let expected = json!({
         "type": "about:blank",
@@ -379,11 +412,12 @@ fn connections_are_those_of_the_client_by_name() {
 fn a_callback_has_each_parameter_once() {
     // RFC 6749 §3.1 and §10.12, RFC 9207 §2.4.
     let vault = PublicUrl::parse("https://vault.example.com").unwrap();
-    let state = format!("state={}", new_handle(SESSION));
+    let (own, names) = (new_session(), config().names);
+    let state = format!("state={}", new_handle(&own));
     let fill = |query: &str| query.replace("STATE", &state);
-    let read = |query: &str| browser::callback(&fill(query), "calendar", &[], None, &vault);
+    let read = |query: &str| browser::callback(&fill(query), "calendar", &[], None, &names, &vault);
     let (session, back) = read("code=c%2B1&STATE&iss=https%3A%2F%2Fa.example&x=1").unwrap();
-    assert_eq!([session, back.connection], [SESSION, "calendar"]);
+    assert_eq!((&session, back.connection.as_str()), (&own, "calendar"));
     assert_eq!(back.code.as_ref().map(Secret::expose), Some("c+1"));
     assert_eq!((back.iss.as_deref(), back.error), (Some("https://a.example"), None));
     let (_, declined) = read("error=access_denied&iss=&STATE").unwrap();
@@ -397,10 +431,10 @@ fn a_callback_has_each_parameter_once() {
     let others = |count: usize| "x=1&".repeat(count) + "code=a&STATE";
     assert!(read(&others(98)).is_ok());
     assert_eq!(read(&others(99)).unwrap_err(), Denied::Unknown);
-    let ticket = format!("ticket={}", new_handle(SESSION));
-    assert_eq!(browser::ticket(&ticket).unwrap().session, SESSION);
+    let ticket = format!("ticket={}", new_handle(&own));
+    assert_eq!(browser::ticket(&ticket, &names).unwrap().0, own);
     for refused in ["", "ticket=", "ticket=x", &format!("{ticket}&{ticket}")] {
-        assert_eq!(browser::ticket(refused).unwrap_err(), Denied::Unknown, "{refused}");
+        assert_eq!(browser::ticket(refused, &names).unwrap_err(), Denied::Unknown, "{refused}");
     }
 }
 
@@ -411,16 +445,18 @@ fn a_cookie_binds_the_browser_to_one_session() {
         [("https://vault.example.com", "__Host-", "; Secure"), ("http://127.0.0.1:8787", "", "")]
     {
         let vault = PublicUrl::parse(url).unwrap();
-        let name = format!("{prefix}etv-{SESSION}");
+        let (session, other, names) = (new_session(), new_session(), config().names);
+        let name = format!("{prefix}etv-{}", session.as_str());
+        let other = format!("{prefix}etv-{}", other.as_str());
         let attributes = |age| format!("; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
-        let set = browser::set_cookie(SESSION, &Secret::new("v"), &vault);
+        let set = browser::set_cookie(&session, &Secret::new("v"), &vault);
         assert_eq!(set.expose(), format!("{name}=v{}", attributes(600)));
-        assert_eq!(browser::clear_cookie(SESSION, &vault), format!("{name}={}", attributes(0)));
-        let query = format!("code=a&state={}", new_handle(SESSION));
+        assert_eq!(browser::clear_cookie(&session, &vault), format!("{name}={}", attributes(0)));
+        let query = format!("code=a&state={}", new_handle(&session));
         let read = |header: &str| {
-            let header = header.replace("NAME", &name).replace("OTHER", &name.replace("AA", "BA"));
+            let header = header.replace("NAME", &name).replace("OTHER", &other);
             let (_, back) =
-                browser::callback(&query, "calendar", &[], Some(&header), &vault).unwrap();
+                browser::callback(&query, "calendar", &[], Some(&header), &names, &vault).unwrap();
             back.cookie.map(|cookie| cookie.expose().to_owned())
         };
         assert_eq!(read("a=b; OTHER=w; NAME=v;c"), Some("v".into()));
@@ -431,6 +467,6 @@ fn a_cookie_binds_the_browser_to_one_session() {
         assert_eq!(read(&format!("{}NAME=v", "a=b; ".repeat(199))), Some("v".into()));
         assert_eq!(read(&format!("{}NAME=v", "a=b; ".repeat(200))), None);
         // A host of the same site can set a cookie without the prefix `__Host-`.
-        assert_eq!(read(&format!("etv-{SESSION}=v")).is_some(), secure.is_empty());
+        assert_eq!(read(&format!("etv-{}=v", session.as_str())).is_some(), secure.is_empty());
     }
 }

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use vault_base::ids::{AccountId, DocumentSource, ObjectNames, UserId};
+use vault_base::mac_id::MacId;
 use vault_base::secret::Secret;
 use vault_core::config::ExchangeGrant;
 use vault_core::connect::record::{Begin, Denied, Flow, Phase, Session};
@@ -53,6 +54,11 @@ fn source(jwks_uri: Option<&str>, pattern: Option<&str>) -> DocumentSource {
     }
 }
 
+/// An id as a record has it.
+fn mac_id(text: &str) -> MacId {
+    serde_json::from_value(json!(text)).unwrap()
+}
+
 /// Asserts that the message is written as these bytes and read from them.
 fn pinned<T: Serialize + DeserializeOwned>(value: &T, body: &str) {
     let wire = format!(r#"{{"v":1,"body":{body}}}"#);
@@ -69,7 +75,7 @@ fn object_names_are_pinned() {
         names.directory(&user()),
         names.registry(&user()),
         names.registry_shard(63),
-        names.connect_session("sid"),
+        names.connect_session(&mac_id("sid")),
         names.issuer_keys(&source(None, None)),
         names.check_value(),
         names.issuer_keys(&source(Some("https://idp.example/jwks"), None)),
@@ -436,7 +442,7 @@ fn each_phase_of_a_session_reads_as_it_was_written() {
 fn a_session_is_stored_as_pinned() {
     let session = Session {
         begin: Begin {
-            session: "sid".into(),
+            session: mac_id("sid"),
             user: user(),
             client_id: "spa".into(),
             connection: "demo".into(),

@@ -291,6 +291,7 @@ pub async fn to_provider(
         .map(|hint| ("login_hint".to_owned(), hint.clone()));
     let issuer = config.public_url.identifier();
     let (begin, ticket) = request::sign_in(
+        &config.names,
         &issuer,
         id.as_str(),
         &request.client_id,

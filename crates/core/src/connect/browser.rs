@@ -8,6 +8,8 @@ use super::handle::OpaqueHandle;
 use super::record::{Denied, STATE_LIFETIME};
 use crate::connect::record::AuthorizationResponse;
 use crate::pages::{self, ErrorPage, Failed, Fault, Look, Page};
+use vault_base::ids::ObjectNames;
+use vault_base::mac_id::MacId;
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_base::text;
@@ -27,18 +29,18 @@ pub fn callback(
     connection: &str,
     kept: &[String],
     cookies: Option<&str>,
+    names: &ObjectNames,
     public_url: &PublicUrl,
-) -> Result<(String, AuthorizationResponse), Denied> {
-    let state = OpaqueHandle::parse(once(query, "state")?.ok_or(Denied::Unknown)?.expose())
-        .ok_or(Denied::Unknown)?;
-    let cookie = cookies.and_then(|header| read_cookie(header, &state.session, public_url));
+) -> Result<(MacId, AuthorizationResponse), Denied> {
+    let (session, state) = handle(query, "state", names)?;
+    let cookie = cookies.and_then(|header| read_cookie(header, &session, public_url));
     let mut extra = BTreeMap::new();
     for name in kept {
         let value = once(query, name)?.map(|value| value.expose().to_owned());
         extra.extend(value.filter(|value| value.len() <= 1024).map(|value| (name.clone(), value)));
     }
     let back = AuthorizationResponse {
-        state: state.secret,
+        state,
         cookie,
         connection: connection.to_owned(),
         iss: once(query, "iss")?.map(|iss| iss.expose().to_owned()),
@@ -49,17 +51,23 @@ pub fn callback(
     if back.code.is_none() && back.error.is_none() {
         return Err(Denied::Unknown);
     }
-    Ok((state.session, back))
+    Ok((session, back))
 }
 
-/// Reads the ticket of the hop to the provider.
+/// Reads the ticket of the hop to the provider: the session's id, and the ticket's secret.
 ///
 /// # Errors
-/// [`Denied::Unknown`] unless the query has exactly one well-formed ticket.
-pub fn ticket(query: &str) -> Result<OpaqueHandle, Denied> {
-    once(query, "ticket")?
-        .and_then(|ticket| OpaqueHandle::parse(ticket.expose()))
-        .ok_or(Denied::Unknown)
+/// [`Denied::Unknown`] unless the query has exactly one ticket, with an id that this deployment made.
+pub fn ticket(query: &str, names: &ObjectNames) -> Result<(MacId, Secret), Denied> {
+    handle(query, "ticket", names)
+}
+
+/// The handle in this parameter, which must be there.
+fn handle(query: &str, name: &str, names: &ObjectNames) -> Result<(MacId, Secret), Denied> {
+    let text = once(query, name)?.ok_or(Denied::Unknown)?;
+    let handle = OpaqueHandle::parse(text.expose()).ok_or(Denied::Unknown)?;
+    let session = handle.session_id(names).ok_or(Denied::Unknown)?;
+    Ok((session, handle.secret))
 }
 
 fn once(query: &str, name: &str) -> Result<Option<Secret>, Denied> {
@@ -74,7 +82,7 @@ fn once(query: &str, name: &str) -> Result<Option<Secret>, Denied> {
 
 /// The `Set-Cookie` value that binds a browser to a session. It is `Lax`, because the provider's
 /// redirect is a cross-site navigation.
-pub fn set_cookie(session: &str, value: &Secret, public_url: &PublicUrl) -> Secret {
+pub fn set_cookie(session: &MacId, value: &Secret, public_url: &PublicUrl) -> Secret {
     let secure = if public_url.is_secure() { "; Secure" } else { "" };
     Secret::new(format!(
         "{}={}; Path=/; Max-Age={STATE_LIFETIME}; HttpOnly; SameSite=Lax{secure}",
@@ -84,7 +92,7 @@ pub fn set_cookie(session: &str, value: &Secret, public_url: &PublicUrl) -> Secr
 }
 
 /// The `Set-Cookie` value that deletes the cookie.
-pub fn clear_cookie(session: &str, public_url: &PublicUrl) -> String {
+pub fn clear_cookie(session: &MacId, public_url: &PublicUrl) -> String {
     let secure = if public_url.is_secure() { "; Secure" } else { "" };
     format!(
         "{}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax{secure}",
@@ -94,12 +102,12 @@ pub fn clear_cookie(session: &str, public_url: &PublicUrl) -> String {
 
 /// Each session has a cookie of its own, so that two connects in two tabs do not disturb each
 /// other.
-fn cookie_name(session: &str, public_url: &PublicUrl) -> String {
+fn cookie_name(session: &MacId, public_url: &PublicUrl) -> String {
     let prefix = if public_url.is_secure() { "__Host-" } else { "" };
-    format!("{prefix}etv-{session}")
+    format!("{prefix}etv-{}", session.as_str())
 }
 
-fn read_cookie(header: &str, session: &str, public_url: &PublicUrl) -> Option<Secret> {
+fn read_cookie(header: &str, session: &MacId, public_url: &PublicUrl) -> Option<Secret> {
     let name = cookie_name(session, public_url);
     let mut values = header
         .split(';')

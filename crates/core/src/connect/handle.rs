@@ -3,6 +3,8 @@
 //! base64url characters. The session's id names the object, which stores a hash of the secret.
 
 use vault_base::encoding::{self, RandomnessError};
+use vault_base::ids::ObjectNames;
+use vault_base::mac_id::{IdKind, MacId};
 use vault_base::secret::Secret;
 
 const PART: usize = 22;
@@ -10,13 +12,18 @@ const PART: usize = 22;
 /// A handle in its two parts.
 #[derive(Debug, Clone)]
 pub struct OpaqueHandle {
-    /// The session's id. It is no secret and proves nothing.
+    /// The session's id, as the handle has it. It is no secret and proves nothing.
     pub session: String,
     /// The secret, which proves that the holder received this handle.
     pub secret: Secret,
 }
 
 impl OpaqueHandle {
+    /// A handle of this session.
+    pub fn new(session: &MacId, secret: Secret) -> Self {
+        Self { session: session.as_str().to_owned(), secret }
+    }
+
     /// Reads `sid.secret`. `None` if the form is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         let (session, secret) = text.split_once('.')?;
@@ -26,13 +33,18 @@ impl OpaqueHandle {
             .then(|| Self { session: session.to_owned(), secret: Secret::new(secret) })
     }
 
+    /// The session's id. `None` if this deployment did not make it, so that no object is asked.
+    pub fn session_id(&self, names: &ObjectNames) -> Option<MacId> {
+        MacId::read(names, IdKind::Connect, &self.session)
+    }
+
     /// Writes `sid.secret`.
     pub fn text(&self) -> Secret {
         Secret::new(format!("{}.{}", self.session, self.secret.expose()))
     }
 }
 
-/// 128 random bits as 22 base64url characters: a session id, or the secret of a handle.
+/// The secret of a handle or a cookie, or a nonce: 128 random bits as 22 base64url characters.
 ///
 /// # Errors
 /// [`RandomnessError`].

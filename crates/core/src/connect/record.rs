@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::issuer::authorization::CodeGrant;
 use vault_base::ids::UserId;
+use vault_base::mac_id::MacId;
 use vault_base::secret::{Secret, exposed, exposed_option};
 use vault_base::time::UnixSeconds;
 use vault_provider::registration::Registration;
@@ -32,7 +33,7 @@ pub const SESSION_LIFETIME: i64 =
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begin {
     /// The session's id.
-    pub session: String,
+    pub session: MacId,
     /// The user who connects.
     pub user: UserId,
     /// The client that began the session.

@@ -6,15 +6,17 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::handle::{self, OpaqueHandle};
-use super::record::Begin;
+use super::policy;
+use super::record::{Begin, Denied};
 use crate::config::Client;
 use crate::connect::record::Complete;
 use crate::error::{ProblemDetails, ValidationError};
 use crate::issuer::authorization::CodeGrant;
 use crate::vault::record::AccountView;
 use vault_base::encoding::{self, RandomnessError};
-use vault_base::ids::UserId;
+use vault_base::ids::{ObjectNames, UserId};
 use vault_base::json;
+use vault_base::mac_id::{IdKind, MacId};
 use vault_base::secret::Secret;
 use vault_base::text::{self, MAX_SCOPES};
 use vault_provider::connection::{Connection, Protocol};
@@ -62,6 +64,7 @@ pub struct NewSession {
 /// # Errors
 /// [`RandomnessError`].
 pub fn sign_in(
+    names: &ObjectNames,
     issuer: &str,
     authorization: &str,
     client_id: &str,
@@ -69,7 +72,7 @@ pub fn sign_in(
     params: Vec<(String, String)>,
     link: Option<CodeGrant>,
 ) -> Result<(Begin, Secret), RandomnessError> {
-    let (session, ticket, auth_session) = random_handles()?;
+    let (session, ticket, auth_session) = random_handles(names)?;
     let openid = matches!(connection.protocol, Protocol::OpenId { .. });
     let scopes = if openid { &["openid", "email", "profile"][..] } else { &[] };
     let scopes = scopes.iter().map(|scope| (*scope).to_owned());
@@ -121,6 +124,7 @@ impl ConnectBody {
         user: &UserId,
         client_id: &str,
         client: &Client,
+        names: &ObjectNames,
         find: impl Fn(&str) -> Option<&'a Connection>,
     ) -> Result<NewSession, ProblemDetails> {
         let mut members = self.0;
@@ -175,8 +179,9 @@ impl ConnectBody {
         else {
             return Err(ProblemDetails::invalid(members.errors));
         };
-        let random = || random_handles().map_err(|_| ProblemDetails::unavailable(5));
-        let (session, ticket, auth_session) = random()?;
+        let (session, ticket, auth_session) =
+            random_handles(names).map_err(|_| ProblemDetails::unavailable(5))?;
+        let text = |secret| OpaqueHandle::new(&session, secret).text();
         Ok(NewSession {
             begin: Begin {
                 session: session.clone(),
@@ -194,8 +199,8 @@ impl ConnectBody {
                 link: None,
                 registration: Some(record.registration.clone()),
             },
-            ticket: OpaqueHandle { session: session.clone(), secret: ticket }.text(),
-            auth_session: OpaqueHandle { session, secret: auth_session }.text(),
+            ticket: text(ticket),
+            auth_session: text(auth_session),
         })
     }
 }
@@ -216,12 +221,14 @@ impl CompleteBody {
     /// Checks the form of all fields and finds the session's id.
     ///
     /// # Errors
-    /// A [`ProblemDetails`] that names each wrong field.
+    /// A [`ProblemDetails`] that names each wrong field. An id that this deployment did not make is answered as
+    /// one whose session has expired.
     pub fn complete(
         self,
         user: &UserId,
         client_id: &str,
-    ) -> Result<(String, Complete), ProblemDetails> {
+        names: &ObjectNames,
+    ) -> Result<(MacId, Complete), ProblemDetails> {
         let mut members = self.0;
         let handle = |text: Option<String>| OpaqueHandle::parse(&text?);
         let session = handle(members.text("auth_session"));
@@ -257,6 +264,8 @@ impl CompleteBody {
                 "belongs to another connect than auth_session",
             )]));
         }
+        let id =
+            session.session_id(names).ok_or_else(|| policy::completion_denied(Denied::Unknown))?;
         let complete = Complete {
             user: user.clone(),
             client_id: client_id.to_owned(),
@@ -265,7 +274,7 @@ impl CompleteBody {
             redirect_uri,
             code_verifier,
         };
-        Ok((session.session, complete))
+        Ok((id, complete))
     }
 }
 
@@ -350,9 +359,10 @@ fn invalid(field: &'static str, detail: &'static str) -> ValidationError {
     ValidationError { detail, field }
 }
 
-fn random_handles() -> Result<(String, Secret, Secret), RandomnessError> {
+/// A new session's id, and the secrets of its ticket and its `auth_session`.
+fn random_handles(names: &ObjectNames) -> Result<(MacId, Secret, Secret), RandomnessError> {
     let secret = || handle::random().map(Secret::new);
-    Ok((handle::random()?, secret()?, secret()?))
+    Ok((MacId::new(names, IdKind::Connect)?, secret()?, secret()?))
 }
 
 /// The authorization parameters that an application may set; others are ignored.

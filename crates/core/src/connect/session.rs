@@ -148,8 +148,7 @@ impl Session {
             verifier: Secret::new(encoding::base64url(verifier)),
             nonce: Secret::new(random()?),
         };
-        let state =
-            OpaqueHandle { session: self.begin.session.clone(), secret: Secret::new(random()?) };
+        let state = OpaqueHandle::new(&self.begin.session, Secret::new(random()?));
         let cookie = Secret::new(random()?);
         self.phase = Phase::AtProvider {
             state: handle::hash(&state.secret),
@@ -183,10 +182,8 @@ impl Session {
             }
         };
         let waiting = self.seal(sealer, "provider_code", code)?;
-        let connect_code = OpaqueHandle {
-            session: self.begin.session.clone(),
-            secret: Secret::new(handle::random().map_err(|_| SealError::CannotSeal)?),
-        };
+        let secret = Secret::new(handle::random().map_err(|_| SealError::CannotSeal)?);
+        let connect_code = OpaqueHandle::new(&self.begin.session, secret);
         self.provider_data.clone_from(&back.provider_data);
         self.phase = Phase::Returned {
             connect_code: handle::hash(&connect_code.secret),
@@ -450,7 +447,7 @@ impl Session {
             issuer: &self.begin.user.issuer,
             subject: &self.begin.user.subject,
             connection: &self.begin.connection,
-            account: &self.begin.session,
+            account: self.begin.session.as_str(),
             field,
             generation: 0,
         }

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded::{Serializer, byte_serialize};
 use vault_base::encoding;
 use vault_base::ids::{AccountId, UserId};
+use vault_base::mac_id::{IdKind, MacId};
 use vault_base::secret::Secret;
 use vault_core::config::{Config, ConfigError, ExchangeGrant, Variables};
 use vault_core::connect::handle::{self, OpaqueHandle};
@@ -149,8 +150,6 @@ pub fn user_token() -> AccessToken {
     }
 }
 
-/// A session's id.
-pub const SESSION: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 /// The redirect URI of `spa`.
 pub const REDIRECT: &str = "https://app.example.com/connected?from=vault";
 /// The code verifier of RFC 7636, appendix B, and its challenge.
@@ -167,24 +166,28 @@ pub fn connect_in(config: &Config, change: &Value) -> Result<NewSession, Problem
     let good = json!({ "connection": "calendar", "redirect_uri": REDIRECT });
     let body: ConnectBody = api::read(Some(JSON), &changed(good, change))?;
     let find = |name: &str| config.connections.get(name);
-    body.begin(&user_token().user, "spa", &config.clients["spa"], find)
+    body.begin(&user_token().user, "spa", &config.clients["spa"], &config.names, find)
+}
+
+/// The id of a session of [`config`].
+pub fn new_session() -> MacId {
+    MacId::new(&config().names, IdKind::Connect).unwrap()
 }
 
 /// A new handle of this session.
-pub fn new_handle(session: &str) -> String {
-    let secret = Secret::new(handle::random().unwrap());
-    OpaqueHandle { session: session.to_owned(), secret }.text().expose().to_owned()
+pub fn new_handle(session: &MacId) -> String {
+    OpaqueHandle::new(session, Secret::new(handle::random().unwrap())).text().expose().to_owned()
 }
 
-/// The session and message of a good complete body after this change, whose members replace.
-pub fn complete(change: &Value) -> Result<(String, Complete), ProblemDetails> {
+/// The session and message of a good complete body of this session after this change, whose members replace.
+pub fn complete(session: &MacId, change: &Value) -> Result<(MacId, Complete), ProblemDetails> {
     let good = json!({
-        "auth_session": new_handle(SESSION),
-        "connect_code": new_handle(SESSION),
+        "auth_session": new_handle(session),
+        "connect_code": new_handle(session),
         "redirect_uri": REDIRECT,
     });
     let body: CompleteBody = api::read(Some(JSON), &changed(good, change))?;
-    body.complete(&user_token().user, "spa")
+    body.complete(&user_token().user, "spa", &config().names)
 }
 
 fn changed(mut body: Value, change: &Value) -> Vec<u8> {
