@@ -157,13 +157,49 @@ describe('connect', { timeout: 120_000 }, () => {
     });
   }
 
-  test('completing twice is refused and changes nothing', async () => {
+  test('completing again answers the same account, to the one who completed alone, and changes nothing', async () => {
     const user = await world.signIn('twice');
     const started = await world.startConnect(user);
     const back = await world.visit(started, { login: 'twice' });
-    assert.equal((await world.api.complete(user.me_token, started, codeOf(back))).status, 201);
-    assertProblem(await world.api.complete(user.me_token, started, codeOf(back)), 409);
-    assert.equal((await world.accounts(user)).length, 1);
+    const complete = (token = user.me_token, more = {}) => world.api.complete(token, started, codeOf(back), more);
+    const first = await complete();
+    assert.equal(first.status, 201, show(first));
+    await world.advance(300);
+    for (let time = 0; time < 2; time += 1) {
+      const again = await complete();
+      assert.equal(again.status, 201, show(again));
+      assert.deepEqual(again.body, first.body);
+    }
+    const others = [
+      await complete((await world.signIn('twice-not')).me_token),
+      await complete((await world.signIn('twice', { client: 'webapp' })).me_token),
+      ...await Promise.all([
+        { code_verifier: 'v'.repeat(43) },
+        { connect_code: started.body.auth_session },
+        { redirect_uri: `${APP}2` },
+      ].map((more) => complete(user.me_token, more))),
+    ];
+    for (const other of others) assertProblem(other, 409);
+    assert.deepEqual(await world.accounts(user), [first.body]);
+    assert.equal(world.tokenRequests('authorization_code'), redeemed + 1);
+
+    assert.equal((await world.api.remove(user.me_token, first.body.id)).status, 204);
+    assertProblem(await complete(), 409);
+    assert.deepEqual(await world.accounts(user), []);
+  });
+
+  test('completing again after the provider refused the code answers the same error', async () => {
+    const user = await world.signIn('refused');
+    const started = await world.startConnect(user);
+    const back = await world.visit(started, { login: 'refused' });
+    const complete = () => world.api.complete(user.me_token, started, codeOf(back));
+    world.intercept(() => ({ status: 400, body: { error: 'invalid_grant' } }));
+    const first = await complete();
+    world.intercept();
+    assertProblem(first, 400);
+    const again = await complete();
+    assertProblem(again, 400);
+    assert.deepEqual(again.body, first.body);
     assert.equal(world.tokenRequests('authorization_code'), redeemed + 1);
   });
 

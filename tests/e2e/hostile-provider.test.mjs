@@ -213,7 +213,7 @@ describe('a hostile provider', { timeout: 180_000 }, () => {
     const code = back.searchParams.get('connect_code');
     assertProblem(await world.api.complete(user.me_token, started, code), 502);
     answerTokens(() => good());
-    assertProblem(await world.api.complete(user.me_token, started, code), 409);
+    assertProblem(await world.api.complete(user.me_token, started, code), 502);
     assert.equal(hostile.count('/token'), before + 1);
   });
 

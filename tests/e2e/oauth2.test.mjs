@@ -195,8 +195,10 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
     const account = await connect(user, connection);
     const started = await world.startConnect(user, { connection });
     const back = await world.visit(started, { login: 'somebody-else' });
-    const refused = await world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    const complete = () => world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    const refused = await complete();
     assertProblem(refused, 409);
+    assert.deepEqual((await complete()).body, refused.body);
     assert.match(refused.body.detail, /[Dd]elete the account first/);
     assert.match(refused.body.detail, /consent again/);
     assert.equal((await world.exchange(user, { connection })).access_token, 'access-i1');

@@ -142,7 +142,7 @@ pub const CONNECTS: [Row; 16] = [
     ("narrower", "The user consented to fewer scopes than the account has.", "None."),
     (
         "not_stored",
-        "The vault could not store the grant. The application can complete the connect again.",
+        "The code is being redeemed, or the vault could not store the grant. The application can complete the connect again.",
         "See the other events at the same time.",
     ),
     (

@@ -138,7 +138,7 @@ impl Journey {
     }
 
     fn complete(&mut self, ask: &Complete, now: i64) -> Result<Completion, Denied> {
-        self.step(|session, sealer| session.complete(ask, None, sealer, now))
+        self.step(|session, sealer| session.complete(ask, None, false, sealer, now))
     }
 }
 
@@ -245,7 +245,7 @@ fn an_answer_of_another_provider_ends_the_session_before_any_code_is_redeemed() 
         let mut journey = Journey::at_provider();
         let back = AuthorizationResponse { connection: connection.into(), ..journey.back() };
         assert_eq!(journey.come_back(&back, ours, NOW).unwrap_err(), Denied::OtherProvider);
-        assert_eq!(journey.session.phase, Phase::Failed);
+        assert_eq!(journey.session.phase, Phase::FAILED);
         let ask = journey.ask();
         assert_eq!(journey.complete(&ask, NOW).unwrap_err(), Denied::Used);
     }
@@ -266,7 +266,7 @@ fn a_refusal_at_the_provider_reaches_the_application_in_our_words() {
         assert_eq!(parameter(&location, "state").unwrap(), "a b&c=#ü");
         assert_eq!(parameter(&location, "connect_code"), None);
         assert!(!location.expose().contains("alert"));
-        assert_eq!(journey.session.phase, Phase::Failed);
+        assert_eq!(journey.session.phase, Phase::FAILED);
     }
 }
 
@@ -289,7 +289,7 @@ fn another_user_or_client_ends_the_session_and_never_gets_the_code() {
             ..thief
         };
         assert_eq!(journey.complete(&thief, NOW).unwrap_err(), Denied::OtherUser);
-        assert_eq!(journey.session.phase, Phase::Failed);
+        assert_eq!(journey.session.phase, Phase::FAILED);
         let own = journey.ask();
         assert_eq!(journey.complete(&own, NOW).unwrap_err(), Denied::Used);
     }
@@ -312,8 +312,11 @@ fn the_right_code_with_a_wrong_proof_ends_the_session() {
     for (change, denied) in wrong {
         let mut journey = Journey::returned();
         let ask = change(journey.ask());
-        assert_eq!(journey.complete(&ask, NOW).unwrap_err(), denied);
-        assert_eq!(journey.session.phase, Phase::Failed);
+        // The proof that was right all along brings the code back no more.
+        for ask in [&ask, &ask, &journey.ask()] {
+            assert_eq!(journey.complete(ask, NOW).unwrap_err(), denied);
+            assert!(matches!(journey.session.phase, Phase::Failed { .. }));
+        }
     }
 }
 
@@ -338,11 +341,11 @@ fn a_connect_waits_while_its_connection_is_another_registration() {
     let before = journey.session.clone();
     let ask = journey.ask();
     let complete = |journey: &mut Journey, connection| {
-        journey.step(|session, sealer| session.complete(&ask, Some(connection), sealer, NOW))
+        journey.step(|session, sealer| session.complete(&ask, Some(connection), false, sealer, NOW))
     };
     assert_eq!(complete(&mut journey, &other).unwrap_err(), Denied::RegistrationChanged);
     assert_eq!(journey.session, before);
-    let without = journey.step(|session, sealer| session.complete(&ask, None, sealer, NOW));
+    let without = journey.step(|session, sealer| session.complete(&ask, None, false, sealer, NOW));
     assert_eq!(without.unwrap_err(), Denied::RegistrationChanged);
     assert_eq!(journey.session, before);
     assert!(matches!(complete(&mut journey, &ours), Ok(Completion::Redeem { .. })));
@@ -366,7 +369,7 @@ fn a_guess_changes_nothing() {
 }
 
 #[test]
-fn a_connect_code_works_once_and_for_a_minute() {
+fn a_connect_code_sends_the_providers_code_once_and_within_a_minute() {
     let mut late = Journey::returned();
     let ask = late.ask();
     assert_eq!(late.complete(&ask, NOW + CODE_LIFETIME).unwrap_err(), Denied::Expired);
@@ -374,7 +377,107 @@ fn a_connect_code_works_once_and_for_a_minute() {
     let ask = journey.ask();
     assert!(journey.complete(&ask, NOW + CODE_LIFETIME - 1).is_ok());
     // The response of the provider may be lost. The authorization code is not sent twice (RFC 6749 §4.1.2).
+    let again = |journey: &mut Journey, is_redeeming| {
+        let complete = journey
+            .step(|session, sealer| session.complete(&ask, None, is_redeeming, sealer, NOW + 300));
+        complete.unwrap_err()
+    };
+    assert_eq!(again(&mut journey, true), Denied::NotStored);
+    assert!(matches!(journey.session.phase, Phase::Completing { .. }));
+    for is_redeeming in [false, false, true] {
+        assert_eq!(again(&mut journey, is_redeeming), Denied::ProviderUnavailable);
+    }
+}
+
+/// Completions that are not the one of the user who began the connect, or not with all that it promised.
+fn others(journey: &Journey) -> Vec<Complete> {
+    let own = || journey.ask();
+    vec![
+        Complete { user: user("mallory"), ..own() },
+        Complete { client_id: "other".into(), ..own() },
+        Complete { connect_code: Secret::new("guess"), ..own() },
+        Complete { redirect_uri: "https://app.example/".into(), ..own() },
+        Complete { code_verifier: None, ..own() },
+        Complete { code_verifier: Some(Secret::new("x".repeat(43))), ..own() },
+    ]
+}
+
+#[test]
+fn a_finished_connect_answers_its_account_again_and_only_to_who_completed_it() {
+    let account = AccountId::random().unwrap();
+    let mut journey = Journey::returned();
+    let ask = journey.ask();
+    assert!(journey.complete(&ask, NOW).is_ok());
+    journey.session.finish(Some(account.clone()));
+    let before = journey.session.clone();
+    for now in [NOW, NOW + STORE_LIFETIME] {
+        let Ok(Completion::Answer(answered)) = journey.complete(&ask, now) else {
+            panic!("not answered");
+        };
+        assert_eq!(answered, account);
+    }
+    for other in others(&journey) {
+        assert_eq!(journey.complete(&other, NOW).unwrap_err(), Denied::Used);
+    }
+    let guess = Complete { auth_session: Secret::new("guess"), ..journey.ask() };
+    assert_eq!(journey.complete(&guess, NOW).unwrap_err(), Denied::Unknown);
+    // The record of an earlier version, and an account that was deleted before the session was told.
+    journey.session.phase = Phase::Finished { connect_code: None, account: None };
     assert_eq!(journey.complete(&ask, NOW).unwrap_err(), Denied::Used);
+    journey.session.phase = before.phase.clone();
+    journey.session.fail(&Denied::Identity);
+    assert_eq!(journey.session, before);
+}
+
+#[test]
+fn a_failed_connect_answers_its_error_again_and_only_to_who_completed_it() {
+    let narrower = Denied::Narrower { missing: vec!["a".into()] };
+    for error in [
+        narrower,
+        Denied::UnknownUser,
+        Denied::CodeRefused,
+        Denied::ProviderMisconfigured,
+        Denied::Identity,
+    ] {
+        let mut journey = Journey::returned();
+        let ask = journey.ask();
+        assert!(journey.complete(&ask, NOW).is_ok());
+        journey.session.fail(&error);
+        // The first error counts.
+        journey.session.fail(&Denied::Used);
+        for _ in 0..2 {
+            assert_eq!(journey.complete(&ask, NOW + STORE_LIFETIME).unwrap_err(), error);
+        }
+        for other in others(&journey) {
+            assert_eq!(journey.complete(&other, NOW).unwrap_err(), Denied::Used, "{error:?}");
+        }
+    }
+    let mut late = Journey::returned();
+    let ask = late.ask();
+    for now in [NOW + CODE_LIFETIME, NOW] {
+        assert_eq!(late.complete(&ask, now).unwrap_err(), Denied::Expired);
+    }
+}
+
+#[test]
+fn a_wrong_verifier_or_redirect_uri_ends_no_grant_once_the_connect_was_completed_rightly() {
+    let mut granted = Journey::returned();
+    let ask = granted.ask();
+    assert!(granted.complete(&ask, NOW).is_ok());
+    let completing = granted.session.clone();
+    granted.step(|session, sealer| Ok(session.granted(&tokens(), sealer, NOW)?)).unwrap();
+    let held = granted.session.clone();
+    for before in [completing, held] {
+        granted.session = before.clone();
+        for other in others(&granted).into_iter().skip(2) {
+            let denied = granted.complete(&other, NOW).unwrap_err();
+            assert!(
+                matches!(denied, Denied::Unknown | Denied::OtherRedirect | Denied::Verifier),
+                "{denied:?}"
+            );
+            assert_eq!(granted.session, before);
+        }
+    }
 }
 
 /// Tokens whose response did not state the user.

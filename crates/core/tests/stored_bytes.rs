@@ -426,8 +426,23 @@ fn each_phase_of_a_session_reads_as_it_was_written() {
             Phase::Redeemed { connect_code: text(), until: 8, store: text() },
             r#"{"name":"redeemed","connect_code":"x","until":8,"store":"x"}"#,
         ),
-        (Phase::Finished, r#"{"name":"finished"}"#),
-        (Phase::Failed, r#"{"name":"failed"}"#),
+        (Phase::Finished { connect_code: None, account: None }, r#"{"name":"finished"}"#),
+        (
+            Phase::Finished { connect_code: Some(text()), account: Some(account()) },
+            r#"{"name":"finished","connect_code":"x","account":"cac_0123456789ABCDEFGHIJKL"}"#,
+        ),
+        (Phase::FAILED, r#"{"name":"failed"}"#),
+        (
+            Phase::Failed { connect_code: Some(text()), error: Some(Denied::CodeRefused) },
+            r#"{"name":"failed","connect_code":"x","error":"code_refused"}"#,
+        ),
+        (
+            Phase::Failed {
+                connect_code: Some(text()),
+                error: Some(Denied::Narrower { missing: vec!["a".into()] }),
+            },
+            r#"{"name":"failed","connect_code":"x","error":{"narrower":{"missing":["a"]}}}"#,
+        ),
     ] {
         assert_eq!(serde_json::to_string(&phase).unwrap(), json);
         assert_eq!(serde_json::from_str::<Phase>(json).unwrap(), phase);

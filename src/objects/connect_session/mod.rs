@@ -20,9 +20,10 @@ use crate::connect::record::{
 };
 use crate::connect::session::{Completion, SessionError, Unidentified};
 use crate::event::{Event, EventName};
+use crate::ids::AccountId;
 use crate::json;
 use crate::message::connect::{CREATE, SessionRequest, SessionResponse};
-use crate::message::vault::{self, VaultAction};
+use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::objects::connect_session::redeem::Redeem;
 use crate::provider::authorization_request;
 use crate::provider::connection::Connection;
@@ -189,34 +190,35 @@ impl Inner {
     async fn sign_in(
         &self,
         config: &Config,
-        session: Session,
+        mut session: Session,
         code: &Secret,
         secrets: FlowSecrets,
     ) -> Result<SessionResponse, ObjectError> {
         let (connection, provider) = match self.provider(config, &session).await {
             Ok(found) => found,
-            Err(denied) => return self.fail(session, denied),
+            Err(denied) => return self.fail(denied),
         };
         let callback = config.public_url.callback(&session.begin.connection);
         let redeem = self.at(config, connection, &provider, &session);
         let identity = match redeem.code(&callback, code, secrets).await {
             Ok(tokens) => redeem.identity(&tokens).await,
-            Err(denied) => return self.fail(session, denied),
+            Err(denied) => return self.fail(denied),
         };
         let user = match identity {
             Ok(UserInfo { identity, .. }) => identity,
-            Err(IdentityError::Later) => return self.fail(session, Denied::ProviderUnavailable),
+            Err(IdentityError::Later) => return self.fail(Denied::ProviderUnavailable),
             Err(IdentityError::Never(error)) => {
                 let event = Event::new(EventName::IdTokenRefused).at(&session.begin.connection);
                 log::event(&event.because(error.reason()));
-                return self.fail(session, Denied::Identity);
+                return self.fail(Denied::Identity);
             }
         };
         let (Some(authorization), Some(id)) = (session.begin.authorization.clone(), user.id) else {
-            return self.fail(session, Denied::Identity);
+            return self.fail(Denied::Identity);
         };
         let (connection, link) = (session.begin.connection.clone(), session.begin.link.clone());
-        self.save(&Session { phase: Phase::Finished, ..session })?;
+        session.finish(None);
+        self.save(&session)?;
         let (email, display_name) = (user.email, user.name);
         Ok(SessionResponse::SignedIn {
             authorization,
@@ -239,11 +241,15 @@ impl Inner {
         let name = config.names.connect_session(&session.begin.session);
         let sealer = Sealer::new(&config.key_ring, &name);
         let connection = config.connections.get(&session.begin.connection);
-        let completion = session.complete(ask, connection, &sealer, clock::now());
+        let completion =
+            session.complete(ask, connection, self.redeeming.get(), &sealer, clock::now());
         // `Completing` is durable before the code is sent; so is a session that failed.
         self.save(&session)?;
         let tokens = match completion {
             Ok(Completion::Store(store)) => return self.store(config, session, *store).await,
+            Ok(Completion::Answer(account)) => {
+                return self.repeat(config, &session, &account).await;
+            }
             Ok(Completion::Identify(tokens)) => Ok(tokens),
             Ok(Completion::Redeem { code, secrets }) => {
                 self.redeeming.set(true);
@@ -251,20 +257,13 @@ impl Inner {
                 self.redeeming.set(false);
                 redeemed?
             }
-            // The application repeats its request while the provider has not answered the first
-            // one.
-            Err(SessionError::Denied(Denied::Used))
-                if self.redeeming.get() && matches!(session.phase, Phase::Completing { .. }) =>
-            {
-                return Ok(SessionResponse::Denied(Denied::NotStored));
-            }
             Err(SessionError::Denied(denied)) => return Ok(SessionResponse::Denied(denied)),
             Err(SessionError::Declined(_)) => return Ok(SessionResponse::Denied(Denied::Unknown)),
             Err(SessionError::Seal(error)) => return Err(error.into()),
         };
         match tokens {
             Ok(tokens) => self.identify(config, session, &sealer, tokens).await,
-            Err(denied) => self.fail(session, denied),
+            Err(denied) => self.fail(denied),
         }
     }
 
@@ -342,10 +341,52 @@ impl Inner {
         }
     }
 
-    fn fail(&self, mut session: Session, denied: Denied) -> Result<SessionResponse, ObjectError> {
-        session.phase = Phase::Failed;
-        self.save(&session)?;
+    /// Ends the session as it is stored now, because a completion or a sign-in failed.
+    fn fail(&self, denied: Denied) -> Result<SessionResponse, ObjectError> {
+        if let Some(mut session) = self.load()? {
+            session.fail(&denied);
+            self.save(&session)?;
+        }
         Ok(SessionResponse::Denied(denied))
+    }
+
+    /// Answers a completion that is repeated with the account as its vault has it now.
+    async fn repeat(
+        &self,
+        config: &Config,
+        session: &Session,
+        id: &AccountId,
+    ) -> Result<SessionResponse, ObjectError> {
+        let connection = session.begin.connection.clone();
+        Ok(match self.ask_vault(config, session, VaultAction::Accounts).await? {
+            Some(VaultResponse::Accounts(accounts)) => {
+                match accounts.into_iter().find(|account| account.id == *id) {
+                    Some(account) => SessionResponse::Completed { account, connection },
+                    // The account was deleted since.
+                    None => SessionResponse::Denied(Denied::Used),
+                }
+            }
+            _ => SessionResponse::Denied(Denied::NotStored),
+        })
+    }
+
+    /// Asks the vault of the session's user and connection. `None` if it does not answer.
+    async fn ask_vault(
+        &self,
+        config: &Config,
+        session: &Session,
+        act: VaultAction,
+    ) -> Result<Option<VaultResponse>, ObjectError> {
+        let Begin { user, connection, .. } = &session.begin;
+        let name = config.names.vault(user, connection);
+        let ask = VaultRequest { user: user.clone(), connection: connection.clone(), act };
+        match object_call::ask(&self.env, &name, &ask).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(CallError::KeyUnavailable) => {
+                Err(ObjectError::KeyUnavailable("in the vault".into()))
+            }
+            Err(_) => Ok(None),
+        }
     }
 
     /// Passes the grant to its vault. The session keeps it until the vault has stored it.
@@ -355,32 +396,22 @@ impl Inner {
         mut session: Session,
         store: NewGrant,
     ) -> Result<SessionResponse, ObjectError> {
-        let (user, connection) = (session.begin.user.clone(), session.begin.connection.clone());
-        let name = config.names.vault(&user, &connection);
-        let ask = vault::VaultRequest {
-            user,
-            connection: connection.clone(),
-            act: VaultAction::Store(Box::new(store)),
-        };
-        match object_call::ask(&self.env, &name, &ask).await {
-            Ok(vault::VaultResponse::Stored(account)) => {
-                session.phase = Phase::Finished;
+        let act = VaultAction::Store(Box::new(store));
+        match self.ask_vault(config, &session, act).await? {
+            Some(VaultResponse::Stored(account)) => {
+                session.finish(Some(account.id.clone()));
                 self.save(&session)?;
+                let connection = session.begin.connection;
                 Ok(SessionResponse::Completed { account, connection })
             }
             // The vault stored it before, and the account was deleted since.
-            Ok(vault::VaultResponse::Deleted(_)) => {
-                session.phase = Phase::Finished;
+            Some(VaultResponse::Deleted(_)) => {
+                session.finish(None);
                 self.save(&session)?;
                 Ok(SessionResponse::Denied(Denied::Used))
             }
-            Ok(vault::VaultResponse::Narrower { missing }) => {
-                self.fail(session, Denied::Narrower { missing })
-            }
-            Ok(vault::VaultResponse::UnknownUser) => self.fail(session, Denied::UnknownUser),
-            Err(CallError::KeyUnavailable) => {
-                Err(ObjectError::KeyUnavailable("in the vault".into()))
-            }
+            Some(VaultResponse::Narrower { missing }) => self.fail(Denied::Narrower { missing }),
+            Some(VaultResponse::UnknownUser) => self.fail(Denied::UnknownUser),
             _ => Ok(SessionResponse::Denied(Denied::NotStored)),
         }
     }

@@ -107,7 +107,8 @@ pub fn completion_denied(denied: Denied) -> ProblemDetails {
         ),
         Denied::Used => ProblemDetails::new(
             409,
-            "This connect is over: it was completed or has failed. Start a new one.",
+            "This connect is over: it has failed, its account was deleted, or another request completed it. Start \
+             a new one.",
         ),
         Denied::Expired => ProblemDetails::new(
             400,
@@ -170,7 +171,7 @@ pub fn completion_denied(denied: Denied) -> ProblemDetails {
             retry_after: Some(5),
             ..ProblemDetails::new(
                 503,
-                "The account could not be stored now; send the same request again, within ten minutes.",
+                "The connect is not finished yet; send the same request again, within ten minutes.",
             )
         },
     };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::issuer::authorization::CodeGrant;
-use vault_base::ids::UserId;
+use vault_base::ids::{AccountId, UserId};
 use vault_base::mac_id::MacId;
 use vault_base::secret::{Secret, exposed, exposed_option};
 use vault_base::time::UnixSeconds;
@@ -191,10 +191,55 @@ pub enum Phase {
         /// The sealed [`NewGrant`](crate::vault::consent::NewGrant).
         store: String,
     },
-    /// The account is connected.
-    Finished,
-    /// The session failed and cannot go on.
-    Failed,
+    /// The account is connected. Without its members the session was a sign-in, or the account was deleted
+    /// before the session was told, or code before version 0.3.0 wrote this.
+    Finished {
+        /// Hash of the connect code's secret: whoever completed the connect may repeat that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        connect_code: Option<String>,
+        /// The account.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
+    },
+    /// The session failed and cannot go on. Without its members nobody gets the error again: it was not that of
+    /// a completion by the user who began the connect.
+    Failed {
+        /// Hash of the connect code's secret.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        connect_code: Option<String>,
+        /// Why the completion failed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<Denied>,
+    },
+}
+
+impl Phase {
+    /// A failure that nobody is told again.
+    pub const FAILED: Self = Self::Failed { connect_code: None, error: None };
+
+    /// Hash of the connect code's secret, once the application has received one.
+    pub fn connect_code(&self) -> Option<&str> {
+        match self {
+            Self::Started | Self::AtProvider { .. } => None,
+            Self::Returned { connect_code, .. }
+            | Self::Completing { connect_code }
+            | Self::Granted { connect_code, .. }
+            | Self::Redeemed { connect_code, .. } => Some(connect_code),
+            Self::Finished { connect_code, .. } | Self::Failed { connect_code, .. } => {
+                connect_code.as_deref()
+            }
+        }
+    }
+
+    /// Until when the application may complete, Unix seconds.
+    pub fn completes_until(&self) -> Option<UnixSeconds> {
+        match self {
+            Self::Returned { until, .. }
+            | Self::Granted { until, .. }
+            | Self::Redeemed { until, .. } => Some(*until),
+            _ => None,
+        }
+    }
 }
 
 /// The members of any [`Phase`], read in one pass: serde reads a tagged enum twice, with code of
@@ -210,6 +255,8 @@ struct Members {
     code: Option<String>,
     id_token: Option<String>,
     store: Option<String>,
+    account: Option<AccountId>,
+    error: Option<Denied>,
 }
 
 impl TryFrom<Members> for Phase {
@@ -221,8 +268,8 @@ impl TryFrom<Members> for Phase {
 }
 
 fn phase(members: Members) -> Option<Phase> {
-    let Members { name, state, cookie, connect_code, until, secrets, code, id_token, store } =
-        members;
+    let Members { name, state, cookie, connect_code, until, secrets, code, .. } = members;
+    let Members { id_token, store, account, error, .. } = members;
     Some(match name.as_str() {
         "started" => Phase::Started,
         "at_provider" => {
@@ -243,8 +290,8 @@ fn phase(members: Members) -> Option<Phase> {
             store: store?,
         },
         "redeemed" => Phase::Redeemed { connect_code: connect_code?, until: until?, store: store? },
-        "finished" => Phase::Finished,
-        "failed" => Phase::Failed,
+        "finished" => Phase::Finished { connect_code, account },
+        "failed" => Phase::Failed { connect_code, error },
         _ => return None,
     })
 }
@@ -288,8 +335,8 @@ pub enum Denied {
     ProviderMisconfigured,
     /// The provider's statement about the user is not valid.
     Identity,
-    /// The vault could not store the grant, or the provider could not say whose it is. Completing
-    /// again within ten minutes succeeds once that is over.
+    /// The code is being redeemed, or the vault could not store the grant, or the provider could not say whose
+    /// it is. Completing again within ten minutes succeeds once that is over.
     NotStored,
     /// The connection has another provider or client than when the session began. Nothing changes:
     /// if the configuration is corrected in time, the session goes on.

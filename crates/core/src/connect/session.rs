@@ -7,6 +7,9 @@
 //!    └──────────────────┴─────────────────────┴──────▶ Failed ◀────────┴────────────┘
 //! ```
 //!
+//! `complete` may be repeated in any phase after `Returned`. It continues where the connect stands, and a session
+//! that has ended answers the account, or the error, again.
+//!
 //! The provider's code waits, sealed, until the user who began the connect completes it with an
 //! access token. A browser that finishes the flow proves nothing about its user: this prevents
 //! cross-user session fixation (RFC 9700 and its update).
@@ -27,6 +30,7 @@ use crate::connect::record::{AuthorizationResponse, Complete};
 use crate::event::{Event, EventName};
 use crate::vault::consent::NewGrant;
 use vault_base::encoding;
+use vault_base::ids::AccountId;
 use vault_base::json;
 use vault_base::seal::{AssociatedData, SealError, Sealer};
 use vault_base::secret::Secret;
@@ -60,6 +64,8 @@ pub enum Completion {
     Identify(Unidentified),
     /// Store these tokens.
     Store(Box<NewGrant>),
+    /// Answer with this account, which was connected before.
+    Answer(AccountId),
 }
 
 /// Tokens whose user is not known yet.
@@ -177,7 +183,7 @@ impl Session {
             (Some(code), None) => code,
             (_, error) => {
                 let error = error.as_deref().unwrap_or("server_error");
-                self.phase = Phase::Failed;
+                self.phase = Phase::FAILED;
                 return Ok(self.failed_location(error));
             }
         };
@@ -208,7 +214,7 @@ impl Session {
     ) -> Result<(Secret, FlowSecrets), SessionError> {
         let secrets = self.check_response(Flow::Login, back, from_provider, now)?;
         let (Some(code), None) = (&back.code, &back.error) else {
-            self.phase = Phase::Failed;
+            self.phase = Phase::FAILED;
             let (code, _) = outward(back.error.as_deref().unwrap_or("server_error"));
             return Err(SessionError::Declined(code));
         };
@@ -239,7 +245,7 @@ impl Session {
             return Err(Denied::Expired.into());
         }
         if back.connection != self.begin.connection || !from_provider {
-            self.phase = Phase::Failed;
+            self.phase = Phase::FAILED;
             return Err(Denied::OtherProvider.into());
         }
         Ok(secrets.clone())
@@ -251,7 +257,9 @@ impl Session {
     }
 
     /// Completes the connect for the application. `connection` is the configured connection of that
-    /// name, if any.
+    /// name, if any; `is_redeeming` says whether the provider's response to the code is awaited now.
+    ///
+    /// Who completed the connect may do so again, and gets the account, or the same error.
     ///
     /// # Errors
     /// [`SessionError`]. Another user or client with the right auth session, or a wrong verifier or
@@ -260,40 +268,39 @@ impl Session {
         &mut self,
         ask: &Complete,
         connection: Option<&Connection>,
+        is_redeeming: bool,
         sealer: &Sealer,
         now: UnixSeconds,
     ) -> Result<Completion, SessionError> {
         if !handle::matches(&ask.auth_session, &self.begin.auth_session) {
             return Err(Denied::Unknown.into());
         }
-        if matches!(self.phase, Phase::Finished | Phase::Failed) {
-            return Err(Denied::Used.into());
+        let proof = self.proof(ask);
+        if matches!(self.phase, Phase::Finished { .. } | Phase::Failed { .. }) {
+            return Ok(Completion::Answer(self.answer_again(proof)?));
         }
-        if ask.user != self.begin.user || ask.client_id != self.begin.client_id {
-            self.phase = Phase::Failed;
-            return Err(Denied::OtherUser.into());
+        if let Err(denied) = proof {
+            match (&denied, &self.phase) {
+                (Denied::OtherUser, _) => self.phase = Phase::FAILED,
+                (Denied::OtherRedirect | Denied::Verifier, Phase::Returned { .. }) => {
+                    self.fail(&denied);
+                }
+                // The connect was completed as it should be; this request ends no grant.
+                _ => {}
+            }
+            return Err(denied.into());
         }
-        let (connect_code, until) = match &self.phase {
-            Phase::Returned { connect_code, until, .. }
-            | Phase::Granted { connect_code, until, .. }
-            | Phase::Redeemed { connect_code, until, .. } => (connect_code, *until),
-            Phase::Completing { .. } => return Err(Denied::Used.into()),
-            _ => return Err(Denied::Unknown.into()),
-        };
-        if !handle::matches(&ask.connect_code, connect_code) {
-            return Err(Denied::Unknown.into());
+        if self.phase.completes_until().is_some_and(|until| now >= until) {
+            return Err(self.fail(&Denied::Expired).into());
         }
-        if now >= until {
-            self.phase = Phase::Failed;
-            return Err(Denied::Expired.into());
-        }
-        if ask.redirect_uri != self.begin.redirect_uri {
-            self.phase = Phase::Failed;
-            return Err(Denied::OtherRedirect.into());
-        }
-        if !self.verifier_fits(ask.code_verifier.as_ref()) {
-            self.phase = Phase::Failed;
-            return Err(Denied::Verifier.into());
+        if matches!(self.phase, Phase::Completing { .. }) {
+            // The code is not sent twice. If nobody awaits the provider's response, it is lost.
+            let denied = if is_redeeming {
+                Denied::NotStored
+            } else {
+                self.fail(&Denied::ProviderUnavailable)
+            };
+            return Err(denied.into());
         }
         let is_of = match connection {
             Some(connection) => self.is_of(connection),
@@ -302,29 +309,81 @@ impl Session {
         if !is_of {
             return Err(Denied::RegistrationChanged.into());
         }
-        let completion = match &self.phase {
-            Phase::Returned { secrets, code, .. } => Completion::Redeem {
-                code: self.unseal(sealer, "provider_code", code)?,
-                secrets: self.open_json(sealer, "provider_secrets", secrets)?,
-            },
+        match &self.phase {
+            Phase::Returned { connect_code, secrets, code, .. } => {
+                let redeem = Completion::Redeem {
+                    code: self.unseal(sealer, "provider_code", code)?,
+                    secrets: self.open_json(sealer, "provider_secrets", secrets)?,
+                };
+                self.phase = Phase::Completing { connect_code: connect_code.clone() };
+                Ok(redeem)
+            }
             Phase::Granted { secrets, id_token, store, .. } => {
                 let id_token = id_token.as_ref();
-                return Ok(Completion::Identify(Unidentified {
+                Ok(Completion::Identify(Unidentified {
                     store: Box::new(self.open_json(sealer, "tokens", store)?),
                     id_token: id_token
                         .map(|text| self.unseal(sealer, "id_token", text))
                         .transpose()?,
                     secrets: self.open_json(sealer, "provider_secrets", secrets)?,
-                }));
+                }))
             }
             Phase::Redeemed { store, .. } => {
                 let store = self.open_json(sealer, "tokens", store)?;
-                return Ok(Completion::Store(Box::new(store)));
+                Ok(Completion::Store(Box::new(store)))
             }
-            _ => return Err(Denied::Unknown.into()),
-        };
-        self.phase = Phase::Completing { connect_code: connect_code.clone() };
-        Ok(completion)
+            _ => Err(Denied::Unknown.into()),
+        }
+    }
+
+    /// Whether a completion comes from the user and client who began the connect, with the right code, and
+    /// with all that the connect request promised.
+    fn proof(&self, ask: &Complete) -> Result<(), Denied> {
+        if ask.user != self.begin.user || ask.client_id != self.begin.client_id {
+            return Err(Denied::OtherUser);
+        }
+        let code = self.phase.connect_code();
+        if !code.is_some_and(|code| handle::matches(&ask.connect_code, code)) {
+            return Err(Denied::Unknown);
+        }
+        if ask.redirect_uri != self.begin.redirect_uri {
+            return Err(Denied::OtherRedirect);
+        }
+        if !self.verifier_fits(ask.code_verifier.as_ref()) {
+            return Err(Denied::Verifier);
+        }
+        Ok(())
+    }
+
+    /// The account of a finished session, or the error of a failed one, for who completed it. Anybody else
+    /// learns that it is over, and nothing more.
+    fn answer_again(&self, proof: Result<(), Denied>) -> Result<AccountId, Denied> {
+        match (&self.phase, proof) {
+            (Phase::Finished { account: Some(account), .. }, Ok(())) => Ok(account.clone()),
+            (Phase::Failed { error: Some(error), .. }, Ok(())) => Err(error.clone()),
+            // The request that failed, again.
+            (Phase::Failed { error: Some(error), .. }, Err(denied)) if *error == denied => {
+                Err(denied)
+            }
+            _ => Err(Denied::Used),
+        }
+    }
+
+    /// Ends the session because a completion failed, and returns why. Whoever repeats that completion is told
+    /// the same. Nothing changes if the session has ended already.
+    pub fn fail(&mut self, denied: &Denied) -> Denied {
+        if !matches!(self.phase, Phase::Finished { .. } | Phase::Failed { .. }) {
+            let connect_code = self.phase.connect_code().map(str::to_owned);
+            self.phase = Phase::Failed { connect_code, error: Some(denied.clone()) };
+        }
+        denied.clone()
+    }
+
+    /// Ends the session because its account is stored. `account` is `None` for a sign-in, and if the account
+    /// was deleted since.
+    pub fn finish(&mut self, account: Option<AccountId>) {
+        let connect_code = self.phase.connect_code().map(str::to_owned);
+        self.phase = Phase::Finished { connect_code, account };
     }
 
     /// Keeps the tokens until their user is known.
@@ -352,7 +411,8 @@ impl Session {
     }
 
     /// Takes the result of the identification. `stored` is the phase that is stored now: meanwhile
-    /// the application may have completed again, or the session may have failed.
+    /// the application may have completed again, or the session may have failed. Then the application repeats
+    /// its request, and finds what came of that.
     ///
     /// # Errors
     /// [`SealError`]; nothing changes.
@@ -365,8 +425,8 @@ impl Session {
     ) -> Result<Identified, SealError> {
         let denied = |denied, event| Identified { outcome: Err(denied), is_changed: false, event };
         let waits = matches!(stored, Some(Phase::Granted { .. }));
-        if !waits && !matches!(stored, Some(Phase::Redeemed { .. } | Phase::Finished)) {
-            return Ok(denied(Denied::Used, None));
+        if !waits && !matches!(stored, Some(Phase::Redeemed { .. } | Phase::Finished { .. })) {
+            return Ok(denied(Denied::NotStored, None));
         }
         let mut store = tokens.store;
         match identity {
@@ -382,9 +442,9 @@ impl Session {
                         .because(refusal.reason()),
                 );
                 if !waits {
-                    return Ok(denied(Denied::Used, event));
+                    return Ok(denied(Denied::NotStored, event));
                 }
-                self.phase = Phase::Failed;
+                self.fail(&Denied::Identity);
                 return Ok(Identified { is_changed: true, ..denied(Denied::Identity, event) });
             }
         }
