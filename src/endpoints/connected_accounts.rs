@@ -180,9 +180,16 @@ impl<'a> Caller<'a> {
         let add_user = registry::RegistryRequest::Add { user: token.user.clone() };
         let shard = config.names.registry(&token.user);
         object_call::ask(env, &shard, &add_user).await.map_err(unavailable)?;
-        let add = directory::DirectoryRequest::Add { connection: session.begin.connection.clone() };
+        let add = directory::DirectoryRequest::Add {
+            connection: session.begin.connection.clone(),
+            session: Some(session.begin.session.clone()),
+        };
         let directory = config.names.directory(&token.user);
-        object_call::ask(env, &directory, &add).await.map_err(unavailable)?;
+        if let directory::DirectoryResponse::TooManyInFlight { retry_after } =
+            object_call::ask(env, &directory, &add).await.map_err(unavailable)?
+        {
+            return Err(policy::too_many_in_flight(retry_after));
+        }
         let name = config.names.connect_session(&session.begin.session);
         let begin = connect::SessionRequest::Begin(Box::new(session.begin));
         match object_call::ask(env, &name, &begin).await.map_err(unavailable)? {
@@ -262,7 +269,7 @@ impl<'a> Caller<'a> {
             .map_err(unavailable)?
         {
             directory::DirectoryResponse::Connections(names) => Ok(names),
-            directory::DirectoryResponse::Added => Err(ProblemDetails::unavailable(5)),
+            _ => Err(ProblemDetails::unavailable(5)),
         }
     }
 

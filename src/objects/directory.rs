@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! `Directory`: the Durable Object that lists the connections for which one user ever started a connect.
+//! `Directory`: the Durable Object that lists the connections for which one user ever started a connect, and
+//! counts the user's connects in flight.
 
 use std::future::ready;
 
@@ -9,7 +10,9 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State};
 
-use crate::message::directory::{CREATE, DirectoryRequest, DirectoryResponse};
+use crate::connect::in_flight;
+use crate::mac_id::MacId;
+use crate::message::directory::{CREATE, CREATE_IN_FLIGHT, DirectoryRequest, DirectoryResponse};
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, sql};
 
@@ -41,10 +44,22 @@ fn answer(
     message: DirectoryRequest,
 ) -> Result<DirectoryResponse, ObjectError> {
     match message {
-        DirectoryRequest::Add { connection } => {
+        DirectoryRequest::Add { connection, session } => {
+            if let Some(session) = session
+                && let Err(retry_after) = begin(storage, &session)?
+            {
+                return Ok(DirectoryResponse::TooManyInFlight { retry_after });
+            }
             sql::run(storage, CREATE, vec![])?;
             let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";
             sql::run(storage, add, vec![connection.into(), sql::integer(clock::now())?])?;
+            Ok(DirectoryResponse::Added)
+        }
+        DirectoryRequest::Ended { session } => {
+            if sql::has_table(storage, "in_flight")? {
+                let remove = "DELETE FROM in_flight WHERE session = ?";
+                sql::run(storage, remove, vec![session.as_str().into()])?;
+            }
             Ok(DirectoryResponse::Added)
         }
         DirectoryRequest::List if !sql::has_table(storage, "connection")? => {
@@ -56,4 +71,22 @@ fn answer(
             names.collect::<Result<_, _>>().map(DirectoryResponse::Connections)
         }
     }
+}
+
+/// Counts a connect that begins, unless there are too many: then the seconds after which one may begin.
+fn begin(storage: &SqlStorage, session: &MacId) -> Result<Result<(), i64>, ObjectError> {
+    let now = clock::now();
+    sql::run(storage, CREATE_IN_FLIGHT, vec![])?;
+    let expired = "DELETE FROM in_flight WHERE until <= ?";
+    sql::run(storage, expired, vec![sql::integer(now)?])?;
+    let rows = sql::run(storage, "SELECT until FROM in_flight", vec![])?;
+    let ends: Vec<i64> = rows.into_iter().map(|mut row| row.integer()).collect::<Result<_, _>>()?;
+    Ok(match in_flight::admit(&ends, now) {
+        Ok(until) => {
+            let add = "INSERT OR REPLACE INTO in_flight (session, until) VALUES (?, ?)";
+            sql::run(storage, add, vec![session.as_str().into(), sql::integer(until)?])?;
+            Ok(())
+        }
+        Err(retry_after) => Err(retry_after),
+    })
 }

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
 import { call } from '../../xtask/js/vault-api.mjs';
-import { APP, APP_ORIGIN, World, assertProblem, assertRefused, describe as show } from './harness.mjs';
+import { APP, APP_ORIGIN, World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
 
 describe('connect', { timeout: 120_000 }, () => {
   let world;
@@ -229,6 +229,35 @@ describe('connect', { timeout: 120_000 }, () => {
     assert.equal(second.connection, first.connection);
     assert.deepEqual((await world.accounts(user)).map((one) => one.id), [second.id]);
     assert.equal(await world.owner((await world.exchange(user)).access_token), 'again');
+  });
+
+  test('a user may have 20 connects in flight; those that are over do not count, and all end by themselves', async () => {
+    const user = await world.signIn('restless');
+    const begin = () => world.api.connect(user.me_token, { connection: 'demo', redirectUri: APP });
+    const started = [];
+    for (let time = 0; time < 20; time += 1) started.push(await world.startConnect(user));
+    const made = world.objects('CONNECT_SESSION');
+    const refused = await Promise.all(Array.from({ length: 5 }, begin));
+    for (const answer of refused) {
+      assertProblem(answer, 429);
+      const wait = Number(answer.headers.get('retry-after'));
+      assert.ok(wait > 1600 && wait <= 1740, `${wait}`);
+      assert.match(answer.body.detail, /20 connects in flight.*completed or cancelled/);
+    }
+    assert.deepEqual(world.objects('CONNECT_SESSION'), made);
+    // Another user is not affected.
+    await world.startConnect(await world.signIn('restless-not'));
+
+    const done = await world.visit(started[0], { login: 'restless' });
+    assert.equal((await world.api.complete(user.me_token, started[0], codeOf(done))).status, 201);
+    await eventually('a completed connect does not count', async () => (await begin()).status === 201);
+    assertProblem(await begin(), 429);
+    await world.visit(started[1], { login: 'restless', cancel: true });
+    await eventually('a cancelled connect does not count', async () => (await begin()).status === 201);
+    assertProblem(await begin(), 429);
+    await world.advance(1741);
+    const all = await Promise.all(Array.from({ length: 25 }, begin));
+    assert.deepEqual(all.map((answer) => answer.status).toSorted(), [...Array(20).fill(201), ...Array(5).fill(429)]);
   });
 
   test('pages of the browser flow give other origins nothing', async () => {

@@ -117,6 +117,7 @@ fn reason_of(status: u16) -> &'static str {
         409 => "conflict",
         413 => "body_too_large",
         415 => "media_type",
+        429 => "too_many_requests",
         502 | 503 => "unavailable",
         _ => "invalid_request",
     }
@@ -167,6 +168,7 @@ impl ProblemDetails {
             409 => "Conflict",
             413 => "Content Too Large",
             415 => "Unsupported Media Type",
+            429 => "Too Many Requests",
             502 => "Bad Gateway",
             _ => "Service Unavailable",
         };

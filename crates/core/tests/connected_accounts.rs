@@ -20,6 +20,7 @@ use vault_base::secret::Secret;
 use vault_core::config::Config;
 use vault_core::connect::browser;
 use vault_core::connect::handle::{self, OpaqueHandle};
+use vault_core::connect::in_flight::MAX_IN_FLIGHT;
 use vault_core::connect::listing::Page;
 use vault_core::connect::policy::{self, CREATE, DELETE, READ};
 use vault_core::connect::record::Denied;
@@ -272,6 +273,17 @@ fn a_refused_completion_says_whose_turn_it_is() {
         for problem in reasons.into_iter().map(policy::completion_denied) {
             assert_eq!((problem.status, problem.retry_after.is_some()), (status, status == 503));
         }
+    }
+}
+
+#[test]
+fn too_many_connects_of_a_user_are_answered_with_what_to_do_and_when() {
+    let problem = policy::too_many_in_flight(7);
+    assert_eq!((problem.status, problem.reason), (429, "too_many_requests"));
+    assert_eq!(problem.retry_after, Some(7));
+    assert_eq!(problem.body()["title"], "Too Many Requests");
+    for said in [&format!("{MAX_IN_FLIGHT} connects"), "29 minutes", "completed or cancelled"] {
+        assert!(problem.detail.contains(said), "{}", problem.detail);
     }
 }
 

@@ -128,6 +128,14 @@ fn documents_of_an_issuer_that_were_found_in_another_way_answer_no_question() {
 }
 
 #[test]
+fn the_table_of_connects_in_flight_is_pinned() {
+    assert_eq!(
+        directory::CREATE_IN_FLIGHT,
+        "CREATE TABLE IF NOT EXISTS in_flight (session TEXT PRIMARY KEY, until INTEGER NOT NULL)"
+    );
+}
+
+#[test]
 fn the_tables_of_version_4_are_pinned() {
     assert_eq!(schema::VERSION, 4);
     let tables = [
@@ -645,8 +653,23 @@ fn the_statuses_of_objects_are_pinned_and_none_is_taken_for_another() {
 #[test]
 fn messages_of_the_small_objects_are_pinned() {
     pinned(
-        &directory::DirectoryRequest::Add { connection: "demo".into() },
+        &directory::DirectoryRequest::Add { connection: "demo".into(), session: None },
         r#"{"add":{"connection":"demo"}}"#,
+    );
+    pinned(
+        &directory::DirectoryRequest::Add {
+            connection: "demo".into(),
+            session: Some(mac_id("sid")),
+        },
+        r#"{"add":{"connection":"demo","session":"sid"}}"#,
+    );
+    pinned(
+        &directory::DirectoryRequest::Ended { session: mac_id("sid") },
+        r#"{"ended":{"session":"sid"}}"#,
+    );
+    pinned(
+        &directory::DirectoryResponse::TooManyInFlight { retry_after: 7 },
+        r#"{"too_many_in_flight":{"retry_after":7}}"#,
     );
     pinned(&directory::DirectoryRequest::List, r#""list""#);
     pinned(

@@ -16,13 +16,15 @@ use worker::{Env, State};
 use crate::config::Config;
 use crate::connect::identify::IdentityError;
 use crate::connect::record::{
-    AuthorizationResponse, Begin, Complete, Denied, FlowSecrets, Phase, SESSION_LIFETIME, Session,
+    AuthorizationResponse, Begin, Complete, Denied, Flow, FlowSecrets, Phase, SESSION_LIFETIME,
+    Session,
 };
 use crate::connect::session::{Completion, SessionError, Unidentified};
 use crate::event::{Event, EventName};
 use crate::ids::AccountId;
 use crate::json;
 use crate::message::connect::{CREATE, SessionRequest, SessionResponse};
+use crate::message::directory::DirectoryRequest;
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::objects::connect_session::redeem::Redeem;
 use crate::provider::authorization_request;
@@ -83,11 +85,19 @@ impl Inner {
         match ask {
             SessionRequest::Begin(begin) => self.begin(*begin).await,
             SessionRequest::Open { ticket } => self.open(&config, &ticket).await,
-            SessionRequest::Return(back) => self.returned(&config, &back).await,
+            SessionRequest::Return(back) => {
+                let answer = self.returned(&config, &back).await;
+                self.tell_if_over(&config);
+                answer
+            }
             SessionRequest::Complete(complete) => {
                 // A code is redeemed once, so this continues even if the application goes away.
                 let (this, config) = (self.clone(), config.clone());
-                let work = async move { this.complete(&config, &complete).await };
+                let work = async move {
+                    let answer = this.complete(&config, &complete).await;
+                    this.tell_if_over(&config);
+                    answer
+                };
                 single_flight::run(&self.state, work)
                     .await
                     .unwrap_or(Err(ObjectError::Failed("detached")))
@@ -386,6 +396,19 @@ impl Inner {
                 Err(ObjectError::KeyUnavailable("in the vault".into()))
             }
             Err(_) => Ok(None),
+        }
+    }
+
+    /// Tells the user's directory of a connect that is over, so that it does not count as in flight any more.
+    /// Nobody waits for that: without it the connect counts until the session's lifetime is over.
+    fn tell_if_over(&self, config: &Config) {
+        let Ok(Some(session)) = self.load() else { return };
+        if session.flow == Flow::Connect && session.is_over() {
+            let (env, directory) = (self.env.clone(), config.names.directory(&session.begin.user));
+            let ended = DirectoryRequest::Ended { session: session.begin.session };
+            self.state.wait_until(async move {
+                let _ = object_call::ask(&env, &directory, &ended).await;
+            });
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod handle;
 pub mod identify;
+pub mod in_flight;
 pub mod listing;
 pub mod policy;
 pub mod record;

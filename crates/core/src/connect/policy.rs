@@ -2,7 +2,8 @@
 //! Who may use the connected-accounts API, and which errors its sessions cause.
 
 use crate::config::{Client, Config};
-use crate::connect::record::Denied;
+use crate::connect::in_flight::MAX_IN_FLIGHT;
+use crate::connect::record::{Denied, SESSION_LIFETIME};
 use crate::error::ProblemDetails;
 use vault_base::text;
 use vault_jose::access_token::AccessToken;
@@ -94,6 +95,22 @@ pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), Problem
             Err(ProblemDetails::new(403, "This origin is not among the client's origins."))
         }
         _ => Ok(()),
+    }
+}
+
+/// The error for an application whose user has too many connects in flight. `retry_after` is in seconds.
+pub fn too_many_in_flight(retry_after: i64) -> ProblemDetails {
+    ProblemDetails {
+        retry_after: Some(retry_after),
+        ..ProblemDetails::new(
+            429,
+            format!(
+                "This user has {MAX_IN_FLIGHT} connects in flight, and may have no more. Finish one: a connect \
+                 counts until it is completed or cancelled, and for {} minutes at most. Or try again after the \
+                 seconds in Retry-After.",
+                SESSION_LIFETIME / 60
+            ),
+        )
     }
 }
 

@@ -276,7 +276,7 @@ impl Session {
             return Err(Denied::Unknown.into());
         }
         let proof = self.proof(ask);
-        if matches!(self.phase, Phase::Finished { .. } | Phase::Failed { .. }) {
+        if self.is_over() {
             return Ok(Completion::Answer(self.answer_again(proof)?));
         }
         if let Err(denied) = proof {
@@ -369,10 +369,15 @@ impl Session {
         }
     }
 
+    /// Whether the session has ended: nothing is connected any more that is not already.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Finished { .. } | Phase::Failed { .. })
+    }
+
     /// Ends the session because a completion failed, and returns why. Whoever repeats that completion is told
     /// the same. Nothing changes if the session has ended already.
     pub fn fail(&mut self, denied: &Denied) -> Denied {
-        if !matches!(self.phase, Phase::Finished { .. } | Phase::Failed { .. }) {
+        if !self.is_over() {
             let connect_code = self.phase.connect_code().map(str::to_owned);
             self.phase = Phase::Failed { connect_code, error: Some(denied.clone()) };
         }
