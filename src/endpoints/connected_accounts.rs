@@ -224,11 +224,11 @@ impl<'a> Caller<'a> {
         }
     }
 
-    /// The user's accounts at all connections of the page, each with its connection.
+    /// The user's accounts at all connections of the page that the client may manage, each with its connection.
     async fn accounts(&self, page: &Page) -> Result<Vec<(String, AccountView)>, ProblemDetails> {
         let mut accounts = Vec::new();
         for connection in self.connections().await? {
-            if !page.wants(&connection) {
+            if !page.wants(&connection) || !self.client.may_manage(&connection) {
                 continue;
             }
             if let VaultResponse::Accounts(found) =
@@ -240,10 +240,18 @@ impl<'a> Caller<'a> {
         Ok(accounts)
     }
 
-    /// Deletes the account at whichever connection it is. The id of another user's account, or of
-    /// none, is answered like a deleted one, because this user has no such account.
+    /// Deletes the account at whichever connection it is, if the client may manage that. The id of another
+    /// user's account, or of none, is answered like a deleted one, because this user has no such account.
     async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> HttpResult {
         for connection in &self.connections().await? {
+            if !self.client.may_manage(connection) {
+                let found = self.ask_vault(connection, VaultAction::Accounts).await?;
+                if matches!(found, VaultResponse::Accounts(all) if all.iter().any(|one| one.id == *id))
+                {
+                    return Err(policy::not_among_connections());
+                }
+                continue;
+            }
             let act = VaultAction::Delete { account: id.clone(), tell: true };
             let revocation = match self.ask_vault(connection, act).await? {
                 VaultResponse::Removed(Some(revocation)) => revocation,

@@ -7,7 +7,14 @@ import { PROVIDER_TOKEN_SECONDS, World, assertProblem, assertRefused, describe a
 describe('accounts', { timeout: 120_000 }, () => {
   let world;
 
-  before(async () => { world = await World.start(); });
+  before(async () => {
+    world = await World.start({
+      upstream: [{ connection: 'second', client_id: 'vault-second' }],
+      connections: ({ issuer }) => ({
+        second: { kind: 'oidc', issuer, client_id: 'vault-second', client_authentication: 'none', scopes: ['openid', 'offline_access'] },
+      }),
+    });
+  });
   after(() => world?.close());
 
   /** Signs a user in and connects two accounts: `<name>-one`, then `<name>-two` at the provider. */
@@ -177,6 +184,50 @@ describe('accounts', { timeout: 120_000 }, () => {
       assert.equal(answer.status, status, `${id}: ${show(answer)}`);
     }
     assert.deepEqual((await world.accounts(owner)).map((one) => one.id), [account.id]);
+  });
+
+  test('a client lists and deletes accounts at its connections, and at all only if it is configured so', async () => {
+    const user = await world.signIn('klara');
+    const one = await world.connect(user);
+    const two = await world.connect(user, 'klara', { connection: 'second' });
+    const { json } = world.bindings;
+    const [connections, clients] = [structuredClone(json.CONNECTIONS), structuredClone(json.CLIENTS)];
+    const configure = async (change) => {
+      await world.stopVault();
+      change();
+      await world.startVault();
+    };
+    const other = await world.signIn('klara', { client: 'webapp' });
+    const listed = async (who = other) => (await world.accounts(who)).map((account) => account.id);
+    const remove = async (id) => (await world.api.remove(other.me_token, id)).status;
+    try {
+      await configure(() => { json.CLIENTS.webapp.connections = ['second']; });
+      assert.deepEqual(await listed(), [two.id]);
+      assert.deepEqual((await world.api.accounts(other.me_token, '?connection=demo')).body, { accounts: [] });
+      const refused = await world.api.remove(other.me_token, one.id);
+      assertProblem(refused, 403);
+      assert.match(refused.body.detail, /account_access/);
+      assert.equal(await remove('cac_0123456789ABCDEFGHIJKL'), 204);
+      assert.deepEqual((await listed(user)).toSorted(), [one.id, two.id].toSorted());
+
+      await configure(() => {
+        json.CLIENTS.webapp = { ...json.CLIENTS.webapp, connections: [], account_access: 'all' };
+      });
+      assert.deepEqual((await listed()).toSorted(), [one.id, two.id].toSorted());
+      assert.equal(await remove(one.id), 204);
+      assert.deepEqual(await listed(user), [two.id]);
+
+      await configure(() => {
+        delete json.CONNECTIONS.second;
+        for (const client of Object.values(json.CLIENTS)) client.connections = client.connections.filter((name) => name !== 'second');
+      });
+      assert.deepEqual(await listed(user), []);
+      assert.deepEqual(await listed(), [two.id]);
+      assert.equal(await remove(two.id), 204);
+      assert.deepEqual(await listed(), []);
+    } finally {
+      await configure(() => Object.assign(json, { CONNECTIONS: connections, CLIENTS: clients }));
+    }
   });
 
   test('lists come in pages', async () => {

@@ -12,8 +12,8 @@ use vault_base::encoding;
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_core::config::{
-    Authentication, ClientKind, Config, ConfigError, ExchangeGrant, GrantType, RefreshPolicy,
-    ScopePolicy,
+    AccountAccess, Authentication, ClientKind, Config, ConfigError, ExchangeGrant, GrantType,
+    RefreshPolicy, ScopePolicy,
 };
 use vault_jose::algorithm::Algorithm;
 use vault_provider::connection::Protocol;
@@ -92,6 +92,7 @@ fn defaults_are_the_narrow_ones() {
     assert_eq!(agent.accepts_from, ["agent"]);
     assert_eq!(agent.scope_policy, ScopePolicy::AtLeast);
     assert!(agent.connections.is_empty() && agent.origins.is_empty());
+    assert_eq!(agent.account_access, AccountAccess::Connections);
     let chat = &config.connections["chat"];
     assert!(
         chat.pkce == Pkce::Supported
@@ -159,6 +160,7 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
         ("CLIENTS.spa.origin", json!("x"), "unknown field `origin`"),
         ("CLIENTS.backend.grants[0]", json!(["password"]), "must be one of \"authorization_code\""),
         ("CLIENTS.backend.scope_policy", json!("all"), "must be one of \""),
+        ("CLIENTS.spa.account_access", json!("own"), "must be one of \"connections\", \"all\""),
         (
             "CLIENTS.backend.assertion_audience",
             json!("issuer"),
@@ -174,6 +176,25 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
         let change = set(&format!("{entry}.{field}"), &Value::Null);
         refused(&change, &format!("{entry}.{field}"), "is missing; set it");
     }
+}
+
+#[test]
+fn a_client_manages_accounts_at_its_connections_and_at_all_only_if_it_says_so() {
+    for (access, kind, expected) in [
+        (Value::Null, "spa", [true, false, false]),
+        (json!("connections"), "spa", [true, false, false]),
+        (json!("all"), "spa", [true, true, true]),
+        (json!("connections"), "third_party", [true, false, false]),
+    ] {
+        let client = json!({ "account_access": access, "kind": kind });
+        let config = load(&json!({ "CLIENTS": { "spa": client } })).unwrap();
+        let spa = &config.clients["spa"];
+        // `gone` is a connection that is not configured any more.
+        assert_eq!(["calendar", "code", "gone"].map(|name| spa.may_manage(name)), expected);
+    }
+    let change =
+        json!({ "CLIENTS": { "spa": { "account_access": "all", "kind": "third_party" } } });
+    refused(&change, "CLIENTS.spa.account_access", "somebody else's application");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use edge_token_vault::config::{Authentication, ClientKind, Config, GrantType};
+use edge_token_vault::config::{AccountAccess, Authentication, ClientKind, Config, GrantType};
 use edge_token_vault::jwt::trusted_issuer::Issuer;
 use edge_token_vault::provider::connection::{Connection, Protocol};
 use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotation};
@@ -55,6 +55,9 @@ pub(crate) fn text(config: &Config) -> String {
     }
     for (id, client) in &config.clients {
         let _ = writeln!(out, "\nClient {id}: connections {}", list(&client.connections));
+        if client.account_access == AccountAccess::All {
+            let _ = writeln!(out, "  lists and deletes its users' accounts at all connections");
+        }
         let is_public = matches!(client.authentication, Authentication::None);
         let signs_in = client.grants.contains(&GrantType::AuthorizationCode);
         if signs_in {
@@ -224,6 +227,9 @@ mod tests {
             authentication = "none"
             connections = ["calendar"]
             redirect_uris = ["https://app.example.com/"]
+            [vars.CLIENTS.page]
+            authentication = "none"
+            account_access = "all"
         "#;
         let vars = variables::read(file, None).unwrap();
         let config = Config::load(&variables::with_secrets(vars)).unwrap();
@@ -240,6 +246,7 @@ mod tests {
             "unless another user of the vault has the same account there\n",
             "Its responses have no expires_in: the vault assumes 900 s\n",
             "  a deleted account's tokens are revoked at the provider if its metadata has a revocation_endpoint\n",
+            "Client page: connections (none)\n  lists and deletes its users' accounts at all connections\n",
             "Client spa: connections calendar\n  returns to https://app.example.com/\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");

@@ -34,6 +34,8 @@ pub struct Client {
     pub accepts_from: Vec<String>,
     /// The names of the connections that the client may use.
     pub connections: Vec<String>,
+    /// Which of its users' accounts the client may list and delete.
+    pub account_access: AccountAccess,
     /// The redirect URIs that the client may name in a connect. They are compared byte by byte.
     pub redirect_uris: Vec<String>,
     /// The browser origins from which the client calls the connected-accounts API.
@@ -60,6 +62,12 @@ impl Client {
     pub fn may_introspect(&self, client_id: &str, token: &AccessToken) -> bool {
         let accepts = || token.audiences.iter().any(|audience| self.audiences.contains(audience));
         token.client_id == client_id || (self.kind != ClientKind::ThirdParty && accepts())
+    }
+
+    /// Whether the client may list and delete its users' accounts at this connection.
+    pub fn may_manage(&self, connection: &str) -> bool {
+        self.account_access == AccountAccess::All
+            || self.connections.iter().any(|own| own == connection)
     }
 }
 
@@ -145,6 +153,17 @@ pub enum AssertionAudience {
     TokenEndpoint,
 }
 
+/// Which of its users' accounts a client may list and delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AccountAccess {
+    /// Those at the client's connections.
+    #[default]
+    Connections,
+    /// All, as a page does on which users manage their accounts. They may be at connections of other clients, and
+    /// at connections that are not configured any more.
+    All,
+}
+
 /// The meaning of the parameter `scope` in an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ScopePolicy {
@@ -166,6 +185,7 @@ pub(super) struct Raw {
     audiences: Option<Vec<String>>,
     accepts_from: Option<Vec<String>>,
     connections: Vec<String>,
+    account_access: AccountAccess,
     redirect_uris: Vec<String>,
     origins: Vec<String>,
     scope_policy: ScopePolicy,
@@ -214,6 +234,9 @@ const REFRESH_IDLE: i64 = 30 * 86_400;
 /// A year, in seconds.
 const REFRESH_LIFETIME: i64 = 365 * 86_400;
 
+const ACCOUNT_ACCESSES: &[(&str, AccountAccess)] =
+    &[("connections", AccountAccess::Connections), ("all", AccountAccess::All)];
+
 const SCOPE_POLICIES: &[(&str, ScopePolicy)] =
     &[("at_least", ScopePolicy::AtLeast), ("exact", ScopePolicy::Exact)];
 
@@ -234,6 +257,7 @@ impl Raw {
             audiences: fields.some_list("audiences"),
             accepts_from: fields.some_list("accepts_from"),
             connections: fields.list("connections"),
+            account_access: fields.choice("account_access", ACCOUNT_ACCESSES).unwrap_or_default(),
             redirect_uris: fields.list("redirect_uris"),
             origins: fields.list("origins"),
             scope_policy: fields.choice("scope_policy", SCOPE_POLICIES).unwrap_or_default(),
@@ -270,6 +294,10 @@ impl Raw {
         if is_public && !self.grants.iter().all(|grant| grant.is_issuing()) {
             let fix = "a client without authentication cannot exchange; remove its grants";
             return Err(FieldError::new("grants", fix));
+        }
+        if self.account_access == AccountAccess::All && self.kind == ClientKind::ThirdParty {
+            let fix = "must be \"connections\" for somebody else's application";
+            return Err(FieldError::new("account_access", fix));
         }
         if !around.signs_in && self.grants.iter().any(|grant| grant.is_issuing()) {
             let fix =
@@ -316,6 +344,7 @@ impl Raw {
             audiences,
             accepts_from: self.accepts_from.unwrap_or_else(|| vec![client_id.to_owned()]),
             connections: self.connections,
+            account_access: self.account_access,
             redirect_uris: self.redirect_uris,
             origins: self.origins,
             scope_policy: self.scope_policy,

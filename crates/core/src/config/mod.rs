@@ -24,7 +24,8 @@ use serde_json::Value;
 
 pub use api::{ACCESS_TOKEN_LIFETIME, Api};
 pub use client::{
-    AssertionAudience, Authentication, Client, ClientKind, RefreshPolicy, ScopePolicy,
+    AccountAccess, AssertionAudience, Authentication, Client, ClientKind, RefreshPolicy,
+    ScopePolicy,
 };
 pub use grant_type::{ExchangeGrant, GrantType};
 pub use sign_in::SignIn;

@@ -98,6 +98,15 @@ pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), Problem
     }
 }
 
+/// The error for a client that would delete an account at a connection that it may not use.
+pub fn not_among_connections() -> ProblemDetails {
+    ProblemDetails::new(
+        403,
+        "The account is at a connection that is not among the client's connections, so it was not deleted. \
+         Delete it with a client that may use the connection, or whose account_access is all.",
+    )
+}
+
 /// The error for an application whose user has too many connects in flight. `retry_after` is in seconds.
 pub fn too_many_in_flight(retry_after: i64) -> ProblemDetails {
     ProblemDetails {
