@@ -18,18 +18,22 @@ api=$vault/me/v1/connected-accounts
 me="Authorization: Bearer $(get user.me_token)"
 verifier=$(head -c 32 /dev/urandom | base64url)
 challenge=$(printf %s "$verifier" | openssl dgst -sha256 -binary | base64url)
+state=$(head -c 16 /dev/urandom | base64url)
 
 # 1. Begin.
 begun=$(curl -sSf "$api/connect" -H "$me" -H 'Content-Type: application/json' -d "{
-  \"connection\": \"$connection\", \"redirect_uri\": \"$redirect_uri\", \"state\": \"any\", \"scopes\": [],
+  \"connection\": \"$connection\", \"redirect_uri\": \"$redirect_uri\", \"state\": \"$state\", \"scopes\": [],
   \"code_challenge\": \"$challenge\", \"code_challenge_method\": \"S256\" }")
 echo "Open: $(member connect_uri <<<"$begun")?ticket=$(member connect_params.ticket <<<"$begun")"
 
 # 2. The browser goes to the provider and returns with a connect_code.
 read -rp 'Address to which the browser returned: ' back
-connect_code=$(sed -n 's/.*[?&]connect_code=\([^&]*\).*/\1/p' <<<"$back")
+parameter() { sed -n "s/.*[?&]$1=\([^&]*\).*/\1/p" <<<"$back"; }
+connect_code=$(parameter connect_code)
+# Without this check, an address that somebody else sent could connect that person's account to this user.
+[ "$(parameter state)" = "$state" ] || { echo 'This address is of another connect.' >&2; exit 1; }
 
-# 3. Complete with the access token of the same user who began.
+# 3. Complete with the access token of the user who uses this browser, who is the one who began.
 curl -sSf "$api/complete" -H "$me" -H 'Content-Type: application/json' -d "{
   \"auth_session\": \"$(member auth_session <<<"$begun")\", \"connect_code\": \"$connect_code\",
   \"redirect_uri\": \"$redirect_uri\", \"code_verifier\": \"$verifier\" }"

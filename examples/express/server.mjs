@@ -45,6 +45,7 @@ export function application({ vault, origin, client_id, client_secret, secret, c
     const started = await connectedAccounts(request, 'connect', {
       connection, state, scopes: [], code_challenge: challenge, code_challenge_method: 'S256',
     });
+    // In the session of this browser: what the return needs is found there, and not by `state` in a table of all users.
     request.appSession.connect = { state, verifier, session: started.auth_session };
     response.redirect(`${started.connect_uri}?ticket=${encodeURIComponent(started.connect_params.ticket)}`);
   });
@@ -53,7 +54,9 @@ export function application({ vault, origin, client_id, client_secret, secret, c
     const { connect } = request.appSession;
     delete request.appSession.connect; // it is good for one return
     const { state, connect_code, error_description: refusal } = request.query;
+    // A browser that did not begin this connect ends here: somebody else's link brought it.
     if (!connect || connect.state !== state || !connect_code) return response.status(400).type('text').send(refusal ?? 'Begin again.');
+    // With the token of the user who is signed in to this browser.
     await connectedAccounts(request, 'complete', { auth_session: connect.session, code_verifier: connect.verifier, connect_code });
     return response.redirect('/profile');
   });

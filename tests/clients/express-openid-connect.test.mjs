@@ -274,6 +274,22 @@ describe(NAME, { timeout: 120_000 }, () => {
     assert.match((await opened('/logout')).page?.text ?? '', /Sign in/);
   });
 
+  test('the example completes no connect in another browser than the one that began it', async () => {
+    const browsers = Object.fromEntries(['rita', 'sven'].map((login) => [login, { login, jar: new CookieJar(), stop: () => false }]));
+    for (const browser of Object.values(browsers)) await browse(`${example}/login`, browser);
+    const { jar } = browsers.rita;
+    const begun = await fetch(`${example}/connect`, { redirect: 'manual', headers: { cookie: jar.header(example), accept: 'text/html' } });
+    const link = begun.headers.get('location') ?? '';
+    assert.ok(link.startsWith(`${world.vault}/connected-accounts/connect?ticket=`), link);
+    const returned = await browse(link, browsers.sven);
+    assert.ok(returned.url.startsWith(`${example}/connected?connect_code=`), returned.url);
+    assert.deepEqual([returned.page?.status, returned.page?.text], [400, 'Begin again.']);
+    for (const browser of Object.values(browsers)) {
+      const profile = await browse(`${example}/profile`, browser);
+      assert.equal(JSON.parse(profile.page?.text ?? '').error, 'invalid_target');
+    }
+  });
+
   // The tests from here on move the vault's clock.
   tested.tries('providerDown', async () => {
     const jar = await connected('nora');

@@ -3,6 +3,7 @@
 // `cargo xtask dev --with`: they do not use the connection that the file adds.
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -77,6 +78,18 @@ describe('examples', { timeout: 60_000 }, () => {
     child.stdin.end(`${back.href}\n`);
     const { access_token: accessToken } = JSON.parse(`{${await token}}`);
     assert.equal(await world.owner(accessToken), 'sam');
+  });
+
+  test('the shell script does not complete with an address of another connect', async () => {
+    const child = spawn(example('curl.sh'), [dev], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const said = child.stderr.setEncoding('utf8').toArray();
+    const link = (await outputOf(child, /http\S+\?ticket=\S+/));
+    const back = await authorize(link, { login: 'sam', redirectUri: APP });
+    back.searchParams.set('state', 'another');
+    const ended = once(child, 'exit');
+    child.stdin.end(`${back.href}\n`);
+    assert.deepEqual(await ended, [1, null]);
+    assert.equal((await said).join(''), 'This address is of another connect.\n');
   });
 
   test('the backend answers with the profile, or with what is to be done', async () => {
