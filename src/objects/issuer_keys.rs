@@ -54,22 +54,20 @@ impl Inner {
     async fn answer(self: Rc<Self>, ask: IssuerRequest) -> Result<IssuerResponse, ObjectError> {
         let config = configuration::load(&self.env).ok_or(ObjectError::Misconfigured)?;
         let (published, fetches) = self.stored(&ask)?;
-        let now = clock::now();
-        match key_cache::plan(fetches, ask.renew, now) {
-            FetchStep::Serve => {
-                Ok(published.map_or(IssuerResponse::Unavailable, IssuerResponse::Published))
-            }
+        let (this, asked, public_url) = (self.clone(), ask.clone(), config.public_url.clone());
+        let fetch = || async move { this.fetch(&asked, &public_url).await };
+        match key_cache::plan(fetches, ask.renew, clock::now()) {
+            FetchStep::Serve => Ok(served(published)),
             FetchStep::Unavailable => Ok(IssuerResponse::Unavailable),
+            FetchStep::ServeAndFetch => {
+                self.flights.start(&self.state, (), fetch);
+                Ok(served(published))
+            }
             FetchStep::Fetch => {
-                let (this, asked) = (self.clone(), ask.clone());
-                let public_url = config.public_url.clone();
-                let fetch = || async move { this.fetch(&asked, &public_url).await };
                 self.flights.join(&self.state, (), fetch).await;
                 let (published, fetches) = self.stored(&ask)?;
                 match key_cache::after_failure(fetches, clock::now()) {
-                    FetchStep::Serve => {
-                        Ok(published.map_or(IssuerResponse::Unavailable, IssuerResponse::Published))
-                    }
+                    FetchStep::Serve => Ok(served(published)),
                     _ => Ok(IssuerResponse::Unavailable),
                 }
             }
@@ -121,6 +119,10 @@ impl Inner {
         sql::run(&storage, upsert, vec![json.into(), sql::integer(clock::now())?])?;
         Ok(())
     }
+}
+
+fn served(published: Option<Published>) -> IssuerResponse {
+    published.map_or(IssuerResponse::Unavailable, IssuerResponse::Published)
 }
 
 async fn fetch_documents(ask: &IssuerRequest, public_url: &PublicUrl) -> Result<Published, String> {

@@ -46,25 +46,40 @@ impl<K: Eq + Hash + Clone + 'static> Flights<K> {
     where
         F: Future<Output = ()> + 'static,
     {
-        let running = self.0.borrow().get(&key).cloned();
-        let starts = running.is_none();
-        let promise = match running {
-            Some(promise) => promise,
-            None => {
-                let work = work();
-                let (flights, own) = (self.clone(), key.clone());
-                // The work first runs in a later microtask, so the entry is inserted before the work
-                // removes it.
-                let promise = spawn(state, async move {
-                    work.await;
-                    flights.0.borrow_mut().remove(&own);
-                });
-                self.0.borrow_mut().insert(key, promise.clone());
-                promise
-            }
-        };
+        let (promise, starts) = self.in_flight(state, key, work);
         wait(&promise).await;
         starts
+    }
+
+    /// Starts `work` unless work is in flight under `key`, and does not wait.
+    pub fn start<F>(self: &Rc<Self>, state: &State, key: K, work: impl FnOnce() -> F)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let _ = self.in_flight(state, key, work);
+    }
+
+    fn in_flight<F>(
+        self: &Rc<Self>,
+        state: &State,
+        key: K,
+        work: impl FnOnce() -> F,
+    ) -> (Promise, bool)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        if let Some(running) = self.0.borrow().get(&key) {
+            return (running.clone(), false);
+        }
+        let work = work();
+        let (flights, own) = (self.clone(), key.clone());
+        // The work first runs in a later microtask, so the entry is inserted before the work removes it.
+        let promise = spawn(state, async move {
+            work.await;
+            flights.0.borrow_mut().remove(&own);
+        });
+        self.0.borrow_mut().insert(key, promise.clone());
+        (promise, true)
     }
 }
 

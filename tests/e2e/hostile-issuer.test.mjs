@@ -10,6 +10,7 @@ import { accessToken, newSigningKey, now, publicKey } from './tokens.mjs';
 
 const FRESH = 600; // seconds for which a copy of the keys is used
 const COOL_DOWN = 30; // minimum time between two fetches, in seconds
+const PAUSE = 1800; // seconds without a fetch after which a request waits for one
 const FLOOD = 10_000;
 const AT_ONCE = 50;
 
@@ -113,10 +114,10 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
   for (const [what, misbehave] of Object.entries(documents)) {
     test(`that ${what} changes nothing for tokens of keys that were good`, async () => {
       publish();
-      await world.advance(FRESH + COOL_DOWN);
+      await world.advance(PAUSE);
       await assertVerified(token());
       misbehave();
-      await world.advance(FRESH + COOL_DOWN);
+      await world.advance(PAUSE);
       await assertVerified(token());
       await assertNotVerified(token(other));
       assert.equal(hostile.count('/stolen'), 0);
@@ -125,7 +126,7 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
 
   test('that stays away is believed for a day and no longer', async () => {
     publish();
-    await world.advance(FRESH + COOL_DOWN);
+    await world.advance(PAUSE);
     await assertVerified(token());
     hostile.on('/jwks', broken);
     await world.advance(23 * 3600);
@@ -136,21 +137,38 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
 
   test('that is silent is given up, and its last keys go on', async () => {
     publish();
-    await world.advance(FRESH + COOL_DOWN);
+    await world.advance(PAUSE);
     await assertVerified(token());
     const givenUp = Promise.withResolvers();
     hostile.on('/jwks', (response) => {
       response.once('close', givenUp.resolve);
       silent(response);
     });
-    await world.advance(FRESH + COOL_DOWN);
+    await world.advance(PAUSE);
     await assertVerified(token());
     await givenUp.promise;
   });
 
+  test('that does not answer delays only tokens of a key that its last keys lack', async () => {
+    publish();
+    await world.advance(PAUSE);
+    await assertVerified(token());
+    const asked = Promise.withResolvers();
+    hostile.on('/jwks', asked.resolve);
+    await world.advance(FRESH);
+    const before = hostile.count('/jwks');
+    await assertVerified(token());
+    const response = await asked.promise;
+    const waiting = assertVerified(token(other));
+    await assertVerified(token());
+    answer(200, { keys: [publicKey(key), publicKey(other)] })(response);
+    await waiting;
+    assert.equal(hostile.count('/jwks'), before + 1);
+  });
+
   test('that adds a key is asked once more, and one that drops a key is believed', async () => {
     publish();
-    await world.advance(FRESH + COOL_DOWN);
+    await world.advance(PAUSE);
     const remembered = token();
     await assertVerified(remembered);
     publish([publicKey(other)]);
@@ -163,17 +181,17 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
   test('with one bad key among good ones, and with two of one id, gives what is unambiguous', async () => {
     const second = newSigningKey('RS256');
     publish([{ kty: 'oct', k: 'AAAA' }, publicKey(key), { ...publicKey(second), kid: other.kid }, publicKey(other)]);
-    await world.advance(FRESH + COOL_DOWN);
+    await world.advance(PAUSE);
     await assertVerified(token());
     await assertVerified(token(other)); // the same id, another key type
     publish([publicKey(key), { ...publicKey(second), kid: key.kid }]);
-    await world.advance(FRESH + COOL_DOWN);
+    await world.advance(PAUSE);
     await assertNotVerified(token());
   });
 
   test(`is asked once for ${FLOOD} tokens with key ids of nobody`, async () => {
     publish();
-    await world.advance(FRESH + COOL_DOWN);
+    await world.advance(PAUSE);
     await assertVerified(token());
     await world.advance(COOL_DOWN);
     const before = hostile.count('/jwks');
@@ -262,7 +280,7 @@ describe('an issuer with pinned keys that is also the provider of a connection',
       const { issuer, provider } = uses(name);
       const turn = name.includes('issuer') ? [issuer, provider] : [provider, issuer];
       for (const use of [...turn, ...turn]) await use();
-      await world.advance(FRESH + COOL_DOWN);
+      await world.advance(PAUSE);
       for (const use of [...turn, ...turn]) await use();
     });
   }

@@ -4,6 +4,8 @@
 //!
 //! An isolate keeps its own copy for [`FRESH`]. The object of the issuer keeps the last good copy for
 //! [`LAST_GOOD`] and fetches at most once per [`COOL_DOWN`], however many tokens with unknown key ids arrive.
+//! A request waits for a fetch only if its answer depends on it, so an issuer that does not answer delays
+//! only those requests.
 
 use vault_base::time::UnixSeconds;
 
@@ -11,6 +13,9 @@ use vault_base::time::UnixSeconds;
 pub const FRESH: i64 = 600;
 /// The minimum time between two fetches from one issuer, in seconds.
 pub const COOL_DOWN: i64 = 30;
+/// For how long after a fetch was attempted a copy that is no longer fresh is used without waiting for the
+/// next fetch, in seconds. After a longer pause the issuer may have withdrawn a key that the copy still has.
+pub const NO_WAIT: i64 = 1800;
 /// How long the last good copy is used while the issuer cannot be reached, in seconds.
 pub const LAST_GOOD: i64 = 24 * 3600;
 
@@ -28,7 +33,9 @@ pub struct FetchHistory {
 pub enum FetchStep {
     /// Return the stored copy.
     Serve,
-    /// Fetch the documents. If that fails, [`after_failure`] decides.
+    /// Return the stored copy, and fetch the documents without waiting for them.
+    ServeAndFetch,
+    /// Fetch the documents, and wait for them. If that fails, [`after_failure`] decides.
     Fetch,
     /// No copy is stored or the stored copy is too old, and the issuer must not be asked again yet.
     Unavailable,
@@ -39,10 +46,15 @@ pub enum FetchStep {
 pub fn plan(fetches: FetchHistory, renew: bool, now: UnixSeconds) -> FetchStep {
     let stale = fetches.good_at.is_none_or(|at| age(at, now) >= FRESH);
     let cooling = fetches.tried_at.is_some_and(|at| age(at, now) < COOL_DOWN);
-    if (stale || renew) && !cooling {
-        return FetchStep::Fetch;
+    let without_fetch = after_failure(fetches, now);
+    if !(stale || renew) || cooling {
+        return without_fetch;
     }
-    after_failure(fetches, now)
+    let asked_lately = fetches.tried_at.is_some_and(|at| age(at, now) < NO_WAIT);
+    if without_fetch == FetchStep::Serve && asked_lately && !renew {
+        return FetchStep::ServeAndFetch;
+    }
+    FetchStep::Fetch
 }
 
 /// Decides what to do when a fetch has failed or must not be attempted.
@@ -97,7 +109,33 @@ mod tests {
     fn the_first_question_fetches_and_a_fresh_copy_does_not() {
         assert_eq!(plan(FetchHistory::default(), false, NOW), FetchStep::Fetch);
         assert_eq!(plan(fetches(599, 599), false, NOW), FetchStep::Serve);
-        assert_eq!(plan(fetches(600, 600), false, NOW), FetchStep::Fetch);
+        assert_eq!(plan(fetches(600, 600), false, NOW), FetchStep::ServeAndFetch);
+    }
+
+    #[test]
+    fn a_request_waits_for_a_fetch_only_if_its_answer_depends_on_it() {
+        for (good_ago, tried_ago, renew, step) in [
+            // The issuer answers, and is asked regularly.
+            (600, 600, false, FetchStep::ServeAndFetch),
+            (NO_WAIT - 1, NO_WAIT - 1, false, FetchStep::ServeAndFetch),
+            // A copy from before a pause may have a key that was withdrawn.
+            (NO_WAIT, NO_WAIT, false, FetchStep::Fetch),
+            // The issuer does not answer: only the first request after a pause waits.
+            (LAST_GOOD - 1, COOL_DOWN, false, FetchStep::ServeAndFetch),
+            (LAST_GOOD - 1, COOL_DOWN - 1, false, FetchStep::Serve),
+            (LAST_GOOD - 1, NO_WAIT, false, FetchStep::Fetch),
+            // A copy that is too old is not served.
+            (LAST_GOOD, COOL_DOWN, false, FetchStep::Fetch),
+            (LAST_GOOD, COOL_DOWN - 1, false, FetchStep::Unavailable),
+            // Only a fetch can bring a key that the copy lacks.
+            (600, 600, true, FetchStep::Fetch),
+            (LAST_GOOD - 1, COOL_DOWN, true, FetchStep::Fetch),
+        ] {
+            let history = fetches(good_ago, tried_ago);
+            assert_eq!(plan(history, renew, NOW), step, "{good_ago} {tried_ago} {renew}");
+        }
+        let never = FetchHistory { good_at: None, tried_at: Some(NOW - COOL_DOWN) };
+        assert_eq!(plan(never, false, NOW), FetchStep::Fetch);
     }
 
     #[test]
