@@ -69,6 +69,12 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
       hostile.on('/.well-known/openid-configuration', answer(200, { issuer: origin(), authorization_endpoint: origin(), jwks_uri: origin() }));
       return { connections: [{ name: 'x', issuer: origin() }] };
     }, /FAILS: its metadata lacks token_endpoint/],
+    'an authorization endpoint with a parameter that the vault sets': [() => {
+      hostile.on('/.well-known/openid-configuration', answer(200, {
+        issuer: origin(), authorization_endpoint: `${origin()}/?p=policy&client_id=x`, token_endpoint: origin(), jwks_uri: origin(),
+      }));
+      return { connections: [{ name: 'x', issuer: origin(), own_parameters: ['client_id', 'state'] }] };
+    }, /FAILS: its authorization_endpoint has the parameter client_id,/],
     'an endpoint that is not there': [() => ({ connections: [{ name: 'x', endpoints: ['http://127.0.0.1:9/token'] }] }), /FAILS: http:\/\/127.0.0.1:9\/token/],
   };
   for (const [what, [make, expected]] of Object.entries(failures)) {

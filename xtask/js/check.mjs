@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks that the issuers and providers of a configuration can be reached and match it. It reads
-// { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer, pattern?} | {name, endpoints}] }
+// { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer, pattern?, own_parameters?} | {name, endpoints}] }
 // from standard input. The exit code is 1 if something will not work.
 import { text } from 'node:stream/consumers';
 
@@ -46,7 +46,7 @@ async function askIssuer({ issuer, jwks_uri: given, algorithms }) {
   if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`no key is for ${algorithms.join(', ')}`);
 }
 
-async function askConnection({ name, issuer, pattern, endpoints }) {
+async function askConnection({ name, issuer, pattern, own_parameters: own = [], endpoints }) {
   console.log(`\nChecking the provider of ${name}`);
   if (endpoints) {
     for (const url of endpoints) {
@@ -60,6 +60,10 @@ async function askConnection({ name, issuer, pattern, endpoints }) {
   if (!document) return;
   for (const member of ['authorization_endpoint', 'token_endpoint', 'jwks_uri']) {
     if (!document[member]) fail(`its metadata lacks ${member}`);
+  }
+  const query = URL.parse(document.authorization_endpoint)?.searchParams;
+  for (const parameter of own.filter((one) => query?.has(one))) {
+    fail(`its authorization_endpoint has the parameter ${parameter}, which the vault sets itself; configure authorization_endpoint without it`);
   }
   const says = (member, value) => document[member]?.includes(value);
   say(says('code_challenge_methods_supported', 'S256') ? 'supports PKCE' : 'does not say that it supports PKCE');

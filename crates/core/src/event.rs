@@ -13,6 +13,8 @@ pub enum EventName {
     CodeNotRedeemed,
     /// The configuration is invalid.
     ConfigurationError,
+    /// The authorization endpoint in a provider's metadata cannot be used.
+    EndpointUnusable,
     /// A provider's response did not tell the access token's lifetime, so the vault assumes one.
     ExpiresInAssumed,
     /// A stored grant cannot be decrypted.
@@ -51,7 +53,7 @@ pub enum EventName {
 
 /// The reference of events: the name, what it means, and what the operator does.
 #[cfg(not(target_arch = "wasm32"))]
-const ROWS: [(EventName, &str, &str); 19] = [
+const ROWS: [(EventName, &str, &str); 20] = [
     (
         EventName::CodeNotRedeemed,
         "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` or `unusable_access_token`.",
@@ -61,6 +63,11 @@ const ROWS: [(EventName, &str, &str); 19] = [
         EventName::ConfigurationError,
         "The configuration is invalid. `detail` names the variable, the field and the fix.",
         "Correct it and deploy. Until then all requests get 503.",
+    ),
+    (
+        EventName::EndpointUnusable,
+        "The `authorization_endpoint` in a provider's metadata has the parameter `detail`, which the vault sets itself and must not send twice. Connects of the connection fail.",
+        "Set `authorization_endpoint` of the connection to the same address without the parameter.",
     ),
     (
         EventName::ExpiresInAssumed,
@@ -155,6 +162,7 @@ impl EventName {
         match self {
             Self::CodeNotRedeemed => "code_not_redeemed",
             Self::ConfigurationError => "configuration_error",
+            Self::EndpointUnusable => "endpoint_unusable",
             Self::ExpiresInAssumed => "expires_in_assumed",
             Self::GrantCorrupt => "grant_corrupt",
             Self::IdTokenRefused => "id_token_refused",

@@ -366,6 +366,47 @@ fn what_a_connection_sends_is_checked() {
             let place = format!("CONNECTIONS.code.{field}.{own}");
             refused_in_place(&[(&place, json!("x"), "is set by the vault; remove it")]);
         }
+        let address = format!("https://code.example/authorize?tenant=7&{own}=x");
+        let fix = format!("has the parameter `{own}`, which the vault sets itself; remove it");
+        refused_in_place(&[(
+            "CONNECTIONS.code.authorization_endpoint",
+            json!(address),
+            fix.as_str(),
+        )]);
+    }
+}
+
+#[test]
+fn no_parameter_of_an_authorization_request_is_configured_twice() {
+    let code = |entry: Value| json!({ "CONNECTIONS": { "code": entry } });
+    let query = "which `authorization_params` sets too";
+    let scopes = "is a parameter that the vault sets already";
+    for (entry, field, fix) in [
+        (json!({ "authorization_params": { "tenant": "8" } }), "authorization_endpoint", query),
+        (
+            json!({ "scope_parameter": "tenant" }),
+            "authorization_endpoint",
+            "has the parameter `tenant`, which the vault sets itself",
+        ),
+        (
+            json!({ "scope_parameter": "user_scope", "authorization_params": { "user_scope": "x" } }),
+            "authorization_params.user_scope",
+            "is a parameter for scopes",
+        ),
+        (json!({ "scope_parameter": "state" }), "scope_parameter", scopes),
+        (
+            json!({ "kinds": { "bot": { "scopes": ["x"], "scope_parameter": "scope" } } }),
+            "kinds.bot.scope_parameter",
+            scopes,
+        ),
+    ] {
+        refused(&code(entry), &format!("CONNECTIONS.code.{field}"), fix);
+    }
+    for entry in [
+        json!({ "authorization_params": { "tenant": "" } }),
+        json!({ "scope_parameter": "", "kinds": { "bot": { "scope_parameter": "scope" } } }),
+    ] {
+        load(&code(entry)).unwrap();
     }
 }
 

@@ -15,7 +15,9 @@ use vault_base::encoding::{base64url, sha256};
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_core::config::Config;
-use vault_provider::authorization_request::{self, AuthorizationRequest};
+use vault_provider::authorization_request::{
+    self, AuthorizationRequest, OWN_PARAMETERS, RequestError,
+};
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::{Discovery, Metadata, MetadataError, MissingEndpoint, Provider};
 use vault_provider::profile::{HttpMethod, RevocationAuthentication};
@@ -148,6 +150,59 @@ fn the_application_fills_in_what_the_operator_left_open() {
     assert_eq!(sent["prompt"], "consent");
     assert_eq!([&sent["login_hint"], &sent["audience"]], ["a&b=c#d", "x"]);
     assert_eq!(url.fragment(), None);
+}
+
+/// The URL of the authorization request of `calendar` if its metadata has an authorization endpoint with this
+/// query.
+fn with_query(query: &str, params: &[(&str, &str)]) -> Result<Url, RequestError> {
+    let endpoint = format!("https://accounts.calendar.example/authorize{query}");
+    let metadata = metadata(&json!({ "authorization_endpoint": endpoint })).unwrap();
+    let config = config();
+    let connection = &config.connections["calendar"];
+    let provider = Provider::new(connection, Some(&metadata)).unwrap();
+    let ask = AuthorizationRequest {
+        callback: CALLBACK,
+        state: "session.state",
+        nonce: "the-nonce",
+        verifier: VERIFIER,
+        scopes: &["openid".to_owned()],
+        params: &map(params).into_iter().collect::<Vec<_>>(),
+    };
+    authorization_request::url(connection, &provider, &ask)
+}
+
+#[test]
+fn a_parameter_of_a_discovered_endpoint_is_sent_once() {
+    // RFC 6749 §3.1: the query is retained, and no parameter is sent twice.
+    for (query, params, name, value) in [
+        ("?p=policy", [].as_slice(), "p", "policy"),
+        ("?p=policy&p2=a+b%26c", &[], "p2", "a b&c"),
+        // The operator's value, the endpoint's, the application's: the first that there is.
+        ("?prompt=login", &[], "prompt", "consent"),
+        ("?prompt=login&p=x", &[("prompt", "none")], "prompt", "consent"),
+        ("?login_hint=at-the-provider", &[("login_hint", "a")], "login_hint", "at-the-provider"),
+        ("?p=x", &[("login_hint", "a")], "login_hint", "a"),
+    ] {
+        let url = with_query(query, params).unwrap();
+        let sent = parameters(url.query().unwrap());
+        assert_eq!(sent[name], value, "{query}");
+        assert_eq!([&sent["client_id"], &sent["access_type"]], ["vault:calendar", "offline"]);
+    }
+    assert!(with_query("?p=a+b", &[]).unwrap().as_str().contains("/authorize?p=a+b&"));
+    assert!(
+        with_query("?prompt=login", &[]).unwrap().as_str().contains("/authorize?response_type=")
+    );
+}
+
+#[test]
+fn a_discovered_endpoint_with_a_parameter_of_the_vault_stops_connects_alone() {
+    for own in OWN_PARAMETERS {
+        // `with_query` makes a provider of the same metadata, as a refresh does.
+        for query in [format!("?{own}=x"), format!("?p=policy&{own}")] {
+            let refused = with_query(&query, &[]).unwrap_err();
+            assert_eq!(refused, RequestError::OwnParameter(own.to_owned()), "{query}");
+        }
+    }
 }
 
 #[test]

@@ -28,6 +28,48 @@ pub struct AuthorizationRequest<'a> {
     pub params: &'a [(String, String)],
 }
 
+/// The parameters of authorization and token requests that the vault sets itself. The configuration must not
+/// set them, nor may the query of an authorization endpoint have them: no parameter may be sent twice
+/// (RFC 6749 §3.1, §3.2).
+pub const OWN_PARAMETERS: [&str; 11] = [
+    "client_id",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "grant_type",
+    "nonce",
+    "redirect_uri",
+    "response_type",
+    "scope",
+    "state",
+];
+
+/// Whether the vault sets this parameter of the connection's authorization requests itself: one of
+/// [`OWN_PARAMETERS`], or a parameter for scopes.
+pub fn is_own(connection: &Connection, name: &str) -> bool {
+    let is_for_scopes = name == connection.scope_parameter
+        || connection.kinds.values().any(|kind| kind.scope_parameter == name);
+    OWN_PARAMETERS.contains(&name) || (is_for_scopes && !name.is_empty())
+}
+
+/// The parameter in the query of an authorization endpoint that the vault sets itself, if there is one.
+pub fn own_parameter_of(connection: &Connection, endpoint: &Url) -> Option<String> {
+    let mut names = endpoint.query_pairs().map(|(name, _)| name);
+    names.find(|name| is_own(connection, name)).map(Cow::into_owned)
+}
+
+/// Why there is no authorization request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestError {
+    /// The query of the authorization endpoint has this parameter, which the vault sets itself. The endpoint
+    /// comes from the provider's metadata; the configuration is checked when it is loaded.
+    OwnParameter(String),
+    /// The `oauth2` library rejects the redirect URI, which is not expected of one derived from a valid
+    /// configuration.
+    RedirectUri,
+}
+
 /// The parameters of the authorization request that an application may set with `authorization_params`. All
 /// others are ignored, because the protocol or the operator sets them.
 const FROM_APPLICATION: [&str; 9] = [
@@ -47,16 +89,26 @@ pub fn allowed(name: &str) -> bool {
     FROM_APPLICATION.contains(&name)
 }
 
-/// The URL of the authorization request, to which the browser is redirected. `None` if the `oauth2` library
-/// rejects the redirect URI, which is not expected of one derived from a valid configuration.
+/// The URL of the authorization request, to which the browser is redirected. No parameter occurs twice
+/// (RFC 6749 §3.1): those of the operator take precedence over those in the query of the authorization
+/// endpoint, which is otherwise retained, and these over those of the application.
+///
+/// # Errors
+/// [`RequestError`].
 pub fn url(
     connection: &Connection,
     provider: &Provider,
     ask: &AuthorizationRequest<'_>,
-) -> Option<Url> {
+) -> Result<Url, RequestError> {
+    if let Some(name) = own_parameter_of(connection, &provider.authorization_endpoint) {
+        return Err(RequestError::OwnParameter(name));
+    }
+    let configured = &connection.authorization_params;
+    let endpoint = without(&provider.authorization_endpoint, |name| configured.contains_key(name));
+    let redirect_uri = RedirectUrl::new(ask.callback.to_owned());
     let client = BasicClient::new(ClientId::new(connection.client_id.clone()))
-        .set_auth_uri(AuthUrl::from_url(provider.authorization_endpoint.clone()))
-        .set_redirect_uri(RedirectUrl::new(ask.callback.to_owned()).ok()?);
+        .set_auth_uri(AuthUrl::from_url(endpoint.clone()))
+        .set_redirect_uri(redirect_uri.map_err(|_| RequestError::RedirectUri)?);
     let mut request = client.authorize_url(|| CsrfToken::new(ask.state.to_owned()));
     if connection.pkce != Pkce::Refused {
         let verifier = PkceCodeVerifier::new(ask.verifier.to_owned());
@@ -77,13 +129,29 @@ pub fn url(
             request = request.add_extra_param(parameter, scopes.join(&connection.scope_separator));
         }
     }
-    // Parameters of the operator take precedence over those of the application.
-    for (name, value) in &connection.authorization_params {
+    for (name, value) in configured {
         request = request.add_extra_param(name, value);
     }
-    let configured = &connection.authorization_params;
-    for (name, value) in ask.params.iter().filter(|(name, _)| !configured.contains_key(name)) {
+    let is_set = |name: &str| {
+        is_own(connection, name)
+            || configured.contains_key(name)
+            || endpoint.query_pairs().any(|(given, _)| given == name)
+    };
+    for (name, value) in ask.params.iter().filter(|(name, _)| !is_set(name)) {
         request = request.add_extra_param(Cow::Borrowed(name.as_str()), value);
     }
-    Some(request.url().0)
+    Ok(request.url().0)
+}
+
+/// The URL without the parameters of its query that are `replaced`.
+fn without(url: &Url, replaced: impl Fn(&str) -> bool) -> Url {
+    let mut rest = url.clone();
+    if url.query_pairs().any(|(name, _)| replaced(&name)) {
+        rest.set_query(None);
+        let kept: Vec<_> = url.query_pairs().filter(|(name, _)| !replaced(name)).collect();
+        if !kept.is_empty() {
+            rest.query_pairs_mut().extend_pairs(kept);
+        }
+    }
+    rest
 }

@@ -27,7 +27,7 @@ use crate::message::connect::{CREATE, SessionRequest, SessionResponse};
 use crate::message::directory::DirectoryRequest;
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::objects::connect_session::redeem::Redeem;
-use crate::provider::authorization_request;
+use crate::provider::authorization_request::{self, RequestError};
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::Provider;
 use crate::provider::userinfo::UserInfo;
@@ -147,8 +147,15 @@ impl Inner {
             scopes: &session.begin.scopes,
             params: &session.begin.params,
         };
-        let Some(location) = authorization_request::url(connection, &provider, &ask) else {
-            return Ok(SessionResponse::Denied(Denied::ProviderMisconfigured));
+        let location = match authorization_request::url(connection, &provider, &ask) {
+            Ok(location) => location,
+            Err(error) => {
+                if let RequestError::OwnParameter(name) = error {
+                    let event = Event::new(EventName::EndpointUnusable);
+                    log::event(&event.at(&session.begin.connection).detail(name));
+                }
+                return Ok(SessionResponse::Denied(Denied::ProviderMisconfigured));
+            }
         };
         self.save(&session)?;
         Ok(SessionResponse::Opened { location: location.into(), cookie: opened.cookie })

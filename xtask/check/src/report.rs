@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use edge_token_vault::config::{AccountAccess, Authentication, ClientKind, Config, GrantType};
 use edge_token_vault::jwt::trusted_issuer::Issuer;
+use edge_token_vault::provider::authorization_request::OWN_PARAMETERS;
 use edge_token_vault::provider::connection::{Connection, Protocol};
 use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotation};
 use serde_json::{Value, json};
@@ -184,7 +185,10 @@ pub(crate) fn questions(config: &Config) -> Value {
     });
     let connections = config.connections.iter().map(|(name, connection)| match &connection.protocol {
         Protocol::OpenId { issuer, pattern } => {
-            json!({"name": name, "issuer": issuer, "pattern": pattern})
+            // A configured endpoint was checked when the configuration was loaded.
+            let discovers = connection.endpoints.authorization_endpoint.is_none();
+            let own: &[&str] = if discovers { &OWN_PARAMETERS } else { &[] };
+            json!({"name": name, "issuer": issuer, "pattern": pattern, "own_parameters": own})
         }
         Protocol::OAuth2 => {
             let endpoints = &connection.endpoints;
@@ -253,7 +257,9 @@ mod tests {
         }
         assert!(!text.contains("PROVIDER_SECRETS.code"));
         assert_eq!(needs(&config), json!({"provider_secrets": ["app", "calendar", "crm"]}));
-        assert_eq!(questions(&config)["connections"][1]["issuer"], "https://accounts.example.com");
+        let calendar = &questions(&config)["connections"][1];
+        assert_eq!(calendar["issuer"], "https://accounts.example.com");
+        assert_eq!(calendar["own_parameters"], json!(OWN_PARAMETERS));
     }
 
     #[test]

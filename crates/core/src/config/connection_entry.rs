@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! An entry of `CONNECTIONS`: reads its fields and checks that they are consistent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use url::Url;
 
 use super::fields::{self, Fields, HEADER_VALUE};
 use super::issuer::issuer_identifier;
@@ -11,6 +13,7 @@ use super::provider_secret::ProviderSecret;
 use super::{FieldError, endpoint};
 use vault_base::public_url::PublicUrl;
 use vault_base::text;
+use vault_provider::authorization_request::{self, OWN_PARAMETERS};
 use vault_provider::connection::{Connection, Endpoints, Protocol};
 use vault_provider::profile::{
     BodyFormat, ClientAuthentication, IdentitySource, IssuanceRules, LifetimeUnit, MissingLifetime,
@@ -26,21 +29,6 @@ enum Protocols {
 }
 
 const KINDS: &[(&str, Protocols)] = &[("oauth2", Protocols::OAuth2), ("oidc", Protocols::Oidc)];
-
-/// Request parameters that the vault sets itself and the configuration must not set.
-const OWN_PARAMETERS: [&str; 11] = [
-    "client_id",
-    "code",
-    "code_challenge",
-    "code_challenge_method",
-    "code_verifier",
-    "grant_type",
-    "nonce",
-    "redirect_uri",
-    "response_type",
-    "scope",
-    "state",
-];
 
 /// Those of [`OWN_PARAMETERS`] that `refresh_params` may set, because some providers demand them with a
 /// refresh.
@@ -183,7 +171,9 @@ fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
         return Err(FieldError::new("scope_separator", "must be a space or a comma"));
     }
     check_scopes(connection)?;
+    check_scope_parameters(connection)?;
     check_params(connection)?;
+    check_authorization_query(connection)?;
     check_identity(connection)?;
     let seconds = [
         ("default_expires_in", connection.answer.default_expires_in),
@@ -272,6 +262,48 @@ fn check_scopes(connection: &Connection) -> Result<(), FieldError> {
     }
 }
 
+/// Checks that each parameter for scopes is sent once.
+fn check_scope_parameters(connection: &Connection) -> Result<(), FieldError> {
+    let own = std::iter::once(("scope_parameter".to_owned(), &connection.scope_parameter));
+    let kinds = connection.kinds.iter();
+    let kinds =
+        kinds.map(|(name, kind)| (format!("kinds.{name}.scope_parameter"), &kind.scope_parameter));
+    let mut seen = BTreeSet::new();
+    for (field, name) in own.chain(kinds).filter(|(_, name)| !name.is_empty()) {
+        let is_protocols = name != "scope" && OWN_PARAMETERS.contains(&name.as_str());
+        if is_protocols || !seen.insert(name) {
+            let fix = "is a parameter that the vault sets already; name the one from which the \
+                       provider reads these scopes";
+            return Err(FieldError::new(field, fix));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the query of the authorization endpoint has no parameter that would be sent twice.
+fn check_authorization_query(connection: &Connection) -> Result<(), FieldError> {
+    let field = "authorization_endpoint";
+    let address = connection.endpoints.authorization_endpoint.as_deref();
+    let Some(address) = address.and_then(|address| Url::parse(address).ok()) else {
+        return Ok(());
+    };
+    if let Some(own) = authorization_request::own_parameter_of(connection, &address) {
+        let fix = format!("has the parameter `{own}`, which the vault sets itself; remove it");
+        return Err(FieldError::new(field, fix));
+    }
+    let configured = &connection.authorization_params;
+    match address.query_pairs().find(|(name, _)| configured.contains_key(name.as_ref())) {
+        Some((name, _)) => {
+            let fix = format!(
+                "has the parameter `{name}`, which `authorization_params` sets too; remove it \
+                 here, or set it to \"\" there"
+            );
+            Err(FieldError::new(field, fix))
+        }
+        None => Ok(()),
+    }
+}
+
 fn check_params(connection: &Connection) -> Result<(), FieldError> {
     for (field, params, more) in [
         ("authorization_params", &connection.authorization_params, &[][..]),
@@ -288,7 +320,14 @@ fn check_params(connection: &Connection) -> Result<(), FieldError> {
             ));
         }
     }
-    Ok(())
+    let mut names = connection.authorization_params.keys();
+    match names.find(|name| authorization_request::is_own(connection, name)) {
+        Some(name) => {
+            let fix = "is a parameter for scopes, which the vault sets; remove it";
+            Err(FieldError::new(format!("authorization_params.{name}"), fix))
+        }
+        None => Ok(()),
+    }
 }
 
 fn check_identity(connection: &Connection) -> Result<(), FieldError> {
