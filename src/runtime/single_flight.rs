@@ -40,6 +40,11 @@ impl<K> Default for Flights<K> {
 }
 
 impl<K: Eq + Hash + Clone + 'static> Flights<K> {
+    /// Whether no work is in flight.
+    pub fn is_empty(&self) -> bool {
+        self.0.borrow().is_empty()
+    }
+
     /// Waits for the work in flight under `key`, or starts `work` and waits for that. Returns whether this
     /// call started it.
     pub async fn join<F>(self: &Rc<Self>, state: &State, key: K, work: impl FnOnce() -> F) -> bool

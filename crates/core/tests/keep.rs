@@ -11,11 +11,13 @@ use serde_json::json;
 use support::{NOW, Rows, account, connection, grant, home, id, intent, lines};
 use vault_base::encoding::base64url;
 use vault_base::secret::Secret;
+use vault_core::connect::record::STORE_LIFETIME;
 use vault_core::vault::consent::NewGrant;
 use vault_core::vault::contents::Contents;
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
 use vault_core::vault::keep::{KeepOutcome, keep};
+use vault_core::vault::lifetime::REPEATABLE;
 use vault_core::vault::plan::StoredJob;
 use vault_core::vault::record::{Account, AccountState, Grant, Intent, Reason};
 use vault_provider::connection::Connection;
@@ -226,4 +228,9 @@ fn a_refresh_token_that_does_not_open_is_not_kept() {
     *contents.grants[0].grant.envelope.as_mut().unwrap().last_mut().unwrap() ^= 1;
     let new = without_refresh_token(consent(&connection, Some("u")));
     assert_eq!(written(&home, kept(&home, &contents, &connection, new)), renewed("none"));
+}
+
+#[test]
+fn a_stored_consent_is_remembered_a_minute_longer_than_it_can_be_repeated() {
+    assert_eq!(REPEATABLE, STORE_LIFETIME + 60);
 }

@@ -50,7 +50,7 @@ impl Inner {
         if let Some(user) = user.clone() {
             let job = Job::AddReference { user, registration: registration.clone() };
             open.store.add_job(&job, clock::now() + jobs::HOLD_AGAIN)?;
-            self.schedule(open).await?;
+            self.schedule().await?;
         }
         let shared = self.registry(open, at_provider, Registry::RemoveReference).await?;
         // During the await the account may have been renewed or deleted.
@@ -62,7 +62,7 @@ impl Inner {
             return Ok(None);
         };
         let added = open.carry_out(plan)?;
-        self.schedule(open).await?;
+        self.schedule().await?;
         let begun = clock::milliseconds();
         let mut total = None;
         for (job_id, job) in added.into_iter().zip(jobs) {
@@ -73,7 +73,7 @@ impl Inner {
             };
             total = Some(total.map_or(outcome, |total: Revocation| total.and(outcome)));
         }
-        self.schedule(open).await?;
+        self.schedule().await?;
         Ok(Some(total.unwrap_or(Revocation::NotSupported)))
     }
 
@@ -134,7 +134,7 @@ impl Inner {
         let message = RegistryRequest::Lists { account, vault };
         match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
             Ok(RegistryResponse::Listed { listed: true }) => {
-                open.store.apply(vec![holders::bound(id, registration)])?;
+                open.store.apply(&open.home, vec![holders::bound(id, registration)])?;
                 Ok(true)
             }
             _ => Ok(false),

@@ -66,7 +66,7 @@ impl Inner {
                 let (account, of) = (&issuing.account, contents.registration(id));
                 let plan = issue::keep(&open.home, &stored, account, of, selector, issued, now)?;
                 open.carry_out(plan)?;
-                return self.schedule(open).await;
+                return self.schedule().await;
             }
             Err(failure) => failure,
         };
@@ -77,7 +77,7 @@ impl Inner {
         }
         failed.remember.map(remember);
         open.carry_out(failed.plan)?;
-        self.schedule(open).await?;
+        self.schedule().await?;
         if failed.renews {
             self.renew_own(open, id).await?;
         }

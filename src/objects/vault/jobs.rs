@@ -9,8 +9,10 @@ use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
 use crate::runtime::clock;
 use crate::runtime::object_call::ObjectError;
+use crate::time::UnixSeconds;
 use crate::vault::holders::AtProvider;
 use crate::vault::jobs::{self, Job};
+use crate::vault::lifetime::Alarm;
 use crate::vault::plan::Write;
 use crate::vault::record::Selector;
 use crate::vault::revoke::HoldersCheck;
@@ -20,22 +22,34 @@ use crate::vault::{refresh, release};
 const JOBS_AT_ONCE: usize = 20;
 
 impl Inner {
-    /// Sets the alarm to the time of the earliest job, or deletes the alarm if there is none.
-    pub(super) async fn schedule(&self, open: &Open) -> Result<(), ObjectError> {
-        let storage = self.state.storage();
-        match open.store.next_job()? {
-            // In local development, an alarm that is set to the present moment from within an alarm is lost.
-            Some(due) => {
-                let wait = (due - clock::now()).max(0).unsigned_abs();
-                storage.set_alarm(Duration::from_millis(wait * 1000 + 50)).await?;
-            }
-            None => storage.delete_alarm().await?,
-        }
-        Ok(())
+    /// Sets the alarm to the time at which something is due, or deletes it if nothing is.
+    pub(super) async fn schedule(&self) -> Result<(), ObjectError> {
+        let (storage, now) = (self.state.storage(), clock::now());
+        let due = match self.next_alarm(now)? {
+            Alarm::Never => return Ok(storage.delete_alarm().await?),
+            Alarm::At(due) => due,
+            Alarm::ToDelete => now,
+        };
+        // In local development, an alarm that is set to the present moment from within an alarm is lost.
+        let wait = (due - now).max(0).unsigned_abs();
+        Ok(storage.set_alarm(Duration::from_millis(wait * 1000 + 50)).await?)
+    }
+
+    fn next_alarm(&self, now: UnixSeconds) -> Result<Alarm, ObjectError> {
+        let is_working = self.answering.get() > 0 || !self.flights.is_empty();
+        Ok(self.store.stored()?.map_or(Alarm::Never, |stored| stored.alarm(is_working, now)))
+    }
+
+    /// Deletes all that is stored and remembered. A later plan creates the tables anew.
+    async fn delete_all(&self) -> Result<(), ObjectError> {
+        self.home.take();
+        self.held.take();
+        self.store.forget();
+        Ok(self.state.storage().delete_all().await?)
     }
 
     /// Runs the jobs that are due. A job that is not done does not stop the others: it is stored anew, with a
-    /// later due time.
+    /// later due time. If nothing is left that is of use, deletes all that is stored.
     pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), ObjectError> {
         let store = &self.store;
         let Some((user, connection)) = store.owner()? else {
@@ -68,9 +82,12 @@ impl Inner {
             if let (false, Some((job, due))) = (done, job.again(now)) {
                 writes.push(Write::AddJob { job, due });
             }
-            store.apply(writes)?;
+            store.apply(&open.home, writes)?;
         }
-        self.schedule(&open).await
+        match self.next_alarm(clock::now())? {
+            Alarm::ToDelete => self.delete_all().await,
+            _ => self.schedule().await,
+        }
     }
 
     /// Follows up on a refresh that was not settled because the object was stopped or the response was lost

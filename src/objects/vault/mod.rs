@@ -7,7 +7,7 @@ mod jobs;
 mod renew;
 mod store;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -61,6 +61,8 @@ pub(super) struct Inner {
     pub(super) flights: Rc<Flights<(AccountId, String)>>,
     /// Negative cache: tokens that could not be obtained, with the time of the next attempt.
     pub(super) held: RefCell<NegativeCache>,
+    /// How many messages are being answered.
+    answering: Cell<usize>,
 }
 
 #[wasm_bindgen]
@@ -80,6 +82,7 @@ impl Vault {
                 home: RefCell::default(),
                 flights: Rc::default(),
                 held: RefCell::default(),
+                answering: Cell::default(),
             }),
         }
     }
@@ -91,7 +94,8 @@ impl Vault {
         object_call::answer(request, move |message| inner.answer(message))
     }
 
-    /// Runs the jobs that are due. If that fails, it logs the cause and sets the alarm anew.
+    /// Runs the jobs that are due, and deletes a vault that is over. If that fails, it logs the cause and sets
+    /// the alarm anew.
     ///
     /// # Errors
     /// If the platform cannot set the alarm. It then calls this method again.
@@ -137,7 +141,7 @@ impl Open {
         for event in &plan.events {
             log::event(event);
         }
-        self.store.apply(plan.writes)
+        self.store.apply(&self.home, plan.writes)
     }
 }
 
@@ -163,9 +167,11 @@ impl Inner {
 
     async fn answer(self: Rc<Self>, message: VaultRequest) -> Result<VaultResponse, ObjectError> {
         let open = self.open(message.user, message.connection)?;
+        self.answering.set(self.answering.get() + 1);
         let answer = self.act(&open, message.act).await;
-        if open.store.take_new_jobs() {
-            self.schedule(&open).await?;
+        self.answering.set(self.answering.get() - 1);
+        if open.store.take_stale_alarm() {
+            self.schedule().await?;
         }
         answer
     }
@@ -221,7 +227,6 @@ impl Inner {
         new: NewGrant,
     ) -> Result<VaultResponse, ObjectError> {
         self.held.take();
-        open.store.create(&open.home.user, &open.home.connection)?;
         let (contents, jobs) = (open.store.contents()?, open.store.jobs()?);
         let redeemed = open.store.redeemed(&new.account)?;
         let (connection, now) = (open.connection()?, clock::now());
@@ -239,14 +244,14 @@ impl Inner {
             }
         };
         let job = open.carry_out(plan)?.pop();
-        self.schedule(open).await?;
+        self.schedule().await?;
         // Registered at once, so that a later deletion elsewhere does not revoke this grant too. If the
         // registry does not answer, the job registers it later.
         if let (Some((user, registration)), Some(job)) = (registry, job) {
             let at_provider = AtProvider { user: Some(&user), registration: registration.as_ref() };
             if self.hold(open, at_provider).await {
                 open.store.end_job(job)?;
-                self.schedule(open).await?;
+                self.schedule().await?;
             }
         }
         Ok(VaultResponse::Stored(account))

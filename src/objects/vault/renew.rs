@@ -108,7 +108,7 @@ impl Inner {
                     now,
                 };
                 open.carry_out(renewing.not_asked(at, reason.into())?)?;
-                return self.schedule(open).await;
+                return self.schedule().await;
             }
         };
         let callback = open.callback();
@@ -116,7 +116,7 @@ impl Inner {
         let request = request::refresh(connection, &provider, &callback, token, named.as_deref())
             .ok_or(ObjectError::Failed("request"))?;
         open.carry_out(renewing.intent(connection, &jobs, now))?;
-        self.schedule(open).await?;
+        self.schedule().await?;
         // The platform holds back the request until the intent is durable.
         let received = http_client::send(&request, flight_time(connection)).await;
         let (contents, jobs, now) = (open.store.contents()?, open.store.jobs()?, clock::now());
@@ -131,7 +131,7 @@ impl Inner {
             );
         }
         open.carry_out(answered.plan)?;
-        self.schedule(open).await
+        self.schedule().await
     }
 }
 

@@ -15,7 +15,9 @@ use crate::runtime::object_call::ObjectError;
 use crate::runtime::sql::{self, Row};
 use crate::time::UnixSeconds;
 use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
+use crate::vault::home::Home;
 use crate::vault::jobs::Job;
+use crate::vault::lifetime::Stored;
 use crate::vault::plan::{StoredJob, Write};
 use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
 use crate::vault::schema;
@@ -28,13 +30,13 @@ pub struct VaultStore {
     storage: JsValue,
     sql: SqlStorage,
     remembered: RefCell<Option<Rc<Contents>>>,
-    has_new_jobs: Cell<bool>,
+    is_alarm_stale: Cell<bool>,
 }
 
 impl VaultStore {
     /// Creates a store over an object's storage and its SQLite database.
     pub fn new(storage: JsValue, sql: SqlStorage) -> Self {
-        Self { storage, sql, remembered: RefCell::default(), has_new_jobs: Cell::new(false) }
+        Self { storage, sql, remembered: RefCell::default(), is_alarm_stale: Cell::new(false) }
     }
 
     /// Returns the contents of the vault, from the cache if possible; empty if no account was ever connected
@@ -56,12 +58,12 @@ impl VaultStore {
         let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
         let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id FROM \"grant\" ORDER BY kind";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
+        let accounts: Vec<_> =
+            self.read(accounts)?.into_iter().map(read_account).collect::<Result<_, _>>()?;
+        // An earlier version left an empty vault as it is.
+        self.is_alarm_stale.set(self.is_alarm_stale.get() || accounts.is_empty());
         Ok(Contents {
-            accounts: self
-                .read(accounts)?
-                .into_iter()
-                .map(read_account)
-                .collect::<Result<_, _>>()?,
+            accounts,
             grants: self.read(grants)?.into_iter().map(read_grant).collect::<Result<_, _>>()?,
             tokens: self
                 .read(tokens)?
@@ -81,35 +83,57 @@ impl VaultStore {
             return Ok(());
         }
         self.together(|| statements.try_for_each(|statement| self.write(statement, vec![])))?;
-        self.has_new_jobs.set(true);
+        self.is_alarm_stale.set(true);
         Ok(())
     }
 
-    /// Whether a migration ran since the last call. Migrations may add jobs, so the alarm must be set.
-    pub fn take_new_jobs(&self) -> bool {
-        self.has_new_jobs.take()
+    /// Whether the alarm must be set, because a migration may have added jobs, or because the vault was found
+    /// empty. Asked once, it is `false` until the next time.
+    pub fn take_stale_alarm(&self) -> bool {
+        self.is_alarm_stale.take()
+    }
+
+    /// What the tables have; `None` if they do not exist.
+    pub fn stored(&self) -> Result<Option<Stored>, ObjectError> {
+        if !self.exists()? {
+            return Ok(None);
+        }
+        self.migrate()?;
+        let query = "SELECT EXISTS (SELECT 1 FROM account), EXISTS (SELECT 1 FROM jobs), (SELECT max(at) FROM redemption)";
+        let rows = self.read(query)?;
+        let mut row = rows.into_iter().next().ok_or(ObjectError::Failed("stored"))?;
+        Ok(Some(Stored {
+            has_accounts: row.integer()? != 0,
+            has_jobs: row.integer()? != 0,
+            next_job: self.jobs()?.first().map(|(_, due, _)| *due),
+            last_redemption: row.optional_integer()?,
+        }))
+    }
+
+    /// Forgets what is in memory, because all that is stored is being deleted.
+    pub fn forget(&self) {
+        self.remembered.take();
+        self.is_alarm_stale.take();
     }
 
     fn exists(&self) -> Result<bool, ObjectError> {
         sql::has_table(&self.sql, "owner")
     }
 
-    /// Creates the tables and stores the owner; if they exist, migrates them.
-    pub fn create(&self, user: &UserId, connection: &str) -> Result<(), ObjectError> {
+    /// Creates the tables and stores the owner, unless they exist.
+    fn create(&self, home: &Home) -> Result<(), ObjectError> {
         if self.exists()? {
-            return self.migrate();
+            return Ok(());
         }
+        schema::CREATE.iter().try_for_each(|statement| self.write(statement, vec![]))?;
         let owner = "INSERT OR IGNORE INTO owner (id, schema, issuer, subject, connection) VALUES (1, ?, ?, ?, ?)";
         let row = vec![
             sql::integer(schema::VERSION)?,
-            user.issuer.as_str().into(),
-            user.subject.as_str().into(),
-            connection.into(),
+            home.user.issuer.as_str().into(),
+            home.user.subject.as_str().into(),
+            home.connection.as_str().into(),
         ];
-        self.together(|| {
-            schema::CREATE.iter().try_for_each(|statement| self.write(statement, vec![]))?;
-            self.write(owner, row)
-        })
+        self.write(owner, row)
     }
 
     /// Runs writes in one transaction. If one fails, all are rolled back.
@@ -135,9 +159,16 @@ impl VaultStore {
         Ok(Some((user, row.text()?)))
     }
 
-    /// Applies all writes of a plan, or none if one fails. Returns the ids of the added jobs.
-    pub fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
-        self.together(|| self.write_all(writes))
+    /// Applies all writes of a plan, or none if one fails. Returns the ids of the added jobs. The tables are
+    /// created if they do not exist, or do not exist any more.
+    pub fn apply(&self, home: &Home, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
+        if writes.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.together(|| {
+            self.create(home)?;
+            self.write_all(writes)
+        })
     }
 
     fn write_all(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
@@ -226,6 +257,9 @@ impl VaultStore {
 
     /// The account for which the tokens of this id were stored; that account may have been deleted since.
     pub fn redeemed(&self, id: &AccountId) -> Result<Option<AccountId>, ObjectError> {
+        if !self.exists()? {
+            return Ok(None);
+        }
         let query = "SELECT account FROM redemption WHERE id = ?";
         let rows = sql::run(&self.sql, query, vec![id.as_str().into()])?;
         rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
@@ -323,6 +357,9 @@ impl VaultStore {
     /// Reads all jobs with their ids and due times, the earliest first. A job that this version cannot parse
     /// is left out.
     pub fn jobs(&self) -> Result<Vec<StoredJob>, ObjectError> {
+        if !self.exists()? {
+            return Ok(Vec::new());
+        }
         let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
         let mut jobs = Vec::new();
         for mut row in self.read(query)? {
@@ -343,11 +380,6 @@ impl VaultStore {
     /// Whether a job is still stored.
     pub fn has_job(&self, id: i64) -> Result<bool, ObjectError> {
         Ok(self.jobs()?.iter().any(|(stored, ..)| *stored == id))
-    }
-
-    /// The due time of the earliest job; `None` if there is no job.
-    pub fn next_job(&self) -> Result<Option<UnixSeconds>, ObjectError> {
-        Ok(self.jobs()?.first().map(|(_, due, _)| *due))
     }
 
     fn read(&self, query: &str) -> Result<Vec<Row>, ObjectError> {
