@@ -79,7 +79,6 @@ async fn ask_vault(
             CallError::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
         })
     };
-    key_check::compare(context).await.map_err(failed)?;
     let ask = VaultRequest {
         user: token.user.clone(),
         connection: request.connection.clone(),
@@ -94,7 +93,13 @@ async fn ask_vault(
             min_ttl: request.min_ttl,
         },
     };
-    match object_call::pass_on(context.env, vault, &ask).await.map_err(failed)? {
+    let reply = object_call::pass_on(context.env, vault, &ask).await.map_err(failed)?;
+    if let ObjectReply::Answer(answer) = &reply
+        && !answer.vouches_for_keys()
+    {
+        key_check::compare(context).await.map_err(failed)?;
+    }
+    match reply {
         ObjectReply::Passthrough(response) => Ok(response),
         ObjectReply::Answer(VaultResponse::NotReleased(problem)) => {
             let error = response::error(profile(request.grant), &problem);

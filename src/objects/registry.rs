@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `Registry`: the Durable Object that stores, in shards, which users have a directory and which vaults hold
-//! which account at a provider. One further object of the class stores the check values of the keys.
+//! which account at a provider. Further objects of the class store the check values of the keys.
 
 use std::collections::BTreeMap;
-use std::future::ready;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -11,14 +10,21 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State};
 
-use crate::message::registry::{self, CREATE, RegistryRequest, RegistryResponse};
+use crate::ids::KEY_CHECK;
+use crate::message::registry::{
+    self, CREATE, CREATE_COPY, CopyStep, RegistryRequest, RegistryResponse,
+};
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::{clock, sql};
 
-/// The Durable Object class; there is one object per shard, and one named [`crate::ids::KEY_CHECK`].
+/// Time limit of a copy's request to the original, in milliseconds: shorter than that of the copy's caller.
+const ORIGINAL_TIME: u32 = 2_000;
+
+/// The Durable Object class; there is one object per shard, one named [`KEY_CHECK`], and its copies.
 #[wasm_bindgen]
 pub struct Registry {
     storage: SqlStorage,
+    env: Env,
 }
 
 #[wasm_bindgen]
@@ -26,19 +32,24 @@ impl Registry {
     /// Creates the object in an isolate. The platform calls it.
     #[wasm_bindgen(constructor)]
     #[must_use]
-    pub fn new(state: DurableObjectState, _env: Env) -> Self {
-        Self { storage: State::from(state).storage().sql() }
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        Self { storage: State::from(state).storage().sql(), env }
     }
 
     /// Answers one message ([`RegistryRequest`]) with a `Response` or a promise of one.
     #[must_use]
     pub fn fetch(&self, request: Request) -> JsValue {
-        let storage = self.storage.clone();
-        object_call::answer(request, move |message| ready(answer(&storage, message)))
+        let (storage, env) = (self.storage.clone(), self.env.clone());
+        object_call::answer(request, move |message| answer(env, storage, message))
     }
 }
 
-fn answer(storage: &SqlStorage, message: RegistryRequest) -> Result<RegistryResponse, ObjectError> {
+async fn answer(
+    env: Env,
+    storage: SqlStorage,
+    message: RegistryRequest,
+) -> Result<RegistryResponse, ObjectError> {
+    let storage = &storage;
     match message {
         RegistryRequest::Add { user } => {
             create(storage)?;
@@ -71,6 +82,9 @@ fn answer(storage: &SqlStorage, message: RegistryRequest) -> Result<RegistryResp
             Ok(RegistryResponse::Listed { listed: !rows.is_empty() })
         }
         RegistryRequest::Check { values, remember } => check(storage, &values, &remember),
+        RegistryRequest::CheckCopy { values, remember } => {
+            check_copy(&env, storage, values, remember).await
+        }
     }
 }
 
@@ -91,21 +105,59 @@ fn check(
 ) -> Result<RegistryResponse, ObjectError> {
     if !remember.is_empty() {
         create(storage)?;
-    } else if !sql::has_table(storage, "key_check")? {
-        return Ok(RegistryResponse::Checked { changed: Vec::new(), known: false });
     }
-    let mut remembered = BTreeMap::new();
-    for mut row in sql::run(storage, "SELECT name, value FROM key_check", vec![])? {
-        remembered.insert(row.text()?, row.text()?);
+    let mut stored = stored_values(storage, "key_check")?;
+    if stored.is_empty() && remember.is_empty() {
+        return Ok(RegistryResponse::Checked { changed: Vec::new(), known: false, stored });
     }
-    let changed = registry::changed(values, &remembered);
+    let changed = registry::changed(values, &stored);
     if changed.is_empty() {
         for (name, value) in values.iter().filter(|(name, _)| remember.contains(name)) {
             let first = "INSERT OR IGNORE INTO key_check (name, value) VALUES (?, ?)";
             sql::run(storage, first, vec![name.as_str().into(), value.as_str().into()])?;
+            stored.insert(name.clone(), value.clone());
         }
     }
-    Ok(RegistryResponse::Checked { changed, known: true })
+    Ok(RegistryResponse::Checked { changed, known: true, stored })
+}
+
+/// The check values in a table of this object; none if it does not exist.
+fn stored_values(
+    storage: &SqlStorage,
+    table: &str,
+) -> Result<BTreeMap<String, String>, ObjectError> {
+    let mut values = BTreeMap::new();
+    if sql::has_table(storage, table)? {
+        for mut row in sql::run(storage, &format!("SELECT name, value FROM {table}"), vec![])? {
+            values.insert(row.text()?, row.text()?);
+        }
+    }
+    Ok(values)
+}
+
+async fn check_copy(
+    env: &Env,
+    storage: &SqlStorage,
+    values: BTreeMap<String, String>,
+    remember: Vec<String>,
+) -> Result<RegistryResponse, ObjectError> {
+    let own = stored_values(storage, "key_check_copy")?;
+    if let CopyStep::Answer(changed) = registry::of_copy(&own, &values) {
+        return Ok(RegistryResponse::Checked { changed, known: true, stored: BTreeMap::new() });
+    }
+    let question = RegistryRequest::Check { values, remember };
+    let answer = object_call::ask_within(env, KEY_CHECK, &question, ORIGINAL_TIME).await;
+    let Ok(RegistryResponse::Checked { changed, known, stored }) = answer else {
+        return Err(ObjectError::Failed("key_check"));
+    };
+    if !stored.is_empty() {
+        sql::run(storage, CREATE_COPY, vec![])?;
+    }
+    for (name, value) in stored {
+        let keep = "INSERT OR IGNORE INTO key_check_copy (name, value) VALUES (?, ?)";
+        sql::run(storage, keep, vec![name.into(), value.into()])?;
+    }
+    Ok(RegistryResponse::Checked { changed, known, stored: BTreeMap::new() })
 }
 
 fn create(storage: &SqlStorage) -> Result<(), ObjectError> {

@@ -4,13 +4,19 @@
 //! Object names are derived from `OBJECT_NAME_KEY`: with another key every user would find an empty vault
 //! and could connect again beside the accounts that exist. If a key of the ring changed under the same id,
 //! intact values would look corrupt. One object, whose name depends on neither key, stores a check value of
-//! each.
+//! each, and others have copies.
+//!
+//! A vault that releases a token vouches for the keys by that, and so does a directory that lists something.
+//! The check is asked only where it matters, so that no isolate waits for an object that may be far away.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
+use worker::Env;
+
+use crate::encoding;
 use crate::event::{Event, EventName};
-use crate::ids::KEY_CHECK;
+use crate::ids::{self, KEY_CHECK};
 use crate::message::registry::{OBJECT_NAME_KEY, RegistryRequest, RegistryResponse, ring_key};
 use crate::runtime::context::Context;
 use crate::runtime::log;
@@ -26,16 +32,23 @@ enum Done {
 
 thread_local! {
     static DONE: Cell<Done> = const { Cell::new(Done::Nothing) };
+    /// The copy that this isolate asks first, by any number.
+    static COPY: u8 = encoding::random::<1>().map_or(0, |[number]| number);
 }
 
-/// Compares the keys with the stored check values before stored data is read, once per isolate.
+/// Time limit of a request to one of the objects, in milliseconds.
+const TIME: u32 = 3_000;
+
+/// Compares the keys with the stored check values, once per isolate: before an answer is given or an account
+/// deleted that would be wrong with other keys.
 /// [`CallError::KeyUnavailable`] if a key differs; the log names it.
 pub async fn compare(context: Context<'_>) -> Result<(), CallError> {
     ask(context, Done::Compared).await
 }
 
 /// Compares the keys before data is written, and stores the check values of the keys that the data will
-/// depend on (the name key and the primary sealing key), once per isolate. Errors as for [`compare`].
+/// depend on (the name key and the primary sealing key), once per isolate. Errors as for [`compare`], and
+/// [`CallError::Unavailable`] if no copy answers and the original does not.
 pub async fn remember(context: Context<'_>) -> Result<(), CallError> {
     ask(context, Done::Remembered).await
 }
@@ -54,12 +67,7 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
     let mut values = BTreeMap::new();
     values.insert(OBJECT_NAME_KEY.to_owned(), config.names.check_value());
     values.extend(ring.into_iter().map(|(id, value)| (ring_key(&id), value)));
-    let request = RegistryRequest::Check { values, remember };
-    let RegistryResponse::Checked { changed, known } =
-        object_call::ask(env, KEY_CHECK, &request).await?
-    else {
-        return Err(CallError::Unavailable);
-    };
+    let (changed, known) = check(env, values, remember).await?;
     if changed.is_empty() {
         if known {
             DONE.set(goal.max(DONE.get()));
@@ -72,4 +80,27 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
     );
     log::event(&Event::new(EventName::ConfigurationError).detail(reason));
     Err(CallError::KeyUnavailable)
+}
+
+/// Asks two copies, then the original, until one answers: which keys differ, and whether any is stored.
+async fn check(
+    env: &Env,
+    values: BTreeMap<String, String>,
+    remember: Vec<String>,
+) -> Result<(Vec<String>, bool), CallError> {
+    let copy = COPY.with(|number| *number);
+    let question =
+        RegistryRequest::CheckCopy { values: values.clone(), remember: remember.clone() };
+    for name in [copy, copy.wrapping_add(1)].map(ids::key_check_copy) {
+        if let Ok(RegistryResponse::Checked { changed, known, .. }) =
+            object_call::ask_within(env, &name, &question, TIME).await
+        {
+            return Ok((changed, known));
+        }
+    }
+    let question = RegistryRequest::Check { values, remember };
+    match object_call::ask_within(env, KEY_CHECK, &question, TIME).await? {
+        RegistryResponse::Checked { changed, known, .. } => Ok((changed, known)),
+        _ => Err(CallError::Unavailable),
+    }
 }

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { PROVIDER_TOKEN_SECONDS, World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
+import { APP, PROVIDER_TOKEN_SECONDS, World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
 import { databases, toVersion } from './earlier-versions.mjs';
 
 /** The number of holders in the registry. */
@@ -187,6 +187,50 @@ describe('restart', { timeout: 120_000 }, () => {
     await restart();
     assert.equal((await world.accounts(alice)).length, 1);
     await world.exchange(alice);
+  });
+
+  test('without the key check, what a vault holds is served, and no vault is taken for empty', async () => {
+    const nobody = await world.signIn('nobody');
+    await world.stopVault();
+    const breaks = (from, to) => databases(world.workerd.state, 'REGISTRY', (database, has) => {
+      for (const table of ['key_check', 'key_check_copy']) {
+        if (has(table)) database.exec(`ALTER TABLE ${table} RENAME COLUMN ${from} TO ${to}`);
+      }
+    });
+    breaks('value', 'lost');
+    await world.startVault();
+    assert.equal((await world.accounts(alice)).length, 1);
+    await world.exchange(alice);
+    const refused = await world.api.exchange(world.clients.backend, nobody.access_token, 'demo');
+    assertRefused(refused, 503, 'temporarily_unavailable');
+    assertProblem(await world.api.accounts(nobody.me_token), 503);
+    assertProblem(await world.api.connect(nobody.me_token, { connection: 'demo', redirectUri: APP }), 503);
+    assertProblem(await world.api.remove(nobody.me_token, `cac_${'0'.repeat(22)}`), 503);
+
+    await world.stopVault();
+    breaks('lost', 'value');
+    await world.startVault();
+    const { body } = await world.api.exchange(world.clients.backend, nobody.access_token, 'demo');
+    assert.equal(body.connection_state.state, 'not_connected');
+    assert.deepEqual(await world.accounts(nobody), []);
+  });
+
+  test('a copy of the key check is filled from the original, and not from the configuration', async () => {
+    await world.stopVault();
+    databases(world.workerd.state, 'REGISTRY', (database, has) => has('key_check_copy') && database.exec('DROP TABLE key_check_copy'));
+    const copied = () => {
+      const rows = 'SELECT name, value FROM key_check_copy ORDER BY name';
+      return databases(world.workerd.state, 'REGISTRY', (database, has) => (has('key_check_copy') ? database.prepare(rows).all() : [])).flat();
+    };
+    assert.deepEqual(copied(), []);
+    await world.startVault({ OBJECT_NAME_KEY: newKey() });
+    await assertOutage();
+    const filled = copied();
+    assert.deepEqual(filled.map(({ name }) => name), ['KEY_RING.k1', 'OBJECT_NAME_KEY']);
+    await restart();
+    const nobody = await world.signIn('nobody-else');
+    assert.deepEqual(await world.accounts(nobody), []);
+    for (const row of copied()) assert.ok(filled.some(({ name, value }) => name === row.name && value === row.value));
   });
 
   test('a key that is missing from the ring is an outage until it is back', async () => {

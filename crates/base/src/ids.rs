@@ -244,9 +244,17 @@ impl UserNames {
     }
 }
 
-/// Name of the only `Registry` object whose name does not depend on the key. It stores
-/// [`ObjectNames::check_value`] and a check value of each sealing key.
+/// Name of the `Registry` object that stores [`ObjectNames::check_value`] and a check value of each sealing
+/// key. Only its name and those of its copies do not depend on the key.
 pub const KEY_CHECK: &str = "object-name-key-check";
+
+/// The number of copies of [`KEY_CHECK`]. They spread the requests, and answer when it does not.
+pub const KEY_CHECK_COPIES: u8 = 8;
+
+/// Name of a copy of [`KEY_CHECK`], by any number.
+pub fn key_check_copy(number: u8) -> String {
+    format!("{KEY_CHECK}-{}", number % KEY_CHECK_COPIES + 1)
+}
 
 impl fmt::Debug for ObjectNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

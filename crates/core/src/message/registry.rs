@@ -58,6 +58,14 @@ pub enum RegistryRequest {
         /// that was deployed by mistake and never used can still be replaced.
         remember: Vec<String>,
     },
+    /// The same as [`RegistryRequest::Check`], sent to a copy ([`vault_base::ids::key_check_copy`]). The copy
+    /// asks the original where [`of_copy`] says so.
+    CheckCopy {
+        /// The check values by key.
+        values: BTreeMap<String, String>,
+        /// The keys whose check values to store.
+        remember: Vec<String>,
+    },
 }
 
 /// The response of a registry object.
@@ -85,6 +93,9 @@ pub enum RegistryResponse {
         changed: Vec<String>,
         /// Whether any check value is stored. If not, this vault has never stored anything.
         known: bool,
+        /// All stored check values by key, for a copy. Earlier versions do not tell them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        stored: BTreeMap<String, String>,
     },
 }
 
@@ -107,6 +118,30 @@ pub const CREATE: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS key_check (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS holder (account TEXT NOT NULL, vault TEXT NOT NULL, PRIMARY KEY (account, vault))",
 ];
+
+/// The table of a copy of the check values.
+pub const CREATE_COPY: &str =
+    "CREATE TABLE IF NOT EXISTS key_check_copy (name TEXT PRIMARY KEY, value TEXT NOT NULL)";
+
+/// What a copy of the check values does with a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CopyStep {
+    /// It answers itself: these keys differ.
+    Answer(Vec<String>),
+    /// It asks the original, stores the values that the original has, and answers what the original answers.
+    AskOriginal,
+}
+
+/// Decides what a copy does that has these check values. It answers itself if a value differs, or if it has all
+/// of them. It never takes a value from the configuration that asks: after an upgrade with a wrong key, an empty
+/// copy would take the wrong key for the right one.
+pub fn of_copy(stored: &BTreeMap<String, String>, values: &BTreeMap<String, String>) -> CopyStep {
+    let changed = changed(values, stored);
+    if changed.is_empty() && !values.keys().all(|name| stored.contains_key(name)) {
+        return CopyStep::AskOriginal;
+    }
+    CopyStep::Answer(changed)
+}
 
 /// The names of the keys whose check values differ from the stored ones. A key without a stored check value
 /// is new and not changed.

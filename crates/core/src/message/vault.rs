@@ -9,7 +9,7 @@ use super::{Class, Question};
 use crate::config::ExchangeGrant;
 use crate::oauth::exchange::response;
 use crate::vault::consent::NewGrant;
-use crate::vault::record::AccountView;
+use crate::vault::record::{AccountView, Reason};
 use crate::vault::release::ReleaseError;
 use vault_base::ids::{AccountId, UserId};
 use vault_base::secret::Secret;
@@ -109,6 +109,23 @@ pub enum VaultResponse {
     Deleted(bool),
     /// The result of the deletion at the provider; `None` if the account did not exist.
     Removed(Option<Revocation>),
+}
+
+impl VaultResponse {
+    /// Whether this answer to an exchange shows that the configured keys are those of the vault. The name of a
+    /// vault that holds something follows from the name key, and its tokens open with the keys that sealed
+    /// them. With another name key a vault would be empty, and with another sealing key its tokens would seem
+    /// corrupt: such an answer may be given only after the key check.
+    pub fn vouches_for_keys(&self) -> bool {
+        let doubtful = matches!(
+            self,
+            Self::NotReleased(
+                ReleaseError::NotConnected
+                    | ReleaseError::ReconnectRequired { reason: Reason::Corrupt }
+            )
+        );
+        !doubtful
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
