@@ -51,6 +51,7 @@ export class World {
    * @param {object} [more.objects]  Durable Object classes of that Worker, by binding
    * @param {Record<string, string | object>} [more.providerSecrets]  of the further connections, by name
    * @param {number} [more.internet]  port to which all requests of the Worker are sent
+   * @param {string[]} [more.authorities]  certificates of authorities that the Worker trusts, in PEM
    * @param {number} [more.accessTokenTtl]  lifetime of the connection's access tokens, in seconds
    * @param {{host: string, key: string, certificate: string}} [more.tls]  serves the vault with https at this host
    *   name, which this process must resolve to the loopback address
@@ -80,6 +81,7 @@ export class World {
     accessTokenTtl = PROVIDER_TOKEN_SECONDS,
     signIn,
     tls,
+    authorities,
   }) {
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
@@ -133,7 +135,7 @@ export class World {
     for (const [connection, proof] of Object.entries(providerSecrets)) this.#addSecret(connection, proof);
     this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
-    this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet, tls });
+    this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet, tls, authorities });
     for (const value of [
       upstream.client_secret,
       this.idp.webapp.client_secret,

@@ -66,13 +66,16 @@ export class Workerd {
    * @param {number} [options.internet]  a port to which all requests of the Worker are sent instead of the
    *   network, whatever their address
    * @param {{key: string, certificate: string}} [options.tls]  makes it listen with https; both are PEM
+   * @param {string[]} [options.authorities]  certificates of authorities that the Worker trusts beside the usual
+   *   ones, in PEM
    */
-  constructor({ build, directory, port, objects = OBJECTS, internet, tls }) {
+  constructor({ build, directory, port, objects = OBJECTS, internet, tls, authorities = [] }) {
     this.directory = directory;
     this.port = port;
     this.tls = tls;
     this.objects = objects;
     this.internet = internet;
+    this.authorities = authorities;
     this.state = join(directory, 'state');
     mkdirSync(this.state, { recursive: true });
     // workerd embeds files relative to its configuration. A copy is also safe from a rebuild meanwhile.
@@ -146,7 +149,7 @@ function copyModules(build, target) {
   return [ENTRY, ...names.filter((name) => name !== ENTRY)];
 }
 
-function configuration({ modules, state, bindings, port, objects: classes, internet, tls }) {
+function configuration({ modules, state, bindings, port, objects: classes, internet, tls, authorities }) {
   const text = (value) => JSON.stringify(value);
   const list = (items) => `[\n    ${items.join(',\n    ')},\n  ]`;
   const objects = Object.entries(classes);
@@ -155,7 +158,7 @@ function configuration({ modules, state, bindings, port, objects: classes, inter
 const config :Workerd.Config = (
   services = [
     (name = "vault", worker = .vault),
-    (name = "internet", ${outside(internet)}),
+    (name = "internet", ${outside(internet, authorities)}),
     (name = "state", disk = (path = ${text(state)}, writable = true)),
   ],
   sockets = [(name = "http", address = "127.0.0.1:${port}", ${protocol(tls)}, service = "vault")],
@@ -181,10 +184,10 @@ function protocol(tls) {
   return `https = (tlsOptions = (keypair = (privateKey = ${key}, certificateChain = ${certificate})))`;
 }
 
-function outside(port) {
-  return port
-    ? `external = (address = "127.0.0.1:${port}", http = (style = host))`
-    : 'network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))';
+function outside(port, authorities) {
+  if (port) return `external = (address = "127.0.0.1:${port}", http = (style = host))`;
+  const trusted = `trustedCertificates = [${authorities.map((pem) => JSON.stringify(pem)).join(', ')}]`;
+  return `network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true, ${trusted}))`;
 }
 
 /** The compatibility settings of wrangler.toml, so that tests have the behaviour of a deployment. */

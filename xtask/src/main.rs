@@ -9,6 +9,7 @@ mod deploy;
 mod dev;
 mod dev_config;
 mod dev_files;
+mod faults;
 mod fuzz;
 #[cfg(test)]
 mod headers;
@@ -63,6 +64,13 @@ Usage: cargo xtask <command>
       --foreign-issuer  lets users sign in at the provider, as a trusted issuer, instead of at the vault
       --with        adds connections, clients, issuers, APIs and secrets of your own
       --state       keeps its files and data in DIR instead of .dev, .dev.vars and .wrangler
+  faults [table|kill|load|glewlwyd]...
+      Tries, on the release build, what faults of a provider do to grants, with the named parts or all
+      of them; compares the table in SECURITY.md with what it found.
+      table     replies that are lost, late, cut or wrong, with and without rotation
+      kill      the runtime is killed at random moments
+      load      five minutes of mixed load: memory and state
+      glewlwyd  the same questions to another provider, where Debian's glewlwyd is installed
   fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
       Runs the fuzz targets, one after another.
   lint
@@ -105,6 +113,7 @@ fn dispatch() -> Result<ExitCode> {
             "check" => check_command(&root, &mut args),
             "coverage" => coverage_command(&root, &mut args),
             "deploy" => deploy::deploy_command(&root, &deploy_options(&mut args)?),
+            "faults" => faults_command(&root, &mut args),
             "fuzz" => fuzz_command(&root, &mut args),
             "dev" => dev::dev_command(&root, &dev_options(&mut args)?),
             "lint" => lint::lint_command(&root),
@@ -136,6 +145,17 @@ fn coverage_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> 
         }
     }
     coverage::coverage_command(root, html)
+}
+
+fn faults_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let mut parts = Vec::new();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Value(part) => parts.push(part.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    faults::faults_command(root, &parts)
 }
 
 fn mutants_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
