@@ -26,9 +26,12 @@ export const whole = (response, body) => {
   response.writeHead(200, { ...json, 'content-length': Buffer.byteLength(body) }).end(body);
 };
 
-/** Sends the headers and `part` of the body, and resets the connection. Without a length the body is chunked. */
+/**
+ * Sends the headers and `part` of the body, and resets the connection. Without a length the body is chunked. The
+ * vault must not use the connection again before the reset, which would be a fault of another request.
+ */
 const reset = (part, hasLength = true) => (response, body) => {
-  response.writeHead(200, { ...json, ...(hasLength && { 'content-length': Buffer.byteLength(body) }) });
+  response.writeHead(200, { ...json, connection: 'close', ...(hasLength && { 'content-length': Buffer.byteLength(body) }) });
   response.flushHeaders();
   const sent = part(body);
   if (sent) response.write(sent);

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { whole } from './faults.mjs';
 import { MODES } from './provider.mjs';
+import { numbers } from './random.mjs';
 import { FaultWorld, connectionOf, inSlots } from './world.mjs';
 
 /** The seed of the moments. */
@@ -29,17 +30,6 @@ const STORED = 1000;
 
 /** The least time that callers come again, in milliseconds. */
 const COMING = 20_000;
-
-/** Numbers from 0 to 1, the same in each run (mulberry32). */
-function numbers(seed) {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Exchanges once; what it says does not count, because the vault may be killed meanwhile. */
 const attempt = ({ world }, { user, connection }) => (

@@ -6,9 +6,10 @@
 // E2E_BUILD names the directory of the built Worker.
 import { compare } from './document.mjs';
 import { kill } from './kill.mjs';
+import { load } from './load.mjs';
 import { table } from './table.mjs';
 
-const PARTS = { table, kill };
+const PARTS = { table, kill, load };
 
 /** Longer than all parts take together, in milliseconds. */
 const BOUND = 20 * 60_000;
