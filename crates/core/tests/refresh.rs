@@ -18,7 +18,7 @@ use vault_core::vault::consent;
 use vault_core::vault::record::{
     AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, Selector, Unexplained,
 };
-use vault_core::vault::refresh::{self, CommitDecision, SentRequest, Settlement};
+use vault_core::vault::refresh::{self, CommitDecision, Heard, SentRequest, Settlement};
 use vault_core::vault::release::{
     Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RenewalMethod, RequestedToken,
     TokenUnavailable, UNKNOWN_EXPIRES_IN, Unobtainable, as_believed, decide, decide_for, pick,
@@ -458,6 +458,7 @@ fn settle_at(
         scopes,
         user: Some("1"),
         issuer: Some("https://p.example"),
+        sent_before: None,
         connection,
     };
     refresh::settle(grant, &asked, answer, NOW)
@@ -521,14 +522,15 @@ fn an_answer_about_another_user_is_not_taken_over() {
         scopes: None,
         user: Some("1"),
         issuer: Some("https://p.example"),
+        sent_before: None,
         connection: &connection,
     };
     let judged = |subject| {
-        let answer = TokenResponse { id_token: id_token(subject), ..tokens() };
-        refresh::of_same_user(&asked, answer).map(|tokens| tokens.access_token)
+        let token: Option<Secret> = id_token(subject);
+        refresh::of_same_user(&asked, token.as_ref())
     };
-    assert!(judged("1").is_ok());
-    assert_eq!(judged("2").unwrap_err(), TokenEndpointError::OtherUser);
+    assert_eq!(judged("1"), Ok(()));
+    assert_eq!(judged("2"), Err(TokenEndpointError::OtherUser));
     // The grant is unchanged: the provider's mistake may be temporary.
     let begun = Grant { intent: Some(intent(1)), ..grant() };
     let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::OtherUser))
@@ -607,7 +609,7 @@ fn refusals_without_a_code_end_a_grant_after_five_over_a_day_and_keep_its_token(
                 assert!(grant.may_live_on(), "{case:?}");
                 // It is tried once a day.
                 for told in [None, Some(60)] {
-                    let due = refresh::follow_up(&grant, Some(60), false, told, NOW);
+                    let due = refresh::follow_up(&grant, Some(60), Heard::Unclear, told, NOW);
                     assert_eq!(due, Some(NOW + DAY), "{case:?}");
                 }
                 grant.intent.unwrap()
@@ -805,6 +807,7 @@ fn settle_successor(
         scopes: None,
         user: Some("1"),
         issuer: None,
+        sent_before: None,
         connection: &connection,
     };
     refresh::settle(begun, &asked, answer, NOW)
@@ -823,12 +826,6 @@ fn a_new_refresh_token_outlives_an_answer_that_nothing_else_can_be_taken_from() 
         let next = refresh::begin(&kept, &Secret::new("next"), NOW + 5);
         assert_eq!((next.attempt, next.successor.as_deref()), (1, Some("sealed")));
     }
-    // Tokens of another user are discarded, the refresh token included.
-    let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::OtherUser))
-    else {
-        panic!()
-    };
-    assert_eq!(kept.intent.unwrap().successor, None);
 }
 
 #[test]
@@ -848,20 +845,22 @@ fn a_provider_that_did_nothing_leaves_the_successor_to_be_sent() {
 #[test]
 fn a_successor_that_is_refused_gives_way_to_the_grants_own_token_before_the_grant_ends() {
     let begun = Grant { intent: Some(successor(1)), ..grant() };
-    for failure in
-        [TokenEndpointError::Refused("invalid_grant".into()), TokenEndpointError::OtherUser]
-    {
-        let Settlement::Kept { grant: kept } = settle_successor(&begun, Err(failure)) else {
-            panic!()
-        };
-        assert_eq!((kept.intent.as_ref().unwrap().successor.as_ref(), kept.retry_at), (None, None));
-        // The provider rejects the grant's own token as well: it was rotated, and its successor is invalid.
-        let own = Secret::new("own");
-        let again = Grant { intent: Some(refresh::begin(&kept, &own, NOW)), ..kept };
-        let refused = settle(&again, Err(TokenEndpointError::Refused("invalid_grant".into())));
-        let Settlement::Ended { state, .. } = refused else { panic!() };
-        assert_eq!(state, AccountState::ReconnectRequired(Reason::RotationLost));
-    }
+    let refused = || Err(TokenEndpointError::Refused("invalid_grant".into()));
+    let Settlement::Kept { grant: kept } = settle_successor(&begun, refused()) else { panic!() };
+    assert_eq!((kept.intent.as_ref().unwrap().successor.as_ref(), kept.retry_at), (None, None));
+    // The provider rejects the grant's own token as well: it was rotated, and its successor is invalid.
+    let own = Secret::new("own");
+    let again = Grant { intent: Some(refresh::begin(&kept, &own, NOW)), ..kept };
+    let Settlement::Ended { state, .. } = settle(&again, refused()) else { panic!() };
+    assert_eq!(state, AccountState::ReconnectRequired(Reason::RotationLost));
+}
+
+#[test]
+fn another_users_tokens_leave_a_successor_to_be_sent_again() {
+    let begun = Grant { intent: Some(successor(3)), ..grant() };
+    let other_user = Err(TokenEndpointError::OtherUser);
+    let Settlement::Kept { grant: kept } = settle_successor(&begun, other_user) else { panic!() };
+    assert_eq!(kept.intent, Some(successor(3)));
 }
 
 #[test]
@@ -888,62 +887,109 @@ fn an_access_token_that_cannot_be_used_leaves_the_grant_and_names_itself_as_the_
 
 #[test]
 fn what_is_not_settled_is_followed_up_within_the_time_the_provider_leaves() {
-    let due = |attempt, failures, leeway, lost, told| {
+    use Heard::{Lost, NotProcessed, Unclear};
+    let due = |attempt, failures, leeway, heard, told| {
         let grant = Grant { intent: Some(intent(attempt)), failures, ..grant() };
-        refresh::follow_up(&grant, leeway, lost, told, NOW + 1).map(|at| at - NOW)
+        refresh::follow_up(&grant, leeway, heard, told, NOW + 1).map(|at| at - NOW)
     };
-    for (attempt, failures, leeway, lost, told, expected) in [
-        // After a lost response: at once, then less and less often.
-        (1, 1, None, true, None, Some(1)),
-        (2, 2, None, true, None, Some(6)),
-        (3, 3, None, true, None, Some(11)),
-        (9, 9, None, true, None, Some(3601)),
-        // After an unclear response: at half of the rotation leeway.
-        (1, 1, None, false, None, Some(30)),
-        (1, 1, Some(0), false, None, Some(30)),
-        (1, 1, Some(20), false, None, Some(10)),
-        (1, 1, Some(600), false, None, Some(30)),
-        // A provider that reports again and again that it did nothing is asked less often, too.
-        (1, 6, None, false, None, Some(601)),
+    for (attempt, failures, leeway, heard, told, expected) in [
+        // After a lost response: at once, then in pairs, which come less and less often.
+        (1, 1, None, Lost, None, Some(1)),
+        (2, 2, None, Lost, None, Some(6)),
+        (3, 3, None, Lost, None, Some(6)),
+        (4, 4, None, Lost, None, Some(11)),
+        (5, 5, None, Lost, None, Some(6)),
+        (6, 6, None, Lost, None, Some(31)),
+        (16, 16, None, Lost, None, Some(7201)),
+        (17, 17, None, Lost, None, Some(6)),
+        (99, 99, None, Unclear, None, Some(6)),
+        (100, 100, None, Unclear, None, Some(7201)),
+        // After an unclear response: after some seconds, or within half of a short leeway.
+        (1, 1, None, Unclear, None, Some(6)),
+        (1, 1, Some(0), Unclear, None, Some(6)),
+        (1, 1, Some(4), Unclear, None, Some(3)),
+        (1, 1, Some(600), Unclear, None, Some(6)),
+        // Failures of earlier tokens do not delay it.
+        (1, 9, None, Unclear, None, Some(6)),
+        // A provider that reports again and again that it did nothing is asked less often, too, and
+        // so is one whose responses bring nothing but a new refresh token.
+        (1, 6, None, NotProcessed, None, Some(601)),
+        (0, 6, None, Unclear, None, Some(601)),
+        (0, 1, None, Unclear, None, Some(6)),
         // After the time that the provider states, unless the rotation leeway has passed by then.
-        (1, 1, None, false, Some(900), Some(901)),
-        (1, 1, Some(60), false, Some(900), Some(57)),
-        (4, 4, Some(60), true, None, Some(31)),
-        (5, 5, Some(60), true, None, Some(57)),
+        (1, 1, None, Unclear, Some(900), Some(901)),
+        (1, 1, Some(60), Unclear, Some(900), Some(57)),
+        (6, 6, Some(60), Lost, None, Some(31)),
+        (8, 8, Some(60), Lost, None, Some(57)),
     ] {
-        let case = (attempt, failures, leeway, lost, told);
-        assert_eq!(due(attempt, failures, leeway, lost, told), expected, "{case:?}");
+        let case = (attempt, failures, leeway, heard, told);
+        assert_eq!(due(attempt, failures, leeway, heard, told), expected, "{case:?}");
     }
-    assert_eq!(refresh::follow_up(&grant(), None, true, None, NOW), None);
+    assert_eq!(refresh::follow_up(&grant(), None, Lost, None, NOW), None);
 }
 
 #[test]
-fn a_follow_up_ends_with_the_providers_leeway_unless_a_successor_waits() {
-    let open = |intent: Intent| {
-        let since = Some(NOW - 59);
-        let grant = Grant { intent: Some(Intent { since, ..intent }), ..grant() };
-        refresh::follow_up(&grant, Some(60), true, None, NOW)
+fn a_follow_up_ends_with_the_leeway_of_the_last_attempt_unless_a_successor_was_never_sent() {
+    let open = |intent: Intent, heard, at| {
+        let grant = Grant { intent: Some(Intent { at, ..intent }), ..grant() };
+        refresh::follow_up(&grant, Some(60), heard, None, NOW).map(|due| due - NOW)
     };
-    assert_eq!(open(intent(3)), None);
-    assert_eq!(open(successor(1)), Some(NOW));
+    assert_eq!(open(intent(3), Heard::Lost, NOW - 59), None);
+    // Any attempt may be the one that rotated the token: that the first one is long ago ends nothing.
+    let first_ago = Some(NOW - 800);
+    assert_eq!(open(Intent { since: first_ago, ..intent(3) }, Heard::Lost, NOW - 1), Some(5));
+    assert_eq!(open(successor(0), Heard::Unclear, NOW - 59), Some(5));
+    assert_eq!(open(successor(3), Heard::Unclear, NOW - 59), None);
     // The last seconds of the rotation leeway count.
-    assert_eq!(open(intent(1)), Some(NOW));
-    // The time is counted from the first attempt that was not settled.
-    let first = refresh::begin(&grant(), &Secret::new("own"), NOW);
-    let again = Grant { intent: Some(first), ..grant() };
-    let second = refresh::begin(&again, &Secret::new("own"), NOW + 9);
-    assert_eq!((second.at, second.since()), (NOW + 9, NOW));
+    assert_eq!(open(intent(1), Heard::Lost, NOW - 59), Some(0));
+}
+
+#[test]
+fn an_intent_remembers_its_first_unsettled_attempt() {
+    let own = Secret::new("own");
+    let first = refresh::begin(&grant(), &own, NOW);
+    let after = |intent: Intent| {
+        let next = refresh::begin(&Grant { intent: Some(intent), ..grant() }, &own, NOW + 9);
+        (next.attempt, next.at - NOW, next.since() - NOW)
+    };
+    assert_eq!(after(first.clone()), (2, 9, 0));
+    // An attempt that was taken back, or that was made with another token, is none.
+    assert_eq!(after(Intent { attempt: 0, ..first.clone() }), (1, 9, 9));
+    assert_eq!(after(Intent { token_sha256: "other".into(), ..first }), (1, 9, 9));
+}
+
+#[test]
+fn a_request_that_the_provider_did_not_process_leaves_the_time_of_the_one_before() {
+    let (token, connection) = (Secret::new("own"), connection());
+    let begun = Grant { intent: Some(intent(2)), ..grant() };
+    for (sent_before, at) in [(Some(NOW - 20), NOW - 20), (None, intent(2).at)] {
+        let asked = SentRequest {
+            refresh_token: &token,
+            kept: None,
+            lifetime_before: None,
+            scopes: None,
+            user: None,
+            issuer: None,
+            sent_before,
+            connection: &connection,
+        };
+        let unavailable = Err(TokenEndpointError::Unavailable { retry_after: None });
+        let Settlement::Kept { grant } = refresh::settle(&begun, &asked, unavailable, NOW) else {
+            panic!()
+        };
+        let left = grant.intent.unwrap();
+        assert_eq!((left.attempt, left.at), (1, at));
+    }
 }
 
 #[test]
 fn the_last_seconds_of_a_leeway_are_used_once_and_nothing_is_asked_when_it_is_over() {
     let due = |intent: Intent, leeway, begun_ago: i64, told| {
-        let since = Some(NOW - begun_ago);
-        let grant = Grant { intent: Some(Intent { since, ..intent }), ..grant() };
-        refresh::follow_up(&grant, Some(leeway), true, told, NOW).map(|at| at - NOW)
+        let grant = Grant { intent: Some(Intent { at: NOW - begun_ago, ..intent }), ..grant() };
+        refresh::follow_up(&grant, Some(leeway), Heard::Lost, told, NOW).map(|at| at - NOW)
     };
     for (attempt, leeway, begun_ago, told, expected) in [
-        // Too late for what is due in ten seconds: it is tried three seconds before the end, once.
+        // Too late for what is due in five seconds: it is tried three seconds before the end, once.
         (3, 60, 55, None, Some(2)),
         (3, 60, 56, None, Some(1)),
         (3, 60, 57, None, None),
@@ -954,13 +1000,17 @@ fn the_last_seconds_of_a_leeway_are_used_once_and_nothing_is_asked_when_it_is_ov
         (1, 60, 58, Some(3), None),
         // A provider that takes no rotated token again leaves no time to run out.
         (2, 0, 0, None, Some(5)),
-        (3, 0, 300, None, Some(10)),
+        (4, 0, 300, None, Some(10)),
     ] {
         let case = (attempt, leeway, begun_ago, told);
         assert_eq!(due(intent(attempt), leeway, begun_ago, told), expected, "{case:?}");
     }
-    // For a successor no such time is running.
-    assert_eq!(due(successor(3), 60, 59, None), Some(10));
+    // For a quarter of an hour each attempt's leeway is used up, and then no longer.
+    for (first_ago, expected) in [(899, Some(57)), (900, None)] {
+        let since = Some(NOW - first_ago);
+        let told = due(Intent { since, ..intent(12) }, 60, 0, None);
+        assert_eq!(told, expected, "{first_ago}");
+    }
 }
 
 #[test]
@@ -969,12 +1019,12 @@ fn a_refresh_that_nobody_can_settle_is_followed_up_for_a_month_and_not_for_ever(
     let mut now = NOW;
     for asked in 1..1000 {
         grant.intent = Some(refresh::begin(&grant, &token, now));
-        match refresh::follow_up(&grant, None, true, None, now) {
+        match refresh::follow_up(&grant, None, Heard::Lost, None, now) {
             Some(due) => now = due,
             None => {
                 let waited = now - NOW;
-                assert!((30 * 86_400..30 * 86_400 + 3600).contains(&waited), "{waited}");
-                assert!(asked < 730, "{asked}");
+                assert!((30 * 86_400..30 * 86_400 + 7200).contains(&waited), "{waited}");
+                assert!(asked < 740, "{asked}");
                 return;
             }
         }
@@ -984,17 +1034,18 @@ fn a_refresh_that_nobody_can_settle_is_followed_up_for_a_month_and_not_for_ever(
 
 #[test]
 fn the_first_answer_is_followed_up_though_its_flight_took_longer_than_the_leeway() {
-    let due = |attempt, failures, leeway, lost, told| {
+    use Heard::{Lost, NotProcessed, Unclear};
+    let due = |attempt, failures, leeway, heard, told| {
         let grant = Grant { intent: Some(intent(attempt)), failures, ..grant() };
-        refresh::follow_up(&grant, Some(leeway), lost, told, NOW + 120).map(|at| at - NOW)
+        refresh::follow_up(&grant, Some(leeway), heard, told, NOW + 120).map(|at| at - NOW)
     };
-    for leeway in [1, 2, 30, 60] {
-        assert_eq!(due(1, 1, leeway, true, None), Some(120), "{leeway}");
-        assert_eq!(due(1, 1, leeway, false, None), Some(120), "{leeway}");
+    for (leeway, pause) in [(1, 1), (2, 1), (30, 5), (60, 5)] {
+        assert_eq!(due(1, 1, leeway, Lost, None), Some(120), "{leeway}");
+        assert_eq!(due(1, 1, leeway, Unclear, None), Some(120 + pause), "{leeway}");
         // One additional attempt is enough, and not before the time that the provider states.
-        assert_eq!(due(2, 2, leeway, true, None), None, "{leeway}");
-        assert_eq!(due(1, 2, leeway, false, None), None, "{leeway}");
-        assert_eq!(due(1, 1, leeway, false, Some(60)), None, "{leeway}");
+        assert_eq!(due(2, 2, leeway, Lost, None), None, "{leeway}");
+        assert_eq!(due(1, 2, leeway, NotProcessed, None), None, "{leeway}");
+        assert_eq!(due(1, 1, leeway, NotProcessed, Some(60)), None, "{leeway}");
     }
 }
 
@@ -1025,6 +1076,7 @@ fn an_answer_that_tells_no_end_never_makes_a_renewable_token_endless() {
             scopes: None,
             user: None,
             issuer: None,
+            sent_before: None,
             connection,
         };
         let answer = TokenResponse { lifetime, ..tokens() };

@@ -8,8 +8,10 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{
-    NOW, Rows, account, answer, connection, grant, home, home_with_key, id, intent, lines,
+    NOW, Rows, account, answer, connection, connection_of, grant, home, home_with_key, id, intent,
+    lines,
 };
+use vault_base::encoding::base64url;
 use vault_base::seal::SealError;
 use vault_base::secret::Secret;
 use vault_core::event::EventName;
@@ -124,9 +126,9 @@ fn each_answer_changes_what_it_must_and_no_more() {
             "a response of which only the new refresh token is usable",
             odd,
             &[
-                "update cac_1 gen 4 active attempt 1 next r5 retry +5",
+                "update cac_1 gen 4 active attempt 0 next r5 retry +5",
                 settled,
-                "job +30 recover cac_1 gen 4",
+                "job +5 recover cac_1 gen 4",
                 "log refresh_refused cac_1: ambiguous",
             ],
         ),
@@ -134,9 +136,9 @@ fn each_answer_changes_what_it_must_and_no_more() {
             "an access token that no header can carry",
             tokens(&json!({"access_token": "a 5"})),
             &[
-                "update cac_1 gen 4 active attempt 1 next r5 retry +5 fault unusable_access_token",
+                "update cac_1 gen 4 active attempt 0 next r5 retry +5 fault unusable_access_token",
                 settled,
-                "job +30 recover cac_1 gen 4",
+                "job +5 recover cac_1 gen 4",
                 "log refresh_refused cac_1: unusable_access_token",
             ],
         ),
@@ -156,7 +158,7 @@ fn each_answer_changes_what_it_must_and_no_more() {
             &[
                 "update cac_1 gen 4 active attempt 1 retry +5",
                 settled,
-                "job +30 recover cac_1 gen 4",
+                "job +5 recover cac_1 gen 4",
                 "log refresh_refused cac_1: unavailable",
             ],
         ),
@@ -191,6 +193,49 @@ fn each_answer_changes_what_it_must_and_no_more() {
         ),
     ] {
         assert_eq!(after(&connection, grant(&connection), &received), expected, "{what}");
+    }
+}
+
+#[test]
+fn another_users_refresh_token_succeeds_nothing_whatever_else_is_wrong_with_the_response() {
+    let (home, connection) = (
+        home(),
+        connection_of(&json!({
+            "kind": "oidc", "issuer": "https://p.example.com", "client_id": "c", "scopes": ["read"],
+        })),
+    );
+    let issuer = Some("https://p.example.com");
+    let id_token = |subject: &str| {
+        let claims = json!({"iss": "https://p.example.com", "sub": subject}).to_string();
+        format!("{}.{}.c2ln", base64url(r#"{"alg":"RS256"}"#), base64url(claims))
+    };
+    for (subject, odd, successor) in
+        [("u", "mac", Some("r5")), ("v", "mac", Some("r4next")), ("v", "Bearer", Some("r4next"))]
+    {
+        // The grant's own token has a successor already.
+        let mut rows =
+            Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+        let next = home.seal(&id("1"), "next_refresh_token", 4, &Secret::new("r4next")).unwrap();
+        let next = Some(base64url(next));
+        rows.grants[0].grant.record.intent = Some(Intent { successor: next, ..intent(0) });
+        let renewing = begin(&home, &rows, &connection);
+        let jobs = recover();
+        let at = Snapshot {
+            home: &home,
+            contents: &rows,
+            jobs: &jobs,
+            connection: &connection,
+            now: NOW,
+        };
+        let body = json!({"token_type": odd, "id_token": id_token(subject)});
+        let answered = renewing.answered(at, issuer, &tokens(&body)).unwrap();
+        let Some(Write::UpdateGrant { grant, .. }) = answered.plan.writes.first() else {
+            panic!("{:?}", answered.plan.writes)
+        };
+        let stored =
+            Sealed { record: grant.clone(), envelope: rows.grants[0].grant.envelope.clone() };
+        let kept = home.refresh_tokens(&id("1"), "", &stored).unwrap().unwrap();
+        assert_eq!(kept.successor().map(Secret::expose), successor, "{subject} {odd}");
     }
 }
 
@@ -424,7 +469,8 @@ fn what_an_answer_leaves_open_is_open_of_the_generation_that_is_stored_by_then()
         ("a clear no", answer(400, &json!({"error": "invalid_grant"})), 5, None),
         // This answer's attempt is the one that is open, and the next one is the second.
         ("no answer", ProviderResponse::Lost, 5, Some((5, 1))),
-        ("a new refresh token alone", tokens(&json!({"token_type": "mac"})), 5, Some((5, 1))),
+        // A successor that was never sent has no attempts.
+        ("a new refresh token alone", tokens(&json!({"token_type": "mac"})), 5, Some((5, 0))),
         (
             "a provider that did nothing",
             answer(503, &json!({"error": "temporarily_unavailable"})),

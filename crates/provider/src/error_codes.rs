@@ -47,12 +47,6 @@ pub enum TokenEndpointError {
 }
 
 impl TokenEndpointError {
-    /// Whether the token that was sent is the reason: it is no longer valid, lacks consent, or belongs to
-    /// another user.
-    pub fn is_verdict_on_token(&self) -> bool {
-        matches!(self, Self::Refused(_) | Self::Consent(_) | Self::OtherUser)
-    }
-
     /// The code for the operator's log: one of the vault's, one that the connection's configuration lists, or
     /// one of the provider that has the syntax of a code.
     pub fn word(&self) -> &str {

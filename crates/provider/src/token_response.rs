@@ -218,16 +218,32 @@ pub fn successor(
     connection: &Connection,
     sent: &Secret,
 ) -> Option<Secret> {
+    let next = successful_member(received, connection, REFRESH_TOKEN)?;
+    Some(next).filter(|next| next.sha256() != sent.sha256())
+}
+
+/// The ID token in the response to a refresh (OpenID Connect Core §12.2), even if the response is otherwise
+/// unusable.
+pub fn id_token(received: &ProviderResponse, connection: &Connection) -> Option<Secret> {
+    successful_member(received, connection, "id_token")
+}
+
+/// A member of the response to a refresh, if the status is 2xx, whatever the other members contain.
+fn successful_member(
+    received: &ProviderResponse,
+    connection: &Connection,
+    name: &str,
+) -> Option<Secret> {
     let ProviderResponse::Answer { status: 200..=299, body, .. } = received else {
         return None;
     };
     let (body, path) = (without_mark(body.expose()), &connection.answer.refresh_path);
-    let next = if body.trim_start().starts_with('{') {
-        json::text_at(body.as_bytes(), path, REFRESH_TOKEN).map(Secret::new)
+    let found = if body.trim_start().starts_with('{') {
+        json::text_at(body.as_bytes(), path, name).map(Secret::new)
     } else {
-        document(body).and_then(|form| member(json_path::value(&form, path)?, REFRESH_TOKEN))
+        document(body).and_then(|form| member(json_path::value(&form, path)?, name))
     };
-    next.filter(|next| !next.expose().is_empty() && next.sha256() != sent.sha256())
+    found.filter(|text| !text.expose().is_empty())
 }
 
 fn read(

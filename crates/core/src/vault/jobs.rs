@@ -221,8 +221,8 @@ pub fn next(jobs: &[(i64, UnixSeconds, Job)], now: UnixSeconds) -> Option<usize>
 pub const REVOKE_AFTER: i64 = 20;
 
 /// Seconds after a refresh was sent at which an unsettled one is taken up, where no shorter time is
-/// known.
-pub const RECOVER_AFTER: i64 = 30;
+/// known: a third of the shortest rotation leeway that is common.
+pub const RECOVER_AFTER: i64 = 10;
 
 /// Seconds after a refresh was sent at which an unsettled one is taken up: within half of the
 /// rotation leeway, where that is known. A flight that still waits then is joined and not doubled.

@@ -17,7 +17,7 @@ use vault_jose::id_token;
 use vault_provider::connection::Connection;
 use vault_provider::error_codes::{TokenEndpointError, UNUSABLE_ACCESS_TOKEN};
 use vault_provider::scopes;
-use vault_provider::token_response::{self, TokenResponse};
+use vault_provider::token_response::{self, ProviderResponse, TokenResponse};
 
 /// First cool-down after a failure, in seconds; it doubles with each further failure.
 const FIRST_COOL_DOWN: i64 = 5;
@@ -25,6 +25,10 @@ const FIRST_COOL_DOWN: i64 = 5;
 const LONGEST_WAIT: i64 = token_response::MAX_RETRY_AFTER;
 /// Longest cool-down that the vault chooses itself, in seconds.
 const LONGEST_COOL_DOWN: i64 = 300;
+
+/// Longest cool-down of a grant that the provider may have rotated, in seconds, whatever the provider
+/// says.
+const LONGEST_UNCLEAR: i64 = 30;
 
 /// Seconds for which a flight waits for the provider where the rotation leeway is unknown: giving
 /// up a flight may give up the only valid refresh token. The platform would let it wait for 15
@@ -50,7 +54,8 @@ pub fn flight_time(leeway: Option<i64>) -> i64 {
 pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
     let token_sha256 = encoding::hex(&token.sha256());
     let unsettled = grant.intent.as_ref().filter(|intent| intent.generation == grant.generation);
-    let earlier = unsettled.filter(|intent| intent.token_sha256 == token_sha256);
+    let is_open = |intent: &&Intent| intent.token_sha256 == token_sha256 && intent.attempt > 0;
+    let earlier = unsettled.filter(is_open);
     Intent {
         generation: grant.generation,
         token_sha256,
@@ -63,55 +68,96 @@ pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
 }
 
 /// A grant whose response named another refresh token, sealed as `sealed`. That one is sent from
-/// now on, whatever the rest of the response says.
+/// now on, whatever the rest of the response says. It was not sent yet, so it has no attempts.
 #[must_use]
 pub fn with_successor(grant: Grant, sealed: String) -> Grant {
-    let intent = grant.intent.clone().map(|intent| Intent { successor: Some(sealed), ..intent });
+    let intent = grant.intent.clone();
+    let intent = intent.map(|intent| Intent { successor: Some(sealed), attempt: 0, ..intent });
     Grant { intent, ..grant }
+}
+
+/// What is known of the response to the last request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// The request was sent, and no response came.
+    Lost,
+    /// The response does not say whether the request had an effect.
+    Unclear,
+    /// The provider did not process the request, or it was not sent.
+    NotProcessed,
+}
+
+impl Heard {
+    /// What a failure says. `received` is the response it was read from.
+    pub fn of(failure: &TokenEndpointError, received: &ProviderResponse) -> Self {
+        match (received, failure) {
+            (ProviderResponse::Lost, _) => Self::Lost,
+            (_, TokenEndpointError::Unavailable { .. } | TokenEndpointError::Misconfigured(_)) => {
+                Self::NotProcessed
+            }
+            _ => Self::Unclear,
+        }
+    }
 }
 
 /// When the vault itself asks again without a caller, Unix seconds. `None` if the refresh is
 /// settled, or asking again gains nothing. `grant` is as it was stored after the response.
 ///
-/// A `lost` response is followed up at once, then at growing intervals; an unclear one within half
-/// of the rotation leeway. Once a known leeway has passed, asking for a caller is as good as asking
-/// now. `told` is the provider's `Retry-After`. The cool-down that callers wait for does not apply
-/// here. A grant that counts as ended by refusals without an error code is tried once a day.
+/// A [`Heard::Lost`] response is followed up at once and an unclear one after a few seconds, because
+/// many providers have a rotation leeway that they do not document; then in pairs of attempts at
+/// growing intervals. Any
+/// of the attempts may be the one that rotated the token, so a known leeway is counted from the last
+/// one. Once it has passed, asking for a caller is as good as asking now. `told` is the provider's
+/// `Retry-After`. The cool-down that callers wait for does not apply here. A grant that counts as
+/// ended by refusals without an error code is tried once a day.
 pub fn follow_up(
     grant: &Grant,
     leeway: Option<i64>,
-    lost: bool,
+    heard: Heard,
     told: Option<i64>,
     now: UnixSeconds,
 ) -> Option<UnixSeconds> {
-    const WAITS: [i64; 7] = [5, 10, 30, 120, 600, 1800, 3600];
+    const WAITS: [i64; 8] = [5, 10, 30, 120, 600, 1800, 3600, 7200];
     const DAY: i64 = 86_400;
     let intent = grant.intent.as_ref().filter(|intent| !is_given_up(intent, now))?;
     // Nobody else tries this grant any more, and no leeway is running.
     if intent.is_refused() {
         return Some(now + told.unwrap_or(0).max(DAY));
     }
-    let first = if lost { now } else { now.max(intent.at + jobs::recover_after(leeway)) };
-    // A request that the provider did not process is taken back as an attempt, but counts as a
-    // failure.
-    let tries = if lost { intent.attempt } else { intent.attempt.max(grant.failures) };
-    let due = match usize::try_from(tries).unwrap_or(usize::MAX) {
-        0 | 1 => first,
-        attempt => first.max(now + WAITS.get(attempt - 2).or(WAITS.last()).copied().unwrap_or(0)),
+    let pause = now + jobs::recover_after(leeway).min(FIRST_COOL_DOWN);
+    let long = |tries: u32| {
+        let index = usize::try_from(tries).unwrap_or(usize::MAX);
+        pause.max(now + WAITS.get(index).or(WAITS.last()).copied().unwrap_or(0))
+    };
+    let due = match (heard, intent.attempt) {
+        (Heard::Lost, 1) => now,
+        // Each second attempt follows soon: whichever attempt rotated the token, there is another one
+        // within most leeways, unless two responses in a row are missing.
+        (Heard::Lost | Heard::Unclear, attempt) if attempt % 2 == 1 => pause,
+        (Heard::Lost | Heard::Unclear, attempt @ 2..) => long(attempt / 2 - 1),
+        // A request that the provider did not process is taken back as an attempt, and a response
+        // that brought a successor counts as none of its attempts; but both count as failures.
+        (_, attempt) => match attempt.max(grant.failures) {
+            0 | 1 => pause,
+            tries => long(tries - 2),
+        },
     };
     let due = told.map_or(due, |wait| due.max(now.saturating_add(wait)));
-    // A successor was never used, so its leeway has not begun.
-    let until = leeway.filter(|leeway| *leeway > 0 && intent.successor.is_none());
-    let Some(until) = until.map(|leeway| intent.since().saturating_add(leeway)) else {
+    // The leeway of a successor that was never sent has not begun.
+    let is_sent = intent.successor.is_none() || intent.attempt > 0;
+    let until = leeway.filter(|leeway| *leeway > 0 && is_sent);
+    let Some(until) = until.map(|leeway| intent.at.saturating_add(leeway)) else {
         return Some(due);
     };
     let final_try = until - LAST_CHANCE;
-    if due > final_try && now < final_try {
+    let is_persistent = now.saturating_sub(intent.since()) < PERSISTENCE;
+    if due > final_try && now < final_try && is_persistent {
         return Some(final_try);
     }
     // Nobody knows when the provider gave its first response. If that took longer than the leeway,
     // the provider may have counted the leeway from its end.
-    (due < until || (tries <= 1 && told.is_none())).then_some(due)
+    let is_first = intent.attempt.max(grant.failures) <= 1;
+    (due < until || (is_first && told.is_none())).then_some(due)
 }
 
 /// Whether the vault no longer asks by itself: the provider or its registration has been
@@ -123,6 +169,10 @@ pub fn is_given_up(intent: &Intent, now: UnixSeconds) -> bool {
 
 /// Seconds before the end of the leeway at which the old token is tried for the last time.
 const LAST_CHANCE: i64 = 3;
+
+/// Seconds after the first unsettled attempt for which the end of the leeway is used in each further
+/// one: longer than most outages, and at most one request a minute at a leeway of a minute.
+const PERSISTENCE: i64 = 900;
 
 /// What the provider's response changes.
 #[derive(Debug)]
@@ -177,6 +227,8 @@ pub struct SentRequest<'a> {
     pub user: Option<&'a str>,
     /// The issuer identifier of an `OpenID` provider.
     pub issuer: Option<&'a str>,
+    /// When the same token was sent before without a settled response, Unix seconds, if it was.
+    pub sent_before: Option<UnixSeconds>,
     /// The connection.
     pub connection: &'a Connection,
 }
@@ -208,9 +260,11 @@ pub fn settle(
         Ok(tokens) => Settlement::Renewed(Box::new(renewal(grant, asked, tokens, now))),
         // The grant is still valid; the requested scopes need the user.
         Err(failure) if asked.refused_alone(&failure) => {
-            Settlement::Kept { grant: Grant { intent: undone(grant), ..grant.clone() } }
+            Settlement::Kept { grant: Grant { intent: undone(grant, asked), ..grant.clone() } }
         }
-        Err(failure) if asked.kept.is_some() && failure.is_verdict_on_token() => {
+        Err(TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_))
+            if asked.kept.is_some() =>
+        {
             let intent = back_to(asked.kept, grant, now);
             Settlement::Kept { grant: Grant { intent, ..grant.clone() } }
         }
@@ -226,7 +280,7 @@ pub fn settle(
             failure @ (TokenEndpointError::Misconfigured(_)
             | TokenEndpointError::Unavailable { .. }),
         ) => {
-            let grant = Grant { intent: undone(grant), ..put_off(grant, failure, now) };
+            let grant = Grant { intent: undone(grant, asked), ..put_off(grant, failure, now) };
             Settlement::Kept { grant }
         }
         // The provider has rotated. Without a new refresh token the old one stays valid.
@@ -234,16 +288,12 @@ pub fn settle(
             let has_successor = |intent: &Intent| intent.successor.is_some();
             let intent = match &grant.intent {
                 Some(intent) if has_successor(intent) => Some(intent.clone()),
-                _ => undone(grant),
+                _ => undone(grant, asked),
             };
             Settlement::Kept { grant: Grant { intent, ..put_off(grant, failure, now) } }
         }
-        // These tokens are another user's, and so is the new refresh token.
-        Err(failure @ TokenEndpointError::OtherUser) => {
-            let intent = grant.intent.clone().map(|intent| Intent { successor: None, ..intent });
-            Settlement::Kept { grant: Grant { intent, ..put_off(grant, failure, now) } }
-        }
-        // The intent stays: if the provider refuses next time, its rotation was lost.
+        // The intent stays: if the provider refuses next time, its rotation was lost. That holds for
+        // another user's tokens too: the account's own may have been rotated with them.
         Err(failure) => Settlement::Kept { grant: put_off(grant, failure, now) },
     }
 }
@@ -367,10 +417,11 @@ fn renewal(
 
 /// The intent after the provider said that it did nothing: this attempt is settled, earlier ones
 /// are not, and an earlier successor is still the token to send.
-fn undone(grant: &Grant) -> Option<Intent> {
+fn undone(grant: &Grant, asked: &SentRequest<'_>) -> Option<Intent> {
     let intent = grant.intent.clone()?;
     let goes_on = intent.attempt > 1 || intent.successor.is_some();
-    goes_on.then(|| Intent { attempt: intent.attempt.saturating_sub(1), ..intent })
+    let at = asked.sent_before.unwrap_or(intent.at);
+    goes_on.then(|| Intent { attempt: intent.attempt.saturating_sub(1), at, ..intent })
 }
 
 /// The intent after the provider refused a successor: the grant's own token is tried once more. If
@@ -387,22 +438,21 @@ fn back_to(kept: Option<&Secret>, grant: &Grant, now: UnixSeconds) -> Option<Int
     })
 }
 
-/// Rejects tokens whose ID token names another user or issuer than the account's (OpenID Connect
-/// Core §12.2). They say nothing about the account's own tokens.
+/// Rejects a response whose ID token names another user or issuer than the account's (OpenID Connect
+/// Core §12.2). Its tokens say nothing about the account's own.
 ///
 /// # Errors
 /// [`TokenEndpointError::OtherUser`].
 pub fn of_same_user(
     asked: &SentRequest<'_>,
-    tokens: TokenResponse,
-) -> Result<TokenResponse, TokenEndpointError> {
-    let (Some(user), Some(issuer), Some(token)) = (asked.user, asked.issuer, &tokens.id_token)
-    else {
-        return Ok(tokens);
+    id_token: Option<&Secret>,
+) -> Result<(), TokenEndpointError> {
+    let (Some(user), Some(issuer), Some(token)) = (asked.user, asked.issuer, id_token) else {
+        return Ok(());
     };
     match id_token::is_of(token.expose(), issuer, user) {
         Ok(false) => Err(TokenEndpointError::OtherUser),
-        _ => Ok(tokens),
+        _ => Ok(()),
     }
 }
 
@@ -430,7 +480,7 @@ fn put_off(grant: &Grant, failure: TokenEndpointError, now: UnixSeconds) -> Gran
         | TokenEndpointError::Down { retry_after } => (retry_after, None),
         // The provider may have rotated, and then accepts the old token for a short time only.
         TokenEndpointError::Ambiguous { retry_after } => {
-            (retry_after.map(|wait| wait.min(jobs::RECOVER_AFTER)), None)
+            (retry_after.map(|wait| wait.min(LONGEST_UNCLEAR)), None)
         }
         _ => (None, None),
     };

@@ -19,7 +19,7 @@ use super::plan::{Plan, StoredJob, Write};
 use super::record::{
     self, AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, SUCCESSOR, Selector,
 };
-use super::refresh::{self, CommitDecision, RenewedGrant, SentRequest, Settlement};
+use super::refresh::{self, CommitDecision, Heard, RenewedGrant, SentRequest, Settlement};
 use super::release::{self, ReleaseError};
 use crate::event::{Event, EventName};
 
@@ -38,6 +38,8 @@ pub struct Renewing {
     /// The requested scopes, unless they are the default.
     scopes: Option<Vec<String>>,
     lifetime_before: Option<i64>,
+    /// When the same token was sent before without a settled response, Unix seconds, if it was.
+    sent_before: Option<UnixSeconds>,
 }
 
 /// What the vault stores when the response arrives.
@@ -62,15 +64,6 @@ pub struct RenewalOutcome {
     pub plan: Plan,
     /// Whether only the requested scopes were refused: they go into the negative cache.
     pub is_refused_alone: bool,
-}
-
-/// What is known of the last request, to decide when to ask again.
-#[derive(Debug, Clone, Copy, Default)]
-struct Heard {
-    /// Whether it was sent and no response came.
-    lost: bool,
-    /// The provider's `Retry-After`, in seconds.
-    told: Option<i64>,
 }
 
 /// Why no renewal of a grant begins.
@@ -135,11 +128,13 @@ impl Renewing {
         let grant = sealed.record.clone();
         let before = contents.access_token(id, selector).map(|token| &token.record);
         let intent = refresh::begin(&grant, &sent, now);
+        let before_this = grant.intent.as_ref().filter(|_| intent.attempt > 1);
         Ok(Some(Self {
             account: account.clone(),
             selector: selector.clone(),
             scopes: selector.scopes(connection, &grant.scopes),
             lifetime_before: before.and_then(AccessTokenRecord::lifetime),
+            sent_before: before_this.map(|intent| intent.at),
             begun: Grant { intent: Some(intent), ..grant },
             sent,
             kept,
@@ -179,7 +174,7 @@ impl Renewing {
         let asked = self.asked(at.connection, None);
         let settlement = refresh::settle(&self.begun, &asked, Err(failure), at.now);
         let mut plan = Plan::default();
-        self.finish(&mut plan, at, &stored, settlement, Heard::default())?;
+        self.finish(&mut plan, at, &stored, settlement, (Heard::NotProcessed, None))?;
         Ok(plan)
     }
 
@@ -196,11 +191,17 @@ impl Renewing {
     ) -> Result<RenewalOutcome, SealError> {
         let Snapshot { home, connection, now, .. } = at;
         let stored = self.stored(home, at.contents);
-        // This comes first, because the old refresh token may no longer be accepted.
-        let begun = self.with_successor(home, &stored, connection, received)?;
         let asked = self.asked(connection, issuer);
-        let answer = token_response::renewed(received, connection, now)
-            .and_then(|tokens| refresh::of_same_user(&asked, tokens));
+        let id_token = token_response::id_token(received, connection);
+        let is_own = refresh::of_same_user(&asked, id_token.as_ref());
+        // The successor comes first, because the old refresh token may no longer be accepted. Another
+        // user's succeeds nothing.
+        let begun = match is_own {
+            Ok(()) => self.with_successor(home, &stored, connection, received)?,
+            Err(_) => self.begun.clone(),
+        };
+        let answer = token_response::renewed(received, connection, now);
+        let answer = answer.and_then(|tokens| is_own.map(|()| tokens));
         let mut plan = Plan::default();
         let mut is_refused_alone = false;
         if let Err(failure) = &answer {
@@ -209,11 +210,12 @@ impl Renewing {
             is_refused_alone = asked.refused_alone(failure);
             self.revoke_successor(&mut plan, at, &stored, received)?;
         }
-        let settlement = refresh::settle(&begun, &asked, answer, now);
-        let heard = Heard {
-            lost: matches!(received, ProviderResponse::Lost),
-            told: received.seconds_to_wait(now),
+        let heard = match &answer {
+            Ok(_) => Heard::Unclear,
+            Err(failure) => Heard::of(failure, received),
         };
+        let settlement = refresh::settle(&begun, &asked, answer, now);
+        let heard = (heard, received.seconds_to_wait(now));
         self.finish(&mut plan, at, &stored, settlement, heard)?;
         Ok(RenewalOutcome { plan, is_refused_alone })
     }
@@ -228,6 +230,7 @@ impl Renewing {
             refresh_token: &self.sent,
             kept: self.kept.as_ref(),
             lifetime_before: self.lifetime_before,
+            sent_before: self.sent_before,
             scopes: self.scopes.as_deref(),
             user: user.filter(|_| connection.identity_is_subject()),
             issuer,
@@ -272,20 +275,20 @@ impl Renewing {
         Ok(refresh::with_successor(Grant { intent, ..begun }, encoding::base64url(sealed)))
     }
 
-    /// Writes a settlement, and follows up what it leaves open.
+    /// Writes a settlement, and follows up what it leaves open. The last argument is what is known of the
+    /// response, and the provider's `Retry-After` in seconds.
     fn finish(
         &self,
         plan: &mut Plan,
         at: Snapshot<'_>,
         stored: &Stored,
         settlement: Settlement,
-        heard: Heard,
+        (heard, told): (Heard, Option<i64>),
     ) -> Result<(), SealError> {
         let after = self.commit(plan, at, stored, settlement)?;
         let leeway = at.connection.rotation_leeway;
         let after = after.as_ref();
-        let due = after
-            .and_then(|grant| refresh::follow_up(grant, leeway, heard.lost, heard.told, at.now));
+        let due = after.and_then(|grant| refresh::follow_up(grant, leeway, heard, told, at.now));
         let generation = after.map_or(self.begun.generation, |grant| grant.generation);
         self.follow_up(plan, at.jobs, generation, due);
         Ok(())
