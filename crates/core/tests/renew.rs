@@ -236,6 +236,13 @@ fn another_users_refresh_token_succeeds_nothing_whatever_else_is_wrong_with_the_
             Sealed { record: grant.clone(), envelope: rows.grants[0].grant.envelope.clone() };
         let kept = home.refresh_tokens(&id("1"), "", &stored).unwrap().unwrap();
         assert_eq!(kept.successor().map(Secret::expose), successor, "{subject} {odd}");
+        // Nor is it revoked where the account was deleted meanwhile.
+        let gone = Contents::default();
+        let answered =
+            renewing.answered(Snapshot { contents: &gone, ..at }, issuer, &tokens(&body));
+        let adds_job = |write: &Write| matches!(write, Write::AddJob { .. });
+        let plan = answered.unwrap().plan;
+        assert_eq!(plan.writes.iter().any(adds_job), subject == "u", "{subject} {odd}");
     }
 }
 
@@ -485,6 +492,48 @@ fn what_an_answer_leaves_open_is_open_of_the_generation_that_is_stored_by_then()
         };
         let left = grant.intent.as_ref().map(|intent| (intent.generation, intent.attempt));
         assert_eq!((grant.generation, left), (generation, open), "{what}");
+    }
+}
+
+#[test]
+fn a_successor_that_a_reconnect_sealed_anew_outlives_the_response_to_a_request_before_it() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let sealed = |generation: u64| {
+        let next = home.seal(&id("1"), "next_refresh_token", generation, &Secret::new("next"));
+        Some(base64url(next.unwrap()))
+    };
+    let mut before = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
+    before.grants[0].grant.record.intent = Some(Intent { successor: sealed(4), ..intent(0) });
+    let renewing = begin(&home, &before, &connection);
+    assert_eq!(renewing.request(&connection).0.expose(), "next");
+    // The reconnect brought no refresh token.
+    let mut now = before.clone();
+    let row = &mut now.grants[0].grant;
+    row.record.generation = 5;
+    row.record.intent = Some(Intent { generation: 5, successor: sealed(5), ..intent(0) });
+    row.envelope = Some(home.seal(&id("1"), "refresh_token", 5, &Secret::new("r4")).unwrap());
+    for (received, kept) in [
+        (ProviderResponse::Lost, Some("next")),
+        (answer(503, &json!({"error": "temporarily_unavailable"})), Some("next")),
+        (tokens(&json!({"token_type": "mac"})), Some("r5")),
+        (answer(400, &json!({"error": "invalid_grant"})), None),
+    ] {
+        let jobs = [];
+        let at = Snapshot {
+            home: &home,
+            contents: &now,
+            jobs: &jobs,
+            connection: &connection,
+            now: NOW,
+        };
+        let plan = renewing.answered(at, None, &received).unwrap().plan;
+        let Some(Write::UpdateGrant { grant, .. }) = plan.writes.first() else {
+            panic!("{:?}", plan.writes)
+        };
+        let envelope = now.grants[0].grant.envelope.clone();
+        let stored = Sealed { record: Grant { generation: 5, ..grant.clone() }, envelope };
+        let tokens = home.refresh_tokens(&id("1"), "", &stored).unwrap().unwrap();
+        assert_eq!(tokens.successor().map(Secret::expose), kept, "{received:?}");
     }
 }
 

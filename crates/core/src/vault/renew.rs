@@ -200,6 +200,7 @@ impl Renewing {
             Ok(()) => self.with_successor(home, &stored, connection, received)?,
             Err(_) => self.begun.clone(),
         };
+        let has_own_tokens = is_own.is_ok();
         let answer = token_response::renewed(received, connection, now);
         let answer = answer.and_then(|tokens| is_own.map(|()| tokens));
         let mut plan = Plan::default();
@@ -208,7 +209,9 @@ impl Renewing {
             let event = Event::new(EventName::RefreshRefused).at(&home.connection);
             plan.tell(event.of(&self.account.id).because(failure.word()));
             is_refused_alone = asked.refused_alone(failure);
-            self.revoke_successor(&mut plan, at, &stored, received)?;
+            if has_own_tokens {
+                self.revoke_successor(&mut plan, at, &stored, received)?;
+            }
         }
         let heard = match &answer {
             Ok(_) => Heard::Unclear,
@@ -321,10 +324,13 @@ impl Renewing {
                 Ok(Some(self.update(plan, grant)))
             }
             // The new grant of the account uses the token that was sent, so an open attempt is its
-            // own.
+            // own. It has the successor sealed anew: what the response left alone stays as stored.
             (Settlement::Kept { grant }, CommitDecision::KeepToken, Some(stored)) => {
+                let successor = |grant: &Grant| grant.intent.clone().and_then(|own| own.successor);
+                let (before, after) = (successor(&self.begun), successor(&grant));
+                let successor = if after == before { successor(&stored) } else { after };
                 let generation = stored.generation;
-                let intent = grant.intent.map(|intent| Intent { generation, ..intent });
+                let intent = grant.intent.map(|intent| Intent { generation, successor, ..intent });
                 Ok(Some(self.update(plan, Grant { intent, ..stored })))
             }
             // The operator knows.
