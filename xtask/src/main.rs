@@ -83,9 +83,15 @@ Usage: cargo xtask <command>
       FILE          only these files
   providers [--write]
       Prints the catalogue of providers; --write updates docs/providers/catalogue.md.
+  simulate [--seeds N | --refreshes N | --seed S [--trace]] [--exhaustive]
+      Runs the core against model providers, faults and crashes, and names each lost grant's cause.
+      --seeds       runs this many seeds (default 1000)
+      --refreshes   runs seeds until this many refreshes were sent
+      --seed        runs one seed; --trace prints what happens
+      --exhaustive  goes through all orders of events of small cases instead
   size
       Builds the release and compares its size with budget.toml.
-  test [native|wasm|e2e|fuzz]...
+  test [native|simulate|wasm|e2e|clients|fuzz]...
       Runs the named test suites, or all of them.
 ";
 
@@ -119,6 +125,7 @@ fn dispatch() -> Result<ExitCode> {
             "lint" => lint::lint_command(&root),
             "mutants" => mutants_command(&root, &mut args),
             "providers" => providers_command(&root, &mut args),
+            "simulate" => simulate_command(&root, &mut args),
             "size" => size::size_command(&root),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
@@ -267,6 +274,26 @@ fn deploy_options(args: &mut lexopt::Parser) -> Result<deploy::DeployOptions> {
         }
     }
     Ok(options)
+}
+
+/// The program reads the arguments: it is a separate one, because it is compiled with optimisation.
+fn simulate_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--profile",
+            "simulation",
+            "--package",
+            "simulate",
+            "--",
+        ])
+        .args(args.raw_args()?)
+        .current_dir(root);
+    let status = cargo.status().context("cannot start cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn fuzz_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {

@@ -23,6 +23,8 @@ const FUZZ_SECONDS: u32 = 5;
 pub(crate) enum Suite {
     /// Tests of the core and of this tool, compiled for this machine.
     Native,
+    /// Simulated runs of the core, compiled for this machine with optimisation.
+    Simulate,
     /// Tests of code that needs WebCrypto, as wasm under Node.
     Wasm,
     /// Tests of the built Worker in workerd, and `cargo xtask dev --once`.
@@ -34,19 +36,23 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Native, Self::Wasm, Self::EndToEnd, Self::Clients, Self::Fuzz];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Native, Self::Simulate, Self::Wasm, Self::EndToEnd, Self::Clients, Self::Fuzz];
 
     pub(crate) fn named(name: &str) -> Result<Self> {
         match Self::ALL.into_iter().find(|suite| suite.name() == name) {
             Some(suite) => Ok(suite),
-            None => bail!("unknown suite {name:?}; there are native, wasm, e2e, clients and fuzz"),
+            None => {
+                let names = Self::ALL.map(Self::name).join(", ");
+                bail!("unknown suite {name:?}; there are {names}")
+            }
         }
     }
 
     fn name(self) -> &'static str {
         match self {
             Self::Native => "native",
+            Self::Simulate => "simulate",
             Self::Wasm => "wasm",
             Self::EndToEnd => "e2e",
             Self::Clients => "clients",
@@ -57,6 +63,7 @@ impl Suite {
     fn run(self, root: &Path) -> Result<Count> {
         match self {
             Self::Native => native(root),
+            Self::Simulate => simulate(root),
             Self::Wasm => wasm(root),
             Self::EndToEnd => end_to_end(root),
             Self::Clients => clients(root),
@@ -83,7 +90,18 @@ pub(crate) fn test_command(root: &Path, suites: &[Suite]) -> Result<ExitCode> {
 
 fn native(root: &Path) -> Result<Count> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["test", "--locked", "--workspace", "--no-fail-fast"]).current_dir(root);
+    cargo
+        .args(["test", "--locked", "--workspace", "--exclude", "simulate", "--no-fail-fast"])
+        .current_dir(root);
+    counted(&mut cargo, Count::read_cargo)
+}
+
+fn simulate(root: &Path) -> Result<Count> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--locked", "--profile", "simulation", "--package", "simulate"])
+        .arg("--no-fail-fast")
+        .current_dir(root);
     counted(&mut cargo, Count::read_cargo)
 }
 

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+//! `cargo xtask simulate`: runs seeds, and prints what was kept, what was lost and why.
+#![allow(clippy::disallowed_methods, reason = "the std clocks work here")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use lexopt::prelude::{Long, ValueExt as _};
+use simulate::mechanisms::Intact;
+use simulate::scenario::{self, Outcome};
+
+struct Options {
+    seeds: u64,
+    first: u64,
+    refreshes: Option<u64>,
+    trace: bool,
+}
+
+fn main() -> ExitCode {
+    match options().and_then(|options| simulate(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn options() -> Result<Options> {
+    let mut options = Options { seeds: 1000, first: 1, refreshes: None, trace: false };
+    let mut args = lexopt::Parser::from_env();
+    while let Some(arg) = args.next()? {
+        match arg {
+            Long("seeds") => options.seeds = args.value()?.parse()?,
+            Long("seed") => {
+                options.first = args.value()?.parse()?;
+                options.seeds = 1;
+            }
+            Long("refreshes") => options.refreshes = Some(args.value()?.parse()?),
+            Long("trace") => options.trace = true,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if options.trace && options.seeds != 1 {
+        bail!("--trace prints one run: add --seed S");
+    }
+    Ok(options)
+}
+
+/// Runs the seeds. Returns whether nothing happened that must not.
+fn simulate(options: &Options) -> Result<bool> {
+    let begun = Instant::now();
+    let mut total = Outcome::default();
+    let mut runs = 0_u64;
+    let mut failed: Vec<(u64, String)> = Vec::new();
+    for seed in options.first.. {
+        let enough = match options.refreshes {
+            Some(refreshes) => total.refreshes >= refreshes,
+            None => runs >= options.seeds,
+        };
+        if enough {
+            break;
+        }
+        let outcome = scenario::run(seed, Rc::new(Intact), options.trace);
+        runs += 1;
+        for line in &outcome.trace {
+            println!("{line}");
+        }
+        failed.extend(outcome.violations.into_iter().map(|violation| (seed, violation.what)));
+        total.refreshes += outcome.refreshes;
+        total.answered += outcome.answered;
+        total.kept += outcome.kept;
+        add(&mut total.losses, outcome.losses);
+        add(&mut total.faults, outcome.faults);
+        if failed.len() >= 200 {
+            break;
+        }
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{runs} runs, {} refreshes, {} exchanges answered", total.refreshes, total.answered);
+    #[allow(clippy::cast_precision_loss, reason = "a rate")]
+    let rate = total.refreshes as f64 / seconds;
+    println!("{seconds:.1} s, {rate:.0} refreshes per second");
+    println!("grants kept: {}", total.kept);
+    table("grants lost that nobody could have kept", &total.losses);
+    table("faults", &total.faults);
+    println!("violations: {}", failed.len());
+    for (seed, what) in &failed {
+        println!("  seed {seed}: {what} (cargo xtask simulate --seed {seed} --trace)");
+    }
+    Ok(failed.is_empty())
+}
+
+fn add(total: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {
+    for (name, count) in more {
+        *total.entry(name).or_default() += count;
+    }
+}
+
+fn table(title: &str, rows: &BTreeMap<&'static str, u64>) {
+    println!("{title}:");
+    for (name, count) in rows {
+        println!("  {count:>9}  {name}");
+    }
+}

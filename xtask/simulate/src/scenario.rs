@@ -1,0 +1,657 @@
+// SPDX-License-Identifier: Apache-2.0
+//! One run from a seed: users, callers, providers and everything that goes wrong, then calm until all jobs have
+//! come to an end, then the judgement.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use serde_json::{Value, json};
+use vault_base::encoding::{base64url, sha256};
+use vault_base::ids::AccountId;
+use vault_base::secret::Secret;
+use vault_core::config::{Config, Variables};
+use vault_core::vault::consent::NewGrant;
+use vault_core::vault::record::{Account, AccountState};
+use vault_core::vault::release::RequestedToken;
+
+use crate::choice::Choices;
+use crate::executor::{Flag, OUTSIDE, Wait};
+use crate::mechanisms::Mechanisms;
+use crate::object::{Object, Vault};
+use crate::oracle::{self, Verdict};
+use crate::provider::{Behaviour, Granted, Provider, Rotation};
+use crate::world::{EPOCH, Violation, Weather, World};
+
+/// Seconds of calm at the end of a run: longer than any job of the vault lasts.
+const CALM: i64 = 40 * 86_400;
+
+/// Milliseconds for which a caller waits (the deadline of a question to an object).
+const CALLER_PATIENCE: i64 = 15_000;
+
+/// Seconds for which an application may repeat the completion of a connect.
+const REPEATABLE: i64 = 600;
+
+/// What a run found.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Refresh requests that were sent.
+    pub refreshes: u64,
+    /// Exchanges that were answered, with a token or an error.
+    pub answered: u64,
+    /// Grants that the vault still holds, or held until it was told to delete or replace them.
+    pub kept: u64,
+    /// Grants that were lost and could not have been kept, by cause.
+    pub losses: BTreeMap<&'static str, u64>,
+    /// How often each fault happened.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// What must not happen, and did.
+    pub violations: Vec<Violation>,
+    /// What happened, line by line, if it was asked for.
+    pub trace: Vec<String>,
+}
+
+/// A run with its actors.
+struct Run {
+    world: Rc<World>,
+    vaults: Vec<Rc<Vault>>,
+    /// The users at the provider, by vault.
+    users: Vec<String>,
+    configs: Configs,
+    /// Families of deleted accounts, by vault.
+    deleted: Vec<RefCell<Vec<(char, usize)>>>,
+    /// Whether the version before wrote some of the rows and messages. They name no registration, so no other
+    /// configuration is deployed in such a run: nothing could tell it apart.
+    has_old_rows: bool,
+    consents: Cell<u32>,
+    answered: Cell<u64>,
+    /// Exchanges that no crash and no caller ended, and that are not answered.
+    open: RefCell<BTreeSet<u64>>,
+    calls: Cell<u64>,
+    kept: Cell<u64>,
+    losses: RefCell<BTreeMap<&'static str, u64>>,
+    /// The token that was released last, by vault.
+    released: RefCell<BTreeMap<usize, String>>,
+    /// Grants that were judged as lost already.
+    judged: RefCell<BTreeSet<(usize, String, u64)>>,
+}
+
+/// The configurations that may be deployed. The first is right.
+struct Configs {
+    right: Rc<Config>,
+    wrong: Vec<Rc<Config>>,
+}
+
+/// Runs one seed.
+pub fn run(seed: u64, mechanisms: Rc<dyn Mechanisms>, traced: bool) -> Outcome {
+    let mut choices = Choices::seeded(seed);
+    let behaviour = behaviour(&mut choices);
+    let knows_leeway = choices.happens(70);
+    let configs = Configs {
+        right: config(&entry('a', "c", behaviour, knows_leeway)),
+        wrong: vec![
+            config(&entry('b', "c", behaviour, knows_leeway)),
+            config(&entry('a', "other", behaviour, knows_leeway)),
+            config(&Value::Null),
+        ],
+    };
+    let providers = vec![Provider::new('a', behaviour), Provider::new('b', behaviour)];
+    let (shared, has_old_rows) = (choices.happens(30), choices.happens(25));
+    let world = World::new(choices, providers, configs.right.clone(), mechanisms, traced);
+    world.say(|| format!("seed {seed}: {behaviour:?}, leeway configured: {knows_leeway}"));
+    let names: &[&str] = if shared { &["alice", "bob"] } else { &["alice"] };
+    let vaults = names.iter().enumerate();
+    let vaults: Vec<_> =
+        vaults.map(|(index, name)| Vault::new(index, name, &configs.right)).collect();
+    let run = Rc::new(Run {
+        users: vaults.iter().map(|_| "u1".to_owned()).collect(),
+        deleted: vaults.iter().map(|_| RefCell::default()).collect(),
+        world,
+        vaults,
+        configs,
+        has_old_rows,
+        consents: Cell::new(0),
+        answered: Cell::new(0),
+        open: RefCell::default(),
+        calls: Cell::new(0),
+        kept: Cell::new(0),
+        losses: RefCell::default(),
+        released: RefCell::default(),
+        judged: RefCell::default(),
+    });
+    run.go();
+    let world = &run.world;
+    let outcome = Outcome {
+        refreshes: u64::try_from(world.sent.borrow().len()).unwrap_or(0),
+        answered: run.answered.get(),
+        kept: run.kept.get(),
+        losses: run.losses.take(),
+        faults: world.faults.take(),
+        violations: world.violations.take(),
+        trace: world.trace.take().unwrap_or_default(),
+    };
+    outcome
+}
+
+fn behaviour(choices: &mut Choices) -> Behaviour {
+    let rotations = [
+        Rotation::Strict,
+        Rotation::Strict,
+        Rotation::LeewayByTime(30),
+        Rotation::LeewayByTime(60),
+        Rotation::LeewayByTime(300),
+        Rotation::LeewayByUse,
+        Rotation::None,
+    ];
+    let chosen = choices.below(rotations.len());
+    let lifetimes = [60, 120, 600, 3600];
+    let lifetime = choices.below(lifetimes.len());
+    Behaviour {
+        rotation: rotations.get(chosen).copied().unwrap_or(Rotation::Strict),
+        lifetime: lifetimes.get(lifetime).copied().unwrap_or(3600),
+        tells_lifetime: choices.happens(85),
+        ends_access_token: choices.happens(25),
+        one_consent: choices.happens(20),
+        open_id: choices.happens(50),
+    }
+}
+
+/// The connection to a provider, as an entry of `CONNECTIONS`.
+fn entry(letter: char, client_id: &str, behaviour: Behaviour, knows_leeway: bool) -> Value {
+    let address = format!("https://{letter}.example");
+    let mut entry = json!({
+        "client_id": client_id,
+        "scopes": ["read", "write"],
+        "down_scoping": true,
+        "revocation": {"blast": "token"},
+        "refresh_ends_access_token": behaviour.ends_access_token,
+    });
+    let more = if behaviour.open_id {
+        json!({"kind": "oidc", "issuer": address})
+    } else {
+        json!({
+            "kind": "oauth2",
+            "authorization_endpoint": format!("{address}/authorize"),
+            "token_endpoint": format!("{address}/token"),
+            "revocation_endpoint": format!("{address}/revoke"),
+            "identity": {"from": "answer", "id": "user"},
+        })
+    };
+    let rotation = match behaviour.rotation {
+        Rotation::None if knows_leeway => json!({"rotation": "none"}),
+        Rotation::None => json!({}),
+        Rotation::LeewayByTime(leeway) if knows_leeway => {
+            json!({"rotation": "single_use", "reuse_grace": leeway})
+        }
+        _ => json!({"rotation": "single_use"}),
+    };
+    for part in [more, rotation] {
+        if let (Some(entry), Value::Object(part)) = (entry.as_object_mut(), part) {
+            entry.extend(part);
+        }
+    }
+    entry
+}
+
+/// A configuration with this connection. `null`: without one.
+fn config(entry: &Value) -> Rc<Config> {
+    let key = base64url([7; 32]);
+    let connections = if entry.is_null() { json!({}) } else { json!({"it": entry}) };
+    let secrets = if entry.is_null() { json!({}) } else { json!({"it": "s"}) };
+    let variables = [
+        ("PUBLIC_URL", json!("https://vault.example.com")),
+        ("KEY_RING", json!({"write": "k1", "keys": {"k1": key}})),
+        ("OBJECT_NAME_KEY", json!(key)),
+        ("CONNECTIONS", connections),
+        ("PROVIDER_SECRETS", secrets),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value));
+    match Config::load(&Variables::from_iter(variables)) {
+        Ok(config) => Rc::new(config),
+        Err(error) => unreachable!("the configuration is valid: {error}"),
+    }
+}
+
+impl Run {
+    fn go(self: &Rc<Self>) {
+        self.world.weather.set(self.weather());
+        for vault in &self.vaults {
+            vault.watch(&self.world);
+        }
+        for index in 0..self.vaults.len() {
+            let this = self.clone();
+            let start = async move { this.begin(index).await };
+            self.world.executor.start(OUTSIDE, "user", start);
+        }
+        let this = self.clone();
+        self.world.executor.start(OUTSIDE, "operator", async move { this.operate().await });
+        self.run_until(7 * 86_400_000);
+        self.calm();
+        self.judge_all();
+    }
+
+    fn weather(&self) -> Weather {
+        let mut choices = self.world.choices.borrow_mut();
+        Weather {
+            requests: [0, 10, 30, 60].get(choices.below(4)).copied().unwrap_or(0),
+            refusals: choices.below(2),
+            registry: [0, 20].get(choices.below(2)).copied().unwrap_or(0),
+            metadata: [0, 5].get(choices.below(2)).copied().unwrap_or(0),
+            latency: [0, 300, 3000].get(choices.below(3)).copied().unwrap_or(0),
+        }
+    }
+
+    fn run_until(&self, end: i64) {
+        // More turns than any run needs: a run that does not end is a fault of its own.
+        for _ in 0..200_000 {
+            if !self.world.executor.step(&self.world.choices, end) {
+                self.world.executor.pass(end);
+                return;
+            }
+        }
+        self.world.violation("the run does not come to an end".into());
+    }
+
+    /// Nothing goes wrong any more, nobody calls, and the right configuration is deployed.
+    fn calm(self: &Rc<Self>) {
+        self.world.say(|| "calm".into());
+        self.world.weather.set(Weather::FAIR);
+        self.deploy(None);
+        self.run_until(self.world.executor.now() + CALM * 1000);
+        if !self.open.borrow().is_empty() {
+            self.world.violation(format!("{} callers have no answer", self.open.borrow().len()));
+        }
+        for vault in &self.vaults {
+            let jobs = vault.stored.borrow().jobs.clone();
+            if !jobs.is_empty() {
+                let kinds: Vec<_> = jobs.iter().map(|(_, _, job)| job.kind()).collect();
+                self.world.violation(format!("jobs do not come to an end: {kinds:?}"));
+            }
+            let stored = vault.stored.borrow();
+            if stored.contents.accounts.is_empty() && stored.stored().is_some() {
+                self.world.violation(format!("vault {} is empty and still stored", vault.index));
+            }
+        }
+        for provider in self.world.providers.borrow().iter() {
+            for token in &provider.foreign {
+                self.world.violation(format!("{token} was sent to {}", provider.issuer()));
+            }
+        }
+    }
+
+    fn judge_all(self: &Rc<Self>) {
+        for index in 0..self.vaults.len() {
+            self.judge(index, true);
+        }
+        // What is kept must work.
+        for (index, vault) in self.vaults.iter().enumerate() {
+            let has_account = self.default_account(vault).is_some_and(|account| {
+                oracle::judge(&self.world, vault, &account) == Verdict::Kept
+            });
+            if has_account {
+                let answered: Rc<Cell<Option<bool>>> = Rc::default();
+                let (this, slot) = (self.clone(), answered.clone());
+                let object = vault.object(&self.world);
+                self.world.executor.start(object.group(), "last caller", async move {
+                    slot.set(Some(this.exchange(&object, index, &plain(&[])).await));
+                });
+                self.run_until(self.world.executor.now() + 600_000);
+                if answered.get() != Some(true) {
+                    self.world.violation(format!("vault {index}: a kept grant brings no token"));
+                }
+            }
+        }
+    }
+
+    /// Judges the accounts of a vault. Before the end, only those that the vault has given up.
+    fn judge(&self, index: usize, at_end: bool) {
+        let Some(vault) = self.vaults.get(index) else {
+            return;
+        };
+        let accounts = vault.stored.borrow().contents.accounts.clone();
+        for account in accounts {
+            if !at_end && account.state == AccountState::Active {
+                continue;
+            }
+            let generation = vault
+                .stored
+                .borrow()
+                .contents
+                .grant(&account.id, "")
+                .map(|grant| grant.record.generation);
+            let key = (index, account.id.to_string(), generation.unwrap_or(0));
+            if !self.judged.borrow_mut().insert(key) {
+                continue;
+            }
+            match oracle::judge(&self.world, vault, &account) {
+                Verdict::Kept => self.kept.set(self.kept.get() + 1),
+                Verdict::Lost(cause) => {
+                    self.world.say(|| format!("vault {index} lost {}: {cause}", account.id));
+                    *self.losses.borrow_mut().entry(cause).or_default() += 1;
+                }
+                Verdict::Violation(what) => self.world.loss(format!("vault {index}: {what}")),
+            }
+        }
+    }
+
+    /// The SHA-256 of the token that was released last, which a caller may find to be refused.
+    fn last_token(&self, index: usize) -> Option<String> {
+        let released = self.released.borrow();
+        released.get(&index).map(|token| base64url(sha256(token)))
+    }
+
+    fn default_account(&self, vault: &Vault) -> Option<Account> {
+        vault.stored.borrow().contents.accounts.first().cloned()
+    }
+
+    fn below(&self, bound: usize) -> usize {
+        self.world.choices.borrow_mut().below(bound)
+    }
+
+    fn between(&self, from: i64, to: i64) -> i64 {
+        self.world.choices.borrow_mut().between(from, to)
+    }
+
+    fn happens(&self, percent: usize) -> bool {
+        self.world.choices.borrow_mut().happens(percent)
+    }
+
+    /// A user connects, then the user's callers come.
+    async fn begin(self: Rc<Self>, index: usize) {
+        self.connect(index, true).await;
+        self.forget_what_is_new(index);
+        for _ in 0..=self.below(3) {
+            let this = self.clone();
+            self.world.executor.start(OUTSIDE, "caller", async move { this.call(index).await });
+        }
+    }
+
+    /// The rows become those of a version before: without registration, and without what an intent counts now.
+    fn forget_what_is_new(&self, index: usize) {
+        let Some(vault) = self.vaults.get(index).filter(|_| self.has_old_rows) else {
+            return;
+        };
+        self.world.say(|| format!("vault {index} has rows of the previous version"));
+        let mut stored = vault.stored.borrow_mut();
+        for row in &mut stored.contents.grants {
+            row.grant.record.registration = None;
+            if let Some(intent) = &mut row.grant.record.intent {
+                intent.unexplained = None;
+            }
+        }
+    }
+
+    /// An application that calls now and then.
+    async fn call(self: Rc<Self>, index: usize) {
+        for _ in 0..=self.below(20) {
+            let gap = match self.below(5) {
+                0 => self.between(0, 300),
+                1 => self.between(0, 20_000),
+                2 => self.between(30_000, 90_000),
+                3 => self.between(0, 1_200_000),
+                _ => self.between(0, 8_000_000),
+            };
+            self.world.sleep(gap).await;
+            let want = match self.below(12) {
+                0 => RequestedToken { exact: true, ..plain(&["read"]) },
+                1 => plain(&["read"]),
+                2 => plain(&["admin"]),
+                3 => RequestedToken { min_ttl: 600, ..plain(&[]) },
+                4 => RequestedToken { refused_token: self.last_token(index), ..plain(&[]) },
+                _ => plain(&[]),
+            };
+            self.ask(index, want).await;
+        }
+    }
+
+    /// One exchange, as the Worker asks an object: the caller waits for a while, and may leave.
+    async fn ask(self: &Rc<Self>, index: usize, want: RequestedToken) {
+        let Some(vault) = self.vaults.get(index) else {
+            return;
+        };
+        let object = vault.object(&self.world);
+        let call = self.calls.get() + 1;
+        self.calls.set(call);
+        let (gone, answered) = (Flag::default(), Flag::default());
+        let (this, done) = (self.clone(), answered.clone());
+        let guard = OpenCall::new(self, call);
+        self.world.executor.start_for(object.group(), Some(gone.clone()), "exchange", async move {
+            let guard = guard;
+            this.exchange(&object, index, &want).await;
+            drop(guard);
+            done.set(true);
+        });
+        let patience = if self.happens(5) { self.between(0, 2_000) } else { CALLER_PATIENCE };
+        let deadline = self.world.executor.now() + patience;
+        self.world.executor.wait(Wait::Flag(answered.clone(), deadline)).await;
+        if patience < CALLER_PATIENCE && !answered.get() {
+            self.world.say(|| format!("a caller of vault {index} leaves"));
+            gone.set(true);
+        }
+    }
+
+    /// Returns whether a token was released.
+    async fn exchange(&self, object: &Object, index: usize, want: &RequestedToken) -> bool {
+        let result = object.exchange(want).await;
+        self.answered.set(self.answered.get() + 1);
+        self.world.say(|| format!("vault {index} answers {result:?}"));
+        let (Ok(Ok(released)), Some(user)) = (result, self.users.get(index)) else {
+            return false;
+        };
+        let deleted = self.deleted.get(index).map(|all| all.borrow().clone()).unwrap_or_default();
+        self.released.borrow_mut().insert(index, released.access_token.clone());
+        oracle::check_release(&self.world, user, &deleted, want, &released);
+        object.vault.flush(&self.world);
+        true
+    }
+
+    /// What happens from outside: crashes, clocks, deployments, users.
+    async fn operate(self: Rc<Self>) {
+        for _ in 0..=self.below(12) {
+            let gap = match self.below(4) {
+                0 => self.between(0, 3_000),
+                1 => self.between(0, 60_000),
+                2 => self.between(0, 10_000_000),
+                _ => {
+                    // While a refresh is under way.
+                    let sent = self.world.next_refresh.borrow().clone();
+                    let deadline = self.world.executor.now() + 10_000_000;
+                    self.world.executor.wait(Wait::Flag(sent, deadline)).await;
+                    self.between(0, 2_000)
+                }
+            };
+            self.world.sleep(gap).await;
+            let index = self.below(self.vaults.len());
+            match self.below(14) {
+                0..=4 => self.crash(index),
+                5 => self.set_clock(),
+                6 | 7 if self.has_old_rows => self.crash(index),
+                6 | 7 => self.redeploy().await,
+                8 | 9 => self.connect(index, true).await,
+                10 => self.connect(index, false).await,
+                11 => self.delete(index).await,
+                12 => self.forget_what_is_new(index),
+                _ => self.withdraw(),
+            }
+        }
+    }
+
+    fn crash(&self, index: usize) {
+        if let Some(vault) = self.vaults.get(index) {
+            self.world.count("crash");
+            vault.crash(&self.world, self.happens(50));
+        }
+    }
+
+    fn set_clock(&self) {
+        let (sign, size) = (self.between(0, 1) * 2 - 1, self.between(1, 7_200_000));
+        self.world.count(if sign > 0 { "clock set forward" } else { "clock set back" });
+        self.world.say(|| format!("the clock is set by {} s", sign * size / 1000));
+        self.world.clock.set(self.world.clock.get() + sign * size);
+        self.world.clock_set_at.borrow_mut().push(self.world.executor.now());
+    }
+
+    /// Deploys a wrong configuration, and the right one again later.
+    async fn redeploy(&self) {
+        self.world.count("wrong deployment");
+        let chosen = self.below(self.configs.wrong.len());
+        self.deploy(Some(chosen));
+        self.world.sleep(self.between(0, 3_600_000)).await;
+        self.deploy(None);
+    }
+
+    /// A new version of the Worker starts each object anew.
+    fn deploy(&self, wrong: Option<usize>) {
+        let config = wrong.and_then(|index| self.configs.wrong.get(index));
+        self.world.say(|| {
+            format!("deployed: {}", wrong.map_or("right".into(), |index| format!("wrong {index}")))
+        });
+        let now = self.world.executor.now();
+        let mut periods = self.world.misconfigured.borrow_mut();
+        match (config.is_some(), periods.last_mut()) {
+            (true, _) => periods.push((now, i64::MAX)),
+            (false, Some((_, to))) if *to == i64::MAX => *to = now,
+            _ => {}
+        }
+        drop(periods);
+        self.world.config.replace(config.unwrap_or(&self.configs.right).clone());
+        for vault in &self.vaults {
+            vault.crash(&self.world, false);
+        }
+    }
+
+    fn withdraw(&self) {
+        self.world.count("consent withdrawn");
+        self.world.say(|| "u1 withdraws all consents".into());
+        for provider in self.world.providers.borrow_mut().iter_mut() {
+            provider.withdraw("u1");
+        }
+    }
+
+    /// The user consents at the provider of the right configuration, and the tokens are stored. The message may be
+    /// repeated, and may be of the version before.
+    async fn connect(self: &Rc<Self>, index: usize, refreshable: bool) {
+        self.judge(index, false);
+        let (Some(vault), Some(user)) = (self.vaults.get(index), self.users.get(index)) else {
+            return;
+        };
+        let scopes = ["read".to_owned(), "write".to_owned()];
+        let now = self.world.executor.now();
+        let granted = match self.world.providers.borrow_mut().first_mut() {
+            Some(provider) => provider.consent(user, &scopes, refreshable, now),
+            None => return,
+        };
+        self.world.say(|| format!("vault {index}: {user} consents: {granted:?}"));
+        self.consents.set(self.consents.get() + 1);
+        let is_previous = self.has_old_rows && self.happens(50);
+        let new = self.new_grant(user, granted, is_previous);
+        // A connect has its end by the vault's clock, as everything else.
+        let begun = self.world.clock();
+        while self.world.clock() - begun < REPEATABLE {
+            let object = vault.object(&self.world);
+            let (over, stored) = (Flag::default(), Flag::default());
+            let (done, told, grant) = (over.clone(), stored.clone(), new.clone());
+            self.world.executor.start(object.group(), "keep", async move {
+                let kept = object.keep(grant).await;
+                object.world.say(|| format!("vault {} keeps: {kept:?}", object.vault.index));
+                told.set(kept.is_ok());
+                object.vault.flush(&object.world);
+                done.set(true);
+            });
+            let deadline = self.world.executor.now() + 20_000;
+            self.world.executor.wait(Wait::Flag(over, deadline)).await;
+            if stored.get() && !self.happens(10) {
+                return;
+            }
+            // The session keeps the tokens and repeats: a crash, a wrong configuration, or a lost answer.
+            self.world.sleep(self.between(0, 30_000)).await;
+        }
+    }
+
+    fn new_grant(&self, user: &str, granted: Granted, is_previous: bool) -> NewGrant {
+        let provider = self.world.providers.borrow();
+        let behaviour = provider.first().map(|provider| provider.behaviour);
+        let now = EPOCH + (self.world.executor.now() + self.world.clock.get()).div_euclid(1000);
+        let lifetime = behaviour.map_or(3600, |behaviour| behaviour.lifetime);
+        let connection = World::connection(&self.configs.right);
+        let registration = connection.map(|connection| connection.registration.clone());
+        let id = AccountId::parse(&format!("cac_{}", self.consents.get()));
+        NewGrant {
+            account: match id {
+                Some(id) => id,
+                None => unreachable!("the id is well-formed"),
+            },
+            provider_user: Some(user.to_owned()),
+            email: None,
+            name: None,
+            access_token: Secret::new(granted.access_token),
+            refresh_token: granted.refresh_token.map(Secret::new),
+            scopes: granted.scopes,
+            issued_at: now,
+            expires_at: Some(now + lifetime),
+            refresh_token_expires_at: None,
+            kinds: BTreeMap::new(),
+            provider_data: BTreeMap::new(),
+            registration: registration.filter(|_| !is_previous),
+        }
+    }
+
+    async fn delete(self: &Rc<Self>, index: usize) {
+        self.judge(index, false);
+        let Some(vault) = self.vaults.get(index) else {
+            return;
+        };
+        let Some(account) = self.default_account(vault) else {
+            return;
+        };
+        self.world.count("deletion");
+        self.world.say(|| format!("vault {index}: {} is deleted", account.id));
+        let object = vault.object(&self.world);
+        let (this, over) = (self.clone(), Flag::default());
+        let done = over.clone();
+        self.world.executor.start(object.group(), "delete", async move {
+            let families = oracle::families(&this.world, &object.vault, &account.id);
+            let removed = object.delete(&account.id).await;
+            this.world.say(|| format!("vault {index} deletes: {removed:?}"));
+            let is_gone = object.vault.stored.borrow().contents.account(&account.id).is_none();
+            if let (Ok(true), true, Some(deleted)) = (removed, is_gone, this.deleted.get(index)) {
+                deleted.borrow_mut().extend(families);
+            }
+            object.vault.flush(&this.world);
+            done.set(true);
+        });
+        let deadline = self.world.executor.now() + CALLER_PATIENCE;
+        self.world.executor.wait(Wait::Flag(over, deadline)).await;
+    }
+}
+
+/// A call that must be answered, unless its task is dropped: by a crash, or because the caller has gone.
+struct OpenCall {
+    run: Rc<Run>,
+    call: u64,
+}
+
+impl OpenCall {
+    fn new(run: &Rc<Run>, call: u64) -> Self {
+        run.open.borrow_mut().insert(call);
+        Self { run: run.clone(), call }
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.run.open.borrow_mut().remove(&self.call);
+    }
+}
+
+fn plain(scopes: &[&str]) -> RequestedToken {
+    RequestedToken {
+        login_hint: None,
+        scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        exact: false,
+        kind: String::new(),
+        resource: None,
+        min_ttl: 0,
+        refused_token: None,
+    }
+}
