@@ -60,7 +60,7 @@ fn answer(
                 let remove = "DELETE FROM in_flight WHERE session = ?";
                 sql::run(storage, remove, vec![session.as_str().into()])?;
             }
-            Ok(DirectoryResponse::Added)
+            Ok(DirectoryResponse::Ended)
         }
         DirectoryRequest::List if !sql::has_table(storage, "connection")? => {
             Ok(DirectoryResponse::Connections(Vec::new()))

@@ -673,6 +673,7 @@ fn messages_of_the_small_objects_are_pinned() {
         &directory::DirectoryRequest::Ended { session: mac_id("sid") },
         r#"{"ended":{"session":"sid"}}"#,
     );
+    pinned(&directory::DirectoryResponse::Ended, r#""ended""#);
     pinned(
         &directory::DirectoryResponse::TooManyInFlight { retry_after: 7 },
         r#"{"too_many_in_flight":{"retry_after":7}}"#,

@@ -31,8 +31,10 @@ pub enum DirectoryRequest {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DirectoryResponse {
-    /// The connection is stored, or the connect that is over was taken out.
+    /// The connection is stored.
     Added,
+    /// The connect does not count any more.
+    Ended,
     /// The user has as many connects in flight as a user may have. Nothing was stored.
     TooManyInFlight {
         /// Seconds after which one may begin.
