@@ -37,6 +37,7 @@ export function toVersion(version, state) {
       database.exec(`INSERT INTO "${table}" (${columns}) SELECT ${columns} FROM old; DROP TABLE old`);
     }
     if (version < 3) database.exec('DROP TABLE redemption');
+    if (version < 5) database.exec('DROP TABLE key_stamp');
     database.exec(`UPDATE owner SET schema = ${version}`);
     return true;
   });

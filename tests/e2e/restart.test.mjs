@@ -59,7 +59,13 @@ describe('restart', { timeout: 120_000 }, () => {
     assert.equal(world.tokenRequests('refresh_token'), 1);
   });
 
-  for (const version of [1, 2, 3]) {
+  /** The keys of which the vaults have a check value. */
+  function stamped() {
+    const keys = 'SELECT id FROM key_stamp ORDER BY id';
+    return databases(world.workerd.state, 'VAULT', (database, has) => (has('key_stamp') ? database.prepare(keys).all().map(({ id }) => id) : [])).flat();
+  }
+
+  for (const version of [1, 2, 3, 4]) {
     test(`a vault that was written by version ${version} goes on`, async () => {
       const [accounts, { access_token: token }] = [await world.accounts(alice), await world.exchange(alice)];
       await world.stopVault();
@@ -69,10 +75,12 @@ describe('restart', { timeout: 120_000 }, () => {
       await world.startVault();
       assert.deepEqual(await world.accounts(alice), accounts);
       assert.equal((await world.exchange(alice)).access_token, token);
+      assert.deepEqual(stamped(), []);
       const refreshes = world.tokenRequests('refresh_token');
       await world.advance(PROVIDER_TOKEN_SECONDS + 60);
       assert.equal(await world.owner((await world.exchange(alice)).access_token), 'alice');
       assert.equal(world.tokenRequests('refresh_token'), refreshes + 1);
+      assert.deepEqual(stamped(), ['k1']);
       // Until then, another user's deletion could revoke this grant too.
       await eventually('the registry knows of it', () => holders(world.workerd.state) === 1);
       await world.connect(alice);
@@ -242,8 +250,11 @@ describe('restart', { timeout: 120_000 }, () => {
   });
 
   test('a key with the right name and other bytes is an outage, and overwrites nothing', async () => {
+    const [account] = await world.accounts(alice);
     await restart({ KEY_RING: JSON.stringify({ write: 'k1', keys: { k1: newKey() } }) });
     await assertOutage();
+    assertProblem(await world.api.accounts(alice.me_token), 503);
+    assertProblem(await world.api.remove(alice.me_token, account.id), 503);
     // Even if the access token has expired, the vault must not send a refresh whose result it cannot store.
     const before = world.tokenRequests('refresh_token');
     await world.advance(PROVIDER_TOKEN_SECONDS + 60);

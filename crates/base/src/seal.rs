@@ -124,19 +124,26 @@ impl KeyRing {
         &self.primary
     }
 
-    /// A check value of each key, by key id: 32 hexadecimal digits that reveal nothing about the key. If an
-    /// id were given to another key, intact envelopes would look corrupt; a changed check value detects it.
+    /// A check value of each key, by key id ([`Self::check_value`]).
     pub fn check_values(&self) -> BTreeMap<String, String> {
-        let check = |key: &[u8; 32]| {
-            let mut value = [0; 16];
-            // HKDF-SHA-256 expands to up to 8,160 bytes, so this cannot fail.
-            let expanded = Hkdf::<Sha256>::new(None, key).expand(CHECK, &mut value);
-            expanded.map_or_else(|_| String::new(), |()| encoding::hex(&value))
-        };
         let mut values = BTreeMap::new();
-        values.extend(self.keys.iter().map(|(id, key)| (id.clone(), check(key))));
+        values.extend(self.keys.iter().map(|(id, key)| (id.clone(), check_value(key))));
         values
     }
+
+    /// The check value of a key, if the ring has it: 32 hexadecimal digits that reveal nothing about the key.
+    /// If an id were given to another key, intact envelopes would look corrupt; a changed check value detects
+    /// it.
+    pub fn check_value(&self, id: &str) -> Option<String> {
+        self.keys.get(id).map(|key| check_value(key))
+    }
+}
+
+fn check_value(key: &[u8; 32]) -> String {
+    let mut value = [0; 16];
+    // HKDF-SHA-256 expands to up to 8,160 bytes, so this cannot fail.
+    let expanded = Hkdf::<Sha256>::new(None, key).expand(CHECK, &mut value);
+    expanded.map_or_else(|_| String::new(), |()| encoding::hex(&value))
 }
 
 impl fmt::Debug for KeyRing {
@@ -275,6 +282,11 @@ impl Sealer {
             .map_err(|_| SealError::CannotSeal)?;
         Ok(Aes256Gcm::new(derived.as_slice().into()))
     }
+}
+
+/// The id of the key that sealed an envelope; `None` if it is no envelope.
+pub fn key_id(envelope: &[u8]) -> Option<&str> {
+    split(envelope).map(|(key_id, ..)| key_id)
 }
 
 fn split(envelope: &[u8]) -> Option<(&str, &[u8], &[u8])> {

@@ -101,7 +101,7 @@ const ROWS: [(EventName, &str, &str); 20] = [
     ),
     (
         EventName::KeyUnavailable,
-        "A stored value needs the sealing key `detail`, which `KEY_RING` lacks. Nothing was changed.",
+        "A stored value was sealed with the key `detail`, which `KEY_RING` lacks or has with other bytes. Nothing was changed.",
         "Put the key back into `KEY_RING`.",
     ),
     (

@@ -134,7 +134,7 @@ impl Inner {
         let message = RegistryRequest::Lists { account, vault };
         match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
             Ok(RegistryResponse::Listed { listed: true }) => {
-                open.store.apply(&open.home, vec![holders::bound(id, registration)])?;
+                open.apply(vec![holders::bound(id, registration)])?;
                 Ok(true)
             }
             _ => Ok(false),

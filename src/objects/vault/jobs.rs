@@ -82,7 +82,7 @@ impl Inner {
             if let (false, Some((job, due))) = (done, job.again(now)) {
                 writes.push(Write::AddJob { job, due });
             }
-            store.apply(&open.home, writes)?;
+            open.apply(writes)?;
         }
         match self.next_alarm(clock::now())? {
             Alarm::ToDelete => self.delete_all().await,

@@ -34,8 +34,9 @@ use crate::vault::exchange::{self, ExchangeStep};
 use crate::vault::holders::AtProvider;
 use crate::vault::home::Home;
 use crate::vault::keep::{self, KeepOutcome};
-use crate::vault::plan::Plan;
+use crate::vault::plan::{Plan, Write};
 use crate::vault::release::{NegativeCache, ReleaseError, RequestedToken};
+use crate::vault::stamp;
 
 /// Time until the alarm runs again after it failed to run the jobs.
 const RETRY_JOBS: Duration = Duration::from_mins(5);
@@ -141,7 +142,12 @@ impl Open {
         for event in &plan.events {
             log::event(event);
         }
-        self.store.apply(&self.home, plan.writes)
+        self.apply(plan.writes)
+    }
+
+    /// Applies writes in one transaction. Returns the ids of the added jobs.
+    pub(super) fn apply(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
+        self.store.apply(&self.home, &self.config.key_ring, writes)
     }
 }
 
@@ -150,14 +156,28 @@ impl Inner {
         let config = configuration::load(&self.env).ok_or(ObjectError::Misconfigured)?;
         let known = self.home.borrow().clone();
         let known = known.filter(|home| home.user == user && home.connection == connection);
-        let home = known.unwrap_or_else(|| {
-            let object = config.names.vault(&user, &connection);
-            let sealer = Sealer::new(&config.key_ring, &object);
-            let home = Rc::new(Home::new(user, connection, sealer));
-            self.home.replace(Some(home.clone()));
-            home
-        });
+        let home = match known {
+            Some(home) => home,
+            None => self.enter(&config, user, connection)?,
+        };
         Ok(Open { config, home, store: self.store.clone() })
+    }
+
+    /// Makes the home, if the configured keys are those that sealed what is stored.
+    fn enter(
+        &self,
+        config: &Config,
+        user: UserId,
+        connection: String,
+    ) -> Result<Rc<Home>, ObjectError> {
+        if let Some(key) = stamp::changed(&self.store.stamp()?, &config.key_ring) {
+            return Err(ObjectError::KeyUnavailable(key));
+        }
+        let object = config.names.vault(&user, &connection);
+        let sealer = Sealer::new(&config.key_ring, &object);
+        let home = Rc::new(Home::new(user, connection, sealer));
+        self.home.replace(Some(home.clone()));
+        Ok(home)
     }
 
     /// The context of an event that happens now.

@@ -13,6 +13,7 @@ use crate::jwt::identity::Identity;
 use crate::provider::registration::Registration;
 use crate::runtime::object_call::ObjectError;
 use crate::runtime::sql::{self, Row};
+use crate::seal::KeyRing;
 use crate::time::UnixSeconds;
 use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
 use crate::vault::home::Home;
@@ -21,6 +22,7 @@ use crate::vault::lifetime::Stored;
 use crate::vault::plan::{StoredJob, Write};
 use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
 use crate::vault::schema;
+use crate::vault::stamp::{self, Stamp};
 
 /// Access to the tables. A method that writes several rows does so in one transaction.
 ///
@@ -161,14 +163,37 @@ impl VaultStore {
 
     /// Applies all writes of a plan, or none if one fails. Returns the ids of the added jobs. The tables are
     /// created if they do not exist, or do not exist any more.
-    pub fn apply(&self, home: &Home, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
+    pub fn apply(
+        &self,
+        home: &Home,
+        ring: &KeyRing,
+        writes: Vec<Write>,
+    ) -> Result<Vec<i64>, ObjectError> {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
+        let stamp = stamp::of_writes(&writes, ring);
         self.together(|| {
             self.create(home)?;
+            for (id, value) in stamp {
+                let keep = "INSERT OR IGNORE INTO key_stamp (id, value) VALUES (?, ?)";
+                self.write(keep, vec![id.into(), value.into()])?;
+            }
             self.write_all(writes)
         })
+    }
+
+    /// The stamp; empty if there are no tables.
+    pub fn stamp(&self) -> Result<Stamp, ObjectError> {
+        if !self.exists()? {
+            return Ok(Stamp::new());
+        }
+        self.migrate()?;
+        let mut stamp = Stamp::new();
+        for mut row in self.read("SELECT id, value FROM key_stamp")? {
+            stamp.insert(row.text()?, row.text()?);
+        }
+        Ok(stamp)
     }
 
     fn write_all(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {

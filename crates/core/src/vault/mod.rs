@@ -20,3 +20,4 @@ pub mod release;
 pub mod renew;
 pub mod revoke;
 pub mod schema;
+pub mod stamp;

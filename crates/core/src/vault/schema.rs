@@ -3,7 +3,7 @@
 //! an unknown user stores nothing.
 
 /// Version of the schema, stored in `owner.schema`.
-pub const VERSION: i64 = 4;
+pub const VERSION: i64 = 5;
 
 /// Creates the tables.
 ///
@@ -14,17 +14,22 @@ pub const VERSION: i64 = 4;
 /// `grant.client_id` are [`vault_provider::registration::Registration`]; `grant.intent` is
 /// [`super::record::Intent`] in JSON; `account.extra` is an object of texts in JSON; `jobs.payload`
 /// is [`super::jobs::Job`] in JSON.
-pub const CREATE: [&str; 6] = [
+pub const CREATE: [&str; 7] = [
     "CREATE TABLE IF NOT EXISTS owner (id INTEGER PRIMARY KEY CHECK (id = 1), schema INTEGER NOT NULL, issuer TEXT NOT NULL, subject TEXT NOT NULL, connection TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS account (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, provider_user TEXT, email TEXT, name TEXT, state TEXT NOT NULL, created_at INTEGER NOT NULL, extra TEXT)",
     GRANT,
     "CREATE TABLE IF NOT EXISTS access_token (account TEXT NOT NULL, selector TEXT NOT NULL, generation INTEGER NOT NULL, token BLOB NOT NULL, scopes TEXT NOT NULL, issued_at INTEGER NOT NULL, expires_at INTEGER, PRIMARY KEY (account, selector))",
     "CREATE TABLE IF NOT EXISTS jobs (id INTEGER PRIMARY KEY AUTOINCREMENT, due INTEGER NOT NULL, kind TEXT NOT NULL, payload TEXT NOT NULL)",
     REDEMPTION,
+    KEY_STAMP,
 ];
 
 /// Consents whose tokens were stored, and when.
 const REDEMPTION: &str = "CREATE TABLE IF NOT EXISTS redemption (id TEXT PRIMARY KEY, account TEXT NOT NULL, at INTEGER NOT NULL)";
+
+/// [`super::stamp::Stamp`].
+const KEY_STAMP: &str =
+    "CREATE TABLE IF NOT EXISTS key_stamp (id TEXT PRIMARY KEY, value TEXT NOT NULL)";
 
 /// `kind` has a default, so that code of version 1 still writes the account's own grant.
 const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', authority TEXT, client_id TEXT, PRIMARY KEY (account, kind))";
@@ -58,6 +63,9 @@ const FROM_3: [&str; 3] = [
     "UPDATE owner SET schema = 4",
 ];
 
+/// Upgrades version 4: a vault has a stamp of the keys that sealed what it holds.
+const FROM_4: [&str; 2] = [KEY_STAMP, "UPDATE owner SET schema = 5"];
+
 /// Version 3 told the registry of each account when it was connected, under the registration of
 /// that time. If the registry has the account under the configured registration, that is the one,
 /// unless it depends on more than the registry knows. Earlier versions told other names or none, so
@@ -69,9 +77,10 @@ const BIND_3: [&str; 1] = [
 /// The statements that upgrade tables of this version, to be run in one transaction.
 pub fn upgrade(version: i64) -> impl Iterator<Item = &'static str> {
     let steps: &[&[&str]] = match version {
-        1 => &[&FROM_1, &FROM_2, &FROM_3],
-        2 => &[&FROM_2, &FROM_3],
-        3 => &[&FROM_3, &BIND_3],
+        1 => &[&FROM_1, &FROM_2, &FROM_3, &FROM_4],
+        2 => &[&FROM_2, &FROM_3, &FROM_4],
+        3 => &[&FROM_3, &BIND_3, &FROM_4],
+        4 => &[&FROM_4],
         _ => &[],
     };
     steps.iter().flat_map(|step| step.iter().copied())
