@@ -8,6 +8,8 @@
 
 pub mod choice;
 pub mod executor;
+pub mod explore;
+pub mod families;
 pub mod mechanisms;
 pub mod object;
 pub mod oracle;

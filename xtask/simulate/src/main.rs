@@ -9,18 +9,23 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use lexopt::prelude::{Long, ValueExt as _};
+use simulate::explore;
 use simulate::mechanisms::Intact;
 use simulate::scenario::{self, Outcome};
+
+/// The most runs of one case.
+const LIMIT: u64 = 2_000_000;
 
 struct Options {
     seeds: u64,
     first: u64,
     refreshes: Option<u64>,
     trace: bool,
+    exhaustive: bool,
 }
 
 fn main() -> ExitCode {
-    match options().and_then(|options| simulate(&options)) {
+    match options().map(|options| if options.exhaustive { explore() } else { simulate(&options) }) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -31,7 +36,8 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Options> {
-    let mut options = Options { seeds: 1000, first: 1, refreshes: None, trace: false };
+    let mut options =
+        Options { seeds: 1000, first: 1, refreshes: None, trace: false, exhaustive: false };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
         match arg {
@@ -42,6 +48,7 @@ fn options() -> Result<Options> {
             }
             Long("refreshes") => options.refreshes = Some(args.value()?.parse()?),
             Long("trace") => options.trace = true,
+            Long("exhaustive") => options.exhaustive = true,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -52,7 +59,7 @@ fn options() -> Result<Options> {
 }
 
 /// Runs the seeds. Returns whether nothing happened that must not.
-fn simulate(options: &Options) -> Result<bool> {
+fn simulate(options: &Options) -> bool {
     let begun = Instant::now();
     let mut total = Outcome::default();
     let mut runs = 0_u64;
@@ -92,7 +99,25 @@ fn simulate(options: &Options) -> Result<bool> {
     for (seed, what) in &failed {
         println!("  seed {seed}: {what} (cargo xtask simulate --seed {seed} --trace)");
     }
-    Ok(failed.is_empty())
+    failed.is_empty()
+}
+
+/// Goes through all orders of events of the small cases.
+fn explore() -> bool {
+    let (mut states, mut runs, mut failed) = (0, 0, 0);
+    for case in explore::cases(true) {
+        let explored = explore::explore(case, LIMIT);
+        let all = if explored.is_complete { "all" } else { "the first" };
+        println!("{case:?}: {all} {} states, {} runs", explored.states, explored.runs);
+        for (decisions, violation) in explored.violations.iter().take(3) {
+            println!("  {}, after the decisions {decisions:?}", violation.what);
+        }
+        states += explored.states;
+        runs += explored.runs;
+        failed += explored.violations.len();
+    }
+    println!("{states} states, {runs} runs, {failed} violations");
+    failed == 0
 }
 
 fn add(total: &mut BTreeMap<&'static str, u64>, more: BTreeMap<&'static str, u64>) {

@@ -26,6 +26,10 @@ pub enum Rotation {
 
 /// How a provider behaves when nothing fails.
 #[derive(Debug, Clone, Copy)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact about a provider, apart from the others"
+)]
 pub struct Behaviour {
     /// What a refresh does to the refresh token.
     pub rotation: Rotation,
@@ -405,8 +409,7 @@ impl Provider {
                 body.insert("access_token".into(), json!(format!("{access_token} {access_token}")));
             }
             Fault::OtherUser if self.behaviour.open_id => {
-                let now = 0;
-                let other = self.consent("mallory", scopes, true, now);
+                let other = self.consent("mallory", scopes, true, 0);
                 body.insert("access_token".into(), json!(other.access_token));
                 body.insert("refresh_token".into(), json!(other.refresh_token));
                 body.insert("id_token".into(), json!(self.id_token("mallory")));

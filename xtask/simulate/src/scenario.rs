@@ -21,7 +21,7 @@ use crate::mechanisms::Mechanisms;
 use crate::object::{Object, Vault};
 use crate::oracle::{self, Verdict};
 use crate::provider::{Behaviour, Granted, Provider, Rotation};
-use crate::world::{EPOCH, Violation, Weather, World};
+use crate::world::{Violation, Weather, World};
 
 /// Seconds of calm at the end of a run: longer than any job of the vault lasts.
 const CALM: i64 = 40 * 86_400;
@@ -121,7 +121,7 @@ pub fn run(seed: u64, mechanisms: Rc<dyn Mechanisms>, traced: bool) -> Outcome {
     });
     run.go();
     let world = &run.world;
-    let outcome = Outcome {
+    Outcome {
         refreshes: u64::try_from(world.sent.borrow().len()).unwrap_or(0),
         answered: run.answered.get(),
         kept: run.kept.get(),
@@ -129,8 +129,7 @@ pub fn run(seed: u64, mechanisms: Rc<dyn Mechanisms>, traced: bool) -> Outcome {
         faults: world.faults.take(),
         violations: world.violations.take(),
         trace: world.trace.take().unwrap_or_default(),
-    };
-    outcome
+    }
 }
 
 fn behaviour(choices: &mut Choices) -> Behaviour {
@@ -157,7 +156,12 @@ fn behaviour(choices: &mut Choices) -> Behaviour {
 }
 
 /// The connection to a provider, as an entry of `CONNECTIONS`.
-fn entry(letter: char, client_id: &str, behaviour: Behaviour, knows_leeway: bool) -> Value {
+pub(crate) fn entry(
+    letter: char,
+    client_id: &str,
+    behaviour: Behaviour,
+    knows_leeway: bool,
+) -> Value {
     let address = format!("https://{letter}.example");
     let mut entry = json!({
         "client_id": client_id,
@@ -194,7 +198,7 @@ fn entry(letter: char, client_id: &str, behaviour: Behaviour, knows_leeway: bool
 }
 
 /// A configuration with this connection. `null`: without one.
-fn config(entry: &Value) -> Rc<Config> {
+pub(crate) fn config(entry: &Value) -> Rc<Config> {
     let key = base64url([7; 32]);
     let connections = if entry.is_null() { json!({}) } else { json!({"it": entry}) };
     let secrets = if entry.is_null() { json!({}) } else { json!({"it": "s"}) };
@@ -285,7 +289,7 @@ impl Run {
         }
         // What is kept must work.
         for (index, vault) in self.vaults.iter().enumerate() {
-            let has_account = self.default_account(vault).is_some_and(|account| {
+            let has_account = default_account(vault).is_some_and(|account| {
                 oracle::judge(&self.world, vault, &account) == Verdict::Kept
             });
             if has_account {
@@ -338,10 +342,6 @@ impl Run {
     fn last_token(&self, index: usize) -> Option<String> {
         let released = self.released.borrow();
         released.get(&index).map(|token| base64url(sha256(token)))
-    }
-
-    fn default_account(&self, vault: &Vault) -> Option<Account> {
-        vault.stored.borrow().contents.accounts.first().cloned()
     }
 
     fn below(&self, bound: usize) -> usize {
@@ -544,7 +544,8 @@ impl Run {
         self.world.say(|| format!("vault {index}: {user} consents: {granted:?}"));
         self.consents.set(self.consents.get() + 1);
         let is_previous = self.has_old_rows && self.happens(50);
-        let new = self.new_grant(user, granted, is_previous);
+        let new = new_grant(&self.world, &self.configs.right, self.consents.get(), user, granted);
+        let new = if is_previous { NewGrant { registration: None, ..new } } else { new };
         // A connect has its end by the vault's clock, as everything else.
         let begun = self.world.clock();
         while self.world.clock() - begun < REPEATABLE {
@@ -568,40 +569,12 @@ impl Run {
         }
     }
 
-    fn new_grant(&self, user: &str, granted: Granted, is_previous: bool) -> NewGrant {
-        let provider = self.world.providers.borrow();
-        let behaviour = provider.first().map(|provider| provider.behaviour);
-        let now = EPOCH + (self.world.executor.now() + self.world.clock.get()).div_euclid(1000);
-        let lifetime = behaviour.map_or(3600, |behaviour| behaviour.lifetime);
-        let connection = World::connection(&self.configs.right);
-        let registration = connection.map(|connection| connection.registration.clone());
-        let id = AccountId::parse(&format!("cac_{}", self.consents.get()));
-        NewGrant {
-            account: match id {
-                Some(id) => id,
-                None => unreachable!("the id is well-formed"),
-            },
-            provider_user: Some(user.to_owned()),
-            email: None,
-            name: None,
-            access_token: Secret::new(granted.access_token),
-            refresh_token: granted.refresh_token.map(Secret::new),
-            scopes: granted.scopes,
-            issued_at: now,
-            expires_at: Some(now + lifetime),
-            refresh_token_expires_at: None,
-            kinds: BTreeMap::new(),
-            provider_data: BTreeMap::new(),
-            registration: registration.filter(|_| !is_previous),
-        }
-    }
-
     async fn delete(self: &Rc<Self>, index: usize) {
         self.judge(index, false);
         let Some(vault) = self.vaults.get(index) else {
             return;
         };
-        let Some(account) = self.default_account(vault) else {
+        let Some(account) = default_account(vault) else {
             return;
         };
         self.world.count("deletion");
@@ -625,6 +598,39 @@ impl Run {
     }
 }
 
+/// The message of a connect session to a vault. `number` is that of the consent.
+pub(crate) fn new_grant(
+    world: &World,
+    config: &Config,
+    number: u32,
+    user: &str,
+    granted: Granted,
+) -> NewGrant {
+    let lifetime = world.providers.borrow().first().map_or(3600, |one| one.behaviour.lifetime);
+    let Some(account) = AccountId::parse(&format!("cac_{number}")) else {
+        unreachable!("the id is well-formed")
+    };
+    NewGrant {
+        account,
+        provider_user: Some(user.to_owned()),
+        email: None,
+        name: None,
+        access_token: Secret::new(granted.access_token),
+        refresh_token: granted.refresh_token.map(Secret::new),
+        scopes: granted.scopes,
+        issued_at: world.clock(),
+        expires_at: Some(world.clock() + lifetime),
+        refresh_token_expires_at: None,
+        kinds: BTreeMap::new(),
+        provider_data: BTreeMap::new(),
+        registration: World::connection(config).map(|connection| connection.registration.clone()),
+    }
+}
+
+fn default_account(vault: &Vault) -> Option<Account> {
+    vault.stored.borrow().contents.accounts.first().cloned()
+}
+
 /// A call that must be answered, unless its task is dropped: by a crash, or because the caller has gone.
 struct OpenCall {
     run: Rc<Run>,
@@ -644,7 +650,7 @@ impl Drop for OpenCall {
     }
 }
 
-fn plain(scopes: &[&str]) -> RequestedToken {
+pub(crate) fn plain(scopes: &[&str]) -> RequestedToken {
     RequestedToken {
         login_hint: None,
         scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),

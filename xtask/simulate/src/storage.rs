@@ -53,12 +53,12 @@ impl Storage {
                 self.contents.grants.push(StoredGrant { account, kind, grant });
             }
             Write::UpdateGrant { account, kind, grant } => {
-                self.update_grant(&account, &kind, &grant)
+                self.update_grant(&account, &kind, &grant);
             }
             Write::BindGrants(id, to) => {
                 let own = self.contents.grants.iter_mut().filter(|row| row.account == id);
                 for row in own {
-                    row.grant.record.registration.get_or_insert_with(|| to.clone());
+                    let _ = row.grant.record.registration.get_or_insert_with(|| to.clone());
                 }
             }
             Write::PutAccessToken { account, selector, record, envelope } => {
