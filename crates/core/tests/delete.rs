@@ -22,42 +22,42 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
     for (what, connection, seconds_left, shared, expected) in [
         (
             "each token",
-            Some(each.clone()),
+            Some(&each),
             500,
             false,
             &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone][..],
         ),
         (
             "an access token that has all but expired",
-            Some(each.clone()),
+            Some(&each),
             5,
             false,
             &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone],
         ),
         (
             "an access token that has not expired by a clock a minute behind",
-            Some(each.clone()),
+            Some(&each),
             -59,
             false,
             &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone],
         ),
         (
             "an access token that has expired",
-            Some(each.clone()),
+            Some(&each),
             -60,
             false,
             &["job +20 revoke refresh_token r4", gone],
         ),
         (
             "the refresh token alone",
-            Some(with(json!({"blast": "token", "token": "refresh_token"}))),
+            Some(&with(json!({"blast": "token", "token": "refresh_token"}))),
             500,
             false,
             &["job +20 revoke refresh_token r4", gone],
         ),
         (
             "an access token alone",
-            Some(with(json!({"blast": "token", "token": "access_token"}))),
+            Some(&with(json!({"blast": "token", "token": "access_token"}))),
             500,
             false,
             &["job +20 revoke access_token a4", gone],
@@ -65,31 +65,31 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
         // The refresh token obtains another: this one may not be accepted any more.
         (
             "an access token alone, which has all but expired",
-            Some(with(json!({"blast": "token", "token": "access_token"}))),
+            Some(&with(json!({"blast": "token", "token": "access_token"}))),
             60,
             false,
             &["job +20 revoke refresh_token r4", gone],
         ),
         (
             "an access token alone, which is good for a while",
-            Some(with(json!({"blast": "token", "token": "access_token"}))),
+            Some(&with(json!({"blast": "token", "token": "access_token"}))),
             61,
             false,
             &["job +20 revoke access_token a4", gone],
         ),
-        ("a shared grant", Some(with(json!({"blast": "grant"}))), 500, true, &[gone]),
+        ("a shared grant", Some(&with(json!({"blast": "grant"}))), 500, true, &[gone]),
         (
             "a grant that is not shared",
-            Some(with(json!({"blast": "grant"}))),
+            Some(&with(json!({"blast": "grant"}))),
             500,
             false,
             &["job +20 revoke refresh_token r4", "job +20 revoke access_token a4", gone],
         ),
-        ("an installation", Some(with(json!({"blast": "app"}))), 500, false, &[gone]),
+        ("an installation", Some(&with(json!({"blast": "app"}))), 500, false, &[gone]),
         // How the provider revokes is not known, so the refresh token waits for its registration.
         (
             "another registration",
-            Some(other),
+            Some(&other),
             500,
             true,
             &["job +20 revoke refresh_token r4", gone],
@@ -98,7 +98,7 @@ fn a_deletion_revokes_what_the_provider_takes_and_what_ends_nobody_elses() {
     ] {
         let rows = Rows::new(&home).with(account("1", Some("u")), grant(&each), seconds_left);
         let contents = rows.contents;
-        let deletion = delete::delete(&contents, &id("1"), connection.as_ref(), shared, NOW);
+        let deletion = delete::delete(&contents, &id("1"), connection, shared, NOW);
         assert_eq!(lines(&home, &deletion.unwrap().plan), expected, "{what}");
     }
 }

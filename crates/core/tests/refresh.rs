@@ -583,8 +583,8 @@ fn refusals(count: u32, over: i64) -> Intent {
 
 #[test]
 fn refusals_without_a_code_end_a_grant_after_five_over_a_day_and_keep_its_token() {
-    let refused = || Err(TokenEndpointError::Unexplained("http_400".into()));
     const DAY: i64 = 86_400;
+    let refused = || Err(TokenEndpointError::Unexplained("http_400".into()));
     for (before, first_ago, ends) in [
         (0, 0, false),
         (1, DAY, false),
