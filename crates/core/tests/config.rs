@@ -282,7 +282,13 @@ fn a_connection_names_a_provider_or_describes_one() {
         ("CONNECTIONS.code.token_endpoint", Value::Null, "kind `oauth2` needs it"),
         ("CONNECTIONS.code.token_endpoint", json!("https://{shop}.example/t"), "placeholder"),
         ("CONNECTIONS.code.identity.from", json!("id_token"), "only kind `oidc`"),
+        ("CONNECTIONS.code.keep_alive_days", json!(0), "a number of days from 1 to 3650"),
+        ("CONNECTIONS.code.keep_alive_days", json!(3651), "a number of days from 1 to 3650"),
+        ("CONNECTIONS.code.keep_alive_days", json!("60"), "must be a whole number"),
     ]);
+    let days = load(&set("CONNECTIONS.code.keep_alive_days", &json!(60))).unwrap();
+    assert_eq!(days.connections["code"].keep_alive, Some(60 * 86_400));
+    assert_eq!(days.connections["calendar"].keep_alive, None);
     // Configured endpoints take precedence over discovered ones.
     let revocation = set("CONNECTIONS.calendar.revocation_endpoint", &json!("https://a.example/r"));
     let config = load(&revocation).unwrap();

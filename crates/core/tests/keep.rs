@@ -104,6 +104,19 @@ fn a_consent_renews_the_account_of_the_same_user_and_adds_one_for_another() {
 }
 
 #[test]
+fn a_consent_with_a_refresh_token_has_a_job_that_keeps_it_alive_where_the_connection_wants_one() {
+    let (home, connection) = (home(), connection(&json!({"keep_alive_days": 80})));
+    let jobs = |new| {
+        let lines = written(&home, kept(&home, &Contents::default(), &connection, new));
+        // The job that tells the registry is the last one.
+        assert_eq!(lines.last().unwrap(), "job +60 hold u");
+        lines.iter().filter(|line| line.ends_with("keep alive cac_2 \"\"")).count()
+    };
+    let new = consent(&connection, Some("u"));
+    assert_eq!((jobs(new.clone()), jobs(without_refresh_token(new))), (1, 0));
+}
+
+#[test]
 fn a_grant_that_is_over_is_replaced_by_whatever_comes() {
     let (home, connection) = (home(), connection(&json!({})));
     let state = AccountState::ReconnectRequired(Reason::RefreshRefused);

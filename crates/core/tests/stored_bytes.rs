@@ -331,6 +331,13 @@ fn jobs_are_pinned() {
     ];
     let hold = Job::AddReference { user: "u".into(), registration: None };
     assert_eq!(serde_json::to_string(&hold).unwrap(), r#"{"kind":"hold","user":"u"}"#);
+    let keep_alive = r#"{"kind":"keep_alive","account":"cac_0123456789ABCDEFGHIJKL"}"#;
+    let job = Job::KeepAlive { account: account(), token_kind: String::new() };
+    assert_eq!(
+        (serde_json::to_string(&job).unwrap().as_str(), job.kind()),
+        (keep_alive, "keep_alive")
+    );
+    assert_eq!(serde_json::from_str::<Job>(keep_alive).unwrap(), job);
     let bot = r#"{"kind":"recover","account":"cac_0123456789ABCDEFGHIJKL","generation":4,"token_kind":"bot"}"#;
     assert_eq!(serde_json::to_string(&recover("bot")).unwrap(), bot);
     for (job, json) in jobs {

@@ -75,6 +75,9 @@ pub struct Connection {
     pub rotation: Rotation,
     /// Rotation leeway: seconds for which the provider accepts a rotated refresh token once more, if known.
     pub rotation_leeway: Option<i64>,
+    /// Seconds after which the provider ends a grant that nobody uses, if the vault is to refresh grants in
+    /// time. They are from one day to ten years.
+    pub keep_alive: Option<i64>,
     /// Whether a refresh invalidates the previous access token. If so, the vault does not refresh ahead of
     /// the expiry.
     pub refresh_ends_access_token: bool,

@@ -14,6 +14,7 @@ use crate::time::UnixSeconds;
 use crate::vault::delete::{self, Deletion};
 use crate::vault::holders::{self, AtProvider, Binding, Holder};
 use crate::vault::jobs::{self, Job};
+use crate::vault::keep_alive;
 use crate::vault::revoke::{HoldersCheck, RevocationStep, Revoking};
 
 /// How long a deletion sends revocation requests before it leaves the rest to jobs, in milliseconds.
@@ -58,9 +59,10 @@ impl Inner {
         let connection = open.connection().ok();
         let shared = shared || holders::rests(&contents, connection, at_provider, Some(id));
         let deletion = delete::delete(&contents, id, connection, shared, now);
-        let Some(Deletion { plan, jobs }) = deletion else {
+        let Some(Deletion { mut plan, jobs }) = deletion else {
             return Ok(None);
         };
+        keep_alive::end(&mut plan, &open.store.jobs()?, id);
         let added = open.carry_out(plan)?;
         self.schedule().await?;
         let begun = clock::milliseconds();

@@ -12,6 +12,7 @@ use crate::runtime::object_call::ObjectError;
 use crate::time::UnixSeconds;
 use crate::vault::holders::AtProvider;
 use crate::vault::jobs::{self, Job};
+use crate::vault::keep_alive::{self, KeepAliveStep};
 use crate::vault::lifetime::Alarm;
 use crate::vault::plan::Write;
 use crate::vault::record::Selector;
@@ -73,6 +74,12 @@ impl Inner {
                     self.hold(&open, AtProvider { user: Some(user), registration }).await
                 }
                 Job::Bind { account, .. } => self.bind(&open, account).await,
+                Job::KeepAlive { account, token_kind } => {
+                    let due = self.keep_alive(&open, account, token_kind).await?;
+                    let again = due.map(|due| Write::AddJob { job: job.clone(), due });
+                    open.apply(vec![Write::EndJob(id)].into_iter().chain(again).collect())?;
+                    continue;
+                }
                 Job::Revoke { .. } => {
                     self.run_revocation(&open, id, &job, HoldersCheck::Before, now).await?;
                     continue;
@@ -88,6 +95,27 @@ impl Inner {
             Alarm::ToDelete => self.delete_all().await,
             _ => self.schedule().await,
         }
+    }
+
+    /// Refreshes a grant that its provider would end otherwise, if it is time to. Returns when to look again;
+    /// `None` if there is nothing to keep alive any more.
+    async fn keep_alive(
+        self: &Rc<Self>,
+        open: &Open,
+        account: &AccountId,
+        kind: &str,
+    ) -> Result<Option<UnixSeconds>, ObjectError> {
+        let look = || -> Result<KeepAliveStep, ObjectError> {
+            let contents = open.store.contents()?;
+            let connection = open.connection().ok();
+            Ok(keep_alive::look(&contents, connection, account, kind, clock::now()))
+        };
+        if let KeepAliveStep::Refresh { .. } = look()? {
+            let selector = Selector::new(kind, "", &[]);
+            // What prevents it now, such as a missing key, may have passed at the next attempt.
+            self.refresh(open, account, selector).await.ok();
+        }
+        Ok(look()?.due())
     }
 
     /// Follows up on a refresh that was not settled because the object was stopped or the response was lost

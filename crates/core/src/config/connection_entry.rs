@@ -108,6 +108,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         errors: fields.table("errors", profile::errors),
         rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or_default(),
         rotation_leeway: fields.number("reuse_grace"),
+        keep_alive: keep_alive(fields),
         refresh_ends_access_token: fields.flag("refresh_ends_access_token"),
         down_scoping: fields.flag("down_scoping"),
         revocation: fields.table("revocation", profile::revocation),
@@ -117,6 +118,15 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         kinds: fields.tables("kinds", profile::kind),
         private_key: secret.private_key,
     }
+}
+
+fn keep_alive(fields: &mut Fields) -> Option<i64> {
+    const MOST: i64 = 3650;
+    let days = fields.number("keep_alive_days")?;
+    if !(1..=MOST).contains(&days) {
+        fields.fault("keep_alive_days", "must be a number of days from 1 to 3650");
+    }
+    Some(days.clamp(1, MOST) * 86_400)
 }
 
 fn protocol(fields: &mut Fields, kind: Protocols) -> Protocol {

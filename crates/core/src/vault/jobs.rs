@@ -68,6 +68,14 @@ pub enum Job {
         /// Number of attempts so far.
         attempt: u32,
     },
+    /// Refresh a grant in time that its provider would end because nobody uses it.
+    KeepAlive {
+        /// The account.
+        account: AccountId,
+        /// The grant's kind; empty for the account's own.
+        #[serde(skip_serializing_if = "String::is_empty")]
+        token_kind: String,
+    },
 }
 
 /// The members of any [`Job`], read in one pass: serde reads a tagged enum twice, with code of its
@@ -115,6 +123,7 @@ fn job(members: Members) -> Option<Job> {
         },
         "hold" => Job::AddReference { user: user?, registration },
         "bind" => Job::Bind { account: account?, attempt: attempt? },
+        "keep_alive" => Job::KeepAlive { account: account?, token_kind },
         _ => return None,
     })
 }
@@ -132,6 +141,7 @@ impl Job {
             Self::Revoke { .. } => "revoke",
             Self::AddReference { .. } => "hold",
             Self::Bind { .. } => "bind",
+            Self::KeepAlive { .. } => "keep_alive",
         }
     }
 
@@ -142,6 +152,8 @@ impl Job {
         let mut next = self.clone();
         match &mut next {
             Self::Recover { .. } | Self::AddReference { .. } => Some((next, now + AGAIN)),
+            // Its next time follows from the grant ([`super::keep_alive`]).
+            Self::KeepAlive { .. } => None,
             Self::Bind { attempt, .. } => {
                 *attempt += 1;
                 (*attempt < BIND_ATTEMPTS).then_some((next, now + BIND_AGAIN))
@@ -179,6 +191,11 @@ impl Job {
     /// Whether the job settles a refresh of this grant.
     pub fn recovers(&self, of: &AccountId, of_kind: &str) -> bool {
         matches!(self, Self::Recover { account, token_kind, .. } if account == of && token_kind == of_kind)
+    }
+
+    /// Whether the job keeps this grant alive.
+    pub fn keeps_alive(&self, of: &AccountId, of_kind: &str) -> bool {
+        matches!(self, Self::KeepAlive { account, token_kind } if account == of && token_kind == of_kind)
     }
 
     /// The same revocation for the token's successor.

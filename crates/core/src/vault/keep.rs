@@ -13,6 +13,7 @@ use super::consent::{self, KindTokens, NewGrant, RefreshTokenFrom, UnknownUser};
 use super::contents::{Contents, Sealed};
 use super::home::{Home, RefreshTokens};
 use super::jobs::{self, Job};
+use super::keep_alive;
 use super::plan::{Plan, StoredJob, Write};
 use super::record::{
     self, AccessTokenRecord, Account, AccountState, AccountView, Grant, Intent, SUCCESSOR, Selector,
@@ -118,6 +119,9 @@ impl Keeping<'_> {
                 return Ok(KeepOutcome::UnknownUser);
             };
             let grant = self.write(&mut plan, kind.clone(), tokens, &issued, kept)?;
+            if grant.has_refresh_token {
+                keep_alive::ensure(&mut plan, jobs, connection, &id, &kind, now);
+            }
             if grant.intent.is_some() {
                 self.move_follow_up(&mut plan, jobs, &kind, grant.generation);
             }

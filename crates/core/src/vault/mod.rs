@@ -12,6 +12,7 @@ pub mod issuance_failure;
 pub mod issue;
 pub mod jobs;
 pub mod keep;
+pub mod keep_alive;
 pub mod lifetime;
 pub mod plan;
 pub mod record;

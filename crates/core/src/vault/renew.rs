@@ -15,6 +15,7 @@ use super::contents::{Contents, Sealed};
 use super::delete;
 use super::home::{Home, RefreshTokens};
 use super::jobs::{self, Job};
+use super::keep_alive;
 use super::plan::{Plan, StoredJob, Write};
 use super::record::{
     self, AccessTokenRecord, Account, AccountState, Grant, Intent, Reason, SUCCESSOR, Selector,
@@ -367,6 +368,7 @@ impl Renewing {
             let registration = renewal.grant.registration.clone();
             plan.add_job(Job::AddReference { user: user.clone(), registration }, at.now);
         }
+        keep_alive::ensure(plan, at.jobs, at.connection, id, self.kind(), at.now);
         let generation = renewal.grant.generation;
         let refresh = self.seal(at.home, "refresh_token", generation, &renewal.refresh_token)?;
         let access = self.seal(at.home, "access_token", generation, &renewal.access_token)?;

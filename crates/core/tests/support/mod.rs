@@ -224,5 +224,6 @@ fn job_line(home: &Home, job: &Job) -> String {
         }
         Job::AddReference { user, .. } => format!("hold {user}"),
         Job::Bind { account, attempt } => format!("bind {account} {attempt}"),
+        Job::KeepAlive { account, token_kind } => format!("keep alive {account} {token_kind:?}"),
     }
 }
