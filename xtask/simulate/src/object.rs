@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use vault_base::ids::{AccountId, UserId};
 use vault_base::seal::{SealError, Sealer};
+use vault_base::time::UnixSeconds;
 use vault_core::config::Config;
 use vault_core::message::registry::{RegistryRequest, RegistryResponse};
 use vault_core::vault::consent::NewGrant;
@@ -20,6 +21,7 @@ use vault_core::vault::holders::{self, AtProvider, Binding, Holder};
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::{self, Job};
 use vault_core::vault::keep::{self, KeepOutcome};
+use vault_core::vault::keep_alive::{self, KeepAliveStep};
 use vault_core::vault::lifetime::Alarm;
 use vault_core::vault::plan::{Plan, Write};
 use vault_core::vault::record::Selector;
@@ -492,6 +494,13 @@ impl Object {
                     self.hold(AtProvider { user: Some(user), registration }).await
                 }
                 Job::Bind { account, .. } => self.bind(account).await.unwrap_or(false),
+                Job::KeepAlive { account, token_kind } => {
+                    let due = self.keep_alive(account, token_kind).await;
+                    let again = due.map(|due| Write::AddJob { job: job.clone(), due });
+                    let writes = [Write::EndJob(id)].into_iter().chain(again).collect();
+                    self.storage().apply(writes);
+                    continue;
+                }
                 Job::Revoke { .. } => {
                     self.run_revocation(id, &job, HoldersCheck::Before, now).await?;
                     continue;
@@ -514,6 +523,18 @@ impl Object {
             _ => self.schedule().await,
         }
         Ok(())
+    }
+
+    /// `keep_alive` in `src/objects/vault/jobs.rs`.
+    async fn keep_alive(&self, account: &AccountId, kind: &str) -> Option<UnixSeconds> {
+        let look = || {
+            let (contents, config) = (self.contents(), self.config());
+            keep_alive::look(&contents, World::connection(&config), account, kind, self.now())
+        };
+        if let KeepAliveStep::Refresh { .. } = look() {
+            self.refresh(account, Selector::new(kind, "", &[])).await.ok();
+        }
+        look().due()
     }
 
     /// `recover` in `src/objects/vault/jobs.rs`.
@@ -594,10 +615,12 @@ impl Object {
         let (contents, now, config) = (self.contents(), self.now(), self.config());
         let connection = World::connection(&config);
         let shared = shared || holders::rests(&contents, connection, of, Some(id));
-        let Some(Deletion { plan, jobs }) = delete::delete(&contents, id, connection, shared, now)
+        let Some(Deletion { mut plan, jobs }) =
+            delete::delete(&contents, id, connection, shared, now)
         else {
             return Ok(false);
         };
+        keep_alive::end(&mut plan, &self.vault.stored.borrow().jobs, id);
         let added = self.carry_out(plan);
         self.schedule().await;
         let begun = self.world.executor.now();
