@@ -109,6 +109,7 @@ impl Run {
             tells_lifetime: true,
             ends_access_token: false,
             one_consent: false,
+            idle_days: None,
             open_id: false,
         };
         let config = config(&entry('a', "c", behaviour, true));

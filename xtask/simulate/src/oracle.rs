@@ -52,6 +52,10 @@ pub fn judge(world: &World, vault: &Vault, account: &Account) -> Verdict {
         Some(End::Replaced) => return Verdict::Lost("the provider ended it for a later consent"),
         Some(End::Withdrawn) => return Verdict::Lost("the user withdrew the consent"),
         _ if family.was_refused => return Verdict::Lost("the provider refused a valid token"),
+        Some(End::Idle) if world.keeps_alive() => {
+            return Verdict::Violation(format!("{}: ended because nobody used it", account.id));
+        }
+        Some(End::Idle) => return Verdict::Lost("the provider ended it because nobody used it"),
         Some(End::Revoked) => {
             return Verdict::Violation(format!("{}: the vault revoked a grant in use", account.id));
         }

@@ -41,6 +41,8 @@ pub struct Behaviour {
     pub ends_access_token: bool,
     /// Whether a consent ends the user's earlier ones.
     pub one_consent: bool,
+    /// Days without a refresh after which it ends a grant, if it does that.
+    pub idle_days: Option<i64>,
     /// Whether it is an `OpenID` provider, which names the user in each response.
     pub open_id: bool,
 }
@@ -146,6 +148,8 @@ pub enum End {
     Revoked,
     /// The user withdrew the consent at the provider.
     Withdrawn,
+    /// Nobody used it for too long.
+    Idle,
     /// The user consented again, and the provider keeps one consent.
     Replaced,
 }
@@ -161,6 +165,8 @@ pub struct Family {
     pub ended: Option<End>,
     /// Whether the provider refused one of its valid tokens.
     pub was_refused: bool,
+    /// When it was last used, in milliseconds.
+    used_at: i64,
 }
 
 /// A refresh token.
@@ -281,6 +287,7 @@ impl Provider {
             scopes: scopes.to_vec(),
             ended: None,
             was_refused: false,
+            used_at: now,
         });
         let family = self.families.len() - 1;
         let refresh_token = refreshable.then(|| self.issue_refresh_token(family, None));
@@ -292,6 +299,17 @@ impl Provider {
     pub fn withdraw(&mut self, user: &str) {
         for family in self.families.iter_mut().filter(|family| family.user == user) {
             family.ended.get_or_insert(End::Withdrawn);
+        }
+    }
+
+    /// Ends the grants that nobody used for too long.
+    pub fn end_idle(&mut self, now: i64) {
+        let Some(days) = self.behaviour.idle_days else {
+            return;
+        };
+        let idle = self.families.iter_mut().filter(|one| now - one.used_at > days * 86_400_000);
+        for family in idle {
+            family.ended.get_or_insert(End::Idle);
         }
     }
 
@@ -353,6 +371,7 @@ impl Provider {
     /// Accepts a refresh token and rotates it; returns its family and user. A token that was rotated before ends
     /// its family.
     fn take(&mut self, token: &str, refuses: bool, now: i64) -> Option<(usize, String)> {
+        self.end_idle(now);
         let known = self.refresh_tokens.get(token)?.clone();
         let is_current = self.is_current(&known, now);
         let family = self.families.get_mut(known.family)?;
@@ -367,6 +386,7 @@ impl Provider {
             family.was_refused = true;
             return None;
         }
+        family.used_at = now;
         let user = family.user.clone();
         if let Some(parent) =
             known.parent.as_ref().and_then(|parent| self.refresh_tokens.get_mut(parent))

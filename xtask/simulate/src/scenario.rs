@@ -12,6 +12,7 @@ use vault_base::ids::AccountId;
 use vault_base::secret::Secret;
 use vault_core::config::{Config, Variables};
 use vault_core::vault::consent::NewGrant;
+use vault_core::vault::jobs::Job;
 use vault_core::vault::record::{Account, AccountState};
 use vault_core::vault::release::RequestedToken;
 
@@ -86,19 +87,19 @@ struct Configs {
 pub fn run(seed: u64, mechanisms: Rc<dyn Mechanisms>, traced: bool) -> Outcome {
     let mut choices = Choices::seeded(seed);
     let behaviour = behaviour(&mut choices);
-    let knows_leeway = choices.happens(70);
+    let is_documented = choices.happens(70);
     let configs = Configs {
-        right: config(&entry('a', "c", behaviour, knows_leeway)),
+        right: config(&entry('a', "c", behaviour, is_documented)),
         wrong: vec![
-            config(&entry('b', "c", behaviour, knows_leeway)),
-            config(&entry('a', "other", behaviour, knows_leeway)),
+            config(&entry('b', "c", behaviour, is_documented)),
+            config(&entry('a', "other", behaviour, is_documented)),
             config(&Value::Null),
         ],
     };
     let providers = vec![Provider::new('a', behaviour), Provider::new('b', behaviour)];
     let (shared, has_old_rows) = (choices.happens(30), choices.happens(25));
     let world = World::new(choices, providers, configs.right.clone(), mechanisms, traced);
-    world.say(|| format!("seed {seed}: {behaviour:?}, leeway configured: {knows_leeway}"));
+    world.say(|| format!("seed {seed}: {behaviour:?}, documented: {is_documented}"));
     let names: &[&str] = if shared { &["alice", "bob"] } else { &["alice"] };
     let vaults = names.iter().enumerate();
     let vaults: Vec<_> =
@@ -151,17 +152,13 @@ fn behaviour(choices: &mut Choices) -> Behaviour {
         tells_lifetime: choices.happens(85),
         ends_access_token: choices.happens(25),
         one_consent: choices.happens(20),
+        idle_days: choices.happens(25).then_some(8),
         open_id: choices.happens(50),
     }
 }
 
-/// The connection to a provider, as an entry of `CONNECTIONS`.
-pub(crate) fn entry(
-    letter: char,
-    client_id: &str,
-    behaviour: Behaviour,
-    knows_leeway: bool,
-) -> Value {
+/// The connection to a provider, as an entry of `CONNECTIONS`. `is_known`: it tells what the provider documents.
+pub(crate) fn entry(letter: char, client_id: &str, behaviour: Behaviour, is_known: bool) -> Value {
     let address = format!("https://{letter}.example");
     let mut entry = json!({
         "client_id": client_id,
@@ -182,14 +179,18 @@ pub(crate) fn entry(
         })
     };
     let rotation = match behaviour.rotation {
-        Rotation::None if knows_leeway => json!({"rotation": "none"}),
+        Rotation::None if is_known => json!({"rotation": "none"}),
         Rotation::None => json!({}),
-        Rotation::LeewayByTime(leeway) if knows_leeway => {
+        Rotation::LeewayByTime(leeway) if is_known => {
             json!({"rotation": "single_use", "reuse_grace": leeway})
         }
         _ => json!({"rotation": "single_use"}),
     };
-    for part in [more, rotation] {
+    let idle = match behaviour.idle_days {
+        Some(days) if is_known => json!({"keep_alive_days": days}),
+        _ => json!({}),
+    };
+    for part in [more, rotation, idle] {
         if let (Some(entry), Value::Object(part)) = (entry.as_object_mut(), part) {
             entry.extend(part);
         }
@@ -266,7 +267,9 @@ impl Run {
             self.world.violation(format!("{} callers have no answer", self.open.borrow().len()));
         }
         for vault in &self.vaults {
-            let jobs = vault.stored.borrow().jobs.clone();
+            let mut jobs = vault.stored.borrow().jobs.clone();
+            // That one goes on for as long as the grant.
+            jobs.retain(|(.., job)| !matches!(job, Job::KeepAlive { .. }));
             if !jobs.is_empty() {
                 let kinds: Vec<_> = jobs.iter().map(|(_, _, job)| job.kind()).collect();
                 self.world.violation(format!("jobs do not come to an end: {kinds:?}"));
@@ -284,6 +287,9 @@ impl Run {
     }
 
     fn judge_all(self: &Rc<Self>) {
+        for provider in self.world.providers.borrow_mut().iter_mut() {
+            provider.end_idle(self.world.executor.now());
+        }
         for index in 0..self.vaults.len() {
             self.judge(index, true);
         }

@@ -196,6 +196,12 @@ impl World {
         config.connections.get("it")
     }
 
+    /// Whether the configuration says after which time the provider ends idle grants.
+    pub fn keeps_alive(&self) -> bool {
+        let config = self.config.borrow().clone();
+        Self::connection(&config).is_some_and(|connection| connection.keep_alive.is_some())
+    }
+
     /// Whether something happens that has this probability, in percent. It does not in fair weather.
     pub fn chance(&self, percent: usize) -> bool {
         percent > 0 && self.choices.borrow_mut().happens(percent)
