@@ -24,8 +24,18 @@ describe('a vault whose last account was deleted', { timeout: 60_000 }, () => {
   /** The tables of each vault that has any. */
   function vaults() {
     const tables = 'SELECT name FROM sqlite_master WHERE type = \'table\' AND name NOT GLOB \'_cf_*\' AND name NOT GLOB \'sqlite_*\'';
-    return databases(world.workerd.state, 'VAULT', (database) => database.prepare(tables).all().map(({ name }) => name))
-      .filter((names) => names.length > 0);
+    const read = (database) => database.prepare(tables).all().map(({ name }) => name);
+    return databases(world.workerd.state, 'VAULT', read, { readOnly: true }).filter((names) => names.length > 0);
+  }
+
+  /** The same; none while the runtime replaces a file that is read. */
+  function vaultsAtRest() {
+    try {
+      return vaults();
+    } catch (error) {
+      if (error.code !== 'ERR_SQLITE_ERROR') throw error;
+      return [];
+    }
   }
 
   async function disconnect(user) {
@@ -49,7 +59,7 @@ describe('a vault whose last account was deleted', { timeout: 60_000 }, () => {
     await world.startVault();
     await world.advance(REPEATABLE);
     await assertNotConnected(alice);
-    await eventually('one vault is left', () => vaults().length === 1);
+    await eventually('one vault is left', () => vaultsAtRest().length === 1);
     await assertNotConnected(alice);
     await world.exchange(bob);
     assert.equal(vaults().length, 1);

@@ -4,12 +4,15 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** Calls `use` with each database on disk of a class of objects; returns the results. */
-export function databases(state, binding, use) {
+/**
+ * Calls `use` with each database on disk of a class of objects; returns the results. While the runtime runs, they
+ * must only be read (`{ readOnly: true }`).
+ */
+export function databases(state, binding, use, options = {}) {
   const files = readdirSync(state, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.name.endsWith('.sqlite') && entry.parentPath.includes(binding));
   return files.map(({ parentPath, name }) => {
-    const database = new DatabaseSync(join(parentPath, name));
+    const database = new DatabaseSync(join(parentPath, name), options);
     try {
       const has = (table) => database.prepare('SELECT name FROM sqlite_master WHERE name = ?').get(table);
       return use(database, has);

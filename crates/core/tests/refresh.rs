@@ -549,6 +549,7 @@ fn intent(attempt: u32) -> Intent {
         at: NOW,
         since: None,
         successor: None,
+        is_awaited: false,
         unexplained: None,
     }
 }

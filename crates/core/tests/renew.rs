@@ -496,6 +496,59 @@ fn what_an_answer_leaves_open_is_open_of_the_generation_that_is_stored_by_then()
 }
 
 #[test]
+fn a_request_of_an_object_that_stopped_is_not_overtaken_by_another_one() {
+    let (home, plain) = (home(), connection(&json!({})));
+    let brief = connection(&json!({"reuse_grace": 4}));
+    let contents = Rows::new(&home).with(account("1", Some("u")), grant(&plain), 5).contents;
+    let begun = begin(&home, &contents, &plain);
+    let Some(Write::UpdateGrant { grant: stored, .. }) =
+        begun.intent(&plain, &[], NOW).writes.into_iter().next()
+    else {
+        panic!("the intent is written first");
+    };
+    let begins = |connection: &Connection, is_awaited: bool, after: i64| {
+        let mut contents = contents.clone();
+        let intent = stored.intent.clone().map(|intent| Intent { is_awaited, ..intent });
+        contents.grants[0].grant.record = Grant { intent, ..stored.clone() };
+        let token = (&id("1"), &Selector::default());
+        Renewing::begin(&home, &contents, connection, token, NOW + after).unwrap().is_some()
+    };
+    assert!(stored.intent.as_ref().is_some_and(|intent| intent.is_awaited));
+    for (connection, is_awaited, after, expected) in [
+        (&plain, true, 0, false),
+        (&plain, true, 9, false),
+        (&plain, true, 10, true),
+        // A provider that takes a rotated token once more does not mind, after a while.
+        (&brief, true, 1, false),
+        (&brief, true, 2, true),
+        // Its response was received.
+        (&plain, false, 0, true),
+        // The clock was set back.
+        (&plain, true, -1, true),
+    ] {
+        assert_eq!(begins(connection, is_awaited, after), expected, "{is_awaited} {after}");
+    }
+    // Each response ends the wait, whatever it says.
+    for received in
+        [ProviderResponse::Lost, answer(500, &json!({})), tokens(&json!({"token_type": "mac"}))]
+    {
+        let jobs = recover();
+        let at = Snapshot {
+            home: &home,
+            contents: &contents,
+            jobs: &jobs,
+            connection: &plain,
+            now: NOW,
+        };
+        let plan = begun.answered(at, None, &received).unwrap().plan;
+        let Some(Write::UpdateGrant { grant, .. }) = plan.writes.first() else {
+            panic!("{:?}", plan.writes)
+        };
+        assert!(!grant.intent.as_ref().unwrap().is_awaited, "{received:?}");
+    }
+}
+
+#[test]
 fn a_successor_that_a_reconnect_sealed_anew_outlives_the_response_to_a_request_before_it() {
     let (home, connection) = (home(), connection(&json!({})));
     let sealed = |generation: u64| {

@@ -185,6 +185,7 @@ fn columns_are_pinned() {
         at: 7,
         since: None,
         successor: None,
+        is_awaited: false,
         unexplained: None,
     };
     let json = r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7}"#;
@@ -203,13 +204,14 @@ fn an_intent_with_refusals_is_pinned_and_read_without_them_too() {
         at: 9,
         since: Some(5),
         successor: None,
+        is_awaited: true,
         unexplained,
     };
-    let json = r#"{"generation":4,"token_sha256":"00ff","attempt":3,"at":9,"since":5,"unexplained":{"count":3,"since":5,"last":9}}"#;
+    let json = r#"{"generation":4,"token_sha256":"00ff","attempt":3,"at":9,"since":5,"is_awaited":true,"unexplained":{"count":3,"since":5,"last":9}}"#;
     assert_eq!(serde_json::to_string(&intent).unwrap(), json);
     assert_eq!(serde_json::from_str::<Intent>(json).unwrap(), intent);
     let without = r#"{"generation":4,"token_sha256":"00ff","attempt":3,"at":9,"since":5}"#;
-    let expected = Intent { unexplained: None, ..intent };
+    let expected = Intent { is_awaited: false, unexplained: None, ..intent };
     assert_eq!(serde_json::from_str::<Intent>(without).unwrap(), expected);
 }
 
@@ -222,6 +224,7 @@ fn an_intent_with_a_successor_is_pinned_and_sealed_as_no_kind_of_token_is() {
         at: 7,
         since: Some(5),
         successor: Some("AQ".into()),
+        is_awaited: false,
         unexplained: None,
     };
     let json =

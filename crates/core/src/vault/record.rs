@@ -191,6 +191,10 @@ pub struct Intent {
     /// works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub successor: Option<String>,
+    /// Whether the response to the last attempt is awaited. It stays so if the object stops meanwhile: the
+    /// request may still be on its way then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_awaited: bool,
     /// The refusals without an error code that this refresh token met with, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<Unexplained>,

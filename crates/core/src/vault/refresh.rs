@@ -63,8 +63,27 @@ pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
         at: now,
         since: Some(earlier.map_or(now, Intent::since)),
         successor: unsettled.and_then(|intent| intent.successor.clone()),
+        is_awaited: true,
         unexplained: earlier.and_then(|intent| intent.unexplained),
     }
+}
+
+/// Whether the request of an object that has stopped since may still be on its way. A provider that
+/// receives it after another one with the same token takes that for a copy of the token, and ends the
+/// grant (RFC 9700 §4.14.2).
+pub fn may_be_on_its_way(grant: &Grant, leeway: Option<i64>, now: UnixSeconds) -> bool {
+    let is_recent = |intent: &Intent| {
+        let age = now.saturating_sub(intent.at);
+        intent.is_awaited && (0..jobs::recover_after(leeway)).contains(&age)
+    };
+    grant.intent.as_ref().is_some_and(is_recent)
+}
+
+/// The grant, whose response was received or given up.
+#[must_use]
+pub fn heard(grant: Grant) -> Grant {
+    let intent = grant.intent.map(|intent| Intent { is_awaited: false, ..intent });
+    Grant { intent, ..grant }
 }
 
 /// A grant whose response named another refresh token, sealed as `sealed`. That one is sent from
@@ -434,6 +453,7 @@ fn back_to(kept: Option<&Secret>, grant: &Grant, now: UnixSeconds) -> Option<Int
         at: now,
         since: Some(now),
         successor: None,
+        is_awaited: false,
         unexplained: None,
     })
 }

@@ -106,7 +106,9 @@ pub fn check(
 }
 
 impl Renewing {
-    /// Begins a renewal. `None` if there is no refresh token.
+    /// Begins a renewal. `None` if there is no refresh token, or if a request with it may still be on its
+    /// way. It is called within the single flight of the grant, so that such a request is from before the
+    /// object stopped.
     ///
     /// # Errors
     /// [`SealError`]; nothing is sent.
@@ -125,8 +127,11 @@ impl Renewing {
         let Some(tokens) = home.refresh_tokens(id, selector.kind(), sealed)? else {
             return Ok(None);
         };
-        let (sent, kept) = tokens.into_sent_and_kept();
         let grant = sealed.record.clone();
+        if refresh::may_be_on_its_way(&grant, connection.rotation_leeway, now) {
+            return Ok(None);
+        }
+        let (sent, kept) = tokens.into_sent_and_kept();
         let before = contents.access_token(id, selector).map(|token| &token.record);
         let intent = refresh::begin(&grant, &sent, now);
         let before_this = grant.intent.as_ref().filter(|_| intent.attempt > 1);
@@ -173,7 +178,8 @@ impl Renewing {
     ) -> Result<Plan, SealError> {
         let stored = self.stored(at.home, at.contents);
         let asked = self.asked(at.connection, None);
-        let settlement = refresh::settle(&self.begun, &asked, Err(failure), at.now);
+        let begun = refresh::heard(self.begun.clone());
+        let settlement = refresh::settle(&begun, &asked, Err(failure), at.now);
         let mut plan = Plan::default();
         self.finish(&mut plan, at, &stored, settlement, (Heard::NotProcessed, None))?;
         Ok(plan)
@@ -201,6 +207,7 @@ impl Renewing {
             Ok(()) => self.with_successor(home, &stored, connection, received)?,
             Err(_) => self.begun.clone(),
         };
+        let begun = refresh::heard(begun);
         let has_own_tokens = is_own.is_ok();
         let answer = token_response::renewed(received, connection, now);
         let answer = answer.and_then(|tokens| is_own.map(|()| tokens));

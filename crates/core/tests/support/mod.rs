@@ -94,6 +94,7 @@ pub fn intent(attempt: u32) -> Intent {
         at: NOW - 100,
         since: None,
         successor: None,
+        is_awaited: false,
         unexplained: None,
     }
 }
