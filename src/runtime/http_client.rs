@@ -17,8 +17,8 @@ pub const TOKEN_TIME: u32 = 10_000;
 pub const OTHER_TIME: u32 = 5_000;
 
 /// Sends a request to a provider, with a time limit in milliseconds. [`ProviderResponse::Lost`] if no
-/// complete response of at most [`MAX_ANSWER`] bytes arrives in that time; the core decides whether what had
-/// arrived when the connection broke is complete ([`ProviderResponse::broken_off`]).
+/// headers arrive in that time, or more than [`MAX_ANSWER`] bytes; the core decides what counts of a
+/// response that had not ended when the connection broke ([`ProviderResponse::broken_off`]).
 pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     let headers = Array::new();
     for (name, value) in request.all_headers() {

@@ -85,55 +85,61 @@ pub fn is_complete_object(bytes: &[u8]) -> bool {
 
 /// Extracts the string `member` of the object at `path` (member names joined by dots; empty for the
 /// document itself) from a document that need not pass [`check`]: all other members are skipped, whatever
-/// they contain. `None` if the member is absent, is not a string, or occurs twice with different values.
+/// they contain, and the document may have been cut off behind the member. `None` if the member is absent, is
+/// not a string, or occurs twice with different values.
 pub fn text_at(bytes: &[u8], path: &str, member: &str) -> Option<String> {
     let steps: Vec<&str> =
         path.split('.').filter(|step| !step.is_empty()).chain([member]).collect();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    Descent(&steps).deserialize(&mut deserializer).ok()?
+    let mut found = None;
+    match (Descent { steps: &steps, found: &mut found }).deserialize(&mut deserializer) {
+        Err(error) if !error.is_eof() => None,
+        _ => found,
+    }
 }
 
 /// Deserializes the string at the end of the remaining member names, descending one object per name.
-struct Descent<'a>(&'a [&'a str]);
+struct Descent<'a> {
+    steps: &'a [&'a str],
+    /// The value, once the member was read whole; it outlives an error of what follows.
+    found: &'a mut Option<String>,
+}
 
 impl<'de> DeserializeSeed<'de> for Descent<'_> {
-    type Value = Option<String>;
+    type Value = ();
 
-    fn deserialize<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Option<String>, D::Error> {
-        if self.0.is_empty() {
-            return Option::<String>::deserialize(deserializer);
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if !self.steps.is_empty() {
+            return deserializer.deserialize_map(self);
         }
-        deserializer.deserialize_map(self)
+        let text = String::deserialize(deserializer)?;
+        if self.found.as_ref().is_some_and(|before| *before != text) {
+            return Err(D::Error::custom("two values"));
+        }
+        *self.found = Some(text);
+        Ok(())
     }
 }
 
 impl<'de> Visitor<'de> for Descent<'_> {
-    type Value = Option<String>;
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<String>, A::Error> {
-        let Some((wanted, rest)) = self.0.split_first() else {
-            return Ok(None);
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Some((wanted, rest)) = self.steps.split_first() else {
+            return Ok(());
         };
-        let mut found: Option<String> = None;
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            if name != *wanted {
+            if name == *wanted {
+                map.next_value_seed(Descent { steps: rest, found: &mut *self.found })?;
+            } else {
                 map.next_value::<IgnoredAny>()?;
-                continue;
             }
-            let text = map.next_value_seed(Descent(rest))?;
-            if found.is_some() && found != text {
-                return Err(A::Error::custom("two values"));
-            }
-            found = text;
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -252,7 +258,12 @@ mod tests {
             (r#"{"t":null}"#, "", None),
             (r#"{"u":{"v":{"t":"x"}},"t":"y"}"#, "u.v", Some("x")),
             (r#"{"u":["t"]}"#, "u", None),
-            (r#"{"t":"x""#, "", None),
+            (r#"{"t":"x""#, "", Some("x")),
+            (r#"{"t":"x","u"#, "", Some("x")),
+            (r#"{"u":{"v":{"t":"x","w":"#, "u.v", Some("x")),
+            (r#"{"t":"x"#, "", None),
+            (r#"{"t":"x","t":"y""#, "", None),
+            (r#"{"t":"x",}"#, "", None),
             ("", "", None),
             (&deep, "", Some("x")),
         ] {

@@ -220,6 +220,7 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
         r#"{"error":"none","refresh_token":"r2"}"#,
         r#"{"refresh_token":"r2","name":"\ud800"}"#,
         r#"{"refresh_token":"r2","a":1,"a":2}"#,
+        r#"{"access_token":"a","refresh_token":"r2","#,
         "\u{feff}{\"refresh_token\":\"r2\"}",
         " {\"refresh_token\":\"r2\"}",
         "access_token=a&refresh_token=r2",
@@ -232,7 +233,7 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
         r#"{"refresh_token":null}"#,
         r#"{"refresh_token":7}"#,
         r#"{"refresh_token":"r2","refresh_token":"r3"}"#,
-        r#"{"refresh_token":"r2""#,
+        r#"{"access_token":"a","refresh_token":"r2"#,
         "<html>refresh_token=r2</html>",
         "",
     ] {
@@ -240,6 +241,16 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
     }
     assert_eq!(next(400, r#"{"refresh_token":"r2"}"#), None);
     assert!(token_response::successor(&ProviderResponse::Lost, &connection, &sent).is_none());
+    let cut = |status, body: &str| {
+        let cut = ProviderResponse::Cut { status, body: Secret::new(body.to_owned()) };
+        token_response::successor(&cut, &connection, &sent).map(|next| next.expose().to_owned())
+    };
+    let body = r#"{"refresh_token":"r2","access_token":"a"#;
+    assert_eq!(cut(200, body).as_deref(), Some("r2"));
+    assert_eq!(cut(500, body), None);
+    for body in [r#"{"refresh_token":"r2"#, "access_token=a&refresh_token=r2"] {
+        assert_eq!(cut(200, body), None, "{body}");
+    }
     // Slack's response to a refresh has the tokens at the top level, the one to a code below `authed_user`.
     let body = r#"{"ok":true,"authed_user":{"refresh_token":"user"},"refresh_token":"top"}"#;
     let found = token_response::successor(&received(200, body), &known("slack"), &sent);
@@ -424,7 +435,7 @@ fn of_an_answer_that_breaks_off_a_complete_object_counts_with_its_status() {
         "<html>",
         "",
     ] {
-        assert!(matches!(broken(200, body), ProviderResponse::Lost), "{body}");
+        assert!(matches!(broken(200, body), ProviderResponse::Cut { .. }), "{body}");
     }
 }
 

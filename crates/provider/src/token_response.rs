@@ -38,7 +38,15 @@ pub enum ProviderResponse {
         /// The body. It is a secret because it can contain tokens.
         body: Secret,
     },
-    /// No response, an incomplete one, or one beyond the limits. The request may have had an effect.
+    /// The beginning of a response whose connection broke, or whose time ran out, after its headers had
+    /// arrived. The request may have had an effect.
+    Cut {
+        /// HTTP status.
+        status: u16,
+        /// What had arrived of the body.
+        body: Secret,
+    },
+    /// No response, or one beyond the limits. The request may have had an effect.
     Lost,
 }
 
@@ -50,7 +58,7 @@ impl ProviderResponse {
         if json::is_complete_object(without_mark(body.expose()).as_bytes()) {
             Self::Answer { status, retry_after, body }
         } else {
-            Self::Lost
+            Self::Cut { status, body }
         }
     }
 
@@ -59,7 +67,7 @@ impl ProviderResponse {
     pub fn seconds_to_wait(&self, now: UnixSeconds) -> Option<i64> {
         match self {
             Self::Answer { retry_after, .. } => seconds_to_wait(retry_after.as_deref()?, now),
-            Self::Lost => None,
+            Self::Cut { .. } | Self::Lost => None,
         }
     }
 
@@ -95,7 +103,9 @@ pub fn may_pass(received: &ProviderResponse) -> bool {
     received.is_limited()
         || matches!(
             received,
-            ProviderResponse::Lost | ProviderResponse::Answer { status: 500.., .. }
+            ProviderResponse::Lost
+                | ProviderResponse::Cut { .. }
+                | ProviderResponse::Answer { status: 500.., .. }
         )
 }
 
@@ -211,8 +221,8 @@ pub fn renewed(
 }
 
 /// The refresh token in the response to a refresh that replaces the one that was `sent`. It is extracted
-/// even from a response that is otherwise unusable, because it may be the only valid refresh token from
-/// then on. `None` if the status is not 2xx, or if the response has no refresh token or the same one.
+/// even from a response that is otherwise unusable, or was cut off behind it, because it may be the only
+/// valid refresh token from then on. `None` if the status is not 2xx, or if the response has no refresh token or the same one.
 pub fn successor(
     received: &ProviderResponse,
     connection: &Connection,
@@ -234,12 +244,17 @@ fn successful_member(
     connection: &Connection,
     name: &str,
 ) -> Option<Secret> {
-    let ProviderResponse::Answer { status: 200..=299, body, .. } = received else {
-        return None;
+    let (body, is_cut) = match received {
+        ProviderResponse::Answer { status: 200..=299, body, .. } => (body, false),
+        ProviderResponse::Cut { status: 200..=299, body } => (body, true),
+        _ => return None,
     };
     let (body, path) = (without_mark(body.expose()), &connection.answer.refresh_path);
     let found = if body.trim_start().starts_with('{') {
         json::text_at(body.as_bytes(), path, name).map(Secret::new)
+    } else if is_cut {
+        // The last value of a form that was cut may have been longer.
+        None
     } else {
         document(body).and_then(|form| member(json_path::value(&form, path)?, name))
     };

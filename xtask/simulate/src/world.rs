@@ -412,6 +412,7 @@ impl World {
 /// What a response is, for the trace.
 fn outline(response: &ProviderResponse) -> String {
     match response {
+        ProviderResponse::Cut { status, .. } => format!("the beginning of a {status}"),
         ProviderResponse::Lost => "nothing".into(),
         ProviderResponse::Answer { status, .. } => {
             let told = member(response, "error").or_else(|| member(response, "refresh_token"));

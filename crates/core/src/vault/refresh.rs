@@ -110,7 +110,7 @@ impl Heard {
     /// What a failure says. `received` is the response it was read from.
     pub fn of(failure: &TokenEndpointError, received: &ProviderResponse) -> Self {
         match (received, failure) {
-            (ProviderResponse::Lost, _) => Self::Lost,
+            (ProviderResponse::Lost | ProviderResponse::Cut { .. }, _) => Self::Lost,
             (_, TokenEndpointError::Unavailable { .. } | TokenEndpointError::Misconfigured(_)) => {
                 Self::NotProcessed
             }
