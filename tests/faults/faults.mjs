@@ -70,6 +70,7 @@ export const FAULTS = [
   ...both('no reply, and the connection stays open', () => {}),
   { title: 'reset after the headers', commits: true, unclear: true, act: reset(() => '') },
   { title: 'reset after half of the body', commits: true, unclear: true, act: reset(half) },
+  { title: 'reset behind the refresh token', commits: true, delivers: true, unclear: true, act: reset(cutBehindToken) },
   { title: 'reset after the whole body, whose length was told', commits: true, delivers: true, act: reset((body) => body) },
   { title: 'reset after the whole body, whose end was not told', commits: true, delivers: true, act: reset((body) => body, false) },
   { title: '429 with `Retry-After`', quiet: 7, act: answer(429, '', { 'retry-after': '7' }) },

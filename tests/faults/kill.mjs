@@ -46,7 +46,8 @@ async function comeAgain(faulty, cell) {
 
 /** Whether the vault was killed while a request was on its way, or before it must have stored the reply. */
 const wasInFlight = ({ requests }, kills, time = 0) => requests.some(({ at, sent }) => (
-  kills.some((kill) => at <= kill && (sent === undefined || kill < sent + time))
+  // What arrives before the vault runs again was sent by the one that was killed.
+  kills.some(({ killed, started }) => at <= started && (sent === undefined || killed < sent + time))
 ));
 
 /** Whether the provider may have replaced the refresh token by a reply that the vault was killed with. */
@@ -82,10 +83,11 @@ export async function kill() {
       }
       const calls = mine.map((cell) => attempt(faulty, cell));
       await sleep(next() * LATEST_KILL * 1000);
-      kills.push(Date.now());
+      const killed = Date.now();
       await world.stopVault('SIGKILL');
       await Promise.all(calls);
       await world.startVault();
+      kills.push({ killed, started: Date.now() });
       callers.push(...mine.filter(({ again }) => again).map((cell) => comeAgain(faulty, cell)));
     }
     console.log(`    killed ${kills.length} times; watching for ${FOLLOWED_UP} s…`);
@@ -104,7 +106,7 @@ export async function kill() {
       const grant = provider.grants.get(cell.user.login);
       if (answer?.status === 200) kept += 1;
       else if (grant.ended === 'reuse' && isExcused(cell, grant, kills)) excused += 1;
-      else faulty.complaints.push(`${cell.user.login}: lost: ${answer?.status} ${JSON.stringify(answer?.body)}; asked ${JSON.stringify(grant.requests)}, killed ${kills.join(', ')}`);
+      else faulty.complaints.push(`${cell.user.login}: lost: ${answer?.status} ${JSON.stringify(answer?.body)}; asked ${JSON.stringify(grant.requests)}, killed ${JSON.stringify(kills)}`);
     });
     faulty.searchLog();
     for (const complaint of faulty.complaints) console.log(`not ok - ${complaint}`);

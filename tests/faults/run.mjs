@@ -5,11 +5,12 @@
 //
 // E2E_BUILD names the directory of the built Worker.
 import { compare } from './document.mjs';
+import { glewlwyd } from './glewlwyd.mjs';
 import { kill } from './kill.mjs';
 import { load } from './load.mjs';
 import { table } from './table.mjs';
 
-const PARTS = { table, kill, load };
+const PARTS = { table, kill, load, glewlwyd };
 
 /** Longer than all parts take together, in milliseconds. */
 const BOUND = 20 * 60_000;

@@ -49,7 +49,7 @@ async function outcome(faulty, { user, connection }) {
     if (answer && answer.status !== 503) {
       const why = provider.grants.get(user.login).ended;
       if (why === 'reuse') return OUTCOME.lost;
-      return why === 'user' ? OUTCOME.ended : `refused though the grant is alive: ${JSON.stringify(answer.body)}`;
+      return why === 'user' ? OUTCOME.ended : `refused, and the grant ${why ? `ended ${why}` : 'is alive'}: ${JSON.stringify(answer.body)}`;
     }
     await sleep(AGAIN);
   }

@@ -11,8 +11,8 @@ import { FaultProvider, MODES } from './provider.mjs';
 /** How many requests run at the same time where a measure does not say otherwise. */
 export const SLOTS = 16;
 
-/** How long a caller waits for an answer, in milliseconds: longer than the vault lets callers wait. */
-const PATIENCE = 30_000;
+/** How long a caller waits for an answer, in milliseconds: longer than the vault lets callers wait, on a busy machine too. */
+const PATIENCE = 60_000;
 
 /** A way to the provider that can be closed: for connections that are refused, or for TLS that fails. */
 class Door {
@@ -92,10 +92,17 @@ export class FaultWorld {
   /** @type {World} */
   world;
 
-  static async start() {
+  /**
+   * Starts a fault provider and a vault. Call `close` at the end.
+   *
+   * @param {object} [more]
+   * @param {object} [more.connections]  further connections, by name
+   * @param {Record<string, string>} [more.providerSecrets]  of the further connections
+   */
+  static async start(more = {}) {
     const faulty = new FaultWorld();
     try {
-      await faulty.#begin();
+      await faulty.#begin(more);
       return faulty;
     } catch (error) {
       await faulty.close();
@@ -103,7 +110,7 @@ export class FaultWorld {
     }
   }
 
-  async #begin() {
+  async #begin({ connections = {}, providerSecrets = {} }) {
     const provider = await FaultProvider.start();
     this.provider = provider;
     const tls = ({ key, certificate }) => ({ key, cert: certificate });
@@ -119,10 +126,11 @@ export class FaultWorld {
     };
     this.world = await World.start({
       authorities: [good.ca],
+      providerSecrets,
       issuers: ({ vault }) => ({
         faults: { issuer: provider.origin, audiences: [`${vault}/`], algorithms: ['RS256'], typ: 'at+jwt' },
       }),
-      connections: () => Object.fromEntries(Object.entries(MODES).flatMap(([mode, { leeway }]) => DOORS.map((door) => [
+      connections: () => ({ ...connections, ...Object.fromEntries(Object.entries(MODES).flatMap(([mode, { leeway }]) => DOORS.map((door) => [
         connectionOf(mode, door), {
           kind: 'oauth2',
           client_id: mode,
@@ -132,7 +140,7 @@ export class FaultWorld {
           identity: { from: 'answer', id: 'user' },
           ...(leeway && { reuse_grace: leeway }),
         },
-      ]))),
+      ]))) }),
     });
   }
 
@@ -146,12 +154,19 @@ export class FaultWorld {
     return this.provider.user(this.world, login);
   }
 
-  /** Connects a user's account at the provider; returns it. */
-  async connect(user, connection) {
-    const { world, provider } = this;
+  /**
+   * Connects a user's account at the provider; returns it.
+   *
+   * @param {any} user
+   * @param {string} connection
+   * @param {(address: string, login: string) => any} [consent]  lets the user consent at another provider; returns
+   *   the redirect to the vault
+   */
+  async connect(user, connection, consent = (address, login) => this.provider.consent(address, login)) {
+    const { world } = this;
     const started = await world.startConnect(user, { connection });
     const jar = new CookieJar();
-    const callback = provider.consent(await redirect(world.api.connectLink(started), jar), user.login);
+    const callback = await consent(await redirect(world.api.connectLink(started), jar), user.login);
     const code = new URL(await redirect(callback, jar)).searchParams.get('connect_code');
     world.secrets.add(code);
     const done = await world.api.complete(user.me_token, started, code);
@@ -165,9 +180,10 @@ export class FaultWorld {
    *
    * @param {any} user
    * @param {string} connection
+   * @param {(token: string) => any} [owner]  says whose token it is, at another provider
    */
-  async exchange(user, connection) {
-    const { world, provider } = this;
+  async exchange(user, connection, owner = (token) => this.provider.owner(token)) {
+    const { world } = this;
     let answer;
     try {
       answer = await world.api.exchange(world.clients.backend, user.access_token, connection, { signal: AbortSignal.timeout(PATIENCE) });
@@ -175,7 +191,7 @@ export class FaultWorld {
       this.complaints.push(`a caller of ${user.login} had no answer: ${error.cause?.message ?? error.message}`);
       return undefined;
     }
-    if (answer.status === 200 && provider.owner(answer.body.access_token) !== user.login) {
+    if (answer.status === 200 && await owner(answer.body.access_token) !== user.login) {
       this.complaints.push(`${user.login} was given the token of somebody else`);
     }
     if (answer.status !== 200 && answer.body.access_token !== undefined) this.complaints.push(`${user.login}: a refusal with a token`);
