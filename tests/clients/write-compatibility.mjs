@@ -7,6 +7,9 @@ import { FAILURES, RESULTS, USES } from './compatibility.mjs';
 const DOCUMENT = new URL('../../docs/compatibility.md', import.meta.url);
 const SOURCES = new URL('./', import.meta.url);
 
+// Written by hand: what the other tests try.
+const QUIRKS = readFileSync(new URL('issuers-and-providers.md', SOURCES), 'utf8');
+
 const results = readdirSync(RESULTS)
   .filter((file) => file.endsWith('.json'))
   .map((file) => JSON.parse(readFileSync(new URL(file, RESULTS), 'utf8')))
@@ -72,7 +75,8 @@ ${failures.join('\n')}
 ## What was not tried, and why
 
 ${absent.join('\n')}
-`;
+
+${QUIRKS}`;
 
 const read = () => {
   try {

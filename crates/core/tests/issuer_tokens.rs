@@ -113,6 +113,9 @@ fn an_access_token_reads_as_one_and_an_id_token_does_not() {
     let issuer = Issuer {
         source: DocumentSource { issuer: VAULT.into(), jwks_uri: None, pattern: None },
         audiences: vec![],
+        audience_claim: None,
+        api_audience: None,
+        client_claim: None,
         algorithms: vec![Algorithm::Rs256],
         types: vec!["at+jwt".into()],
     };

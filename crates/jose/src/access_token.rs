@@ -24,9 +24,10 @@ pub const MAX_LIFETIME: i64 = 24 * 3600;
 pub struct AccessToken {
     /// `iss` and `sub`.
     pub user: UserId,
-    /// The client that the token was issued to: `client_id`, or `azp`.
+    /// The client that the token was issued to: `client_id`, or `azp`, or the claim that
+    /// [`Issuer::client_claim`] names.
     pub client_id: String,
-    /// `aud`.
+    /// `aud`, or without that the claim that [`Issuer::audience_claim`] names.
     pub audiences: Vec<String>,
     /// `scope`, or without that `scp`, which some issuers use; either a space-separated string or a list.
     pub scopes: Vec<String>,
@@ -54,9 +55,6 @@ struct RawClaims {
     scope: Option<OneOrMany>,
     scp: Option<OneOrMany>,
     cnf: Option<serde_json::Value>,
-    nonce: Option<serde_json::Value>,
-    at_hash: Option<serde_json::Value>,
-    c_hash: Option<serde_json::Value>,
 }
 
 /// Scopes as a space-separated string (RFC 9068 §2.2.3), or as the list that several issuers use.
@@ -65,6 +63,16 @@ struct RawClaims {
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// One text is one item.
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
 }
 
 /// The issuer that an unverified token claims, to select the configuration and the key set. It must not be
@@ -87,8 +95,7 @@ impl AccessToken {
     /// # Errors
     /// The [`TokenError`] that says which claim was rejected.
     pub fn read(token: &Jws<'_>, issuer: &Issuer, now: UnixSeconds) -> Result<Self, TokenError> {
-        let typ = token.token_type();
-        if !issuer.accepts_type(typ.as_deref()) {
+        if !issuer.accepts_type(token.token_type()) {
             return Err(TokenError::Type);
         }
         let claims = token.claims::<RawClaims>()?;
@@ -98,18 +105,15 @@ impl AccessToken {
         if raw.iss.as_ref() != Some(&issuer.source.issuer) {
             return Err(TokenError::Issuer);
         }
-        if raw.nonce.is_some() || raw.at_hash.is_some() || raw.c_hash.is_some() {
+        if is_id_token(token) {
             return Err(TokenError::IdToken);
         }
         if raw.cnf.is_some() {
             return Err(TokenError::Bound);
         }
         let subject = claims::check_subject(raw.sub)?;
-        let client_id = match (raw.client_id, raw.azp) {
-            (Some(client), Some(party)) if client != party => return Err(TokenError::Client),
-            (Some(client), _) | (None, Some(client)) if !client.is_empty() => client,
-            _ => return Err(TokenError::Client),
-        };
+        let client_id = client(token, issuer, raw.client_id, raw.azp)?;
+        let audiences = audiences(token, issuer, raw.aud, &client_id)?;
         let scopes = match raw.scope.or(raw.scp) {
             Some(OneOrMany::One(scopes)) => text::scopes(&scopes),
             Some(OneOrMany::Many(scopes)) => text::unique(scopes),
@@ -118,7 +122,7 @@ impl AccessToken {
         Ok(Self {
             user: UserId { issuer: issuer.source.issuer.clone(), subject },
             client_id,
-            audiences: raw.aud.into_vec(),
+            audiences,
             scopes,
             expires_at,
             issued_at,
@@ -131,5 +135,67 @@ impl AccessToken {
     /// use of a token that was verified earlier.
     pub fn is_current(&self, now: UnixSeconds) -> bool {
         now <= self.expires_at.saturating_add(CLOCK_SKEW_SECONDS)
+    }
+}
+
+/// Whether the token is an ID token: it has a claim that only ID tokens have, or says in its payload that it
+/// is one, as those of Cognito (`token_use`) and of Keycloak (`typ`) do. `nonce` alone does not make it one
+/// where `typ` of its header (RFC 9068 §2.1) or one of these two claims says that it is an access token:
+/// Keycloak wrote `nonce` into access tokens before its version 24.
+fn is_id_token(token: &Jws<'_>) -> bool {
+    let says = |claim: &str, value: &str| {
+        let text = token.claim(claim).and_then(Value::as_str);
+        text.is_some_and(|text| text.eq_ignore_ascii_case(value))
+    };
+    let has = |claim: &str| token.claim(claim).is_some_and(|value| !value.is_null());
+    let is_access_token = token.token_type() == Some("at+jwt")
+        || says("typ", "Bearer")
+        || says("token_use", "access");
+    has("at_hash")
+        || has("c_hash")
+        || says("token_use", "id")
+        || says("typ", "ID")
+        || (has("nonce") && !is_access_token)
+}
+
+/// The client that the token was issued to. All claims that name it must agree.
+fn client(
+    token: &Jws<'_>,
+    issuer: &Issuer,
+    client_id: Option<String>,
+    azp: Option<String>,
+) -> Result<String, TokenError> {
+    let configured = match &issuer.client_claim {
+        Some(claim) => Some(token.claim(claim).and_then(Value::as_str).ok_or(TokenError::Client)?),
+        None => None,
+    };
+    let named = [configured.map(str::to_owned), client_id, azp];
+    let mut named = named.into_iter().flatten();
+    let client = named.next().filter(|client| !client.is_empty()).ok_or(TokenError::Client)?;
+    if named.all(|other| other == client) { Ok(client) } else { Err(TokenError::Client) }
+}
+
+/// The audiences of the token. Where tokens without `aud` are bound by another claim, a client may be an
+/// accepted audience, and then `aud` of an ID token of that client would be one as well (OpenID Connect Core
+/// §2): such a token is refused.
+fn audiences(
+    token: &Jws<'_>,
+    issuer: &Issuer,
+    aud: Audience,
+    client: &str,
+) -> Result<Vec<String>, TokenError> {
+    let Some(claim) = &issuer.audience_claim else {
+        return Ok(aud.into_vec());
+    };
+    if aud != Audience::None {
+        let audiences = aud.into_vec();
+        let is_for_client = audiences.iter().any(|audience| audience == client);
+        return if is_for_client { Err(TokenError::IdToken) } else { Ok(audiences) };
+    }
+    match token.claim(claim) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(value) => {
+            OneOrMany::deserialize(value).map(OneOrMany::into_vec).map_err(|_| TokenError::Json)
+        }
     }
 }

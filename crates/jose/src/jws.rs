@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Strict parsing of the JWS compact serialization (RFC 7515 §7.1).
 
-use jwt_compact::UntrustedToken;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -19,22 +18,12 @@ const MAX_KEY_ID: usize = 256;
 /// A well-formed token with a supported `alg`. Its signature and its claims are not verified.
 #[derive(Debug)]
 pub struct Jws<'a> {
-    token: UntrustedToken<'a, Header>,
     algorithm: Algorithm,
+    key_id: Option<String>,
+    token_type: Option<String>,
     signed: &'a str,
+    signature: Vec<u8>,
     payload: Value,
-}
-
-/// The header parameters that jwt-compact does not read itself. Keys in the header (`jwk`, `x5c`, `jku`,
-/// `x5u`) are ignored: a token must not select its own key.
-#[derive(Debug, Clone, Default, Deserialize, serde::Serialize)]
-struct Header {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    crit: Option<serde_json::Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    b64: Option<serde_json::Value>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    zip: Option<serde_json::Value>,
 }
 
 impl<'a> Jws<'a> {
@@ -48,7 +37,9 @@ impl<'a> Jws<'a> {
         Ok(Self { payload: Value::Object(claims), ..message })
     }
 
-    /// Parses a JWS with any payload (RFC 7515): its three segments and its header.
+    /// Parses a JWS with any payload (RFC 7515): its three segments and its header. Of the header, `alg`,
+    /// `kid`, `typ`, `crit`, `b64` and `zip` are read. All other parameters are ignored, whatever their type.
+    /// Keys in the header (`jwk`, `x5c`, `jku`, `x5u`) are among them: a token must not select its own key.
     ///
     /// # Errors
     /// [`TokenError::Format`] for text that is not three segments of canonical base64url or is longer than
@@ -65,26 +56,35 @@ impl<'a> Jws<'a> {
         else {
             return Err(TokenError::Format);
         };
-        object(header)?;
+        let header = object(header)?;
         if encoding::from_base64url(payload).is_none() {
             return Err(TokenError::Format);
         }
-        if signature.is_empty() || encoding::from_base64url(signature).is_none() {
-            return Err(TokenError::Format);
-        }
+        let signature = encoding::from_base64url(signature).filter(|bytes| !bytes.is_empty());
+        let signature = signature.ok_or(TokenError::Format)?;
         let signed = text.rsplit_once('.').map(|(signed, _)| signed).ok_or(TokenError::Format)?;
-        let token: UntrustedToken<'_, Header> = text.try_into().map_err(|_| TokenError::Json)?;
-        let algorithm = Algorithm::parse(token.algorithm()).ok_or(TokenError::Algorithm)?;
-        let extra = &token.header().other_fields;
-        if extra.crit.is_some() || extra.b64.is_some() || extra.zip.is_some() {
+        let parameter = |name: &str| header.get(name).filter(|value| !value.is_null());
+        let Some(Value::String(algorithm)) = parameter("alg") else {
+            return Err(TokenError::Json);
+        };
+        let algorithm = Algorithm::parse(algorithm).ok_or(TokenError::Algorithm)?;
+        if ["crit", "b64", "zip"].into_iter().any(|name| parameter(name).is_some()) {
             // RFC 7515 §4.1.11: a JWS with a critical extension that is not supported is invalid. The vault
             // supports none.
             return Err(TokenError::Critical);
         }
-        if token.header().key_id.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID) {
+        // RFC 7515 §4.1.4 wants a string. With another value, the token names no key, and is verified as if it
+        // had no `kid`: with the only key that fits `alg`.
+        let key_id = parameter("kid").and_then(Value::as_str).map(str::to_owned);
+        if key_id.as_ref().is_some_and(|kid| kid.len() > MAX_KEY_ID) {
             return Err(TokenError::Key);
         }
-        Ok(Self { token, algorithm, signed, payload: Value::Null })
+        let token_type = match parameter("typ") {
+            Some(Value::String(typ)) => Some(media_type(typ)),
+            Some(_) => return Err(TokenError::Json),
+            None => None,
+        };
+        Ok(Self { algorithm, key_id, token_type, signed, signature, payload: Value::Null })
     }
 
     /// `alg`.
@@ -92,15 +92,14 @@ impl<'a> Jws<'a> {
         self.algorithm
     }
 
-    /// `kid`.
+    /// `kid`; `None` if it is absent or no string.
     pub fn key_id(&self) -> Option<&str> {
-        self.token.header().key_id.as_deref()
+        self.key_id.as_deref()
     }
 
     /// `typ` in lower case and without the prefix `application/` (RFC 7515 §4.1.9); `None` if absent.
-    pub fn token_type(&self) -> Option<String> {
-        let typ = self.token.header().token_type.as_ref()?.to_ascii_lowercase();
-        Some(typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
+    pub fn token_type(&self) -> Option<&str> {
+        self.token_type.as_deref()
     }
 
     /// The JWS signing input (RFC 7515 §5.1): `header.payload`, both in base64url.
@@ -110,7 +109,7 @@ impl<'a> Jws<'a> {
 
     /// The decoded signature.
     pub fn signature(&self) -> &[u8] {
-        self.token.signature_bytes()
+        &self.signature
     }
 
     /// The claims, unverified. Before the signature is verified, they may be used only to select the key.
@@ -131,6 +130,12 @@ impl<'a> Jws<'a> {
     pub fn payload(&self) -> &Value {
         &self.payload
     }
+}
+
+/// A media type in lower case, without the prefix `application/`.
+fn media_type(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
 }
 
 fn is_token_byte(byte: u8) -> bool {

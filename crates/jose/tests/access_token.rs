@@ -35,15 +35,25 @@ fn token(header: &Value, change: &Value) -> String {
     format!("{}.{}.c2ln", base64url(header.to_string()), base64url(claims.to_string()))
 }
 
-fn read_typed(typ: &str, change: &Value) -> Result<AccessToken, TokenError> {
-    let issuer = Issuer {
+fn issuer() -> Issuer {
+    Issuer {
         source: DocumentSource { issuer: ISSUER.into(), jwks_uri: None, pattern: None },
         audiences: vec!["v".into()],
+        audience_claim: None,
+        api_audience: None,
+        client_claim: None,
         algorithms: vec![Algorithm::Rs256],
         types: vec!["at+jwt".into(), "jwt".into()],
-    };
+    }
+}
+
+fn read_typed(typ: &str, change: &Value) -> Result<AccessToken, TokenError> {
+    read_of(&issuer(), typ, change)
+}
+
+fn read_of(issuer: &Issuer, typ: &str, change: &Value) -> Result<AccessToken, TokenError> {
     let text = token(&json!({"alg": "RS256", "typ": typ}), change);
-    AccessToken::read(&Jws::parse(&text)?, &issuer, NOW)
+    AccessToken::read(&Jws::parse(&text)?, issuer, NOW)
 }
 
 fn read(change: &Value) -> Result<AccessToken, TokenError> {
@@ -107,6 +117,68 @@ fn the_client_is_named_by_either_claim_and_not_by_an_empty_one() {
         let read = read(&change).map(|token| token.client_id);
         assert_eq!(read.as_deref().map_err(|error| *error), client, "{change}");
     }
+}
+
+#[test]
+fn a_configured_claim_names_the_client_and_no_other_may_contradict_it() {
+    let issuer = Issuer { client_claim: Some("cid".into()), ..issuer() };
+    for (change, client) in [
+        (json!({"client_id": null, "cid": "web"}), Ok("web")),
+        (json!({"client_id": "web", "cid": "web", "azp": "web"}), Ok("web")),
+        (json!({"cid": "web"}), Err(TokenError::Client)),
+        (json!({"client_id": null, "cid": "web", "azp": "spa"}), Err(TokenError::Client)),
+        (json!({"client_id": null, "cid": ""}), Err(TokenError::Client)),
+        (json!({"client_id": null, "cid": 7}), Err(TokenError::Client)),
+        (json!({"client_id": null, "cid": ["web"]}), Err(TokenError::Client)),
+        (json!({}), Err(TokenError::Client)),
+        (json!({"azp": "spa"}), Err(TokenError::Client)),
+    ] {
+        let read = read_of(&issuer, "at+jwt", &change).map(|token| token.client_id);
+        assert_eq!(read.as_deref().map_err(|error| *error), client, "{change}");
+    }
+}
+
+#[test]
+fn a_configured_claim_names_the_audience_of_a_token_without_aud() {
+    let bound = Issuer { audience_claim: Some("client_id".into()), ..issuer() };
+    for (issuer, change, audiences) in [
+        (&bound, json!({"aud": null}), Ok(vec!["spa"])),
+        // `aud` goes first, and names no client: that would be an ID token.
+        (&bound, json!({}), Ok(vec!["v"])),
+        (&bound, json!({"aud": []}), Ok(vec![])),
+        (&bound, json!({"aud": "spa"}), Err(TokenError::IdToken)),
+        (&bound, json!({"aud": ["v", "spa"]}), Err(TokenError::IdToken)),
+        (&issuer(), json!({"aud": "spa"}), Ok(vec!["spa"])),
+        (&issuer(), json!({"aud": null}), Ok(vec![])),
+    ] {
+        let read = read_of(issuer, "at+jwt", &change).map(|token| token.audiences);
+        assert_eq!(
+            read,
+            audiences.map(|all| all.into_iter().map(str::to_owned).collect()),
+            "{change}"
+        );
+    }
+    let other = Issuer { audience_claim: Some("res".into()), ..issuer() };
+    for (value, audiences) in [
+        (json!("v"), Ok(vec!["v".to_owned()])),
+        (json!(["v", "w"]), Ok(vec!["v".to_owned(), "w".to_owned()])),
+        (json!(null), Ok(vec![])),
+        (json!(7), Err(TokenError::Json)),
+        (json!(["v", 7]), Err(TokenError::Json)),
+    ] {
+        let read = read_of(&other, "at+jwt", &json!({"aud": null, "res": value}));
+        assert_eq!(read.map(|token| token.audiences), audiences, "{value}");
+    }
+}
+
+#[test]
+fn a_header_without_typ_is_accepted_only_where_the_issuer_allows_it() {
+    let untyped = Issuer { types: vec![String::new()], ..issuer() };
+    let text = token(&json!({"alg": "RS256"}), &json!({}));
+    let token = Jws::parse(&text).unwrap();
+    assert!(AccessToken::read(&token, &untyped, NOW).is_ok());
+    assert_eq!(AccessToken::read(&token, &issuer(), NOW).err(), Some(TokenError::Type));
+    assert_eq!(read_of(&untyped, "at+jwt", &json!({})).err(), Some(TokenError::Type));
 }
 
 #[test]
@@ -193,7 +265,6 @@ fn an_extension_is_refused_whichever_member_asks_for_it() {
 #[test]
 fn what_only_an_id_token_has_and_a_bound_key_are_refused() {
     for (claim, refused) in [
-        ("nonce", TokenError::IdToken),
         ("at_hash", TokenError::IdToken),
         ("c_hash", TokenError::IdToken),
         ("cnf", TokenError::Bound),

@@ -21,6 +21,9 @@ fn issuer(typ: &str) -> Issuer {
     Issuer {
         source: DocumentSource { issuer: ISSUER.to_owned(), jwks_uri: None, pattern: None },
         audiences: vec!["https://vault.example.com/".to_owned()],
+        audience_claim: None,
+        api_audience: None,
+        client_claim: None,
         algorithms: vec![Algorithm::Rs256],
         types: vec![typ.to_ascii_lowercase()],
     }
@@ -226,9 +229,22 @@ fn an_id_token_is_refused_where_access_tokens_have_the_same_typ() {
     // RFC 8725 §3.12.
     let jwt = json!({"alg": "RS256", "typ": "JWT"});
     assert!(read_as("JWT", &jwt, &claims()).is_ok());
-    for (name, value) in [("nonce", "n"), ("at_hash", "h"), ("c_hash", "h")] {
+    let marks = [("at_hash", "h"), ("c_hash", "h"), ("token_use", "id"), ("typ", "ID")];
+    for (name, value) in marks.into_iter().chain([("nonce", "n")]) {
         let refusal = read_as("JWT", &jwt, &with(&[(name, json!(value))])).unwrap_err();
         assert_eq!(refusal, TokenError::IdToken, "{name}");
+    }
+    // What says that it is an access token may have a nonce, and none of the other marks.
+    let says = [(jwt.clone(), "typ", "Bearer"), (jwt, "token_use", "access")];
+    for (header, name, value) in says.into_iter().chain([(header(), "jti", "1")]) {
+        let typ = header["typ"].as_str().unwrap();
+        let said = [("nonce", json!("n")), (name, json!(value))];
+        assert!(read_as(typ, &header, &with(&said)).is_ok(), "{name}");
+        for (mark, value) in marks.into_iter().filter(|(mark, _)| *mark != name) {
+            let marked = [said[0].clone(), said[1].clone(), (mark, json!(value))];
+            let refusal = read_as(typ, &header, &with(&marked)).unwrap_err();
+            assert_eq!(refusal, TokenError::IdToken, "{name} {mark}");
+        }
     }
 }
 
@@ -323,8 +339,32 @@ fn kid_is_only_compared() {
     }
     let long = compact(&json!({"alg": "RS256", "kid": "k".repeat(257)}).to_string(), "{}");
     assert_eq!(Jws::parse(&long).unwrap_err(), TokenError::Key);
-    let number = compact(r#"{"alg":"RS256","kid":1}"#, "{}");
-    assert_eq!(Jws::parse(&number).unwrap_err(), TokenError::Json);
+}
+
+#[test]
+fn a_header_parameter_that_is_not_read_may_have_any_type_and_a_kid_that_is_no_text_names_no_key() {
+    // RFC 7515 §4: parameters that are not understood are ignored.
+    let values = [json!("x"), json!(7), json!(null), json!([1]), json!({"a": 1}), json!(true)];
+    for name in ["cty", "x5t", "x5t#S256", "x5u", "x5c", "jku", "jwk", "cat", "epk"] {
+        for value in &values {
+            let header = json!({"alg": "RS256", "typ": "at+jwt", "kid": "1", name: value});
+            assert!(read(&header, &claims()).is_ok(), "{header}");
+        }
+    }
+    for value in values.iter().filter(|value| !value.is_string()) {
+        let text = compact(&json!({"alg": "RS256", "kid": value}).to_string(), "{}");
+        let token = Jws::parse(&text).unwrap();
+        assert_eq!(token.key_id(), None, "{value}");
+        assert!(keys(&[("1", None)]).key_for(&token).is_ok(), "{value}");
+        assert!(keys(&[("1", None), ("2", None)]).key_for(&token).is_err(), "{value}");
+        if !value.is_null() {
+            for name in ["alg", "typ"] {
+                let mut header = header();
+                header[name] = value.clone();
+                assert_eq!(read(&header, &claims()).unwrap_err(), TokenError::Json, "{header}");
+            }
+        }
+    }
 }
 
 #[test]

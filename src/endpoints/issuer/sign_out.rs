@@ -98,7 +98,7 @@ async fn hint_of(context: Context<'_>, hint: &str) -> Result<Option<(String, Str
         Err(_) => false,
     };
     // An access or logout token of ours is known to others than its client.
-    let is_id_token = token.token_type().as_deref() == Some("jwt");
+    let is_id_token = token.token_type() == Some("jwt");
     let text = |name: &str| token.claim(name).and_then(|value| value.as_str()).map(str::to_owned);
     let issuer = context.config.public_url.identifier();
     if !valid || !is_id_token || text("iss").as_deref() != Some(&issuer) {

@@ -18,6 +18,9 @@ use vault_jose::trusted_issuer::Issuer;
 pub(super) struct Raw {
     issuer: String,
     audiences: Option<Vec<String>>,
+    audience_claim: Option<String>,
+    api_audience: Option<String>,
+    client_claim: Option<String>,
     algorithms: Option<Vec<Algorithm>>,
     types: Vec<String>,
     jwks_uri: Option<String>,
@@ -31,6 +34,9 @@ impl Raw {
         Self {
             issuer: fields.required("issuer"),
             audiences: fields.some_list("audiences"),
+            audience_claim: fields.text("audience_claim"),
+            api_audience: fields.text("api_audience"),
+            client_claim: fields.text("client_claim"),
             algorithms: fields.choices("algorithms", &algorithms),
             types: match fields.take("typ") {
                 None => vec!["at+jwt".to_owned()],
@@ -61,15 +67,41 @@ impl Raw {
             .map(|typ| typ.to_ascii_lowercase())
             .map(|typ| typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ))
             .collect();
-        if types.is_empty() || types.iter().any(String::is_empty) {
+        if types.is_empty() {
+            let fix = "must name the `typ` of the issuer's access tokens, or be \"\" for tokens without it";
+            return Err(FieldError::new("typ", fix));
+        }
+        claim("client_claim", self.client_claim.as_deref())?;
+        claim("audience_claim", self.audience_claim.as_deref())?;
+        if self.audience_claim.as_deref() == Some("aud") {
             return Err(FieldError::new(
-                "typ",
-                "must name the `typ` of the issuer's access tokens",
+                "audience_claim",
+                "must name another claim than `aud`, for tokens without `aud`",
             ));
         }
         let source = DocumentSource { issuer: self.issuer, jwks_uri: self.jwks_uri, pattern: None };
-        Ok(Issuer { source, audiences, algorithms, types })
+        if self.api_audience.as_deref() == Some("") {
+            return Err(FieldError::new("api_audience", "must not be empty"));
+        }
+        let Self { audience_claim, api_audience, client_claim, .. } = self;
+        Ok(Issuer {
+            source,
+            audiences,
+            audience_claim,
+            api_audience,
+            client_claim,
+            algorithms,
+            types,
+        })
     }
+}
+
+/// Checks the name of a claim.
+fn claim(field: &str, name: Option<&str>) -> Result<(), FieldError> {
+    if name == Some("") {
+        return Err(FieldError::new(field, "must be the name of a claim"));
+    }
+    Ok(())
 }
 
 /// The vault itself, as the issuer of its own users' tokens.
@@ -79,6 +111,9 @@ pub(super) fn own(vault: &PublicUrl, apis: &BTreeMap<String, Api>) -> Issuer {
     Issuer {
         source: DocumentSource { issuer: issuer.clone(), jwks_uri: None, pattern: None },
         audiences: std::iter::once(issuer).chain(apis).collect(),
+        audience_claim: None,
+        api_audience: None,
+        client_claim: None,
         algorithms: vec![Algorithm::Rs256],
         types: vec!["at+jwt".to_owned()],
     }

@@ -54,7 +54,9 @@ pub fn check<'a>(
     token: &AccessToken,
     scope: &'static str,
 ) -> Result<&'a Client, ProblemDetails> {
-    if !token.audiences.contains(&config.public_url.me()) {
+    let issuer = config.issuers.get(&token.user.issuer).ok_or_else(refused)?;
+    let own = config.public_url.me();
+    if !token.audiences.contains(issuer.api_audience.as_ref().unwrap_or(&own)) {
         return Err(refused());
     }
     let client = config.clients.get(&token.client_id).ok_or_else(refused)?;

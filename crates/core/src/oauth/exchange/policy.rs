@@ -10,6 +10,9 @@ use vault_jose::access_token::AccessToken;
 use vault_jose::trusted_issuer::Issuer;
 use vault_provider::connection::Connection;
 
+/// What the scopes of the connected-accounts API have in common, such as `create:me:connected_accounts`.
+const ME: &str = ":me:";
+
 /// Why an exchange is forbidden.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forbidden {
@@ -47,7 +50,12 @@ pub fn check(
     let meant = |audience: &&String| {
         issuer.audiences.contains(audience) && client.audiences.contains(audience)
     };
-    if !token.audiences.iter().any(|audience| meant(&audience)) {
+    // Where one audience serves for both, the scopes tell what a token is for. A token for the API lets an
+    // application manage accounts and must not be exchangeable for provider tokens.
+    let serves_both = |audience: &String| issuer.api_audience.as_ref() == Some(audience);
+    let is_for_api = token.scopes.iter().any(|scope| scope.contains(ME));
+    let fits = |audience: &&String| meant(audience) && !(serves_both(audience) && is_for_api);
+    if !token.audiences.iter().any(|audience| fits(&audience)) {
         return Err(Forbidden::SubjectToken(TokenError::Audience));
     }
     if !client.accepts_from.contains(&token.client_id) {
