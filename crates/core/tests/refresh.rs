@@ -1056,8 +1056,8 @@ fn a_flight_waits_as_long_as_it_may_and_leaves_half_of_a_known_leeway() {
         (None, 120),
         (Some(0), 120),
         (Some(30), 120),
-        (Some(60), 120),
-        (Some(61), 30),
+        (Some(59), 120),
+        (Some(60), 30),
         (Some(90), 45),
         (Some(600), 120),
     ] {

@@ -132,7 +132,7 @@ fn last_known(sent: &[Sent], token: &str) -> String {
     let mut last = token.to_owned();
     let stored = |last: &str| {
         let mut uses = sent.iter().filter(|one| one.token == *last && one.is_kept);
-        uses.find(|one| carries_token(one.fault) && one.next.is_some())
+        uses.find(|one| carries_token(one) && one.next.is_some())
     };
     while let Some(next) = stored(&last).and_then(|sent| sent.next.clone()) {
         last = next;
@@ -140,9 +140,13 @@ fn last_known(sent: &[Sent], token: &str) -> String {
     last
 }
 
-/// Whether a response with this fault has the new refresh token in it.
-fn carries_token(fault: Fault) -> bool {
-    matches!(fault, Fault::None | Fault::Slow(_) | Fault::OddTokenType | Fault::UnusableAccessToken)
+/// Whether a response arrived that has the new refresh token in it.
+fn carries_token(sent: &Sent) -> bool {
+    let is_whole = matches!(
+        sent.fault,
+        Fault::None | Fault::Slow(_) | Fault::OddTokenType | Fault::UnusableAccessToken
+    );
+    is_whole && sent.has_arrived
 }
 
 /// The refresh tokens of an account's own grant, the newest last. `None` if they do not open.

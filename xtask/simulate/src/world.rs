@@ -50,6 +50,8 @@ pub struct Sent {
     pub next: Option<String>,
     /// When the vault had the response, or knew that there is none, in milliseconds.
     pub heard: Option<i64>,
+    /// Whether a response arrived while the vault waited for it.
+    pub has_arrived: bool,
     /// Whether the response is durable in the vault.
     pub is_kept: bool,
 }
@@ -261,7 +263,11 @@ impl World {
                 self.delays.borrow_mut().insert(token, self.executor.now() - at);
             }
             let now = self.executor.now();
-            self.change_sent(index, |sent| sent.heard = Some(now));
+            let has_arrived = !matches!(response, ProviderResponse::Lost);
+            self.change_sent(index, |sent| {
+                sent.heard = Some(now);
+                sent.has_arrived = has_arrived;
+            });
             self.say(|| {
                 format!("vault {} heard {} for {}", sent.vault, outline(&response), sent.token)
             });
@@ -323,6 +329,7 @@ impl World {
             decided: None,
             next: None,
             heard: None,
+            has_arrived: false,
             is_kept: false,
         };
         let mut all = self.sent.borrow_mut();

@@ -40,11 +40,11 @@ const FLIGHT: i64 = 120;
 const SHORTEST_FLIGHT: i64 = 30;
 
 /// Seconds for which a flight waits for the provider. Callers wait less; a later response is stored
-/// all the same. With a rotation leeway of more than a minute a flight waits for at most half of
+/// all the same. With a rotation leeway of a minute or more a flight waits for at most half of
 /// it, so that the other half remains for another request.
 pub fn flight_time(leeway: Option<i64>) -> i64 {
     match leeway {
-        Some(leeway) if leeway > 60 => (leeway / 2).clamp(SHORTEST_FLIGHT, FLIGHT),
+        Some(leeway) if leeway >= 60 => (leeway / 2).clamp(SHORTEST_FLIGHT, FLIGHT),
         _ => FLIGHT,
     }
 }
