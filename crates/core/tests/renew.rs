@@ -497,12 +497,12 @@ fn what_an_answer_leaves_open_is_open_of_the_generation_that_is_stored_by_then()
 
 #[test]
 fn a_request_of_an_object_that_stopped_is_not_overtaken_by_another_one() {
-    let (home, plain) = (home(), connection(&json!({})));
+    let (home, strict) = (home(), connection(&json!({})));
     let brief = connection(&json!({"reuse_grace": 4}));
-    let contents = Rows::new(&home).with(account("1", Some("u")), grant(&plain), 5).contents;
-    let begun = begin(&home, &contents, &plain);
+    let contents = Rows::new(&home).with(account("1", Some("u")), grant(&strict), 5).contents;
+    let renewing = begin(&home, &contents, &strict);
     let Some(Write::UpdateGrant { grant: stored, .. }) =
-        begun.intent(&plain, &[], NOW).writes.into_iter().next()
+        renewing.intent(&strict, &[], NOW).writes.into_iter().next()
     else {
         panic!("the intent is written first");
     };
@@ -515,16 +515,16 @@ fn a_request_of_an_object_that_stopped_is_not_overtaken_by_another_one() {
     };
     assert!(stored.intent.as_ref().is_some_and(|intent| intent.is_awaited));
     for (connection, is_awaited, after, expected) in [
-        (&plain, true, 0, false),
-        (&plain, true, 9, false),
-        (&plain, true, 10, true),
+        (&strict, true, 0, false),
+        (&strict, true, 9, false),
+        (&strict, true, 10, true),
         // A provider that takes a rotated token once more does not mind, after a while.
         (&brief, true, 1, false),
         (&brief, true, 2, true),
         // Its response was received.
-        (&plain, false, 0, true),
+        (&strict, false, 0, true),
         // The clock was set back.
-        (&plain, true, -1, true),
+        (&strict, true, -1, true),
     ] {
         assert_eq!(begins(connection, is_awaited, after), expected, "{is_awaited} {after}");
     }
@@ -537,10 +537,10 @@ fn a_request_of_an_object_that_stopped_is_not_overtaken_by_another_one() {
             home: &home,
             contents: &contents,
             jobs: &jobs,
-            connection: &plain,
+            connection: &strict,
             now: NOW,
         };
-        let plan = begun.answered(at, None, &received).unwrap().plan;
+        let plan = renewing.answered(at, None, &received).unwrap().plan;
         let Some(Write::UpdateGrant { grant, .. }) = plan.writes.first() else {
             panic!("{:?}", plan.writes)
         };

@@ -14,7 +14,7 @@ use simulate::mechanisms::Intact;
 use simulate::scenario::{self, Outcome};
 
 /// The most runs of one case.
-const LIMIT: u64 = 2_000_000;
+const LIMIT: u64 = 200_000;
 
 struct Options {
     seeds: u64,
