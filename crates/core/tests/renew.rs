@@ -39,12 +39,23 @@ fn begin(home: &Home, contents: &Contents, connection: &Connection) -> Renewing 
     Renewing::begin(home, contents, connection, token, NOW).unwrap().unwrap()
 }
 
+/// What the vault stores when a response arrives.
+fn snapshot<'a>(
+    home: &'a Home,
+    contents: &'a Contents,
+    jobs: &'a [StoredJob],
+    connection: &'a Connection,
+) -> Snapshot<'a> {
+    Snapshot { home, contents, jobs, connection, now: NOW }
+}
+
 /// The writes and events for a response if the vault has not changed meanwhile.
 fn after(connection: &Connection, before: Grant, received: &ProviderResponse) -> Vec<String> {
     let home = home();
     let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
     let renewing = begin(&home, &contents, connection);
-    let at = Snapshot { home: &home, contents: &contents, jobs: &recover(), connection, now: NOW };
+    let jobs = recover();
+    let at = snapshot(&home, &contents, &jobs, connection);
     lines(&home, &renewing.answered(at, None, received).unwrap().plan)
 }
 
@@ -220,13 +231,7 @@ fn another_users_refresh_token_succeeds_nothing_whatever_else_is_wrong_with_the_
         rows.grants[0].grant.record.intent = Some(Intent { successor: next, ..intent(0) });
         let renewing = begin(&home, &rows, &connection);
         let jobs = recover();
-        let at = Snapshot {
-            home: &home,
-            contents: &rows,
-            jobs: &jobs,
-            connection: &connection,
-            now: NOW,
-        };
+        let at = snapshot(&home, &rows, &jobs, &connection);
         let body = json!({"token_type": odd, "id_token": id_token(subject)});
         let answered = renewing.answered(at, issuer, &tokens(&body)).unwrap();
         let Some(Write::UpdateGrant { grant, .. }) = answered.plan.writes.first() else {
@@ -278,13 +283,7 @@ fn a_clear_no_after_a_server_error_says_that_a_rotation_was_lost_unless_the_erro
         let contents =
             Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
         let renewing = begin(&home, &contents, &connection);
-        let at = Snapshot {
-            home: &home,
-            contents: &contents,
-            jobs: &[],
-            connection: &connection,
-            now: NOW,
-        };
+        let at = snapshot(&home, &contents, &[], &connection);
         let writes = renewing.answered(at, None, &first).unwrap().plan.writes;
         let Some(Write::UpdateGrant { grant, .. }) = writes.first() else { panic!("{what}") };
         let told = after(&connection, grant.clone(), &refused);
@@ -364,13 +363,7 @@ fn a_grant_that_ended_by_refusals_without_a_code_is_tried_daily_and_lives_again_
         ),
     ] {
         let jobs = recover();
-        let at = Snapshot {
-            home: &home,
-            contents: &contents,
-            jobs: &jobs,
-            connection: &connection,
-            now: NOW,
-        };
+        let at = snapshot(&home, &contents, &jobs, &connection);
         let plan = renewing.answered(at, None, &received).unwrap().plan;
         assert_eq!(lines(&home, &plan), expected, "{what}");
     }
@@ -439,13 +432,7 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
         ),
     ] {
         let jobs = recover();
-        let at = Snapshot {
-            home: &home,
-            contents: &now,
-            jobs: &jobs,
-            connection: &connection,
-            now: NOW,
-        };
+        let at = snapshot(&home, &now, &jobs, &connection);
         let plan = renewing.answered(at, None, &received).unwrap().plan;
         assert_eq!(lines(&home, &plan), expected, "{what}");
     }
@@ -464,8 +451,7 @@ fn after_reconnect(received: &ProviderResponse) -> Vec<Write> {
     let token = Secret::new("r4");
     row.envelope = Some(home.seal(&id("1"), "refresh_token", 5, &token).unwrap());
     let jobs = [];
-    let at =
-        Snapshot { home: &home, contents: &now, jobs: &jobs, connection: &connection, now: NOW };
+    let at = snapshot(&home, &now, &jobs, &connection);
     renewing.answered(at, None, received).unwrap().plan.writes
 }
 
@@ -533,13 +519,7 @@ fn a_request_of_an_object_that_stopped_is_not_overtaken_by_another_one() {
         [ProviderResponse::Lost, answer(500, &json!({})), tokens(&json!({"token_type": "mac"}))]
     {
         let jobs = recover();
-        let at = Snapshot {
-            home: &home,
-            contents: &contents,
-            jobs: &jobs,
-            connection: &strict,
-            now: NOW,
-        };
+        let at = snapshot(&home, &contents, &jobs, &strict);
         let plan = renewing.answered(at, None, &received).unwrap().plan;
         let Some(Write::UpdateGrant { grant, .. }) = plan.writes.first() else {
             panic!("{:?}", plan.writes)
@@ -572,13 +552,7 @@ fn a_successor_that_a_reconnect_sealed_anew_outlives_the_response_to_a_request_b
         (answer(400, &json!({"error": "invalid_grant"})), None),
     ] {
         let jobs = [];
-        let at = Snapshot {
-            home: &home,
-            contents: &now,
-            jobs: &jobs,
-            connection: &connection,
-            now: NOW,
-        };
+        let at = snapshot(&home, &now, &jobs, &connection);
         let plan = renewing.answered(at, None, &received).unwrap().plan;
         let Some(Write::UpdateGrant { grant, .. }) = plan.writes.first() else {
             panic!("{:?}", plan.writes)
@@ -601,13 +575,7 @@ fn an_answer_for_a_deleted_account_revokes_nothing_where_its_user_connected_anew
             [(tokens(&json!({})), 2), (tokens(&json!({"token_type": "mac"})), 1)]
         {
             let jobs = [];
-            let at = Snapshot {
-                home: &home,
-                contents: &now,
-                jobs: &jobs,
-                connection: &connection,
-                now: NOW,
-            };
+            let at = snapshot(&home, &now, &jobs, &connection);
             let plan = renewing.answered(at, None, &received).unwrap().plan;
             let generations: Vec<u64> = plan
                 .writes
@@ -648,13 +616,7 @@ fn a_grant_of_another_kind_is_renewed_beside_the_accounts_own() {
     };
     assert_eq!(kinds(&renewing.intent(&connection, &[], NOW).writes), ["bot", "bot"]);
     let jobs = recover();
-    let at = Snapshot {
-        home: &home,
-        contents: &contents,
-        jobs: &jobs,
-        connection: &connection,
-        now: NOW,
-    };
+    let at = snapshot(&home, &contents, &jobs, &connection);
     let plan = renewing.answered(at, None, &tokens(&json!({}))).unwrap().plan;
     assert_eq!(kinds(&plan.writes), ["bot"]);
     // The job of the account's own grant stays, and what is sealed opens as the kind's.
@@ -673,13 +635,7 @@ fn a_provider_that_could_not_be_asked_leaves_the_grant_as_it_was() {
     let contents = Rows::new(&home).with(account("1", Some("u")), grant(&connection), 5).contents;
     let renewing = begin(&home, &contents, &connection);
     let jobs = [];
-    let at = Snapshot {
-        home: &home,
-        contents: &contents,
-        jobs: &jobs,
-        connection: &connection,
-        now: NOW,
-    };
+    let at = snapshot(&home, &contents, &jobs, &connection);
     let plan =
         renewing.not_asked(at, TokenEndpointError::Unavailable { retry_after: Some(9) }).unwrap();
     assert_eq!(lines(&home, &plan), ["update cac_1 gen 4 active retry +9"]);
