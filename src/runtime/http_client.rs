@@ -17,8 +17,8 @@ pub const TOKEN_TIME: u32 = 10_000;
 pub const OTHER_TIME: u32 = 5_000;
 
 /// Sends a request to a provider, with a time limit in milliseconds. [`ProviderResponse::Lost`] if no
-/// headers arrive in that time, or more than [`MAX_ANSWER`] bytes; the core decides what counts of a
-/// response that had not ended when the connection broke ([`ProviderResponse::broken_off`]).
+/// headers arrive in that time; the core decides what counts of a response that had not ended when the connection
+/// broke ([`ProviderResponse::broken_off`]). A body of more than [`MAX_ANSWER`] bytes counts as empty.
 pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     let headers = Array::new();
     for (name, value) in request.all_headers() {
@@ -87,7 +87,9 @@ async fn fetch(
         platform::send(method, url, headers, body, limit, time, number, settled)
     });
     let answer: Array = sent.ok()?.await.ok()?.unchecked_into();
-    let body: Uint8Array = answer.get(4).dyn_into().ok()?;
+    // The body is null if it exceeds the limit. The response is complete all the same: it has a status, and
+    // asking again would bring the same body.
+    let body = answer.get(4).dyn_into::<Uint8Array>().map(|body| body.to_vec()).unwrap_or_default();
     let status = answer.get(0).as_f64()?;
     let header = |index| answer.get(index).as_string();
     let retry_after =
@@ -95,5 +97,5 @@ async fn fetch(
     let complete = answer.get(5).is_truthy();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an HTTP status")]
     let status = status as u16;
-    Some(Received { status, retry_after, body: body.to_vec(), complete })
+    Some(Received { status, retry_after, body, complete })
 }

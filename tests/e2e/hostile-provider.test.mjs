@@ -29,7 +29,7 @@ const NAMES_SUCCESSOR = [
 ];
 
 /** Responses for which a retry does not help. */
-const NEEDS_THE_OPERATOR = ['is an unregistered error', 'redirects elsewhere'];
+const NEEDS_THE_OPERATOR = ['is an unregistered error', 'redirects elsewhere', 'has a token of an unknown type'];
 
 /** Responses without usable tokens. */
 const bad = {
@@ -48,7 +48,7 @@ const bad = {
   'has a token of an unknown type': (response) => answer(200, good({ token_type: 'mac' }))(response),
   'has an access token that is no text': (response) => answer(200, good({ access_token: 7 }))(response),
   'has an empty access token': (response) => answer(200, good({ access_token: '' }))(response),
-  'has an expires_in beyond all numbers': (response) => answer(200, `{"access_token":"x","token_type":"Bearer","expires_in":1e400}`)(response),
+  'names its refresh token twice': (response) => answer(200, `{${members()},"refresh_token":"other"}`)(response),
   'is an error that is no text': answer(400, { error: { code: 'invalid_grant' } }),
   'is an unregistered error': answer(400, { error: 'computer says no', error_description: '"><script>' }),
   'redirects elsewhere': (response) => response.writeHead(307, { location: '/stolen' }).end(),

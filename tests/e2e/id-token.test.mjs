@@ -39,7 +39,7 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
   });
 
   /** Connects at a provider that consents at once and responds to the code with the tokens of `make`. */
-  async function connect(user, make) {
+  async function connect(user, make, again = {}) {
     let nonce;
     hostile.on('/auth', (response, _body, query) => {
       nonce = query.get('nonce');
@@ -50,13 +50,16 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
     hostile.on('/token', (response) => answer(200, { token_type: 'Bearer', expires_in: 600, ...make(nonce) })(response));
     const started = await world.startConnect(user, { connection });
     const back = await world.visit(started, { login: user.login });
-    return world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    again.complete = () => world.api.complete(user.me_token, started, back.searchParams.get('connect_code'));
+    return again.complete();
   }
 
+  /** How many seconds the vault's clock is ahead of this one. */
+  let ahead = 0;
   const ACCESS_TOKEN = 'access-token-of-the-provider';
   const hash = (text) => createHash('sha256').update(text).digest().subarray(0, 16).toString('base64url');
   const claims = (nonce, change) => ({
-    iss: hostile.origin, aud: CLIENT, sub: 'u-1', nonce, iat: now(), exp: now() + 600, email: 'u@example.com', name: 'U', ...change,
+    iss: hostile.origin, aud: CLIENT, sub: 'u-1', nonce, iat: now() + ahead, exp: now() + ahead + 600, email: 'u@example.com', name: 'U', ...change,
   });
   const header = { alg: 'RS256', kid: key.kid };
   const tokens = (idToken) => ({ access_token: ACCESS_TOKEN, refresh_token: 'refresh-token-of-the-provider', id_token: idToken });
@@ -77,8 +80,6 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
     });
   }
 
-  // A key with an unknown id may be a new one: the tokens are held back and belong to no account yet.
-  const MAY_BECOME_GOOD = 'is signed with a key of nobody';
   const confused = (nonce) => {
     const [head, body] = [{ alg: 'HS256', kid: key.kid }, claims(nonce)].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'));
     return tokens(`${head}.${body}.${createHmac('sha256', secret).update(`${head}.${body}`).digest('base64url')}`);
@@ -100,20 +101,38 @@ describe('ID tokens of a provider', { timeout: 120_000 }, () => {
     'has no subject': signed({ sub: undefined }),
     'has an empty subject': signed({ sub: '' }),
     'is of another access token': signed({ at_hash: hash('another') }),
-    [MAY_BECOME_GOOD]: (nonce) => tokens(signJwt({ alg: 'RS256', kid: otherKey.kid }, claims(nonce), otherKey)),
     'is signed with another key under a known id': (nonce) => tokens(signJwt(header, claims(nonce), otherKey)),
     'is unsigned': (nonce) => tokens(signJwt({ alg: 'none' }, claims(nonce))),
     'is signed with our client secret': confused,
   })) {
     test(`one that ${what} connects nothing`, async () => {
       const user = await world.signIn(`bad-${what.replaceAll(' ', '-')}`);
-      assertProblem(await connect(user, make), what === MAY_BECOME_GOOD ? 503 : 502);
+      assertProblem(await connect(user, make), 502);
       assert.deepEqual(await world.accounts(user), []);
       const refused = await world.api.exchange(world.clients.backend, user.access_token, connection);
       assertRefused(refused, 400, 'invalid_target');
       assert.equal(refused.body.connection_state.state, 'not_connected');
     });
   }
+
+  test('one that is signed with an unknown key is asked about again until the keys were fetched anew, and then connects nothing', async () => {
+    // After such a pause, the keys are fetched before they are used.
+    ahead = 2000;
+    await world.advance(ahead);
+    assert.equal((await connect(await world.signIn('fetches-keys'), signed({}))).status, 201);
+    const fetched = hostile.count('/jwks');
+    const user = await world.signIn('unknown-key');
+    const again = {};
+    const early = await connect(user, (nonce) => tokens(signJwt({ alg: 'RS256', kid: otherKey.kid }, claims(nonce), otherKey)), again);
+    assertProblem(early, 503);
+    assert.equal(hostile.count('/jwks'), fetched);
+    ahead += 31;
+    await world.advance(31);
+    assertProblem(await again.complete(), 502);
+    assert.equal(hostile.count('/jwks'), fetched + 1);
+    assertProblem(await again.complete(), 409);
+    assert.deepEqual(await world.accounts(user), []);
+  });
 
   test('userinfo about somebody else adds nothing', async () => {
     hostile.on('/userinfo', answer(200, { sub: 'u-2', email: 'boss@example.com', name: 'Boss' }));

@@ -49,15 +49,17 @@ pub enum EventName {
     Revocation,
     /// The vault made a key to sign its own tokens with.
     SigningKeyAdded,
+    /// A provider's userinfo response does not name the user of a connect.
+    UserinfoRefused,
 }
 
 /// The reference of events: the name, what it means, and what the operator does.
 #[cfg(not(target_arch = "wasm32"))]
-const ROWS: [(EventName, &str, &str); 20] = [
+const ROWS: [(EventName, &str, &str); 21] = [
     (
         EventName::CodeNotRedeemed,
-        "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` or `unusable_access_token`.",
-        "Nothing if it affects one user. If it affects all, check the connection's client secret and redirect URI.",
+        "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` (no response, or one that does not say what happened), `unusable_access_token`, `token_type` (one that the connection does not list), `answer_not_json`, `answer_not_utf8`, `answer_repeats_member` (a member that the vault uses occurs twice with different values), `answer_without_token` or `answer_with_error` (an error without a code).",
+        "Nothing if it affects one user. For `token_type`, set `token_types` of the connection if tokens of this type are sent as bearer tokens. If it affects all, check the connection's client secret and redirect URI.",
     ),
     (
         EventName::ConfigurationError,
@@ -131,7 +133,7 @@ const ROWS: [(EventName, &str, &str); 20] = [
     ),
     (
         EventName::RefreshRefused,
-        "A provider did not issue a token. `reason` is the provider's error code, the status of a response without one (such as `http_400`), or `unavailable`, `ambiguous`, `other_user` or `unusable_access_token`.",
+        "A provider did not issue a token. `reason` is the provider's error code, the status of a response without one (such as `http_400`), or `unavailable`, `ambiguous` (no response, or one that does not say what happened), `token_type` (one that the connection does not list), `answer_not_json`, `answer_not_utf8`, `answer_repeats_member` (a member that the vault uses occurs twice with different values), `answer_without_token`, `answer_with_error` (an error without a code), `other_user` or `unusable_access_token`.",
         "For `invalid_client` and other codes about the registration, correct the connection. Otherwise nothing.",
     ),
     (
@@ -153,6 +155,11 @@ const ROWS: [(EventName, &str, &str); 20] = [
         EventName::SigningKeyAdded,
         "The vault made the key `detail` to sign its own tokens with. It is in the key set now, and signs when the key before it has signed for 90 days.",
         "Nothing.",
+    ),
+    (
+        EventName::UserinfoRefused,
+        "The userinfo response of a connect does not name the user. `reason` is `userinfo_http_…` (a status other than 2xx), `userinfo_not_json`, `userinfo_signed` (a JWT; the vault reads JSON only), `userinfo_repeats_member` (the id occurs twice with different values), `userinfo_without_id`, or `no_userinfo` (there is no endpoint, or the token response has no id).",
+        "Check `userinfo_endpoint`, `identity.id` and `scopes` of the connection. For a JWT, choose unsigned userinfo in the client's registration at the provider.",
     ),
 ];
 
@@ -180,6 +187,7 @@ impl EventName {
             Self::RegistrationChanged => "registration_changed",
             Self::Revocation => "revocation",
             Self::SigningKeyAdded => "signing_key_added",
+            Self::UserinfoRefused => "userinfo_refused",
         }
     }
 }

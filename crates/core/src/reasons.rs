@@ -137,7 +137,7 @@ pub const CONNECTS: [Row; 16] = [
     (
         "identity",
         "The ID token is not valid, or the provider's responses do not identify the user.",
-        "See the event `id_token_refused`.",
+        "See the events `id_token_refused` and `userinfo_refused`.",
     ),
     ("narrower", "The user consented to fewer scopes than the account has.", "None."),
     (

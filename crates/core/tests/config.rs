@@ -312,6 +312,15 @@ fn a_secret_at_a_provider_stands_exactly_where_one_is_used() {
 }
 
 #[test]
+fn a_nonce_is_optional_only_with_pkce() {
+    let place = "CONNECTIONS.calendar.identity.optional_nonce";
+    let config = load(&set(place, &json!(true))).unwrap();
+    assert!(config.connections["calendar"].identity.optional_nonce);
+    let without = json!({ "pkce": "refused", "identity": { "optional_nonce": true } });
+    refused(&json!({ "CONNECTIONS": { "calendar": without } }), place, "needs PKCE");
+}
+
+#[test]
 fn text_that_stands_in_a_header_cannot_make_another() {
     let app =
         json!({ "CONNECTIONS_2": { "app": { "provider": "github_app", "client_id": "app" } } });

@@ -21,7 +21,7 @@ use vault_jose::jws::Jws;
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::Provider;
 use vault_provider::token_response::ProviderResponse;
-use vault_provider::userinfo::UserInfo;
+use vault_provider::userinfo::{NoUserInfo, UserInfo};
 
 const ISSUER: &str = "https://idp.example.com";
 
@@ -31,7 +31,7 @@ fn open_id(more: &Value) -> (Connection, Provider) {
         "issuer": ISSUER,
         "client_id": "c",
         "scopes": ["openid"],
-        "identity": {},
+        "identity": more.get("identity").unwrap_or(&json!({})),
     });
     let mut connection = support::connection_of(&entry);
     if let Some(required) = more.get("required_claims").and_then(Value::as_object) {
@@ -133,7 +133,7 @@ fn an_id_token_must_be_for_us_of_this_session_and_of_now() {
         (json!({"exp": null}), Some(TokenError::Time)),
         (json!({"iat": null}), Some(TokenError::Time)),
         (json!({"iat": NOW + 120}), Some(TokenError::Time)),
-        (json!({"exp": NOW + 2 * 86_400}), Some(TokenError::Time)),
+        (json!({"exp": NOW + 30 * 86_400}), None),
         (json!({"sub": null}), Some(TokenError::Subject)),
         (json!({"sub": ""}), Some(TokenError::Subject)),
     ] {
@@ -197,6 +197,62 @@ fn what_an_id_token_lacks_is_asked_of_userinfo_and_stands_without_it() {
 }
 
 #[test]
+fn a_connection_may_accept_several_audiences_and_a_missing_nonce() {
+    let several = json!({"identity": {"several_audiences": true}});
+    let audiences = json!({"aud": ["other", "c"], "azp": "c"});
+    assert_eq!(refusal(&several, "RS256", &audiences), None);
+    assert_eq!(refusal(&json!({}), "RS256", &audiences), Some(TokenError::Audience));
+    let optional = json!({"identity": {"optional_nonce": true}});
+    assert_eq!(refusal(&optional, "RS256", &json!({"nonce": null})), None);
+    assert_eq!(refusal(&optional, "RS256", &json!({"nonce": "m"})), Some(TokenError::Binding));
+}
+
+#[test]
+fn a_key_that_is_not_there_is_waited_for_until_the_keys_were_fetched_after_the_token_came() {
+    let (connection, provider) = open_id(&json!({}));
+    let tokens = tokens(None, None);
+    let identifying =
+        Identification { connection: &connection, provider: &provider, tokens: &tokens };
+    for (fetched_at, error) in [
+        (None, IdentityError::Later),
+        (Some(NOW - 20), IdentityError::Later),
+        (Some(NOW), IdentityError::Later),
+        (Some(NOW + 1), IdentityError::Never(TokenError::Key)),
+    ] {
+        assert_eq!(identifying.without_key(fetched_at), error, "{fetched_at:?}");
+    }
+}
+
+#[test]
+fn the_log_tells_a_refused_id_token_from_userinfo_that_names_nobody() {
+    for (error, event, reason) in [
+        (IdentityError::Later, "identity_unavailable", None),
+        (IdentityError::Never(TokenError::Key), "id_token_refused", Some("key")),
+        (
+            IdentityError::Unnamed(NoUserInfo::Status(403)),
+            "userinfo_refused",
+            Some("userinfo_http_403"),
+        ),
+        (
+            IdentityError::Unnamed(NoUserInfo::NotJson),
+            "userinfo_refused",
+            Some("userinfo_not_json"),
+        ),
+        (IdentityError::Unnamed(NoUserInfo::Signed), "userinfo_refused", Some("userinfo_signed")),
+        (
+            IdentityError::Unnamed(NoUserInfo::RepeatsMember),
+            "userinfo_refused",
+            Some("userinfo_repeats_member"),
+        ),
+        (IdentityError::Unnamed(NoUserInfo::NoId), "userinfo_refused", Some("userinfo_without_id")),
+        (IdentityError::Unnamed(NoUserInfo::Nowhere), "userinfo_refused", Some("no_userinfo")),
+    ] {
+        let told = error.event();
+        assert_eq!((told.event.name(), told.reason.as_deref()), (event, reason));
+    }
+}
+
+#[test]
 fn an_open_id_provider_that_gives_no_id_token_tells_nobody() {
     let (connection, provider) = open_id(&json!({}));
     let tokens = tokens(None, Some("u"));
@@ -217,7 +273,7 @@ fn without_open_id_the_answer_or_userinfo_tells_and_userinfo_may_be_asked_again(
         IdentifyStep::Known(told) => assert_eq!(told.identity.id.as_deref(), Some("u")),
         other => panic!("{other:?}"),
     }
-    assert_eq!(told(&from_answer, None).unwrap_err(), IdentityError::Never(TokenError::Subject));
+    assert_eq!(told(&from_answer, None).unwrap_err(), IdentityError::Unnamed(NoUserInfo::Nowhere));
 
     let from_userinfo = connection(&json!({
         "userinfo_endpoint": "https://p.example.com/me",
@@ -236,8 +292,8 @@ fn without_open_id_the_answer_or_userinfo_tells_and_userinfo_may_be_asked_again(
     for (received, why) in [
         (ProviderResponse::Lost, IdentityError::Later),
         (answer(503, &json!({})), IdentityError::Later),
-        (answer(200, &json!({"name": "U"})), IdentityError::Never(TokenError::Subject)),
-        (answer(401, &json!({})), IdentityError::Never(TokenError::Subject)),
+        (answer(200, &json!({"name": "U"})), IdentityError::Unnamed(NoUserInfo::NoId)),
+        (answer(401, &json!({})), IdentityError::Unnamed(NoUserInfo::Status(401))),
     ] {
         assert_eq!(asked(&received).unwrap_err(), why, "{received:?}");
     }

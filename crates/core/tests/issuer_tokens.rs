@@ -174,6 +174,8 @@ fn an_id_token_reads_as_one() {
         nonce: "n1",
         access_token: "a",
         required_claims: &required_claims,
+        several_audiences: false,
+        optional_nonce: false,
     };
     let read = id_token::read(&Jws::parse(token.expose()).unwrap(), &expected, NOW).unwrap();
     assert_eq!(read.id.as_deref(), Some("github|42"));

@@ -16,6 +16,7 @@ use vault_provider::revocation::{self, Revocation, TokenTypeHint};
 use vault_provider::token_response::{
     self, CodeResponse, Lifetime, ProviderResponse, TokenResponse,
 };
+use vault_provider::userinfo::NoUserInfo;
 use vault_provider::{scopes, userinfo};
 
 const NOW: i64 = 1_795_492_800;
@@ -91,13 +92,12 @@ fn lifetimes_that_are_none_count_as_untold() {
         "\"-5\"",
         "99999999999999",
         "1e18",
+        "1e400",
+        "18446744073709551616",
     ] {
         let body = format!(r#"{{"access_token":"a","expires_in":{value}}}"#);
         assert_eq!(plain(200, &body).unwrap().lifetime, Lifetime::Untold, "{value}");
     }
-    // JSON parsers reject this number, so the whole response is unreadable.
-    let beyond = plain(200, r#"{"access_token":"a","expires_in":1e400}"#);
-    assert_eq!(beyond.unwrap_err(), TokenEndpointError::Ambiguous { retry_after: None });
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_member_error_is_one_unless_it_names_none() {
         let body = format!(r#"{{"access_token":"a","error":{error}}}"#);
         assert_eq!(plain(200, &body).unwrap().access_token.expose(), "a", "{error}");
     }
-    let unclear = || TokenEndpointError::Ambiguous { retry_after: None };
+    let unclear = || TokenEndpointError::Unreadable("answer_with_error");
     for (error, failure) in [
         ("\"x\"", TokenEndpointError::Misconfigured("x".into())),
         ("true", unclear()),
@@ -221,6 +221,9 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
         r#"{"refresh_token":"r2","name":"\ud800"}"#,
         r#"{"refresh_token":"r2","a":1,"a":2}"#,
         r#"{"access_token":"a","refresh_token":"r2","#,
+        r#"{"refresh_token":"r2","refresh_token":"r2"}"#,
+        r#"{"access_token":"a","access_token":"b","refresh_token":"r2"}"#,
+        r#"{"access_token":"�","refresh_token":"r2"}"#,
         "\u{feff}{\"refresh_token\":\"r2\"}",
         " {\"refresh_token\":\"r2\"}",
         "access_token=a&refresh_token=r2",
@@ -234,6 +237,7 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
         r#"{"refresh_token":7}"#,
         r#"{"refresh_token":"r2","refresh_token":"r3"}"#,
         r#"{"access_token":"a","refresh_token":"r2"#,
+        "{\"refresh_token\":\"r2\u{fffd}\"}",
         "<html>refresh_token=r2</html>",
         "",
     ] {
@@ -258,6 +262,136 @@ fn a_new_refresh_token_is_found_whatever_else_is_odd_about_a_successful_answer()
 }
 
 #[test]
+fn what_nobody_uses_costs_no_tokens() {
+    let picture = format!(r#""{}""#, "p".repeat(900_000));
+    let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    for other in [
+        r#""\ud800""#,
+        "\"\u{fffd}\"",
+        "18446744073709551617",
+        "1e400",
+        &deep,
+        &picture,
+        r#"{"a":1,"a":2}"#,
+        r#"1,"other":2"#,
+        r#"1,"token_type":"bearer","token_type":"bearer","access_token":"a""#,
+    ] {
+        let body = format!(
+            r#"{{"other":{other},"access_token":"a","refresh_token":"r2","expires_in":60,"scope":"x"}}"#
+        );
+        let tokens = plain(200, &body).unwrap();
+        assert_eq!(tokens.access_token.expose(), "a");
+        assert_eq!(tokens.refresh_token.unwrap().expose(), "r2");
+        assert_eq!(tokens.lifetime, Lifetime::Seconds(60));
+        assert_eq!(tokens.scopes.unwrap(), ["x"]);
+    }
+    let form = plain(200, "access_token=a&other=1&other=2&access_token=a").unwrap();
+    assert_eq!(form.access_token.expose(), "a");
+    // A kind of token that says two things is left out, and the account's own tokens are taken.
+    let body = r#"{"ok":true,"access_token":"b","access_token":"c","authed_user":{"access_token":"u","id":"U"},"team":{"id":"T"}}"#;
+    let granted = token_response::granted(&received(200, body), &known("slack"), NOW).unwrap();
+    assert_eq!(granted.tokens.access_token.expose(), "u");
+    assert!(granted.kinds.is_empty());
+}
+
+#[test]
+fn a_token_type_is_bearer_however_it_is_spelled_and_another_only_where_it_is_listed() {
+    let listed = custom(&json!({"answer_token_types": ["user"]}));
+    let read = |connection: &Connection, kind: Value| {
+        let body = json!({"access_token": "a", "refresh_token": "r2", "token_type": kind});
+        renewed(connection, 200, &body.to_string()).map(drop)
+    };
+    for kind in ["Bearer", "BEARER", " bearer ", "bearer\n", "", " "] {
+        assert_eq!(read(&custom(&json!({})), json!(kind)), Ok(()), "{kind:?}");
+    }
+    assert_eq!(read(&custom(&json!({})), json!(null)), Ok(()));
+    assert_eq!(read(&listed, json!(" User")), Ok(()));
+    for kind in [json!("user"), json!("mac"), json!("DPoP"), json!(7), json!(["bearer"])] {
+        let failure = read(&custom(&json!({})), kind.clone()).unwrap_err();
+        assert_eq!(failure, TokenEndpointError::UnknownTokenType, "{kind}");
+        assert_eq!(failure.word(), "token_type");
+    }
+}
+
+#[test]
+fn scopes_are_split_at_any_white_space_and_at_the_connections_separator() {
+    let scopes = |connection: &Connection, scope: &str| {
+        let body = json!({"access_token": "a", "scope": scope});
+        renewed(connection, 200, &body.to_string()).unwrap().scopes.unwrap()
+    };
+    let comma = custom(&json!({"scope_separator": ","}));
+    for text in ["x y", "x\ty", "x\ny", " x  y ", "x\u{a0}y"] {
+        assert_eq!(scopes(&custom(&json!({})), text), ["x", "y"], "{text:?}");
+    }
+    for text in ["x,y", "x, y", "x y", " x ,, y,"] {
+        assert_eq!(scopes(&comma, text), ["x", "y"], "{text:?}");
+    }
+    assert_eq!(scopes(&custom(&json!({})), "x,y"), ["x,y"]);
+    assert!(scopes(&custom(&json!({})), " ").is_empty());
+}
+
+#[test]
+fn an_id_is_as_it_was_written_however_long() {
+    let rules = &custom(&json!({"identity": {"id": "id", "email": "e|id"}})).identity;
+    let id = |written: &str| {
+        let body = format!("\u{feff}{{\"id\":{written},\"name\":\"\\ud800\"}}");
+        userinfo::read(&received(200, &body), rules).unwrap().identity.id.unwrap()
+    };
+    for written in [
+        "7",
+        "-7",
+        "9007199254740993",
+        "18446744073709551615",
+        "18446744073709551616",
+        "18446744073709551617",
+        "-9223372036854775809",
+        "9007199254740993.0",
+        "123456789012345678901234567890",
+    ] {
+        assert_eq!(id(written), written);
+        assert_eq!(id(&format!("\"{written}\"")), written);
+    }
+    let twice = received(200, r#"{"id":1,"id":2,"e":"e"}"#);
+    assert_eq!(userinfo::read(&twice, rules), Err(NoUserInfo::RepeatsMember));
+    // Neither does another place take the place of one with two values.
+    let rules = &custom(&json!({"identity": {"id": "a.id|b.id"}})).identity;
+    for body in
+        [r#"{"a":{"id":1,"id":2},"b":{"id":3}}"#, r#"{"a":{"id":1},"a":{"id":2},"b":{"id":3}}"#]
+    {
+        assert_eq!(userinfo::read(&received(200, body), rules), Err(NoUserInfo::RepeatsMember));
+    }
+    let same = userinfo::read(&received(200, r#"{"a":{"id":1,"x":1,"x":2},"b":{"id":3}}"#), rules);
+    assert_eq!(same.unwrap().identity.id.as_deref(), Some("1"));
+}
+
+#[test]
+fn a_userinfo_response_names_the_user_or_says_why_not() {
+    let rules = &custom(&json!({"identity": {"id": "id"}})).identity;
+    let signed = "eyJhbGciOiJSUzI1NiJ9.eyJpZCI6MX0.c2ln";
+    for (status, body, why) in [
+        (200, r#"{"id":"u"}"#, None),
+        (201, r#"{"id":"u"}"#, None),
+        (203, r#"{"id":"u"}"#, None),
+        (204, "", Some(NoUserInfo::NotJson)),
+        (200, "<html>", Some(NoUserInfo::NotJson)),
+        (200, "id=u", Some(NoUserInfo::NotJson)),
+        (200, r#"["u"]"#, Some(NoUserInfo::NotJson)),
+        (200, r#"{"id":{}}"#, Some(NoUserInfo::NoId)),
+        (200, "{}", Some(NoUserInfo::NoId)),
+        (200, signed, Some(NoUserInfo::Signed)),
+        (302, r#"{"id":"u"}"#, Some(NoUserInfo::Status(302))),
+        (401, "", Some(NoUserInfo::Status(401))),
+        (403, r#"{"id":"u"}"#, Some(NoUserInfo::Status(403))),
+        (429, "", Some(NoUserInfo::Later)),
+        (500, r#"{"id":"u"}"#, Some(NoUserInfo::Later)),
+    ] {
+        let read = userinfo::read(&received(status, body), rules);
+        assert_eq!(read.err(), why, "{status} {body}");
+    }
+    assert_eq!(userinfo::read(&ProviderResponse::Lost, rules), Err(NoUserInfo::Later));
+}
+
+#[test]
 fn a_byte_order_mark_before_an_answer_is_passed_over() {
     assert!(plain(200, "\u{feff}{\"access_token\":\"a\"}").is_ok());
 }
@@ -277,19 +411,38 @@ fn a_refresh_tokens_end_is_read_where_it_is_told_and_known_where_it_is_not() {
 fn only_a_clear_verdict_ends_a_grant() {
     let refused = TokenEndpointError::Refused("invalid_grant".into());
     assert_eq!(plain(400, r#"{"error":"invalid_grant"}"#).unwrap_err(), refused);
-    for (status, body) in [
-        (200, "<html>"),
-        (200, "{}"),
-        (502, "Bad Gateway"),
-        (200, r#"{"access_token":"a","token_type":"mac"}"#),
-        (200, r#"{"access_token":"a","access_token":"b"}"#),
+    let unclear = TokenEndpointError::Ambiguous { retry_after: None };
+    assert_eq!(plain(502, "Bad Gateway").unwrap_err(), unclear);
+    for (body, cause) in [
+        ("<html>", "answer_not_json"),
+        ("", "answer_not_json"),
+        ("[]", "answer_not_json"),
+        (r#"{"access_token":"a""#, "answer_not_json"),
+        ("access_token\u{fffd}", "answer_not_utf8"),
+        ("{}", "answer_without_token"),
+        (r#"{"access_token":7}"#, "answer_without_token"),
+        (r#"{"access_token":"a","access_token":"b"}"#, "answer_repeats_member"),
+        ("access_token=a&access_token=b", "answer_repeats_member"),
+        (
+            r#"{"access_token":"a","refresh_token":"r","refresh_token":"s"}"#,
+            "answer_repeats_member",
+        ),
+        (r#"{"access_token":"a","scope":"x","scope":"y"}"#, "answer_repeats_member"),
+        (
+            r#"{"access_token":"a","token_type":"mac","token_type":"bearer"}"#,
+            "answer_repeats_member",
+        ),
+        (r#"{"access_token":"a","expires_in":1,"expires_in":2}"#, "answer_repeats_member"),
+        (r#"{"error":"invalid_grant","error":"x"}"#, "answer_repeats_member"),
+        (r#"{"access_token":"a","error":true}"#, "answer_with_error"),
     ] {
-        assert_eq!(
-            plain(status, body).unwrap_err(),
-            TokenEndpointError::Ambiguous { retry_after: None },
-            "{status} {body}"
-        );
+        let failure = plain(200, body).unwrap_err();
+        assert_eq!(failure, TokenEndpointError::Unreadable(cause), "{body}");
+        assert_eq!(failure.word(), cause);
     }
+    let contradiction = r#"{"error":"invalid_grant","error":"x"}"#;
+    let unexplained = TokenEndpointError::Unexplained("http_400".into());
+    assert_eq!(plain(400, contradiction).unwrap_err(), unexplained);
     // Some providers report a rate limit with 403 and a time to wait.
     let refused = |status, retry_after: Option<&str>| ProviderResponse::Answer {
         status,
@@ -401,7 +554,7 @@ fn a_refusal_without_a_code_is_unexplained_unless_its_status_is_listed_or_says_m
             r#"{"error":"invalid_client"}"#,
             TokenEndpointError::Misconfigured("invalid_client".into()),
         ),
-        (200, "", unclear()),
+        (200, "", TokenEndpointError::Unreadable("answer_not_json")),
     ] {
         assert_eq!(renewed(&known, status, body).unwrap_err(), failure, "{status} {body}");
     }

@@ -8,6 +8,8 @@ mod config_support;
 
 use std::collections::BTreeMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use config_support::{config, load};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
@@ -98,6 +100,32 @@ fn sent(request: &ProviderRequest) -> BTreeMap<String, String> {
 
 fn authorization_header(request: &ProviderRequest) -> Option<&str> {
     request.authorization.as_ref().map(Secret::expose)
+}
+
+#[test]
+fn raw_basic_credentials_are_sent_as_they_are_and_have_no_colon_in_the_id() {
+    let raw = "client_secret_basic_raw";
+    let entry =
+        json!({ "client_authentication": raw, "client_id": "va+ult/é%", "pkce": "supported" });
+    let refused = load(&json!({ "CONNECTIONS": { "code": entry } }));
+    assert!(refused.is_err(), "a client id is printable ASCII");
+    let entry = json!({ "client_authentication": raw, "client_id": "va+ult/%" });
+    let secrets = json!({ "calendar": "x", "code": "s:+ %e\u{301}" });
+    let change =
+        json!({ "CONNECTIONS": { "code": entry }, "PROVIDER_SECRETS": secrets.to_string() });
+    let (connection, provider) = known(&load(&change).unwrap(), "code");
+    let (token, code) = (Secret::new("t"), Secret::new("c"));
+    let expected = format!("Basic {}", STANDARD.encode("va+ult/%:s:+ %e\u{301}"));
+    let (verifier, scopes) = (Secret::new(VERIFIER), []);
+    let redeem = request::redeem(&connection, &provider, CALLBACK, &code, &verifier, &scopes);
+    let refresh = request::refresh(&connection, &provider, CALLBACK, &token, None);
+    for request in [redeem.unwrap(), refresh.unwrap()] {
+        assert_eq!(authorization_header(&request), Some(expected.as_str()));
+        assert!(!sent(&request).contains_key("client_secret"));
+    }
+    let colon = json!({ "CONNECTIONS": { "calendar": { "client_authentication": raw } } });
+    let refused = load(&colon).unwrap_err().to_string();
+    assert!(refused.contains("client_id has a colon"), "{refused}");
 }
 
 #[test]

@@ -508,6 +508,17 @@ fn a_narrower_scope_narrows_what_is_recorded_unless_it_was_asked_for() {
 }
 
 #[test]
+fn no_scopes_at_all_are_none_told_unless_fewer_were_asked_for() {
+    let answer = TokenResponse { scopes: Some(Vec::new()), ..tokens() };
+    let Settlement::Renewed(renewal) = settle(&grant(), Ok(answer.clone())) else { panic!() };
+    assert_eq!(renewal.grant.scopes, ["read", "write"]);
+    assert_eq!(renewal.scopes, ["read", "write"]);
+    let settled = settle_at(&connection(), &grant(), Some(&["read".to_owned()]), Ok(answer));
+    let Settlement::Renewed(renewal) = settled else { panic!() };
+    assert_eq!((renewal.grant.scopes.len(), renewal.scopes.len()), (2, 0));
+}
+
+#[test]
 fn an_answer_about_another_user_is_not_taken_over() {
     let id_token = |subject: &str| {
         let claims = format!(r#"{{"iss":"https://p.example","sub":"{subject}"}}"#);
@@ -874,16 +885,32 @@ fn a_successor_that_works_takes_the_place_of_the_grants_own_token() {
 
 #[test]
 fn an_access_token_that_cannot_be_used_leaves_the_grant_and_names_itself_as_the_fault() {
+    for failure in [TokenEndpointError::UnusableToken, TokenEndpointError::UnknownTokenType] {
+        let begun = Grant { intent: Some(intent(1)), ..grant() };
+        let Settlement::Kept { grant: kept } = settle(&begun, Err(failure.clone())) else {
+            panic!()
+        };
+        // The response has no new refresh token: the old one remains valid, and no attempt is open.
+        assert_eq!((kept.generation, kept.intent.as_ref()), (4, None));
+        let told = step(&kept, None);
+        let reason = Misconfiguration::UnusableAccessToken;
+        assert_eq!(told, ReleaseStep::Stop(ReleaseError::Misconfigured { retry_after: 5, reason }));
+        // A new one is sent from then on.
+        let begun = Grant { intent: Some(successor(0)), ..grant() };
+        let Settlement::Kept { grant: kept } = settle(&begun, Err(failure)) else { panic!() };
+        assert_eq!(kept.intent, begun.intent);
+    }
+}
+
+#[test]
+fn an_answer_that_cannot_be_read_leaves_the_grant_as_one_that_says_nothing_does() {
     let begun = Grant { intent: Some(intent(1)), ..grant() };
-    let Settlement::Kept { grant: kept } = settle(&begun, Err(TokenEndpointError::UnusableToken))
-    else {
-        panic!()
+    let kept = |failure| match settle(&begun, Err(failure)) {
+        Settlement::Kept { grant } => grant,
+        other => panic!("{other:?}"),
     };
-    // The response has no new refresh token: the old one remains valid, and no attempt is open.
-    assert_eq!((kept.generation, kept.intent.as_ref()), (4, None));
-    let told = step(&kept, None);
-    let reason = Misconfiguration::UnusableAccessToken;
-    assert_eq!(told, ReleaseStep::Stop(ReleaseError::Misconfigured { retry_after: 5, reason }));
+    let unclear = kept(TokenEndpointError::Ambiguous { retry_after: None });
+    assert_eq!(kept(TokenEndpointError::Unreadable("answer_not_json")), unclear);
 }
 
 #[test]

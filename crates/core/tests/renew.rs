@@ -137,10 +137,10 @@ fn each_answer_changes_what_it_must_and_no_more() {
             "a response of which only the new refresh token is usable",
             odd,
             &[
-                "update cac_1 gen 4 active attempt 0 next r5 retry +5",
+                "update cac_1 gen 4 active attempt 0 next r5 retry +5 fault unusable_access_token",
                 settled,
                 "job +5 recover cac_1 gen 4",
-                "log refresh_refused cac_1: ambiguous",
+                "log refresh_refused cac_1: token_type",
             ],
         ),
         (
@@ -416,7 +416,7 @@ fn an_answer_to_a_grant_that_changed_meanwhile_is_written_where_it_belongs() {
             "deleted, and only the new refresh token is usable",
             gone.clone(),
             tokens(&json!({"token_type": "mac"})),
-            &["job +0 revoke refresh_token r5", end, "log refresh_refused cac_1: ambiguous"],
+            &["job +0 revoke refresh_token r5", end, "log refresh_refused cac_1: token_type"],
         ),
         (
             "deleted, and rejected",

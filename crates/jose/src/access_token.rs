@@ -115,7 +115,9 @@ impl AccessToken {
         let client_id = client(token, issuer, raw.client_id, raw.azp)?;
         let audiences = audiences(token, issuer, raw.aud, &client_id)?;
         let scopes = match raw.scope.or(raw.scp) {
-            Some(OneOrMany::One(scopes)) => text::scopes(&scopes),
+            Some(OneOrMany::One(scopes)) => {
+                text::unique(scopes.split_whitespace().map(str::to_owned))
+            }
             Some(OneOrMany::Many(scopes)) => text::unique(scopes),
             None => Vec::new(),
         };

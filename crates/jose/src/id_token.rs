@@ -14,8 +14,9 @@ use crate::identity::Identity;
 use vault_base::encoding;
 use vault_base::time::UnixSeconds;
 
-/// The longest accepted lifetime of an ID token, in seconds: one day.
-const MAX_LIFETIME: i64 = 24 * 3600;
+/// The longest accepted lifetime of an ID token, in seconds: ten years. It comes straight from the token
+/// endpoint and is used once, so its lifetime protects nothing.
+const MAX_LIFETIME: i64 = 3653 * 24 * 3600;
 
 /// The placeholder for the tenant in an issuer identifier, where one metadata document serves all tenants.
 pub const TENANT: &str = "{tenantid}";
@@ -39,6 +40,10 @@ pub struct ExpectedIdToken<'a> {
     pub access_token: &'a str,
     /// Further claims that must be present with exactly these values.
     pub required_claims: &'a BTreeMap<String, String>,
+    /// Whether further audiences are accepted if `azp` is the client id.
+    pub several_audiences: bool,
+    /// Whether `nonce` may be missing. Another `nonce` is never accepted.
+    pub optional_nonce: bool,
 }
 
 #[derive(Deserialize)]
@@ -51,9 +56,6 @@ struct RawClaims {
     azp: Option<String>,
     nonce: Option<String>,
     at_hash: Option<String>,
-    email: Option<String>,
-    name: Option<String>,
-    preferred_username: Option<String>,
 }
 
 /// Validates the claims of an ID token whose signature was verified with a key of the provider, and returns
@@ -76,15 +78,21 @@ pub fn read(
         return Err(TokenError::Issuer);
     }
     check_required(token, expected.required_claims)?;
-    // The vault trusts no other audience, so its client id must be the only one (Core §3.1.3.7, step 3).
-    if raw.aud.into_vec() != [expected.client_id] {
+    let is_ours = |id: &String| id == expected.client_id;
+    let audiences = raw.aud.into_vec();
+    // The vault trusts no other audience, so its client id must be the only one (Core §3.1.3.7, step 3), unless
+    // the connection accepts others.
+    if !audiences.iter().any(is_ours) || !(audiences.len() == 1 || expected.several_audiences) {
         return Err(TokenError::Audience);
     }
-    if raw.azp.is_some_and(|party| party != expected.client_id) {
+    if !raw.azp.as_ref().map_or(audiences.len() == 1, is_ours) {
         return Err(TokenError::Client);
     }
-    let nonce = raw.nonce.unwrap_or_default();
-    if !encoding::constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes()) {
+    let is_bound = match &raw.nonce {
+        Some(nonce) => encoding::constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes()),
+        None => expected.optional_nonce,
+    };
+    if !is_bound {
         return Err(TokenError::Binding);
     }
     // With Ed25519 the hash is not SHA-256 but SHA-512. `at_hash` is optional in the code flow (Core
@@ -93,10 +101,12 @@ pub fn read(
     if token.algorithm() != Algorithm::EdDsa && !raw.at_hash.is_none_or(matches_token) {
         return Err(TokenError::Binding);
     }
+    // Claims for display count as absent if they are no text.
+    let text = |claim: &str| token.claim(claim).and_then(Value::as_str).map(str::to_owned);
     Ok(Identity {
         id: Some(claims::check_subject(raw.sub)?),
-        email: raw.email,
-        name: raw.preferred_username.or(raw.name),
+        email: text("email"),
+        name: text("preferred_username").or_else(|| text("name")),
     })
 }
 
@@ -130,7 +140,7 @@ fn check_required(token: &Jws<'_>, required: &BTreeMap<String, String>) -> Resul
 /// # Errors
 /// The [`TokenError`] if the token is malformed or has no valid `sub`.
 pub fn is_of(token: &str, issuer: &str, user: &str) -> Result<bool, TokenError> {
-    let compact = Jws::parse(token)?;
+    let compact = Jws::parse_id_token(token)?;
     let raw = compact.claims::<RawClaims>()?.custom;
     let same_issuer = raw.iss.is_none() || raw.is_from(issuer);
     Ok(same_issuer && claims::check_subject(raw.sub)? == user)

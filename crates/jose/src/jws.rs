@@ -12,6 +12,9 @@ use vault_base::{encoding, json};
 /// The maximum length of a token, in bytes. Access tokens with many claims reach 4 to 8 KiB.
 pub const MAX_LENGTH: usize = 16 * 1024;
 
+/// The maximum length of an ID token of a provider, in bytes.
+pub const MAX_ID_TOKEN: usize = 512 * 1024;
+
 /// The maximum length of `kid`, in bytes.
 const MAX_KEY_ID: usize = 256;
 
@@ -32,7 +35,19 @@ impl<'a> Jws<'a> {
     /// # Errors
     /// As [`Jws::parse_message`]; also [`TokenError::Json`] if the payload is not such an object.
     pub fn parse(text: &'a str) -> Result<Self, TokenError> {
-        let message = Self::parse_message(text)?;
+        Self::parse_within(text, MAX_LENGTH)
+    }
+
+    /// Parses an ID token, which may be longer: it is in no header, and some providers put a picture into it.
+    ///
+    /// # Errors
+    /// As [`Jws::parse`], with [`MAX_ID_TOKEN`] in place of [`MAX_LENGTH`].
+    pub fn parse_id_token(text: &'a str) -> Result<Self, TokenError> {
+        Self::parse_within(text, MAX_ID_TOKEN)
+    }
+
+    fn parse_within(text: &'a str, longest: usize) -> Result<Self, TokenError> {
+        let message = Self::message_within(text, longest)?;
         let claims = object(text.split('.').nth(1).unwrap_or_default())?;
         Ok(Self { payload: Value::Object(claims), ..message })
     }
@@ -47,7 +62,11 @@ impl<'a> Jws<'a> {
     /// unsupported `alg`, [`TokenError::Critical`] for `crit`, `b64` or `zip`, [`TokenError::Key`] for a
     /// `kid` that is too long.
     pub fn parse_message(text: &'a str) -> Result<Self, TokenError> {
-        if text.len() > MAX_LENGTH || !text.bytes().all(is_token_byte) {
+        Self::message_within(text, MAX_LENGTH)
+    }
+
+    fn message_within(text: &'a str, longest: usize) -> Result<Self, TokenError> {
+        if text.len() > longest || !text.bytes().all(is_token_byte) {
             return Err(TokenError::Format);
         }
         let mut segments = text.split('.');

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use vault_base::encoding::{base64url, sha256};
 use vault_jose::TokenError;
@@ -47,6 +49,8 @@ fn read_with(
         nonce: "n",
         access_token: "a1",
         required_claims: &required_claims,
+        several_audiences: false,
+        optional_nonce: false,
     };
     id_token::read(&Jws::parse(&token(change)).unwrap(), &expected, NOW)
 }
@@ -86,9 +90,71 @@ fn each_required_claim_has_its_value() {
 }
 
 #[test]
-fn an_id_token_lives_a_day_at_most() {
-    assert!(read(ISSUER, &json!({"exp": NOW + 86_400})).is_ok());
-    assert_eq!(read(ISSUER, &json!({"exp": NOW + 86_401})), Err(TokenError::Time));
+fn an_id_token_may_live_for_years() {
+    const YEARS: i64 = 3653 * 86_400;
+    assert!(read(ISSUER, &json!({"exp": NOW + YEARS})).is_ok());
+    assert_eq!(read(ISSUER, &json!({"exp": NOW + YEARS + 1})), Err(TokenError::Time));
+}
+
+#[test]
+fn several_audiences_and_a_missing_nonce_are_accepted_only_where_the_connection_says_so() {
+    let read = |several_audiences, optional_nonce, change: &Value| {
+        let required_claims = BTreeMap::new();
+        let expected = ExpectedIdToken {
+            issuer: ISSUER,
+            client_id: "c",
+            nonce: "n",
+            access_token: "a1",
+            required_claims: &required_claims,
+            several_audiences,
+            optional_nonce,
+        };
+        id_token::read(&Jws::parse(&token(change)).unwrap(), &expected, NOW).err()
+    };
+    for (change, several, refused) in [
+        (json!({"aud": ["c", "other"], "azp": "c"}), true, None),
+        (json!({"aud": ["other", "c"], "azp": "c"}), true, None),
+        (json!({"aud": ["c", "other"]}), true, Some(TokenError::Client)),
+        (json!({"aud": ["c", "other"], "azp": "other"}), true, Some(TokenError::Client)),
+        (json!({"aud": ["other"], "azp": "c"}), true, Some(TokenError::Audience)),
+        (json!({"aud": [], "azp": "c"}), true, Some(TokenError::Audience)),
+        (json!({"aud": "c"}), true, None),
+        (json!({"aud": ["c", "other"], "azp": "c"}), false, Some(TokenError::Audience)),
+    ] {
+        assert_eq!(read(several, false, &change), refused, "{change}");
+    }
+    for (change, optional, refused) in [
+        (json!({"nonce": null}), true, None),
+        (json!({"nonce": "m"}), true, Some(TokenError::Binding)),
+        (json!({"nonce": ""}), true, Some(TokenError::Binding)),
+        (json!({"nonce": "n"}), true, None),
+        (json!({"nonce": null}), false, Some(TokenError::Binding)),
+    ] {
+        assert_eq!(read(false, optional, &change), refused, "{change}");
+    }
+}
+
+#[test]
+fn a_claim_for_display_that_is_no_text_counts_as_absent() {
+    for value in [json!(7), json!(["x"]), json!({"a": 1}), json!(true)] {
+        let claims = json!({"email": value, "name": value, "preferred_username": value});
+        let read = read(ISSUER, &claims).unwrap();
+        assert_eq!((read.id.as_deref(), read.email, read.name), (Some("u"), None, None));
+        let is_of = id_token::is_of(&token(&claims), ISSUER, "u");
+        assert_eq!(is_of, Ok(true), "{value}");
+    }
+    let name = read(ISSUER, &json!({"preferred_username": 7, "name": "U"})).unwrap().name;
+    assert_eq!(name.as_deref(), Some("U"));
+}
+
+#[test]
+fn an_id_token_with_a_picture_is_read() {
+    let text = token(&json!({"picture": "p".repeat(100_000)}));
+    assert_eq!(Jws::parse(&text).err(), Some(TokenError::Format));
+    assert!(Jws::parse_id_token(&text).is_ok());
+    assert_eq!(id_token::is_of(&text, ISSUER, "u"), Ok(true));
+    let longer = token(&json!({"picture": "p".repeat(400_000)}));
+    assert_eq!(Jws::parse_id_token(&longer).err(), Some(TokenError::Format));
 }
 
 #[test]

@@ -44,6 +44,12 @@ pub enum TokenEndpointError {
     OtherUser,
     /// The request succeeded, but the access token fails [`vault_base::text::is_access_token`].
     UnusableToken,
+    /// The request succeeded, but `token_type` is none that the connection lists.
+    UnknownTokenType,
+    /// A response with a status of success that has neither tokens nor an error. As with
+    /// [`TokenEndpointError::Ambiguous`], it is not known whether the request had an effect. Contains the
+    /// cause, as a code for the log.
+    Unreadable(&'static str),
 }
 
 impl TokenEndpointError {
@@ -59,6 +65,8 @@ impl TokenEndpointError {
             Self::Ambiguous { .. } => "ambiguous",
             Self::OtherUser => "other_user",
             Self::UnusableToken => UNUSABLE_ACCESS_TOKEN,
+            Self::UnknownTokenType => "token_type",
+            Self::Unreadable(cause) => cause,
         }
     }
 }

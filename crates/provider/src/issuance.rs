@@ -10,6 +10,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::document::Document;
 use super::endpoints::Provider;
 use super::error_codes::TokenEndpointError;
 use super::profile::{HttpMethod, IssuanceRules};
@@ -381,7 +382,7 @@ fn read(received: &ProviderResponse, now: UnixSeconds) -> Result<(u16, Value), I
             retry_after.as_deref().and_then(|at| token_response::seconds_to_wait(at, now));
         return Err(IssuanceError::Failure(TokenEndpointError::Unavailable { retry_after }));
     }
-    match token_response::document(body.expose()) {
+    match Document::parse(body.expose()).and_then(Document::unambiguous) {
         Some(document) => Ok((*status, document)),
         None if *status < 300 => {
             Err(IssuanceError::Failure(TokenEndpointError::Ambiguous { retry_after: None }))

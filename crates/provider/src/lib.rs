@@ -4,6 +4,7 @@
 pub mod authorization_request;
 pub mod catalogue;
 pub mod connection;
+pub mod document;
 pub mod endpoints;
 pub mod error_codes;
 pub mod issuance;

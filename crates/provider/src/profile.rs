@@ -10,6 +10,9 @@ pub enum ClientAuthentication {
     /// HTTP Basic with the client id as user name and the client secret as password.
     #[default]
     ClientSecretBasic,
+    /// HTTP Basic, with client id and client secret as they are. RFC 6749 §2.3.1 has them form-encoded, which
+    /// some providers do not undo.
+    ClientSecretBasicRaw,
     /// Client id and client secret as parameters of the body.
     ClientSecretPost,
     /// HTTP Basic with the client secret as user name and an empty password.
@@ -22,6 +25,7 @@ impl ClientAuthentication {
     /// The values in the configuration, by name.
     pub const NAMES: &'static [(&'static str, Self)] = &[
         ("client_secret_basic", Self::ClientSecretBasic),
+        ("client_secret_basic_raw", Self::ClientSecretBasicRaw),
         ("client_secret_post", Self::ClientSecretPost),
         ("secret_as_username", Self::SecretAsUsername),
         ("none", Self::None),
@@ -372,6 +376,11 @@ pub struct IdentityRules {
     pub name: String,
     /// Paths of further values that are passed on to applications. They must not be secrets.
     pub provider_data: Vec<String>,
+    /// Whether an ID token may name further audiences besides the vault's client id, if `azp` is that id
+    /// (OpenID Connect Core §3.1.3.7, steps 3 to 5).
+    pub several_audiences: bool,
+    /// Whether an ID token may lack `nonce`. PKCE then binds the code to the connect alone.
+    pub optional_nonce: bool,
 }
 
 /// A further kind of token, besides the account's own, such as a bot's token besides the user's.

@@ -216,8 +216,14 @@ fn write(
         parameters.push((name, value));
     }
     parameters.retain(|(name, _)| !connection.omit_params.contains(name));
-    if connection.client_authentication == ClientAuthentication::SecretAsUsername {
-        authorization = Some(basic(connection.client_secret.as_ref()?.expose(), ""));
+    match (connection.client_authentication, &connection.client_secret) {
+        (ClientAuthentication::SecretAsUsername, secret) => {
+            authorization = Some(basic(secret.as_ref()?.expose(), ""));
+        }
+        (ClientAuthentication::ClientSecretBasicRaw, secret) => {
+            authorization = Some(raw_basic(&connection.client_id, secret.as_ref()?.expose()));
+        }
+        _ => {}
     }
     let request = ProviderRequest {
         method: HttpMethod::Post,
@@ -232,7 +238,12 @@ fn write(
 /// The value of `Authorization` for HTTP Basic, with both parts form-encoded first (RFC 6749 §2.3.1).
 pub(super) fn basic(user: &str, password: &str) -> Secret {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = Secret::new(format!("{}:{}", encode(user), encode(password)));
+    raw_basic(&encode(user), &encode(password))
+}
+
+/// The value of `Authorization` for HTTP Basic, with both parts as they are (RFC 7617 §2).
+pub(super) fn raw_basic(user: &str, password: &str) -> Secret {
+    let pair = Secret::new(format!("{user}:{password}"));
     Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())))
 }
 
@@ -240,7 +251,8 @@ fn client(connection: &Connection, provider: &Provider) -> Client {
     let client = BasicClient::new(ClientId::new(connection.client_id.clone()))
         .set_token_uri(TokenUrl::from_url(provider.token_endpoint.clone()))
         .set_auth_type(match connection.client_authentication {
-            ClientAuthentication::ClientSecretBasic => AuthType::BasicAuth,
+            ClientAuthentication::ClientSecretBasic
+            | ClientAuthentication::ClientSecretBasicRaw => AuthType::BasicAuth,
             _ => AuthType::RequestBody,
         });
     match &connection.client_secret {

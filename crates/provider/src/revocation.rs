@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::document::Document;
 use super::endpoints::Provider;
 use super::error_codes::{self, TokenEndpointError};
 use super::profile::{
@@ -12,7 +13,7 @@ use super::profile::{
     RevokedToken,
 };
 use super::request::{self, Body, ProviderRequest};
-use super::token_response::{self, ProviderResponse};
+use super::token_response::ProviderResponse;
 use crate::connection::Connection;
 use vault_base::secret::Secret;
 
@@ -179,6 +180,9 @@ fn authenticate(
     let method = match (rules.authentication, connection.client_authentication) {
         (RevocationAuthentication::Client, as_client) => match as_client {
             ClientAuthentication::ClientSecretBasic => RevocationAuthentication::ClientSecretBasic,
+            ClientAuthentication::ClientSecretBasicRaw => {
+                return Some(request::raw_basic(id, secret));
+            }
             ClientAuthentication::ClientSecretPost => RevocationAuthentication::ClientSecretPost,
             ClientAuthentication::SecretAsUsername => RevocationAuthentication::SecretAsUsername,
             ClientAuthentication::None => RevocationAuthentication::ClientId,
@@ -217,7 +221,7 @@ pub fn outcome(
     };
     let rules = connection.revocation_of(kind);
     let good = (200..=299).contains(status);
-    let document = token_response::document(body.expose());
+    let document = Document::parse(body.expose()).and_then(Document::unambiguous);
     let error = document.as_ref().filter(|document| !good || error_codes::is_error(document));
     let codes =
         error.map(|error| error_codes::codes(&connection.errors, error)).unwrap_or_default();

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-use url::form_urlencoded;
+use serde_json::Value;
 
+use super::document::{Document, without_mark};
 use super::error_codes::{self, TokenEndpointError};
 use super::profile::{IdentitySource, LifetimeUnit, MissingLifetime, ResponseShape, ZeroLifetime};
 use super::{json_path, userinfo};
@@ -20,8 +20,9 @@ use vault_base::text;
 use vault_base::time::UnixSeconds;
 use vault_jose::identity::Identity;
 
-/// The maximum length of a response body, in bytes.
-pub const MAX_ANSWER: usize = 64 * 1024;
+/// The maximum length of a response body, in bytes. Some providers put a picture of the user into their
+/// responses, and a response that is not read can cost the grant.
+pub const MAX_ANSWER: usize = 1024 * 1024;
 
 /// The longest wait that a provider can impose with `Retry-After`, in seconds.
 pub const MAX_RETRY_AFTER: i64 = 3600;
@@ -195,13 +196,15 @@ pub fn granted(
     let (tokens, document) = read(received, connection, &shape.path, now)?;
     let mut kinds = BTreeMap::new();
     for (name, kind) in connection.kinds.iter().filter(|(_, kind)| kind.issuance.is_none()) {
-        let found = json_path::value(&document, &kind.answer_path);
-        let found = found.and_then(|found| tokens_of(found, shape)?.ok());
+        let found = tokens_at(&document, &kind.answer_path, shape).and_then(Result::ok);
         kinds.extend(found.map(|tokens| (name.clone(), tokens)));
     }
-    let provider_data = json_path::named(&document, &shape.provider_data);
-    let identity = match connection.identity.from {
-        Some(IdentitySource::Answer) => userinfo::of_document(&document, &connection.identity),
+    let provider_data = json_path::named(document.value(), &shape.provider_data);
+    let rules = &connection.identity;
+    let identity = match rules.from {
+        Some(IdentitySource::Answer) if document.is_clear(&rules.id) => {
+            userinfo::of_document(document.value(), rules)
+        }
         _ => None,
     };
     Ok(CodeResponse { tokens, kinds, identity, provider_data })
@@ -256,9 +259,10 @@ fn successful_member(
         // The last value of a form that was cut may have been longer.
         None
     } else {
-        document(body).and_then(|form| member(json_path::value(&form, path)?, name))
+        Document::parse(body).and_then(|form| member(json_path::value(form.value(), path)?, name))
     };
-    found.filter(|text| !text.expose().is_empty())
+    // A text in which a byte was damaged is not what the provider issued.
+    found.filter(|text| !text.expose().is_empty() && !text.expose().contains('\u{fffd}'))
 }
 
 fn read(
@@ -266,7 +270,7 @@ fn read(
     connection: &Connection,
     path: &str,
     now: UnixSeconds,
-) -> Result<(TokenResponse, Value), TokenEndpointError> {
+) -> Result<(TokenResponse, Document), TokenEndpointError> {
     let ProviderResponse::Answer { status, retry_after, body } = received else {
         return Err(TokenEndpointError::Ambiguous { retry_after: None });
     };
@@ -274,23 +278,38 @@ fn read(
     if received.is_limited() {
         return Err(TokenEndpointError::Unavailable { retry_after });
     }
-    if let Some(document) = document(body.expose()) {
-        let good = (200..=299).contains(status) && !error_codes::is_error(&document);
-        let found = json_path::value(&document, path).filter(|_| good);
-        match found.and_then(|found| tokens_of(found, &connection.answer)) {
+    let succeeded = (200..=299).contains(status);
+    let mut cause = "answer_not_json";
+    if let Some(document) = Document::parse(body.expose()) {
+        let errors = &connection.errors;
+        let mut told = errors.members.iter().map(String::as_str).chain(["error", "ok"]);
+        let is_clear = told.all(|path| document.is_clear(path));
+        let good = succeeded && is_clear && !error_codes::is_error(document.value());
+        match tokens_at(&document, path, &connection.answer).filter(|_| good) {
             Some(Ok(tokens)) => return Ok((tokens, document)),
-            Some(Err(Unusable)) => return Err(TokenEndpointError::UnusableToken),
+            Some(Err(failure)) => return Err(failure),
             None => {}
         }
-        let verdict = error_codes::verdict(&connection.errors, &document, retry_after);
-        if let Some(failure) = verdict.filter(|failure| counts(*status, failure)) {
+        let verdict = error_codes::verdict(errors, document.value(), retry_after);
+        let verdict = verdict.filter(|failure| is_clear && counts(*status, failure));
+        if let Some(failure) = verdict {
             return Err(failure);
         }
+        cause = match () {
+            () if !is_clear => REPEATS_MEMBER,
+            () if error_codes::is_error(document.value()) => "answer_with_error",
+            () => "answer_without_token",
+        };
+    } else if body.expose().contains('\u{fffd}') {
+        cause = "answer_not_utf8";
     }
     let word = format!("http_{status}");
     let listed = error_codes::listed(&connection.errors, &[word], retry_after);
     let listed = listed.filter(|failure| counts(*status, failure));
-    Err(listed.unwrap_or_else(|| by_status(*status, retry_after)))
+    Err(listed.unwrap_or_else(|| match retry_after {
+        None if succeeded => TokenEndpointError::Unreadable(cause),
+        _ => by_status(*status, retry_after),
+    }))
 }
 
 /// Whether what the body says counts in a response with this status. The body of a 5xx response may come
@@ -324,29 +343,6 @@ fn by_status(status: u16, retry_after: Option<i64>) -> TokenEndpointError {
     }
 }
 
-/// Removes a byte-order mark, which parsers may ignore (RFC 8259 §8.1).
-fn without_mark(body: &str) -> &str {
-    body.strip_prefix('\u{feff}').unwrap_or(body)
-}
-
-/// Parses a body as a JSON object, or as a form with distinct names. `None` if it is neither, such as HTML.
-pub(super) fn document(body: &str) -> Option<Value> {
-    let body = without_mark(body);
-    if body.trim_start().starts_with('{') {
-        return json::read(body.as_bytes()).ok();
-    }
-    if !body.contains('=') || body.contains('<') {
-        return None;
-    }
-    let mut members = Map::new();
-    for (name, value) in form_urlencoded::parse(body.as_bytes()) {
-        if members.insert(name.into_owned(), Value::String(value.into_owned())).is_some() {
-            return None;
-        }
-    }
-    Some(Value::Object(members))
-}
-
 const REFRESH_TOKEN: &str = "refresh_token";
 
 /// The value of a member, if it is a string that is not empty.
@@ -357,25 +353,49 @@ fn member(object: &Value, name: &str) -> Option<Secret> {
     }
 }
 
-/// The response has an access token that fails [`text::is_access_token`].
-struct Unusable;
+/// The cause of a response that has a member which the vault uses more than once, with different values.
+const REPEATS_MEMBER: &str = "answer_repeats_member";
 
-/// The tokens in an object of a response. `None` if it has no access token or one of an unsupported type.
-fn tokens_of(object: &Value, shape: &ResponseShape) -> Option<Result<TokenResponse, Unusable>> {
-    let bearer = match object.get("token_type") {
+/// The tokens in the object at a path of a response. `None` if it has no access token.
+///
+/// # Errors
+/// [`TokenEndpointError`] if the tokens cannot be used.
+fn tokens_at(
+    document: &Document,
+    path: &str,
+    shape: &ResponseShape,
+) -> Option<Result<TokenResponse, TokenEndpointError>> {
+    let used = [
+        "access_token",
+        REFRESH_TOKEN,
+        "token_type",
+        "id_token",
+        &shape.expires_in_member,
+        &shape.refresh_token_expires_in_member,
+        &shape.scope_member,
+    ];
+    let place =
+        |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    if used.into_iter().any(|name| !name.is_empty() && !document.is_clear(&place(name))) {
+        return Some(Err(TokenEndpointError::Unreadable(REPEATS_MEMBER)));
+    }
+    let object = json_path::value(document.value(), path)?;
+    let access_token = member(object, "access_token")?;
+    let is_known = match object.get("token_type") {
         Some(Value::String(kind)) => {
-            kind.eq_ignore_ascii_case("bearer") || shape.token_types.contains(kind)
+            let kind = kind.trim();
+            let listed = shape.token_types.iter().any(|listed| listed.eq_ignore_ascii_case(kind));
+            kind.is_empty() || kind.eq_ignore_ascii_case("bearer") || listed
         }
         // RFC 6749 §5.1 requires the member, but some providers omit it.
         None | Some(Value::Null) => true,
         Some(_) => false,
     };
-    if !bearer {
-        return None;
+    if !is_known {
+        return Some(Err(TokenEndpointError::UnknownTokenType));
     }
-    let access_token = member(object, "access_token")?;
     if !text::is_access_token(access_token.expose()) {
-        return Some(Err(Unusable));
+        return Some(Err(TokenEndpointError::UnusableToken));
     }
     let seconds = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
     Some(Ok(TokenResponse {
@@ -432,7 +452,7 @@ fn lifetime(value: &Value, unit: LifetimeUnit) -> Option<i64> {
 
 /// The scopes in a string or a list of strings. `None` for any other value.
 fn scopes(value: &Value, separator: &str) -> Option<Vec<String>> {
-    let separators = |c: char| c == ' ' || separator.contains(c);
+    let separators = |c: char| c.is_whitespace() || separator.contains(c);
     match value {
         Value::String(text) => Some(text::unique(
             text.split(separators).filter(|scope| !scope.is_empty()).map(str::to_owned),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::document::Document;
 use super::json_path;
 use super::profile::IdentityRules;
-use super::token_response::ProviderResponse;
-use vault_base::json;
+use super::token_response::{self, ProviderResponse};
 use vault_jose::identity::Identity;
 
 /// What a provider states about the user who consented.
@@ -20,14 +20,72 @@ pub struct UserInfo {
     pub provider_data: BTreeMap<String, String>,
 }
 
-/// Parses a userinfo response. `None` if its status is not 200, if its body is not JSON, or if it has no id.
-pub fn read(received: &ProviderResponse, rules: &IdentityRules) -> Option<UserInfo> {
-    let ProviderResponse::Answer { status: 200, body, .. } = received else {
-        return None;
+/// Parses a userinfo response, whose status must be one of success (2xx).
+///
+/// # Errors
+/// [`NoUserInfo`] if the response does not name the user.
+pub fn read(received: &ProviderResponse, rules: &IdentityRules) -> Result<UserInfo, NoUserInfo> {
+    let ProviderResponse::Answer { status, body, .. } = received else {
+        return Err(NoUserInfo::Later);
     };
-    let document = json::read(body.expose().as_bytes()).ok()?;
-    let identity = of_document(&document, rules)?;
-    Some(UserInfo { identity, provider_data: json_path::named(&document, &rules.provider_data) })
+    if token_response::may_pass(received) {
+        return Err(NoUserInfo::Later);
+    }
+    if !(200..=299).contains(status) {
+        return Err(NoUserInfo::Status(*status));
+    }
+    let document = match Document::of_json(body.expose()) {
+        Some(document) => document,
+        None if is_signed(body.expose()) => return Err(NoUserInfo::Signed),
+        None => return Err(NoUserInfo::NotJson),
+    };
+    if !document.is_clear(&rules.id) {
+        return Err(NoUserInfo::RepeatsMember);
+    }
+    let identity = of_document(document.value(), rules).ok_or(NoUserInfo::NoId)?;
+    let provider_data = json_path::named(document.value(), &rules.provider_data);
+    Ok(UserInfo { identity, provider_data })
+}
+
+/// Why a userinfo response does not name the user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoUserInfo {
+    /// The provider cannot be asked now.
+    Later,
+    /// The endpoint answered with this status, which is none of success.
+    Status(u16),
+    /// The body is no JSON object.
+    NotJson,
+    /// The body is a signed or encrypted JWT (OpenID Connect Core §5.3.2). The vault reads JSON only.
+    Signed,
+    /// The object has the member with the id more than once, with different values.
+    RepeatsMember,
+    /// The object has no id where the connection expects it.
+    NoId,
+    /// There is no userinfo endpoint, or the token response has no id where the connection expects it.
+    Nowhere,
+}
+
+impl NoUserInfo {
+    /// The code for the log.
+    pub fn word(self) -> String {
+        match self {
+            Self::Later => "userinfo_unavailable".into(),
+            Self::Status(status) => format!("userinfo_http_{status}"),
+            Self::NotJson => "userinfo_not_json".into(),
+            Self::Signed => "userinfo_signed".into(),
+            Self::RepeatsMember => "userinfo_repeats_member".into(),
+            Self::NoId => "userinfo_without_id".into(),
+            Self::Nowhere => "no_userinfo".into(),
+        }
+    }
+}
+
+/// Whether a body is a JWT, signed or encrypted: three or five segments of base64url.
+fn is_signed(body: &str) -> bool {
+    let body = body.trim();
+    let is_segment = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    body.starts_with("ey") && body.bytes().all(is_segment) && body.contains('.')
 }
 
 /// Extracts the identity from a JSON document. `None` if the document has no id.

@@ -224,9 +224,8 @@ impl Inner {
         let user = match identity {
             Ok(UserInfo { identity, .. }) => identity,
             Err(IdentityError::Later) => return self.fail(Denied::ProviderUnavailable),
-            Err(IdentityError::Never(error)) => {
-                let event = Event::new(EventName::IdTokenRefused).at(&session.begin.connection);
-                log::event(&event.because(error.reason()));
+            Err(error) => {
+                log::event(&error.event().at(&session.begin.connection));
                 return self.fail(Denied::Identity);
             }
         };

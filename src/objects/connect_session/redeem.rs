@@ -20,7 +20,7 @@ use crate::provider::userinfo::UserInfo;
 use crate::runtime::context::Context;
 use crate::runtime::http_client::{self, OTHER_TIME};
 use crate::runtime::tokens::{self, TrustedKeys};
-use crate::runtime::{clock, log, providers};
+use crate::runtime::{clock, issuers, log, providers};
 use crate::secret::Secret;
 use crate::vault::consent;
 
@@ -75,12 +75,18 @@ impl Redeem<'_> {
             Identification { connection: self.connection, provider: self.provider, tokens };
         let mut step = identifying.begin()?;
         if let IdentifyStep::CheckSignature(text) = &step {
-            let token = Jws::parse(text.expose())?;
+            let token = Jws::parse_id_token(text.expose())?;
             let source = providers::source(self.connection).ok_or(TokenError::Issuer)?;
             let signer = TrustedKeys { source: &source, algorithms: &Algorithm::ALL };
             let now = clock::now();
             let context = Context { env: self.env, config: self.config, now };
-            tokens::check_signature(context, &token, signer).await?;
+            match tokens::check_signature(context, &token, signer).await {
+                Err(TokenError::Key) => {
+                    let held = issuers::held(&source, now).map(|documents| documents.fetched_at);
+                    return Err(identifying.without_key(held));
+                }
+                checked => checked?,
+            };
             step = identifying.signed(&token)?;
         }
         match step {

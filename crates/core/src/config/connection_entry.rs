@@ -241,6 +241,12 @@ fn check_endpoint(
 }
 
 fn check_secret(connection: &Connection) -> Result<(), FieldError> {
+    if connection.client_authentication == ClientAuthentication::ClientSecretBasicRaw
+        && connection.client_id.contains(':')
+    {
+        let fix = "is `client_secret_basic_raw`, but client_id has a colon, which ends the user name there";
+        return Err(FieldError::new("client_authentication", fix));
+    }
     let public = connection.client_authentication == ClientAuthentication::None;
     match (public, &connection.client_secret) {
         (true, Some(_)) => {
@@ -343,6 +349,10 @@ fn check_params(connection: &Connection) -> Result<(), FieldError> {
 fn check_identity(connection: &Connection) -> Result<(), FieldError> {
     let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
     let nowhere = connection.endpoints.userinfo_endpoint.is_none();
+    if connection.identity.optional_nonce && connection.pkce == Pkce::Refused {
+        let fix = "needs PKCE: without both, a code of another connect could be injected (RFC 9700 §2.1.1)";
+        return Err(FieldError::new("identity.optional_nonce", fix));
+    }
     match connection.identity.from {
         Some(IdentitySource::IdToken) if !open_id => {
             Err(FieldError::new("identity.from", "is `id_token`, which only kind `oidc` has"))

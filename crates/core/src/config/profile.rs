@@ -54,6 +54,8 @@ pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
         email: fields.text_or("email", "email"),
         name: fields.text_or("name", "name"),
         provider_data: fields.list("extra"),
+        several_audiences: fields.flag("several_audiences"),
+        optional_nonce: fields.flag("optional_nonce"),
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use vault_base::secret::Secret;
+use vault_base::time::UnixSeconds;
 use vault_jose::TokenError;
 use vault_jose::id_token::{self, ExpectedIdToken};
 use vault_jose::identity::Identity;
@@ -14,18 +15,38 @@ use vault_provider::endpoints::Provider;
 use vault_provider::json_path;
 use vault_provider::profile::IdentitySource;
 use vault_provider::request::ProviderRequest;
-use vault_provider::token_response::{self, ProviderResponse};
-use vault_provider::userinfo::{self, UserInfo};
+use vault_provider::token_response::ProviderResponse;
+use vault_provider::userinfo::{self, NoUserInfo, UserInfo};
 
 use super::session::Unidentified;
+use crate::event::{Event, EventName};
 
 /// Why the user is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityError {
     /// The provider cannot be asked now.
     Later,
-    /// The provider's statement is not valid.
+    /// The ID token is not valid.
     Never(TokenError),
+    /// The userinfo response, or the token response, does not name the user.
+    Unnamed(NoUserInfo),
+}
+
+impl IdentityError {
+    /// What the operator's log says of a connect that fails for it.
+    pub fn event(&self) -> Event {
+        match self {
+            Self::Later => Event::new(EventName::IdentityUnavailable),
+            Self::Never(refusal) => Event::new(EventName::IdTokenRefused).because(refusal.reason()),
+            Self::Unnamed(cause) => Event::new(EventName::UserinfoRefused).because(cause.word()),
+        }
+    }
+}
+
+impl From<NoUserInfo> for IdentityError {
+    fn from(cause: NoUserInfo) -> Self {
+        if cause == NoUserInfo::Later { Self::Later } else { Self::Unnamed(cause) }
+    }
 }
 
 impl From<TokenError> for IdentityError {
@@ -80,7 +101,7 @@ impl Identification<'_> {
             (Some(IdentitySource::Answer), identity @ Identity { id: Some(_), .. }) => {
                 Ok(IdentifyStep::Known(UserInfo { identity, provider_data: BTreeMap::new() }))
             }
-            (Some(IdentitySource::Answer), _) => Err(TokenError::Subject.into()),
+            (Some(IdentitySource::Answer), _) => Err(NoUserInfo::Nowhere.into()),
             _ if self.provider.userinfo_endpoint.is_some() => self.ask(None),
             _ => Ok(IdentifyStep::Known(UserInfo::default())),
         }
@@ -100,6 +121,8 @@ impl Identification<'_> {
             nonce: self.tokens.secrets.nonce.expose(),
             access_token: self.tokens.store.access_token.expose(),
             required_claims: &self.connection.required_claims,
+            several_audiences: rules.several_audiences,
+            optional_nonce: rules.optional_nonce,
         };
         let identity = id_token::read(token, &expected, self.tokens.store.issued_at)?;
         let is_whole = identity.email.is_some() && identity.name.is_some();
@@ -115,6 +138,16 @@ impl Identification<'_> {
         }
     }
 
+    /// The error for an ID token for which the provider publishes no key. `fetched_at` is when its keys were
+    /// fetched. Where that was after the token was issued, the key will not come, so asking again gains
+    /// nothing.
+    pub fn without_key(&self, fetched_at: Option<UnixSeconds>) -> IdentityError {
+        match fetched_at {
+            Some(at) if at > self.tokens.store.issued_at => IdentityError::Never(TokenError::Key),
+            _ => IdentityError::Later,
+        }
+    }
+
     /// Reads the response of the userinfo endpoint.
     ///
     /// # Errors
@@ -126,17 +159,15 @@ impl Identification<'_> {
     ) -> Result<UserInfo, IdentityError> {
         let info = userinfo::read(received, &self.connection.identity);
         match (completes, info) {
-            (Some(told), info) => Ok(userinfo::complete(*told, info)),
-            (None, Some(told)) => Ok(told),
-            (None, None) if token_response::may_pass(received) => Err(IdentityError::Later),
-            (None, None) => Err(TokenError::Subject.into()),
+            (Some(told), info) => Ok(userinfo::complete(*told, info.ok())),
+            (None, info) => Ok(info?),
         }
     }
 
     fn ask(&self, completes: Option<Box<UserInfo>>) -> Result<IdentifyStep, IdentityError> {
         let token = &self.tokens.store.access_token;
         let request = ProviderRequest::userinfo(self.connection, self.provider, token);
-        let request = Box::new(request.ok_or(TokenError::Subject)?);
+        let request = Box::new(request.ok_or(NoUserInfo::Nowhere)?);
         Ok(IdentifyStep::AskUserinfo { request, completes })
     }
 }

@@ -27,7 +27,7 @@ use super::record::{
     Session, TICKET_LIFETIME,
 };
 use crate::connect::record::{AuthorizationResponse, Complete};
-use crate::event::{Event, EventName};
+use crate::event::Event;
 use crate::vault::consent::NewGrant;
 use vault_base::encoding;
 use vault_base::ids::AccountId;
@@ -436,17 +436,9 @@ impl Session {
         let mut store = tokens.store;
         match identity {
             Ok(told) => store.tell(told),
-            Err(IdentityError::Later) => {
-                let event = Event::new(EventName::IdentityUnavailable).at(&self.begin.connection);
-                return Ok(denied(Denied::NotStored, Some(event)));
-            }
-            Err(IdentityError::Never(refusal)) => {
-                let event = Some(
-                    Event::new(EventName::IdTokenRefused)
-                        .at(&self.begin.connection)
-                        .because(refusal.reason()),
-                );
-                if !waits {
+            Err(error) => {
+                let event = Some(error.event().at(&self.begin.connection));
+                if error == IdentityError::Later || !waits {
                     return Ok(denied(Denied::NotStored, event));
                 }
                 self.fail(&Denied::Identity);
@@ -554,12 +546,13 @@ impl Session {
 pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
     match failure {
         TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_) => Denied::CodeRefused,
-        TokenEndpointError::Misconfigured(_) | TokenEndpointError::UnusableToken => {
-            Denied::ProviderMisconfigured
-        }
+        TokenEndpointError::Misconfigured(_)
+        | TokenEndpointError::UnusableToken
+        | TokenEndpointError::UnknownTokenType => Denied::ProviderMisconfigured,
         TokenEndpointError::Unavailable { .. }
         | TokenEndpointError::Down { .. }
         | TokenEndpointError::Unexplained(_)
+        | TokenEndpointError::Unreadable(_)
         | TokenEndpointError::Ambiguous { .. } => Denied::ProviderUnavailable,
         TokenEndpointError::OtherUser => Denied::Identity,
     }

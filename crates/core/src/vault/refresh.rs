@@ -303,7 +303,9 @@ pub fn settle(
             Settlement::Kept { grant }
         }
         // The provider has rotated. Without a new refresh token the old one stays valid.
-        Err(failure @ TokenEndpointError::UnusableToken) => {
+        Err(
+            failure @ (TokenEndpointError::UnusableToken | TokenEndpointError::UnknownTokenType),
+        ) => {
             let has_successor = |intent: &Intent| intent.successor.is_some();
             let intent = match &grant.intent {
                 Some(intent) if has_successor(intent) => Some(intent.clone()),
@@ -392,7 +394,8 @@ fn renewal(
     tokens: TokenResponse,
     now: UnixSeconds,
 ) -> RenewedGrant {
-    let told = tokens.scopes;
+    // No scopes at all would be a narrower token, which only a request for one gets.
+    let told = tokens.scopes.filter(|told| !told.is_empty() || asked.scopes.is_some());
     let (granted, scopes) = match asked.scopes {
         // A narrowed token says nothing about the grant's scopes.
         Some(narrowed) => (grant.scopes.clone(), told.unwrap_or_else(|| narrowed.to_vec())),
@@ -495,7 +498,9 @@ pub fn seconds_to_wait(at: UnixSeconds, now: UnixSeconds) -> Option<i64> {
 fn put_off(grant: &Grant, failure: TokenEndpointError, now: UnixSeconds) -> Grant {
     let (told, fault) = match failure {
         TokenEndpointError::Misconfigured(code) => (None, Some(code)),
-        TokenEndpointError::UnusableToken => (None, Some(UNUSABLE_ACCESS_TOKEN.to_owned())),
+        TokenEndpointError::UnusableToken | TokenEndpointError::UnknownTokenType => {
+            (None, Some(UNUSABLE_ACCESS_TOKEN.to_owned()))
+        }
         TokenEndpointError::Unavailable { retry_after }
         | TokenEndpointError::Down { retry_after } => (retry_after, None),
         // The provider may have rotated, and then accepts the old token for a short time only.
