@@ -130,14 +130,16 @@ async fn fetch_documents(ask: &IssuerRequest, public_url: &PublicUrl) -> Result<
         Some(uri) => (None, uri.clone()),
         None => {
             let address = Metadata::address(&ask.issuer);
-            let body = http_client::document(&address).await.ok_or("no metadata")?;
+            let body = http_client::document(&address).await;
+            let body = body.map_err(|why| format!("no metadata: {why}"))?;
             let metadata = Metadata::parse(&body, ask.discovery(), public_url)
                 .map_err(|error| error.to_string())?;
             let uri = metadata.jwks_uri.clone();
             (Some(metadata), uri)
         }
     };
-    let body = http_client::document(&jwks_uri).await.ok_or("no key set")?;
+    let body = http_client::document(&jwks_uri).await;
+    let body = body.map_err(|why| format!("no key set: {why}"))?;
     // An empty or malformed set is an error and never means "no keys": the last good one stays.
     JwkSet::parse(&body).map_err(|error| error.to_string())?;
     let jwks = String::from_utf8(body).map_err(|_| "key set is not UTF-8")?;

@@ -43,12 +43,18 @@ pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
     }
 }
 
-/// Fetches a public document of at most [`MAX_DOCUMENT`] bytes. `None` unless the response is complete and
-/// has status 200.
-pub async fn document(address: &str) -> Option<Vec<u8>> {
-    match fetch("GET", address, &Array::new(), None, MAX_DOCUMENT, OTHER_TIME).await? {
-        Received { status: 200, body, complete: true, .. } => Some(body),
-        _ => None,
+/// Fetches a public document of at most [`MAX_DOCUMENT`] bytes.
+///
+/// # Errors
+/// Why there is none, for the log: the response is not complete, or its status is not 200.
+pub async fn document(address: &str) -> Result<Vec<u8>, String> {
+    match fetch("GET", address, &Array::new(), None, MAX_DOCUMENT, OTHER_TIME).await {
+        Some(Received { status: 200, body, complete: true, .. }) => Ok(body),
+        Some(Received { status: status @ 300..=399, .. }) => {
+            Err(format!("status {status}: redirects are not followed; configure the final address"))
+        }
+        Some(Received { status, complete: true, .. }) => Err(format!("status {status}")),
+        _ => Err("no complete response".to_owned()),
     }
 }
 

@@ -93,7 +93,7 @@ const ROWS: [(EventName, &str, &str); 21] = [
     ),
     (
         EventName::IssuerUnavailable,
-        "The metadata or keys of an issuer cannot be fetched. The last valid ones are used for a day.",
+        "The metadata or keys of an issuer cannot be fetched, or no key can be used. `detail` says why: the status, a redirect (none is followed), or the index of the first key that cannot be used and the cause. The last valid ones are used for a day.",
         "Check that the issuer is reachable and that `issuer` is correct.",
     ),
     (

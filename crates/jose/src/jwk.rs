@@ -68,11 +68,19 @@ pub struct JwkSet {
 /// The document is not a key set, or has no usable key. It must not be taken to mean that the issuer has
 /// withdrawn its keys: the key set fetched before remains in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct JwkSetError;
+pub struct JwkSetError {
+    /// The index of the first key that cannot be used, from 0, and the cause. `None` if the document is no
+    /// key set, or has no keys.
+    first: Option<(usize, &'static str)>,
+}
 
 impl std::fmt::Display for JwkSetError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("not a JWK set with at least one usable signature key")
+        f.write_str("not a JWK set with at least one usable signature key")?;
+        match self.first {
+            Some((index, cause)) => write!(f, "; the key at index {index} {cause}"),
+            None => f.write_str("; it has no keys"),
+        }
     }
 }
 
@@ -106,11 +114,16 @@ impl JwkSet {
     /// # Errors
     /// [`JwkSetError`] if the document is not a key set, or if no usable key is left.
     pub fn parse(json: &[u8]) -> Result<Self, JwkSetError> {
-        let raw: RawSet = vault_base::json::read(json).map_err(|_| JwkSetError)?;
-        let keys: Vec<Jwk> =
-            raw.keys.into_iter().take(MAX_KEYS).filter_map(|key| Jwk::read(key).ok()).collect();
+        let raw: RawSet = vault_base::json::read(json).map_err(|_| JwkSetError { first: None })?;
+        let (mut keys, mut first) = (Vec::new(), None);
+        for (index, key) in raw.keys.into_iter().take(MAX_KEYS).enumerate() {
+            match Jwk::read(key) {
+                Ok(key) => keys.push(key),
+                Err(cause) => first = first.or(Some((index, cause))),
+            }
+        }
         if keys.is_empty() {
-            return Err(JwkSetError);
+            return Err(JwkSetError { first });
         }
         Ok(Self { keys, fingerprint: encoding::sha256(json) })
     }
@@ -144,23 +157,34 @@ impl JwkSet {
 }
 
 impl Jwk {
-    fn read(value: serde_json::Value) -> Result<Self, JwkSetError> {
-        let raw: RawKey = serde_json::from_value(value).map_err(|_| JwkSetError)?;
+    /// Reads a key. The error says why it cannot be used.
+    fn read(value: serde_json::Value) -> Result<Self, &'static str> {
+        let raw: RawKey = serde_json::from_value(value)
+            .map_err(|_| "is no JWK: a member is missing or has the wrong type")?;
         let wrong_use = raw.usage.as_deref().is_some_and(|usage| usage != "sig");
         let wrong_ops =
             raw.key_ops.as_ref().is_some_and(|ops| !ops.iter().any(|op| op == "verify"));
         // A private or symmetric key in a public document is compromised.
-        if wrong_use || wrong_ops || raw.d.is_some() || raw.k.is_some() {
-            return Err(JwkSetError);
+        if raw.d.is_some() || raw.k.is_some() {
+            return Err("is private or symmetric");
         }
-        let material = raw.material().ok_or(JwkSetError)?;
+        if wrong_use || wrong_ops {
+            return Err("is not for signatures (use, key_ops)");
+        }
+        let material = raw.material().ok_or(
+            "is neither RSA of 2048 to 8192 bits, nor P-256, nor Ed25519, or is weak or malformed",
+        )?;
         let algorithm = match &raw.alg {
-            Some(name) => Some(Algorithm::parse(name).ok_or(JwkSetError)?),
+            Some(name) => {
+                Some(Algorithm::parse(name).ok_or("is for an unsupported algorithm (alg)")?)
+            }
             None => None,
         };
         let key = Self { key_id: raw.kid, algorithm, material };
         match algorithm {
-            Some(algorithm) if !key.fits(algorithm) => Err(JwkSetError),
+            Some(algorithm) if !key.fits(algorithm) => {
+                Err("is for an algorithm of another type of key (alg)")
+            }
             _ => Ok(key),
         }
     }

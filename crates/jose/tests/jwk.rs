@@ -209,7 +209,10 @@ fn a_set_is_told_from_another_by_the_hash_of_its_document() {
     let fingerprint = JwkSet::parse(document.as_bytes()).unwrap().fingerprint();
     assert_eq!(fingerprint, sha256(&document));
     let error = JwkSet::parse(b"{}").unwrap_err();
-    assert_eq!(error.to_string(), "not a JWK set with at least one usable signature key");
+    assert_eq!(
+        error.to_string(),
+        "not a JWK set with at least one usable signature key; it has no keys"
+    );
 }
 
 #[test]

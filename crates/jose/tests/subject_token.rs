@@ -460,6 +460,17 @@ fn keys_that_are_no_good_are_left_out_one_by_one() {
         let both = json!({ "keys": [key, good] }).to_string();
         assert_eq!(JwkSet::parse(both.as_bytes()).unwrap().keys().len(), 1, "{key}");
     }
+    for (keys, cause) in [
+        (json!([]), "it has no keys"),
+        (json!([bad[7], bad[0]]), "the key at index 0 is private or symmetric"),
+        (json!([bad[0]]), "index 0 is not for signatures"),
+        (json!([bad[5]]), "index 0 is neither RSA of 2048"),
+        (json!([bad[6]]), "index 0 is for an unsupported algorithm"),
+        (json!(["no key"]), "index 0 is no JWK"),
+    ] {
+        let error = JwkSet::parse(json!({ "keys": keys }).to_string().as_bytes()).unwrap_err();
+        assert!(error.to_string().contains(cause), "{error}");
+    }
     assert!(JwkSet::parse(br#"{"keys":[]}"#).is_err());
     assert!(JwkSet::parse(b"<html>").is_err());
 }
