@@ -436,6 +436,12 @@ fn redirect_uri(text: &str) -> Result<(), String> {
     if text.contains('#') {
         return Err("must not have a fragment (RFC 6749 §3.1.2)".into());
     }
+    if url.host_str().is_some_and(|host| host.contains('*')) || url.path().contains('*') {
+        return Err(
+            "must be a whole URI without `*`: URIs are compared byte by byte (RFC 9700 §2.1)"
+                .into(),
+        );
+    }
     match url.scheme() {
         "https" => Ok(()),
         "http" if matches!(url.host_str(), Some("127.0.0.1" | "[::1]" | "localhost")) => Ok(()),
@@ -450,6 +456,12 @@ fn browser_origin(text: &str) -> Result<(), String> {
     let url = parse_url(text, "must be an origin such as https://app.example.com")?;
     if !matches!(url.scheme(), "https" | "http") || url.origin().ascii_serialization() != text {
         return Err("must be scheme, host and port alone, such as https://app.example.com".into());
+    }
+    if text.contains('*') {
+        return Err(
+            "must be one origin without `*`: browsers send the whole origin, which is compared"
+                .into(),
+        );
     }
     Ok(())
 }
