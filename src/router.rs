@@ -41,7 +41,8 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
     let started = clock::milliseconds();
     let config = configuration::load(env);
     let issues = config.as_ref().is_some_and(|config| config.sign_in.is_some());
-    let routed = routes::route(&incoming.method, &incoming.path, issues);
+    let routed = routes::route(&incoming.method, &incoming.path, issues)
+        .with_purpose(|name| incoming.header(name));
     let mut line = RequestLine { route: routed.log_name(), ..RequestLine::default() };
     let answer = match &config {
         Some(config) => {
@@ -112,6 +113,13 @@ async fn answer(
         }
         Routed::NotFound { is_api: false } => return http::not_found(),
         Routed::Preflight { .. } => return http::preflight(),
+        Routed::Speculative { .. } => {
+            line.reason = Some("speculative".to_owned());
+            return http::text(
+                503,
+                "follow this link in a browser; it is not answered ahead of that",
+            );
+        }
         Routed::MethodNotAllowed { is_api: true, .. } | Routed::NotFound { is_api: true } => {
             return connected_accounts::serve(context, incoming, routed, line).await;
         }

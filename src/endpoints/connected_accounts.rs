@@ -71,7 +71,9 @@ async fn answer(
         Routed::MethodNotAllowed { allow, .. } => {
             return Err(ProblemDetails::method_not_allowed(allow));
         }
-        Routed::Preflight { .. } | Routed::NotFound { .. } => return Err(nothing_there()),
+        Routed::Speculative { .. } | Routed::Preflight { .. } | Routed::NotFound { .. } => {
+            return Err(nothing_there());
+        }
     };
     let Authentication::User(scope) = route.authentication else {
         return Err(nothing_there());

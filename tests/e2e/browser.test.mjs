@@ -91,6 +91,21 @@ describe('a browser', { timeout: 120_000, skip }, () => {
     await two.close();
   });
 
+  test('prefetches the link of a connect without using it up', async () => {
+    const user = await world.signIn('prue');
+    const link = world.api.connectLink(await world.startConnect(user));
+    const page = await browser.newPage();
+    await page.goto(world.page);
+    const prefetched = page.waitForResponse(link);
+    await page.evaluate((href) => {
+      document.head.append(Object.assign(document.createElement('link'), { rel: 'prefetch', href }));
+    }, link);
+    assert.equal((await prefetched).status(), 503);
+    await page.goto(link);
+    assert.ok(page.url().startsWith(world.issuer), page.url());
+    await page.close();
+  });
+
   test('reads nothing for a page of an origin that is not registered', async () => {
     const page = await browser.newPage();
     const { me_token: token } = await world.signIn('quinn');

@@ -98,6 +98,35 @@ describe('connect', { timeout: 120_000 }, () => {
     await world.visit(started, { login: 'forger' });
   });
 
+  test('a link that is fetched ahead of a person is answered 503 and changes nothing, at both hops', async () => {
+    const user = await world.signIn('ahead');
+    const started = await world.startConnect(user);
+    const jar = new CookieJar();
+    const ahead = [
+      { method: 'HEAD' },
+      { headers: { 'sec-purpose': 'prefetch' } },
+      { headers: { 'sec-purpose': 'prefetch;prerender' } },
+      { headers: { purpose: 'preview' } },
+    ];
+    const fetchAhead = async (link) => {
+      for (const { method = 'GET', headers = {} } of ahead) {
+        const cookie = jar.header(new URL(link));
+        const answer = await fetch(link, { method, headers: { ...headers, ...(cookie && { cookie }) }, redirect: 'manual' });
+        assert.equal(answer.status, 503, `${method} ${JSON.stringify(headers)}`);
+        assert.equal(answer.headers.get('cache-control'), 'no-store');
+        assert.equal(answer.headers.get('set-cookie'), null);
+      }
+    };
+    await fetchAhead(world.api.connectLink(started));
+    const atCallback = startsAt(`${world.vault}/callback/demo`);
+    const callback = await browse(world.api.connectLink(started), { login: 'ahead', jar, stop: atCallback });
+    assert.ok(atCallback(callback.url), callback.url);
+    await fetchAhead(callback.url);
+    const back = await browse(callback.url, { login: 'ahead', jar, stop: startsAt(APP) });
+    const done = await world.api.complete(user.me_token, started, codeOf(new URL(back.url)));
+    assert.equal(done.status, 201, show(done));
+  });
+
   test('a callback cannot be replayed', async () => {
     const user = await world.signIn('replay');
     const started = await world.startConnect(user);

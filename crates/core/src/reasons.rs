@@ -270,7 +270,7 @@ pub const SIGN_INS: [Row; 18] = [
 
 /// Why a request of the connected-accounts API was rejected, where no other table has the reason; and the
 /// outcome of a deletion at the provider.
-pub const REQUESTS: [Row; 16] = [
+pub const REQUESTS: [Row; 17] = [
     ("answer_failed", "The platform could not build the response.", "If it persists, report it."),
     ("body_too_large", "Status 413.", "None."),
     ("configuration_error", "The configuration is invalid.", "See the event of the same name."),
@@ -300,6 +300,11 @@ pub const REQUESTS: [Row; 16] = [
     ),
     ("pending", "The account was deleted. The revocation of its tokens is tried again.", "None."),
     ("revoked", "The account was deleted, and its tokens were revoked.", "None."),
+    (
+        "speculative",
+        "Status 503: a browser, an application or a scanner fetched a link ahead of a person. Nothing changed.",
+        "None.",
+    ),
     (
         "too_many_requests",
         "Status 429: the user has as many connects in flight as a user may have.",

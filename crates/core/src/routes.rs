@@ -371,6 +371,12 @@ pub enum Routed<'a> {
         /// The rest of the path behind the row's; empty where the row's is exact.
         rest: &'a str,
     },
+    /// A browser, an application or a scanner fetches the link ahead of a person, who may never follow it: nothing
+    /// may change, and the person's own request must reach the vault.
+    Speculative {
+        /// The route.
+        route: &'static Route,
+    },
     /// A preflight (Fetch standard) of pages that may be allowed to read the response.
     Preflight {
         /// Whether the connected-accounts API is asked.
@@ -411,6 +417,11 @@ impl Route {
         method == self.method || (is_document && method == "HEAD")
     }
 
+    /// Whether it is the target of a link, and following the link changes something.
+    fn is_navigation(&self) -> bool {
+        self.method == "GET" && self.authentication == Authentication::Browser
+    }
+
     fn has_preflight(&self, issues: bool) -> bool {
         match self.cors {
             Cors::Clients => true,
@@ -420,11 +431,39 @@ impl Route {
     }
 }
 
+/// The headers in which browsers say that they fetch ahead: `Sec-Purpose` (Fetch standard), `Purpose` (Chromium
+/// and WebKit before it), `X-Purpose` (WebKit's previews) and `X-Moz` (Firefox before 115).
+const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+
+/// The purposes of a request that no person made.
+const SPECULATIVE: [&str; 3] = ["prefetch", "prerender", "preview"];
+
+/// Whether the value of one of [`PURPOSE_HEADERS`] names a purpose in [`SPECULATIVE`], such as
+/// `prefetch;prerender`.
+fn is_speculative(purpose: &str) -> bool {
+    let mut words = purpose.split([';', ',']).map(str::trim);
+    words.any(|word| SPECULATIVE.iter().any(|one| word.eq_ignore_ascii_case(one)))
+}
+
 impl Routed<'_> {
+    /// The same, but speculative if a header says so and the route is one that a browser navigates to. `header`
+    /// returns the value of a header; it is not called for other routes.
+    #[must_use]
+    pub fn with_purpose(self, header: impl Fn(&str) -> Option<String>) -> Self {
+        let Self::Served { route, .. } = self else {
+            return self;
+        };
+        let says_so = |name: &&str| header(name).is_some_and(|value| is_speculative(&value));
+        if route.is_navigation() && PURPOSE_HEADERS.iter().any(|name| says_so(&name)) {
+            return Self::Speculative { route };
+        }
+        self
+    }
+
     /// The route's name in the log: one of our own words.
     pub fn log_name(&self) -> &'static str {
         match self {
-            Self::Served { route, .. } => route.log_name,
+            Self::Served { route, .. } | Self::Speculative { route } => route.log_name,
             Self::Preflight { is_api: true } => API_PREFLIGHT,
             Self::Preflight { is_api: false } => PREFLIGHT,
             Self::MethodNotAllowed { .. } | Self::NotFound { .. } => UNKNOWN,
@@ -445,7 +484,9 @@ impl Routed<'_> {
             Self::Preflight { .. }
             | Self::MethodNotAllowed { is_api: true, .. }
             | Self::NotFound { is_api: true } => Cors::Clients,
-            Self::MethodNotAllowed { .. } | Self::NotFound { .. } => Cors::None,
+            Self::Speculative { .. } | Self::MethodNotAllowed { .. } | Self::NotFound { .. } => {
+                Cors::None
+            }
         }
     }
 }
@@ -468,6 +509,11 @@ pub fn route<'a>(method: &str, path: &'a str, issues: bool) -> Routed<'a> {
     }
     if let Some((route, rest)) = found().find(|(one, _)| one.serves(method)) {
         return Routed::Served { route, rest };
+    }
+    if method == "HEAD"
+        && let Some((route, _)) = found().find(|(one, _)| one.is_navigation())
+    {
+        return Routed::Speculative { route };
     }
     match (found().next(), found().nth(1)) {
         (None, _) => Routed::NotFound { is_api },
@@ -512,6 +558,47 @@ mod tests {
             let Path::Exact(path) = row.path else { continue };
             let is_document = row.authentication == Authentication::None;
             assert_eq!(served("HEAD", path).is_some(), is_document, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_fetched_ahead_of_a_person_is_speculative() {
+        let navigations = [
+            "/connected-accounts/connect",
+            "/callback/demo",
+            "/authorize",
+            "/oidc/logout",
+            "/v2/logout",
+        ];
+        let purposes = [
+            ("sec-purpose", "prefetch", true),
+            ("sec-purpose", "prefetch;prerender", true),
+            ("sec-purpose", "prefetch;anonymous-client-ip", true),
+            ("purpose", "Prefetch", true),
+            ("purpose", "preview", true),
+            ("x-purpose", "preview", true),
+            ("x-moz", "prefetch", true),
+            ("sec-purpose", "", false),
+            ("sec-purpose", "navigate", false),
+            ("sec-fetch-mode", "prefetch", false),
+        ];
+        for path in navigations {
+            assert!(matches!(route("HEAD", path, true), Routed::Speculative { .. }), "HEAD {path}");
+            for (name, value, is_speculative) in purposes {
+                let routed = route("GET", path, true)
+                    .with_purpose(|asked| (asked == name).then(|| value.to_owned()));
+                let found = matches!(routed, Routed::Speculative { .. });
+                assert_eq!(found, is_speculative, "{path} {name}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_purpose_is_looked_for_where_a_link_changes_nothing() {
+        for one in ROUTES.iter().filter(|one| !one.is_navigation()) {
+            let (Path::Exact(path) | Path::Below(path)) = one.path;
+            let routed = route(one.method, path, true).with_purpose(|_| Some("prefetch".into()));
+            assert!(matches!(routed, Routed::Served { .. }), "{} {path}", one.method);
         }
     }
 
