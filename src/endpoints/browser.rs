@@ -13,7 +13,8 @@ use crate::runtime::http::{self, HttpResult, Incoming};
 use crate::runtime::object_call::{self, CallError};
 use crate::secret::Secret;
 
-/// `GET /connected-accounts/connect?ticket=`: redirects the browser to the provider.
+/// `GET /connected-accounts/connect?ticket=`: redirects the browser to the provider, or back to the application
+/// while the provider is down.
 pub async fn open_ticket(
     context: Context<'_>,
     incoming: &Incoming,
@@ -29,6 +30,11 @@ pub async fn open_ticket(
         Ok(SessionResponse::Opened { location, cookie }) => {
             let cookie = browser::set_cookie(&session, &cookie, &config.public_url);
             http::redirect(&Secret::new(location), &cookie)
+        }
+        Ok(SessionResponse::Returned { location }) => {
+            line.reason = Some(Denied::ProviderUnavailable.reason().to_owned());
+            let cookie = browser::clear_cookie(&session, &config.public_url);
+            http::redirect(&location, &Secret::new(cookie))
         }
         Ok(SessionResponse::Denied(denied)) => refuse(context, incoming, line, &denied),
         Ok(_) => refuse(context, incoming, line, &Denied::NotStored),

@@ -6,14 +6,28 @@ import { after, before, beforeEach, describe, test } from 'node:test';
 import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
 import { call } from '../../xtask/js/vault-api.mjs';
 import { APP, APP_ORIGIN, World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
+import { HostileServer, answer } from './hostile-server.mjs';
+import { newSigningKey, publicKey } from './tokens.mjs';
 
 describe('connect', { timeout: 120_000 }, () => {
   let world;
   let redeemed;
+  /** The provider of the connection `down`. */
+  let hostile;
 
-  before(async () => { world = await World.start(); });
+  before(async () => {
+    hostile = await HostileServer.start();
+    world = await World.start({
+      connections: () => ({
+        down: { kind: 'oidc', issuer: hostile.origin, client_id: 'vault-down', client_authentication: 'none' },
+      }),
+    });
+  });
   beforeEach(() => { redeemed = world.tokenRequests('authorization_code'); });
-  after(() => world?.close());
+  after(async () => {
+    await world?.close();
+    await hostile?.close();
+  });
 
   const codeOf = (back) => back.searchParams.get('connect_code');
 
@@ -125,6 +139,30 @@ describe('connect', { timeout: 120_000 }, () => {
     const back = await browse(callback.url, { login: 'ahead', jar, stop: startsAt(APP) });
     const done = await world.api.complete(user.me_token, started, codeOf(new URL(back.url)));
     assert.equal(done.status, 201, show(done));
+  });
+
+  test('while the provider is down the browser returns to the application, and the ticket still works afterwards', async () => {
+    const discovery = '/.well-known/openid-configuration';
+    hostile.on(discovery, answer(503, {}));
+    const user = await world.signIn('patient');
+    const started = await world.startConnect(user, { connection: 'down' });
+    const open = () => fetch(world.api.connectLink(started), { redirect: 'manual' });
+    const refused = await open();
+    assert.equal(refused.status, 303);
+    const back = new URL(refused.headers.get('location'));
+    assert.equal(back.origin + back.pathname, APP);
+    assert.equal(back.searchParams.get('error'), 'temporarily_unavailable');
+    assert.equal(codeOf(back), null);
+
+    const { origin } = hostile;
+    hostile.on(discovery, answer(200, {
+      issuer: origin, authorization_endpoint: `${origin}/auth`, token_endpoint: `${origin}/token`, jwks_uri: `${origin}/jwks`,
+    }));
+    hostile.on('/jwks', answer(200, { keys: [publicKey(newSigningKey('RS256'))] }));
+    await world.advance(60);
+    const opened = await open();
+    assert.equal(opened.status, 303);
+    assert.ok(opened.headers.get('location').startsWith(`${origin}/auth?`), opened.headers.get('location'));
   });
 
   test('a callback cannot be replayed', async () => {

@@ -172,7 +172,7 @@ pub const CONNECTS: [Row; 16] = [
     ),
     (
         "provider_unavailable",
-        "The provider's response was lost or cannot be read.",
+        "The provider cannot be reached, or its response was lost or cannot be read.",
         "None, unless it persists.",
     ),
     (

@@ -480,6 +480,33 @@ fn a_wrong_verifier_or_redirect_uri_ends_no_grant_once_the_connect_was_completed
     }
 }
 
+#[test]
+fn while_the_provider_is_down_a_good_ticket_leads_back_to_the_application_and_is_not_used_up() {
+    let mut journey = Journey::started();
+    let before = journey.session.clone();
+    let location = journey.session.not_opened(Denied::ProviderUnavailable).unwrap();
+    assert!(
+        location.expose().starts_with("https://app.example/back?tab=1&"),
+        "{}",
+        location.expose()
+    );
+    assert_eq!(parameter(&location, "error").as_deref(), Some("temporarily_unavailable"));
+    assert_eq!(parameter(&location, "state").as_deref(), Some("a b&c=#ü"));
+    assert_eq!(parameter(&location, "connect_code"), None);
+    assert_eq!(journey.session, before);
+    for denied in [Denied::ProviderMisconfigured, Denied::RegistrationChanged, Denied::NotStored] {
+        assert_eq!(journey.session.not_opened(denied.clone()).unwrap_err(), denied);
+    }
+    let ticket = journey.ticket.clone();
+    assert!(journey.step(|session, sealer| session.open(&ticket, sealer, NOW + 1)).is_ok());
+    // A sign-in is the vault's own: no application began this session.
+    let mut login = Journey::started().session.begin;
+    login.authorization = Some("authorization".into());
+    let login = Session::new(login, NOW);
+    let denied = login.not_opened(Denied::ProviderUnavailable).unwrap_err();
+    assert_eq!(denied, Denied::ProviderUnavailable);
+}
+
 /// Tokens whose response did not state the user.
 fn tokens() -> Unidentified {
     Unidentified {

@@ -126,7 +126,12 @@ impl Inner {
         }
         let (connection, provider) = match self.provider(config, &session).await {
             Ok(found) => found,
-            Err(denied) => return Ok(SessionResponse::Denied(denied)),
+            Err(denied) => {
+                return Ok(match session.not_opened(denied) {
+                    Ok(location) => SessionResponse::Returned { location },
+                    Err(denied) => SessionResponse::Denied(denied),
+                });
+            }
         };
         // Another request may have used the ticket since the check above.
         let Some(mut session) = self.load()? else {

@@ -165,6 +165,22 @@ impl Session {
         Ok(Opened { state: state.text(), cookie, secrets })
     }
 
+    /// Where the browser goes whose ticket is good, but whom the vault cannot send to the provider because of
+    /// `denied`. While the provider is down it returns to the application, which can tell its user and offer to
+    /// try again (RFC 6749 §4.1.2.1). The session stays as it is: until the ticket expires, the same link works
+    /// once the provider is back.
+    ///
+    /// # Errors
+    /// `denied` itself, where the application cannot act on it, or no application began the session.
+    pub fn not_opened(&self, denied: Denied) -> Result<Secret, Denied> {
+        match (self.flow, denied) {
+            (Flow::Connect, Denied::ProviderUnavailable) => {
+                Ok(self.failed_location("temporarily_unavailable"))
+            }
+            (_, denied) => Err(denied),
+        }
+    }
+
     /// Takes the authorization response and returns where the browser goes. `from_provider` says
     /// that its `iss` is the provider's (RFC 9207).
     ///
