@@ -432,7 +432,7 @@ impl Route {
 }
 
 /// The headers in which browsers say that they fetch ahead: `Sec-Purpose` (Fetch standard), `Purpose` (Chromium
-/// and WebKit before it), `X-Purpose` (WebKit's previews) and `X-Moz` (Firefox before 115).
+/// and `WebKit` before it), `X-Purpose` (`WebKit`'s previews) and `X-Moz` (Firefox before 115).
 const PURPOSE_HEADERS: [&str; 4] = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
 
 /// The purposes of a request that no person made.
@@ -454,7 +454,7 @@ impl Routed<'_> {
             return self;
         };
         let says_so = |name: &&str| header(name).is_some_and(|value| is_speculative(&value));
-        if route.is_navigation() && PURPOSE_HEADERS.iter().any(|name| says_so(&name)) {
+        if route.is_navigation() && PURPOSE_HEADERS.iter().any(|name| says_so(name)) {
             return Self::Speculative { route };
         }
         self
