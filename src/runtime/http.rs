@@ -150,7 +150,7 @@ pub fn no_content(headers: &[(&str, &str)]) -> HttpResult {
     respond(204, headers, None)
 }
 
-/// Redirects a browser after a form, or within a sign-in, with these cookies. The status is 303, so that it
+/// Redirects a browser, with these cookies. The status is 303, so that it
 /// posts nothing to the new address (RFC 9700 §4.12).
 pub fn see_other(location: &Secret, cookies: &[Secret]) -> HttpResult {
     let mut headers = vec![
@@ -187,18 +187,6 @@ pub fn preflight() -> HttpResult {
         ("access-control-allow-headers", "Authorization, Content-Type, DPoP, Auth0-Client"),
         ("access-control-max-age", "600"),
     ])
-}
-
-/// Redirects a browser. The status is 303, so that it posts nothing to the new address (RFC 9700
-/// §4.12).
-pub fn redirect(location: &Secret, cookie: &Secret) -> HttpResult {
-    let headers = [
-        ("location", location.expose()),
-        ("set-cookie", cookie.expose()),
-        ("cache-control", "no-store"),
-        ("referrer-policy", "no-referrer"),
-    ];
-    respond(303, &headers, None)
 }
 
 /// A page with its own policies, and these cookies. Browsers that do not know `frame-ancestors` need

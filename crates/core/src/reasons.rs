@@ -270,11 +270,17 @@ pub const SIGN_INS: [Row; 18] = [
 
 /// Why a request of the connected-accounts API was rejected, where no other table has the reason; and the
 /// outcome of a deletion at the provider.
-pub const REQUESTS: [Row; 17] = [
+pub const REQUESTS: [Row; 18] = [
     ("answer_failed", "The platform could not build the response.", "If it persists, report it."),
     ("body_too_large", "Status 413.", "None."),
     ("configuration_error", "The configuration is invalid.", "See the event of the same name."),
     ("conflict", "Status 409.", "None."),
+    (
+        "error_without_state",
+        "An authorization error response had no `state`. The browser has one session at that provider, and went to its \
+         application.",
+        "None. The response may be forged; the session is still open.",
+    ),
     (
         "failed",
         "The account was deleted, but the revocation of its tokens failed.",

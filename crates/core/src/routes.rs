@@ -159,7 +159,7 @@ const fn api(
 
 /// The table. The authorization server's metadata is also at the path of `OpenID` Connect Discovery (§4), for
 /// clients that know no other.
-pub const ROUTES: [Route; 26] = [
+pub const ROUTES: [Route; 27] = [
     Route {
         endpoint: Endpoint::Health,
         method: "GET",
@@ -195,6 +195,15 @@ pub const ROUTES: [Route; 26] = [
         method: "GET",
         path: Path::Below("/callback/"),
         log_name: "GET /callback",
+        cors: Cors::None,
+        authentication: Authentication::Browser,
+        is_issuers: false,
+    },
+    Route {
+        endpoint: Endpoint::Callback,
+        method: "POST",
+        path: Path::Below("/callback/"),
+        log_name: "POST /callback",
         cors: Cors::None,
         authentication: Authentication::Browser,
         is_issuers: false,
@@ -454,7 +463,7 @@ impl Routed<'_> {
             return self;
         };
         let says_so = |name: &&str| header(name).is_some_and(|value| is_speculative(&value));
-        if route.is_navigation() && PURPOSE_HEADERS.iter().any(|name| says_so(name)) {
+        if route.is_navigation() && PURPOSE_HEADERS.iter().any(says_so) {
             return Self::Speculative { route };
         }
         self

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The connected-accounts API and the browser's redirects in the core: bodies, callers, lists, cookies.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "support/config.rs"]
 mod config_support;
@@ -18,14 +18,16 @@ use vault_base::mac_id::{IdKind, MacId};
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
 use vault_core::config::Config;
-use vault_core::connect::browser;
+use vault_core::connect::browser::{self, Callback, CallbackRequest, ResponseMode};
 use vault_core::connect::handle::{self, OpaqueHandle};
 use vault_core::connect::in_flight::MAX_IN_FLIGHT;
 use vault_core::connect::listing::Page;
 use vault_core::connect::policy::{self, CREATE, DELETE, READ};
-use vault_core::connect::record::Denied;
+use vault_core::connect::record::{AuthorizationResponse, Denied, SESSION_LIFETIME};
 use vault_core::connect::request::{self, CompleteBody, ConnectBody, NewSession};
 use vault_core::error::ProblemDetails;
+use vault_core::pages::{Language, Look};
+use vault_provider::connection::Connection;
 
 #[test]
 fn a_connect_request_becomes_a_session_with_its_own_handles() {
@@ -229,8 +231,7 @@ fn a_handle_whose_session_this_vault_did_not_make_is_answered_as_one_of_an_expir
         let ticket = format!("ticket={handle}");
         assert_eq!(browser::ticket(&ticket, &config.names).unwrap_err(), Denied::Unknown);
         let query = format!("code=a&state={handle}");
-        let callback =
-            browser::callback(&query, "calendar", &[], None, &config.names, &config.public_url);
+        let callback = respond(&query, None, None, &config.names, &config.public_url);
         assert_eq!(callback.unwrap_err(), Denied::Unknown);
         let both = json!({ "auth_session": handle, "connect_code": handle });
         assert_eq!(complete(&session, &both).unwrap_err(), unknown);
@@ -420,6 +421,122 @@ fn connections_are_those_of_the_client_by_name() {
     assert_eq!(list("connection=code"), json!({ "connections": [] }));
 }
 
+/// The response of the callback of `calendar` in a query.
+fn respond(
+    query: &str,
+    connection: Option<&Connection>,
+    cookies: Option<&str>,
+    names: &ObjectNames,
+    vault: &PublicUrl,
+) -> Result<(MacId, AuthorizationResponse), Denied> {
+    let mode = ResponseMode::Query;
+    let request = CallbackRequest { connection: "calendar", parameters: query, mode, cookies };
+    match browser::callback(&request, connection, names, vault)? {
+        Callback::Respond(session, back) => Ok((session, back)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_connection_maps_a_providers_own_code_to_access_denied() {
+    let vault = PublicUrl::parse("https://vault.example.com").unwrap();
+    let (names, mut connection) = (config().names, config().connections["calendar"].clone());
+    connection.errors.access_denied = vec!["200".into(), "consent_declined".into()];
+    let state = new_handle(&new_session());
+    for (query, expected) in [
+        ("error=consent_declined", "access_denied"),
+        ("error_code=200", "access_denied"),
+        ("error=consent_declined_later", "consent_declined_later"),
+    ] {
+        let query = format!("{query}&state={state}");
+        let (_, back) = respond(&query, Some(&connection), None, &names, &vault).unwrap();
+        assert_eq!(back.error.as_deref(), Some(expected), "{query}");
+    }
+}
+
+#[test]
+fn a_form_is_posted_again_from_our_own_site_with_the_four_parameters_alone() {
+    let vault = PublicUrl::parse("https://vault.example.com").unwrap();
+    let (names, mut connection) = (config().names, config().connections["calendar"].clone());
+    let session = new_session();
+    let state = new_handle(&session);
+    let form =
+        format!("code=c%2B1&state={state}&iss=https%3A%2F%2Fa.example&user=%7B%7D&id_token=x");
+    let cookie = format!("__Host-etv-{}=v", session.as_str());
+    let read = |connection: &Connection, query: &str, cookies: Option<&str>, form: &str| {
+        let mode = ResponseMode::of("POST", query);
+        let request = CallbackRequest { connection: "calendar", parameters: form, mode, cookies };
+        browser::callback(&request, Some(connection), &names, &vault)
+    };
+    // Only a connection that asks for a form gets one.
+    let unasked = read(&connection, "", Some(&cookie), &form).unwrap_err();
+    assert_eq!(unasked, Denied::Unknown);
+    connection.authorization_params.insert("response_mode".into(), "form_post".into());
+    connection.callback_extra = vec!["user".into()];
+    let Ok(Callback::PostAgain(fields)) = read(&connection, "", None, &form) else {
+        panic!("not posted again");
+    };
+    let exposed: Vec<_> = fields.iter().map(|(name, value)| (*name, value.expose())).collect();
+    let iss = ("iss", "https://a.example");
+    assert_eq!(exposed, [("code", "c+1"), ("state", &state), iss]);
+    let look = Look::plain(Language::English);
+    let page = browser::post_again_page(&look, "calendar", &fields, &vault).unwrap();
+    assert!(page.html.contains("action=\"https://vault.example.com/callback/calendar?again\""));
+    assert!(!page.html.contains("id_token"));
+    // The vault's own form: with the cookie, or with none that would come another time.
+    for (cookies, expected) in [(Some(cookie.as_str()), Some("v")), (None, None)] {
+        let Ok(Callback::Respond(of, back)) = read(&connection, "again", cookies, &form) else {
+            panic!("not taken");
+        };
+        assert_eq!((&of, back.cookie.as_ref().map(Secret::expose)), (&session, expected));
+        assert_eq!(back.code.as_ref().map(Secret::expose), Some("c+1"));
+        assert!(back.provider_data.is_empty());
+    }
+    // A provider of the same site, whose form has the cookie at once.
+    assert!(matches!(read(&connection, "", Some(&cookie), &form), Ok(Callback::Respond(..))));
+    for form in
+        ["", "code=c", &format!("{form}&code=d"), &format!("{form}&iss=b"), "state=x&code=c"]
+    {
+        assert_eq!(read(&connection, "", None, form).unwrap_err(), Denied::Unknown, "{form}");
+    }
+    let declined = read(&connection, "", None, "error=access_denied").unwrap();
+    assert!(matches!(declined, Callback::PostAgain(fields) if fields.len() == 1));
+    assert_eq!(read(&connection, "again", None, "error=x").unwrap_err(), Denied::Unknown);
+}
+
+#[test]
+fn an_error_without_state_is_asked_about_at_the_sessions_of_the_browsers_cookies() {
+    let vault = PublicUrl::parse("https://vault.example.com").unwrap();
+    let names = config().names;
+    let (one, two) = (new_session(), new_session());
+    let ask = |query: &str, cookies: &str| {
+        let (mode, cookies) = (ResponseMode::Query, Some(cookies));
+        let request = CallbackRequest { connection: "calendar", parameters: query, mode, cookies };
+        browser::callback(&request, None, &names, &vault).map(|found| match found {
+            Callback::Ask(sessions) => sessions,
+            other => panic!("{other:?}"),
+        })
+    };
+    let (own, other) = (one.as_str(), two.as_str());
+    let cookies = format!("a=b; __Host-etv-{own}=v; etv-{other}=w; __Host-etv-made-up=x");
+    for query in ["error=access_denied", "error=access_denied&state="] {
+        let asked = ask(query, &cookies).unwrap();
+        let [(session, told)] = asked.as_slice() else { panic!("{asked:?}") };
+        assert_eq!((session, told.cookie.expose()), (&one, "v"));
+        assert_eq!((told.connection.as_str(), told.error.as_str()), ("calendar", "access_denied"));
+    }
+    let both = format!("__Host-etv-{own}=v; __Host-etv-{other}=w");
+    assert_eq!(ask("error=access_denied", &both).unwrap().len(), 2);
+    for (query, cookies) in
+        [("error=access_denied", ""), ("error=x&code=c", &both), ("code=c", &both), ("", &both)]
+    {
+        assert_eq!(ask(query, cookies).unwrap_err(), Denied::Unknown, "{query}");
+    }
+    let many: Vec<_> =
+        (0..40).map(|_| format!("__Host-etv-{}=v", new_session().as_str())).collect();
+    assert_eq!(ask("error=access_denied", &many.join("; ")).unwrap().len(), 20);
+}
+
 #[test]
 fn a_callback_has_each_parameter_once() {
     // RFC 6749 §3.1 and §10.12, RFC 9207 §2.4.
@@ -427,16 +544,22 @@ fn a_callback_has_each_parameter_once() {
     let (own, names) = (new_session(), config().names);
     let state = format!("state={}", new_handle(&own));
     let fill = |query: &str| query.replace("STATE", &state);
-    let read = |query: &str| browser::callback(&fill(query), "calendar", &[], None, &names, &vault);
+    let read = |query: &str| respond(&fill(query), None, None, &names, &vault);
     let (session, back) = read("code=c%2B1&STATE&iss=https%3A%2F%2Fa.example&x=1").unwrap();
     assert_eq!((&session, back.connection.as_str()), (&own, "calendar"));
     assert_eq!(back.code.as_ref().map(Secret::expose), Some("c+1"));
     assert_eq!((back.iss.as_deref(), back.error), (Some("https://a.example"), None));
     let (_, declined) = read("error=access_denied&iss=&STATE").unwrap();
     assert_eq!((declined.error.as_deref(), declined.iss), (Some("access_denied"), None));
+    let (_, facebooks) = read("error_code=200&error_message=x&STATE").unwrap();
+    assert_eq!(facebooks.error.as_deref(), Some("200"));
+    let (_, both) = read("error=server_error&error_code=200&STATE").unwrap();
+    assert_eq!(both.error.as_deref(), Some("server_error"));
+    let (_, granted) = read("code=a&error_code=0&STATE").unwrap();
+    assert_eq!((granted.code.is_some(), granted.error), (true, None));
     let refused = " STATE code=a code=a&state= code=a&state=x code=&error=&STATE access_token=t&STATE \
                    code=a&code=a&STATE code=a&code=&STATE code=a&STATE&STATE \
-                   code=a&STATE&iss=a&iss=a error=a&error=b&STATE";
+                   code=a&STATE&iss=a&iss=a error=a&error=b&STATE error_code=1&error_code=2&STATE";
     for refused in refused.split(' ') {
         assert_eq!(read(refused).unwrap_err(), Denied::Unknown, "{refused}");
     }
@@ -462,13 +585,12 @@ fn a_cookie_binds_the_browser_to_one_session() {
         let other = format!("{prefix}etv-{}", other.as_str());
         let attributes = |age| format!("; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
         let set = browser::set_cookie(&session, &Secret::new("v"), &vault);
-        assert_eq!(set.expose(), format!("{name}=v{}", attributes(600)));
+        assert_eq!(set.expose(), format!("{name}=v{}", attributes(SESSION_LIFETIME)));
         assert_eq!(browser::clear_cookie(&session, &vault), format!("{name}={}", attributes(0)));
         let query = format!("code=a&state={}", new_handle(&session));
         let read = |header: &str| {
             let header = header.replace("NAME", &name).replace("OTHER", &other);
-            let (_, back) =
-                browser::callback(&query, "calendar", &[], Some(&header), &names, &vault).unwrap();
+            let (_, back) = respond(&query, None, Some(&header), &names, &vault).unwrap();
             back.cookie.map(|cookie| cookie.expose().to_owned())
         };
         assert_eq!(read("a=b; OTHER=w; NAME=v;c"), Some("v".into()));

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "support/config.rs"]
+mod config_support;
 #[path = "support/html.rs"]
 mod html;
 #[path = "support/pages.rs"]
@@ -14,9 +16,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use html::Element;
 use samples::{FAULTS, HOSTILE, LONG, Names, ORDINARY, UNTRUSTED};
+use url::Url;
 use vault_base::encoding;
 use vault_core::connect::browser;
-use vault_core::connect::record::Denied;
+use vault_core::connect::hops::SessionOrigin;
+use vault_core::connect::record::{Denied, Flow};
 use vault_core::issuer::error_page;
 use vault_core::pages::{
     self, Consent, DECISION, ErrorPage, Failed, Fault, Form, FormAction, Language, Link, Look,
@@ -105,14 +109,14 @@ fn nothing_runs_but_the_script_of_an_answer_and_nothing_is_loaded() {
             for (key, value) in &element.attributes {
                 assert!(!key.starts_with("on") && key != "style", "{name}: {key}");
                 let is_reference = matches!(&**key, "src" | "href" | "action" | "srcset");
-                let given = [&ORDINARY, &LONG, &UNTRUSTED].into_iter();
-                let given = given.flat_map(|names| [names.logo, Some(names.redirect_uri)]);
-                assert!(
-                    !is_reference
-                        || value.starts_with('/')
-                        || given.flatten().any(|one| one == value),
-                    "{name}: {value}"
-                );
+                let given = [&ORDINARY, &LONG, &UNTRUSTED];
+                let origin = |uri: &str| Url::parse(uri).unwrap().origin().ascii_serialization();
+                let is_given = |names: &Names| {
+                    let uri = names.redirect_uri;
+                    names.logo == Some(value.as_str()) || uri == value || origin(uri) == *value
+                };
+                let is_ours = value.starts_with('/') || given.into_iter().any(is_given);
+                assert!(!is_reference || is_ours, "{name}: {value}");
             }
         }
         let style = &named(elements, "style")[0].text;
@@ -321,7 +325,7 @@ fn texts_differ_from_each_other_and_between_languages() {
     let mut seen = BTreeSet::new();
     for language in Language::ALL {
         for (name, failed, fault) in FAULTS {
-            let error = ErrorPage { failed, fault, detail: None };
+            let error = ErrorPage { failed, fault, detail: None, application: None };
             let page = pages::error(&Look::plain(language), &error);
             let elements = html::read(&page.html);
             let text = named(&elements, "p")[0].text.clone();
@@ -329,7 +333,8 @@ fn texts_differ_from_each_other_and_between_languages() {
             assert!(seen.insert(text), "{name} ({})", language.tag());
         }
         for failed in [Failed::Connect, Failed::SignIn, Failed::SignOut, Failed::Link] {
-            let error = ErrorPage { failed, fault: Fault::Used, detail: None };
+            let fault = Fault::Expired;
+            let error = ErrorPage { failed, fault, detail: None, application: None };
             let page = pages::error(&Look::plain(language), &error);
             let heading = named(&html::read(&page.html), "h1")[0].text.clone();
             assert!(seen.insert(heading), "{failed:?} ({})", language.tag());
@@ -340,25 +345,56 @@ fn texts_differ_from_each_other_and_between_languages() {
 #[test]
 fn the_error_page_of_a_connect_says_what_to_do() {
     // RFC 9700 §4.11: a page and no redirect, for there is no address that is known to be right.
-    for (denied, status, message) in [
-        (Denied::Expired, 400, "This link has expired."),
-        (Denied::Used, 400, "This link was used already."),
-        (Denied::OtherBrowser, 400, "This was started in another browser."),
-        (Denied::ProviderUnavailable, 503, "The service cannot be reached at the moment."),
-        (Denied::NotStored, 503, "The service cannot be reached at the moment."),
-        (Denied::ProviderMisconfigured, 503, "This connection is not set up correctly."),
-        (Denied::RegistrationChanged, 503, "This connection is not set up correctly."),
-        (Denied::Unknown, 400, "This link is not valid."),
-        (Denied::OtherProvider, 400, "This link is not valid."),
+    // Where the account may be connected, no heading says that it is not.
+    let not_connected = "The account was not connected";
+    let (over, no_answer) = ("This link doesn’t work any more", "There is no answer at the moment");
+    for (denied, status, heading, message) in [
+        (Denied::Expired, 400, not_connected, "This link has expired."),
+        (Denied::Used, 400, over, "This link was used already. The application shows whether"),
+        (Denied::OtherBrowser, 400, not_connected, "This was started in another browser."),
+        (Denied::ProviderUnavailable, 503, no_answer, "The service cannot be reached"),
+        (Denied::NotStored, 503, no_answer, "The service cannot be reached at the moment."),
+        (Denied::ProviderMisconfigured, 503, not_connected, "This connection is not set up"),
+        (Denied::RegistrationChanged, 503, not_connected, "This connection is not set up"),
+        (Denied::Unknown, 400, over, "This link is not valid."),
+        (Denied::OtherProvider, 400, over, "This link is not valid."),
     ] {
-        let (got, page) = browser::page(&denied, &Look::plain(Language::English));
+        let (got, page) = browser::page(&denied, &Look::plain(Language::English), None, None);
         assert_eq!(got, status, "{denied:?}");
         let elements = html::read(&page.html);
-        assert_eq!(named(&elements, "h1")[0].text, "The account was not connected");
+        assert_eq!(named(&elements, "h1")[0].text, heading, "{denied:?}");
         assert!(named(&elements, "p")[0].text.starts_with(message), "{denied:?}");
+        assert!(named(&elements, "a").is_empty(), "{denied:?}");
     }
-    let (_, page) = browser::page(&Denied::Expired, &Look::plain(Language::German));
+    let (_, page) = browser::page(&Denied::Expired, &Look::plain(Language::German), None, None);
     assert!(page.html.contains("Dieser Link ist abgelaufen."));
+}
+
+#[test]
+fn the_error_page_of_a_known_session_names_the_application_and_leads_back_to_its_origin() {
+    let config = config_support::config();
+    let look = Look::plain(Language::English);
+    let page = |client_id: &str, redirect_uri: &str, flow: Flow| {
+        let (client_id, redirect_uri) = (client_id.to_owned(), redirect_uri.to_owned());
+        let origin = SessionOrigin { client_id, redirect_uri, flow };
+        let client = config.clients.get(&origin.client_id);
+        let (_, page) = browser::page(&Denied::Expired, &look, Some(&origin), client);
+        html::read(&page.html)
+    };
+    let uri = "https://app.example:8443/back?tab=1#x";
+    let elements = page("spa", uri, Flow::Connect);
+    let link = named(&elements, "a")[0];
+    assert_eq!(link.attribute("href"), Some("https://app.example:8443"));
+    assert_eq!(link.text, format!("Back to {}", config.clients["spa"].name));
+    // A client that is not configured any more has only its id.
+    assert_eq!(named(&page("gone", uri, Flow::Connect), "a")[0].text, "Back to gone");
+    let elements = page("spa", "com.example.app:/back", Flow::Connect);
+    assert!(named(&elements, "a").is_empty());
+    let quiet = named(&elements, "p").pop().unwrap();
+    assert_eq!(quiet.text, format!("The application is {}.", config.clients["spa"].name));
+    assert_eq!(named(&elements, "h1")[0].text, "The account was not connected");
+    let elements = page("spa", "", Flow::Login);
+    assert_eq!(named(&elements, "h1")[0].text, "You were not signed in");
 }
 
 #[test]

@@ -19,7 +19,10 @@ use vault_base::ids::{AccountId, DocumentSource, KEY_CHECK, ObjectNames, UserId,
 use vault_base::mac_id::MacId;
 use vault_base::secret::Secret;
 use vault_core::config::ExchangeGrant;
-use vault_core::connect::record::{Begin, Denied, Flow, Phase, Session};
+use vault_core::connect::hops::SessionOrigin;
+use vault_core::connect::record::{
+    Begin, Denied, Flow, Phase, ReturnedBrowser, Session, StatelessError,
+};
 use vault_core::message::{
     self, Class, Outcome, Question, connect, directory, issuer, registry, vault,
 };
@@ -428,8 +431,24 @@ fn each_phase_of_a_session_reads_as_it_was_written() {
     for (phase, json) in [
         (Phase::Started, r#"{"name":"started"}"#),
         (
-            Phase::AtProvider { state: text(), cookie: text(), until: 8, secrets: text() },
+            Phase::AtProvider {
+                state: text(),
+                cookie: text(),
+                until: 8,
+                secrets: text(),
+                sealed_state: None,
+            },
             r#"{"name":"at_provider","state":"x","cookie":"x","until":8,"secrets":"x"}"#,
+        ),
+        (
+            Phase::AtProvider {
+                state: text(),
+                cookie: text(),
+                until: 8,
+                secrets: text(),
+                sealed_state: Some(text()),
+            },
+            r#"{"name":"at_provider","state":"x","cookie":"x","until":8,"secrets":"x","sealed_state":"x"}"#,
         ),
         (
             Phase::Returned { connect_code: text(), until: 8, secrets: text(), code: text() },
@@ -479,7 +498,7 @@ fn each_phase_of_a_session_reads_as_it_was_written() {
 
 #[test]
 fn a_session_is_stored_as_pinned() {
-    let session = Session {
+    let mut session = Session {
         begin: Begin {
             session: mac_id("sid"),
             user: user(),
@@ -505,10 +524,23 @@ fn a_session_is_stored_as_pinned() {
             code: "p".into(),
         },
         provider_data: BTreeMap::new(),
+        browser: None,
     };
     let json = include_str!("../../../tests/golden/session-v1.json").trim();
     assert_eq!(serde_json::to_string(&session).unwrap(), json);
     assert_eq!(serde_json::from_str::<Session>(json).unwrap(), session);
+    let text = |text: &str| Some(text.to_owned());
+    for (connect_code, error, browser) in [
+        (None, None, r#"{"state":"s","cookie":"k"}"#),
+        (text("d"), None, r#"{"state":"s","cookie":"k","connect_code":"d"}"#),
+        (None, text("access_denied"), r#"{"state":"s","cookie":"k","error":"access_denied"}"#),
+    ] {
+        let (state, cookie) = ("s".into(), "k".into());
+        session.browser = Some(ReturnedBrowser { state, cookie, connect_code, error });
+        let json = format!("{},\"browser\":{browser}}}", json.strip_suffix('}').unwrap());
+        assert_eq!(serde_json::to_string(&session).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Session>(&json).unwrap(), session);
+    }
 }
 
 #[test]
@@ -741,9 +773,53 @@ fn messages_of_the_small_objects_are_pinned() {
         &issuer::IssuerRequest { issuer: "i".into(), jwks_uri: None, pattern: None, renew: false },
         r#"{"issuer":"i","jwks_uri":null,"renew":false}"#,
     );
+}
+
+#[test]
+fn messages_of_the_browsers_hops_are_pinned() {
     pinned(
-        &connect::SessionRequest::Open { ticket: Secret::new("t") },
+        &connect::SessionRequest::Open { ticket: Secret::new("t"), cookie: None },
         r#"{"open":{"ticket":"t"}}"#,
+    );
+    pinned(
+        &connect::SessionRequest::Open { ticket: Secret::new("t"), cookie: Some(Secret::new("c")) },
+        r#"{"open":{"ticket":"t","cookie":"c"}}"#,
+    );
+    pinned(
+        &connect::SessionRequest::ReturnWithoutState(StatelessError {
+            cookie: Secret::new("c"),
+            connection: "demo".into(),
+            error: "access_denied".into(),
+        }),
+        r#"{"return_without_state":{"cookie":"c","connection":"demo","error":"access_denied"}}"#,
+    );
+    pinned(&connect::SessionRequest::Origin, r#""origin""#);
+    pinned(
+        &connect::SessionResponse::Origin(SessionOrigin {
+            client_id: "spa".into(),
+            redirect_uri: "https://app.example/".into(),
+            flow: Flow::Connect,
+        }),
+        r#"{"origin":{"client_id":"spa","redirect_uri":"https://app.example/","flow":"connect"}}"#,
+    );
+    pinned(
+        &connect::SessionResponse::Opened { location: "l".into(), cookie: Some(Secret::new("c")) },
+        r#"{"opened":{"location":"l","cookie":"c"}}"#,
+    );
+    pinned(
+        &connect::SessionResponse::Opened { location: "l".into(), cookie: None },
+        r#"{"opened":{"location":"l"}}"#,
+    );
+    pinned(
+        &connect::SessionResponse::Returned { location: Secret::new("l"), denied: None },
+        r#"{"returned":{"location":"l"}}"#,
+    );
+    pinned(
+        &connect::SessionResponse::Returned {
+            location: Secret::new("l"),
+            denied: Some(Denied::ProviderUnavailable),
+        },
+        r#"{"returned":{"location":"l","denied":"provider_unavailable"}}"#,
     );
     pinned(&connect::SessionResponse::Denied(Denied::OtherUser), r#"{"denied":"other_user"}"#);
 }

@@ -108,6 +108,18 @@ impl Connection {
         self.identity.permanent || self.identity_is_subject()
     }
 
+    /// Whether authorization requests ask for the response as a form (OAuth 2.0 Form Post Response Mode).
+    pub fn asks_for_form_post(&self) -> bool {
+        self.authorization_params.get("response_mode").is_some_and(|mode| mode == "form_post")
+    }
+
+    /// The registered code of an authorization error response (RFC 6749 §4.1.2.1), where the connection lists the
+    /// provider's own name for it; all other codes unchanged.
+    pub fn authorization_error<'a>(&self, code: &'a str) -> &'a str {
+        let is_listed = self.errors.access_denied.iter().any(|listed| listed == code);
+        if is_listed { "access_denied" } else { code }
+    }
+
     /// Whether tokens of this kind are revoked with an account; the empty one is its own. Of a kind
     /// that is not configured any more nobody knows.
     pub fn may_revoke(&self, kind: &str) -> bool {

@@ -175,6 +175,7 @@ mod tests {
             unclear: list(&["fatal_error"]),
             misconfigured: list(&["7000222"]),
             consent: list(&["65001"]),
+            access_denied: Vec::new(),
         }
     }
 

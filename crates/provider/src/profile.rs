@@ -235,6 +235,9 @@ pub struct ErrorRules {
     /// Codes for: the user has not consented to what the request asks for, or must authenticate further for
     /// it. See [`TokenEndpointError::Consent`](crate::error_codes::TokenEndpointError::Consent).
     pub consent: Vec<String>,
+    /// Codes of authorization error responses for: the user or the provider declined (RFC 6749 §4.1.2.1). They
+    /// are not compared with the responses of token endpoints.
+    pub access_denied: Vec<String>,
 }
 
 /// Client authentication in revocation requests.

@@ -306,8 +306,8 @@ pub async fn to_provider(
     if !matches!(started, SessionResponse::Begun) {
         return Err(CallError::Unavailable);
     }
-    match object_call::ask(env, &object, &SessionRequest::Open { ticket }).await? {
-        SessionResponse::Opened { location, cookie } => {
+    match object_call::ask(env, &object, &SessionRequest::Open { ticket, cookie: None }).await? {
+        SessionResponse::Opened { location, cookie: Some(cookie) } => {
             let binding =
                 crate::connect::browser::set_cookie(&session, &cookie, &config.public_url);
             let cookies: Vec<Secret> =

@@ -14,10 +14,11 @@ use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
 use crate::config::Config;
+use crate::connect::hops::{Hop, Opened};
 use crate::connect::identify::IdentityError;
 use crate::connect::record::{
     AuthorizationResponse, Begin, Complete, Denied, Flow, FlowSecrets, Phase, SESSION_LIFETIME,
-    Session,
+    Session, StatelessError,
 };
 use crate::connect::session::{Completion, SessionError, Unidentified};
 use crate::event::{Event, EventName};
@@ -84,7 +85,14 @@ impl Inner {
         let config = configuration::load(&self.env).ok_or(ObjectError::Misconfigured)?;
         match ask {
             SessionRequest::Begin(begin) => self.begin(*begin).await,
-            SessionRequest::Open { ticket } => self.open(&config, &ticket).await,
+            SessionRequest::Open { ticket, cookie } => {
+                self.open(&config, &ticket, cookie.as_ref()).await
+            }
+            SessionRequest::ReturnWithoutState(told) => self.returned_without_state(&told),
+            SessionRequest::Origin => Ok(match self.load()? {
+                Some(session) => SessionResponse::Origin(session.origin()),
+                None => SessionResponse::Denied(Denied::Unknown),
+            }),
             SessionRequest::Return(back) => {
                 let answer = self.returned(&config, &back).await;
                 self.tell_if_over(&config);
@@ -116,39 +124,52 @@ impl Inner {
         Ok(SessionResponse::Begun)
     }
 
-    async fn open(&self, config: &Config, ticket: &Secret) -> Result<SessionResponse, ObjectError> {
+    async fn open(
+        &self,
+        config: &Config,
+        ticket: &Secret,
+        cookie: Option<&Secret>,
+    ) -> Result<SessionResponse, ObjectError> {
         let now = clock::now();
         let Some(session) = self.load()? else {
             return Ok(SessionResponse::Denied(Denied::Unknown));
         };
-        if let Err(denied) = session.check_ticket(ticket, now) {
-            return Ok(SessionResponse::Denied(denied));
-        }
-        let (connection, provider) = match self.provider(config, &session).await {
-            Ok(found) => found,
-            Err(denied) => {
-                return Ok(match session.not_opened(denied) {
-                    Ok(location) => SessionResponse::Returned { location },
-                    Err(denied) => SessionResponse::Denied(denied),
-                });
-            }
+        let found = match session.hop(ticket, cookie, now) {
+            Ok(Hop::ToApplication) => None,
+            Ok(Hop::Authorize | Hop::Repeat) => Some(self.provider(config, &session).await),
+            Err(denied) => return Ok(SessionResponse::Denied(denied)),
         };
-        // Another request may have used the ticket since the check above.
+        if let Some(Err(denied)) = found {
+            return Ok(match session.not_opened(denied.clone()) {
+                Ok(location) => SessionResponse::Returned { location, denied: Some(denied) },
+                Err(denied) => SessionResponse::Denied(denied),
+            });
+        }
+        // Another request may have changed the session since the check above.
         let Some(mut session) = self.load()? else {
             return Ok(SessionResponse::Denied(Denied::Unknown));
         };
         let name = config.names.connect_session(&session.begin.session);
-        let opened = match session.open(ticket, &Sealer::new(&config.key_ring, &name), now) {
+        let sealer = Sealer::new(&config.key_ring, &name);
+        let opened = match session.open(ticket, cookie, &sealer, now) {
             Ok(opened) => opened,
-            Err(SessionError::Denied(denied)) => return Ok(SessionResponse::Denied(denied)),
-            Err(SessionError::Declined(_)) => return Ok(SessionResponse::Denied(Denied::Unknown)),
-            Err(SessionError::Seal(error)) => return Err(error.into()),
+            Err(error) => return denied(error),
+        };
+        let (state, cookie, secrets) = match opened {
+            Opened::AtProvider { state, cookie, secrets } => (state, cookie, secrets),
+            Opened::ToApplication(location) => {
+                self.save(&session)?;
+                return Ok(SessionResponse::Returned { location, denied: None });
+            }
+        };
+        let Some(Ok((connection, provider))) = found else {
+            return Ok(SessionResponse::Denied(Denied::Used));
         };
         let ask = authorization_request::AuthorizationRequest {
             callback: &config.public_url.callback(&session.begin.connection),
-            state: opened.state.expose(),
-            nonce: opened.secrets.nonce.expose(),
-            verifier: opened.secrets.verifier.expose(),
+            state: state.expose(),
+            nonce: secrets.nonce.expose(),
+            verifier: secrets.verifier.expose(),
             scopes: &session.begin.scopes,
             params: &session.begin.params,
         };
@@ -163,7 +184,7 @@ impl Inner {
             }
         };
         self.save(&session)?;
-        Ok(SessionResponse::Opened { location: location.into(), cookie: opened.cookie })
+        Ok(SessionResponse::Opened { location: location.into(), cookie })
     }
 
     async fn returned(
@@ -174,16 +195,20 @@ impl Inner {
         let Some(session) = self.load()? else {
             return Ok(SessionResponse::Denied(Denied::Unknown));
         };
-        let provider = match self.provider(config, &session).await {
-            Ok((_, provider)) => provider,
-            Err(denied) => return Ok(SessionResponse::Denied(denied)),
+        // The metadata of the provider say whether the response is its; one that is repeated is not looked at.
+        let from_provider = if session.is_repeated(back) {
+            true
+        } else {
+            match self.provider(config, &session).await {
+                Ok((_, provider)) => provider.accepts_response_from(back.iss.as_deref()),
+                Err(denied) => return Ok(SessionResponse::Denied(denied)),
+            }
         };
         let Some(mut session) = self.load()? else {
             return Ok(SessionResponse::Denied(Denied::Unknown));
         };
         let name = config.names.connect_session(&session.begin.session);
         let sealer = Sealer::new(&config.key_ring, &name);
-        let from_provider = provider.accepts_response_from(back.iss.as_deref());
         if let Some(authorization) = session.begin.authorization.clone() {
             let result = session.returned_login(back, from_provider, &sealer, clock::now());
             // `Completing` is durable before the code is sent.
@@ -193,18 +218,28 @@ impl Inner {
                 Err(SessionError::Declined(code)) => {
                     Ok(SessionResponse::Declined { authorization, code: code.to_owned() })
                 }
-                Err(SessionError::Denied(denied)) => Ok(SessionResponse::Denied(denied)),
-                Err(SessionError::Seal(error)) => Err(error.into()),
+                Err(error) => denied(error),
             };
         }
         let result = session.returned(back, from_provider, &sealer, clock::now());
         self.save(&session)?;
         match result {
-            Ok(location) => Ok(SessionResponse::Returned { location }),
-            Err(SessionError::Denied(denied)) => Ok(SessionResponse::Denied(denied)),
-            Err(SessionError::Declined(_)) => Ok(SessionResponse::Denied(Denied::Unknown)),
-            Err(SessionError::Seal(error)) => Err(error.into()),
+            Ok(location) => Ok(SessionResponse::Returned { location, denied: None }),
+            Err(error) => denied(error),
         }
+    }
+
+    fn returned_without_state(
+        &self,
+        told: &StatelessError,
+    ) -> Result<SessionResponse, ObjectError> {
+        let session = self.load()?.ok_or(Denied::Unknown);
+        let location =
+            session.and_then(|session| session.declined_without_state(told, clock::now()));
+        Ok(match location {
+            Ok(location) => SessionResponse::Returned { location, denied: None },
+            Err(denied) => SessionResponse::Denied(denied),
+        })
     }
 
     /// Redeems the code of a sign-in, and finds its user. The tokens are dropped: a sign-in connects no
@@ -278,9 +313,7 @@ impl Inner {
                 self.redeeming.set(false);
                 redeemed?
             }
-            Err(SessionError::Denied(denied)) => return Ok(SessionResponse::Denied(denied)),
-            Err(SessionError::Declined(_)) => return Ok(SessionResponse::Denied(Denied::Unknown)),
-            Err(SessionError::Seal(error)) => return Err(error.into()),
+            Err(error) => return denied(error),
         };
         match tokens {
             Ok(tokens) => self.identify(config, session, &sealer, tokens).await,
@@ -308,8 +341,7 @@ impl Inner {
             Err(denied) => return Ok(Err(denied)),
         };
         // The session may have failed meanwhile.
-        let stored = self.load()?.map(|stored| stored.phase);
-        if !matches!(stored, Some(Phase::Completing { .. })) {
+        if !matches!(self.stored_now(session)?, Some(Phase::Completing { .. })) {
             return Ok(Err(Denied::Used));
         }
         session.granted(&tokens, sealer, clock::now())?;
@@ -331,7 +363,7 @@ impl Inner {
             }
             Err(_) => Err(IdentityError::Later),
         };
-        let stored = self.load()?.map(|session| session.phase);
+        let stored = self.stored_now(&mut session)?;
         let identified = session.identified(stored.as_ref(), identity, tokens, sealer)?;
         if let Some(event) = &identified.event {
             log::event(event);
@@ -431,7 +463,9 @@ impl Inner {
         store: NewGrant,
     ) -> Result<SessionResponse, ObjectError> {
         let act = VaultAction::Store(Box::new(store));
-        match self.ask_vault(config, &session, act).await? {
+        let answer = self.ask_vault(config, &session, act).await?;
+        self.stored_now(&mut session)?;
+        match answer {
             Some(VaultResponse::Stored(account)) => {
                 session.finish(Some(account.id.clone()));
                 self.save(&session)?;
@@ -485,10 +519,29 @@ impl Inner {
         json::parse_trusted(&row.text()?).map(Some).map_err(|_| ObjectError::Failed("record"))
     }
 
+    /// The phase that is stored now. While the session waited for somebody, the browser may have repeated a hop:
+    /// what that changed is taken over.
+    fn stored_now(&self, session: &mut Session) -> Result<Option<Phase>, ObjectError> {
+        let stored = self.load()?;
+        Ok(stored.map(|stored| {
+            session.browser = stored.browser;
+            stored.phase
+        }))
+    }
+
     fn save(&self, session: &Session) -> Result<(), ObjectError> {
         let json = serde_json::to_string(session).map_err(|_| ObjectError::Failed("record"))?;
         let upsert = "INSERT OR REPLACE INTO session (id, record) VALUES (1, ?)";
         sql::run(&self.state.storage().sql(), upsert, vec![json.into()])?;
         Ok(())
+    }
+}
+
+/// The response to a step that is denied.
+fn denied(error: SessionError) -> Result<SessionResponse, ObjectError> {
+    match error {
+        SessionError::Denied(denied) => Ok(SessionResponse::Denied(denied)),
+        SessionError::Declined(_) => Ok(SessionResponse::Denied(Denied::Unknown)),
+        SessionError::Seal(error) => Err(error.into()),
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod handle;
+pub mod hops;
 pub mod identify;
 pub mod in_flight;
 pub mod listing;

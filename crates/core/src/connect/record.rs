@@ -88,6 +88,19 @@ pub struct AuthorizationResponse {
     pub provider_data: BTreeMap<String, String>,
 }
 
+/// An authorization error response without `state`, which some providers send although RFC 6749 §4.1.2.1 requires
+/// it, at one of the sessions whose cookie the browser has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct StatelessError {
+    /// The session's cookie.
+    #[serde(with = "exposed")]
+    pub cookie: Secret,
+    /// The connection in the callback's path.
+    pub connection: String,
+    /// `error`.
+    pub error: String,
+}
+
 /// What the application sends to complete a connect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Complete {
@@ -122,6 +135,25 @@ pub struct Session {
     /// Parameters of the callback that applications need.
     #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provider_data: BTreeMap<String, String>,
+    /// The browser that brought the authorization response.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub browser: Option<ReturnedBrowser>,
+}
+
+/// The browser that brought the authorization response. It may repeat its hops: a page may be loaded again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedBrowser {
+    /// Hash of the state's secret.
+    pub state: String,
+    /// Hash of the cookie.
+    pub cookie: String,
+    /// Hash of the secret of the connect code that it got after the application had completed the connect with
+    /// an earlier one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_code: Option<String>,
+    /// The error that the application was told, if the response was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The kind of flow that a state belongs to. A state of one kind is refused where another is
@@ -151,6 +183,10 @@ pub enum Phase {
         until: UnixSeconds,
         /// Sealed [`FlowSecrets`].
         secrets: String,
+        /// The state itself, sealed, for the browser that repeats its hop. `None` if code before version
+        /// 0.3.0 wrote this.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sealed_state: Option<String>,
     },
     /// The provider has answered; the application must complete.
     Returned {
@@ -252,6 +288,7 @@ struct Members {
     connect_code: Option<String>,
     until: Option<UnixSeconds>,
     secrets: Option<String>,
+    sealed_state: Option<String>,
     code: Option<String>,
     id_token: Option<String>,
     store: Option<String>,
@@ -269,12 +306,16 @@ impl TryFrom<Members> for Phase {
 
 fn phase(members: Members) -> Option<Phase> {
     let Members { name, state, cookie, connect_code, until, secrets, code, .. } = members;
-    let Members { id_token, store, account, error, .. } = members;
+    let Members { id_token, store, account, error, sealed_state, .. } = members;
     Some(match name.as_str() {
         "started" => Phase::Started,
-        "at_provider" => {
-            Phase::AtProvider { state: state?, cookie: cookie?, until: until?, secrets: secrets? }
-        }
+        "at_provider" => Phase::AtProvider {
+            state: state?,
+            cookie: cookie?,
+            until: until?,
+            secrets: secrets?,
+            sealed_state,
+        },
         "returned" => Phase::Returned {
             connect_code: connect_code?,
             until: until?,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The state machine of a connect, from the application's request to the stored grant.
+//! The state machine of a connect, from the application's request to the stored grant. The browser's steps are in
+//! [`super::hops`].
 //!
 //! ```text
 //! Started ──open──▶ AtProvider ──return──▶ Returned ──complete──▶ Completing ──▶ Granted ──▶ Redeemed ──▶ Finished
@@ -18,15 +19,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use url::Url;
 
-use super::handle::{self, OpaqueHandle};
+use super::handle;
 use super::identify::IdentityError;
-use super::record::{
-    Begin, CODE_LIFETIME, Denied, Flow, FlowSecrets, Phase, STATE_LIFETIME, STORE_LIFETIME,
-    Session, TICKET_LIFETIME,
-};
-use crate::connect::record::{AuthorizationResponse, Complete};
+use super::record::{Begin, Complete, Denied, Flow, FlowSecrets, Phase, STORE_LIFETIME, Session};
 use crate::event::Event;
 use crate::vault::consent::NewGrant;
 use vault_base::encoding;
@@ -38,17 +34,6 @@ use vault_base::time::UnixSeconds;
 use vault_provider::connection::Connection;
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::userinfo::UserInfo;
-
-/// What the authorization request needs.
-#[derive(Debug)]
-pub struct Opened {
-    /// `state`.
-    pub state: Secret,
-    /// The value of the session's cookie.
-    pub cookie: Secret,
-    /// Verifier and nonce.
-    pub secrets: FlowSecrets,
-}
 
 /// The next step of a completion.
 #[derive(Debug)]
@@ -117,154 +102,14 @@ impl Session {
     /// A new session.
     pub fn new(begin: Begin, now: UnixSeconds) -> Self {
         let flow = if begin.authorization.is_some() { Flow::Login } else { Flow::Connect };
-        Self { begin, created_at: now, flow, phase: Phase::Started, provider_data: BTreeMap::new() }
-    }
-
-    /// Checks that this ticket may be opened now.
-    ///
-    /// # Errors
-    /// [`Denied`]; nothing changes.
-    pub fn check_ticket(&self, ticket: &Secret, now: UnixSeconds) -> Result<(), Denied> {
-        if !handle::matches(ticket, &self.begin.ticket) {
-            return Err(Denied::Unknown);
+        Self {
+            begin,
+            created_at: now,
+            flow,
+            phase: Phase::Started,
+            provider_data: BTreeMap::new(),
+            browser: None,
         }
-        if self.phase != Phase::Started {
-            return Err(Denied::Used);
-        }
-        if now >= self.created_at + TICKET_LIFETIME {
-            return Err(Denied::Expired);
-        }
-        Ok(())
-    }
-
-    /// Opens the ticket: the browser goes to the provider.
-    ///
-    /// # Errors
-    /// [`SessionError`]; nothing changes.
-    pub fn open(
-        &mut self,
-        ticket: &Secret,
-        sealer: &Sealer,
-        now: UnixSeconds,
-    ) -> Result<Opened, SessionError> {
-        self.check_ticket(ticket, now)?;
-        let random = || handle::random().map_err(|_| SealError::CannotSeal);
-        let verifier = encoding::random::<32>().map_err(|_| SealError::CannotSeal)?;
-        let secrets = FlowSecrets {
-            verifier: Secret::new(encoding::base64url(verifier)),
-            nonce: Secret::new(random()?),
-        };
-        let state = OpaqueHandle::new(&self.begin.session, Secret::new(random()?));
-        let cookie = Secret::new(random()?);
-        self.phase = Phase::AtProvider {
-            state: handle::hash(&state.secret),
-            cookie: handle::hash(&cookie),
-            until: now + STATE_LIFETIME,
-            secrets: self.seal_json(sealer, "provider_secrets", &secrets)?,
-        };
-        Ok(Opened { state: state.text(), cookie, secrets })
-    }
-
-    /// Where the browser goes whose ticket is good, but whom the vault cannot send to the provider because of
-    /// `denied`. While the provider is down it returns to the application, which can tell its user and offer to
-    /// try again (RFC 6749 §4.1.2.1). The session stays as it is: until the ticket expires, the same link works
-    /// once the provider is back.
-    ///
-    /// # Errors
-    /// `denied` itself, where the application cannot act on it, or no application began the session.
-    pub fn not_opened(&self, denied: Denied) -> Result<Secret, Denied> {
-        match (self.flow, denied) {
-            (Flow::Connect, Denied::ProviderUnavailable) => {
-                Ok(self.failed_location("temporarily_unavailable"))
-            }
-            (_, denied) => Err(denied),
-        }
-    }
-
-    /// Takes the authorization response and returns where the browser goes. `from_provider` says
-    /// that its `iss` is the provider's (RFC 9207).
-    ///
-    /// # Errors
-    /// [`SessionError`]: the browser gets an error page, never a redirect. Only a response from
-    /// another provider changes the session: it fails.
-    pub fn returned(
-        &mut self,
-        back: &AuthorizationResponse,
-        from_provider: bool,
-        sealer: &Sealer,
-        now: UnixSeconds,
-    ) -> Result<Secret, SessionError> {
-        let secrets = self.check_response(Flow::Connect, back, from_provider, now)?;
-        let code = match (&back.code, &back.error) {
-            (Some(code), None) => code,
-            (_, error) => {
-                let error = error.as_deref().unwrap_or("server_error");
-                self.phase = Phase::FAILED;
-                return Ok(self.failed_location(error));
-            }
-        };
-        let waiting = self.seal(sealer, "provider_code", code)?;
-        let secret = Secret::new(handle::random().map_err(|_| SealError::CannotSeal)?);
-        let connect_code = OpaqueHandle::new(&self.begin.session, secret);
-        self.provider_data.clone_from(&back.provider_data);
-        self.phase = Phase::Returned {
-            connect_code: handle::hash(&connect_code.secret),
-            until: now + CODE_LIFETIME,
-            secrets,
-            code: waiting,
-        };
-        Ok(self.location(&[("connect_code", connect_code.text().expose())]))
-    }
-
-    /// Takes the authorization response of a sign-in: the code is redeemed at once, because no user waits to
-    /// complete it. The browser's cookie binds the sign-in to the browser that began it.
-    ///
-    /// # Errors
-    /// [`SessionError`]. A response from another provider, or with an error, makes the session fail.
-    pub fn returned_login(
-        &mut self,
-        back: &AuthorizationResponse,
-        from_provider: bool,
-        sealer: &Sealer,
-        now: UnixSeconds,
-    ) -> Result<(Secret, FlowSecrets), SessionError> {
-        let secrets = self.check_response(Flow::Login, back, from_provider, now)?;
-        let (Some(code), None) = (&back.code, &back.error) else {
-            self.phase = Phase::FAILED;
-            let (code, _) = outward(back.error.as_deref().unwrap_or("server_error"));
-            return Err(SessionError::Declined(code));
-        };
-        let secrets = self.open_json(sealer, "provider_secrets", &secrets)?;
-        self.phase = Phase::Completing { connect_code: String::new() };
-        Ok((code.clone(), secrets))
-    }
-
-    /// Checks that an authorization response belongs to this session, this browser and this provider.
-    /// Returns the sealed secrets of the flow.
-    fn check_response(
-        &mut self,
-        flow: Flow,
-        back: &AuthorizationResponse,
-        from_provider: bool,
-        now: UnixSeconds,
-    ) -> Result<String, SessionError> {
-        let Phase::AtProvider { state, cookie, until, secrets } = &self.phase else {
-            return Err(Denied::Used.into());
-        };
-        if self.flow != flow || !handle::matches(&back.state, state) {
-            return Err(Denied::Unknown.into());
-        }
-        if !back.cookie.as_ref().is_some_and(|presented| handle::matches(presented, cookie)) {
-            return Err(Denied::OtherBrowser.into());
-        }
-        if now >= *until {
-            return Err(Denied::Expired.into());
-        }
-        if back.connection != self.begin.connection || !from_provider {
-            self.phase = Phase::FAILED;
-            return Err(Denied::OtherProvider.into());
-        }
-        Ok(secrets.clone())
     }
 
     /// Whether the connection still has the registration that the session began with.
@@ -358,8 +203,9 @@ impl Session {
         if ask.user != self.begin.user || ask.client_id != self.begin.client_id {
             return Err(Denied::OtherUser);
         }
-        let code = self.phase.connect_code();
-        if !code.is_some_and(|code| handle::matches(&ask.connect_code, code)) {
+        let repeated = self.browser.as_ref().and_then(|browser| browser.connect_code.as_deref());
+        let mut codes = self.phase.connect_code().into_iter().chain(repeated);
+        if !codes.any(|code| handle::matches(&ask.connect_code, code)) {
             return Err(Denied::Unknown);
         }
         if ask.redirect_uri != self.begin.redirect_uri {
@@ -499,22 +345,6 @@ impl Session {
         }
     }
 
-    fn failed_location(&self, error: &str) -> Secret {
-        let (error, description) = outward(error);
-        self.location(&[("error", error), ("error_description", description)])
-    }
-
-    /// The redirect URI with these parameters and the application's state in its query.
-    fn location(&self, params: &[(&str, &str)]) -> Secret {
-        let state = self.begin.state.as_deref().map(|state| ("state", state));
-        let params: Vec<(&str, &str)> = params.iter().copied().chain(state).collect();
-        let location = Url::parse(&self.begin.redirect_uri).map(|mut url| {
-            url.query_pairs_mut().extend_pairs(params);
-            url.to_string()
-        });
-        Secret::new(location.unwrap_or_default())
-    }
-
     fn place<'a>(&'a self, field: &'a str) -> AssociatedData<'a> {
         AssociatedData {
             issuer: &self.begin.user.issuer,
@@ -526,12 +356,17 @@ impl Session {
         }
     }
 
-    fn seal(&self, sealer: &Sealer, field: &str, secret: &Secret) -> Result<String, SealError> {
+    pub(super) fn seal(
+        &self,
+        sealer: &Sealer,
+        field: &str,
+        secret: &Secret,
+    ) -> Result<String, SealError> {
         let envelope = sealer.seal(&self.place(field), secret.expose().as_bytes())?;
         Ok(encoding::base64url(envelope))
     }
 
-    fn seal_json(
+    pub(super) fn seal_json(
         &self,
         sealer: &Sealer,
         field: &str,
@@ -541,7 +376,7 @@ impl Session {
         self.seal(sealer, field, &Secret::new(json))
     }
 
-    fn open_json<T: DeserializeOwned>(
+    pub(super) fn open_json<T: DeserializeOwned>(
         &self,
         sealer: &Sealer,
         field: &str,
@@ -551,7 +386,12 @@ impl Session {
         json::parse_trusted(json.expose()).map_err(|_| SealError::Corrupt)
     }
 
-    fn unseal(&self, sealer: &Sealer, field: &str, text: &str) -> Result<Secret, SealError> {
+    pub(super) fn unseal(
+        &self,
+        sealer: &Sealer,
+        field: &str,
+        text: &str,
+    ) -> Result<Secret, SealError> {
         let envelope = encoding::from_base64url(text).ok_or(SealError::Corrupt)?;
         let bytes = sealer.open(&self.place(field), &envelope)?;
         std::str::from_utf8(&bytes).map(Secret::new).map_err(|_| SealError::Corrupt)
@@ -571,27 +411,5 @@ pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
         | TokenEndpointError::Unreadable(_)
         | TokenEndpointError::Ambiguous { .. } => Denied::ProviderUnavailable,
         TokenEndpointError::OtherUser => Denied::Identity,
-    }
-}
-
-/// The provider's error as the application sees it: registered codes unchanged, all others as
-/// `server_error`. The provider's text is never passed on, because we cannot vouch for it.
-fn outward(error: &str) -> (&'static str, &'static str) {
-    match error {
-        "access_denied" => ("access_denied", "The user or the provider declined."),
-        "login_required"
-        | "interaction_required"
-        | "consent_required"
-        | "account_selection_required" => {
-            ("interaction_required", "The provider needs the user to interact.")
-        }
-        "invalid_scope" => ("invalid_scope", "The provider does not know a requested scope."),
-        "temporarily_unavailable" => {
-            ("temporarily_unavailable", "The provider cannot answer at the moment.")
-        }
-        "invalid_request" | "unauthorized_client" | "unsupported_response_type" => {
-            ("server_error", "The provider does not accept the connection's configuration.")
-        }
-        _ => ("server_error", "The provider could not do it."),
     }
 }

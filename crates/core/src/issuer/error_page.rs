@@ -21,5 +21,5 @@ pub fn page(failed: Failed, reason: &'static str, look: &Look) -> (u16, Page) {
         _ => (400, Fault::Invalid),
     };
     let detail = (fault == Fault::Application).then_some(reason);
-    (status, pages::error(look, &ErrorPage { failed, fault, detail }))
+    (status, pages::error(look, &ErrorPage { failed, fault, detail, application: None }))
 }

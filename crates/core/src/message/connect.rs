@@ -4,10 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Class, Question};
-use crate::connect::record::{AuthorizationResponse, Begin, Complete, Denied};
+use crate::connect::hops::SessionOrigin;
+use crate::connect::record::{AuthorizationResponse, Begin, Complete, Denied, StatelessError};
 use crate::issuer::authorization::CodeGrant;
 use crate::vault::record::AccountView;
-use vault_base::secret::{Secret, exposed};
+use vault_base::secret::{Secret, exposed, exposed_option};
 
 /// A request to a connect session, in the order of a connect.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -20,9 +21,16 @@ pub enum SessionRequest {
         /// The ticket's secret.
         #[serde(with = "exposed")]
         ticket: Secret,
+        /// The session's cookie, if the browser has it.
+        #[serde(with = "exposed_option", default, skip_serializing_if = "Option::is_none")]
+        cookie: Option<Secret>,
     },
     /// The provider redirects the browser back with the authorization response (RFC 6749 §4.1.2).
     Return(AuthorizationResponse),
+    /// The browser brings an error without `state`, which may be for this session.
+    ReturnWithoutState(StatelessError),
+    /// An error page wants to name the application.
+    Origin,
     /// The application completes the connect for its user.
     Complete(Complete),
 }
@@ -37,16 +45,21 @@ pub enum SessionResponse {
     Opened {
         /// The authorization request to redirect to.
         location: String,
-        /// The cookie's value.
-        #[serde(with = "exposed")]
-        cookie: Secret,
+        /// The cookie's value; `None` if the browser has it.
+        #[serde(with = "exposed_option", default, skip_serializing_if = "Option::is_none")]
+        cookie: Option<Secret>,
     },
     /// Redirect the browser to the application.
     Returned {
         /// The application's redirect URI with the response parameters.
         #[serde(with = "exposed")]
         location: Secret,
+        /// Why the browser did not go to the provider first.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        denied: Option<Denied>,
     },
+    /// The application that began the session.
+    Origin(SessionOrigin),
     /// The user has signed in.
     SignedIn {
         /// The authorization request that the sign-in belongs to.

@@ -20,7 +20,7 @@ mod text;
 use std::fmt;
 
 pub use consent::{AskedScope, Consent, DECISION, Link, consent, link};
-pub use error::{ErrorPage, Failed, Fault, error};
+pub use error::{Application, ErrorPage, Failed, Fault, error};
 pub use language::Language;
 pub use policy::FormAction;
 pub use response::{form_post, web_message};

@@ -17,22 +17,23 @@ const SUBMIT: &str = "HTMLFormElement.prototype.submit.call(document.forms[0])";
 /// stands in attributes, so that the script is the same on every page and has one hash.
 const POST_MESSAGE: &str = include_str!("web_message.js");
 
-/// The answer as a form that is posted to the application (OAuth 2.0 Form Post Response Mode §2).
+/// The answer as a form that is posted to the application, or to the vault itself once more (OAuth 2.0 Form Post
+/// Response Mode §2).
 /// It is sent by itself, and without script by its button.
 ///
 /// The policy has no `form-action`: Chromium would apply it to whatever redirects the application
 /// answers with.
 ///
-/// `None` if `redirect_uri`, which must be the client's registered one, is an address that no client may
-/// have.
-pub fn form_post(look: &Look, redirect_uri: &str, response: &[(&str, &str)]) -> Option<Page> {
-    let host = policy::destination(redirect_uri)?;
+/// `None` if `action`, which must be the client's registered redirect URI or an address of the vault, is one that no
+/// client may have.
+pub fn form_post(look: &Look, action: &str, response: &[(&str, &str)]) -> Option<Page> {
+    let host = policy::destination(action)?;
     let texts = look.language.texts();
     let own = &texts.response;
     let content = html! {
         p.lead { (own.going.around(&Foreign::name(&host))) }
         p.quiet { (own.nothing_happens) }
-        form method="post" action=(redirect_uri) autocomplete="off" {
+        form method="post" action=(action) autocomplete="off" {
             (layout::hidden(response))
             button.primary type="submit" { (own.go_on) }
         }

@@ -102,9 +102,15 @@ pub(super) struct Error {
     pub not_signed_in: &'static str,
     pub not_signed_out: &'static str,
     pub not_linked: &'static str,
+    /// Heading: the link is wrong or was used, and may have done what it was for.
+    pub link_is_over: &'static str,
+    /// Heading: nobody knows what came of it.
+    pub no_answer: &'static str,
     pub invalid: &'static str,
     pub expired: &'static str,
     pub used: &'static str,
+    /// The application knows what came of the connect.
+    pub used_connect: &'static str,
     pub other_browser: &'static str,
     pub unavailable: &'static str,
     pub misconfigured: &'static str,
@@ -113,6 +119,8 @@ pub(super) struct Error {
     pub too_many_accounts: &'static str,
     pub disabled: &'static str,
     pub sign_in_too_old: &'static str,
+    /// Which application it was about, where no link leads back to it.
+    pub of_application: Around,
     /// Above what is for developers.
     pub detail: &'static str,
 }

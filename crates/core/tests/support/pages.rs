@@ -2,8 +2,8 @@
 //! All pages in all their states, for the tests and for the example that writes them to a folder.
 
 use vault_core::pages::{
-    self, Account, AskedScope, Consent, ErrorPage, Failed, Fault, Form, FormAction, Language, Link,
-    Look, Notice, Page, SignIn, SignedOut, Way,
+    self, Account, Application, AskedScope, Consent, ErrorPage, Failed, Fault, Form, FormAction,
+    Language, Link, Look, Notice, Page, SignIn, SignedOut, Way,
 };
 
 /// Everything that was chosen by others, once with ordinary values and once with hard ones.
@@ -124,15 +124,25 @@ pub fn all(language: Language, names: &Names) -> Vec<(String, Page)> {
     let look = Look { title: names.title, logo: names.logo, language };
     let mut out = sign_in(&look, names);
     out.extend(decisions(&look, names));
+    let application = Application { name: names.application, redirect_uri: names.redirect_uri };
     for (name, failed, fault) in FAULTS {
-        let error = ErrorPage { failed, fault, detail: None };
+        let application = Some(application);
+        let error = ErrorPage { failed, fault, detail: None, application };
         out.push((format!("error-{name}"), pages::error(&look, &error)));
     }
-    let error =
-        ErrorPage { failed: Failed::SignIn, fault: Fault::Application, detail: Some(names.value) };
+    let nameless = ErrorPage {
+        failed: Failed::SignIn,
+        fault: Fault::Application,
+        detail: None,
+        application: None,
+    };
+    let error = ErrorPage { detail: Some(names.value), ..nameless };
     out.push(("error-detail".into(), pages::error(&look, &error)));
+    let own_scheme = Application { redirect_uri: "com.example.app:/back", ..application };
+    let error = ErrorPage { application: Some(own_scheme), ..nameless };
+    out.push(("error-no-link".into(), pages::error(&look, &error)));
     let plain = Look::plain(language);
-    out.push(("error-plain".into(), pages::error(&plain, &ErrorPage { detail: None, ..error })));
+    out.push(("error-plain".into(), pages::error(&plain, &nameless)));
     let response = [("code", names.value), ("state", "a b+c="), ("iss", "https://vault.example/")];
     let page = pages::form_post(&look, names.redirect_uri, &response);
     out.extend(page.map(|page| ("form-post".into(), page)));

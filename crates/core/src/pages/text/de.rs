@@ -61,12 +61,16 @@ pub const TEXTS: Texts = Texts {
         not_signed_in: "Sie wurden nicht angemeldet",
         not_signed_out: "Sie wurden nicht abgemeldet",
         not_linked: "Das Konto wurde nicht hinzugefügt",
+        link_is_over: "Dieser Link gilt nicht mehr",
+        no_answer: "Im Moment kommt keine Antwort",
         invalid: "Dieser Link ist ungültig. Gehen Sie zurück zur Anwendung und versuchen Sie es noch \
                   einmal.",
         expired: "Dieser Link ist abgelaufen. Gehen Sie zurück zur Anwendung und versuchen Sie es noch \
                   einmal.",
         used: "Dieser Link wurde schon benutzt. Gehen Sie zurück zur Anwendung und versuchen Sie es noch \
                einmal.",
+        used_connect: "Dieser Link wurde schon benutzt. Die Anwendung zeigt, ob das Konto \
+                       verbunden ist; wenn nicht, beginnen Sie dort von vorn.",
         other_browser: "Dieser Vorgang wurde in einem anderen Browser begonnen. Schließen Sie ihn dort ab \
                         oder beginnen Sie in der Anwendung von vorn.",
         unavailable: "Der Dienst ist im Moment nicht erreichbar. Gehen Sie zurück zur Anwendung und \
@@ -81,6 +85,7 @@ pub const TEXTS: Texts = Texts {
         disabled: "Ihr Zugang wurde gesperrt. Bitte wenden Sie sich an den Betreiber dieses Dienstes.",
         sign_in_too_old: "Dafür muss Ihre Anmeldung wenige Minuten alt sein. Melden Sie sich neu an und \
                           versuchen Sie es noch einmal.",
+        of_application: Around("Die Anwendung heißt ", "."),
         detail: "Für den Entwickler",
     },
     response: Response {

@@ -57,9 +57,13 @@ pub const TEXTS: Texts = Texts {
         not_signed_in: "You were not signed in",
         not_signed_out: "You were not signed out",
         not_linked: "The account was not added",
+        link_is_over: "This link doesn’t work any more",
+        no_answer: "There is no answer at the moment",
         invalid: "This link is not valid. Go back to the application and try again.",
         expired: "This link has expired. Go back to the application and try again.",
         used: "This link was used already. Go back to the application and try again.",
+        used_connect: "This link was used already. The application shows whether the account is \
+                       connected; if it isn’t, start again there.",
         other_browser: "This was started in another browser. Finish it there, or start again from the \
                         application.",
         unavailable: "The service cannot be reached at the moment. Go back to the application and try \
@@ -72,6 +76,7 @@ pub const TEXTS: Texts = Texts {
         disabled: "Your access has been turned off. Please contact the people who run this service.",
         sign_in_too_old: "For this, you need to have signed in within the last few minutes. Sign in \
                           again and retry.",
+        of_application: Around("The application is ", "."),
         detail: "For the developer",
     },
     response: Response {

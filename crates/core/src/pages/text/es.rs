@@ -57,9 +57,13 @@ pub const TEXTS: Texts = Texts {
         not_signed_in: "No se ha iniciado la sesión",
         not_signed_out: "No se ha cerrado la sesión",
         not_linked: "La cuenta no se ha añadido",
+        link_is_over: "Este enlace ya no funciona",
+        no_answer: "No hay respuesta en este momento",
         invalid: "Este enlace no es válido. Vuelve a la aplicación e inténtalo de nuevo.",
         expired: "Este enlace ha caducado. Vuelve a la aplicación e inténtalo de nuevo.",
         used: "Este enlace ya se ha utilizado. Vuelve a la aplicación e inténtalo de nuevo.",
+        used_connect: "Este enlace ya se ha utilizado. La aplicación muestra si la cuenta está \
+                       conectada; si no lo está, empieza de nuevo allí.",
         other_browser: "Esto se inició en otro navegador. Termínalo allí o empieza de nuevo desde la \
                         aplicación.",
         unavailable: "No se puede contactar con el servicio en este momento. Vuelve a la aplicación e \
@@ -72,6 +76,7 @@ pub const TEXTS: Texts = Texts {
         disabled: "Tu acceso está desactivado. Ponte en contacto con quien administra este servicio.",
         sign_in_too_old: "Para esto tienes que haber iniciado sesión en los últimos minutos. Vuelve a \
                           iniciar sesión e inténtalo de nuevo.",
+        of_application: Around("La aplicación es ", "."),
         detail: "Para quien desarrolla la aplicación",
     },
     response: Response {

@@ -59,9 +59,13 @@ pub const TEXTS: Texts = Texts {
         not_signed_in: "Vous n’avez pas été connecté",
         not_signed_out: "Vous n’avez pas été déconnecté",
         not_linked: "Le compte n’a pas été ajouté",
+        link_is_over: "Ce lien ne fonctionne plus",
+        no_answer: "Pas de réponse pour le moment",
         invalid: "Ce lien n’est pas valable. Retournez à l’application et réessayez.",
         expired: "Ce lien a expiré. Retournez à l’application et réessayez.",
         used: "Ce lien a déjà été utilisé. Retournez à l’application et réessayez.",
+        used_connect: "Ce lien a déjà été utilisé. L’application indique si le compte est connecté \
+                       ; sinon, recommencez depuis l’application.",
         other_browser: "Cette opération a été commencée dans un autre navigateur. Terminez-la là-bas ou \
                         recommencez depuis l’application.",
         unavailable: "Le service est injoignable pour le moment. Retournez à l’application et \
@@ -75,6 +79,7 @@ pub const TEXTS: Texts = Texts {
         disabled: "Votre accès a été désactivé. Veuillez contacter l’exploitant de ce service.",
         sign_in_too_old: "Pour cela, vous devez vous être connecté au cours des dernières minutes. \
                           Connectez-vous à nouveau et réessayez.",
+        of_application: Around("L’application est ", "."),
         detail: "Pour le développeur",
     },
     response: Response {
