@@ -13,8 +13,12 @@ const SCRIPT = fileURLToPath(new URL('../../xtask/js/check.mjs', import.meta.url
 describe('checking issuers and providers', { timeout: 60_000 }, () => {
   let world;
   let hostile;
+  let closed;
 
   before(async () => {
+    const server = await HostileServer.start();
+    closed = new URL(server.origin).port;
+    await server.close();
     world = await World.start();
     hostile = await HostileServer.start();
   });
@@ -62,7 +66,7 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
   const origin = () => hostile.origin;
   /** @type {Record<string, any[]>} */
   const failures = {
-    'an issuer that is not there': [() => ({ issuers: [{ issuer: 'http://127.0.0.1:9', algorithms: ['RS256'] }] }), /FAILS: .*openid-configuration/],
+    'an issuer that is not there': [() => ({ issuers: [{ issuer: `http://127.0.0.1:${closed}`, algorithms: ['RS256'] }] }), /FAILS: .*openid-configuration/],
     'an issuer that calls itself otherwise': [() => ({ issuers: [{ issuer: `${world.issuer}/`, algorithms: ['RS256'] }] }), /FAILS: its metadata has the issuer http\S+; configure exactly that/],
     'an issuer without keys of the algorithm': [() => ({ issuers: [{ issuer: world.issuer, algorithms: ['ES256'] }] }), /FAILS: no key is for ES256/],
     'a provider without a token endpoint': [() => {
@@ -75,7 +79,25 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
       }));
       return { connections: [{ name: 'x', issuer: origin(), own_parameters: ['client_id', 'state'] }] };
     }, /FAILS: its authorization_endpoint has the parameter client_id,/],
-    'an endpoint that is not there': [() => ({ connections: [{ name: 'x', endpoints: ['http://127.0.0.1:9/token'] }] }), /FAILS: http:\/\/127.0.0.1:9\/token/],
+    'a metadata document that is not there': [() => {
+      hostile.on('/.well-known/openid-configuration', answer(404, {}));
+      return { issuers: [{ issuer: origin(), algorithms: ['RS256'] }] };
+    }, /FAILS: \S+openid-configuration: it responds 404\. Compare the issuer with/],
+    'a metadata document that is elsewhere': [() => {
+      hostile.on('/.well-known/openid-configuration', answer(301, '', { location: 'https://new.example/' }));
+      return { issuers: [{ issuer: origin(), algorithms: ['RS256'] }] };
+    }, /FAILS: .*it redirects \(301\) to https:\/\/new\.example\/\. The vault follows no redirects/],
+    'a page in place of a metadata document': [() => {
+      hostile.on('/.well-known/openid-configuration', answer(200, '<p>hello', { 'content-type': 'text/html' }));
+      return { issuers: [{ issuer: origin(), algorithms: ['RS256'] }] };
+    }, /FAILS: .*its response is not JSON\. Compare the address/],
+    'a server with an error': [() => {
+      hostile.on('/.well-known/openid-configuration', answer(503, {}));
+      return { issuers: [{ issuer: origin(), algorithms: ['RS256'] }] };
+    }, /FAILS: .*it responds 503\. Try again later/],
+    'a host that does not exist': [() => ({ issuers: [{ issuer: 'https://no-such-host.invalid', algorithms: ['RS256'] }] }), /FAILS: .*(ENOTFOUND|EAI_AGAIN)\)\. --offline checks without requests/],
+    'a server without https': [() => ({ issuers: [{ issuer: origin().replace('http:', 'https:'), algorithms: ['RS256'] }] }), /FAILS: .*https there\. Check/],
+    'an endpoint that is not there': [() => ({ connections: [{ name: 'x', endpoints: [`http://127.0.0.1:${closed}/token`] }] }), /FAILS: http:\/\/127.0.0.1:\d+\/token: nothing listens there\. Check host and port, and that the server is up \(ECONNREFUSED\)/],
   };
   for (const [what, [make, expected]] of Object.entries(failures)) {
     test(`finds ${what}`, async () => {

@@ -11,13 +11,42 @@ let failed = false;
 const say = (line) => console.log(`  ${line}`);
 const fail = (line) => { failed = true; say(`FAILS: ${line}`); };
 
+/** A response that is not usable, and what to try. */
+class Unusable extends Error {}
+
 async function get(url) {
   const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TIME), headers: { accept: 'application/json' } });
-  if (response.status !== 200) throw new Error(`${url} responds ${response.status}`);
-  return response.json();
+  const { status } = response;
+  if (status >= 300 && status < 400) {
+    throw new Unusable(`it redirects (${status}) to ${response.headers.get('location')}. The vault follows no redirects: configure the address that answers itself`);
+  }
+  if (status === 404) throw new Unusable('it responds 404. Compare the issuer with the provider\'s documentation, or configure the addresses themselves (jwks_uri, or kind = "oauth2" with endpoints)');
+  if (status !== 200) throw new Unusable(`it responds ${status}. ${status >= 500 ? 'Try again later' : 'It must answer everybody, without authentication'}`);
+  return response.json().catch(() => { throw new Unusable('its response is not JSON. Compare the address with the provider\'s documentation'); });
 }
 
-const why = (error) => error.cause?.code ?? error.message;
+/** What to try after a request without response, by Node's error code. */
+const TRY = {
+  ENOTFOUND: 'no such host. Check its spelling, and that this machine is connected to the Internet',
+  EAI_AGAIN: 'the host could not be looked up. Check that this machine is connected to the Internet',
+  ECONNREFUSED: 'nothing listens there. Check host and port, and that the server is up',
+  ECONNRESET: 'the server closed the connection. Check that it speaks https there, and try again',
+  UND_ERR_SOCKET: 'the server closed the connection. Check that it speaks https there, and try again',
+  EPROTO: 'it does not speak https there. Check scheme and port',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak https there. Check scheme and port',
+  CERT_HAS_EXPIRED: 'its certificate has expired. The server must renew it: the Worker refuses it too',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host. Check the host: the Worker refuses it too',
+};
+const UNTRUSTED = ['DEPTH_ZERO_SELF_SIGNED_CERT', 'SELF_SIGNED_CERT_IN_CHAIN', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'];
+
+/** Why a request failed, and what to try. */
+function why(error) {
+  if (error instanceof Unusable) return error.message;
+  const code = error.cause?.code ?? error.name;
+  if (error.name === 'TimeoutError') return `no response within ${TIME / 1000} s. Check that this machine may reach it (proxy, firewall), and try again`;
+  if (UNTRUSTED.includes(code)) return `its certificate is of an authority that is not trusted (${code}). The Worker trusts public ones only`;
+  return `${TRY[code] ?? 'no response. Check host, port and network'} (${code}). --offline checks without requests`;
+}
 
 /**
  * Fetches an issuer's metadata document. For an issuer with one document for all tenants, `pattern` says
@@ -43,7 +72,7 @@ async function askIssuer({ issuer, jwks_uri: given, algorithms }) {
   const keys = (set.keys ?? []).filter((key) => (key.use ?? 'sig') === 'sig');
   const kinds = new Set(keys.map((key) => [key.kty, key.crv].filter(Boolean).join(' ')));
   say(`${keys.length} signature keys: ${[...kinds].join(', ') || 'none'}`);
-  if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`no key is for ${algorithms.join(', ')}`);
+  if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`no key is for ${algorithms.join(', ')}: configure \`algorithms\` that its keys are for`);
 }
 
 async function askConnection({ name, issuer, pattern, own_parameters: own = [], endpoints }) {

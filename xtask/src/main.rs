@@ -13,6 +13,7 @@ mod faults;
 mod fuzz;
 #[cfg(test)]
 mod headers;
+mod limits;
 #[cfg(test)]
 mod links;
 mod lint;

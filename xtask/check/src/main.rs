@@ -4,7 +4,10 @@
 //! does not compile the core twice.
 #![allow(clippy::disallowed_methods, reason = "the std clocks work here")]
 
+#[path = "../../src/limits.rs"]
+mod limits;
 mod report;
+mod similar;
 mod variables;
 
 use std::io::Write as _;
@@ -12,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context, Result};
-use edge_token_vault::config::Config;
+use edge_token_vault::config::{Config, ConfigError};
 use lexopt::prelude::{Long, ValueExt};
 use serde_json::{Map, Value};
 
@@ -64,16 +67,24 @@ fn options() -> Result<Options> {
 fn check(options: &Options) -> Result<bool> {
     if options.variables {
         let given: Map<String, Value> = serde_json::from_reader(std::io::stdin())?;
-        println!("{}", variables::fault(given));
+        println!("{}", variables::fault(&given));
         return Ok(true);
     }
     let text = std::fs::read_to_string(&options.file)
         .with_context(|| format!("cannot read {}", options.file.display()))?;
     let vars = variables::read(&text, options.environment.as_deref())
         .with_context(|| options.file.display().to_string())?;
-    let config = match Config::load(&variables::with_secrets(vars)) {
+    let faults = variables::faults(&vars);
+    for fault in &faults {
+        eprintln!("error: {}: {fault}", options.file.display());
+    }
+    if !faults.is_empty() {
+        return Ok(false);
+    }
+    let config = match Config::load(&variables::with_secrets(vars.clone())) {
         Ok(config) => config,
         Err(error) => {
+            let error = ConfigError { fix: variables::fix(&error, &vars), ..error };
             eprintln!("error: {}: {error}", options.file.display());
             return Ok(false);
         }
@@ -83,7 +94,7 @@ fn check(options: &Options) -> Result<bool> {
         return Ok(true);
     }
     print!("{}", report::text(&config));
-    if options.offline || (config.issuers.is_empty() && config.connections.is_empty()) {
+    if options.offline {
         return Ok(true);
     }
     ask(&report::questions(&config))

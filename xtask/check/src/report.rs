@@ -3,18 +3,25 @@
 
 use std::fmt::Write as _;
 
-use edge_token_vault::config::{AccountAccess, Authentication, ClientKind, Config, GrantType};
+use edge_token_vault::config::{
+    AccountAccess, Authentication, Client, ClientKind, Config, GrantType,
+};
 use edge_token_vault::jwt::trusted_issuer::Issuer;
 use edge_token_vault::provider::authorization_request::OWN_PARAMETERS;
 use edge_token_vault::provider::connection::{Connection, Protocol};
 use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotation};
 use serde_json::{Value, json};
 
+use crate::similar::did_you_mean;
+
 /// The report: all that is known without sending requests.
 pub(crate) fn text(config: &Config) -> String {
     let mut out = String::new();
     let url = &config.public_url;
     let _ = writeln!(out, "The configuration is valid. Vault: {}", url.identifier());
+    for gap in gaps(config) {
+        let _ = writeln!(out, "NOTE: {gap}");
+    }
     if let Some(sign_in) = &config.sign_in {
         let _ = writeln!(out, "\nThe vault signs users in, as the issuer {}", url.identifier());
         let _ = writeln!(out, "  with the connections {}", list(&sign_in.connections));
@@ -53,27 +60,95 @@ pub(crate) fn text(config: &Config) -> String {
         if let Some(note) = accounts(connection) {
             let _ = writeln!(out, "  {note}");
         }
+        if let Some(note) = connection_note(config, name) {
+            let _ = writeln!(out, "  NOTE: {note}");
+        }
     }
     for (id, client) in &config.clients {
         let _ = writeln!(out, "\nClient {id}: connections {}", list(&client.connections));
         if client.account_access == AccountAccess::All {
             let _ = writeln!(out, "  lists and deletes its users' accounts at all connections");
         }
-        let is_public = matches!(client.authentication, Authentication::None);
-        let signs_in = client.grants.contains(&GrantType::AuthorizationCode);
-        if signs_in {
+        if client.grants.contains(&GrantType::AuthorizationCode) {
             let asks =
                 if client.kind == ClientKind::ThirdParty { ", with their consent" } else { "" };
             let _ = writeln!(out, "  signs users in{asks}");
         }
-        if is_public || signs_in {
-            let _ = writeln!(out, "  returns to {}", list(&client.redirect_uris));
-        }
-        if !is_public {
+        let _ = writeln!(out, "  redirect URIs: {}", list(&client.redirect_uris));
+        if exchanges(client) {
             let _ = writeln!(out, "  exchanges tokens issued to {}", list(&client.accepts_from));
+        }
+        for note in client_notes(config, client) {
+            let _ = writeln!(out, "  NOTE: {note}");
         }
     }
     out
+}
+
+/// Whether the client exchanges tokens for those of providers.
+fn exchanges(client: &Client) -> bool {
+    client.grants.iter().any(|grant| !grant.is_issuing())
+}
+
+/// What is valid but leaves the vault without a use.
+fn gaps(config: &Config) -> Vec<String> {
+    let mut gaps = Vec::new();
+    if config.issuers.is_empty() {
+        gaps.push(
+            "there are no ISSUERS and no SIGN_IN: the vault accepts no user's token".to_owned(),
+        );
+    }
+    if config.connections.is_empty() {
+        gaps.push("there are no CONNECTIONS: users can connect nothing".to_owned());
+    }
+    if config.clients.is_empty() {
+        gaps.push("there are no CLIENTS: nobody can use the vault".to_owned());
+    }
+    gaps
+}
+
+/// What is valid in a connection's configuration but may not be meant.
+fn connection_note(config: &Config, name: &str) -> Option<&'static str> {
+    let signs_in = config.sign_in.iter().flat_map(|sign_in| &sign_in.connections);
+    let used = config.clients.values().flat_map(|client| &client.connections);
+    let is_used = config.clients.is_empty() || signs_in.chain(used).any(|other| other == name);
+    (!is_used).then_some("no client may use it: name it in the `connections` of one")
+}
+
+/// What is valid in a client's configuration but may not be meant.
+fn client_notes(config: &Config, client: &Client) -> Vec<String> {
+    let mut notes = Vec::new();
+    let is_public = matches!(client.authentication, Authentication::None);
+    if !is_public && client.grants.is_empty() {
+        notes.push("it has no `grants`: it can exchange nothing".to_owned());
+    }
+    if exchanges(client) {
+        let ids = &client.accepts_from;
+        notes.extend(ids.iter().filter_map(|id| unknown_client(config, id)));
+    }
+    let connects = is_public && !client.connections.is_empty();
+    if connects && client.redirect_uris.is_empty() {
+        notes.push("it has no `redirect_uris`: it can connect no account".to_owned());
+    }
+    if client.kind == ClientKind::Spa && client.origins.is_empty() {
+        notes.push("it has no `origins`: browsers refuse the vault's responses to it".to_owned());
+    }
+    notes
+}
+
+/// A note if a name in `accepts_from` is that of no client.
+fn unknown_client(config: &Config, id: &str) -> Option<String> {
+    if config.clients.contains_key(id) {
+        return None;
+    }
+    let means = if others(config).next().is_some() {
+        "it has an effect only if an issuer issues tokens to a client of this name"
+    } else {
+        "it has no effect, because the vault issues tokens to its clients only"
+    };
+    let question = did_you_mean(id, config.clients.keys().map(String::as_str));
+    let question = question.map(|question| format!("; {question}")).unwrap_or_default();
+    Some(format!("accepts_from names `{id}`, which is not among CLIENTS: {means}{question}"))
 }
 
 /// The trusted issuers other than the vault itself.
@@ -251,7 +326,7 @@ mod tests {
             "Its responses have no expires_in: the vault assumes 900 s\n",
             "  a deleted account's tokens are revoked at the provider if its metadata has a revocation_endpoint\n",
             "Client page: connections (none)\n  lists and deletes its users' accounts at all connections\n",
-            "Client spa: connections calendar\n  returns to https://app.example.com/\n",
+            "Client spa: connections calendar\n  redirect URIs: https://app.example.com/\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }
@@ -260,6 +335,90 @@ mod tests {
         let calendar = &questions(&config)["connections"][1];
         assert_eq!(calendar["issuer"], "https://accounts.example.com");
         assert_eq!(calendar["own_parameters"], json!(OWN_PARAMETERS));
+    }
+
+    #[test]
+    fn a_report_shows_the_redirect_uris_of_all_clients_and_notes_what_may_not_be_meant() {
+        let file = r#"
+            [vars]
+            PUBLIC_URL = "https://vault.example.com"
+            [vars.ISSUERS.main]
+            issuer = "https://login.example.com"
+            [vars.CONNECTIONS.code]
+            provider = "github"
+            client_id = "1"
+            [vars.CONNECTIONS.spare]
+            provider = "slack"
+            client_id = "2"
+            [vars.CLIENTS.backend]
+            authentication = "client_secret"
+            secret_sha256 = ["0000000000000000000000000000000000000000000000000000000000000000"]
+            grants = ["urn:ietf:params:oauth:grant-type:token-exchange"]
+            accepts_from = ["spaa", "mobile", "spa"]
+            connections = ["code"]
+            redirect_uris = ["https://backend.example.com/a", "https://backend.example.com/b"]
+            [vars.CLIENTS.idle]
+            authentication = "client_secret"
+            secret_sha256 = ["1111111111111111111111111111111111111111111111111111111111111111"]
+            accepts_from = ["nobody"]
+            [vars.CLIENTS.spa]
+            authentication = "none"
+            kind = "spa"
+            connections = ["code"]
+        "#;
+        let report = |file: &str| {
+            let vars = variables::read(file, None).unwrap();
+            text(&Config::load(&variables::with_secrets(vars)).unwrap())
+        };
+        let found = report(file);
+        let only = "it has an effect only if an issuer issues tokens to a client of this name";
+        for line in [
+            "  redirect URIs: https://backend.example.com/a, https://backend.example.com/b\n".to_owned(),
+            format!("  NOTE: accepts_from names `spaa`, which is not among CLIENTS: {only}; did you mean `spa`?\n"),
+            format!("  NOTE: accepts_from names `mobile`, which is not among CLIENTS: {only}\n"),
+            "Client idle: connections (none)\n  redirect URIs: (none)\n  NOTE: it has no `grants`: it can exchange nothing\n\n".to_owned(),
+            "  NOTE: it has no `redirect_uris`: it can connect no account\n  NOTE: it has no `origins`".to_owned(),
+        ] {
+            assert!(found.contains(&line), "{line}: {found}");
+        }
+        let (_, spare) = found.split_once("Connection spare").unwrap();
+        assert!(spare.contains("NOTE: no client may use it"), "{spare}");
+        assert_eq!(found.matches("no client may use it").count(), 1);
+        assert!(!found.contains("names `spa`") && !found.contains("nobody"), "{found}");
+
+        let file = "[vars]\nPUBLIC_URL = \"https://vault.example.com\"\n";
+        let issuer = "[vars.ISSUERS.a]\nissuer = \"https://a.example\"";
+        let found = report(&format!("{file}{issuer}"));
+        assert!(found.contains("NOTE: there are no CONNECTIONS: users can connect nothing\n"));
+        assert!(found.contains("NOTE: there are no CLIENTS: nobody can use the vault\n"));
+        assert!(!found.contains("ISSUERS"), "{found}");
+        let connection = "[vars.CONNECTIONS.a]\nprovider = \"github\"\nclient_id = \"1\"";
+        let found = report(&format!("{file}{connection}"));
+        assert!(found.contains("NOTE: there are no ISSUERS and no SIGN_IN: "), "{found}");
+    }
+
+    #[test]
+    fn where_only_the_vault_issues_tokens_a_name_that_is_no_client_has_no_effect() {
+        let file = r#"
+            [vars]
+            PUBLIC_URL = "https://vault.example.com"
+            [vars.SIGN_IN]
+            connections = ["code"]
+            [vars.CONNECTIONS.code]
+            provider = "github"
+            client_id = "1"
+            [vars.CLIENTS.backend]
+            authentication = "client_secret"
+            secret_sha256 = ["0000000000000000000000000000000000000000000000000000000000000000"]
+            grants = ["urn:ietf:params:oauth:grant-type:token-exchange"]
+            accepts_from = ["other"]
+        "#;
+        let vars = variables::read(file, None).unwrap();
+        let found = text(&Config::load(&variables::with_secrets(vars)).unwrap());
+        assert!(found.contains(
+            "NOTE: accepts_from names `other`, which is not among CLIENTS: it has no effect, because \
+             the vault issues tokens to its clients only\n"
+        ));
     }
 
     #[test]
@@ -286,7 +445,7 @@ mod tests {
         for line in [
             "The vault signs users in, as the issuer https://vault.example.com/\n  with the connections work\n",
             "  issues tokens for orders (https://orders.example.com/), for 600 s\n",
-            "  signs users in, with their consent\n  returns to https://partner.example.com/\n",
+            "  signs users in, with their consent\n  redirect URIs: https://partner.example.com/\n",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }

@@ -308,8 +308,8 @@ impl Raw {
         subject_audiences(&audiences, vault)?;
         for (index, name) in self.connections.iter().enumerate() {
             if !connections.contains_key(name) {
-                let fix = format!("`{name}` is not among CONNECTIONS");
-                return Err(FieldError::new(format!("connections[{index}]"), fix));
+                let field = format!("connections[{index}]");
+                return Err(FieldError::no_entry(field, name, "CONNECTIONS"));
             }
         }
         for (field, uris) in [
@@ -404,7 +404,7 @@ fn apis(
     for (name, scopes) in named {
         let field = format!("apis.{name}");
         let Some(api) = all.get(&name) else {
-            return Err(FieldError::new(field, "is not among APIS"));
+            return Err(FieldError::no_entry(field, &name, "APIS"));
         };
         if let Some(unknown) = scopes.iter().find(|scope| !api.scopes.contains(scope)) {
             return Err(FieldError::new(field, format!("`{unknown}` is not among its scopes")));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::FieldError;
+use super::{FieldError, Names};
 use vault_base::text;
 
 /// The fix for text that is sent in a header and must not be.
@@ -271,25 +271,12 @@ impl Fields {
 
     /// The first error, if there was one. A field that was not read is an error.
     fn end(mut self) -> Option<FieldError> {
-        if let (None, Some(name)) = (&self.fault, self.members.keys().next().cloned()) {
-            self.fault(&name, &self.unknown(&name));
+        if let (None, Some(name)) = (&self.fault, self.members.keys().next()) {
+            let fix = format!("unknown field `{name}`: remove it, or correct its name");
+            let fault = FieldError::new(format!("{}{name}", self.path), fix);
+            self.fault = Some(fault.unknown(name, Names::Fields(self.known)));
         }
         self.fault
-    }
-
-    fn unknown(&self, name: &str) -> String {
-        const FEW: usize = 16;
-        let is_similar =
-            |known: &&&str| known.get(..3).is_some_and(|start| name.starts_with(start));
-        let similar: Vec<&str> = self.known.iter().filter(is_similar).copied().collect();
-        let fix = if !similar.is_empty() {
-            format!("did you mean {}?", similar.join(", "))
-        } else if self.known.len() <= FEW {
-            format!("known fields are {}", self.known.join(", "))
-        } else {
-            "docs/providers lists the fields of a connection".to_owned()
-        };
-        format!("unknown field `{name}`; {fix}")
     }
 }
 

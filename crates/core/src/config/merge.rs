@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::FieldError;
+use super::{FieldError, Names};
 use vault_base::json;
 use vault_provider::catalogue;
 
@@ -67,7 +67,7 @@ fn facts(id: &str) -> Result<Map<String, Value>, FieldError> {
     facts.ok_or_else(|| {
         let fix = "is not in the catalogue: `cargo xtask providers` lists it. Describe another \
                     provider with `kind = \"oauth2\"` or `kind = \"oidc\"`";
-        FieldError::new("provider", fix)
+        FieldError::new("provider", fix).unknown(id, Names::Providers)
     })
 }
 

@@ -39,6 +39,13 @@ use vault_base::seal::KeyRing;
 use vault_jose::trusted_issuer::Issuer;
 use vault_provider::connection::Connection;
 
+/// The variables that are text.
+pub const TEXTS: [&str; 1] = ["PUBLIC_URL"];
+/// The variables that are tables, each of which may go on in variables named `NAME_*`.
+pub const TABLES: [&str; 5] = ["ISSUERS", "CONNECTIONS", "CLIENTS", "SIGN_IN", "APIS"];
+/// The secrets. The last is a table as well.
+pub const SECRETS: [&str; 3] = ["KEY_RING", "OBJECT_NAME_KEY", "PROVIDER_SECRETS"];
+
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -70,11 +77,35 @@ pub struct ConfigError {
     pub field: String,
     /// A sentence without subject that says what is wrong with the field and how to fix it.
     pub fix: String,
+    /// The name that is not known, if that is the fault.
+    pub unknown: Option<Unknown>,
+}
+
+/// A name that the configuration does not know. `cargo xtask check` finds the name that is meant; the Worker does
+/// not, because that needs code that no request uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// The name as it is written.
+    pub name: String,
+    /// What it should be a name of.
+    pub of: Names,
+}
+
+/// What an unknown name should be a name of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Names {
+    /// One of these fields of a table.
+    Fields(Vec<&'static str>),
+    /// A provider of the catalogue.
+    Providers,
+    /// An entry of this variable, such as `CONNECTIONS`.
+    Entries(&'static str),
 }
 
 impl ConfigError {
     pub(crate) fn new(variable: &str, field: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { variable: variable.to_owned(), field: field.into(), fix: fix.into() }
+        let (field, fix) = (field.into(), fix.into());
+        Self { variable: variable.to_owned(), field, fix, unknown: None }
     }
 }
 
@@ -183,7 +214,10 @@ fn sign_in(
     fields::read(entry, SignIn::read)
         .and_then(|sign_in| sign_in.check(vault, connections))
         .map(Some)
-        .map_err(|fault| ConfigError::new("SIGN_IN", fault.field, fault.fix))
+        .map_err(|fault| ConfigError {
+            unknown: fault.unknown,
+            ..ConfigError::new("SIGN_IN", fault.field, fault.fix)
+        })
 }
 
 fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
@@ -198,22 +232,34 @@ fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
 pub(crate) struct FieldError {
     field: String,
     fix: String,
+    unknown: Option<Unknown>,
 }
 
 impl FieldError {
     pub(crate) fn new(field: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { field: field.into(), fix: fix.into() }
+        Self { field: field.into(), fix: fix.into(), unknown: None }
+    }
+
+    /// A field with the name of an entry that the table `of` does not have.
+    fn no_entry(field: impl Into<String>, name: &str, of: &'static str) -> Self {
+        Self::new(field, format!("`{name}` is not among {of}")).unknown(name, Names::Entries(of))
+    }
+
+    /// The fault, which is that `name` is not known.
+    fn unknown(self, name: &str, of: Names) -> Self {
+        Self { unknown: Some(Unknown { name: name.to_owned(), of }), ..self }
     }
 
     /// The fault with `table`, a path that ends in a dot, before its field.
     fn within(self, table: &str) -> Self {
-        Self { field: format!("{table}{}", self.field), fix: self.fix }
+        Self { field: format!("{table}{}", self.field), ..self }
     }
 
     fn at(self, variable: Option<&String>, entry: &str) -> ConfigError {
         let variable = variable.map_or("", String::as_str);
         let dot = if self.field.is_empty() { "" } else { "." };
-        ConfigError::new(variable, format!("{entry}{dot}{}", self.field), self.fix)
+        let error = ConfigError::new(variable, format!("{entry}{dot}{}", self.field), self.fix);
+        ConfigError { unknown: self.unknown, ..error }
     }
 }
 

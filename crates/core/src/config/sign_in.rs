@@ -54,7 +54,7 @@ impl SignIn {
         for (index, name) in self.connections.iter().enumerate() {
             let field = format!("connections[{index}]");
             let Some(connection) = connections.get(name) else {
-                return Err(FieldError::new(field, format!("`{name}` is not among CONNECTIONS")));
+                return Err(FieldError::no_entry(field, name, "CONNECTIONS"));
             };
             if !connection.has_permanent_ids() {
                 let fix = format!(
