@@ -9,8 +9,16 @@ describe('accounts', { timeout: 120_000 }, () => {
 
   before(async () => {
     world = await World.start({
-      upstream: [{ connection: 'second', client_id: 'vault-second' }],
+      upstream: [{ connection: 'second', client_id: 'vault-second' }, { connection: 'plain', client_id: 'vault-plain' }],
       connections: ({ issuer }) => ({
+        plain: {
+          kind: 'oauth2',
+          authorization_endpoint: `${issuer}/auth`,
+          token_endpoint: `${issuer}/token`,
+          client_id: 'vault-plain',
+          client_authentication: 'none',
+          scopes: ['openid', 'offline_access'],
+        },
         second: { kind: 'oidc', issuer, client_id: 'vault-second', client_authentication: 'none', scopes: ['openid', 'offline_access'] },
       }),
     });
@@ -48,6 +56,41 @@ describe('accounts', { timeout: 120_000 }, () => {
       login_hint: 'berta-two@example.com',
     });
     assert.equal(await world.owner(auth0.body.access_token), 'berta-two', show(auth0));
+  });
+
+  test('an account says who the user is at the provider, when it is connected and in lists', async () => {
+    const { user, one, two } = await withTwo('bruno');
+    const told = [one, two].map(({ user_id: id, label }) => ({ user_id: id, label }));
+    assert.deepEqual(told, ['bruno-one', 'bruno-two'].map((id) => ({ user_id: id, label: `${id}@example.com` })));
+    const listed = await world.accounts(user);
+    for (const account of [one, two]) {
+      assert.deepEqual(listed.find(({ id }) => id === account.id), account);
+    }
+  });
+
+  test('login_hint takes the id of an account of the user, and not that of another user', async () => {
+    const { user, one, two } = await withTwo('bea');
+    assert.equal(await ownerOf(user, { login_hint: two.id }), 'bea-two');
+    assert.equal(await ownerOf(user, { login_hint: one.id }), 'bea-one');
+    const other = await world.signIn('boris');
+    await world.connect(other);
+    // The response does not disclose whether the account exists.
+    for (const hint of [two.id, 'cac_0123456789ABCDEFGHIJKL']) {
+      const answer = await world.api.exchange(world.clients.backend, other.access_token, 'demo', { login_hint: hint });
+      assertRefused(answer, 400, 'invalid_target');
+      assert.deepEqual(answer.body.connection_state, { state: 'not_connected', reason: 'login_hint_unknown' });
+      assert.match(answer.body.error_description, /^login_hint matches none of the user's connected accounts/);
+    }
+    const auth0 = await world.api.exchangeAuth0(world.clients.backend, user.access_token, 'demo', { body: 'json', login_hint: two.id });
+    assert.equal(await world.owner(auth0.body.access_token), 'bea-two', show(auth0));
+  });
+
+  test('an account at a provider that does not identify users has no label', async () => {
+    const user = await world.signIn('bodo');
+    const account = await world.connect(user, 'bodo', { connection: 'plain' });
+    assert.deepEqual(Object.keys(account).filter((name) => ['user_id', 'label'].includes(name)), []);
+    const token = await world.exchange(user, { connection: 'plain', login_hint: account.id });
+    assert.equal(typeof token.access_token, 'string');
   });
 
   test('a login_hint that matches nothing is an error, even if there is only one account', async () => {

@@ -6,14 +6,14 @@
 #[path = "support/config.rs"]
 mod config_support;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use config_support::{
     CHALLENGE, FORM, JSON, REDIRECT, VERIFIER, accounts, complete, config, connect, connect_in,
     fields, load, new_handle, new_session, user_token,
 };
 use serde_json::json;
-use vault_base::ids::ObjectNames;
+use vault_base::ids::{AccountId, ObjectNames};
 use vault_base::mac_id::{IdKind, MacId};
 use vault_base::public_url::PublicUrl;
 use vault_base::secret::Secret;
@@ -21,12 +21,14 @@ use vault_core::config::Config;
 use vault_core::connect::browser::{self, Callback, CallbackRequest, ResponseMode};
 use vault_core::connect::handle::{self, OpaqueHandle};
 use vault_core::connect::in_flight::MAX_IN_FLIGHT;
-use vault_core::connect::listing::Page;
+use vault_core::connect::listing::{self, Page};
 use vault_core::connect::policy::{self, CREATE, DELETE, READ};
 use vault_core::connect::record::{AuthorizationResponse, Denied, SESSION_LIFETIME};
 use vault_core::connect::request::{self, CompleteBody, ConnectBody, NewSession};
 use vault_core::error::ProblemDetails;
 use vault_core::pages::{Language, Look};
+use vault_core::vault::record::{Account, AccountState};
+use vault_jose::identity::Identity;
 use vault_provider::connection::Connection;
 
 #[test]
@@ -381,6 +383,35 @@ fn paging_visits_each_account_once_oldest_first() {
         "created_at": "2026-11-24T04:00:00Z",
     });
     assert_eq!(first["accounts"], json!([expected]));
+}
+
+#[test]
+fn an_account_says_who_the_user_is_at_the_provider_as_far_as_that_is_known() {
+    let identity = |id: Option<&str>, email: Option<&str>, name: Option<&str>| Identity {
+        id: id.map(str::to_owned),
+        email: email.map(str::to_owned),
+        name: name.map(str::to_owned),
+    };
+    for (identity, expected) in [
+        (identity(Some("7"), Some("a@x.example"), Some("Anna")), json!(["7", "a@x.example"])),
+        (identity(Some("7"), None, Some("Anna")), json!(["7", "Anna"])),
+        (identity(Some("7"), None, None), json!(["7", null])),
+        (identity(None, None, None), json!([null, null])),
+    ] {
+        let account = Account {
+            id: AccountId::parse("cac_1").unwrap(),
+            identity,
+            state: AccountState::Active,
+            created_at: 0,
+            provider_data: BTreeMap::new(),
+        };
+        let item = listing::account_item(&account.view(None), "calendar");
+        assert_eq!(json!([item["user_id"], item["label"]]), expected);
+        // What is not known is left out.
+        let members = item.as_object().unwrap();
+        let names = ["user_id", "label"].map(|name| members.contains_key(name));
+        assert_eq!(names, [!expected[0].is_null(), !expected[1].is_null()]);
+    }
 }
 
 #[test]

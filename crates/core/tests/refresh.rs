@@ -197,6 +197,36 @@ fn a_hint_matches_id_email_or_name_and_must_match_one() {
 }
 
 #[test]
+fn a_hint_that_is_an_account_id_matches_that_account_and_nothing_that_users_choose() {
+    let [mut one, mut two, mut three] =
+        [account("", "", ""), account("2", "b@x.example", "b"), account("3", "", "")];
+    one.id = AccountId::parse("cac_1").unwrap();
+    two.id = AccountId::parse("cac_2").unwrap();
+    three.id = AccountId::parse("cac_3").unwrap();
+    // Names at the provider that look like the ids of the others, and of an account that was deleted.
+    two.identity.name = Some("cac_1".into());
+    three.identity.name = Some("cac_9".into());
+    three.identity.id = Some("cac_2".into());
+    let accounts = [one, two, three];
+    for (hint, expected) in [
+        ("cac_1", Ok("cac_1")),
+        ("cac_2", Ok("cac_2")),
+        ("cac_3", Ok("cac_3")),
+        ("cac_9", Err(ReleaseError::NoSuchAccount)),
+        ("CAC_1", Err(ReleaseError::NoSuchAccount)),
+        ("cac_", Err(ReleaseError::NoSuchAccount)),
+        ("b", Err(ReleaseError::NoSuchAccount)),
+        ("b@x.example", Ok("cac_2")),
+    ] {
+        let picked = pick(&accounts, Some(hint), |_| true).map(|account| account.id.as_str());
+        assert_eq!(picked, expected, "{hint}");
+    }
+    let none_fits = pick(&accounts, Some("cac_1"), |_| false);
+    assert_eq!(none_fits.unwrap_err(), registration_changed());
+    assert_eq!(pick(&[], Some("cac_1"), |_| true).unwrap_err(), ReleaseError::NotConnected);
+}
+
+#[test]
 fn two_accounts_that_tell_no_user_are_ambiguous_under_the_name_they_share() {
     let named = |id: &str| account(id, "", "same");
     for (accounts, expected) in [

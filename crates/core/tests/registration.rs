@@ -135,6 +135,8 @@ fn the_registry_is_asked_under_the_grants_own_registration_and_those_that_count_
 fn scopes_of_accounts_of_another_registration_are_not_asked_for_again() {
     let account = |scope: &str, registration| AccountView {
         id: AccountId::parse("cac_1").unwrap(),
+        user_id: None,
+        label: None,
         scopes: vec![scope.to_owned()],
         created_at: NOW,
         expires_at: None,

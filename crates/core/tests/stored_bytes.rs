@@ -285,6 +285,8 @@ fn what_carries_a_registration_is_pinned() {
     }
     let view = AccountView {
         id: account(),
+        user_id: None,
+        label: None,
         scopes: vec![],
         created_at: 7,
         expires_at: None,
@@ -612,6 +614,8 @@ fn questions_to_a_vault_are_pinned() {
 fn a_vaults_answers_are_pinned() {
     let view = AccountView {
         id: account(),
+        user_id: None,
+        label: None,
         scopes: vec![],
         created_at: 7,
         expires_at: None,
@@ -631,6 +635,14 @@ fn a_vaults_answers_are_pinned() {
             r#"{"problem":{"reconnect_required":{"reason":"rotation_lost"}}}"#.into(),
         ),
         (vault::VaultResponse::Stored(view.clone()), format!(r#"{{"stored":{shown}}}"#)),
+        (
+            vault::VaultResponse::Stored(AccountView {
+                user_id: Some("1".into()),
+                label: Some("a@x.example".into()),
+                ..view.clone()
+            }),
+            r#"{"stored":{"id":"cac_0123456789ABCDEFGHIJKL","user_id":"1","label":"a@x.example","scopes":[],"created_at":7}}"#.into(),
+        ),
         (vault::VaultResponse::Accounts(vec![view]), format!(r#"{{"accounts":[{shown}]}}"#)),
         (vault::VaultResponse::Deleted(true), r#"{"deleted":true}"#.into()),
         (vault::VaultResponse::Removed(None), r#"{"removed":null}"#.into()),

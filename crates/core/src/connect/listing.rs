@@ -112,7 +112,8 @@ impl Page {
     }
 }
 
-/// One account, as `complete` and lists show it.
+/// One account, as `complete` and lists show it. `user_id` and `label`, which Auth0's schema does not have, say
+/// whose account it is.
 pub fn account_item(account: &AccountView, connection: &str) -> Value {
     let mut item = json!({
         "id": account.id,
@@ -122,6 +123,10 @@ pub fn account_item(account: &AccountView, connection: &str) -> Value {
         "created_at": rfc3339(account.created_at),
     });
     if let Some(members) = item.as_object_mut() {
+        let named = [("user_id", &account.user_id), ("label", &account.label)];
+        for (name, text) in named {
+            members.extend(text.as_ref().map(|text| (name.into(), json!(text))));
+        }
         // This is when the provider's refresh token expires.
         members.extend(account.expires_at.map(|at| ("expires_at".into(), json!(rfc3339(at)))));
         if !account.provider_data.is_empty() {

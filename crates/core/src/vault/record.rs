@@ -34,12 +34,21 @@ impl Account {
     pub fn view(&self, grant: Option<&Grant>) -> AccountView {
         AccountView {
             id: self.id.clone(),
+            user_id: self.identity.id.clone(),
+            label: self.label().map(str::to_owned),
             scopes: grant.map(|grant| grant.scopes.clone()).unwrap_or_default(),
             created_at: self.created_at,
             expires_at: grant.and_then(|grant| grant.expires_at),
             provider_data: self.provider_data.clone(),
             registration: None,
         }
+    }
+
+    /// What users know the account by: the e-mail address at the provider, or else the name there. `None` if the
+    /// provider told neither.
+    fn label(&self) -> Option<&str> {
+        let Identity { email, name, .. } = &self.identity;
+        email.as_deref().or(name.as_deref())
     }
 }
 
@@ -367,6 +376,13 @@ pub fn kind_of(field: &str) -> &str {
 pub struct AccountView {
     /// The public id, `cac_…`.
     pub id: AccountId,
+    /// The provider's id of the user; `None` if the provider gives none, or if an object of an earlier version
+    /// answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// The user's e-mail address at the provider, or else the name there, for display; `None` as for `user_id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
     /// The scopes that the provider granted.
     pub scopes: Vec<String>,
     /// When the account was first connected, Unix seconds.

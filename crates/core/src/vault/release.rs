@@ -29,7 +29,7 @@ const MARGIN: i64 = 60;
 /// The token that a caller requests.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RequestedToken {
-    /// Selects one of several accounts: provider user id, e-mail or name.
+    /// Selects one of several accounts: account id, or the user's id, e-mail or name at the provider.
     pub login_hint: Option<String>,
     /// The scopes that the token must have.
     pub scopes: Vec<String>,
@@ -162,7 +162,8 @@ pub enum ReleaseStep {
     Stop(ReleaseError),
 }
 
-/// Selects the account. `accounts` are in the order of connection; the oldest is the default, so
+/// Selects the account. `accounts` are all of one user at one connection, so no hint reaches another
+/// user's. They are in the order of connection; the oldest is the default, so
 /// that a second account never changes what an application already does.
 ///
 /// `fits` says whether an account's grant came from the configured registration. Accounts that do
@@ -203,8 +204,13 @@ fn pick_among<'a>(
         return Err(ReleaseError::NotConnected);
     }
     let by_id = |account: &&Account| account.identity.id.as_deref() == Some(hint);
-    if let Some(account) = accounts.clone().find(by_id) {
+    let own = accounts.clone().find(|account| account.id.as_str() == hint);
+    if let Some(account) = own.or_else(|| accounts.clone().find(by_id)) {
         return Ok(account);
+    }
+    if AccountId::parse(hint).is_some() {
+        // Users choose their names, so a name never stands for an account that was deleted.
+        return Err(ReleaseError::NoSuchAccount);
     }
     let mut matching = accounts.filter(|account| {
         let email = account.identity.email.as_deref();

@@ -210,6 +210,8 @@ pub fn accounts() -> Vec<(String, AccountView)> {
     let account = |index: i64| AccountView {
         registration: None,
         id: AccountId::parse(&format!("cac_{:02}", index * 7 % 25)).unwrap(),
+        user_id: None,
+        label: None,
         scopes: vec!["a".into()],
         created_at: 1_795_492_800 + index % 5,
         expires_at: None,

@@ -28,7 +28,7 @@ pub struct ExchangeRequest {
     pub subject: SubjectToken,
     /// Connection name: `audience` or `connection`.
     pub connection: String,
-    /// Selects one of several accounts: provider user id, e-mail or name.
+    /// Selects one of several accounts: account id, or the user's id, e-mail or name at the provider.
     pub login_hint: Option<String>,
     /// Scopes that the provider's token must have.
     pub scopes: Vec<String>,

@@ -135,11 +135,11 @@ fn no_account(reason: NoAccount) -> &'static str {
 fn not_found(problem: &ReleaseError) -> String {
     match problem {
         ReleaseError::NoSuchAccount => {
-            "login_hint matches none of the user's connected accounts (by provider user id, \
+            "login_hint matches none of the user's connected accounts (by account id, provider user id, \
              e-mail or name)."
         }
         ReleaseError::AmbiguousAccount => {
-            "login_hint matches two of the user's connected accounts; use the provider user id."
+            "login_hint matches two of the user's connected accounts; use the account id."
         }
         _ => "The user has not connected an account.",
     }
