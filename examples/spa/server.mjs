@@ -29,6 +29,76 @@ export const SDK = join(HERE, 'node_modules/@auth0/auth0-spa-js/dist/auth0-spa-j
  */
 
 /**
+ * What the page itself is told; nothing of it is secret. `issuer` has the addresses of those who sign the user in;
+ * the page needs them if it does not use the SDK.
+ *
+ * @typedef {{
+ *   vault: string,
+ *   client_id: string,
+ *   connections: string[],
+ *   sdk: boolean,
+ *   issuer: {authorize: string, token: string, logout?: string},
+ * }} PageSettings
+ */
+
+/** The addresses at which the vault signs users in. */
+export const issuerOf = (vault) => (
+  { authorize: `${vault}/authorize`, token: `${vault}/oauth/token`, logout: `${vault}/v2/logout` }
+);
+
+/**
+ * Returns a request handler that serves the page at `path` and its files below `/page/`. It returns false for
+ * other requests, which it does not answer.
+ *
+ * @param {PageSettings} settings
+ * @param {{path?: string, sdk?: string}} [more]  `sdk` is the file of the SDK, if `settings.sdk` is true
+ * @returns {(request: import('node:http').IncomingMessage, response: import('node:http').ServerResponse) => boolean}
+ */
+export function servePage(settings, { path: page = '/', sdk = SDK } = {}) {
+  const read = (name) => readFileSync(join(HERE, name));
+  const script = 'text/javascript; charset=utf-8';
+  const scripts = ['app', 'api', settings.sdk ? 'auth0' : 'oauth'].map((name) => `page/${name}.mjs`);
+  /** @type {Map<string, [type: string, content: string | Buffer]>} */
+  const files = new Map([
+    [page, ['text/html; charset=utf-8', read('index.html')]],
+    ['/page/style.css', ['text/css; charset=utf-8', read('page/style.css')]],
+    ['/page/settings.json', ['application/json', JSON.stringify(settings)]],
+    ...scripts.map((name) => /** @type {any} */ ([`/${name}`, [script, read(name)]])),
+  ]);
+  if (settings.sdk) files.set('/page/auth0-spa-js.js', [script, readFileSync(sdk)]);
+  const policy = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    'img-src data:', // the empty icon
+    `connect-src 'self' ${settings.vault}`,
+    // The SDK signs in silently in a frame, and keeps refresh tokens in a worker, out of the page's reach.
+    ...(settings.sdk ? [`frame-src ${settings.vault}`, 'worker-src blob:'] : []),
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ');
+
+  return (request, response) => {
+    const file = request.method === 'GET' ? files.get(pathOf(request)) : undefined;
+    if (!file) return false;
+    const [type, content] = file;
+    response.writeHead(200, {
+      'content-type': type,
+      'content-security-policy': policy,
+      'cache-control': 'no-store',
+      'referrer-policy': 'no-referrer', // the page's address briefly has a one-time code
+      'x-content-type-options': 'nosniff',
+    });
+    response.end(content);
+    return true;
+  };
+}
+
+/** @param {import('node:http').IncomingMessage} request */
+const pathOf = ({ url }) => (url ?? '/').split('?')[0];
+
+/**
  * Returns a request listener that serves the page and its back end.
  *
  * @param {Settings} settings
@@ -36,46 +106,12 @@ export const SDK = join(HERE, 'node_modules/@auth0/auth0-spa-js/dist/auth0-spa-j
  * @returns {import('node:http').RequestListener}
  */
 export function application(settings, sdk = SDK) {
-  const script = 'text/javascript; charset=utf-8';
   const { vault, connection, spa: { client_id } } = settings;
-  /** @type {Map<string, [type: string, content: string | Buffer]>} */
-  const files = new Map([
-    ['/', ['text/html; charset=utf-8', readFileSync(join(HERE, 'index.html'))]],
-    ['/app.mjs', [script, readFileSync(join(HERE, 'app.mjs'))]],
-    ['/style.css', ['text/css; charset=utf-8', readFileSync(join(HERE, 'style.css'))]],
-    ['/auth0-spa-js.js', [script, readFileSync(sdk)]],
-    // The page gets no secret.
-    ['/settings.json', ['application/json', JSON.stringify({ vault, client_id, connection })]],
-  ]);
-  const policy = [
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    'img-src data:', // the empty icon
-    `connect-src 'self' ${vault}`,
-    `frame-src ${vault}`, // the SDK signs in silently in a frame
-    'worker-src blob:', // the SDK keeps refresh tokens in a worker, out of the page's reach
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join('; ');
-
+  const served = servePage({ vault, client_id, connections: [connection], sdk: true, issuer: issuerOf(vault) }, { sdk });
   return async (request, response) => {
-    const path = (request.url ?? '/').split('?')[0];
-    const file = request.method === 'GET' ? files.get(path) : undefined;
-    if (file) {
-      const [type, content] = file;
-      response.writeHead(200, {
-        'content-type': type,
-        'content-security-policy': policy,
-        'cache-control': 'no-store',
-        'referrer-policy': 'no-referrer', // the page's address briefly has a one-time code
-        'x-content-type-options': 'nosniff',
-      });
-      response.end(content);
-      return;
-    }
-    const answer = path === '/api/profile' ? await profile(settings, request) : { status: 404, body: { error: 'not_found' } };
+    if (served(request, response)) return;
+    const known = pathOf(request) === '/api/profile';
+    const answer = known ? await profile(settings, request) : { status: 404, body: { error: 'not_found' } };
     response.writeHead(answer.status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.end(JSON.stringify(answer.body));
   };

@@ -106,7 +106,7 @@ class Scene {
     const page = await this.browser.newPage();
     await page.goto(`${origin}/`);
     const result = await page.evaluate(async ([domain, clientId]) => {
-      const sdk = '/auth0-spa-js.js';
+      const sdk = '/page/auth0-spa-js.js';
       const { Auth0Client } = await import(sdk);
       const client = new Auth0Client({ domain, clientId, authorizationParams: { redirect_uri: `${location.origin}/` } });
       try {
@@ -178,8 +178,9 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     assert.equal(page.url(), `${app}/`, 'a one-time code stays in the address bar');
     await button(page, 'Read my profile').click();
     await page.locator('#answer').filter({ hasText: '"sub": "dora"' }).waitFor();
-    await button(page, 'Delete').click();
-    await says(page, 'Deleted.');
+    await page.getByRole('button', { name: /^Delete cac_/ }).click();
+    await button(page, 'Delete the account').click();
+    await says(page, /Deleted cac_\w+\. The provider has revoked its tokens\./);
     await page.locator('#none').waitFor();
     await page.close();
   });
@@ -188,8 +189,8 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
     const page = await scene.signIn('emma');
     await button(page, 'Connect demo').click();
     await page.getByRole('link', { name: /cancel/i }).click();
-    await says(page, /\S/);
-    await page.locator('#message.bad').waitFor();
+    await says(page, 'No account was connected');
+    assert.equal(await page.locator('#message').getAttribute('class'), '');
     await page.locator('#none').waitFor();
     await page.close();
   });
@@ -238,6 +239,15 @@ describe('@auth0/auth0-spa-js', { timeout: 180_000, skip }, () => {
       colors.push(await page.evaluate(() => getComputedStyle(document.body).backgroundColor));
     }
     assert.equal(new Set(colors).size, 2);
+    await page.close();
+  });
+
+  test('leads to the sign-in when the session has ended', async () => {
+    const page = await scene.signIn('ilse');
+    await scene.world.advance(400 * 24 * 3600);
+    await button(page, 'Connect demo').click();
+    await says(page, 'Your session has ended. Sign in again.');
+    assert.equal(await button(page, 'Sign in').evaluate((one) => one === document.activeElement), true);
     await page.close();
   });
 

@@ -27,7 +27,7 @@ describe('a browser', { timeout: 120_000, skip }, () => {
   // The page updates the list after the message.
   const showsAccounts = (page, number) => eventually(
     `the page shows ${number} accounts`,
-    async () => await page.locator('tbody tr').count() === number,
+    async () => await page.locator('#list > li').count() === number,
   );
 
   async function signedIn(login) {
@@ -58,8 +58,9 @@ describe('a browser', { timeout: 120_000, skip }, () => {
     const user = await world.signIn('paula');
     assert.equal(await world.owner((await world.exchange(user)).access_token), 'paula');
 
-    await button(page, 'Delete').click();
-    await message(page).filter({ hasText: 'Deleted.' }).waitFor();
+    await button(page, /^Delete cac_/).click();
+    await button(page, 'Delete the account').click();
+    await message(page).filter({ hasText: 'Deleted cac_' }).waitFor();
     await showsAccounts(page, 0);
     assert.deepEqual(await world.accounts(user), []);
     await page.close();
@@ -70,7 +71,7 @@ describe('a browser', { timeout: 120_000, skip }, () => {
     await connect(page);
     await button(page, 'Connect demo').click();
     await page.getByRole('link', { name: /cancel/i }).click();
-    await message(page).filter({ hasText: /\S/ }).waitFor();
+    await message(page).filter({ hasText: 'No account was connected' }).waitFor();
     await showsAccounts(page, 1);
     await page.close();
   });

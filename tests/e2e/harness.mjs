@@ -45,6 +45,7 @@ export class World {
    *
    * @param {object} [more]
    * @param {any[]} [more.upstream]  further clients of the vault at the provider
+   * @param {string[]} [more.offers]  the connections that the page offers
    * @param {(world: World) => object} [more.connections]  further connections, by name
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
@@ -72,6 +73,7 @@ export class World {
   /** @param {Parameters<typeof World.start>[0]} more */
   async #begin({
     upstream: further = [],
+    offers = ['demo'],
     connections = () => ({}),
     issuers = () => ({}),
     build = process.env.E2E_BUILD,
@@ -101,7 +103,7 @@ export class World {
     const upstream = { client_id: 'edge-token-vault', client_secret: secret() };
     this.provider = await startProvider({
       port: providerPort,
-      app: { client_id: 'spa', connections: ['demo'] },
+      app: { client_id: 'spa', connections: offers },
       jwks: this.jwks,
       vault: this.vault,
       clients: [

@@ -16,7 +16,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { SDK, application } from '../../examples/spa/server.mjs';
+import { SDK, application, issuerOf } from '../../examples/spa/server.mjs';
 import { renew, signIn } from './browser.mjs';
 import { environment, invitation } from './invitation.mjs';
 import { writePrivate } from './keys.mjs';
@@ -47,13 +47,7 @@ async function main() {
     tls,
     clients: [...(atVault ? [] : [spa]), run.upstream.identity_provider],
     second: { issuer: run.provider, clients: [run.upstream.provider] },
-    app: {
-      client_id: spa.client_id,
-      connections: run.connections,
-      ...(atVault && {
-        authorize: `${run.vault}/authorize`, token: `${run.vault}/oauth/token`, logout: `${run.vault}/v2/logout`,
-      }),
-    },
+    app: { client_id: spa.client_id, connections: run.connections, ...(atVault && { issuer: issuerOf(run.vault) }) },
   });
   const interrupted = new Promise((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => resolve(0));

@@ -9,8 +9,8 @@ import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { randomBytes } from 'node:crypto';
 import Provider from 'oidc-provider';
+import { servePage } from '../../examples/spa/server.mjs';
 import { loadKeys } from './keys.mjs';
-import { serveApp } from './app.mjs';
 import { Traffic, readBody } from './traffic.mjs';
 
 export const ME_SCOPES = [
@@ -44,8 +44,8 @@ const DAY = 24 * HOUR;
  *   endpoint. It returns nothing; or `{status, headers?, body?}`, which is sent instead of the provider's
  *   response; or `{lose: true}`: the provider handles the request, and the connection breaks before the
  *   response
- * @param {Partial<Parameters<typeof serveApp>[0]> & {client_id: string, connections: string[]}} [options.app]
- *   serves the page at /app. By default its users sign in here
+ * @param {Partial<import('../../examples/spa/server.mjs').PageSettings> & {client_id: string, connections: string[]}}
+ *   [options.app]  serves the page of `examples/spa`, without Auth0's SDK, at /app. By default its users sign in here
  * @param {{key: string, certificate: string}} [options.tls]  serves https; both are PEM
  * @param {{issuer: string, clients: Parameters<typeof startProvider>[0]['clients']}} [options.second]  a second
  *   provider on the same port, which has requests with the host of its address. To browsers it is another site,
@@ -63,9 +63,8 @@ export async function startProvider(options) {
   const issuer = options.issuer ?? `http://127.0.0.1:${port}`;
 
   const stats = new Traffic();
-  const app = options.app && serveApp({
-    vault: options.vault, origin: issuer, authorize: `${issuer}/auth`, token: `${issuer}/token`, ...options.app,
-  });
+  const here = { authorize: `${issuer}/auth`, token: `${issuer}/token` };
+  const app = options.app && servePage({ vault: options.vault, sdk: false, issuer: here, ...options.app }, { path: '/app' });
   const jwks = options.jwks ?? loadKeys(options.keysFile);
   const first = serveProvider(issuer, { ...options, jwks });
   const other = second && {
