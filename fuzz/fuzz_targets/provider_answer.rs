@@ -52,7 +52,7 @@ fn read(received: &ProviderResponse, connection: &Connection) {
     if let Some(failure) = failure {
         check_failure(&failure);
     }
-    let _ = userinfo::read(received, &connection.identity).is_some();
+    let _ = userinfo::read(received, &connection.identity).is_ok();
     for kind in [TokenTypeHint::Refresh, TokenTypeHint::Access] {
         let _ = revocation::outcome(received, connection, "", kind);
     }
