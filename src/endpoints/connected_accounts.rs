@@ -14,7 +14,6 @@ use crate::connect::request::{self, CompleteBody, ConnectBody, MAX_BODY};
 use crate::endpoints::issuer::identities;
 use crate::error::{ProblemDetails, ValidationError};
 use crate::ids::{AccountId, UserId};
-use crate::jwt::TokenError;
 use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::message::{connect, directory, registry};
@@ -146,10 +145,7 @@ impl<'a> Caller<'a> {
         let verified = tokens::verify_access_token(context, &Secret::new(bearer)).await;
         let verified = verified.map_err(|refusal| {
             line.reason = Some(refusal.reason().to_owned());
-            match refusal {
-                TokenError::KeysUnavailable => ProblemDetails::unavailable(5),
-                _ => policy::refused(),
-            }
+            policy::refused_for(refusal)
         })?;
         let token = &verified.token;
         line.user = Some(verified.names.log(&config.names, &token.user).to_owned());

@@ -14,7 +14,7 @@ use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::oauth::client_auth::Credentials;
 use crate::oauth::exchange::policy::{self, Forbidden};
 use crate::oauth::exchange::request::{ExchangeRequest, SubjectToken};
-use crate::oauth::exchange::{ExchangeProfile, profile, response};
+use crate::oauth::exchange::{profile, response};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, CallError, ObjectReply};
@@ -43,7 +43,7 @@ pub async fn exchange(
             tokens::verify_refresh_token(context, &request.subject_token).await
         }
     };
-    let token = token.map_err(|error| subject_refused(error, profile))?;
+    let token = token.map_err(|error| forbidden(Forbidden::SubjectToken(error)))?;
     let VerifiedToken { token, names } = &*token;
     line.user = Some(names.log(&config.names, &token.user).to_owned());
     if credentials.is_secret_alone() && token.client_id != client_id {
@@ -54,15 +54,6 @@ pub async fn exchange(
     policy::check_scopes(client, known.map(|(_, one)| one), request).map_err(forbidden)?;
     let vault = names.vault(&config.names, &token.user, &request.connection);
     ask_vault(context, request, client, token, &vault).await
-}
-
-fn subject_refused(error: TokenError, profile: &ExchangeProfile) -> Failure {
-    let answer = if error == TokenError::KeysUnavailable {
-        OAuthError::unavailable("the issuer's keys cannot be obtained now", 5)
-    } else {
-        Forbidden::SubjectToken(error).error(profile)
-    };
-    Failure::because(answer, error.reason())
 }
 
 async fn ask_vault(

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! `IssuerKeys`: the last good metadata and keys of one source. Only this object fetches them.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
@@ -14,7 +15,7 @@ use crate::json;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache::{self, FetchHistory, FetchStep};
 use crate::message::issuer::{CREATE, IssuerRequest, IssuerResponse, Published};
-use crate::provider::endpoints::Metadata;
+use crate::provider::endpoints::{DocumentError, Metadata};
 use crate::public_url::PublicUrl;
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
@@ -30,6 +31,9 @@ struct Inner {
     state: State,
     env: Env,
     flights: Rc<Flights<()>>,
+    /// Whether the last fetch failed because what the issuer publishes cannot be used. In memory only: an object
+    /// that starts again says `unavailable` until it may fetch again.
+    is_unusable: Cell<bool>,
 }
 
 #[wasm_bindgen]
@@ -39,7 +43,9 @@ impl IssuerKeys {
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         let state = State::from(state);
-        Self { inner: Rc::new(Inner { state, env, flights: Rc::default() }) }
+        let inner =
+            Rc::new(Inner { state, env, flights: Rc::default(), is_unusable: Cell::new(false) });
+        Self { inner }
     }
 
     /// Answers one message.
@@ -57,18 +63,18 @@ impl Inner {
         let (this, asked, public_url) = (self.clone(), ask.clone(), config.public_url.clone());
         let fetch = || async move { this.fetch(&asked, &public_url).await };
         match key_cache::plan(fetches, ask.renew, clock::now()) {
-            FetchStep::Serve => Ok(served(published)),
-            FetchStep::Unavailable => Ok(IssuerResponse::Unavailable),
+            FetchStep::Serve => Ok(self.served(published)),
+            FetchStep::Unavailable => Ok(self.served(None)),
             FetchStep::ServeAndFetch => {
                 self.flights.start(&self.state, (), fetch);
-                Ok(served(published))
+                Ok(self.served(published))
             }
             FetchStep::Fetch => {
                 self.flights.join(&self.state, (), fetch).await;
                 let (published, fetches) = self.stored(&ask)?;
                 match key_cache::after_failure(fetches, clock::now()) {
-                    FetchStep::Serve => Ok(served(published)),
-                    _ => Ok(IssuerResponse::Unavailable),
+                    FetchStep::Serve => Ok(self.served(published)),
+                    _ => Ok(self.served(None)),
                 }
             }
         }
@@ -78,13 +84,22 @@ impl Inner {
     /// cool-down.
     async fn fetch(&self, ask: &IssuerRequest, public_url: &PublicUrl) {
         let fetched = fetch_documents(ask, public_url).await;
-        if let Err(reason) = &fetched {
-            let event = Event::new(EventName::IssuerUnavailable).detail(reason.as_str());
+        self.is_unusable.set(fetched.as_ref().is_err_and(|error| !error.may_pass()));
+        if let Err(error) = &fetched {
+            let event = Event::new(EventName::IssuerUnavailable).detail(error.to_string());
             log::event(&Event { issuer: Some(ask.issuer.clone()), ..event });
         }
         if self.store(fetched.ok()).is_err() {
             let event = Event::new(EventName::ObjectFailed).because("storage");
             log::event(&Event { object: Some("ISSUER_KEYS"), ..event });
+        }
+    }
+
+    fn served(&self, published: Option<Published>) -> IssuerResponse {
+        match published {
+            Some(published) => IssuerResponse::Published(published),
+            None if self.is_unusable.get() => IssuerResponse::Unusable,
+            None => IssuerResponse::Unavailable,
         }
     }
 
@@ -121,27 +136,31 @@ impl Inner {
     }
 }
 
-fn served(published: Option<Published>) -> IssuerResponse {
-    published.map_or(IssuerResponse::Unavailable, IssuerResponse::Published)
-}
-
-async fn fetch_documents(ask: &IssuerRequest, public_url: &PublicUrl) -> Result<Published, String> {
+async fn fetch_documents(
+    ask: &IssuerRequest,
+    public_url: &PublicUrl,
+) -> Result<Published, DocumentError> {
     let (metadata, jwks_uri) = match &ask.jwks_uri {
         Some(uri) => (None, uri.clone()),
         None => {
             let address = Metadata::address(&ask.issuer);
-            let body = http_client::document(&address).await;
-            let body = body.map_err(|why| format!("no metadata: {why}"))?;
-            let metadata = Metadata::parse(&body, ask.discovery(), public_url)
-                .map_err(|error| error.to_string())?;
+            let body = document("metadata", &address).await?;
+            let metadata = Metadata::parse(&body, ask.discovery(), public_url)?;
             let uri = metadata.jwks_uri.clone();
             (Some(metadata), uri)
         }
     };
-    let body = http_client::document(&jwks_uri).await;
-    let body = body.map_err(|why| format!("no key set: {why}"))?;
+    let body = document("key set", &jwks_uri).await?;
     // An empty or malformed set is an error and never means "no keys": the last good one stays.
-    JwkSet::parse(&body).map_err(|error| error.to_string())?;
-    let jwks = String::from_utf8(body).map_err(|_| "key set is not UTF-8")?;
+    JwkSet::parse(&body)?;
+    let jwks = String::from_utf8_lossy(&body).into_owned();
     Ok(Published { metadata, jwks, fetched_at: clock::now() })
+}
+
+/// Fetches a document. `name` says which one it is.
+async fn document(name: &'static str, address: &str) -> Result<Vec<u8>, DocumentError> {
+    http_client::document(address).await.map_err(|status| match status {
+        Some(status) => DocumentError::Status(name, status),
+        None => DocumentError::Lost(name),
+    })
 }

@@ -46,15 +46,12 @@ pub async fn send(request: &ProviderRequest, time: u32) -> ProviderResponse {
 /// Fetches a public document of at most [`MAX_DOCUMENT`] bytes.
 ///
 /// # Errors
-/// Why there is none, for the log: the response is not complete, or its status is not 200.
-pub async fn document(address: &str) -> Result<Vec<u8>, String> {
+/// The status of the response, if it is not 200; `None` if no complete response came.
+pub async fn document(address: &str) -> Result<Vec<u8>, Option<u16>> {
     match fetch("GET", address, &Array::new(), None, MAX_DOCUMENT, OTHER_TIME).await {
         Some(Received { status: 200, body, complete: true, .. }) => Ok(body),
-        Some(Received { status: status @ 300..=399, .. }) => {
-            Err(format!("status {status}: redirects are not followed; configure the final address"))
-        }
-        Some(Received { status, complete: true, .. }) => Err(format!("status {status}")),
-        _ => Err("no complete response".to_owned()),
+        Some(Received { status, complete, .. }) if complete || status != 200 => Err(Some(status)),
+        _ => Err(None),
     }
 }
 

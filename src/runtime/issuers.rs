@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::ids::DocumentSource;
+use crate::jwt::TokenError;
 use crate::jwt::jwk::JwkSet;
 use crate::jwt::key_cache;
 use crate::message::issuer::{IssuerRequest, IssuerResponse};
@@ -49,39 +50,45 @@ pub fn held(source: &DocumentSource, now: UnixSeconds) -> Option<Rc<Documents>> 
 
 /// Returns the documents of a source, from this isolate's copy or from the issuer's object. `lacking` is a
 /// copy that was returned before and lacks a key: the caller wants a newer one, if one may be fetched by
-/// now. `None` if the documents are unavailable or the keys cannot be parsed.
+/// now.
+///
+/// # Errors
+/// [`TokenError::KeysUnavailable`], or [`TokenError::KeysUnusable`] if that lasts until somebody acts.
 pub async fn documents(
     Context { env, config, now }: Context<'_>,
     source: &DocumentSource,
     lacking: Option<&Documents>,
-) -> Option<Rc<Documents>> {
+) -> Result<Rc<Documents>, TokenError> {
     if let Some(documents) = held(source, now) {
         let newer = lacking.is_none_or(|lacking| lacking.fetched_at < documents.fetched_at);
         let held = key_cache::CachedCopy { fetched_at: documents.fetched_at, asked_at: now };
         if newer || !held.may_renew(now) {
-            return Some(documents);
+            return Ok(documents);
         }
     }
     if config.sign_in.is_some() && source.issuer == config.public_url.identifier() {
         // The vault never asks itself by the network.
-        let own = signing_keys::published(Context { env, config, now }).await.ok()?;
+        let own = signing_keys::published(Context { env, config, now }).await;
+        let own = own.map_err(|_| TokenError::KeysUnavailable)?;
         let documents =
             Rc::new(Documents { metadata: None, keys: own.set.clone(), fetched_at: now });
         let copy = Held { documents: documents.clone(), asked_at: now };
         COPIES.with_borrow_mut(|copies| copies.insert(source.clone(), copy));
-        return Some(documents);
+        return Ok(documents);
     }
     let request = IssuerRequest::of(source, lacking.is_some());
-    let answer = object_call::ask(env, &config.names.issuer_keys(source), &request).await.ok()?;
-    let IssuerResponse::Published(published) = answer else {
-        return None;
+    let answer = object_call::ask(env, &config.names.issuer_keys(source), &request).await;
+    let published = match answer {
+        Ok(IssuerResponse::Published(published)) => published,
+        Ok(IssuerResponse::Unusable) => return Err(TokenError::KeysUnusable),
+        Ok(IssuerResponse::Unavailable) | Err(_) => return Err(TokenError::KeysUnavailable),
     };
     let documents = Rc::new(Documents {
-        keys: JwkSet::parse(published.jwks.as_bytes()).ok()?,
+        keys: JwkSet::parse(published.jwks.as_bytes()).map_err(|_| TokenError::KeysUnusable)?,
         metadata: published.metadata,
         fetched_at: published.fetched_at,
     });
     let copy = Held { documents: documents.clone(), asked_at: now };
     COPIES.with_borrow_mut(|copies| copies.insert(source.clone(), copy));
-    Some(documents)
+    Ok(documents)
 }

@@ -2,6 +2,7 @@
 //! The endpoints of a connection's provider, from configuration and metadata.
 
 use crate::ids::DocumentSource;
+use crate::jwt::TokenError;
 use crate::provider::connection::Connection;
 use crate::provider::endpoints::{MissingEndpoint, Provider};
 use crate::provider::error_codes::TokenEndpointError;
@@ -13,13 +14,23 @@ use crate::runtime::issuers;
 pub enum ProviderError {
     /// Its metadata cannot be fetched now; a later attempt may succeed.
     Unavailable,
-    /// Its metadata lacks an endpoint that the vault needs, or has an invalid one.
+    /// Its metadata or keys cannot be used, or its metadata lacks an endpoint that the vault needs. The operator
+    /// must act.
     Incomplete,
 }
 
 impl From<MissingEndpoint> for ProviderError {
     fn from(_: MissingEndpoint) -> Self {
         Self::Incomplete
+    }
+}
+
+impl From<TokenError> for ProviderError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::KeysUnusable => Self::Incomplete,
+            _ => Self::Unavailable,
+        }
     }
 }
 
@@ -39,8 +50,7 @@ pub async fn of(context: Context<'_>, connection: &Connection) -> Result<Provide
     let Some(source) = source(connection) else {
         return Ok(Provider::new(connection, None)?);
     };
-    let documents =
-        issuers::documents(context, &source, None).await.ok_or(ProviderError::Unavailable)?;
+    let documents = issuers::documents(context, &source, None).await?;
     Ok(Provider::new(connection, documents.metadata.as_ref())?)
 }
 

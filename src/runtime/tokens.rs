@@ -89,12 +89,9 @@ pub async fn check_signature(
         return Err(TokenError::Algorithm);
     }
     let TrustedKeys { source, algorithms } = signer;
-    let mut documents =
-        issuers::documents(context, source, None).await.ok_or(TokenError::KeysUnavailable)?;
+    let mut documents = issuers::documents(context, source, None).await?;
     if documents.keys.key_for(token).is_err() {
-        documents = issuers::documents(context, source, Some(&documents))
-            .await
-            .ok_or(TokenError::KeysUnavailable)?;
+        documents = issuers::documents(context, source, Some(&documents)).await?;
     }
     let check = SignatureCheck::of(token, &documents.keys, algorithms)?;
     if webcrypto::verify(&check).await {

@@ -2,11 +2,13 @@
 // The script of `cargo xtask check` that sends requests to issuers and providers.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { generateKeyPairSync } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { World } from './harness.mjs';
 import { HostileServer, answer } from './hostile-server.mjs';
+import { newSigningKey, publicKey } from './tokens.mjs';
 
 const SCRIPT = fileURLToPath(new URL('../../xtask/js/check.mjs', import.meta.url));
 
@@ -52,7 +54,8 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
 
   test('takes one document for all tenants as what it is', async () => {
     const { origin } = hostile;
-    const document = { authorization_endpoint: origin, token_endpoint: origin, jwks_uri: origin };
+    const document = { authorization_endpoint: origin, token_endpoint: origin, jwks_uri: `${origin}/jwks` };
+    hostile.on('/jwks', answer(200, { keys: [publicKey(newSigningKey('RS256'))] }));
     const connection = { name: 'x', issuer: origin, pattern: `${origin}/*/v2.0` };
     hostile.on('/.well-known/openid-configuration', answer(200, { ...document, issuer: `${origin}/{tenantid}/v2.0` }));
     const good = await ask({ connections: [connection] });
@@ -98,7 +101,46 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
     'a host that does not exist': [() => ({ issuers: [{ issuer: 'https://no-such-host.invalid', algorithms: ['RS256'] }] }), /FAILS: .*(ENOTFOUND|EAI_AGAIN)\)\. --offline checks without requests/],
     'a server without https': [() => ({ issuers: [{ issuer: origin().replace('http:', 'https:'), algorithms: ['RS256'] }] }), /FAILS: .*https there\. Check/],
     'an endpoint that is not there': [() => ({ connections: [{ name: 'x', endpoints: [`http://127.0.0.1:${closed}/token`] }] }), /FAILS: http:\/\/127.0.0.1:\d+\/token: nothing listens there\. Check host and port, and that the server is up \(ECONNREFUSED\)/],
+    'a key set that redirects': [() => {
+      hostile.on('/jwks', (response) => response.writeHead(302, { location: '/moved' }).end());
+      return { issuers: [{ issuer: origin(), jwks_uri: `${origin()}/jwks`, algorithms: ['RS256'] }] };
+    }, /FAILS: .*\/jwks: it redirects \(302\) to \/moved/],
+    'an empty key set': [() => keysOf([]), /FAILS: \S+\/jwks has no key that the vault can use: it has no keys/],
+    'a provider whose keys cannot be used': [() => {
+      keysOf([{ kty: 'EC', crv: 'P-521', x: 'AA', y: 'AA' }]);
+      hostile.on('/.well-known/openid-configuration', answer(200, {
+        issuer: origin(), authorization_endpoint: origin(), token_endpoint: origin(), jwks_uri: `${origin()}/jwks`,
+      }));
+      return { connections: [{ name: 'x', issuer: origin() }] };
+    }, /the key at index 0 of \S+: it has the type EC P-521[\s\S]*FAILS: \S+\/jwks has no key that the vault can use$/m],
   };
+
+  /** An issuer that publishes these keys. */
+  function keysOf(keys) {
+    hostile.on('/jwks', answer(200, { keys }));
+    return { issuers: [{ issuer: origin(), jwks_uri: `${origin()}/jwks`, algorithms: ['RS256'] }] };
+  }
+
+  test('names each key that the vault cannot use, and why', async () => {
+    const good = publicKey(newSigningKey('RS256'));
+    const small = generateKeyPairSync('rsa', { modulusLength: 1024 }).publicKey.export({ format: 'jwk' });
+    const { said, code } = await ask(keysOf([
+      good, 7, { kty: 'oct', k: 'AAAA', kid: 'shared' }, { ...good, use: 'enc' }, { ...good, key_ops: ['sign'] }, { ...good, alg: 'HS256' },
+      { kty: 'EC', crv: 'P-521', x: 'AA', y: 'AA' }, { ...small, kid: 'small' }, { kty: 'RSA', n: 'AQAB' },
+    ]));
+    assert.equal(code, 0, said);
+    assert.match(said, /1 signature keys: RSA/);
+    const expected = [
+      [1, 'is no JWK'], ['2 (kid shared)', 'is private or symmetric'], [3, 'is not for signatures'], [4, 'is not for signatures'],
+      [5, 'is for HS256'], [6, 'has the type EC P-521'], ['7 (kid small)', 'has 1024 bits'], [8, 'is malformed'],
+    ];
+    for (const [key, flaw] of expected) {
+      const line = said.split('\n').find((one) => one.includes(`the key at index ${key} `));
+      assert.ok(line?.includes(`: it ${flaw}`), `${key}: ${line}`);
+    }
+    assert.ok(!said.includes('index 0'), said);
+  });
+
   for (const [what, [make, expected]] of Object.entries(failures)) {
     test(`finds ${what}`, async () => {
       const { said, code } = await ask(make());

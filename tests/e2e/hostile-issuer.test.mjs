@@ -61,6 +61,31 @@ describe('a hostile issuer', { timeout: 240_000 }, () => {
   }
   const assertNotVerified = async (subject) => assertRefused(await exchange(subject), 400, 'invalid_request');
 
+  /** What the log says of the issuer's documents, in the events since `from`. */
+  const details = (from) => [...world.workerd.log.slice(from).matchAll(/"issuer_unavailable".*"detail":"([^"]*)"/g)].map(([, detail]) => detail);
+
+  for (const [what, publishBad, detail] of /** @type {[string, () => void, string][]} */ ([
+    ['that moved its metadata', () => {
+      hostile.on('/.well-known/openid-configuration', (response) => response.writeHead(301, { location: '/stolen' }).end());
+    }, 'no metadata: status 301: redirects are not followed; configure the final address'],
+    ['with keys of which none can be used', () => {
+      publish([{ ...publicKey(key), use: 'enc' }, { kty: 'EC', crv: 'P-521', x: 'AA', y: 'AA' }]);
+    }, 'not a JWK set with at least one usable signature key; the key at index 0 is not for signatures (use, key_ops)'],
+  ])) {
+    test(`${what} is the operator's turn: callers are told so, and the log names the cause`, async () => {
+      publishBad();
+      const from = world.workerd.log.length;
+      for (const _ of ['fetched', 'not fetched again yet']) {
+        const answered = await exchange(token());
+        assertRefused(answered, 503, 'temporarily_unavailable');
+        assert.match(answered.body.error_description, /operator must act/);
+        assert.equal(answered.headers.get('retry-after'), '60');
+      }
+      assert.deepEqual(details(from), [detail]);
+      await world.advance(COOL_DOWN);
+    });
+  }
+
   test('that was never reachable is told as an outage, not as a bad token', async () => {
     hostile.on('/.well-known/openid-configuration', broken);
     const answered = await exchange(token());

@@ -24,7 +24,7 @@ export class HostileServer {
     return hostile;
   }
 
-  /** From now on, `act(response, body, query)` responds to requests for `path`. */
+  /** From now on, `act(response, body, query, headers)` responds to requests for `path`. */
   on(path, act) {
     this.#acts.set(path, act);
   }
@@ -40,7 +40,7 @@ export class HostileServer {
     let body = '';
     for await (const chunk of request) body += chunk;
     const act = this.#acts.get(pathname);
-    if (act) act(response, new URLSearchParams(body), searchParams);
+    if (act) act(response, new URLSearchParams(body), searchParams, request.headers);
     else response.writeHead(404).end();
   }
 

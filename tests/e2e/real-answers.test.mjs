@@ -8,6 +8,9 @@ import { World, assertProblem, describe as show } from './harness.mjs';
 import { HostileServer, answer } from './hostile-server.mjs';
 import { newSigningKey, now, publicKey, signJwt } from './tokens.mjs';
 
+// A client secret that is another one if it is form-encoded.
+const RAW = `${randomBytes(24).toString('hex')}+/ %2B:=`;
+
 const MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 
 /** A response with exactly these bytes. */
@@ -24,8 +27,8 @@ describe('what real providers send', { timeout: 120_000 }, () => {
     provider = await HostileServer.start();
     const { origin } = provider;
     world = await World.start({
-      upstream: ['plain', 'marked'].map((connection) => ({
-        connection, client_id: `vault-${connection}`, client_secret: randomBytes(32).toString('base64url'),
+      upstream: ['plain', 'marked', 'raw', 'unusable'].map((connection) => ({
+        connection, client_id: `vault-${connection}`, client_secret: connection === 'raw' ? RAW : randomBytes(32).toString('base64url'),
       })),
       connections: () => ({
         plain: {
@@ -36,6 +39,16 @@ describe('what real providers send', { timeout: 120_000 }, () => {
           client_id: 'vault-plain',
           identity: { id: 'id' },
         },
+        raw: {
+          kind: 'oauth2',
+          authorization_endpoint: `${origin}/auth`,
+          token_endpoint: `${origin}/raw-token`,
+          userinfo_endpoint: `${origin}/userinfo`,
+          client_id: 'vault-raw',
+          client_authentication: 'client_secret_basic_raw',
+          identity: { id: 'id' },
+        },
+        unusable: { kind: 'oidc', issuer: `${origin}/unusable`, client_id: 'vault-unusable' },
         marked: { kind: 'oidc', issuer: origin, client_id: 'vault-marked' },
       }),
     });
@@ -121,7 +134,10 @@ describe('what real providers send', { timeout: 120_000 }, () => {
       userinfo(act);
       const user = await world.signIn(`nobody-${what.replaceAll(/\W/g, '-')}`);
       const logged = world.workerd.log.length;
-      assertProblem(await connect(user, 'plain'), 502);
+      const refused = await connect(user, 'plain');
+      assertProblem(refused, 502);
+      assert.match(refused.body.detail, /The vault's operator must act/);
+      assert.match(refused.body.detail, /a signed one is a JWT, which the vault does not read/);
       const lines = world.workerd.log.slice(logged).split('\n');
       const events = lines.filter((line) => line.includes('_refused"'));
       assert.equal(events.length, 1, events.join('\n'));
@@ -129,6 +145,37 @@ describe('what real providers send', { timeout: 120_000 }, () => {
       assert.deepEqual(await world.accounts(user), []);
     });
   }
+
+  test('HTTP Basic without form-encoding authenticates at a connect and at a refresh', async () => {
+    const authorizations = [];
+    provider.on('/raw-token', (response, _body, _query, headers) => {
+      authorizations.push(headers.authorization);
+      answer(200, { ...good(), access_token: `raw-${authorizations.length}` })(response);
+    });
+    userinfo(answer(200, { id: 'u-raw' }));
+    const user = await world.signIn('raw');
+    assert.equal((await connect(user, 'raw')).status, 201);
+    await world.advance(600);
+    assert.equal((await world.exchange(user, { connection: 'raw' })).access_token, 'raw-2');
+    const expected = `Basic ${Buffer.from(`vault-raw:${RAW}`).toString('base64')}`;
+    assert.deepEqual(authorizations, [expected, expected]);
+    world.secrets.add(RAW);
+    await world.assertLogHasNoSecret();
+  });
+
+  test('a provider without a usable key is the operator\'s turn: the page says so, and the log names the key', async () => {
+    const issuer = `${provider.origin}/unusable`;
+    provider.on('/unusable/.well-known/openid-configuration', answer(200, {
+      issuer, authorization_endpoint: `${issuer}/auth`, token_endpoint: `${issuer}/token`, jwks_uri: `${issuer}/jwks`,
+    }));
+    provider.on('/unusable/jwks', answer(200, { keys: [{ kty: 'oct', k: 'AAAA' }] }));
+    const started = await world.startConnect(await world.signIn('unusable'), { connection: 'unusable' });
+    const from = world.workerd.log.length;
+    const page = await fetch(world.api.connectLink(started), { redirect: 'manual' });
+    assert.equal(page.status, 503);
+    assert.match(await page.text(), /Its operator has to look into it/);
+    assert.match(world.workerd.log.slice(from), /"issuer_unavailable".*the key at index 0 is private or symmetric/);
+  });
 
   test('userinfo with status 201 names the user', async () => {
     userinfo(answer(201, { id: 'u-201' }));

@@ -2,6 +2,7 @@
 // Checks that the issuers and providers of a configuration can be reached and match it. It reads
 // { issuers: [{issuer, jwks_uri, algorithms}], connections: [{name, issuer, pattern?, own_parameters?} | {name, endpoints}] }
 // from standard input. The exit code is 1 if something will not work.
+import { createPublicKey } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 
 const TIME = 10_000;
@@ -63,15 +64,46 @@ async function metadata(issuer, pattern = issuer) {
   return document;
 }
 
+/** Why the vault uses no key of this form; undefined if it does. `crates/jose/src/jwk.rs` has the rules. */
+function flawOf(key) {
+  if (key === null || typeof key !== 'object' || typeof key.kty !== 'string') return 'is no JWK';
+  if (key.d !== undefined || key.k !== undefined) return 'is private or symmetric; a published key must be public';
+  if ((key.use ?? 'sig') !== 'sig' || !(key.key_ops ?? ['verify']).includes('verify')) return 'is not for signatures (use, key_ops)';
+  const kind = kindOf(key);
+  if (!Object.values(KIND).includes(kind)) return `has the type ${kind}; the vault supports RSA, EC P-256 and OKP Ed25519`;
+  if (key.alg !== undefined && KIND[key.alg] !== kind) return `is for ${key.alg}, which the vault does not support for ${kind}`;
+  try {
+    const { modulusLength: bits = 2048 } = createPublicKey({ key, format: 'jwk' }).asymmetricKeyDetails ?? {};
+    return bits < 2048 || bits > 8192 ? `has ${bits} bits; the vault supports RSA of 2048 to 8192 bits` : undefined;
+  } catch {
+    return 'is malformed';
+  }
+}
+
+const kindOf = (key) => [key.kty, key.crv].filter(Boolean).join(' ');
+
+/** Fetches a key set and names each key that the vault cannot use. Returns the usable ones. */
+async function keySet(uri) {
+  const set = await get(uri).catch((error) => fail(`${uri}: ${why(error)}`));
+  if (!set) return undefined;
+  const keys = Array.isArray(set.keys) ? set.keys : [];
+  const usable = keys.filter((key, index) => {
+    const flaw = flawOf(key);
+    if (flaw) say(`does not use the key at index ${index}${key?.kid === undefined ? '' : ` (kid ${key.kid})`} of ${uri}: it ${flaw}`);
+    return flaw === undefined;
+  });
+  if (usable.length === 0) fail(`${uri} has no key that the vault can use${keys.length === 0 ? ': it has no keys' : ''}`);
+  return usable;
+}
+
 async function askIssuer({ issuer, jwks_uri: given, algorithms }) {
   console.log(`\nChecking the issuer ${issuer}`);
   const uri = given ?? (await metadata(issuer))?.jwks_uri;
   if (!uri) return;
-  const set = await get(uri).catch((error) => fail(`${uri}: ${why(error)}`));
-  if (!set) return;
-  const keys = (set.keys ?? []).filter((key) => (key.use ?? 'sig') === 'sig');
-  const kinds = new Set(keys.map((key) => [key.kty, key.crv].filter(Boolean).join(' ')));
-  say(`${keys.length} signature keys: ${[...kinds].join(', ') || 'none'}`);
+  const keys = await keySet(uri);
+  if (!keys?.length) return;
+  const kinds = new Set(keys.map(kindOf));
+  say(`${keys.length} signature keys: ${[...kinds].join(', ')}`);
   if (!algorithms.some((name) => kinds.has(KIND[name]))) fail(`no key is for ${algorithms.join(', ')}: configure \`algorithms\` that its keys are for`);
 }
 
@@ -90,6 +122,7 @@ async function askConnection({ name, issuer, pattern, own_parameters: own = [], 
   for (const member of ['authorization_endpoint', 'token_endpoint', 'jwks_uri']) {
     if (!document[member]) fail(`its metadata lacks ${member}`);
   }
+  if (document.jwks_uri) await keySet(document.jwks_uri);
   const query = URL.parse(document.authorization_endpoint)?.searchParams;
   for (const parameter of own.filter((one) => query?.has(one))) {
     fail(`its authorization_endpoint has the parameter ${parameter}, which the vault sets itself; configure authorization_endpoint without it`);

@@ -23,6 +23,10 @@ pub struct ConnectionState {
     pub retry_after: Option<i64>,
 }
 
+/// The text for a token whose issuer publishes nothing that its signature can be checked with.
+pub const KEYS_UNUSABLE: &str = "The issuer publishes no metadata or keys that the vault can use. The vault's \
+    operator must act: the log has the cause.";
+
 /// An error of the token endpoint (RFC 6749 §5.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OAuthError {

@@ -8,7 +8,7 @@ use crate::event;
 pub type Row = (&'static str, &'static str, &'static str);
 
 /// Why a token was rejected: a user's access token, a client's assertion, or the ID token of a connect.
-pub const TOKENS: [Row; 16] = [
+pub const TOKENS: [Row; 17] = [
     (
         "algorithm",
         "`alg` is unknown, `none`, symmetric, or not one of the issuer's algorithms.",
@@ -64,6 +64,11 @@ pub const TOKENS: [Row; 16] = [
         "keys_unavailable",
         "The issuer's keys are unavailable at present.",
         "See the event `issuer_unavailable`.",
+    ),
+    (
+        "keys_unusable",
+        "What the issuer publishes cannot be used: its metadata or key set is not valid, has no usable key, or has moved.",
+        "See `detail` of the event `issuer_unavailable`, and run `cargo xtask check`, which names each key.",
     ),
     (
         "signature",
@@ -167,7 +172,7 @@ pub const CONNECTS: [Row; 16] = [
     ),
     (
         "provider_misconfigured",
-        "The provider does not accept the registration, or its configuration is incomplete.",
+        "The provider does not accept the registration, its configuration is incomplete, or its metadata or keys cannot be used.",
         "Run `cargo xtask check`.",
     ),
     (

@@ -28,6 +28,7 @@ use vault_core::connect::request::{self, CompleteBody, ConnectBody, NewSession};
 use vault_core::error::ProblemDetails;
 use vault_core::pages::{Language, Look};
 use vault_core::vault::record::{Account, AccountState};
+use vault_jose::TokenError;
 use vault_jose::identity::Identity;
 use vault_provider::connection::Connection;
 
@@ -261,6 +262,20 @@ fn a_problem_has_the_published_form() {
 }
 
 #[test]
+fn a_token_whose_issuer_has_no_usable_keys_is_the_operators_turn() {
+    let unavailable = policy::refused_for(TokenError::KeysUnavailable);
+    assert_eq!((unavailable.status, unavailable.retry_after), (503, Some(5)));
+    let unusable = policy::refused_for(TokenError::KeysUnusable);
+    assert_eq!((unusable.status, unusable.retry_after), (503, Some(60)));
+    assert!(unusable.detail.contains("operator must act"), "{}", unusable.detail);
+    for error in TokenError::ALL {
+        if !matches!(error, TokenError::KeysUnavailable | TokenError::KeysUnusable) {
+            assert_eq!(policy::refused_for(error), policy::refused(), "{error}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_completion_says_whose_turn_it_is() {
     use Denied::{
         CodeRefused, Expired, Identity, NotStored, OtherRedirect, OtherUser, ProviderMisconfigured,
@@ -277,6 +292,11 @@ fn a_refused_completion_says_whose_turn_it_is() {
             assert_eq!((problem.status, problem.retry_after.is_some()), (status, status == 503));
         }
     }
+    for operator in [ProviderMisconfigured, Identity] {
+        let detail = policy::completion_denied(operator).detail;
+        assert!(detail.contains("The vault's operator must act"), "{detail}");
+    }
+    assert!(policy::completion_denied(Identity).detail.contains("a signed one is a JWT"));
 }
 
 #[test]

@@ -461,6 +461,17 @@ fn every_refusal_of_a_subject_token_is_the_same_and_others_name_their_cause() {
             );
         }
     }
+    for grant in ExchangeGrant::ALL {
+        for (keys, retry_after, says) in [
+            (TokenError::KeysUnavailable, 5, "cannot be obtained now"),
+            (TokenError::KeysUnusable, 60, "operator must act"),
+        ] {
+            let told = Forbidden::SubjectToken(keys).error(profile(grant));
+            assert_eq!((told.status, told.code), (503, "temporarily_unavailable"));
+            assert_eq!(told.retry_after, Some(retry_after));
+            assert!(told.description.contains(says), "{}", told.description);
+        }
+    }
     let token = Forbidden::SubjectToken(TokenError::Time);
     for (forbidden, grant, status, code) in [
         (token, TokenExchange, 400, "invalid_request"),

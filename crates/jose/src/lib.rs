@@ -24,7 +24,7 @@ pub mod verified;
 use std::fmt;
 
 /// Why a token was rejected. The reason is for the operator's log only: callers receive the same error
-/// response for all of them but [`TokenError::KeysUnavailable`].
+/// response for all of them but [`TokenError::KeysUnavailable`] and [`TokenError::KeysUnusable`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenError {
     /// The token is not three segments of canonical base64url, or is too long.
@@ -61,11 +61,14 @@ pub enum TokenError {
     Bound,
     /// The key set of the issuer cannot be fetched at present. The caller may retry.
     KeysUnavailable,
+    /// What the issuer publishes cannot be used: its metadata or key set is not valid, or has moved. The
+    /// operator must act.
+    KeysUnusable,
 }
 
 impl TokenError {
     /// All variants, in the order of their declaration.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Format,
         Self::Json,
         Self::Algorithm,
@@ -82,6 +85,7 @@ impl TokenError {
         Self::Binding,
         Self::Bound,
         Self::KeysUnavailable,
+        Self::KeysUnusable,
     ];
 
     /// Whether the same token may be accepted later: its key could not be fetched, or is not in the key set
@@ -109,6 +113,7 @@ impl TokenError {
             Self::Binding => "binding",
             Self::Bound => "bound",
             Self::KeysUnavailable => "keys_unavailable",
+            Self::KeysUnusable => "keys_unusable",
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::connection::{Connection, Protocol};
 use vault_base::json;
 use vault_base::public_url::PublicUrl;
 use vault_jose::id_token::{TENANT, is_tenant};
+use vault_jose::jwk::JwkSetError;
 
 /// The maximum length of a metadata document or key set, in bytes.
 pub const MAX_DOCUMENT: usize = 256 * 1024;
@@ -77,6 +78,58 @@ impl std::fmt::Display for MetadataError {
 }
 
 impl std::error::Error for MetadataError {}
+
+/// Why the documents of an issuer cannot be obtained. The text is for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DocumentError {
+    /// The request for this document (its name) got no complete response.
+    Lost(&'static str),
+    /// The request for this document (its name) got a response with this status, which is not 200.
+    Status(&'static str, u16),
+    /// The metadata document is not valid.
+    Metadata(MetadataError),
+    /// The key set is not valid, or has no usable key.
+    Keys(JwkSetError),
+}
+
+impl DocumentError {
+    /// Whether the documents may be obtained later although nobody changes anything. A redirect is not
+    /// followed, and a document that is not there, or cannot be used, stays so until somebody acts.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Lost(_) => true,
+            Self::Status(_, status) => !matches!(status, 300..=399 | 404 | 405 | 410),
+            Self::Metadata(_) | Self::Keys(_) => false,
+        }
+    }
+}
+
+impl std::fmt::Display for DocumentError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Lost(document) => write!(f, "no {document}: no complete response"),
+            Self::Status(document, status @ 300..=399) => write!(
+                f,
+                "no {document}: status {status}: redirects are not followed; configure the final address"
+            ),
+            Self::Status(document, status) => write!(f, "no {document}: status {status}"),
+            Self::Metadata(error) => error.fmt(f),
+            Self::Keys(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<MetadataError> for DocumentError {
+    fn from(error: MetadataError) -> Self {
+        Self::Metadata(error)
+    }
+}
+
+impl From<JwkSetError> for DocumentError {
+    fn from(error: JwkSetError) -> Self {
+        Self::Keys(error)
+    }
+}
 
 impl Metadata {
     /// The URL of an issuer's metadata: the well-known suffix is appended to the whole identifier (OpenID
@@ -207,6 +260,38 @@ impl Provider {
             (Some(iss), Some(expected)) => iss == expected,
             (Some(_), None) => true,
             (None, _) => !self.response_iss_required,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vault_jose::jwk::JwkSet;
+
+    #[test]
+    fn documents_that_somebody_must_change_are_told_from_an_outage() {
+        let keys = JwkSet::parse(b"{}").unwrap_err();
+        for (error, may_pass, text) in [
+            (DocumentError::Lost("metadata"), true, "no metadata: no complete response"),
+            (DocumentError::Status("key set", 500), true, "no key set: status 500"),
+            (DocumentError::Status("key set", 429), true, "no key set: status 429"),
+            (DocumentError::Status("key set", 403), true, "no key set: status 403"),
+            (DocumentError::Status("metadata", 404), false, "no metadata: status 404"),
+            (DocumentError::Status("metadata", 410), false, "no metadata: status 410"),
+            (
+                DocumentError::Status("metadata", 301),
+                false,
+                "no metadata: status 301: redirects are not followed; configure the final address",
+            ),
+            (MetadataError::OtherIssuer.into(), false, "metadata names another issuer"),
+            (
+                keys.into(),
+                false,
+                "not a JWK set with at least one usable signature key; it has no keys",
+            ),
+        ] {
+            assert_eq!((error.may_pass(), error.to_string().as_str()), (may_pass, text));
         }
     }
 }

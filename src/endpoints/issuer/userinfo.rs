@@ -8,7 +8,6 @@ use crate::connect::policy;
 use crate::error::ProblemDetails;
 use crate::issuer::tokens;
 use crate::issuer::user;
-use crate::jwt::TokenError;
 use crate::request_line::RequestLine;
 use crate::runtime;
 use crate::runtime::context::Context;
@@ -40,10 +39,7 @@ async fn claims(
     let verified = runtime::tokens::verify_access_token(context, &Secret::new(bearer)).await;
     let verified = verified.map_err(|error| {
         line.reason = Some(error.reason().to_owned());
-        match error {
-            TokenError::KeysUnavailable => ProblemDetails::unavailable(5),
-            _ => policy::refused(),
-        }
+        policy::refused_for(error)
     })?;
     let token = &verified.token;
     line.user = Some(verified.names.log(&config.names, &token.user).to_owned());

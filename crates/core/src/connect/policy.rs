@@ -4,8 +4,9 @@
 use crate::config::{Client, Config};
 use crate::connect::in_flight::MAX_IN_FLIGHT;
 use crate::connect::record::{Denied, SESSION_LIFETIME};
-use crate::error::ProblemDetails;
+use crate::error::{KEYS_UNUSABLE, ProblemDetails};
 use vault_base::text;
+use vault_jose::TokenError;
 use vault_jose::access_token::AccessToken;
 
 /// The scope to connect and complete.
@@ -42,6 +43,17 @@ pub fn refused() -> ProblemDetails {
          life of 24 hours at most, for the audience of this API, and issued to a client of this \
          vault.",
     )
+}
+
+/// The error for an access token that is refused for this reason.
+pub fn refused_for(reason: TokenError) -> ProblemDetails {
+    match reason {
+        TokenError::KeysUnavailable => ProblemDetails::unavailable(5),
+        TokenError::KeysUnusable => {
+            ProblemDetails { retry_after: Some(60), ..ProblemDetails::new(503, KEYS_UNUSABLE) }
+        }
+        _ => refused(),
+    }
 }
 
 /// Checks that a verified token may be used here: its audience is this API, it has the scope, and
@@ -166,11 +178,15 @@ pub fn completion_denied(denied: Denied) -> ProblemDetails {
         ),
         Denied::ProviderMisconfigured => ProblemDetails::new(
             502,
-            "The provider does not accept this vault's registration. Its operator must act.",
+            "The provider does not accept this vault's registration, or publishes no metadata or keys that \
+             the vault can use. The vault's operator must act.",
         ),
         Denied::Identity => ProblemDetails::new(
             502,
-            "The provider's statement of who the user is does not hold. Nothing was connected.",
+            "The provider's statement of who the user is cannot be used: the ID token is not valid, or the \
+             userinfo response is not JSON (a signed one is a JWT, which the vault does not read), has an \
+             error status, or does not name the user. Nothing was connected. The vault's operator must act: \
+             the log has the cause.",
         ),
         Denied::RegistrationChanged => ProblemDetails {
             retry_after: Some(60),

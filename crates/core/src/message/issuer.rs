@@ -65,6 +65,9 @@ pub enum IssuerResponse {
     Published(Published),
     /// There are no valid documents, and the issuer is unavailable.
     Unavailable,
+    /// There are no valid documents, and what the issuer publishes cannot be used. Code of before version 0.3.0
+    /// does not know it, and takes it for [`IssuerResponse::Unavailable`].
+    Unusable,
 }
 
 impl Question for IssuerRequest {

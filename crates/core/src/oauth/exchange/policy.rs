@@ -4,7 +4,7 @@
 use super::request::ExchangeRequest;
 use super::{ErrorCode, ExchangeProfile};
 use crate::config::{Client, Config, ExchangeGrant, GrantType, ScopePolicy};
-use crate::error::OAuthError;
+use crate::error::{KEYS_UNUSABLE, OAuthError};
 use vault_jose::TokenError;
 use vault_jose::access_token::AccessToken;
 use vault_jose::trusted_issuer::Issuer;
@@ -94,7 +94,8 @@ pub fn issuer_of<'a>(config: &'a Config, token: &AccessToken) -> Result<&'a Issu
 
 impl Forbidden {
     /// The error to answer with. All reasons to refuse a subject token share one body, which lists
-    /// what to check: more would tell a thief what is wrong with a stolen token.
+    /// what to check: more would tell a thief what is wrong with a stolen token. Where the issuer's keys are
+    /// missing, nothing is known of the token.
     pub fn error(self, profile: &ExchangeProfile) -> OAuthError {
         const SUBJECT_TOKEN: &str = "The subject token is not accepted. Check that it is of the given \
             subject_token_type, unexpired, not revoked, issued to a client this one accepts from, and, if \
@@ -103,6 +104,12 @@ impl Forbidden {
         const SCOPES: &str =
             "this client gets tokens with the scopes it names and no others; name them in scope";
         let ((status, code), description): (ErrorCode, _) = match self {
+            Self::SubjectToken(TokenError::KeysUnavailable) => {
+                return OAuthError::unavailable("the issuer's keys cannot be obtained now", 5);
+            }
+            Self::SubjectToken(TokenError::KeysUnusable) => {
+                return OAuthError::unavailable(KEYS_UNUSABLE, 60);
+            }
             Self::SubjectToken(_) => (profile.subject_token_refused, SUBJECT_TOKEN),
             Self::Grant => (
                 profile.grant_forbidden,

@@ -101,8 +101,8 @@ pub fn error(profile: &ExchangeProfile, problem: &ReleaseError) -> OAuthError {
 fn misconfigured(reason: Misconfiguration) -> &'static str {
     match reason {
         Misconfiguration::ProviderRefusedClient => {
-            "The provider does not accept this vault's registration. Its operator must act; the \
-             account stays connected."
+            "The provider does not accept this vault's registration, or publishes no metadata or keys that \
+             the vault can use. The vault's operator must act; the account stays connected."
         }
         Misconfiguration::RegistrationChanged => {
             "The account was connected under another provider or client_id than the connection has \
