@@ -390,7 +390,7 @@ describe('quirks of providers', { timeout: 180_000 }, () => {
   test('Microsoft\'s codes tell a dead grant from a provider that is down', async () => {
     const journey = go('microsoft');
     const { simulator } = journey;
-    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'reconnect_required'], [90033, 'unavailable'], [50196, 'unavailable']]) {
+    for (const [refusal, state] of [[50173, 'reconnect_required'], [700082, 'reconnect_required'], [65001, 'reconnect_required'], [90033, 'unavailable'], [70000, 'unavailable'], [50196, 'unavailable']]) {
       const user = world.arrive(`lars-${refusal}`);
       await journey.connect(user);
       await world.advance(3701);

@@ -656,6 +656,20 @@ fn dead_down_and_misconfigured_are_told_apart_by_each_providers_own_codes() {
             json!({"error": "invalid_grant", "error_codes": [700_082]}),
             dead("700082"),
         ),
+        // Reported as temporary: https://github.com/BingAds/BingAds-Python-SDK/issues/279.
+        (
+            "microsoft",
+            400,
+            json!({"error": "invalid_grant", "error_codes": [70_000]}),
+            TokenEndpointError::Unlisted("70000".into()),
+        ),
+        (
+            "entra",
+            400,
+            json!({"error": "invalid_grant", "suberror": "device_authentication_failed", "error_codes": [1]}),
+            TokenEndpointError::Unlisted("1".into()),
+        ),
+        ("microsoft", 400, json!({"error": "invalid_grant"}), dead("invalid_grant")),
         (
             "microsoft",
             400,

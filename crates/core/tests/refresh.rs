@@ -624,10 +624,13 @@ fn refusals(count: u32, over: i64) -> Intent {
 }
 
 #[test]
-fn refusals_without_a_code_end_a_grant_after_five_over_a_day_and_keep_its_token() {
+fn refusals_that_are_not_clear_end_a_grant_after_five_over_a_day_and_keep_its_token() {
     const DAY: i64 = 86_400;
-    let refused = || Err(TokenEndpointError::Unexplained("http_400".into()));
-    for (before, first_ago, ends) in [
+    let without_code = TokenEndpointError::Unexplained("http_400".into());
+    let unlisted = TokenEndpointError::Unlisted("70000".into());
+    let failures = [without_code, unlisted];
+    let refused = |number: usize| Err(failures[number % 2].clone());
+    for (number, (before, first_ago, ends)) in [
         (0, 0, false),
         (1, DAY, false),
         (3, 2 * DAY, false),
@@ -635,12 +638,17 @@ fn refusals_without_a_code_end_a_grant_after_five_over_a_day_and_keep_its_token(
         (4, DAY, true),
         (40, DAY - 1, false),
         (40, DAY, true),
-    ] {
-        let case = (before, first_ago);
+        (3, DAY, false),
+        (4, DAY, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let case = (number, before, first_ago);
         let begun = Intent { attempt: before + 1, ..refusals(before, first_ago) };
         let begun = if before == 0 { Intent { unexplained: None, ..begun } } else { begun };
         let begun = Grant { intent: Some(begun), ..grant() };
-        let intent = match settle(&begun, refused()) {
+        let intent = match settle(&begun, refused(number)) {
             Settlement::Kept { grant } if !ends => {
                 assert!(grant.retry_at.is_some() && !grant.may_live_on(), "{case:?}");
                 grant.intent.unwrap()
@@ -699,6 +707,41 @@ fn refusals_without_a_code_lose_no_rotation_and_those_about_scopes_are_not_count
     };
     let intent = kept.intent.unwrap();
     assert_eq!((intent.successor, intent.unexplained), (None, None));
+}
+
+#[test]
+fn a_grant_whose_user_must_authenticate_further_is_over_and_tried_once_a_day() {
+    const DAY: i64 = 86_400;
+    let begun = Grant { intent: Some(intent(1)), ..grant() };
+    let demanded = || Err(TokenEndpointError::Consent("50076".into()));
+    let Settlement::Ended { state, grant: over } = settle(&begun, demanded()) else { panic!() };
+    assert_eq!(state, AccountState::ReconnectRequired(Reason::RefreshRefused));
+    assert!(over.may_live_on());
+    assert_eq!(refresh::follow_up(&over, None, Heard::Unclear, None, NOW), Some(NOW + DAY));
+    // The same answer a day later changes nothing, and a success makes the grant good again.
+    let sent = refresh::begin(&over, &Secret::new("own"), NOW + DAY);
+    let again = Grant { intent: Some(sent), ..over };
+    let Settlement::Ended { state, grant: over } = settle(&again, demanded()) else { panic!() };
+    assert_eq!(state, AccountState::ReconnectRequired(Reason::RefreshRefused));
+    assert!(over.may_live_on());
+    // A clear refusal drops nothing more than the attempts.
+    let refused = settle(&again, Err(TokenEndpointError::Refused("700082".into())));
+    let Settlement::Ended { grant: over, .. } = refused else { panic!() };
+    assert!(!over.may_live_on());
+}
+
+#[test]
+fn an_unlisted_code_for_one_resource_is_about_that_resource() {
+    let begun = Grant { intent: Some(intent(1)), ..grant() };
+    let scopes = texts(&["https://vault.example/user"]);
+    let unlisted = || Err(TokenEndpointError::Unlisted("70000".into()));
+    let microsoft =
+        Connection { default_resource: Some("https://graph.example".into()), ..connection() };
+    let Settlement::Kept { grant: kept } = settle_at(&microsoft, &begun, Some(&scopes), unlisted())
+    else {
+        panic!()
+    };
+    assert_eq!((kept.intent, kept.retry_at), (None, None));
 }
 
 #[test]

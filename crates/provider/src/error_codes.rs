@@ -35,6 +35,9 @@ pub enum TokenEndpointError {
     /// misconfiguration nor a rate limit. One such response proves nothing; some providers respond so to a
     /// refresh token that is no longer valid. Contains the status as a code, such as `http_400`.
     Unexplained(String),
+    /// `invalid_grant` with a code of the provider that no list names, although the lists are complete
+    /// ([`ErrorRules::codes_listed`]): it may be temporary. Contains the provider's code.
+    Unlisted(String),
     /// It is not known whether the request had an effect.
     Ambiguous {
         /// Seconds to wait before the next request, if the provider states them.
@@ -60,7 +63,8 @@ impl TokenEndpointError {
             Self::Refused(code)
             | Self::Consent(code)
             | Self::Misconfigured(code)
-            | Self::Unexplained(code) => code,
+            | Self::Unexplained(code)
+            | Self::Unlisted(code) => code,
             Self::Unavailable { .. } | Self::Down { .. } => "unavailable",
             Self::Ambiguous { .. } => "ambiguous",
             Self::OtherUser => "other_user",
@@ -106,15 +110,29 @@ pub fn codes(rules: &ErrorRules, document: &Value) -> Vec<String> {
 
 /// The meaning of an error response: first by the codes that the connection's configuration lists, then by
 /// RFC 6749 §5.2. `None` if the response has no listed code and no text as `error`.
+///
+/// Where the lists are complete, `invalid_grant` that comes with a further code is refused by none of them: the
+/// code may be of a temporary fault, as some of Microsoft's are.
 pub fn verdict(
     rules: &ErrorRules,
     document: &Value,
     retry_after: Option<i64>,
 ) -> Option<TokenEndpointError> {
-    listed(rules, &codes(rules, document), retry_after).or_else(|| match document.get("error") {
-        Some(Value::String(code)) => Some(unlisted(code, retry_after)),
-        _ => None,
-    })
+    let codes = codes(rules, document);
+    if let Some(listed) = listed(rules, &codes, retry_after) {
+        return Some(listed);
+    }
+    let Some(Value::String(error)) = document.get("error") else {
+        return None;
+    };
+    let further = codes.into_iter().rfind(|code| code != error);
+    match (unlisted(error, retry_after), further) {
+        (TokenEndpointError::Refused(_), Some(code)) if rules.codes_listed => {
+            let code = if is_code(&code) { code } else { UNREGISTERED.to_owned() };
+            Some(TokenEndpointError::Unlisted(code))
+        }
+        (meaning, _) => Some(meaning),
+    }
 }
 
 /// The meaning of codes that the connection's configuration lists. `None` if it lists none of them.
@@ -149,9 +167,12 @@ fn unlisted(code: &str, retry_after: Option<i64>) -> TokenEndpointError {
         // The provider may have failed after it had replaced the refresh token.
         "server_error" => TokenEndpointError::Ambiguous { retry_after },
         code if is_code(code) => TokenEndpointError::Misconfigured(code.to_owned()),
-        _ => TokenEndpointError::Misconfigured("unregistered".to_owned()),
+        _ => TokenEndpointError::Misconfigured(UNREGISTERED.to_owned()),
     }
 }
+
+/// The word for a text in place of an error code that has not the syntax of one.
+const UNREGISTERED: &str = "unregistered";
 
 /// Whether an error code has the syntax of one. Codes are stored and logged, so free text, which could
 /// contain personal data, must not pass as a code.
@@ -175,6 +196,7 @@ mod tests {
             unclear: list(&["fatal_error"]),
             misconfigured: list(&["7000222"]),
             consent: list(&["65001"]),
+            codes_listed: false,
             access_denied: Vec::new(),
         }
     }
@@ -216,6 +238,40 @@ mod tests {
         }
         assert_eq!(read(json!({"message": "what?"})), None);
         assert_eq!(read(json!({"error": 500})), None);
+    }
+
+    #[test]
+    fn a_code_that_complete_lists_do_not_name_is_no_clear_refusal() {
+        let complete = ErrorRules { codes_listed: true, ..rules() };
+        let unlisted = |code: &str| TokenEndpointError::Unlisted(code.into());
+        let refused = || TokenEndpointError::Refused("invalid_grant".into());
+        for (document, meaning, without) in [
+            (
+                json!({"error": "invalid_grant", "error_codes": [70_000]}),
+                unlisted("70000"),
+                refused(),
+            ),
+            (
+                json!({"error": "invalid_grant", "error_description": "Name <a@example.com> left."}),
+                unlisted("unregistered"),
+                refused(),
+            ),
+            // Without a further code nothing speaks against RFC 6749 §5.2.
+            (json!({"error": "invalid_grant"}), refused(), refused()),
+            (
+                json!({"error": "invalid_grant", "error_codes": [1, 700_082]}),
+                TokenEndpointError::Refused("700082".into()),
+                TokenEndpointError::Refused("700082".into()),
+            ),
+            (
+                json!({"error": "invalid_client", "error_codes": [1]}),
+                TokenEndpointError::Misconfigured("invalid_client".into()),
+                TokenEndpointError::Misconfigured("invalid_client".into()),
+            ),
+        ] {
+            assert_eq!(verdict(&complete, &document, None), Some(meaning), "{document}");
+            assert_eq!(verdict(&rules(), &document, None), Some(without), "{document}");
+        }
     }
 
     #[test]

@@ -235,6 +235,10 @@ pub struct ErrorRules {
     /// Codes for: the user has not consented to what the request asks for, or must authenticate further for
     /// it. See [`TokenEndpointError::Consent`](crate::error_codes::TokenEndpointError::Consent).
     pub consent: Vec<String>,
+    /// Whether the lists name all codes with which the provider refuses a refresh token for good. If so,
+    /// `invalid_grant` with a code that no list names is no clear refusal
+    /// ([`TokenEndpointError::Unlisted`](crate::error_codes::TokenEndpointError::Unlisted)).
+    pub codes_listed: bool,
     /// Codes of authorization error responses for: the user or the provider declined (RFC 6749 §4.1.2.1). They
     /// are not compared with the responses of token endpoints.
     pub access_denied: Vec<String>,

@@ -16,6 +16,7 @@ pub(super) fn errors(fields: &mut Fields) -> ErrorRules {
         unclear: fields.list("unclear"),
         misconfigured: fields.list("misconfigured"),
         consent: fields.list("consent"),
+        codes_listed: fields.flag("codes_listed"),
         access_denied: fields.list("access_denied"),
     }
 }

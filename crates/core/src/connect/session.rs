@@ -401,7 +401,9 @@ impl Session {
 /// The denial for a code that brought no tokens.
 pub fn not_redeemed(failure: &TokenEndpointError) -> Denied {
     match failure {
-        TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_) => Denied::CodeRefused,
+        TokenEndpointError::Refused(_)
+        | TokenEndpointError::Unlisted(_)
+        | TokenEndpointError::Consent(_) => Denied::CodeRefused,
         TokenEndpointError::Misconfigured(_)
         | TokenEndpointError::UnusableToken
         | TokenEndpointError::UnknownTokenType => Denied::ProviderMisconfigured,

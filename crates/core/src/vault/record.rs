@@ -209,9 +209,11 @@ pub struct Intent {
     pub unexplained: Option<Unexplained>,
 }
 
-/// Refusals of a refresh token that have no usable error code
-/// ([`vault_provider::error_codes::TokenEndpointError::Unexplained`]). Each proves nothing. Where they
-/// go on, the grant counts as ended; its refresh token is kept, and still tried now and then.
+/// Refusals of a refresh token that have no usable error code, or one that is not clear
+/// ([`vault_provider::error_codes::TokenEndpointError::Unexplained`] and `Unlisted`). Each proves nothing.
+/// Where they go on, the grant counts as ended; its refresh token is kept, and still tried now and then. The
+/// same holds at once where the user must authenticate further (`Consent`), because the provider may stop
+/// demanding it, as when the user was elsewhere for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unexplained {
     /// Their number.
@@ -233,6 +235,11 @@ impl Unexplained {
     pub fn with_one_more(before: Option<Self>, now: UnixSeconds) -> Self {
         let Self { count, since, .. } = before.unwrap_or(Self { count: 0, since: now, last: now });
         Self { count: count.saturating_add(1), since, last: now }
+    }
+
+    /// As many as suffice, for a grant that ends now although its refresh token may be accepted again.
+    pub fn enough(now: UnixSeconds) -> Self {
+        Self { count: Self::ENOUGH, since: now.saturating_sub(Self::LONG_ENOUGH), last: now }
     }
 
     /// Whether the grant counts as ended.

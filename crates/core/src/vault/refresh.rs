@@ -262,6 +262,7 @@ impl SentRequest<'_> {
             TokenEndpointError::Refused(code) => {
                 code == "invalid_grant" && self.connection.default_resource.is_some()
             }
+            TokenEndpointError::Unlisted(_) => self.connection.default_resource.is_some(),
             _ => false,
         };
         about_them && self.scopes.is_some()
@@ -287,12 +288,20 @@ pub fn settle(
             let intent = back_to(asked.kept, grant, now);
             Settlement::Kept { grant: Grant { intent, ..grant.clone() } }
         }
-        Err(TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_)) => {
-            let (state, grant) = ended(grant, refusal(grant, asked));
-            Settlement::Ended { state, grant }
+        Err(failure @ (TokenEndpointError::Refused(_) | TokenEndpointError::Consent(_))) => {
+            let (state, over) = ended(grant, refusal(grant, asked));
+            let may_pass = matches!(failure, TokenEndpointError::Consent(_));
+            let intent = grant
+                .intent
+                .clone()
+                .filter(|_| may_pass)
+                .map(|intent| Intent { unexplained: Some(Unexplained::enough(now)), ..intent });
+            Settlement::Ended { state, grant: Grant { intent, ..over } }
         }
         // One that was about scopes says nothing about the grant.
-        Err(failure @ TokenEndpointError::Unexplained(_)) if asked.scopes.is_none() => {
+        Err(failure @ (TokenEndpointError::Unexplained(_) | TokenEndpointError::Unlisted(_)))
+            if asked.scopes.is_none() =>
+        {
             unexplained(grant, asked, failure, now)
         }
         Err(
@@ -329,7 +338,7 @@ fn refusal(grant: &Grant, asked: &SentRequest<'_>) -> Reason {
     }
 }
 
-/// Counts a refusal without an error code. After several over a long time the grant counts as ended, but
+/// Counts a refusal without an error code, or with one that is not clear. After several over a long time the grant counts as ended, but
 /// keeps its refresh token and its intent, with which it is tried further ([`follow_up`]).
 fn unexplained(
     grant: &Grant,
