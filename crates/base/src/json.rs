@@ -16,6 +16,8 @@ use serde::de::{
 };
 use serde_json::{Map, Value};
 
+use crate::objects;
+
 /// The maximum nesting depth of arrays and objects. Tokens, metadata and requests stay well below it.
 pub const MAX_DEPTH: usize = 16;
 
@@ -69,7 +71,7 @@ fn strict(bytes: &[u8]) -> Result<Value, JsonError> {
 pub fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, JsonError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     check(bytes)?;
-    serde_json::from_slice(bytes).map_err(|_| JsonError)
+    objects::read(bytes).map_err(|_| JsonError)
 }
 
 /// A document that was read with [`read_tolerant`].
@@ -177,8 +179,8 @@ fn number(text: &str, out: &mut String) -> usize {
 /// # Errors
 /// The error of `serde_json`. It may quote the document, so it must not be logged if that holds secrets.
 pub fn parse_trusted<'a, T: Deserialize<'a>>(text: &'a str) -> serde_json::Result<T> {
-    // Not `from_str`: it would compile most of the deserializer into the Worker a second time.
-    serde_json::from_slice(text.as_bytes())
+    // Not as text: it would compile most of the deserializer into the Worker a second time.
+    objects::read(text.as_bytes())
 }
 
 /// Whether `bytes` are one complete object, whatever its members contain. Nothing of an object can follow

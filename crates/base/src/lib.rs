@@ -6,6 +6,7 @@ pub mod encoding;
 pub mod ids;
 pub mod json;
 pub mod mac_id;
+pub mod objects;
 pub mod public_url;
 pub mod seal;
 pub mod secret;

@@ -15,6 +15,7 @@ pub mod vault;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use vault_base::objects;
 
 /// The message version that this code writes as `v`.
 pub const VERSION: u32 = 1;
@@ -138,5 +139,5 @@ pub fn write<T: Serialize>(body: &T) -> Option<String> {
 
 /// Parses a message with a request or a response. `None` if this code does not know its form.
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    serde_json::from_slice::<Envelope<T>>(bytes).ok().map(|envelope| envelope.body)
+    objects::read::<Envelope<T>>(bytes).ok().map(|envelope| envelope.body)
 }
