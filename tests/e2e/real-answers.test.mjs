@@ -27,7 +27,7 @@ describe('what real providers send', { timeout: 120_000 }, () => {
     provider = await HostileServer.start();
     const { origin } = provider;
     world = await World.start({
-      upstream: ['plain', 'marked', 'raw', 'unusable'].map((connection) => ({
+      upstream: ['plain', 'marked', 'raw', 'company', 'unusable'].map((connection) => ({
         connection, client_id: `vault-${connection}`, client_secret: connection === 'raw' ? RAW : randomBytes(32).toString('base64url'),
       })),
       connections: () => ({
@@ -47,6 +47,14 @@ describe('what real providers send', { timeout: 120_000 }, () => {
           client_id: 'vault-raw',
           client_authentication: 'client_secret_basic_raw',
           identity: { id: 'id' },
+        },
+        company: {
+          kind: 'oauth2',
+          authorization_endpoint: `${origin}/auth`,
+          token_endpoint: `${origin}/token`,
+          client_id: 'vault-company',
+          callback_extra: ['realmId'],
+          identity: { from: 'callback', id: 'realmId' },
         },
         unusable: { kind: 'oidc', issuer: `${origin}/unusable`, client_id: 'vault-unusable' },
         marked: { kind: 'oidc', issuer: origin, client_id: 'vault-marked' },
@@ -68,11 +76,11 @@ describe('what real providers send', { timeout: 120_000 }, () => {
   const userinfo = (act) => provider.on('/userinfo', act);
 
   /** Connects at the provider, which consents at once. */
-  async function connect(user, connection, prepare = (_nonce) => {}) {
+  async function connect(user, connection, prepare = (_nonce) => {}, parameters = {}) {
     provider.on('/auth', (response, _body, query) => {
       prepare(query.get('nonce'));
       const back = new URL(query.get('redirect_uri'));
-      back.search = new URLSearchParams({ code: 'a-code', state: query.get('state') }).toString();
+      back.search = new URLSearchParams({ code: 'a-code', state: query.get('state'), ...parameters }).toString();
       response.writeHead(302, { location: back.href }).end();
     });
     const started = await world.startConnect(user, { connection });
@@ -175,6 +183,22 @@ describe('what real providers send', { timeout: 120_000 }, () => {
     assert.equal(page.status, 503);
     assert.match(await page.text(), /Its operator has to look into it/);
     assert.match(world.workerd.log.slice(from), /"issuer_unavailable".*the key at index 0 is private or symmetric/);
+  });
+
+  test('a parameter of the callback tells accounts apart, and without it a connect ends with 502', async () => {
+    token(bytes(JSON.stringify(good())));
+    const user = await world.signIn('companies');
+    for (const realmId of ['1', '2', '2']) {
+      const done = await connect(user, 'company', undefined, { realmId });
+      assert.equal(done.status, 201, show(done));
+      assert.equal(done.body.provider_data.realmId, realmId);
+    }
+    assert.equal((await world.accounts(user)).length, 2);
+    assert.equal((await world.exchange(user, { connection: 'company', login_hint: '2' })).provider_data.realmId, '2');
+    const from = world.workerd.log.length;
+    assertProblem(await connect(user, 'company'), 502);
+    assert.match(world.workerd.log.slice(from), /"userinfo_refused".*"callback_without_id"/);
+    assert.equal((await world.accounts(user)).length, 2);
   });
 
   test('userinfo with status 201 names the user', async () => {

@@ -158,7 +158,7 @@ const ROWS: [(EventName, &str, &str); 21] = [
     ),
     (
         EventName::UserinfoRefused,
-        "The userinfo response of a connect does not name the user. `reason` is `userinfo_http_…` (a status other than 2xx), `userinfo_not_json`, `userinfo_signed` (a JWT; the vault reads JSON only), `userinfo_repeats_member` (the id occurs twice with different values), `userinfo_without_id`, or `no_userinfo` (there is no endpoint, or the token response has no id).",
+        "The userinfo response of a connect does not name the user. `reason` is `userinfo_http_…` (a status other than 2xx), `userinfo_not_json`, `userinfo_signed` (a JWT; the vault reads JSON only), `userinfo_repeats_member` (the id occurs twice with different values), `userinfo_without_id`, `no_userinfo` (there is no endpoint, or the token response has no id), or `callback_without_id` (the callback lacks the parameter of `identity.id`).",
         "Check `userinfo_endpoint`, `identity.id` and `scopes` of the connection. For a JWT, choose unsigned userinfo in the client's registration at the provider.",
     ),
 ];

@@ -293,6 +293,26 @@ fn a_connection_names_a_provider_or_describes_one() {
     let days = load(&set("CONNECTIONS.code.keep_alive_days", &json!(60))).unwrap();
     assert_eq!(days.connections["code"].keep_alive, Some(60 * 86_400));
     assert_eq!(days.connections["calendar"].keep_alive, None);
+    // An id that the browser brings is nobody's proof, and signs nobody in.
+    let company = |more: Value| {
+        let mut vars = set("CONNECTIONS.code.identity", &more);
+        vars["CONNECTIONS"]["code"]["callback_extra"] = json!(["realmId"]);
+        vars
+    };
+    let by_callback = json!({"from": "callback", "id": "realmId"});
+    let unlisted = set("CONNECTIONS.code.identity", &by_callback);
+    refused(&unlisted, "CONNECTIONS.code.callback_extra", "parameter of `identity.id`");
+    let config = load(&company(by_callback.clone())).unwrap();
+    assert!(!config.connections["code"].proves_identity());
+    assert!(!config.connections["code"].has_permanent_ids());
+    let permanent = json!({"from": "callback", "id": "realmId", "permanent": true});
+    refused(&company(permanent), "CONNECTIONS.code.identity.permanent", "by way of the browser");
+    let mut form = company(by_callback.clone());
+    form["CONNECTIONS"]["code"]["authorization_params"] = json!({"response_mode": "form_post"});
+    refused(&form, "CONNECTIONS.code.authorization_params", "read from the query");
+    let mut signs_in = company(by_callback);
+    signs_in["SIGN_IN"] = json!({"connections": ["code"]});
+    refused(&signs_in, "SIGN_IN.connections[0]", "identity.permanent");
     // Configured endpoints take precedence over discovered ones.
     let revocation = set("CONNECTIONS.calendar.revocation_endpoint", &json!("https://a.example/r"));
     let config = load(&revocation).unwrap();

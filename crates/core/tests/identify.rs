@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{NOW, answer, connection, id};
 use vault_base::encoding::{base64url, sha256};
 use vault_base::secret::Secret;
-use vault_core::connect::identify::{Identification, IdentifyStep, IdentityError};
+use vault_core::connect::identify::{self, Identification, IdentifyStep, IdentityError};
 use vault_core::connect::record::FlowSecrets;
 use vault_core::connect::session::Unidentified;
 use vault_core::vault::consent::NewGrant;
@@ -296,6 +296,28 @@ fn without_open_id_the_answer_or_userinfo_tells_and_userinfo_may_be_asked_again(
         (answer(401, &json!({})), IdentityError::Unnamed(NoUserInfo::Status(401))),
     ] {
         assert_eq!(asked(&received).unwrap_err(), why, "{received:?}");
+    }
+
+    let callback = json!({
+        "callback_extra": ["realmId", "other"],
+        "identity": {"from": "callback", "id": "realmId"},
+        "userinfo_endpoint": "https://p.example.com/me",
+    });
+    let from_callback = connection(&callback);
+    match told(&from_callback, Some("company")).unwrap() {
+        IdentifyStep::Known(told) => assert_eq!(told.identity.id.as_deref(), Some("company")),
+        other => panic!("{other:?}"),
+    }
+    let missing = IdentityError::Unnamed(NoUserInfo::NotInCallback);
+    assert_eq!(told(&from_callback, None).unwrap_err(), missing);
+    let kept = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    for (connection, parameters, user) in [
+        (&from_callback, kept("realmId", "company"), Some("company")),
+        (&from_callback, kept("realmId", ""), None),
+        (&from_callback, kept("other", "company"), None),
+        (&from_answer, kept("id", "company"), None),
+    ] {
+        assert_eq!(identify::callback_user(connection, &parameters).as_deref(), user);
     }
 
     let nobody = connection(&json!({"identity": {}}));

@@ -134,6 +134,11 @@ fn without_a_new_refresh_token_the_same_users_goes_on_and_an_unknown_users_is_no
     let new = |user| without_refresh_token(consent(&connection, user));
     let same = kept(&home, &own(Some("u")), &connection, new(Some("u")));
     assert_eq!(written(&home, same), renewed("r4"));
+    // An id that the browser brought proves nothing.
+    let unproved = json!({"identity": {"from": "callback", "id": "c"}, "callback_extra": ["c"]});
+    let unproved = self::connection(&unproved);
+    let claimed = kept(&home, &own(Some("u")), &unproved, new(Some("u")));
+    assert!(matches!(claimed, KeepOutcome::UnknownUser), "{claimed:?}");
     for (what, stored, user) in [("both unknown", None, None), ("one unknown", None, Some("u"))] {
         let kept = kept(&home, &own(stored), &connection, new(user));
         assert!(matches!(kept, KeepOutcome::UnknownUser), "{what}: {kept:?}");

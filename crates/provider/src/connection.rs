@@ -103,9 +103,14 @@ impl Connection {
     }
 
     /// Whether the provider never gives a user's id to somebody else: its documentation says so, or the
-    /// id is the subject of ID tokens (OpenID Connect Core §2).
+    /// id is the subject of ID tokens (OpenID Connect Core §2). An id that the browser brings is nobody's.
     pub fn has_permanent_ids(&self) -> bool {
-        self.identity.permanent || self.identity_is_subject()
+        self.proves_identity() && (self.identity.permanent || self.identity_is_subject())
+    }
+
+    /// Whether the account's id, if there is one, is the provider's word, and not the browser's.
+    pub fn proves_identity(&self) -> bool {
+        self.identity.from != Some(IdentitySource::Callback)
     }
 
     /// Whether authorization requests ask for the response as a form (OAuth 2.0 Form Post Response Mode).

@@ -350,12 +350,19 @@ pub enum IdentitySource {
     Userinfo,
     /// The token response.
     Answer,
+    /// A parameter of the authorization response, named by [`IdentityRules::id`]. It comes by way of the browser,
+    /// so nothing proves it: it tells a user's own accounts apart, and never signs anybody in.
+    Callback,
 }
 
 impl IdentitySource {
     /// The values in the configuration, by name.
-    pub const NAMES: &'static [(&'static str, Self)] =
-        &[("id_token", Self::IdToken), ("userinfo", Self::Userinfo), ("answer", Self::Answer)];
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("id_token", Self::IdToken),
+        ("userinfo", Self::Userinfo),
+        ("answer", Self::Answer),
+        ("callback", Self::Callback),
+    ];
 }
 
 /// Where an account's identity is read from, by default the standard claims of `OpenID` Connect (Core §5.1).

@@ -64,6 +64,8 @@ pub enum NoUserInfo {
     NoId,
     /// There is no userinfo endpoint, or the token response has no id where the connection expects it.
     Nowhere,
+    /// The authorization response has no parameter with the id.
+    NotInCallback,
 }
 
 impl NoUserInfo {
@@ -77,6 +79,7 @@ impl NoUserInfo {
             Self::RepeatsMember => "userinfo_repeats_member".into(),
             Self::NoId => "userinfo_without_id".into(),
             Self::Nowhere => "no_userinfo".into(),
+            Self::NotInCallback => "callback_without_id".into(),
         }
     }
 }

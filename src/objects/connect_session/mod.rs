@@ -391,6 +391,7 @@ impl Inner {
             connection,
             provider,
             scopes: &session.begin.scopes,
+            callback: &session.provider_data,
         }
     }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Redeems an authorization code, and finds the user of its tokens.
 
+use std::collections::BTreeMap;
+
 use worker::Env;
 
 use crate::config::Config;
-use crate::connect::identify::{Identification, IdentifyStep, IdentityError};
+use crate::connect::identify::{self, Identification, IdentifyStep, IdentityError};
 use crate::connect::record::{Denied, FlowSecrets, REDEEM_TIME};
 use crate::connect::session::{self, Unidentified};
 use crate::event::{Event, EventName};
@@ -38,6 +40,8 @@ pub struct Redeem<'a> {
     /// The requested scopes. They count as granted where the response names none; some providers
     /// require them again.
     pub scopes: &'a [String],
+    /// The parameters that were kept of the authorization response.
+    pub callback: &'a BTreeMap<String, String>,
 }
 
 impl Redeem<'_> {
@@ -65,7 +69,10 @@ impl Redeem<'_> {
         }
         let id_token = granted.tokens.id_token.clone();
         let account = AccountId::random().map_err(|_| Denied::NotStored)?;
-        let store = consent::store(self.connection, account, granted, self.scopes, now);
+        let mut store = consent::store(self.connection, account, granted, self.scopes, now);
+        if let Some(user) = identify::callback_user(connection, self.callback) {
+            store.provider_user = Some(user);
+        }
         Ok(Unidentified { store: Box::new(store), id_token, secrets })
     }
 

@@ -236,7 +236,10 @@ fn revocation(connection: &Connection) -> &'static str {
 fn accounts(connection: &Connection) -> Option<&'static str> {
     let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
     let identifies_user = open_id
-        || connection.identity.from == Some(IdentitySource::Answer)
+        || matches!(
+            connection.identity.from,
+            Some(IdentitySource::Answer | IdentitySource::Callback)
+        )
         || connection.endpoints.userinfo_endpoint.is_some();
     (!identifies_user).then_some("one account per user: there is no userinfo_endpoint")
 }

@@ -346,6 +346,25 @@ fn check_params(connection: &Connection) -> Result<(), FieldError> {
     }
 }
 
+/// Checks a connection that takes the account's id from the authorization response.
+fn check_callback_identity(connection: &Connection) -> Result<(), FieldError> {
+    let identity = &connection.identity;
+    if identity.permanent {
+        let fix = "is for ids that the provider proves; one from the callback comes by way of the browser";
+        return Err(FieldError::new("identity.permanent", fix));
+    }
+    if !connection.callback_extra.contains(&identity.id) {
+        let fix = "must list the parameter of `identity.id`, with `identity.from = \"callback\"`";
+        return Err(FieldError::new("callback_extra", fix));
+    }
+    if connection.asks_for_form_post() {
+        let fix = "must not ask for `response_mode=form_post`: with `identity.from = \"callback\"` the \
+                    parameter is read from the query";
+        return Err(FieldError::new("authorization_params", fix));
+    }
+    Ok(())
+}
+
 fn check_identity(connection: &Connection) -> Result<(), FieldError> {
     let open_id = matches!(connection.protocol, Protocol::OpenId { .. });
     let nowhere = connection.endpoints.userinfo_endpoint.is_none();
@@ -366,6 +385,7 @@ fn check_identity(connection: &Connection) -> Result<(), FieldError> {
                         and without another `identity.from`";
             Err(FieldError::new("required_claims", fix))
         }
+        Some(IdentitySource::Callback) => check_callback_identity(connection),
         _ => Ok(()),
     }
 }

@@ -83,6 +83,18 @@ pub struct Identification<'a> {
     pub tokens: &'a Unidentified,
 }
 
+/// The account's id, if the connection takes it from the authorization response. `parameters` are those that
+/// were kept of it ([`Connection::callback_extra`]).
+pub fn callback_user(
+    connection: &Connection,
+    parameters: &BTreeMap<String, String>,
+) -> Option<String> {
+    if connection.proves_identity() {
+        return None;
+    }
+    parameters.get(&connection.identity.id).filter(|id| !id.is_empty()).cloned()
+}
+
 impl Identification<'_> {
     /// The first step.
     ///
@@ -98,10 +110,12 @@ impl Identification<'_> {
             return Ok(IdentifyStep::CheckSignature(token.ok_or(TokenError::IdToken)?));
         }
         match (from, self.tokens.store.identity()) {
-            (Some(IdentitySource::Answer), identity @ Identity { id: Some(_), .. }) => {
-                Ok(IdentifyStep::Known(UserInfo { identity, provider_data: BTreeMap::new() }))
-            }
+            (
+                Some(IdentitySource::Answer | IdentitySource::Callback),
+                identity @ Identity { id: Some(_), .. },
+            ) => Ok(IdentifyStep::Known(UserInfo { identity, provider_data: BTreeMap::new() })),
             (Some(IdentitySource::Answer), _) => Err(NoUserInfo::Nowhere.into()),
+            (Some(IdentitySource::Callback), _) => Err(NoUserInfo::NotInCallback.into()),
             _ if self.provider.userinfo_endpoint.is_some() => self.ask(None),
             _ => Ok(IdentifyStep::Known(UserInfo::default())),
         }

@@ -144,7 +144,8 @@ impl Keeping<'_> {
         let state =
             |old: &Grant| self.known.map_or(self.account.state, |known| old.state_of(kind, known));
         let stored = old.map(|old| (&old.record, state(&old.record)));
-        let is_same_user = self.account.identity.id.is_some()
+        let is_same_user = self.connection.proves_identity()
+            && self.account.identity.id.is_some()
             && self.known.is_some_and(|known| known.identity.id == self.account.identity.id);
         let brings_one = new.refresh_token.is_some();
         let from = consent::refresh_token_from(brings_one, is_same_user, stored, self.now)?;
