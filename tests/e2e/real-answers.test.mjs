@@ -53,6 +53,7 @@ describe('what real providers send', { timeout: 120_000 }, () => {
           authorization_endpoint: `${origin}/auth`,
           token_endpoint: `${origin}/token`,
           client_id: 'vault-company',
+          grant_lifetime_days: 365,
           callback_extra: ['realmId'],
           identity: { from: 'callback', id: 'realmId' },
         },
@@ -199,6 +200,19 @@ describe('what real providers send', { timeout: 120_000 }, () => {
     assertProblem(await connect(user, 'company'), 502);
     assert.match(world.workerd.log.slice(from), /"userinfo_refused".*"callback_without_id"/);
     assert.equal((await world.accounts(user)).length, 2);
+  });
+
+  test('a grant that ends a fixed time after the consent shows the same end after a refresh', async () => {
+    token(bytes(JSON.stringify(good())));
+    const user = await world.signIn('a-year');
+    const done = await connect(user, 'company', undefined, { realmId: '3' });
+    const { created_at: from, expires_at: end } = done.body;
+    assert.equal(Date.parse(end) - Date.parse(from), 365 * 86_400_000);
+    await world.advance(600);
+    const refreshes = provider.count('/token');
+    await world.exchange(user, { connection: 'company' });
+    assert.equal(provider.count('/token'), refreshes + 1);
+    assert.equal((await world.accounts(user))[0].expires_at, end);
   });
 
   test('userinfo with status 201 names the user', async () => {

@@ -286,6 +286,7 @@ fn a_connection_names_a_provider_or_describes_one() {
         ("CONNECTIONS.code.token_endpoint", Value::Null, "kind `oauth2` needs it"),
         ("CONNECTIONS.code.token_endpoint", json!("https://{shop}.example/t"), "placeholder"),
         ("CONNECTIONS.code.identity.from", json!("id_token"), "only kind `oidc`"),
+        ("CONNECTIONS.code.grant_lifetime_days", json!(0), "a number of days from 1 to 3650"),
         ("CONNECTIONS.code.keep_alive_days", json!(0), "a number of days from 1 to 3650"),
         ("CONNECTIONS.code.keep_alive_days", json!(3651), "a number of days from 1 to 3650"),
         ("CONNECTIONS.code.keep_alive_days", json!("60"), "must be a whole number"),
@@ -293,6 +294,9 @@ fn a_connection_names_a_provider_or_describes_one() {
     let days = load(&set("CONNECTIONS.code.keep_alive_days", &json!(60))).unwrap();
     assert_eq!(days.connections["code"].keep_alive, Some(60 * 86_400));
     assert_eq!(days.connections["calendar"].keep_alive, None);
+    let days = load(&set("CONNECTIONS.code.grant_lifetime_days", &json!(365))).unwrap();
+    assert_eq!(days.connections["code"].grant_lifetime, Some(365 * 86_400));
+    assert_eq!(days.connections["calendar"].grant_lifetime, None);
     // An id that the browser brings is nobody's proof, and signs nobody in.
     let company = |more: Value| {
         let mut vars = set("CONNECTIONS.code.identity", &more);

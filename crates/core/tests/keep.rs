@@ -18,7 +18,7 @@ use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
 use vault_core::vault::keep::{KeepOutcome, keep};
 use vault_core::vault::lifetime::REPEATABLE;
-use vault_core::vault::plan::StoredJob;
+use vault_core::vault::plan::{StoredJob, Write};
 use vault_core::vault::record::{Account, AccountState, Grant, Intent, Reason};
 use vault_provider::connection::Connection;
 
@@ -114,6 +114,31 @@ fn a_consent_with_a_refresh_token_has_a_job_that_keeps_it_alive_where_the_connec
     };
     let new = consent(&connection, Some("u"));
     assert_eq!((jobs(new.clone()), jobs(without_refresh_token(new))), (1, 0));
+}
+
+#[test]
+fn a_grant_remembers_the_consent_that_its_refresh_token_came_from() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let contents = |consented_at| {
+        let grant = Grant { consented_at, ..grant(&connection) };
+        holding(&home, account("1", Some("u")), grant)
+    };
+    let new = consent(&connection, Some("u"));
+    for (stored, new, consented_at) in [
+        (Some(NOW - 500), new.clone(), Some(NOW - 5)),
+        (Some(NOW - 500), without_refresh_token(new.clone()), Some(NOW - 500)),
+        (None, without_refresh_token(new), None),
+    ] {
+        let KeepOutcome::Stored { plan, .. } = kept(&home, &contents(stored), &connection, new)
+        else {
+            panic!()
+        };
+        let grants = plan.writes.iter().filter_map(|write| match write {
+            Write::PutGrant { grant, .. } => Some(grant.consented_at),
+            _ => None,
+        });
+        assert_eq!(grants.collect::<Vec<_>>(), [consented_at]);
+    }
 }
 
 #[test]

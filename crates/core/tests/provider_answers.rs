@@ -8,7 +8,9 @@ mod connection_support;
 
 use connection_support::known;
 use serde_json::{Value, json};
+use vault_base::ids::AccountId;
 use vault_base::secret::Secret;
+use vault_core::vault::consent;
 use vault_provider::connection::Connection;
 use vault_provider::error_codes::TokenEndpointError;
 use vault_provider::profile::RevokedToken;
@@ -405,6 +407,29 @@ fn a_refresh_tokens_end_is_read_where_it_is_told_and_known_where_it_is_not() {
     assert_eq!(ends(&known("quickbooks"), body.clone()), Some(9));
     assert_eq!(ends(&known("box"), body.clone()), Some(60 * 86_400));
     assert_eq!(ends(&custom(&json!({})), body), None);
+}
+
+#[test]
+fn a_consent_ends_a_fixed_time_later_where_the_provider_says_so_and_not_after_its_refresh_token() {
+    let ends = |more: &Value, body: &Value| {
+        let connection = custom(more);
+        let account = AccountId::random().unwrap();
+        let store =
+            consent::store(&connection, account, granted(&connection, body).unwrap(), &[], NOW);
+        store.refresh_token_expires_at.map(|at| at - NOW)
+    };
+    let year = json!({"grant_lifetime_days": 365});
+    let tokens = json!({"access_token": "a", "refresh_token": "r"});
+    let short = json!({"access_token": "a", "refresh_token": "r", "refresh_token_expires_in": 9});
+    for (more, body, end) in [
+        (&year, &tokens, Some(365 * 86_400)),
+        (&year, &short, Some(9)),
+        (&json!({}), &tokens, None),
+        // Without a refresh token the grant ends with its access token.
+        (&year, &json!({"access_token": "a"}), None),
+    ] {
+        assert_eq!(ends(more, body), end, "{more} {body}");
+    }
 }
 
 #[test]

@@ -815,6 +815,38 @@ fn the_end_of_a_refresh_token_is_that_of_the_one_that_is_kept() {
 }
 
 #[test]
+fn a_grant_that_ends_a_fixed_time_after_the_consent_ends_then_however_often_it_is_refreshed() {
+    const YEAR: i64 = 365 * 86_400;
+    let year = Connection { grant_lifetime: Some(YEAR), ..connection() };
+    let consented = NOW - 300 * 86_400;
+    let refresh = |connection: &Connection, consented_at, expires_at, answer: TokenResponse| {
+        let old = Grant { consented_at, expires_at, ..grant() };
+        match settle_at(connection, &old, None, Ok(answer)) {
+            Settlement::Renewed(renewal) => {
+                assert_eq!(renewal.grant.consented_at, consented_at);
+                renewal.grant.expires_at
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let told = |seconds| TokenResponse { refresh_token_expires_in: Some(seconds), ..tokens() };
+    let end = Some(consented + YEAR);
+    for (connection, consented_at, stored, answer, ends) in [
+        (&year, Some(consented), end, tokens(), end),
+        (&year, Some(consented), None, tokens(), end),
+        // The refresh token may end before.
+        (&year, Some(consented), end, told(60), Some(NOW + 60)),
+        (&year, Some(consented), Some(NOW + 60), told(2 * YEAR), end),
+        // Without a fixed time, or an unknown consent, the refresh token's end alone counts.
+        (&connection(), Some(consented), None, told(60), Some(NOW + 60)),
+        (&year, None, None, told(60), Some(NOW + 60)),
+        (&year, None, None, tokens(), None),
+    ] {
+        assert_eq!(refresh(connection, consented_at, stored, answer), ends, "{consented_at:?}");
+    }
+}
+
+#[test]
 fn a_lost_answer_keeps_its_intent_and_the_next_attempt_counts_on() {
     let secret = Secret::new("old refresh");
     let first = refresh::begin(&grant(), &secret, NOW);

@@ -142,8 +142,8 @@ fn the_table_of_connects_in_flight_is_pinned() {
 }
 
 #[test]
-fn the_tables_of_version_5_are_pinned() {
-    assert_eq!(schema::VERSION, 5);
+fn the_tables_of_version_6_are_pinned() {
+    assert_eq!(schema::VERSION, 6);
     let tables = [
         schema::CREATE.join("\n"),
         directory::CREATE.to_owned(),
@@ -152,7 +152,7 @@ fn the_tables_of_version_5_are_pinned() {
         issuer::CREATE.to_owned(),
         connect::CREATE.to_owned(),
     ];
-    assert_eq!(tables.join("\n"), include_str!("../../../tests/golden/schema-v5.sql").trim());
+    assert_eq!(tables.join("\n"), include_str!("../../../tests/golden/schema-v6.sql").trim());
 }
 
 #[test]
@@ -306,7 +306,8 @@ fn a_vault_of_each_earlier_version_ends_with_the_tables_of_this_one() {
         let steps: Vec<&str> = schema::upgrade(version).collect();
         let binds = steps.iter().any(|step| step.contains("ADD COLUMN client_id"));
         assert_eq!(binds, version < 4, "{version}");
-        assert!(steps.iter().any(|step| step.contains("key_stamp")), "{version}");
+        assert_eq!(steps.iter().any(|step| step.contains("key_stamp")), version < 5, "{version}");
+        assert!(steps.iter().any(|step| step.contains("ADD COLUMN consented_at")), "{version}");
         let last = format!("UPDATE owner SET schema = {}", schema::VERSION);
         assert!(steps.contains(&last.as_str()), "{version}");
         // Only a vault of version 3 registered its accounts at the connect under today's names.

@@ -78,6 +78,9 @@ pub struct Connection {
     /// Seconds after which the provider ends a grant that nobody uses, if the vault is to refresh grants in
     /// time. They are from one day to ten years.
     pub keep_alive: Option<i64>,
+    /// Seconds after the user's consent at which the provider ends the grant, however often it was refreshed, if it
+    /// does. They are from one day to ten years.
+    pub grant_lifetime: Option<i64>,
     /// Whether a refresh invalidates the previous access token. If so, the vault does not refresh ahead of
     /// the expiry.
     pub refresh_ends_access_token: bool,

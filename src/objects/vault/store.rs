@@ -58,7 +58,7 @@ impl VaultStore {
         }
         self.migrate()?;
         let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
-        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id FROM \"grant\" ORDER BY kind";
+        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at FROM \"grant\" ORDER BY kind";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         let accounts: Vec<_> =
             self.read(accounts)?.into_iter().map(read_account).collect::<Result<_, _>>()?;
@@ -298,7 +298,7 @@ impl VaultStore {
         grant: &Grant,
         envelope: Option<Vec<u8>>,
     ) -> Result<(), ObjectError> {
-        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let registration = grant.registration.as_ref();
         let row = vec![
             account.as_str().into(),
@@ -314,6 +314,7 @@ impl VaultStore {
             grant.state.column().into(),
             registration.map(|registration| registration.authority.clone()).into(),
             registration.map(|registration| registration.client_id.clone()).into(),
+            sql::optional_integer(grant.consented_at)?,
         ];
         self.write(upsert, row)
     }
@@ -459,11 +460,14 @@ fn read_grant(mut row: Row) -> Result<StoredGrant, ObjectError> {
         expires_at: None,
         state: AccountState::Active,
         registration: None,
+        consented_at: None,
     };
     let kind = row.text()?;
     record.expires_at = row.optional_integer()?;
     record.state = AccountState::from_column(&row.text()?);
-    let registration = row.optional_text()?.zip(row.optional_text()?);
+    let (authority, client_id) = (row.optional_text()?, row.optional_text()?);
+    let registration = authority.zip(client_id);
+    record.consented_at = row.optional_integer()?;
     record.registration =
         registration.map(|(authority, client_id)| Registration { authority, client_id });
     Ok(StoredGrant { account, kind, grant: Sealed { record, envelope } })

@@ -108,7 +108,8 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         errors: fields.table("errors", profile::errors),
         rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or_default(),
         rotation_leeway: fields.number("reuse_grace"),
-        keep_alive: keep_alive(fields),
+        keep_alive: days(fields, "keep_alive_days"),
+        grant_lifetime: days(fields, "grant_lifetime_days"),
         refresh_ends_access_token: fields.flag("refresh_ends_access_token"),
         down_scoping: fields.flag("down_scoping"),
         revocation: fields.table("revocation", profile::revocation),
@@ -120,11 +121,12 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
     }
 }
 
-fn keep_alive(fields: &mut Fields) -> Option<i64> {
+/// A field with a number of days, in seconds.
+fn days(fields: &mut Fields, field: &'static str) -> Option<i64> {
     const MOST: i64 = 3650;
-    let days = fields.number("keep_alive_days")?;
+    let days = fields.number(field)?;
     if !(1..=MOST).contains(&days) {
-        fields.fault("keep_alive_days", "must be a number of days from 1 to 3650");
+        fields.fault(field, "must be a number of days from 1 to 3650");
     }
     Some(days.clamp(1, MOST) * 86_400)
 }

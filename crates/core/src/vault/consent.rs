@@ -112,7 +112,11 @@ pub fn store(
             access_token: tokens.access_token,
             refresh_token: tokens.refresh_token,
             scopes: tokens.scopes.unwrap_or_else(|| asked.to_vec()),
-            refresh_token_expires_at: tokens.refresh_token_expires_in.map(at),
+            refresh_token_expires_at: end(
+                connection,
+                tokens.refresh_token_expires_in.map(at),
+                Some(now),
+            ),
         };
         kinds.insert(name, tokens);
     }
@@ -124,9 +128,9 @@ pub fn store(
         expires_at: ends(&tokens),
         access_token: tokens.access_token,
         refresh_token_expires_at: tokens
-            .refresh_token_expires_in
-            .filter(|_| tokens.refresh_token.is_some())
-            .map(at),
+            .refresh_token
+            .as_ref()
+            .and_then(|_| end(connection, tokens.refresh_token_expires_in.map(at), Some(now))),
         refresh_token: tokens.refresh_token,
         scopes: scopes::granted(connection, tokens.scopes, asked),
         issued_at: now,
@@ -134,6 +138,18 @@ pub fn store(
         provider_data,
         registration: Some(connection.registration.clone()),
     }
+}
+
+/// When a grant ends, Unix seconds: at the end of its refresh token (`told`), or a fixed time after the user
+/// consented, whichever comes first. A refresh moves the first and not the second.
+pub fn end(
+    connection: &Connection,
+    told: Option<UnixSeconds>,
+    consented_at: Option<UnixSeconds>,
+) -> Option<UnixSeconds> {
+    let fixed = consented_at.zip(connection.grant_lifetime);
+    let fixed = fixed.map(|(at, lifetime)| at.saturating_add(lifetime));
+    told.into_iter().chain(fixed).min()
 }
 
 /// Whether the vault assumes an expiry for tokens of this response because the provider names none.

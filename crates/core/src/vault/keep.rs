@@ -192,6 +192,7 @@ impl Keeping<'_> {
                 ..intent
             }),
             expires_at: kept.map_or(new.refresh_token_expires_at, |kept| kept.record.expires_at),
+            consented_at: kept.map_or(Some(issued.at), |kept| kept.record.consented_at),
             // A kept refresh token keeps the registration that it came from.
             registration: match kept {
                 Some(kept) => kept.record.registration.clone(),

@@ -134,7 +134,8 @@ pub struct Grant {
     pub failures: u32,
     /// The provider's error code, if the operator must fix the cause of the last failure.
     pub fault: Option<String>,
-    /// When the refresh token expires, Unix seconds; `None` if unknown.
+    /// When the refresh token expires, or the grant ends, whichever comes first, Unix seconds; `None` if
+    /// unknown.
     pub expires_at: Option<UnixSeconds>,
     /// Whether a grant of a further kind is valid. The state of the account's own grant is
     /// [`Account::state`].
@@ -142,6 +143,8 @@ pub struct Grant {
     /// The registration that the grant came from, and the only one it may be used with. `None`: an
     /// earlier version stored it, and it has not been renewed since.
     pub registration: Option<Registration>,
+    /// When the user consented, Unix seconds. `None`: an earlier version stored the grant.
+    pub consented_at: Option<UnixSeconds>,
 }
 
 impl Grant {
@@ -163,6 +166,7 @@ impl Grant {
             expires_at: None,
             state: AccountState::Active,
             registration: None,
+            consented_at: None,
         }
     }
 

@@ -8,8 +8,8 @@
 //! ([`Intent::successor`]). It replaces the old one when a request with either of them succeeds.
 //! The vault itself follows up what is not settled ([`follow_up`]).
 
-use super::jobs;
 use super::record::{AccountState, Grant, Intent, Reason, Unexplained};
+use super::{consent, jobs};
 use vault_base::encoding;
 use vault_base::secret::Secret;
 use vault_base::time::UnixSeconds;
@@ -427,7 +427,8 @@ fn renewal(
     };
     RenewedGrant {
         grant: Grant {
-            expires_at: ends,
+            expires_at: consent::end(asked.connection, ends, grant.consented_at),
+            consented_at: grant.consented_at,
             // A success proves that the grant belongs to the configured registration.
             registration: Some(
                 grant.registration.clone().unwrap_or_else(|| asked.connection.registration.clone()),

@@ -3,7 +3,7 @@
 //! an unknown user stores nothing.
 
 /// Version of the schema, stored in `owner.schema`.
-pub const VERSION: i64 = 5;
+pub const VERSION: i64 = 6;
 
 /// Creates the tables.
 ///
@@ -32,7 +32,7 @@ const KEY_STAMP: &str =
     "CREATE TABLE IF NOT EXISTS key_stamp (id TEXT PRIMARY KEY, value TEXT NOT NULL)";
 
 /// `kind` has a default, so that code of version 1 still writes the account's own grant.
-const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', authority TEXT, client_id TEXT, PRIMARY KEY (account, kind))";
+const GRANT: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', authority TEXT, client_id TEXT, consented_at INTEGER, PRIMARY KEY (account, kind))";
 
 /// The same table in versions 2 and 3.
 const GRANT_2: &str = "CREATE TABLE IF NOT EXISTS \"grant\" (account TEXT NOT NULL, generation INTEGER NOT NULL, refresh_token BLOB, scopes TEXT NOT NULL, intent TEXT, retry_at INTEGER, failures INTEGER NOT NULL, fault TEXT, kind TEXT NOT NULL DEFAULT '', expires_at INTEGER, state TEXT NOT NULL DEFAULT 'active', PRIMARY KEY (account, kind))";
@@ -66,6 +66,11 @@ const FROM_3: [&str; 3] = [
 /// Upgrades version 4: a vault has a stamp of the keys that sealed what it holds.
 const FROM_4: [&str; 2] = [KEY_STAMP, "UPDATE owner SET schema = 5"];
 
+/// Upgrades version 5: a grant remembers when the user consented, because at some providers it ends a fixed
+/// time after that. The time of an earlier consent is not known.
+const FROM_5: [&str; 2] =
+    ["ALTER TABLE \"grant\" ADD COLUMN consented_at INTEGER", "UPDATE owner SET schema = 6"];
+
 /// Version 3 told the registry of each account when it was connected, under the registration of
 /// that time. If the registry has the account under the configured registration, that is the one,
 /// unless it depends on more than the registry knows. Earlier versions told other names or none, so
@@ -77,10 +82,11 @@ const BIND_3: [&str; 1] = [
 /// The statements that upgrade tables of this version, to be run in one transaction.
 pub fn upgrade(version: i64) -> impl Iterator<Item = &'static str> {
     let steps: &[&[&str]] = match version {
-        1 => &[&FROM_1, &FROM_2, &FROM_3, &FROM_4],
-        2 => &[&FROM_2, &FROM_3, &FROM_4],
-        3 => &[&FROM_3, &BIND_3, &FROM_4],
-        4 => &[&FROM_4],
+        1 => &[&FROM_1, &FROM_2, &FROM_3, &FROM_4, &FROM_5],
+        2 => &[&FROM_2, &FROM_3, &FROM_4, &FROM_5],
+        3 => &[&FROM_3, &BIND_3, &FROM_4, &FROM_5],
+        4 => &[&FROM_4, &FROM_5],
+        5 => &[&FROM_5],
         _ => &[],
     };
     steps.iter().flat_map(|step| step.iter().copied())
