@@ -63,7 +63,9 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
         }
     };
     let answer = match (answer, &config) {
-        (Ok(response), Some(config)) => share(response, routed.cors(issues), config, &incoming),
+        (Ok(response), Some(config)) => {
+            share(response, routed.cors(issues), config, &incoming, &mut line)
+        }
         (answer, _) => answer,
     };
     line.status = answer.as_ref().map_or(500, Response::status);
@@ -74,7 +76,13 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
 
 /// Says which pages may read a response (Fetch standard). A page of an unknown origin reads nothing,
 /// errors included.
-fn share(response: Response, cors: Cors, config: &Config, incoming: &Incoming) -> HttpResult {
+fn share(
+    response: Response,
+    cors: Cors,
+    config: &Config,
+    incoming: &Incoming,
+    line: &mut RequestLine,
+) -> HttpResult {
     match cors {
         Cors::None | Cors::IssuersClients => Ok(response),
         Cors::Public => http::with_headers(response, &[("access-control-allow-origin", "*")]),
@@ -85,6 +93,7 @@ fn share(response: Response, cors: Cors, config: &Config, incoming: &Incoming) -
                 return Ok(response);
             };
             if !policy::preflight_allowed(config, &origin) {
+                line.reason.get_or_insert_with(|| policy::ORIGIN_UNKNOWN.to_owned());
                 return http::with_headers(response, &[("vary", "Origin")]);
             }
             http::with_headers(

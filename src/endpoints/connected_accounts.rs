@@ -143,14 +143,12 @@ impl<'a> Caller<'a> {
         let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
         let config = context.config;
         let verified = tokens::verify_access_token(context, &Secret::new(bearer)).await;
-        let verified = verified.map_err(|refusal| {
-            line.reason = Some(refusal.reason().to_owned());
-            policy::refused_for(refusal)
-        })?;
+        let verified = verified.map_err(policy::token_refused)?;
         let token = &verified.token;
         line.user = Some(verified.names.log(&config.names, &token.user).to_owned());
+        // The line has no client id that is not configured.
+        line.client_id = config.clients.get_key_value(&token.client_id).map(|(id, _)| id.clone());
         let client = policy::check(config, token, scope)?;
-        line.client_id = Some(token.client_id.clone());
         policy::check_origin(client, incoming.header("origin").as_deref())?;
         Ok(Self { verified, client, context })
     }

@@ -94,8 +94,8 @@ async fn ask_vault(
         ObjectReply::Passthrough(response) => Ok(response),
         ObjectReply::Answer(VaultResponse::NotReleased(problem)) => {
             let error = response::error(profile(request.grant), &problem);
-            let state = error.connection_state.as_ref().map_or("", |one| one.state);
-            Err(Failure::because(error, state))
+            let reason = error.connection_state.as_ref().map_or("", |state| state.log_reason());
+            Err(Failure::because(error, reason))
         }
         ObjectReply::Answer(_) => Err(failed(CallError::Unavailable)),
     }

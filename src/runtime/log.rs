@@ -4,11 +4,17 @@
 use worker::console_log;
 
 use crate::event::Event;
+use crate::ids::{ObjectNames, UserId};
 use crate::request_line::RequestLine;
 
 /// Writes an event as one JSON line.
 pub fn event(event: &Event) {
     console_log!("{}", event.line());
+}
+
+/// Writes an event about a user, with the user's pseudonym.
+pub fn event_of(event: &Event, names: &ObjectNames, user: &UserId) {
+    self::event(&Event { user: Some(names.log_name(user)), ..event.clone() });
 }
 
 /// Writes the JSON line of a request.

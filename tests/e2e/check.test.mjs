@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The script of `cargo xtask check` that sends requests to issuers and providers.
+// The script of `cargo xtask check` that sends requests to issuers and providers, and `cargo xtask user-hash`.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { text } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { World } from './harness.mjs';
+import { World, eventually } from './harness.mjs';
 import { HostileServer, answer } from './hostile-server.mjs';
 import { newSigningKey, publicKey } from './tokens.mjs';
 
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SCRIPT = fileURLToPath(new URL('../../xtask/js/check.mjs', import.meta.url));
 
-describe('checking issuers and providers', { timeout: 60_000 }, () => {
+describe('checking issuers and providers', { timeout: 300_000 }, () => {
   let world;
   let hostile;
   let closed;
@@ -65,6 +66,30 @@ describe('checking issuers and providers', { timeout: 60_000 }, () => {
     const bad = await ask({ connections: [connection] });
     assert.equal(bad.code, 1, bad.said);
   });
+
+  test('user-hash prints the name that the log has for a user', async () => {
+    const user = await world.signIn('quirin');
+    await world.startConnect(user);
+    const [line] = await eventually('the line is there', () => world.requestLines().filter(({ status }) => status === 201));
+    assert.equal(line.user, await hashOf('quirin', world.bindings.text.OBJECT_NAME_KEY));
+    assert.notEqual(line.user, await hashOf('quirina', world.bindings.text.OBJECT_NAME_KEY));
+  });
+
+  /** What `cargo xtask user-hash` prints for a subject of the world's issuer, with the key in its environment. */
+  async function hashOf(subject, key) {
+    const child = spawn('cargo', ['xtask', 'user-hash', '--issuer', world.issuer, '--config', 'none.toml', subject], {
+      cwd: ROOT,
+      env: { ...process.env, OBJECT_NAME_KEY: key },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [said, code] = await Promise.all([
+      text(child.stdout),
+      new Promise((resolve) => { child.once('exit', resolve); }),
+    ]);
+    assert.equal(code, 0);
+    assert.match(said, /^[0-9a-f]{16}\n$/);
+    return said.trim();
+  }
 
   const origin = () => hostile.origin;
   /** @type {Record<string, any[]>} */

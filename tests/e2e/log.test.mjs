@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { call } from '../../xtask/js/vault-api.mjs';
+import { accessToken } from './tokens.mjs';
 import { PROVIDER_TOKEN_SECONDS, World, describe as show, eventually } from './harness.mjs';
 
 describe('the log', { timeout: 120_000 }, () => {
@@ -61,6 +62,66 @@ describe('the log', { timeout: 120_000 }, () => {
     assert.equal(wrong.error, 'invalid_client');
     assert.equal(wrong.reason, 'secret');
     assert.equal(wrong.client_id, undefined, 'a client that did not prove itself is named');
+  });
+
+  test('says why the connected-accounts API refused a request, and for which client', async () => {
+    const user = await world.signIn('linus');
+    const stranger = await world.signIn('linus', { client: 'stranger' });
+    const { api, vault } = world;
+    const list = (token, headers = {}) => call({ url: `${vault}/me/v1/connected-accounts/accounts`, headers: { authorization: `Bearer ${token}`, ...headers } });
+    const narrow = accessToken({
+      issuer: world.issuer, audience: `${vault}/me/`, sub: 'linus', clientId: 'spa', key: world.jwks.keys[0], claims: { scope: 'openid' },
+    });
+    const asked = [
+      [() => list(user.access_token), 401, 'audience', 'spa'],
+      [() => list(stranger.me_token), 401, 'client', undefined],
+      [() => list(narrow), 403, 'scope', 'spa'],
+      [() => list(user.me_token, { origin: 'https://other.example' }), 403, 'origin', 'spa'],
+      [() => list('no-token'), 401, 'format', undefined],
+      [() => call({ url: `${vault}/me/v1/connected-accounts/accounts` }), 401, 'unauthorized', undefined],
+      [() => call({ method: 'OPTIONS', url: `${vault}/me/v1/connected-accounts/accounts`, headers: { origin: 'https://other.example', 'access-control-request-method': 'GET' } }), 204, 'origin_unknown', undefined],
+      [() => api.accounts(user.me_token), 200, undefined, 'spa'],
+    ];
+    for (const [request, status, reason, client] of asked) {
+      const [line] = await linesOf(request, 1);
+      assert.deepEqual({ status: line.status, reason: line.reason, client: line.client_id }, { status, reason, client });
+    }
+  });
+
+  test('says that a login_hint matched no account, or several', async () => {
+    const user = await world.signIn('lars');
+    await world.connect(user);
+    const [unknown] = await linesOf(() => world.api.exchange(world.clients.backend, user.access_token, 'demo', { login_hint: 'nobody' }), 1);
+    assert.deepEqual({ status: unknown.status, reason: unknown.reason }, { status: 400, reason: 'login_hint_unknown' });
+    const other = await world.signIn('lisa');
+    const [none] = await linesOf(() => world.api.exchange(world.clients.backend, other.access_token, 'demo', { login_hint: 'nobody' }), 1);
+    assert.equal(none.reason, 'not_connected');
+  });
+
+  test('names the connection and the user of a code that the provider refused', async () => {
+    const user = await world.signIn('levin');
+    const started = await world.startConnect(user);
+    const back = await world.visit(started, { login: 'levin' });
+    world.intercept(() => ({ status: 400, body: { error: 'invalid_grant' } }));
+    const [line] = await linesOf(() => world.api.complete(user.me_token, started, back.searchParams.get('connect_code')), 1);
+    world.intercept();
+    const told = world.workerd.log.split('\n').filter((text) => text.includes('"code_not_redeemed"')).at(-1) ?? '';
+    const { event, reason, connection, user: who } = JSON.parse(told.slice(told.indexOf('{')));
+    assert.deepEqual(
+      { event, reason, connection, who },
+      { event: 'code_not_redeemed', reason: 'invalid_grant', connection: 'demo', who: line.user },
+    );
+  });
+
+  test('names the user of a grant that ended', async () => {
+    const user = await world.signIn('lore');
+    await world.connect(user);
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    world.intercept(() => ({ status: 400, body: { error: 'invalid_grant' } }));
+    const [line] = await linesOf(() => world.api.exchange(world.clients.backend, user.access_token, 'demo'), 1);
+    world.intercept();
+    const told = world.workerd.log.split('\n').filter((text) => text.includes('"reconnect_required"') && text.includes('"event":"reconnect')).at(-1) ?? '';
+    assert.equal(JSON.parse(told.slice(told.indexOf('{'))).user, line.user);
   });
 
   test('names no address, parameter or header that a caller made up', async () => {

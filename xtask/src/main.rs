@@ -28,6 +28,7 @@ mod worker;
 mod wrangler;
 
 use std::env;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -94,6 +95,11 @@ Usage: cargo xtask <command>
       Builds the release and compares its size with budget.toml.
   test [native|simulate|wasm|e2e|clients|fuzz]...
       Runs the named test suites, or all of them.
+  user-hash [--issuer URL] [--keys FILE] [--config wrangler.toml] [--env NAME] SUBJECT
+      Prints the hash by which the log names the user with this `sub`, so that the user's lines can be found.
+      The key is OBJECT_NAME_KEY of the environment, or of the file that the deployment wrote.
+      --issuer      the issuer of the user's tokens; not needed if only one is configured
+      --keys        that file; default .secrets/NAME.json
 ";
 
 fn main() -> ExitCode {
@@ -129,6 +135,7 @@ fn dispatch() -> Result<ExitCode> {
             "simulate" => simulate_command(&root, &mut args),
             "size" => size::size_command(&root),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
+            "user-hash" => user_hash_command(&root, &mut args),
             other => bail!("unknown command {other:?}\n\n{USAGE}"),
         },
         Some(other) => Err(other.unexpected().into()),
@@ -190,10 +197,34 @@ fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs the program `check`, which contains the Worker's code; this one does not, to compile faster.
 fn check_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    check_program(root, args.raw_args()?)
+}
+
+fn user_hash_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    let (mut options, mut subject) = (Vec::new(), None);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Value(text) if subject.is_none() => subject = Some(text),
+            Long(name @ ("issuer" | "keys" | "config" | "env")) => {
+                options.push(format!("--{name}").into());
+                options.push(args.value()?);
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    let subject = subject.context("whose hash? Give the `sub` of the user's tokens")?;
+    // With `=`, because a subject may begin like an option.
+    let mut named = OsString::from("--user-hash=");
+    named.push(subject);
+    options.push(named);
+    check_program(root, options)
+}
+
+/// Runs the program `check`, which contains the Worker's code; this one does not, to compile faster.
+fn check_program(root: &Path, args: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["run", "--quiet", "--package", "check", "--"]).args(args.raw_args()?);
+    cargo.args(["run", "--quiet", "--package", "check", "--"]).args(args);
     let status = cargo.current_dir(root).status().context("cannot start cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

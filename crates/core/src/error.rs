@@ -46,6 +46,16 @@ pub struct OAuthError {
     pub challenge: Option<&'static str>,
 }
 
+impl ConnectionState {
+    /// The value of `reason` in the log: the state, or for `not_connected` what it is that the user does not have.
+    pub fn log_reason(&self) -> &'static str {
+        match self.reason {
+            Some(reason) if self.state == "not_connected" => reason,
+            _ => self.state,
+        }
+    }
+}
+
 impl OAuthError {
     /// An error with a description. Characters that RFC 6749 §5.2 does not allow there are replaced.
     pub fn new(status: u16, code: &'static str, description: &str) -> Self {
@@ -138,6 +148,12 @@ impl ProblemDetails {
             retry_after: None,
             allow: None,
         }
+    }
+
+    /// The problem with another log reason.
+    #[must_use]
+    pub fn because(self, reason: &'static str) -> Self {
+        Self { reason, ..self }
     }
 
     /// The 405 problem of a path that allows only the method `allow` (RFC 9110 §15.5.6).

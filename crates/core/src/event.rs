@@ -212,6 +212,9 @@ pub struct Event {
     /// The account's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// The user's pseudonym ([`vault_base::ids::ObjectNames::log_name`]).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
     /// The token that the event is about, as [`crate::vault::record::field`] names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
@@ -234,6 +237,7 @@ impl Event {
             reason: None,
             connection: None,
             account: None,
+            user: None,
             token: None,
             object: None,
             issuer: None,

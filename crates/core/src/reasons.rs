@@ -16,8 +16,8 @@ pub const TOKENS: [Row; 17] = [
     ),
     (
         "audience",
-        "`aud` has no audience that is accepted for this request.",
-        "Check `audiences` of the issuer and the client.",
+        "`aud` has no audience that is accepted for this request. The connected-accounts API has one of its own.",
+        "Check `audiences` of the issuer and the client, and for the API `api_audience` of the issuer.",
     ),
     (
         "binding",
@@ -31,8 +31,8 @@ pub const TOKENS: [Row; 17] = [
     ),
     (
         "client",
-        "The token has neither `azp` nor `client_id`, or they differ, or the client does not accept tokens of that client.",
-        "Check `accepts_from` of the client.",
+        "The token has neither `azp` nor `client_id`, or they differ, or the client does not accept tokens of that client. At the connected-accounts API: it is no client of the vault.",
+        "Check `accepts_from` of the client, and for the API `CLIENTS`.",
     ),
     (
         "critical",
@@ -92,8 +92,8 @@ pub const TOKENS: [Row; 17] = [
 pub const CLIENTS: [Row; 5] = [
     (
         "connection",
-        "The client may not use this connection, or no connection has this name.",
-        "Check `connections` of the client.",
+        "The client may not use this connection, or no connection has this name. At a deletion: the account is at such a connection.",
+        "Check `connections` and `account_access` of the client.",
     ),
     ("grant", "The client may not use this grant type.", "Check `grants` of the client."),
     (
@@ -109,19 +109,55 @@ pub const CLIENTS: [Row; 5] = [
     ("unknown", "There is no such client.", "Check `CLIENTS`."),
 ];
 
-/// Why no token was released: the value of `connection_state.state`, which the caller gets as well.
-pub const CONNECTION_STATES: [Row; 5] = [
+/// Why no token was released: the value of `connection_state.state`, or of `connection_state.reason` where the
+/// state is `not_connected` ([`crate::error::ConnectionState::log_reason`]). The caller gets both as well.
+pub const CONNECTION_STATES: [Row; 12] = [
+    (
+        "login_hint_ambiguous",
+        "`login_hint` matches several accounts of the user.",
+        "None: the application should send the account's id.",
+    ),
+    (
+        "login_hint_unknown",
+        "`login_hint` matches none of the accounts of the user.",
+        "None: the application should list the accounts, or let the user connect.",
+    ),
     (
         "misconfigured",
         "The operator must fix something; `connection_state.reason` says what.",
         "See the events `refresh_refused` and `registration_changed`.",
     ),
     ("missing_scopes", "The account did not grant the requested scopes.", "None."),
-    ("not_connected", "The user has no such account.", "None."),
+    ("not_connected", "The user has connected no account at this connection.", "None."),
+    (
+        "not_installed",
+        "The application is not installed at the account for which an installation's token was requested.",
+        "None: its owner installs it.",
+    ),
+    (
+        "not_owner",
+        "The provider does not say that the user owns the account for which an installation's token was requested.",
+        "None.",
+    ),
     (
         "reconnect_required",
         "The grant has ended, and the user must connect again.",
         "See the event `reconnect_required`.",
+    ),
+    (
+        "resource_unknown",
+        "`resource` names no account of the provider for which it issues such tokens.",
+        "None: the application's developer must fix it.",
+    ),
+    (
+        "suspended",
+        "The application is suspended at the account.",
+        "None: its owner takes that back.",
+    ),
+    (
+        "token_kind_unknown",
+        "The account has no token of the kind `token_kind`.",
+        "Check `kinds` of the connection; accounts that were connected before a kind was added have none.",
     ),
     ("unavailable", "The provider is unavailable at present.", "None, unless it persists."),
 ];
@@ -275,7 +311,7 @@ pub const SIGN_INS: [Row; 18] = [
 
 /// Why a request of the connected-accounts API was rejected, where no other table has the reason; and the
 /// outcome of a deletion at the provider.
-pub const REQUESTS: [Row; 18] = [
+pub const REQUESTS: [Row; 22] = [
     ("answer_failed", "The platform could not build the response.", "If it persists, report it."),
     ("body_too_large", "Status 413.", "None."),
     ("configuration_error", "The configuration is invalid.", "See the event of the same name."),
@@ -291,10 +327,11 @@ pub const REQUESTS: [Row; 18] = [
         "The account was deleted, but the revocation of its tokens failed.",
         "Revoke it at the provider.",
     ),
+    ("forbidden", "Status 403, for a reason that has no word of its own.", "None."),
     (
-        "forbidden",
-        "Status 403: a scope is missing, or the origin is not one of the client's.",
-        "Check `origins` of the client.",
+        "foreign_user",
+        "The token's user does not sign in at this vault, but only such users have identities and userinfo here.",
+        "None: the caller's developer must fix it.",
     ),
     (
         "invalid_request",
@@ -309,8 +346,23 @@ pub const REQUESTS: [Row; 18] = [
         "The account was deleted. Its tokens were not revoked, because the provider cannot revoke them, or not without ending more than this account.",
         "None.",
     ),
+    (
+        "origin",
+        "Status 403: a page called the connected-accounts API, and its origin is not one of the client's.",
+        "Check `origins` of the client.",
+    ),
+    (
+        "origin_unknown",
+        "A page asked for the response, and its origin is not one of any client's, so the browser does not let the page read it.",
+        "Check `origins` of the client.",
+    ),
     ("pending", "The account was deleted. The revocation of its tokens is tried again.", "None."),
     ("revoked", "The account was deleted, and its tokens were revoked.", "None."),
+    (
+        "scope",
+        "The access token does not have the scope that the request needs.",
+        "Check that the issuer grants the scopes of the connected-accounts API to the application.",
+    ),
     (
         "speculative",
         "Status 503: a browser, an application or a scanner fetched a link ahead of a person. Nothing changed.",
@@ -339,14 +391,16 @@ const TABLES: [(&str, &[Row]); 6] = [
 pub fn reference() -> String {
     let mut out = String::from(
         "# The log\n\nThe log has one JSON line for each request, and one for each event. This page is \
-         generated from the code by `WRITE_DOCS=1 cargo test -p vault-core --test log_reference`.\n\n## \
+         generated from the code by `WRITE_DOCS=1 cargo test -p vault-core --test log_reference`.\n\n\
+         `user` is a hash of the user, the same in all lines. `cargo xtask user-hash SUBJECT` prints that of a \
+         subject (`sub`). `connection` and `account` name the connection and the account's id.\n\n## \
          Events\n\n| `event` | meaning | what to do |\n|---|---|---|\n",
     );
     out.push_str(&event::reference());
     out.push_str(
         "\n## Reasons of requests\n\nThese are the values of the member `reason` of a line with \
-         `\"event\":\"request\"`. Callers do not receive them, except for the states under \"Connections\" and \
-         the outcome of a deletion.\n",
+         `\"event\":\"request\"`. Callers do not receive them, except for those under \"Connections\" and the \
+         outcome of a deletion.\n",
     );
     for (heading, rows) in TABLES {
         out.push_str("\n### ");

@@ -24,7 +24,7 @@ pub struct RequestLine {
     /// The connection's name, if it is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub connection: Option<String>,
-    /// The client id, once the client is authenticated.
+    /// The client id, once the client is authenticated; at the API, that of the token, if it is configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
     /// The user's pseudonym ([`vault_base::ids::ObjectNames::log_name`]), once the token is verified.

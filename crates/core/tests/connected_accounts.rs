@@ -263,16 +263,11 @@ fn a_problem_has_the_published_form() {
 
 #[test]
 fn a_token_whose_issuer_has_no_usable_keys_is_the_operators_turn() {
-    let unavailable = policy::refused_for(TokenError::KeysUnavailable);
+    let unavailable = policy::token_refused(TokenError::KeysUnavailable);
     assert_eq!((unavailable.status, unavailable.retry_after), (503, Some(5)));
-    let unusable = policy::refused_for(TokenError::KeysUnusable);
+    let unusable = policy::token_refused(TokenError::KeysUnusable);
     assert_eq!((unusable.status, unusable.retry_after), (503, Some(60)));
     assert!(unusable.detail.contains("operator must act"), "{}", unusable.detail);
-    for error in TokenError::ALL {
-        if !matches!(error, TokenError::KeysUnavailable | TokenError::KeysUnusable) {
-            assert_eq!(policy::refused_for(error), policy::refused(), "{error}");
-        }
-    }
 }
 
 #[test]
@@ -329,17 +324,38 @@ fn a_caller_needs_the_apis_audience_a_known_client_and_the_scope() {
         token.audiences.push(audience.into());
         token.client_id = client.into();
         token.scopes = vec!["openid".into(), granted.into()];
-        policy::check(&config, &token, CREATE).map_or_else(|problem| problem.status, |_| 200)
+        let checked = policy::check(&config, &token, CREATE);
+        checked.map_or_else(|problem| (problem.status, problem.reason), |_| (200, ""))
     };
     let me = "https://vault.example.com/me/";
-    assert_eq!(check(me, "spa", CREATE), 200);
-    assert_eq!(check(me, "Spa", CREATE), 401);
+    assert_eq!(check(me, "spa", CREATE), (200, ""));
+    assert_eq!(check(me, "Spa", CREATE), (401, "client"));
     for audience in ["https://vault.example.com/", "https://vault.example.com/me", ""] {
-        assert_eq!(check(audience, "spa", CREATE), 401, "{audience}");
+        assert_eq!(check(audience, "spa", CREATE), (401, "audience"), "{audience}");
     }
     for scope in [READ, DELETE, "create:me", "create:me:connected_accounts:x"] {
-        assert_eq!(check(me, "spa", scope), 403, "{scope}");
+        assert_eq!(check(me, "spa", scope), (403, "scope"), "{scope}");
     }
+}
+
+#[test]
+fn the_log_says_why_a_token_is_refused_and_the_caller_is_told_the_same_for_all_causes() {
+    let mut told = HashSet::new();
+    for error in TokenError::ALL {
+        let problem = policy::token_refused(error);
+        assert_eq!(problem.reason, error.reason());
+        let is_ours = matches!(error, TokenError::KeysUnavailable | TokenError::KeysUnusable);
+        assert_eq!(problem.status, if is_ours { 503 } else { 401 }, "{error}");
+        told.insert(problem.body().to_string());
+    }
+    assert_eq!(told.len(), 3);
+    let mut token = user_token();
+    token.user.issuer = "https://unknown.example/".into();
+    let problem = policy::check(&config(), &token, CREATE).unwrap_err();
+    assert_eq!((problem.status, problem.reason), (401, "issuer"));
+    assert!(told.contains(&problem.body().to_string()));
+    let problem = policy::not_among_connections();
+    assert_eq!((problem.status, problem.reason), (403, "connection"));
 }
 
 #[test]
@@ -350,15 +366,15 @@ fn only_users_of_the_vault_itself_have_identities() {
         token.user.issuer = issuer.into();
         match policy::own_user(config, &token) {
             Ok(sub) => sub.to_owned(),
-            Err(problem) => problem.status.to_string(),
+            Err(problem) => format!("{} {}", problem.status, problem.reason),
         }
     };
     let own = "https://vault.example.com/";
     assert_eq!(status(&issuing, own), "alice");
     for other in ["https://login.example.com/", "https://vault.example.com", ""] {
-        assert_eq!(status(&issuing, other), "403", "{other}");
+        assert_eq!(status(&issuing, other), "403 foreign_user", "{other}");
     }
-    assert_eq!(status(&config(), own), "403");
+    assert_eq!(status(&config(), own), "403 foreign_user");
 }
 
 #[test]
@@ -368,7 +384,13 @@ fn origins_are_compared_whole_and_per_client() {
     let own = "https://app.example.com";
     let status = |client: &str, origin| {
         let checked = policy::check_origin(&config.clients[client], origin);
-        checked.map_or_else(|problem| problem.status, |()| 200)
+        checked.map_or_else(
+            |problem| {
+                assert_eq!(problem.reason, "origin");
+                problem.status
+            },
+            |()| 200,
+        )
     };
     assert!(policy::preflight_allowed(&config, own));
     assert_eq!((status("spa", Some(own)), status("spa", None)), (200, 200));

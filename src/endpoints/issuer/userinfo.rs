@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::ask;
 use crate::connect::policy;
 use crate::error::ProblemDetails;
+use crate::issuer::sign_in::Refused;
 use crate::issuer::tokens;
 use crate::issuer::user;
 use crate::request_line::RequestLine;
@@ -37,15 +38,15 @@ async fn claims(
     let config = context.config;
     let bearer = policy::bearer(incoming.authorization.as_ref().map(Secret::expose))?;
     let verified = runtime::tokens::verify_access_token(context, &Secret::new(bearer)).await;
-    let verified = verified.map_err(|error| {
-        line.reason = Some(error.reason().to_owned());
-        policy::refused_for(error)
-    })?;
+    let verified = verified.map_err(policy::token_refused)?;
     let token = &verified.token;
     line.user = Some(verified.names.log(&config.names, &token.user).to_owned());
     let is_ours = token.user.issuer == config.public_url.identifier();
-    if !is_ours || !token.scopes.iter().any(|scope| scope == "openid") {
-        return Err(policy::refused());
+    if !is_ours {
+        return Err(policy::refused(policy::FOREIGN_USER));
+    }
+    if !token.scopes.iter().any(|scope| scope == "openid") {
+        return Err(policy::refused(policy::SCOPE));
     }
     let name = config.names.user_record(&token.user.subject);
     let answer = ask(context, name, user::Request::Get).await;
@@ -53,6 +54,6 @@ async fn claims(
         user::Response::User(view) if !view.disabled => {
             Ok(tokens::userinfo(&token.user.subject, &view.profile, &token.scopes))
         }
-        _ => Err(policy::refused()),
+        _ => Err(policy::refused(Refused::Disabled.reason())),
     }
 }

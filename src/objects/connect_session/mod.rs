@@ -366,7 +366,7 @@ impl Inner {
         let stored = self.stored_now(&mut session)?;
         let identified = session.identified(stored.as_ref(), identity, tokens, sealer)?;
         if let Some(event) = &identified.event {
-            log::event(event);
+            log::event_of(event, &config.names, &session.begin.user);
         }
         if identified.is_changed {
             self.save(&session)?;
@@ -390,6 +390,7 @@ impl Inner {
             name: &session.begin.connection,
             connection,
             provider,
+            user: (session.flow == Flow::Connect).then_some(&session.begin.user),
             scopes: &session.begin.scopes,
             callback: &session.provider_data,
         }

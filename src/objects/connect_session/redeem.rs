@@ -10,7 +10,7 @@ use crate::connect::identify::{self, Identification, IdentifyStep, IdentityError
 use crate::connect::record::{Denied, FlowSecrets, REDEEM_TIME};
 use crate::connect::session::{self, Unidentified};
 use crate::event::{Event, EventName};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, UserId};
 use crate::jwt::TokenError;
 use crate::jwt::algorithm::Algorithm;
 use crate::jwt::jws::Jws;
@@ -37,6 +37,8 @@ pub struct Redeem<'a> {
     pub name: &'a str,
     pub connection: &'a Connection,
     pub provider: &'a Provider,
+    /// The user who connects; `None` for a sign-in, which is to find out who the user is.
+    pub user: Option<&'a UserId>,
     /// The requested scopes. They count as granted where the response names none; some providers
     /// require them again.
     pub scopes: &'a [String],
@@ -61,11 +63,11 @@ impl Redeem<'_> {
         let now = clock::now();
         let granted =
             token_response::granted(&received, self.connection, now).map_err(|failure| {
-                log::event(&Event::new(EventName::CodeNotRedeemed).because(failure.word()));
+                self.tell(Event::new(EventName::CodeNotRedeemed).because(failure.word()));
                 session::not_redeemed(&failure)
             })?;
         if consent::assumes_lifetime(self.connection, &granted) {
-            log::event(&Event::new(EventName::ExpiresInAssumed).at(self.name));
+            self.tell(Event::new(EventName::ExpiresInAssumed));
         }
         let id_token = granted.tokens.id_token.clone();
         let account = AccountId::random().map_err(|_| Denied::NotStored)?;
@@ -74,6 +76,15 @@ impl Redeem<'_> {
             store.provider_user = Some(user);
         }
         Ok(Unidentified { store: Box::new(store), id_token, secrets })
+    }
+
+    /// Logs an event of this connection, and of this user if one is known.
+    fn tell(&self, event: Event) {
+        let event = event.at(self.name);
+        match self.user {
+            Some(user) => log::event_of(&event, &self.config.names, user),
+            None => log::event(&event),
+        }
     }
 
     /// The user of the tokens.

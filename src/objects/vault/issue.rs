@@ -15,7 +15,7 @@ use crate::provider::issuance::{self, Issuance, IssuanceError, IssuanceRequest, 
 use crate::provider::profile::IssuanceRules;
 use crate::runtime::http_client::{self, OTHER_TIME};
 use crate::runtime::object_call::ObjectError;
-use crate::runtime::{clock, log, providers, webcrypto};
+use crate::runtime::{clock, providers, webcrypto};
 use crate::vault::contents::Contents;
 use crate::vault::issue::{self, Begin};
 use crate::vault::record::Selector;
@@ -72,9 +72,7 @@ impl Inner {
         };
         let before = self.held.borrow().get(&key).copied();
         let failed = issuing.failed(&open.home, &stored, selector, &failure, before, now);
-        if let Some(event) = &failed.event {
-            log::event(event);
-        }
+        open.tell(&failed.event);
         failed.remember.map(remember);
         open.carry_out(failed.plan)?;
         self.schedule().await?;

@@ -136,12 +136,17 @@ impl Open {
         self.config.public_url.callback(&self.home.connection)
     }
 
+    /// Logs events about the vault's user.
+    pub(super) fn tell<'a>(&self, events: impl IntoIterator<Item = &'a Event>) {
+        for event in events {
+            log::event_of(event, &self.config.names, &self.home.user);
+        }
+    }
+
     /// Carries out a plan: logs its events and applies its writes in one transaction. Returns the ids of the
     /// added jobs.
     pub(super) fn carry_out(&self, plan: Plan) -> Result<Vec<i64>, ObjectError> {
-        for event in &plan.events {
-            log::event(event);
-        }
+        self.tell(&plan.events);
         self.apply(plan.writes)
     }
 
@@ -300,7 +305,7 @@ impl Inner {
                     });
                 }
                 ExchangeStep::Stop { problem, events } => {
-                    events.iter().for_each(log::event);
+                    open.tell(&events);
                     return Ok(VaultResponse::NotReleased(problem));
                 }
                 ExchangeStep::Refresh(..) if started == REFRESHES => break,

@@ -10,7 +10,7 @@ use crate::objects::vault::{Inner, Open};
 use crate::provider::connection::Connection;
 use crate::provider::request;
 use crate::runtime::object_call::ObjectError;
-use crate::runtime::{clock, http_client, log, providers};
+use crate::runtime::{clock, http_client, providers};
 use crate::seal::SealError;
 use crate::vault::record::Selector;
 use crate::vault::refresh;
@@ -44,7 +44,7 @@ impl Inner {
         let contents = open.store.contents()?;
         if let Err(stopped) = renew::check(&open.home, &contents, connection, account, &grant_kind)?
         {
-            stopped.event.iter().for_each(log::event);
+            open.tell(&stopped.event);
             return Ok(Waited::Stopped(stopped.problem));
         }
         let own = Open {
@@ -67,13 +67,13 @@ impl Inner {
             };
             if let Err(trouble) = done {
                 let event = Event::new(EventName::RefreshFailed).at(&own.home.connection);
-                log::event(&match trouble {
+                own.tell(&[match trouble {
                     ObjectError::Failed(word) => event.because(word),
                     ObjectError::KeyUnavailable(key) => {
                         event.because("key_unavailable").detail(key)
                     }
                     ObjectError::Misconfigured => event.because("misconfigured"),
-                });
+                }]);
             }
         };
         let starts = self.flights.join(&self.state, flight, work).await;

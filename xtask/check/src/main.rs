@@ -8,6 +8,7 @@
 mod limits;
 mod report;
 mod similar;
+mod user_hash;
 mod variables;
 
 use std::io::Write as _;
@@ -28,6 +29,12 @@ struct Options {
     /// Whether to read all variables and secrets as JSON from standard input, and print the first fault, or
     /// `null`, as JSON.
     variables: bool,
+    /// The subject whose hash in the log to print, instead of a check.
+    user_hash: Option<String>,
+    /// The issuer of that subject.
+    issuer: Option<String>,
+    /// The file with the key of the hash.
+    keys: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +55,9 @@ fn options() -> Result<Options> {
         offline: false,
         json: false,
         variables: false,
+        user_hash: None,
+        issuer: None,
+        keys: None,
     };
     let mut args = lexopt::Parser::from_env();
     while let Some(arg) = args.next()? {
@@ -57,6 +67,9 @@ fn options() -> Result<Options> {
             Long("offline") => options.offline = true,
             Long("json") => options.json = true,
             Long("variables") => options.variables = true,
+            Long("user-hash") => options.user_hash = Some(args.value()?.string()?),
+            Long("issuer") => options.issuer = Some(args.value()?.string()?),
+            Long("keys") => options.keys = Some(args.value()?.into()),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -70,10 +83,11 @@ fn check(options: &Options) -> Result<bool> {
         println!("{}", variables::fault(&given));
         return Ok(true);
     }
-    let text = std::fs::read_to_string(&options.file)
-        .with_context(|| format!("cannot read {}", options.file.display()))?;
-    let vars = variables::read(&text, options.environment.as_deref())
-        .with_context(|| options.file.display().to_string())?;
+    if let Some(subject) = &options.user_hash {
+        println!("{}", user_hash(options, subject)?);
+        return Ok(true);
+    }
+    let vars = read(options)?;
     let faults = variables::faults(&vars);
     for fault in &faults {
         eprintln!("error: {}: {fault}", options.file.display());
@@ -98,6 +112,25 @@ fn check(options: &Options) -> Result<bool> {
         return Ok(true);
     }
     ask(&report::questions(&config))
+}
+
+fn read(options: &Options) -> Result<Map<String, Value>> {
+    let text = std::fs::read_to_string(&options.file)
+        .with_context(|| format!("cannot read {}", options.file.display()))?;
+    variables::read(&text, options.environment.as_deref())
+        .with_context(|| options.file.display().to_string())
+}
+
+/// The hash by which the log names a user.
+fn user_hash(options: &Options, subject: &str) -> Result<String> {
+    let config = read(options).and_then(|vars| {
+        let config = Config::load(&variables::with_secrets(vars));
+        config.with_context(|| options.file.display().to_string())
+    });
+    let config = config.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"));
+    let issuer = user_hash::issuer(options.issuer.clone(), config)?;
+    let key = user_hash::key(options.keys.clone(), options.environment.as_deref())?;
+    user_hash::hash(&key, issuer, subject.to_owned())
 }
 
 /// Checks the issuers and providers with a script, which prints its findings. Returns whether all passed.

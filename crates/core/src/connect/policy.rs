@@ -20,6 +20,13 @@ pub const READ_IDENTITIES: &str = "read:me:identities";
 /// The scope to unlink them.
 pub const DELETE_IDENTITIES: &str = "delete:me:identities";
 
+/// The log reason of a token without the scope of the request.
+pub const SCOPE: &str = "scope";
+/// The log reason of a token whose user does not sign in at this vault, where only those are served.
+pub const FOREIGN_USER: &str = "foreign_user";
+/// The log reason of a response that the page which asked for it may not read.
+pub const ORIGIN_UNKNOWN: &str = "origin_unknown";
+
 /// Reads `Authorization: Bearer` (RFC 6750 §2.1).
 ///
 /// # Errors
@@ -35,25 +42,27 @@ pub fn bearer(authorization: Option<&str>) -> Result<&str, ProblemDetails> {
         })
 }
 
-/// The error for every access token that is not accepted here.
-pub fn refused() -> ProblemDetails {
-    ProblemDetails::new(
+/// The error for an access token that cannot be verified.
+pub fn token_refused(error: TokenError) -> ProblemDetails {
+    match error {
+        TokenError::KeysUnavailable => ProblemDetails::unavailable(5).because(error.reason()),
+        TokenError::KeysUnusable => {
+            let problem = ProblemDetails::new(503, KEYS_UNUSABLE).because(error.reason());
+            ProblemDetails { retry_after: Some(60), ..problem }
+        }
+        _ => refused(error.reason()),
+    }
+}
+
+/// The error for every access token that is not accepted here. Only the log has the reason.
+pub fn refused(reason: &'static str) -> ProblemDetails {
+    let problem = ProblemDetails::new(
         401,
         "The access token is not accepted. Check that it is of a trusted issuer, unexpired, with a \
          life of 24 hours at most, for the audience of this API, and issued to a client of this \
          vault.",
-    )
-}
-
-/// The error for an access token that is refused for this reason.
-pub fn refused_for(reason: TokenError) -> ProblemDetails {
-    match reason {
-        TokenError::KeysUnavailable => ProblemDetails::unavailable(5),
-        TokenError::KeysUnusable => {
-            ProblemDetails { retry_after: Some(60), ..ProblemDetails::new(503, KEYS_UNUSABLE) }
-        }
-        _ => refused(),
-    }
+    );
+    problem.because(reason)
 }
 
 /// Checks that a verified token may be used here: its audience is this API, it has the scope, and
@@ -66,16 +75,19 @@ pub fn check<'a>(
     token: &AccessToken,
     scope: &'static str,
 ) -> Result<&'a Client, ProblemDetails> {
-    let issuer = config.issuers.get(&token.user.issuer).ok_or_else(refused)?;
+    let refused = |error: TokenError| refused(error.reason());
+    let issuer = config.issuers.get(&token.user.issuer);
+    let issuer = issuer.ok_or_else(|| refused(TokenError::Issuer))?;
     let own = config.public_url.me();
     if !token.audiences.contains(issuer.api_audience.as_ref().unwrap_or(&own)) {
-        return Err(refused());
+        return Err(refused(TokenError::Audience));
     }
-    let client = config.clients.get(&token.client_id).ok_or_else(refused)?;
+    let client = config.clients.get(&token.client_id).ok_or_else(|| refused(TokenError::Client))?;
     if token.scopes.iter().any(|granted| granted == scope) {
         return Ok(client);
     }
-    Err(ProblemDetails::new(403, format!("The access token lacks the scope {scope}.")))
+    let problem = ProblemDetails::new(403, format!("The access token lacks the scope {scope}."));
+    Err(problem.because(SCOPE))
 }
 
 /// Checks that the user of a token is one of the vault itself: only those have identities here. Returns the
@@ -87,10 +99,11 @@ pub fn own_user<'a>(config: &Config, token: &'a AccessToken) -> Result<&'a str, 
     if config.sign_in.is_some() && token.user.issuer == config.public_url.identifier() {
         return Ok(&token.user.subject);
     }
-    Err(ProblemDetails::new(
+    let problem = ProblemDetails::new(
         403,
         "The access token is of another issuer. Only users who sign in at this vault have identities here.",
-    ))
+    );
+    Err(problem.because(FOREIGN_USER))
 }
 
 /// Whether a preflight from this origin is answered: the origin belongs to a client. The client of
@@ -106,7 +119,9 @@ pub fn preflight_allowed(config: &Config, origin: &str) -> bool {
 pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), ProblemDetails> {
     match origin {
         Some(origin) if !client.origins.iter().any(|own| own == origin) => {
-            Err(ProblemDetails::new(403, "This origin is not among the client's origins."))
+            let problem =
+                ProblemDetails::new(403, "This origin is not among the client's origins.");
+            Err(problem.because("origin"))
         }
         _ => Ok(()),
     }
@@ -114,11 +129,12 @@ pub fn check_origin(client: &Client, origin: Option<&str>) -> Result<(), Problem
 
 /// The error for a client that would delete an account at a connection that it may not use.
 pub fn not_among_connections() -> ProblemDetails {
-    ProblemDetails::new(
+    let problem = ProblemDetails::new(
         403,
         "The account is at a connection that is not among the client's connections, so it was not deleted. \
          Delete it with a client that may use the connection, or whose account_access is all.",
-    )
+    );
+    problem.because("connection")
 }
 
 /// The error for an application whose user has too many connects in flight. `retry_after` is in seconds.
@@ -219,5 +235,5 @@ pub fn completion_denied(denied: Denied) -> ProblemDetails {
             )
         },
     };
-    ProblemDetails { reason, ..problem }
+    problem.because(reason)
 }
