@@ -52,6 +52,8 @@ describe('deploying', { timeout: 300_000 }, () => {
     const { code, said } = await deploy(providerSecrets());
     assert.equal(code, 0, said);
     assert.match(said, /redirect URI to register: https:\/\/vault\.example\.com\/callback\/calendar/);
+    // What wrangler says of a deployment that worked is not shown.
+    assert.doesNotMatch(said, /⛅|Total Upload|Uploaded|Successfully created secret/);
     const set = secrets();
     assert.deepEqual(Object.keys(set).sort(), ['KEY_RING', 'OBJECT_NAME_KEY', 'PROVIDER_SECRETS']);
     assert.match(set.OBJECT_NAME_KEY, /^[\w-]{43}$/);
@@ -142,13 +144,23 @@ describe('deploying', { timeout: 300_000 }, () => {
       const { code, said } = await deploy(['--dry-run', ...providerSecrets()]);
       assert.equal(code, 0, said);
       for (const line of says) assert.match(said, line);
-      assert.match(said, /--dry-run: exiting now/);
+      assert.match(said, /==> building what would be deployed…\n {4}done in [\d.]+ s\nNothing was set and nothing was deployed\./);
       assert.ok(!said.includes('canary'), 'a secret was printed');
       assert.deepEqual(cloudflare.writes, []);
       assert.deepEqual(cloudflare.workers, workers);
       assert.deepEqual(everyFile(), files);
     });
   }
+
+  test('what wrangler says of a build that fails is shown, without a secret', async () => {
+    const broken = configuration().replace(/^main = .*$/m, 'main = "not-there.js"');
+    writeFileSync(join(directory, 'wrangler.toml'), broken);
+    const { code, said } = await deploy(['--dry-run', ...providerSecrets()]);
+    assert.equal(code, 1, said);
+    assert.match(said, /failed \(exit status: 1\): .*wrangler\.js deploy --dry-run/);
+    assert.match(said, /\n {4}.*entry-point file at "[^"]*not-there\.js" was not found/);
+    assert.ok(!said.includes('canary'), 'a secret was printed');
+  });
 
   /** All files in the directory of the configuration, with their contents. */
   function everyFile() {

@@ -6,16 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::dev_files::{random_key, write_private};
-use crate::process::{not_started, run, step};
+use crate::process::{not_started, run, run_quietly, step};
 use crate::tools::Tools;
 
 const KEYS: [&str; 2] = ["OBJECT_NAME_KEY", "KEY_RING"];
@@ -291,22 +291,22 @@ impl Deployment<'_> {
     }
 
     fn set(&self, secrets: &Secrets) -> Result<()> {
-        let mut bulk = self.wrangler(&["secret", "bulk"])?;
-        let mut child =
-            bulk.stdin(Stdio::piped()).spawn().map_err(|error| not_started(&bulk, &error, ""))?;
         // Through standard input: every user of the machine can see arguments.
-        child.stdin.take().context("no input")?.write_all(&serde_json::to_vec(secrets)?)?;
-        if !child.wait()?.success() {
-            bail!(
-                "the secrets could not be set; the same command continues where this one stopped"
-            );
-        }
-        Ok(())
+        let input = serde_json::to_vec(secrets)?;
+        let next =
+            "The secrets could not be set; the same command continues where this one stopped.";
+        run_quietly(&mut self.wrangler(&["secret", "bulk"])?, Some(&input), next)
     }
 
     fn deploy(&self) -> Result<()> {
         let mut deploy = self.wrangler(&["deploy"])?;
-        run(&mut deploy, "The secrets are set; the same command continues here.")
+        let next = "The secrets are set; the same command continues here.";
+        if std::io::stdin().is_terminal() {
+            // Wrangler asks before it overwrites what was changed in Cloudflare's dashboard. Without a terminal it
+            // would take the answer for granted.
+            return run(&mut deploy, next);
+        }
+        run_quietly(&mut deploy, None, next)
     }
 
     /// Builds what a deployment would upload, and removes the directories that wrangler creates for it.
@@ -314,7 +314,7 @@ impl Deployment<'_> {
         let scratch = self.wrangler_scratch();
         let new: Vec<_> = scratch.iter().filter(|directory| !directory.exists()).collect();
         let next = "See the output above for the reason.";
-        let built = run(&mut self.wrangler(&["deploy", "--dry-run"])?, next);
+        let built = run_quietly(&mut self.wrangler(&["deploy", "--dry-run"])?, None, next);
         for directory in new {
             // Removes only empty directories: a development run of this checkout may have begun meanwhile.
             let _ = fs::remove_dir(directory);

@@ -19,6 +19,7 @@ use crate::dev_files::{Secrets, lock, write_private};
 use crate::process::{not_started, run, spawn_group, step};
 use crate::tools::Tools;
 use crate::with_file::Fault;
+use crate::worker::{Profile, is_first_build};
 use crate::wrangler::{Start, Wrangler};
 
 pub(crate) struct DevOptions {
@@ -101,7 +102,13 @@ pub(crate) fn dev_command(root: &Path, options: &DevOptions) -> Result<ExitCode>
     }
     let ready = Arc::new(AtomicBool::new(false));
     let log = directory.join("wrangler.log");
-    let mut wrangler = step("starting the Worker (the first build takes minutes)", || {
+    let first = is_first_build(root, Profile::Dev);
+    let title = if first {
+        "building (the first build takes minutes) and starting the Worker"
+    } else {
+        "building and starting the Worker"
+    };
+    let mut wrangler = step(title, || {
         let mut wrangler = Wrangler::start(&Start {
             root,
             tools: &tools,

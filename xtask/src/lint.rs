@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::process::{line_of, run, step};
+use crate::process::{line_of, run_quietly, step};
 use crate::tools::Tools;
 
 const WORKER: &str = "edge-token-vault";
@@ -20,7 +20,7 @@ pub(crate) fn lint_command(root: &Path) -> Result<ExitCode> {
         command.current_dir(root).env("PATH", &path);
         let line = line_of(&command);
         let next = "See the output above for the reason.";
-        if let Err(error) = step(&line, || run(&mut command, next)) {
+        if let Err(error) = step(&line, || run_quietly(&mut command, None, next)) {
             eprintln!("error: {error:#}");
             failed.push(line);
         }

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::process::{run, step};
+use crate::process::{run_quietly, step};
 
 /// Must match the version of `worker`: worker-build generates the JavaScript around its exports.
 const WORKER_BUILD: CargoTool = CargoTool { name: "worker-build", version: "0.8.7" };
@@ -32,7 +32,7 @@ const CARGO_FUZZ: CargoTool = CargoTool { name: "cargo-fuzz", version: "0.13.2" 
 
 const CARGO_MUTANTS: CargoTool = CargoTool { name: "cargo-mutants", version: "27.1.0" };
 
-const WASM_TARGET: &str = "wasm32-unknown-unknown";
+pub(crate) const WASM_TARGET: &str = "wasm32-unknown-unknown";
 const NETWORK: &str =
     "Is the package registry reachable? The same command continues where this one stopped.";
 
@@ -152,7 +152,7 @@ impl CargoTool {
                 .arg(format!("{}@{}", self.name, self.version))
                 .env("CARGO_TARGET_DIR", target_dir)
                 .current_dir(cache);
-            run(&mut cargo, NETWORK)?;
+            run_quietly(&mut cargo, None, NETWORK)?;
             fs::rename(&partial, self.directory(cache))
                 .context("cannot move the tool into the cache")
         })
@@ -178,7 +178,11 @@ impl PythonTool {
                 .args(["--no-deps", "--only-binary=:all:", "--target"])
                 .arg(&partial)
                 .arg(format!("{}=={}", self.package, self.version));
-            run(&mut pip, "It needs Python 3 with pip. Is the package registry reachable?")?;
+            run_quietly(
+                &mut pip,
+                None,
+                "It needs Python 3 with pip. Is the package registry reachable?",
+            )?;
             fs::rename(&partial, &directory).context("cannot move the tool into the cache")
         })?;
         Ok(directory)
@@ -213,8 +217,9 @@ pub(crate) fn ensure_python_packages(requirements: &Path) -> Result<PathBuf> {
             .arg(&partial)
             .arg("--requirement")
             .arg(requirements);
-        run(
+        run_quietly(
             &mut pip,
+            None,
             "It needs Python 3.11 or later with pip. Is the package registry reachable?",
         )?;
         fs::rename(&partial, &directory).context("cannot move the packages into the cache")
@@ -263,7 +268,7 @@ fn ensure_wasm_target() -> Result<()> {
     step(&format!("adding the target {WASM_TARGET}"), || {
         let next =
             "Add this target to your Rust toolchain by hand, then run the same command again.";
-        run(Command::new("rustup").args(["target", "add", WASM_TARGET]), next)
+        run_quietly(Command::new("rustup").args(["target", "add", WASM_TARGET]), None, next)
     })
 }
 
@@ -289,7 +294,8 @@ pub(crate) fn ensure_packages(directory: &Path) -> Result<()> {
     step("installing npm packages", || {
         let mut npm = Command::new("npm");
         npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory);
-        run(&mut npm, "npm comes with Node 20 or later. Is the package registry reachable?")?;
+        let next = "npm comes with Node 20 or later. Is the package registry reachable?";
+        run_quietly(&mut npm, None, next)?;
         fs::write(&stamp, wanted).context("cannot write into node_modules")
     })
 }

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::limits::too_large;
-use crate::process::{run, step};
-use crate::tools::Tools;
+use crate::process::{run_quietly, step};
+use crate::tools::{Tools, WASM_TARGET};
 
 /// The module that the platform loads. It imports what `worker-build` generates.
 const ENTRY: &str = "src/runtime/entry.js";
@@ -26,6 +26,14 @@ impl Profile {
     /// `WRANGLER_COMMAND`.
     pub(crate) fn for_caller(wrangler_command: Option<&str>) -> Self {
         if wrangler_command == Some("dev") { Self::Dev } else { Self::Release }
+    }
+
+    /// The directory that cargo has for it.
+    fn directory(self) -> &'static str {
+        match self {
+            Self::Dev => "debug",
+            Self::Release => "release",
+        }
     }
 
     fn name(self) -> &'static str {
@@ -56,7 +64,9 @@ pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Resul
     let configuration =
         fs::read_to_string(root.join("wrangler.toml")).context("cannot read wrangler.toml")?;
     check_variables(&configuration)?;
-    step(&format!("building the Worker ({} profile)", options.profile.name()), || {
+    let long =
+        if is_first_build(root, options.profile) { "; the first build takes minutes" } else { "" };
+    step(&format!("building the Worker ({} profile{long})", options.profile.name()), || {
         let mut worker_build = Command::new(tools.worker_build());
         worker_build
             .arg(format!("--{}", options.profile.name()))
@@ -72,7 +82,7 @@ pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Resul
         if options.test_clock {
             worker_build.args(["--features", "test-clock"]);
         }
-        run(&mut worker_build, "See the output above for the reason.")?;
+        run_quietly(&mut worker_build, None, "See the output above for the reason.")?;
         if options.profile == Profile::Release {
             strip_names(tools, &options.out_dir.join("index_bg.wasm"))?;
         }
@@ -82,12 +92,19 @@ pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Resul
     })
 }
 
+/// Whether no build of this profile is left, so that the next one compiles everything.
+pub(crate) fn is_first_build(root: &Path, profile: Profile) -> bool {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| root.join("target"), |dir| root.join(dir));
+    !target.join(WASM_TARGET).join(profile.directory()).join("edge_token_vault.wasm").exists()
+}
+
 /// Removes the function names, which `worker-build` always keeps. They are an eighth of the size.
 fn strip_names(tools: &Tools, wasm: &Path) -> Result<()> {
     let mut wasm_opt = Command::new(tools.package_bin("wasm-opt"));
     wasm_opt.args(["--all-features", "--strip-debug"]).arg(wasm).arg("-o").arg(wasm);
     wasm_opt.env("PATH", tools.path()?);
-    run(&mut wasm_opt, "See the output above for the reason.")
+    run_quietly(&mut wasm_opt, None, "See the output above for the reason.")
 }
 
 /// Rejects variables that Cloudflare would reject at the deployment, because of their size.
@@ -119,6 +136,18 @@ mod tests {
         assert_eq!(Profile::for_caller(Some("dev")), Profile::Dev);
         assert_eq!(Profile::for_caller(Some("deploy")), Profile::Release);
         assert_eq!(Profile::for_caller(None), Profile::Release);
+    }
+
+    #[test]
+    fn a_build_is_the_first_until_one_of_its_profile_is_there() {
+        let root = std::env::temp_dir().join(format!("first-build-{}", std::process::id()));
+        let built = root.join("target").join(WASM_TARGET).join("debug");
+        assert!(is_first_build(&root, Profile::Dev));
+        fs::create_dir_all(&built).unwrap();
+        fs::write(built.join("edge_token_vault.wasm"), "").unwrap();
+        assert!(!is_first_build(&root, Profile::Dev));
+        assert!(is_first_build(&root, Profile::Release));
+        fs::remove_dir_all(root).unwrap();
     }
 
     #[test]
