@@ -58,9 +58,9 @@ describe('a browser', { timeout: 120_000, skip }, () => {
     const user = await world.signIn('paula');
     assert.equal(await world.owner((await world.exchange(user)).access_token), 'paula');
 
-    await button(page, /^Delete cac_/).click();
+    await button(page, 'Delete paula@example.com').click();
     await button(page, 'Delete the account').click();
-    await message(page).filter({ hasText: 'Deleted cac_' }).waitFor();
+    await message(page).filter({ hasText: 'Deleted paula@example.com.' }).waitFor();
     await showsAccounts(page, 0);
     assert.deepEqual(await world.accounts(user), []);
     await page.close();
