@@ -40,7 +40,7 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
             revocation_endpoint: `${issuer}/token/revocation`,
             errors: { permanent: ['bad_verification_code'] },
           },
-          // The example in README.md for a provider that the vault does not know.
+          // The example in docs/configuration.md for a provider that the vault does not know.
           tasks: { ...endpoints, client_id: 'vault-tasks' },
           bare: { ...endpoints, ...ask, client_id: PUBLIC, client_authentication: 'none' },
           // The token response identifies the user.
@@ -79,8 +79,8 @@ describe('OAuth 2.0 connections', { timeout: 120_000 }, () => {
 
   test('a provider nobody knows works with its kind, two addresses and a client id', async () => {
     const connection = 'tasks';
-    const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-    const [, example] = /\[vars\.CONNECTIONS\.tasks\]\n([^`]+)```/.exec(readme);
+    const reference = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+    const [, example] = /\[vars\.CONNECTIONS\.tasks\]\n([^`]+)```/.exec(reference);
     const fields = example.trim().split('\n').map((line) => line.split(' ')[0]);
     assert.deepEqual(fields, Object.keys(world.bindings.json.CONNECTIONS[connection]));
     const user = await world.signIn('theo');

@@ -64,8 +64,12 @@ pub fn config() -> Config {
 pub fn load(change: &Value) -> Result<Config, ConfigError> {
     let mut variables = variables();
     merge(&mut variables, change);
-    let variables = variables.as_object().unwrap().clone();
-    Config::load(&Variables::from_iter(variables))
+    load_all(&variables)
+}
+
+/// Loads these variables.
+pub fn load_all(variables: &Value) -> Result<Config, ConfigError> {
+    Config::load(&Variables::from_iter(variables.as_object().unwrap().clone()))
 }
 
 /// The parameters of a good token request, without client authentication.
@@ -239,7 +243,7 @@ pub fn merge(target: &mut Value, change: &Value) {
 /// Three providers: `calendar` speaks `OpenID` Connect, `code` is plain OAuth with everything set,
 /// `chat` (in a second variable) knows us as a public client. Three clients: `backend` and `agent`
 /// exchange, the browser application `spa` connects.
-fn variables() -> Value {
+pub fn variables() -> Value {
     json!({
         "PUBLIC_URL": "https://vault.example.com",
         "KEY_RING":
