@@ -292,3 +292,22 @@ fn every_default_is_what_an_entry_without_the_field_has() {
     }
     assert!(checked > 60, "{checked}");
 }
+
+#[test]
+fn the_configuration_of_the_page_on_google_calendar_is_valid() {
+    let path = Path::new(DIRECTORY).join("../../docs/google-calendar.md");
+    let page = fs::read_to_string(path).unwrap();
+    let (_, text) = page.split_once("```toml\n").unwrap();
+    let text = text.split("```").next().unwrap();
+    let table: toml::Table = toml::from_str(text).unwrap();
+    let mut all = serde_json::to_value(&table["vars"]).unwrap();
+    for name in ["KEY_RING", "OBJECT_NAME_KEY"] {
+        all[name] = variables()[name].clone();
+    }
+    all["PROVIDER_SECRETS"] = json!(r#"{"login":"x","calendar":"x"}"#);
+    let config = load_all(&all).unwrap();
+    let calendar = &config.connections["calendar"];
+    let sent = &calendar.authorization_params;
+    assert_eq!((sent["access_type"].as_str(), sent["prompt"].as_str()), ("offline", "consent"));
+    assert!(!config.connections["login"].authorization_params.contains_key("access_type"));
+}

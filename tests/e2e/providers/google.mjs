@@ -16,6 +16,9 @@ const SHORT = {
 /** The scopes of which `Events: insert` needs one. */
 const WRITES_EVENTS = ['https://www.googleapis.com/auth/calendar', 'https://www.googleapis.com/auth/calendar.events'];
 
+/** The scopes of which `Events: list` needs one. */
+const READS_EVENTS = [...WRITES_EVENTS, ...['calendar.readonly', 'calendar.events.readonly'].map((name) => `https://www.googleapis.com/auth/${name}`)];
+
 /**
  * An error of the calendar's API.
  *
@@ -38,6 +41,7 @@ export class Google extends Simulator {
     errors: 'https://developers.google.com/identity/protocols/oauth2/web-server#exchange-errors',
     revoke: 'https://developers.google.com/identity/protocols/oauth2/web-server#tokenrevoke',
     calendar: 'https://developers.google.com/calendar/api/v3/reference/events/insert',
+    'list of events': 'https://developers.google.com/calendar/api/v3/reference/events/list',
     'errors of the calendar': 'https://developers.google.com/calendar/api/guides/errors',
   };
 
@@ -77,7 +81,7 @@ export class Google extends Simulator {
       case 'openidconnect.googleapis.com/v1/userinfo': return this.#userinfo(request);
       case 'oauth2.googleapis.com/token': return this.#token(request);
       case 'oauth2.googleapis.com/revoke': return this.#revoke(request);
-      case 'www.googleapis.com/calendar/v3/calendars/primary/events': return this.#insertEvent(request);
+      case 'www.googleapis.com/calendar/v3/calendars/primary/events': return this.#events(request);
       default: return undefined;
     }
   }
@@ -144,33 +148,56 @@ export class Google extends Simulator {
     this.granted.delete(login);
   }
 
-  /** `Events: insert`, for the calendar of the token's user. */
-  #insertEvent(request) {
-    if (request.method !== 'POST') return undefined;
+  /** `Events: insert` and `Events: list`, for the primary calendar of the token's user. */
+  #events(request) {
+    if (!['GET', 'POST'].includes(request.method)) return undefined;
+    const needed = request.method === 'POST' ? WRITES_EVENTS : READS_EVENTS;
     const grant = this.access.get(bearer(request));
     const realm = 'Bearer realm="https://accounts.google.com/"';
     if (!grant) {
       const about = { reason: 'authError', locationType: 'header', location: 'Authorization' };
       return failure(401, 'Invalid Credentials', about, { headers: { 'www-authenticate': `${realm}, error="invalid_token"` } });
     }
-    if (!grant.scopes.some((scope) => WRITES_EVENTS.includes(scope))) {
-      const challenge = `${realm}, error="insufficient_scope", scope="${WRITES_EVENTS.join(' ')}"`;
+    if (!grant.scopes.some((scope) => needed.includes(scope))) {
+      const challenge = `${realm}, error="insufficient_scope", scope="${needed.join(' ')}"`;
       return failure(403, 'Request had insufficient authentication scopes.', { message: 'Insufficient Permission', reason: 'insufficientPermissions' }, {
         headers: { 'www-authenticate': challenge },
         status: 'PERMISSION_DENIED',
         details: [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason: 'ACCESS_TOKEN_SCOPE_INSUFFICIENT', domain: 'googleapis.com' }],
       });
     }
+    return request.method === 'POST' ? this.#insertEvent(request, grant) : this.#listEvents(request, grant);
+  }
+
+  #listEvents({ url: { searchParams: query } }, { login }) {
+    const ordered = query.get('orderBy') === 'startTime';
+    if (ordered && query.get('singleEvents') !== 'true') {
+      return failure(400, 'The requested ordering is not available for the particular query.', { reason: 'badRequest' });
+    }
+    const startOf = ({ start }) => Date.parse(start.dateTime ?? start.date);
+    const endOf = ({ end }) => Date.parse(end.dateTime ?? end.date);
+    const all = [...(this.events.get(login) ?? new Map()).values()];
+    const items = all.filter((event) => endOf(event) > Date.parse(query.get('timeMin') ?? '1970-01-01'));
+    if (ordered) items.sort((one, other) => startOf(one) - startOf(other));
+    const most = Number(query.get('maxResults') ?? 250);
+    return json(200, { kind: 'calendar#events', summary: this.user(login).email, items: items.slice(0, most) });
+  }
+
+  #insertEvent(request, { login }) {
     const event = parameters(request, 'json');
     for (const name of ['start', 'end']) {
       if (!event?.[name]?.date && !event?.[name]?.dateTime) return failure(400, `Missing ${name} time.`, { reason: 'required' });
     }
     const { id = random().slice(0, 26) } = event;
     if (!/^[0-9a-v]{5,1024}$/.test(id)) return failure(400, 'Invalid resource id value.', { reason: 'invalid' });
-    const calendar = this.events.get(grant.login) ?? new Map();
-    if (calendar.has(id)) return failure(409, 'The requested identifier already exists.', { reason: 'duplicate' });
-    const written = { kind: 'calendar#event', status: 'confirmed', ...event, id, creator: { email: this.user(grant.login).email, self: true } };
-    this.events.set(grant.login, calendar.set(id, written));
-    return json(200, written);
+    if (this.events.get(login)?.has(id)) return failure(409, 'The requested identifier already exists.', { reason: 'duplicate' });
+    return json(200, this.write(login, { ...event, id }));
+  }
+
+  /** Writes an event into a user's calendar. */
+  write(login, event) {
+    const written = { kind: 'calendar#event', status: 'confirmed', ...event, creator: { email: this.user(login).email, self: true } };
+    this.events.set(login, (this.events.get(login) ?? new Map()).set(event.id, written));
+    return written;
   }
 }
