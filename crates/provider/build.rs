@@ -47,7 +47,7 @@ fn entry(path: &Path) -> Result<String, Box<dyn Error>> {
         table.remove(text);
     }
     for &field in CAUTIOUS {
-        if !source(&sources, field).is_some_and(|source| source.starts_with("https://")) {
+        if !source(&sources, field).is_some_and(|(_, address)| address.starts_with("https://")) {
             remove(&mut table, field);
         }
     }

@@ -83,8 +83,11 @@ Usage: cargo xtask <command>
       notices. This takes an hour or more.
       --shard       only part K of N, counted from 0
       FILE          only these files
-  providers [--write]
-      Prints the catalogue of providers; --write updates docs/providers/catalogue.md.
+  providers [--write | --stale [--on DAY]]
+      Prints the catalogue of providers.
+      --write       updates docs/providers/catalogue.md instead
+      --stale       lists instead the facts whose source was read more than a year ago
+      --on          a year before this day, as in 2028-01-31
   simulate [--seeds N | --refreshes N | --seed S [--trace]] [--exhaustive]
       Runs the core against model providers, faults and crashes, and names each lost grant's cause.
       --seeds       runs this many seeds (default 1000)
@@ -186,15 +189,29 @@ fn mutants_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
 }
 
 fn providers_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
-    let mut write = false;
+    providers::providers_command(root, &providers_wanted(args)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn providers_wanted(args: &mut lexopt::Parser) -> Result<providers::Wanted> {
+    let (mut write, mut stale, mut on) = (false, false, None);
     while let Some(arg) = args.next()? {
         match arg {
             Long("write") => write = true,
+            Long("stale") => stale = true,
+            Long("on") => on = Some(args.value()?.string()?.parse().context("--on")?),
             other => return Err(other.unexpected().into()),
         }
     }
-    providers::providers_command(root, write)?;
-    Ok(ExitCode::SUCCESS)
+    match (write, stale, on) {
+        (true, true, _) => bail!("use either --write or --stale"),
+        (_, false, Some(_)) => bail!("--on belongs to --stale"),
+        (true, false, None) => Ok(providers::Wanted::Document),
+        (false, false, None) => Ok(providers::Wanted::Table),
+        (false, true, on) => {
+            Ok(providers::Wanted::Stale(on.map_or_else(providers::Day::today, Ok)?))
+        }
+    }
 }
 
 fn check_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
@@ -401,5 +418,30 @@ mod unit {
         let setting = options.setting;
         assert!(options.quiet && options.once && setting.https && setting.foreign_issuer);
         assert_eq!((setting.port, setting.provider_port), (1, 8788));
+    }
+
+    #[test]
+    fn the_options_of_the_catalogue_exclude_each_other() {
+        let wanted = |arguments: &[&str]| {
+            let parsed = providers_wanted(&mut lexopt::Parser::from_args(arguments));
+            parsed.map_err(|error| format!("{error:#}"))
+        };
+        assert!(matches!(wanted(&[]), Ok(providers::Wanted::Table)));
+        assert!(matches!(wanted(&["--write"]), Ok(providers::Wanted::Document)));
+        assert!(matches!(wanted(&["--stale"]), Ok(providers::Wanted::Stale(_))));
+        let Ok(providers::Wanted::Stale(on)) = wanted(&["--stale", "--on", "2028-01-31"]) else {
+            panic!("--on is not read");
+        };
+        assert_eq!(on.to_string(), "2028-01-31");
+        for (arguments, expected) in [
+            (["--stale", "--write"].as_slice(), "use either --write or --stale"),
+            (&["--on", "2028-01-31"], "--on belongs to --stale"),
+            (
+                &["--stale", "--on", "soon"],
+                "--on: \"soon\" is not a day; write it as in 2028-01-31",
+            ),
+        ] {
+            assert_eq!(wanted(arguments).err().unwrap(), expected);
+        }
     }
 }

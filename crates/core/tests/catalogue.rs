@@ -62,14 +62,27 @@ fn provider(connection: &Connection) -> Provider {
     Provider::new(connection, metadata.as_ref()).unwrap()
 }
 
+/// Whether a text has the form `YYYY-MM-DD`.
+fn is_day(text: &str) -> bool {
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let parts: Vec<&str> = text.split('-').collect();
+    matches!(parts[..], [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2))
+}
+
 #[test]
 fn each_fact_names_its_source_or_says_that_it_has_none() {
     for (id, entry) in entries() {
         let sources = entry["sources"].as_table().unwrap_or_else(|| panic!("{id}: no sources"));
         let mut cited: Vec<&str> = Vec::new();
-        for (address, fields) in sources {
-            assert!(address.starts_with("https://") || address == "unverified", "{id}: {address}");
-            cited.extend(fields.as_array().unwrap().iter().map(|field| field.as_str().unwrap()));
+        for (day, read) in sources {
+            assert!(is_day(day), "{id}: {day} is not a day");
+            for (address, fields) in read.as_table().unwrap_or_else(|| panic!("{id}: {day}")) {
+                let known = address.starts_with("https://") || address == "unverified";
+                assert!(known, "{id}: {address}");
+                let fields = fields.as_array().unwrap();
+                cited.extend(fields.iter().map(|field| field.as_str().unwrap()));
+            }
         }
         let is_address = |field: &str| {
             field.ends_with("_endpoint") || matches!(field, "issuer" | "issuer_pattern")
