@@ -21,6 +21,7 @@ use vault_base::secret::Secret;
 use vault_provider::authorization_request::{self, AuthorizationRequest};
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::{Metadata, Provider};
+use vault_provider::error_codes::{self, TokenEndpointError};
 use vault_provider::issuance::{Issuance, IssuanceRequest};
 use vault_provider::profile::{ClientAuthentication, HttpMethod, IssuanceRules, Rotation};
 use vault_provider::request::{self, ProviderRequest};
@@ -149,6 +150,7 @@ fn a_variable_sends_nothing_to_a_host_of_its_own() {
         ("gitlab", "host", "git.example.com", "git.example.com/x"),
         ("salesforce", "host", "acme.my.salesforce.com", "salesforce.com.evil.example"),
         ("shopify", "shop", "acme", "acme.evil"),
+        ("box", "host", "ent.box.com", "box.com.evil.example"),
     ] {
         let with = |value: &str| {
             let variables = json!({ name: value });
@@ -182,8 +184,8 @@ fn what_the_registry_knows_outlives_a_provider_that_moves() {
 #[test]
 fn a_fact_that_nobody_can_be_cited_for_counts_as_the_cautious_one() {
     let files = entries();
-    // The files have `per_app` and `single_use`, without a source.
-    for id in ["salesforce", "discord"] {
+    // The files have `sometimes` and `single_use`, without a source.
+    for id in ["tumblr", "discord"] {
         assert!(files[id].get("rotation").is_some());
         assert_eq!(known(id).rotation, Rotation::Unknown, "{id}");
     }
@@ -194,6 +196,74 @@ fn a_fact_that_nobody_can_be_cited_for_counts_as_the_cautious_one() {
     // Facts with a source are kept.
     assert_eq!(known("box").rotation, Rotation::SingleUse);
     assert_eq!(known("github").errors.permanent, ["bad_refresh_token", "bad_verification_code"]);
+}
+
+/// What an error response of a provider means for a grant.
+fn meaning(provider: &str, document: &serde_json::Value) -> &'static str {
+    match error_codes::verdict(&known(provider).errors, document, None) {
+        Some(TokenEndpointError::Refused(_)) => "permanent",
+        Some(TokenEndpointError::Consent(_)) => "consent",
+        Some(TokenEndpointError::Misconfigured(_)) => "misconfigured",
+        Some(TokenEndpointError::Unavailable { .. }) => "transient",
+        Some(TokenEndpointError::Ambiguous { .. }) => "unclear",
+        other => panic!("{provider}: {document}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_code_of_entra_id_means_what_its_reference_says() {
+    // https://learn.microsoft.com/en-us/entra/identity-platform/reference-error-codes
+    for (expected, codes) in [
+        ("permanent", [50_173, 70_008, 70_043, 700_082, 700_084].as_slice()),
+        // Faults and limits of the service.
+        ("transient", &[40_010, 50_033, 50_087, 50_088, 50_196, 70_012, 90_006, 90_012]),
+        ("transient", &[90_024, 90_033, 90_055, 90_090, 90_091]),
+        // The vault's registration.
+        ("misconfigured", &[500_011, 700_016, 7_000_112, 7_000_215, 7_000_218, 7_000_222, 90_002]),
+        // The user must authenticate further or consent.
+        ("consent", &[50_072, 50_074, 50_076, 50_078, 50_079, 50_097, 50_158, 65_001, 700_020]),
+        // The user's administrator can undo these: a disabled or unassigned user, and policies.
+        ("consent", &[50_057, 50_105, 53_000, 53_001, 53_002, 53_003, 530_032, 530_035]),
+    ] {
+        for provider in ["microsoft", "entra"] {
+            for code in codes {
+                let document = json!({"error": "invalid_grant", "error_codes": [code]});
+                assert_eq!(meaning(provider, &document), expected, "{provider}: {code}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_code_of_a_provider_means_what_its_documentation_says() {
+    for (providers, code, expected) in [
+        (["google", "google_workspace"].as_slice(), "policy_enforced", "permanent"),
+        (&["google", "google_workspace"], "admin_policy_enforced", "consent"),
+        (&["github", "github_app"], "unverified_user_email", "consent"),
+        (&["github", "github_app"], "bad_refresh_token", "permanent"),
+        (&["slack", "slack_bot"], "org_login_required", "transient"),
+    ] {
+        for provider in providers {
+            assert_eq!(meaning(provider, &json!({"error": code})), expected, "{provider}: {code}");
+        }
+    }
+    let rapt = json!({"error": "invalid_grant", "error_subtype": "invalid_rapt"});
+    assert_eq!(meaning("google", &rapt), "permanent");
+}
+
+#[test]
+fn a_rotated_refresh_token_serves_again_only_where_that_is_documented() {
+    for (id, seconds) in [
+        ("atlassian", Some(600)),
+        ("shopify", Some(30 * 86_400)),
+        ("bitbucket", Some(600)),
+        ("x", Some(0)),
+        ("linear", None),
+        ("quickbooks", None),
+        ("xero", None),
+    ] {
+        assert_eq!(known(id).rotation_leeway, seconds, "{id}");
+    }
 }
 
 #[test]
