@@ -437,6 +437,14 @@ fn no_parameter_of_an_authorization_request_is_configured_twice() {
             "is a parameter for scopes",
         ),
         (json!({ "scope_parameter": "state" }), "scope_parameter", scopes),
+        (json!({ "client_id_parameter": "" }), "client_id_parameter", "must be the name of"),
+        (json!({ "client_id_parameter": "state" }), "client_id_parameter", "must be the name of"),
+        (json!({ "client_id_parameter": "scope" }), "client_id_parameter", "must be the name of"),
+        (
+            json!({ "client_id_parameter": "client_key", "token_params": { "client_key": "x" } }),
+            "token_params.client_key",
+            "is set by the vault; remove it",
+        ),
         (
             json!({ "kinds": { "bot": { "scopes": ["x"], "scope_parameter": "scope" } } }),
             "kinds.bot.scope_parameter",

@@ -139,6 +139,18 @@ fn a_lifetime_is_read_as_its_provider_means_it() {
         let told = lives(rules, json!({"access_token": "a", "ttl": "7200"}));
         assert_eq!(told, Lifetime::Seconds(seconds));
     }
+    for (told, lifetime) in [
+        (json!("2026-11-24T05:00:00Z"), Lifetime::Seconds(3600)),
+        // The time has passed: the token is over.
+        (json!("2026-11-24T03:59:59Z"), Lifetime::Seconds(0)),
+        (json!("2026-11-24"), Lifetime::Untold),
+        (json!("2126-11-24T05:00:00Z"), Lifetime::Untold),
+        (json!(null), Lifetime::Untold),
+    ] {
+        let rules = json!({"expires_in_member": "expires_at", "expires_in_unit": "date_time"});
+        let body = json!({"access_token": "a", "expires_at": told});
+        assert_eq!(lives(rules, body), lifetime, "{told}");
+    }
     assert_eq!(
         granted(&known("mailchimp"), &json!({"access_token": "a", "expires_in": 0}))
             .unwrap()

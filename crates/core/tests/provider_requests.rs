@@ -129,6 +129,43 @@ fn raw_basic_credentials_are_sent_as_they_are_and_have_no_colon_in_the_id() {
 }
 
 #[test]
+fn the_client_id_has_the_name_by_which_the_provider_reads_it_in_every_request() {
+    let entry = json!({
+        "client_id_parameter": "client_key",
+        "revocation_endpoint": "https://code.example/revoke",
+        "revocation": { "hint": false },
+    });
+    let config = load(&json!({ "CONNECTIONS": { "code": entry } })).unwrap();
+    let url = authorization(&config, "code", &["repo"], &[("client_key", "another")]);
+    let asked = parameters(url.query().unwrap());
+    let (connection, provider) = known(&config, "code");
+    let (token, verifier) = (Secret::new("t"), Secret::new(VERIFIER));
+    let redeem = request::redeem(&connection, &provider, CALLBACK, &token, &verifier, &[]);
+    let refresh = request::refresh(&connection, &provider, CALLBACK, &token, None);
+    let revoked = (&token, TokenTypeHint::Refresh);
+    let revoke = revocation::revoke(&connection, &provider, "", revoked, None);
+    let bodies = [redeem, refresh, revoke].map(|request| sent(&request.unwrap()));
+    for parameters in std::iter::once(asked).chain(bodies) {
+        assert_eq!(parameters["client_key"], "vault-code");
+        assert!(!parameters.contains_key("client_id"), "{parameters:?}");
+    }
+}
+
+#[test]
+fn a_revocation_carries_the_client_secret_with_the_scheme_client() {
+    let entry = json!({
+        "revocation_endpoint": "https://code.example/revoke",
+        "revocation": { "authentication": "client_scheme", "hint": false },
+    });
+    let config = load(&json!({ "CONNECTIONS": { "code": entry } })).unwrap();
+    let (connection, provider) = known(&config, "code");
+    let token = (&Secret::new("t"), TokenTypeHint::Refresh);
+    let request = revocation::revoke(&connection, &provider, "", token, None).unwrap();
+    assert_eq!(authorization_header(&request), Some("Client code-secret"));
+    assert_eq!(sent(&request), map(&[("token", "t")]));
+}
+
+#[test]
 fn an_openid_request_carries_state_nonce_and_an_s256_challenge() {
     // RFC 7636 §4.2 (appendix B's verifier and challenge), RFC 6749 §10.12, OpenID Connect Core §3.1.2.1.
     let url = authorization(&config(), "calendar", &["openid", "events.read"], &[]);

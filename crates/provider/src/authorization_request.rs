@@ -46,11 +46,17 @@ pub const OWN_PARAMETERS: [&str; 11] = [
 ];
 
 /// Whether the vault sets this parameter of the connection's authorization requests itself: one of
-/// [`OWN_PARAMETERS`], or a parameter for scopes.
+/// [`OWN_PARAMETERS`], the parameter for the client id, or one for scopes.
 pub fn is_own(connection: &Connection, name: &str) -> bool {
-    let is_for_scopes = name == connection.scope_parameter
-        || connection.kinds.values().any(|kind| kind.scope_parameter == name);
-    OWN_PARAMETERS.contains(&name) || (is_for_scopes && !name.is_empty())
+    OWN_PARAMETERS.contains(&name)
+        || name == connection.client_id_parameter
+        || is_for_scopes(connection, name)
+}
+
+/// Whether this is a parameter of the connection's authorization requests for scopes.
+pub fn is_for_scopes(connection: &Connection, name: &str) -> bool {
+    let is_a_kinds = || connection.kinds.values().any(|kind| kind.scope_parameter == name);
+    !name.is_empty() && (name == connection.scope_parameter || is_a_kinds())
 }
 
 /// The parameter in the query of an authorization endpoint that the vault sets itself, if there is one.
@@ -140,8 +146,18 @@ pub fn url(
     for (name, value) in ask.params.iter().filter(|(name, _)| !is_set(name)) {
         request = request.add_extra_param(Cow::Borrowed(name.as_str()), value);
     }
-    Ok(request.url().0)
+    let mut url = request.url().0;
+    let renamed = &connection.client_id_parameter;
+    if renamed != CLIENT_ID {
+        // The library has no other name for it.
+        url = without(&url, |name| name == CLIENT_ID);
+        url.query_pairs_mut().append_pair(renamed, &connection.client_id);
+    }
+    Ok(url)
 }
+
+/// The parameter for the client id (RFC 6749 §4.1.1).
+pub(crate) const CLIENT_ID: &str = "client_id";
 
 /// The URL without the parameters of its query that are `replaced`.
 fn without(url: &Url, replaced: impl Fn(&str) -> bool) -> Url {

@@ -22,6 +22,8 @@ pub struct Connection {
     pub endpoints: Endpoints,
     /// The vault's client id at the provider.
     pub client_id: String,
+    /// Parameter of all requests for the client id: `client_id` (RFC 6749 §2.3.1), or another name.
+    pub client_id_parameter: String,
     /// The registration that its grants are bound to: the authority with details, and the client id.
     pub registration: Registration,
     /// Earlier values of [`Registration::authority`], from before an address of the provider changed. Grants

@@ -133,7 +133,7 @@ impl Rotation {
     }
 }
 
-/// The unit of a lifetime in a response.
+/// The unit of a lifetime in a response, or the form of the time that stands in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LifetimeUnit {
     /// Seconds (RFC 6749 §5.1).
@@ -143,6 +143,8 @@ pub enum LifetimeUnit {
     Minutes,
     /// Milliseconds.
     Milliseconds,
+    /// No lifetime: the time of expiry, in the format of RFC 3339 with whole seconds in UTC.
+    DateTime,
 }
 
 impl LifetimeUnit {
@@ -151,6 +153,7 @@ impl LifetimeUnit {
         ("seconds", Self::Seconds),
         ("minutes", Self::Minutes),
         ("milliseconds", Self::Milliseconds),
+        ("date_time", Self::DateTime),
     ];
 }
 
@@ -258,6 +261,8 @@ pub enum RevocationAuthentication {
     ClientId,
     /// HTTP Basic with the client secret as user name and an empty password.
     SecretAsUsername,
+    /// The client secret in `Authorization`, with the scheme `Client`.
+    ClientScheme,
     /// The token to be revoked, as a bearer token.
     Bearer,
     /// None.
@@ -272,6 +277,7 @@ impl RevocationAuthentication {
         ("client_secret_post", Self::ClientSecretPost),
         ("client_id", Self::ClientId),
         ("secret_as_username", Self::SecretAsUsername),
+        ("client_scheme", Self::ClientScheme),
         ("bearer", Self::Bearer),
         ("none", Self::None),
     ];

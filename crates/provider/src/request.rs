@@ -16,6 +16,7 @@ use oauth2::{
 use serde_json::{Map, Value};
 use url::{Url, form_urlencoded};
 
+use super::authorization_request::CLIENT_ID;
 use super::endpoints::Provider;
 use super::profile::{BodyFormat, ClientAuthentication, HttpMethod, Pkce};
 use super::scopes;
@@ -209,6 +210,9 @@ fn write(
     callback: &str,
 ) -> Option<ProviderRequest> {
     let Captured { mut authorization, mut parameters } = captured;
+    for (name, _) in parameters.iter_mut().filter(|(name, _)| name == CLIENT_ID) {
+        name.clone_from(&connection.client_id_parameter);
+    }
     let fill =
         |(name, value): (&String, &String)| (name.clone(), value.replace("{callback}", callback));
     for (name, value) in connection.token_params.iter().chain(params).map(fill) {

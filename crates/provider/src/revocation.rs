@@ -195,11 +195,14 @@ fn authenticate(
         RevocationAuthentication::Bearer => {
             return Some(Secret::new(format!("Bearer {}", token.expose())));
         }
+        RevocationAuthentication::ClientScheme => {
+            return Some(Secret::new(format!("Client {secret}")));
+        }
         RevocationAuthentication::ClientSecretPost => {
-            post("client_id", id);
+            post(&connection.client_id_parameter, id);
             post("client_secret", secret);
         }
-        RevocationAuthentication::ClientId => post("client_id", id),
+        RevocationAuthentication::ClientId => post(&connection.client_id_parameter, id),
         RevocationAuthentication::Client | RevocationAuthentication::None => {}
     }
     None

@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use vault_base::json;
 use vault_base::secret::Secret;
 use vault_base::text;
-use vault_base::time::UnixSeconds;
+use vault_base::time::{self, UnixSeconds};
 use vault_jose::identity::Identity;
 
 /// The maximum length of a response body, in bytes. Some providers put a picture of the user into their
@@ -196,7 +196,7 @@ pub fn granted(
     let (tokens, document) = read(received, connection, &shape.path, now)?;
     let mut kinds = BTreeMap::new();
     for (name, kind) in connection.kinds.iter().filter(|(_, kind)| kind.issuance.is_none()) {
-        let found = tokens_at(&document, &kind.answer_path, shape).and_then(Result::ok);
+        let found = tokens_at(&document, &kind.answer_path, shape, now).and_then(Result::ok);
         kinds.extend(found.map(|tokens| (name.clone(), tokens)));
     }
     let provider_data = json_path::named(document.value(), &shape.provider_data);
@@ -285,7 +285,7 @@ fn read(
         let mut told = errors.members.iter().map(String::as_str).chain(["error", "ok"]);
         let is_clear = told.all(|path| document.is_clear(path));
         let good = succeeded && is_clear && !error_codes::is_error(document.value());
-        match tokens_at(&document, path, &connection.answer).filter(|_| good) {
+        match tokens_at(&document, path, &connection.answer, now).filter(|_| good) {
             Some(Ok(tokens)) => return Ok((tokens, document)),
             Some(Err(failure)) => return Err(failure),
             None => {}
@@ -364,6 +364,7 @@ fn tokens_at(
     document: &Document,
     path: &str,
     shape: &ResponseShape,
+    now: UnixSeconds,
 ) -> Option<Result<TokenResponse, TokenEndpointError>> {
     let used = [
         "access_token",
@@ -397,7 +398,8 @@ fn tokens_at(
     if !text::is_access_token(access_token.expose()) {
         return Some(Err(TokenEndpointError::UnusableToken));
     }
-    let seconds = |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit));
+    let seconds =
+        |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit, now));
     Some(Ok(TokenResponse {
         access_token,
         refresh_token: member(object, REFRESH_TOKEN),
@@ -429,10 +431,14 @@ fn whole(number: f64) -> Option<i64> {
     (0.0..1e15).contains(&number).then(|| number.trunc() as i64)
 }
 
-/// A lifetime in seconds, from a number or a string with a decimal number. `None` for any other value, for
-/// negative ones, and for lifetimes over ten years.
-fn lifetime(value: &Value, unit: LifetimeUnit) -> Option<i64> {
+/// A lifetime in seconds, from a number or a string with a decimal number, or from the time of expiry. `None`
+/// for any other value, for negative ones, and for lifetimes over ten years. A time that has passed is the
+/// lifetime 0.
+fn lifetime(value: &Value, unit: LifetimeUnit, now: UnixSeconds) -> Option<i64> {
     let number = match value {
+        Value::String(text) if unit == LifetimeUnit::DateTime => {
+            time::from_rfc3339(text.trim())?.saturating_sub(now).max(0)
+        }
         Value::Number(number) => number.as_i64().or_else(|| whole(number.as_f64()?))?,
         // Parsing an `f64` from text would add 10 KB to the Worker.
         Value::String(text) => {
@@ -443,7 +449,7 @@ fn lifetime(value: &Value, unit: LifetimeUnit) -> Option<i64> {
         _ => return None,
     };
     let seconds = match unit {
-        LifetimeUnit::Seconds => number,
+        LifetimeUnit::Seconds | LifetimeUnit::DateTime => number,
         LifetimeUnit::Minutes => number.checked_mul(60)?,
         LifetimeUnit::Milliseconds => number / 1000,
     };

@@ -10,6 +10,7 @@ export class Shaped extends Simulator {
   constructor(shape) {
     super(shape);
     this.shape = shape;
+    if (shape.idParameter) this.client.parameter = shape.idParameter;
     this.authorizeAt = shape.authorize;
     this.tokenAt = shape.token;
     this.revokeAt = shape.revoke;
@@ -28,6 +29,7 @@ export class Shaped extends Simulator {
     if (pkce === 'refused' && query.code_challenge !== undefined) return 'code_challenge';
     if (!scopes && query.scope !== undefined) return 'scope';
     if (issuer && !query.nonce) return 'nonce';
+    if (this.shape.idParameter && query.client_id !== undefined) return 'client_id';
     return undefined;
   }
 
@@ -43,9 +45,17 @@ export class Shaped extends Simulator {
   }
 
   #revoke(request) {
-    const params = request.method === 'POST' && parameters(request, 'form');
-    if (!params || !proves(request, params, this.client, this.shape.auth)) return json(401, { error: 'invalid_client' });
-    return this.refreshes.delete(params.token) ? empty(200) : json(400, this.shape.dead ?? { error: 'invalid_request' });
+    const { shape } = this;
+    const { auth = shape.auth, parameter = 'token', access = false } = shape.revokes ?? {};
+    const params = request.method === 'POST' && parameters(request, ...(shape.bodies ?? ['form']));
+    const { id, secret } = this.client;
+    const known = auth === 'none' || (auth === 'client'
+      ? request.headers.authorization === `Client ${secret}` && params.client_id === id
+      : proves(request, params, this.client, auth));
+    if (!params || !known) return json(401, { error: 'invalid_client' });
+    const login = access && this.owner(params[parameter]);
+    if (login) this.end(login);
+    return login || this.refreshes.delete(params[parameter]) ? empty(200) : json(400, shape.dead ?? { error: 'invalid_request' });
   }
 
   #metadata() {
@@ -61,6 +71,7 @@ export class Shaped extends Simulator {
     const token = me.scheme ? request.headers.authorization?.replace(`${me.scheme} `, '') : bearer(request);
     const login = this.owner(token);
     if (!login || request.method !== (me.method ?? 'GET')) return json(401, { message: 'Unauthorized' });
+    for (const name of me.headers ?? []) if (!request.headers[name]) return json(400, { message: name });
     return json(200, me.says(this.user(login)));
   }
 
@@ -75,12 +86,16 @@ export class Shaped extends Simulator {
       if (params[name] !== (value === 'callback' ? this.redirectUri : value)) return json(400, { error: 'invalid_request', error_description: name });
     }
     if (shape.pkce === 'refused' && params.code_verifier !== undefined) return json(400, { error: 'invalid_request' });
-    const grant = refresh ? this.renewing(params.refresh_token, shape.once) : this.redeem(params);
+    const never = [...(shape.never ?? []), ...(shape.idParameter ? ['client_id'] : [])];
+    for (const name of never) if (params[name] !== undefined) return json(400, { error: 'invalid_request', error_description: name });
+    const code = never.includes('redirect_uri') ? { ...params, redirect_uri: this.redirectUri } : params;
+    const grant = refresh ? this.renewing(params.refresh_token, shape.once) : this.redeem(code);
     if (!grant) return json(400, (refresh && shape.dead) || { error: 'invalid_grant' });
     const again = shape.refresh !== false && (!refresh || shape.once) && { refresh_token: this.refreshOf(grant) };
     const scope = shape.told?.(grant.scopes) ?? { scope: grant.scopes.join(this.separator) };
     return json(200, {
       access_token: this.accessOf(grant), token_type: 'Bearer', ...(shape.tells !== false && { expires_in: shape.life ?? 0 }),
+      ...(shape.tellsAt && { [shape.tellsAt]: new Date((this.now() + shape.life) * 1000).toISOString().replace(/\.\d+Z/, 'Z') }),
       ...again, ...scope, ...shape.says?.(this.user(grant.login)), ...(shape.issuer && !refresh && { id_token: this.#idToken(grant) }),
     });
   }

@@ -8,7 +8,10 @@
 // how responses write scopes; `says`: further members of a response; `me`: where the user is read; `hint`:
 // the user's value by which the vault then knows the account; `dead`: the response to a refresh of an ended
 // grant, if it is not that of RFC 6749, and `deadSource`; `revoke`: the revocation endpoint for a refresh
-// token (RFC 7009), and `revokeSource`.
+// token (RFC 7009), and `revokeSource`; `revokes`: how revocations differ from that (`auth`: `none`, or `client` for
+// `Authorization: Client SECRET`; `parameter` of the token; `access`: it is an access token); `idParameter`: the
+// parameter for the client id; `tellsAt`: the member with the time of expiry; `never`: parameters that token
+// requests do not have.
 const email = ({ email: address }) => address;
 const id = ({ id: number }) => number;
 
@@ -54,6 +57,14 @@ export const SHAPES = {
     deadSource: 'https://github.com/canva-sdks/canva-connect-api-starter-kit/blob/main/openapi/spec.yml',
     me: { at: 'api.canva.com/rest/v1/users/me', says: (user) => ({ team_user: { user_id: user.id, team_id: 't' } }) },
     hint: id,
+  },
+  clickup: {
+    source: 'https://developer.clickup.com/docs/authentication',
+    authorize: 'app.clickup.com/api', token: 'api.clickup.com/api/v2/oauth/token',
+    auth: 'post', bodies: ['json'], never: ['grant_type', 'redirect_uri'], pkce: 'refused', scopes: false,
+    tells: false, refresh: false, told: () => ({}),
+    me: { at: 'api.clickup.com/api/v2/user', says: (user) => ({ user: { id: user.number, username: user.name, email: user.email } }) },
+    hint: email,
   },
   digitalocean: {
     source: 'https://docs.digitalocean.com/reference/api/oauth/',
@@ -102,6 +113,13 @@ export const SHAPES = {
     me: { at: 'gitlab.com/api/v4/user', says: (user) => ({ id: user.number, username: user.login, email: user.email }) },
     hint: email,
   },
+  gong: {
+    source: 'https://help.gong.io/docs/create-an-app-for-gong',
+    authorize: 'app.gong.io/oauth2/authorize', token: 'app.gong.io/oauth2/generate-customer-token',
+    auth: 'basic', pkce: 'refused', life: 86400, once: true,
+    says: () => ({ api_base_url_for_customer: 'https://company-17.api.gong.io' }),
+    data: { api_base_url_for_customer: 'https://company-17.api.gong.io' },
+  },
   hubspot: {
     source: 'https://developers.hubspot.com/docs/api-reference/auth-oauth-v3/guide',
     authorize: 'app.hubspot.com/oauth/authorize', token: 'api.hubapi.com/oauth/2026-03/token', auth: 'post', life: 1800,
@@ -127,6 +145,17 @@ export const SHAPES = {
     me: { at: 'api.intercom.io/me', says: (user) => ({ type: 'admin', id: user.id, email: user.email, name: user.name }) },
     hint: email,
   },
+  klaviyo: {
+    source: 'https://developers.klaviyo.com/en/docs/set_up_oauth',
+    authorize: 'www.klaviyo.com/oauth/authorize', token: 'a.klaviyo.com/oauth/token',
+    auth: 'basic', pkce: 'required', life: 3600,
+    me: {
+      at: 'a.klaviyo.com/api/accounts', headers: ['revision'],
+      says: (user) => ({ data: [{ type: 'account', id: user.id, attributes: { contact_information: { default_sender_email: user.email, organization_name: user.name } } }] }),
+    },
+    hint: email, revoked: 'revoked',
+    revoke: 'a.klaviyo.com/oauth/revoke', revokeSource: 'https://developers.klaviyo.com/en/docs/set_up_oauth',
+  },
   linear: {
     source: 'https://linear.app/developers/oauth-2-0-authentication',
     authorize: 'linear.app/oauth/authorize', token: 'api.linear.app/oauth/token', auth: 'post', separator: ',',
@@ -148,12 +177,36 @@ export const SHAPES = {
     me: { at: 'login.mailchimp.com/oauth2/metadata', scheme: 'OAuth', says: (user) => ({ dc: 'us6', user_id: user.number, accountname: user.name, login: { email: user.email } }) },
     hint: email, data: { dc: 'us6' },
   },
+  miro: {
+    source: 'https://developers.miro.com/docs/getting-started-with-oauth',
+    authorize: 'miro.com/oauth/authorize', token: 'api.miro.com/v1/oauth/token',
+    auth: 'post', pkce: 'refused', scopes: false, life: 3600, once: true, told: () => ({ scope: 'boards:read boards:write' }),
+    says: (user) => ({ user_id: user.id, team_id: 3074457 }),
+    hint: (user) => `${user.id}:3074457`, data: { team_id: '3074457' }, revoked: 'not_supported',
+  },
+  monday: {
+    source: 'https://developer.monday.com/apps/docs/migrating-to-the-new-oauth-flow',
+    authorize: 'auth.monday.com/oauth2/authorize', token: 'auth.monday.com/oauth_ms/oauth/token',
+    auth: 'post', bodies: ['json'], pkce: 'required', life: 3600, tells: false, once: true,
+    me: { method: 'POST', at: 'api.monday.com/v2', says: (user) => ({ data: { me: { id: user.id, email: user.email, name: user.name, account: { id: '7' } } } }) },
+    hint: email, revoked: 'revoked',
+    revoke: 'auth.monday.com/oauth_ms/oauth/revoke', revokeSource: 'https://developer.monday.com/apps/docs/migrating-to-the-new-oauth-flow',
+  },
   paypal: {
     source: 'https://developer.paypal.com/docs/log-in-with-paypal/integrate/',
     authorize: 'www.paypal.com/signin/authorize', token: 'api.paypal.com/v1/oauth2/token', auth: 'basic', life: 28800,
     asks: { flowEntry: 'static' },
     me: { at: 'api.paypal.com/v1/identity/openidconnect/userinfo', says: (user) => ({ user_id: user.id, name: user.name, email: user.email }) },
     hint: email,
+  },
+  pipedrive: {
+    source: 'https://pipedrive.readme.io/docs/marketplace-oauth-authorization',
+    authorize: 'oauth.pipedrive.com/oauth/authorize', token: 'oauth.pipedrive.com/oauth/token',
+    auth: 'basic', pkce: 'refused', scopes: false, life: 3600, told: () => ({ scope: 'base,deals:full' }),
+    says: () => ({ api_domain: 'https://acme.pipedrive.com' }), data: { api_domain: 'https://acme.pipedrive.com' },
+    me: { at: 'api.pipedrive.com/v1/users/me', says: (user) => ({ success: true, data: { id: user.number, company_id: 42, email: user.email, name: user.name } }) },
+    hint: email, revoked: 'revoked',
+    revoke: 'oauth.pipedrive.com/oauth/revoke', revokeSource: 'https://developers.pipedrive.com/docs/api/v1/Oauth',
   },
   quickbooks: {
     source: 'https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0',
@@ -193,6 +246,16 @@ export const SHAPES = {
     me: { at: 'api.spotify.com/v1/me', says: (user) => ({ id: user.id, email: user.email, display_name: user.name }) },
     hint: email,
   },
+  square: {
+    source: 'https://developer.squareup.com/reference/square/o-auth/obtain-token',
+    authorize: 'connect.squareup.com/oauth2/authorize', token: 'connect.squareup.com/oauth2/token',
+    auth: 'post', bodies: ['json'], pkce: 'refused', asks: { session: 'false' },
+    life: 2592000, tells: false, tellsAt: 'expires_at', told: () => ({}),
+    says: (user) => ({ merchant_id: `ML${user.id}`, short_lived: false }),
+    hint: (user) => `ML${user.id}`, revoked: 'revoked',
+    revoke: 'connect.squareup.com/oauth2/revoke', revokes: { auth: 'client', parameter: 'access_token', access: true },
+    revokeSource: 'https://developer.squareup.com/reference/square/o-auth/revoke-token',
+  },
   stripe_apps: {
     source: 'https://docs.stripe.com/stripe-apps/api-authentication/oauth',
     authorize: 'marketplace.stripe.com/oauth/v2/authorize', token: 'api.stripe.com/v1/oauth/token',
@@ -206,6 +269,17 @@ export const SHAPES = {
     auth: 'post', pkce: 'refused', tells: false,
     says: (user) => ({ stripe_user_id: `acct_${user.id}`, livemode: true, stripe_publishable_key: 'pk_live' }),
     hint: (user) => `acct_${user.id}`, data: { stripe_publishable_key: 'pk_live' },
+  },
+  tiktok: {
+    source: 'https://developers.tiktok.com/doc/oauth-get-a-user-access-token',
+    authorize: 'www.tiktok.com/v2/auth/authorize/', token: 'open.tiktokapis.com/v2/oauth/token/', idParameter: 'client_key',
+    auth: 'post', pkce: 'refused', separator: ',', life: 7200, once: true,
+    says: (user) => ({ open_id: user.id, refresh_expires_in: 15552000 }),
+    dead: { error: 'invalid_grant', error_description: 'Refresh token is invalid or expired.', log_id: '2' },
+    deadSource: 'https://developers.tiktok.com/doc/oauth-error-handling',
+    hint: id, revoked: 'revoked',
+    revoke: 'open.tiktokapis.com/v2/oauth/revoke/', revokes: { access: true },
+    revokeSource: 'https://developers.tiktok.com/docs/en/oauth-revoke-a-user-access-token',
   },
   tumblr: {
     source: 'https://www.tumblr.com/docs/en/api/v2#oauth2-authorization',
@@ -223,6 +297,17 @@ export const SHAPES = {
     source: 'https://developer.xero.com/documentation/guides/oauth2/auth-flow/',
     issuer: 'identity.xero.com', authorize: 'login.xero.com/identity/connect/authorize', token: 'identity.xero.com/connect/token',
     auth: 'basic', life: 1800, once: true, hint: email,
+  },
+  zoho: {
+    source: 'https://www.zoho.com/accounts/protocol/oauth/multi-dc/client-authorization.html',
+    authorize: 'accounts.zoho.com/oauth/v2/auth', token: 'accounts.zoho.com/oauth/v2/token',
+    auth: 'post', pkce: 'refused', separator: ',', asks: { access_type: 'offline', prompt: 'consent' }, life: 3600,
+    callback: { location: 'us', 'accounts-server': 'https://accounts.zoho.com' },
+    says: () => ({ api_domain: 'https://www.zohoapis.com' }), data: { location: 'us', api_domain: 'https://www.zohoapis.com' },
+    me: { at: 'accounts.zoho.com/oauth/user/info', says: (user) => ({ ZUID: user.number, Email: user.email, Display_Name: user.name }) },
+    hint: email, revoked: 'revoked', dead: { error: 'invalid_code' }, deadSource: 'https://github.com/Weble/ZohoBooksApi/issues/84',
+    revoke: 'accounts.zoho.com/oauth/v2/token/revoke', revokes: { auth: 'none' },
+    revokeSource: 'https://www.zoho.com/contracts/api/getting-started/refreshing-access-tokens.html',
   },
   zoom: {
     source: 'https://developers.zoom.us/docs/integrations/oauth/',

@@ -35,10 +35,10 @@ export function parameters({ headers, body }, ...types) {
 }
 
 /** Whether the client authenticated with one of these methods: `basic`, `post`. */
-export function proves(request, params, { id, secret }, ...ways) {
+export function proves(request, params, { id, secret, parameter = 'client_id' }, ...ways) {
   const pair = basic(request);
   return (ways.includes('basic') && pair?.user === id && pair.password === secret)
-    || (ways.includes('post') && params.client_id === id && params.client_secret === secret);
+    || (ways.includes('post') && params[parameter] === id && params.client_secret === secret);
 }
 
 /**
@@ -86,6 +86,7 @@ export class Simulator {
 
   /** @param {{redirectUri?: string, [option: string]: any}} options */
   constructor({ redirectUri, ...options }) {
+    /** `parameter`: the name of the parameter for the id, if it is not `client_id`. @type {{id: string, secret: string, parameter?: string}} */
     this.client = { id: `client-of-${new.target.name.toLowerCase()}`, secret: random('secret-') };
     this.redirectUri = redirectUri;
     this.options = options;
@@ -172,7 +173,8 @@ export class Simulator {
     const back = new URL(query.redirect_uri);
     const refuse = (why) => { throw new Error(`the authorization request is wrong: ${why}\n${address}`); };
     if (`${url.host}${url.pathname}` !== this.#provider.authorizeAt) refuse(`not ${this.#provider.authorizeAt}`);
-    if (query.client_id !== this.client.id) refuse('client_id');
+    const { id, parameter = 'client_id' } = this.client;
+    if (query[parameter] !== id) refuse(parameter);
     if (query.redirect_uri !== this.redirectUri) refuse('redirect_uri');
     if (query.response_type !== 'code' && this.#provider.responseType !== null) refuse('response_type');
     const flaw = this.flawOf(query);

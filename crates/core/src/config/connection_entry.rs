@@ -82,6 +82,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
             authorization_response_iss: fields.text("authorization_response_iss"),
         },
         client_id: fields.required("client_id"),
+        client_id_parameter: fields.text_or("client_id_parameter", "client_id"),
         registration: Registration::default(),
         earlier_authorities: fields.list("earlier_authorities"),
         client_secret: secret.client_secret,
@@ -184,6 +185,7 @@ fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     }
     check_scopes(connection)?;
     check_scope_parameters(connection)?;
+    check_client_id_parameter(connection)?;
     check_params(connection)?;
     check_authorization_query(connection)?;
     check_identity(connection)?;
@@ -298,6 +300,20 @@ fn check_scope_parameters(connection: &Connection) -> Result<(), FieldError> {
     Ok(())
 }
 
+/// Checks that the parameter for the client id is not one that has another meaning.
+fn check_client_id_parameter(connection: &Connection) -> Result<(), FieldError> {
+    let name = connection.client_id_parameter.as_str();
+    let is_taken = name != "client_id"
+        && (OWN_PARAMETERS.contains(&name)
+            || authorization_request::is_for_scopes(connection, name));
+    if name.is_empty() || is_taken {
+        let fix = "must be the name of the parameter from which the provider reads the client id, \
+                   and no parameter that the vault sets already";
+        return Err(FieldError::new("client_id_parameter", fix));
+    }
+    Ok(())
+}
+
 /// Checks that the query of the authorization endpoint has no parameter that would be sent twice.
 fn check_authorization_query(connection: &Connection) -> Result<(), FieldError> {
     let field = "authorization_endpoint";
@@ -331,7 +347,8 @@ fn check_params(connection: &Connection) -> Result<(), FieldError> {
     ] {
         let own =
             OWN_PARAMETERS.iter().find(|own| params.contains_key(**own) && !more.contains(own));
-        if let Some(own) = own {
+        let renamed = Some(&connection.client_id_parameter.as_str());
+        if let Some(own) = own.or(renamed.filter(|name| params.contains_key(**name))) {
             return Err(FieldError::new(
                 format!("{field}.{own}"),
                 "is set by the vault; remove it",
