@@ -2,7 +2,7 @@
 //! The catalogue of providers: every fact has a source or is marked as having none, every entry is a valid
 //! configuration, and the requests sent to each provider are pinned in `golden/provider-requests.txt`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
 
 #[path = "support/connection.rs"]
 mod connection_support;
