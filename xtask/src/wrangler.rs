@@ -146,9 +146,7 @@ fn follow(output: impl Read + Send + 'static, mut log: File, show_requests: Arc<
     thread::spawn(move || {
         for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
-            if let Some((_, text)) =
-                line.split_once(BUILD_MARK).filter(|(_, text)| !text.trim().is_empty())
-            {
+            if let Some(text) = of_build(&line) {
                 println!("   {text}");
             }
             if show_requests.load(Ordering::Relaxed)
@@ -159,6 +157,13 @@ fn follow(output: impl Read + Send + 'static, mut log: File, show_requests: Arc<
             let _ = log.write_all(format!("{line}\n").as_bytes());
         }
     });
+}
+
+/// What the build printed, if this is a line of it. Wrangler's own line says which command it runs.
+fn of_build(line: &str) -> Option<&str> {
+    let (_, text) = line.split_once(BUILD_MARK)?;
+    let is_ours = !text.trim().is_empty() && !text.trim_start().starts_with("Running:");
+    is_ours.then_some(text)
 }
 
 /// The reason of the last configuration error that the Worker logged.
@@ -247,6 +252,18 @@ fn parse_answer(text: &str) -> Option<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_wranglers_lines_those_of_the_build_are_shown() {
+        for (line, expected) in [
+            ("[custom build] ==> building the Worker", Some(" ==> building the Worker")),
+            ("[custom build] Running: cargo xtask build", None),
+            ("[custom build] ", None),
+            ("GET /health 200 OK", None),
+        ] {
+            assert_eq!(of_build(line), expected, "{line}");
+        }
+    }
 
     #[test]
     fn the_log_says_what_is_wrong_with_a_configuration() {

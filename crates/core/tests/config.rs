@@ -29,6 +29,9 @@ fn refused(change: &Value, place: &str, fix: &str) {
     assert_eq!(error.to_string(), format!("{place}: {}", error.fix));
 }
 
+/// The SHA-256 of nothing (FIPS 180-4; NIST's test vectors).
+const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// The change that sets the field at `place` to this value. An index at the end of `place` is ignored.
 fn set(place: &str, value: &Value) -> Value {
     let path = place.split('[').next().unwrap_or_default();
@@ -172,6 +175,10 @@ fn unknown_missing_and_mistyped_fields_are_refused_with_their_path() {
         ),
         ("CLIENTS.agent.assertion_audience", json!("par"), "must be one of \""),
     ]);
+    // A field under a wrong name counts as unknown, not as missing.
+    let misnamed =
+        json!({ "ISSUERS": { "main": { "issuer": null, "issuer_url": "https://a.example" } } });
+    refused(&misnamed, "ISSUERS.main.issuer_url", "unknown field `issuer_url`");
     for (entry, field) in [
         ("ISSUERS.main", "issuer"),
         ("CONNECTIONS.calendar", "client_id"),
@@ -486,6 +493,12 @@ fn what_a_client_may_do_is_checked() {
         ("CLIENTS.backend.secret_sha256[0]", json!(["0".repeat(63)]), "64 hex digits"),
         ("CLIENTS.backend.secret_sha256[0]", json!([BACKEND_SECRET]), "64 hex digits"),
         ("CLIENTS.backend.secret_sha256", Value::Null, "is missing"),
+        ("CLIENTS.backend.secret_sha256[0]", json!([EMPTY_SHA256]), "hash of an empty secret"),
+        (
+            "CLIENTS.backend.secret_sha256[1]",
+            json!(["00".repeat(32), EMPTY_SHA256.to_uppercase()]),
+            "hash of an empty secret",
+        ),
         ("CLIENTS.agent.jwks", Value::Null, "is missing"),
         ("CLIENTS.agent.jwks", json!({ "keys": [] }), "at least one public signature key"),
         ("CLIENTS.agent.jwks", symmetric, "at least one public signature key"),

@@ -90,9 +90,19 @@ fn exchanges(client: &Client) -> bool {
     client.grants.iter().any(|grant| !grant.is_issuing())
 }
 
+/// The vault's identifier in all examples.
+const EXAMPLE: &str = "https://vault.example.com/";
+
 /// What is valid but leaves the vault without a use.
 fn gaps(config: &Config) -> Vec<String> {
     let mut gaps = Vec::new();
+    let own = config.public_url.identifier();
+    if own == EXAMPLE {
+        gaps.push("PUBLIC_URL is that of the examples: set the address of your vault".to_owned());
+    }
+    if config.sign_in.is_none() && config.issuers.contains_key(&own) {
+        gaps.push("ISSUERS has the vault itself, which issues tokens with SIGN_IN only".to_owned());
+    }
     if config.issuers.is_empty() {
         gaps.push(
             "there are no ISSUERS and no SIGN_IN: the vault accepts no user's token".to_owned(),
@@ -125,6 +135,7 @@ fn client_notes(config: &Config, client: &Client) -> Vec<String> {
     if exchanges(client) {
         let ids = &client.accepts_from;
         notes.extend(ids.iter().filter_map(|id| unknown_client(config, id)));
+        notes.extend(no_audience(config, client));
     }
     let connects = is_public && !client.connections.is_empty();
     if connects && client.redirect_uris.is_empty() {
@@ -134,6 +145,19 @@ fn client_notes(config: &Config, client: &Client) -> Vec<String> {
         notes.push("it has no `origins`: browsers refuse the vault's responses to it".to_owned());
     }
     notes
+}
+
+/// A note if no issuer's tokens can have an audience that the client accepts.
+fn no_audience(config: &Config, client: &Client) -> Option<String> {
+    let all: Vec<&String> = config.issuers.values().flat_map(|issuer| &issuer.audiences).collect();
+    let meets = client.audiences.iter().any(|audience| all.contains(&audience));
+    (!meets && !all.is_empty()).then(|| {
+        let all: Vec<String> = all.into_iter().cloned().collect();
+        let (own, all) = (list(&client.audiences), list(&all));
+        format!(
+            "no token passes: it accepts tokens for {own}, and the issuers' `audiences` have {all} alone"
+        )
+    })
 }
 
 /// A note if a name in `accepts_from` is that of no client.
@@ -398,6 +422,44 @@ mod tests {
         let connection = "[vars.CONNECTIONS.a]\nprovider = \"github\"\nclient_id = \"1\"";
         let found = report(&format!("{file}{connection}"));
         assert!(found.contains("NOTE: there are no ISSUERS and no SIGN_IN: "), "{found}");
+    }
+
+    #[test]
+    fn a_report_notes_that_no_token_can_pass_and_what_was_taken_from_the_examples() {
+        let file = |url: &str, issuer: &str, audience: &str| {
+            let file = format!(
+                r#"
+                [vars]
+                PUBLIC_URL = "{url}"
+                [vars.ISSUERS.main]
+                issuer = "{issuer}"
+                audiences = ["{audience}"]
+                [vars.CLIENTS.backend]
+                authentication = "client_secret"
+                secret_sha256 = ["0000000000000000000000000000000000000000000000000000000000000000"]
+                grants = ["urn:ietf:params:oauth:grant-type:token-exchange"]
+                "#
+            );
+            let vars = variables::read(&file, None).unwrap();
+            text(&Config::load(&variables::with_secrets(vars)).unwrap())
+        };
+        let (url, issuer) = ("https://vault.my.example", "https://login.example.com");
+        let without_slash = file(url, issuer, "https://vault.my.example");
+        let note = "NOTE: no token passes: it accepts tokens for https://vault.my.example/, and the issuers' \
+                    `audiences` have https://vault.my.example alone\n";
+        assert!(without_slash.contains(note), "{without_slash}");
+        let good = file(url, issuer, "https://vault.my.example/");
+        for (note, text) in [
+            ("no token passes", None),
+            ("ISSUERS has the vault itself", Some(file(url, "https://vault.my.example/", "a"))),
+            (
+                "PUBLIC_URL is that of the examples",
+                Some(file("https://vault.example.com", issuer, "a")),
+            ),
+        ] {
+            assert!(!good.contains(note), "{good}");
+            assert!(text.is_none_or(|text| text.contains(&format!("NOTE: {note}"))), "{note}");
+        }
     }
 
     #[test]

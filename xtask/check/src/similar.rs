@@ -11,9 +11,12 @@ use crate::variables;
 const FEW: usize = 3;
 const LIST: usize = 16;
 
-/// What to say after the fault that a name is not known: which name was meant, or else which names there are.
-/// `vars` are the variables of the configuration.
-pub(crate) fn advice(unknown: &Unknown, vars: &Map<String, Value>) -> String {
+/// What to say after the fault of `variable` that a name is not known: which name was meant, or else which names
+/// there are. `vars` are the variables of the configuration.
+pub(crate) fn advice(unknown: &Unknown, variable: &str, vars: &Map<String, Value>) -> String {
+    if let Some(place) = place_of_secret(&unknown.name, variable) {
+        return place.to_owned();
+    }
     let entries;
     let (known, what): (Vec<&str>, _) = match &unknown.of {
         Names::Fields(fields) => (fields.clone(), "the fields here are"),
@@ -32,6 +35,21 @@ pub(crate) fn advice(unknown: &Unknown, vars: &Map<String, Value>) -> String {
     match &unknown.of {
         Names::Fields(_) => "docs/providers/README.md lists the fields of a connection".to_owned(),
         Names::Providers | Names::Entries(_) => String::new(),
+    }
+}
+
+/// Where a secret belongs that stands in a table.
+fn place_of_secret(name: &str, variable: &str) -> Option<&'static str> {
+    let is_secret = matches!(name, "secret" | "client_secret" | "private_key");
+    match variable {
+        _ if !is_secret => None,
+        _ if variable.starts_with("CONNECTIONS") => Some(
+            "what proves the vault at a provider belongs into PROVIDER_SECRETS, not into a connection",
+        ),
+        _ if variable.starts_with("CLIENTS") => {
+            Some("secrets of clients are never in this file: give the SHA-256 in `secret_sha256`")
+        }
+        _ => None,
     }
 }
 
@@ -134,7 +152,21 @@ mod tests {
             ("mail", Names::Entries("APIS"), ""),
         ] {
             let unknown = Unknown { name: name.to_owned(), of };
-            assert_eq!(advice(&unknown, &vars), expected, "{name}");
+            assert_eq!(advice(&unknown, "CLIENTS", &vars), expected, "{name}");
+        }
+        for (variable, name, expected) in [
+            (
+                "CONNECTIONS_2",
+                "client_secret",
+                "belongs into PROVIDER_SECRETS, not into a connection",
+            ),
+            ("CONNECTIONS", "private_key", "belongs into PROVIDER_SECRETS"),
+            ("CLIENTS", "secret", "give the SHA-256 in `secret_sha256`"),
+            ("ISSUERS", "secret", "the fields here are issuer"),
+        ] {
+            let unknown = Unknown { name: name.to_owned(), of: Names::Fields(vec!["issuer"]) };
+            let said = advice(&unknown, variable, &vars);
+            assert!(said.contains(expected), "{variable} {name}: {said}");
         }
     }
 }

@@ -14,6 +14,9 @@ const NO_KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// Reads `[vars]`, or `[env.NAME.vars]` of an environment, which inherits no variables. `Err` if the text is
 /// not TOML, has no such table, or has tables of the vault outside of it.
 pub(crate) fn read(wrangler_toml: &str, environment: Option<&str>) -> Result<Map<String, Value>> {
+    if wrangler_toml.trim_start().starts_with('{') {
+        bail!("is JSON, but this command reads TOML: put the configuration into a wrangler.toml");
+    }
     let file: Value = toml::from_str(wrangler_toml)?;
     let (place, around) = match environment {
         None => ("vars".to_owned(), Some(&file)),
@@ -149,9 +152,23 @@ pub(crate) fn fault(vars: &Map<String, Value>) -> Value {
 
 /// How to fix a fault; for a name that is not known also which one was meant.
 pub(crate) fn fix(error: &ConfigError, vars: &Map<String, Value>) -> String {
-    let advice = error.unknown.as_ref().map(|unknown| advice(unknown, vars)).unwrap_or_default();
+    let advice = match &error.unknown {
+        Some(unknown) => advice(unknown, &error.variable, vars),
+        None => no_entry(error, vars).unwrap_or_default(),
+    };
     let between = if advice.is_empty() { "" } else { "; " };
     format!("{}{between}{advice}", error.fix)
+}
+
+/// What to say of an entry that is no table.
+fn no_entry(error: &ConfigError, vars: &Map<String, Value>) -> Option<String> {
+    let is_entry = error.fix == "must be a table" && !error.field.contains('.');
+    let entry = vars.get(&error.variable)?.get(&error.field).filter(|_| is_entry)?;
+    Some(if entry.is_array() {
+        "it is a list: write its name in single brackets, not in double ones".to_owned()
+    } else {
+        format!("each entry has a name of its own, such as {}.main", error.variable)
+    })
 }
 
 /// Names of the connections that need an entry in `PROVIDER_SECRETS`: all but those whose
@@ -224,6 +241,7 @@ mod tests {
                 "there is no [env.a.vars]: an environment does not inherit [vars]",
             ),
             ("name = \"x\"", None, "there is no [vars]; the comments in wrangler.toml"),
+            ("\n{\"vars\": {}}", None, "is JSON, but this command reads TOML"),
             ("vars = 1", None, "vars must be a table"),
             (
                 "[vars]\n[CLIENTS.spa]",
@@ -298,6 +316,30 @@ mod tests {
         assert!(load(None).is_ok());
         for name in TEXTS.into_iter().chain(TABLES).chain(SECRETS) {
             assert_eq!(load(Some((name, json!(true)))).unwrap_err().variable, name);
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_no_table_is_refused_with_how_to_write_it() {
+        for (more, expected) in [
+            (
+                "[vars.ISSUERS]\nissuer = \"https://a.example\"",
+                "ISSUERS.issuer: must be a table; each entry has a name of its own, such as ISSUERS.main",
+            ),
+            (
+                "[[vars.CLIENTS.spa]]\nauthentication = \"none\"",
+                "CLIENTS.spa: must be a table; it is a list: write its name in single brackets",
+            ),
+            (
+                "[vars.CLIENTS.spa]\nauthentication = \"none\"\nrefresh_tokens = 1",
+                "CLIENTS.spa.refresh_tokens: must be a table",
+            ),
+        ] {
+            let file = format!("[vars]\nPUBLIC_URL = \"https://a.example\"\n{more}");
+            let vars = read(&file, None).unwrap();
+            let error = Config::load(&with_secrets(vars.clone())).unwrap_err();
+            let said = ConfigError { fix: fix(&error, &vars), ..error }.to_string();
+            assert!(said.contains(expected), "{expected}\n{said}");
         }
     }
 

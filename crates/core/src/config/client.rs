@@ -229,6 +229,9 @@ const KINDS: &[(&str, ClientKind)] = &[
     ("third_party", ClientKind::ThirdParty),
 ];
 
+/// The SHA-256 of an empty text, as `printf %s "$SECRET" | sha256sum` prints it if there is no such variable.
+const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
 /// Thirty days, in seconds.
 const REFRESH_IDLE: i64 = 30 * 86_400;
 /// A year, in seconds.
@@ -361,6 +364,13 @@ impl Raw {
         let has_secret = !self.secret_sha256.is_empty();
         match (self.authentication, has_secret, &self.jwks) {
             (RawAuthentication::ClientSecret, true, None) => {
+                if let Some(index) =
+                    self.secret_sha256.iter().position(|hash| hash.eq_ignore_ascii_case(EMPTY))
+                {
+                    let fix = "is the hash of an empty secret, with which everybody would be this client; \
+                               check the command that made it";
+                    return Err(FieldError::new(format!("secret_sha256[{index}]"), fix));
+                }
                 let hashes = self.secret_sha256.iter().enumerate().map(|(index, hash)| {
                     encoding::from_hex_array(hash).ok_or_else(|| {
                         let fix = "must be the SHA-256 of the secret: 64 hex digits";

@@ -13,6 +13,9 @@ use vault_base::text;
 pub(super) const HEADER_VALUE: &str = "must be printable ASCII without line breaks, and without \
                                        white space at its ends: it is sent in a header";
 
+/// How the fix of a field that is absent begins.
+const MISSING: &str = "is missing";
+
 /// The members of a table that have not been read yet.
 ///
 /// Invalid fields read as absent, and the first error is recorded and returned at the end. So all fields can
@@ -269,9 +272,12 @@ impl Fields {
         }
     }
 
-    /// The first error, if there was one. A field that was not read is an error.
+    /// The first error, if there was one. A field that was not read is an error, and comes before one that is
+    /// missing: it may be that one, under a wrong name.
     fn end(mut self) -> Option<FieldError> {
-        if let (None, Some(name)) = (&self.fault, self.members.keys().next()) {
+        let is_missing = |fault: &FieldError| fault.fix.starts_with(MISSING);
+        let is_first = self.fault.as_ref().is_none_or(is_missing);
+        if let (true, Some(name)) = (is_first, self.members.keys().next()) {
             let fix = format!("unknown field `{name}`: remove it, or correct its name");
             let fault = FieldError::new(format!("{}{name}", self.path), fix);
             self.fault = Some(fault.unknown(name, Names::Fields(self.known)));

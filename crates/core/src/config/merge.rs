@@ -97,7 +97,10 @@ fn merge(base: &mut Map<String, Value>, given: Map<String, Value>) {
 fn value_of<'a>(name: &str, variable: &'a Value) -> Result<&'a str, FieldError> {
     let field = format!("variables.{name}");
     let Some(value) = variable.get("value").and_then(Value::as_str) else {
-        return Err(FieldError::new(field, "is missing: this provider's addresses depend on it"));
+        let fix = format!(
+            "is missing: this provider's addresses depend on it; set variables = {{ {name} = \"…\" }}"
+        );
+        return Err(FieldError::new(field, fix));
     };
     let allowed = variable.get("allowed").and_then(Value::as_array);
     let fits = allowed.is_none_or(|allowed| {
