@@ -73,6 +73,11 @@ export class Cloudflare {
       case 'PATCH scripts/secrets-bulk':
         for (const { name: one, text } of Object.values(JSON.parse(body).secrets)) worker.secrets.set(one, text);
         return success(secrets());
+      case 'PUT scripts/secrets': {
+        const { name: one, text, type } = JSON.parse(body);
+        worker.secrets.set(one, text);
+        return success({ name: one, type });
+      }
       case 'GET scripts/deployments': return success({ deployments: worker.deployments });
       case 'POST scripts/deployments': {
         const deployment = { id: randomUUID(), ...JSON.parse(body) };

@@ -3,25 +3,18 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
+import { commands, document } from './documents.mjs';
 import { describe as show } from './harness.mjs';
 import { Google } from './providers/google.mjs';
 import { Journey, startWorld } from './providers/journey.mjs';
 
 const execute = promisify(execFile);
-const page = readFileSync(new URL('../../docs/google-calendar.md', import.meta.url), 'utf8');
-
-/** The command of the page that begins so. */
-function command(start) {
-  const found = [...page.matchAll(/^```sh\n([^]*?)^```/gm)].map(([, text]) => text).find((text) => text.startsWith(start));
-  assert.ok(found, `docs/google-calendar.md has no command that begins with ${start}`);
-  return found;
-}
+const PAGE = 'docs/google-calendar.md';
 
 /** The scopes that the page's connection `calendar` requests. */
-const scopes = JSON.parse(/\[vars\.CONNECTIONS\.calendar\][^[]*?^scopes = (\[.*\])$/m.exec(page)[1]);
+const scopes = JSON.parse(/\[vars\.CONNECTIONS\.calendar\][^[]*?^scopes = (\[.*\])$/m.exec(document(PAGE))[1]);
 
 describe('Google Calendar in production', { timeout: 60_000 }, () => {
   const google = new Google({});
@@ -47,7 +40,7 @@ describe('Google Calendar in production', { timeout: 60_000 }, () => {
   /** Runs the page's two commands of step 4 for a user; returns what the calendar answers. */
   async function readEvents(user) {
     const { client_id: id, client_secret: secret } = world.clients.backend;
-    const text = [command('TOKEN='), command('curl -sS -G')].join('\n')
+    const text = [commands(PAGE, 'TOKEN='), commands(PAGE, 'curl -sS -G')].join('\n')
       .replaceAll('https://vault.example.com', world.vault)
       .replaceAll('https://www.googleapis.com/calendar', `http://${own}/calendar`)
       .replaceAll('service:', `${id}:`);

@@ -11,7 +11,7 @@ const ENTRY = 'entry.js';
 const START_SECONDS = 20;
 
 /** The vault's Durable Object classes, by binding. */
-const OBJECTS = {
+export const OBJECTS = {
   VAULT: 'Vault',
   DIRECTORY: 'Directory',
   REGISTRY: 'Registry',

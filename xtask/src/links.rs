@@ -7,11 +7,15 @@ use std::path::{Path, PathBuf};
 
 fn documents(root: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut directories = vec![root.to_owned(), root.join("docs"), root.join("tests/vectors")];
+    let trees = [root.join("docs"), root.join("examples")];
+    let mut directories = vec![root.to_owned(), root.join("tests/vectors")];
+    directories.extend(trees.clone());
     while let Some(directory) = directories.pop() {
         for entry in fs::read_dir(&directory).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() && directory.starts_with(root.join("docs")) {
+            let is_ours =
+                trees.iter().any(|tree| path.starts_with(tree)) && !path.ends_with("node_modules");
+            if path.is_dir() && is_ours {
                 directories.push(path);
             } else if path.extension().is_some_and(|extension| extension == "md") {
                 found.push(path);

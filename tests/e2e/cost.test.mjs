@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Cloudflare bills for: requests to the Worker and to objects, and rows. Each operation is counted, and
+// docs/operations.md has the counts, which this file writes with WRITE_DOCS: a change that makes an operation cost more
+// is to be seen.
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { PROVIDER_TOKEN_SECONDS, World, describe as show, eventually } from './harness.mjs';
+import { OBJECTS } from './workerd.mjs';
+
+/** The entry of the counting Worker: the vault, whose objects count what they are asked and what they read and write. */
+const COUNTING = `
+import vault, * as classes from './vault.js';
+export * from './vault.js';
+
+const counts = { worker: 0, objects: 0, alarms: 0 };
+let cursors = [];
+const owners = new WeakMap();
+
+function patch(storage) {
+  const sql = Object.getPrototypeOf(storage.sql);
+  if (sql.counting) return;
+  const { exec } = sql;
+  sql.counting = true;
+  sql.exec = function (...query) {
+    const cursor = exec.apply(this, query);
+    // The registry has 64 objects whatever the number of users, so that few users make tables there.
+    if (owners.get(this) !== 'Registry' || !query[0].startsWith('CREATE')) cursors.push(cursor);
+    return cursor;
+  };
+  const kind = Object.getPrototypeOf(storage);
+  const { setAlarm } = kind;
+  kind.setAlarm = function (...time) {
+    counts.alarms += 1;
+    return setAlarm.apply(this, time);
+  };
+}
+
+const counted = (name) => class extends classes[name] {
+  constructor(state, env) {
+    patch(state.storage);
+    owners.set(state.storage.sql, name);
+    super(state, env);
+  }
+
+  fetch(request) {
+    counts.objects += 1;
+    return super.fetch(request);
+  }
+
+  alarm(info) {
+    counts.objects += 1;
+    return super.alarm(info);
+  }
+};
+
+NAMES
+
+export default {
+  fetch(request, env, ctx) {
+    if (new URL(request.url).pathname === '/counts') {
+      const sum = (field) => cursors.reduce((total, cursor) => total + cursor[field], 0);
+      const answer = Response.json({ ...counts, read: sum('rowsRead'), written: sum('rowsWritten') });
+      Object.assign(counts, { worker: 0, objects: 0, alarms: 0 });
+      cursors = [];
+      return answer;
+    }
+    counts.worker += 1;
+    return vault.fetch(request, env, ctx);
+  },
+};
+`;
+
+/** Makes a build whose objects count, of the build under test; returns its directory. */
+function countingBuild() {
+  const build = /** @type {string} */ (process.env.E2E_BUILD);
+  const directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-counting-'));
+  for (const name of readdirSync(build).filter((file) => /\.(js|wasm)$/.test(file))) {
+    copyFileSync(join(build, name), join(directory, name === 'entry.js' ? 'vault.js' : name));
+  }
+  const names = Object.values(OBJECTS).map((name) => `const ${name} = counted('${name}');\nexport { ${name} };`);
+  writeFileSync(join(directory, 'entry.js'), COUNTING.replace('NAMES', names.join('\n')));
+  return directory;
+}
+
+const PAGE = new URL('../../docs/operations.md', import.meta.url);
+const [BEGIN, END] = ['<!-- counts: begin -->', '<!-- counts: end -->'];
+
+/** US$ per million, as docs/operations.md has them: requests to the Worker, requests to objects, rows read, rows written. */
+const PRICES = [0.30, 0.15, 0.001, 1];
+
+/** How much the rows that are read may differ: what else lies in an object of the registry depends on chance. */
+const READ_MORE_OR_LESS = 10;
+
+const HEAD = ['operation', 'requests to the Worker', 'requests to objects', 'rows read', 'rows written', 'US$ per million'];
+
+/** The table of docs/operations.md, of these counts by operation. */
+function table(counted) {
+  const rows = Object.entries(counted).map(([operation, counts]) => {
+    const sum = counts.reduce((total, count, index) => total + count * PRICES[index], 0);
+    return [operation, ...counts, sum.toFixed(2)];
+  });
+  const lines = [HEAD, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  lines.splice(1, 0, `|${'---|'.repeat(HEAD.length)}`);
+  return `${BEGIN}\n${lines.join('\n')}\n${END}`;
+}
+
+/** The counts in the table of docs/operations.md, by operation. */
+function documented(page) {
+  const lines = page.split(BEGIN)[1].split(END)[0].trim().split('\n').slice(2);
+  return Object.fromEntries(lines.map((line) => {
+    const [operation, ...numbers] = line.split('|').map((cell) => cell.trim()).slice(1, -2);
+    return [operation, numbers.map(Number)];
+  }));
+}
+
+describe('the cost of', { timeout: 120_000 }, () => {
+  let build;
+  let world;
+  let alice;
+  /** @type {Record<string, number[]>} */
+  const counted = {};
+
+  before(async () => {
+    build = countingBuild();
+    world = await World.start({ build });
+    alice = await world.signIn('alice');
+    // The first request of an isolate fetches keys and checks those of the configuration.
+    await world.connect(await world.signIn('somebody'));
+    await counts();
+  });
+  after(async () => {
+    await world?.close();
+    if (build) rmSync(build, { recursive: true, force: true });
+  });
+
+  async function counts() {
+    const { worker, objects, alarms, read, written } = await (await fetch(`${world.vault}/counts`)).json();
+    // An alarm that is set is billed as a row that is written.
+    return [worker, objects, read, written + alarms];
+  }
+
+  /** Counts an operation. */
+  async function count(operation, run) {
+    await counts();
+    await run();
+    // What goes on after the response belongs to it.
+    let sum = [0, 0, 0, 0];
+    await eventually('nothing goes on', async () => {
+      const more = await counts();
+      sum = sum.map((number, index) => number + more[index]);
+      return more.every((number) => number === 0);
+    });
+    counted[operation] = sum;
+  }
+
+  test('a user’s first connect', () => count('first connect of a user', () => world.connect(alice)));
+
+  test('a connect that renews an account', () => count('connect again', () => world.connect(alice)));
+
+  test('an exchange of an object that is not in memory, and of one that is', async () => {
+    await world.stopVault();
+    await world.startVault();
+    const bob = await world.signIn('bob');
+    await world.api.exchange(world.clients.backend, bob.access_token, 'demo'); // so that the isolate has the issuer's keys
+    await count('exchange, object not in memory', () => world.exchange(alice));
+    await count('exchange', () => world.exchange(alice));
+  });
+
+  test('an exchange with a refresh', async () => {
+    await world.advance(PROVIDER_TOKEN_SECONDS);
+    await count('exchange with a refresh', () => world.exchange(alice));
+  });
+
+  test('a list of accounts', () => count('list of accounts', () => world.accounts(alice)));
+
+  test('a deletion with a revocation', async () => {
+    const [account] = await world.accounts(alice);
+    await count('deletion', async () => {
+      const answer = await world.api.remove(alice.me_token, account.id);
+      assert.equal(answer.status, 204, show(answer));
+    });
+  });
+
+  test('all of them is what docs/operations.md says', () => {
+    const page = readFileSync(PAGE, 'utf8');
+    if (process.env.WRITE_DOCS) {
+      writeFileSync(PAGE, page.replace(new RegExp(`${BEGIN}[\\s\\S]*${END}`), () => table(counted)));
+      return;
+    }
+    const told = documented(page);
+    assert.deepEqual(Object.keys(told), Object.keys(counted));
+    for (const [operation, [worker, objects, read, written]] of Object.entries(counted)) {
+      const [toldWorker, toldObjects, toldRead, toldWritten] = told[operation];
+      assert.deepEqual([toldWorker, toldObjects, toldWritten], [worker, objects, written], operation);
+      assert.ok(Math.abs(toldRead - read) <= READ_MORE_OR_LESS, `${operation}: ${read} rows are read`);
+    }
+  });
+});
