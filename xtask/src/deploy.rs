@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::dev_files::{random_key, write_private};
+use crate::limits::too_large;
 use crate::process::{not_started, run, run_quietly, step};
 use crate::tools::Tools;
 
@@ -44,7 +45,7 @@ pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<Exi
     let given = options.provider_secrets.as_deref().map(read_provider_secrets).transpose()?;
     let (needed, set) = (deployment.needed()?, deployment.secrets_set()?);
     let plan = plan(&set, &needed, given.as_ref())?;
-    if plan.provider_secrets.is_none() && !needed.is_empty() {
+    if plan.provider_secrets.is_empty() && !needed.is_empty() {
         println!(
             "==> {PROVIDER_SECRETS} cannot be read back; it must have entries for: {}",
             needed.join(", ")
@@ -74,14 +75,14 @@ pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<Exi
 struct Plan {
     /// Names of the keys to set; they are generated unless an earlier run left them in the keys file.
     make: Vec<&'static str>,
-    provider_secrets: Option<ProviderSecrets>,
+    /// The parts of [`PROVIDER_SECRETS`] to set, by name; empty if they stay as they are.
+    provider_secrets: Secrets,
 }
 
 impl Plan {
     /// Names of all secrets to set.
     fn names(&self) -> Vec<&str> {
-        let provider_secrets = self.provider_secrets.as_ref().map(|_| PROVIDER_SECRETS);
-        self.make.iter().copied().chain(provider_secrets).collect()
+        self.make.iter().copied().chain(self.provider_secrets.keys().map(String::as_str)).collect()
     }
 }
 
@@ -101,8 +102,8 @@ fn plan(
         );
     }
     let provider_secrets = match given {
-        Some(given) => Some(complete(needed, given)?),
-        None if needed.is_empty() || set.contains(PROVIDER_SECRETS) => None,
+        Some(given) => parts(complete(needed, given)?, set)?,
+        None if needed.is_empty() || set.contains(PROVIDER_SECRETS) => Secrets::new(),
         None => {
             let form: BTreeMap<&String, &str> = needed.iter().map(|name| (name, "…")).collect();
             bail!(
@@ -116,14 +117,49 @@ fn plan(
 }
 
 /// Returns the given secrets if they are exactly those that the connections need.
-fn complete(needed: &[String], given: &ProviderSecrets) -> Result<ProviderSecrets> {
+fn complete<'a>(needed: &[String], given: &'a ProviderSecrets) -> Result<&'a ProviderSecrets> {
     if let Some(name) = needed.iter().find(|name| !given.contains_key(*name)) {
         bail!("the file of provider secrets has no entry for the connection {name}");
     }
     if let Some(name) = given.keys().find(|name| !needed.contains(name)) {
         bail!("the file of provider secrets names {name}, but no such connection uses a secret");
     }
-    Ok(given.clone())
+    Ok(given)
+}
+
+/// The provider secrets as Cloudflare takes them: in several secrets if one would be too large, which the Worker
+/// reads as one. A part that is set and not used any more becomes empty, because the Worker refuses an entry that is
+/// in two of them.
+fn parts(secrets: &ProviderSecrets, set: &BTreeSet<String>) -> Result<Secrets> {
+    let mut parts: Vec<Map<String, Value>> = vec![Map::new()];
+    for (name, value) in secrets {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        if too_large(PROVIDER_SECRETS, &Value::Object(alone.clone())).is_some() {
+            bail!(
+                "the secrets of the connection {name} are larger than Cloudflare accepts in one secret"
+            );
+        }
+        let mut with = parts.pop().unwrap_or_default();
+        with.extend(alone.clone());
+        if too_large(PROVIDER_SECRETS, &Value::Object(with.clone())).is_some() {
+            with.remove(name);
+            parts.push(with);
+            with = alone;
+        }
+        parts.push(with);
+    }
+    let name = |index: usize| match index {
+        0 => PROVIDER_SECRETS.to_owned(),
+        _ => format!("{PROVIDER_SECRETS}_{}", index + 1),
+    };
+    let used = parts.into_iter().enumerate();
+    let mut named: Secrets =
+        used.map(|(index, part)| (name(index), Value::Object(part).to_string())).collect();
+    let prefix = format!("{PROVIDER_SECRETS}_");
+    for stale in set.iter().filter(|name| name.starts_with(&prefix)) {
+        named.entry(stale.clone()).or_insert_with(|| "{}".to_owned());
+    }
+    Ok(named)
 }
 
 fn read_provider_secrets(file: &Path) -> Result<ProviderSecrets> {
@@ -226,9 +262,7 @@ impl Deployment<'_> {
             [] => Secrets::new(),
             _ => self.kept_keys()?.map_or_else(|| self.make_keys(), Ok)?,
         };
-        if let Some(provider) = plan.provider_secrets {
-            secrets.insert(PROVIDER_SECRETS.to_owned(), serde_json::to_string(&provider)?);
-        }
+        secrets.extend(plan.provider_secrets);
         Ok(secrets)
     }
 
@@ -374,7 +408,9 @@ mod tests {
     #[test]
     fn a_first_deployment_makes_both_keys() {
         let plan = plan(&set(&[]), &["a".into()], Some(&secrets(&["a"]))).unwrap();
-        assert_eq!(plan, Plan { make: KEYS.to_vec(), provider_secrets: Some(secrets(&["a"])) });
+        let provider_secrets =
+            Secrets::from([("PROVIDER_SECRETS".to_owned(), r#"{"a":"x"}"#.to_owned())]);
+        assert_eq!(plan, Plan { make: KEYS.to_vec(), provider_secrets });
         assert_eq!(plan.names(), ["OBJECT_NAME_KEY", "KEY_RING", "PROVIDER_SECRETS"]);
     }
 
@@ -382,7 +418,7 @@ mod tests {
     fn a_later_deployment_touches_nothing_that_is_set() {
         let all = set(&["KEY_RING", "OBJECT_NAME_KEY", "PROVIDER_SECRETS"]);
         let plan = plan(&all, &["a".into()], None).unwrap();
-        assert_eq!(plan, Plan { make: vec![], provider_secrets: None });
+        assert_eq!(plan, Plan { make: vec![], provider_secrets: Secrets::new() });
         assert!(plan.names().is_empty());
     }
 
@@ -403,7 +439,41 @@ mod tests {
         assert!(error.contains("no entry for the connection b"), "{error}");
         let error = plan(&set(&[]), &needed, Some(&secrets(&["a", "b", "c"]))).unwrap_err();
         assert!(error.to_string().contains("names c"), "{error}");
-        assert!(plan(&set(&[]), &[], None).unwrap().provider_secrets.is_none());
+        assert!(plan(&set(&[]), &[], None).unwrap().provider_secrets.is_empty());
+    }
+
+    #[test]
+    fn provider_secrets_that_are_too_large_for_one_secret_are_set_in_several() {
+        let of = |sizes: &[usize]| -> ProviderSecrets {
+            let named = sizes.iter().enumerate();
+            named.map(|(index, size)| (format!("c{index}"), json!("x".repeat(*size)))).collect()
+        };
+        let sizes = |sizes: &[usize], has: &[&str]| -> Vec<(String, usize)> {
+            let parts = parts(&of(sizes), &set(has)).unwrap();
+            parts.into_iter().map(|(name, part)| (name, part.len())).collect()
+        };
+        // One entry has its name, its quotes and the braces around it.
+        let frame = r#"{"c0":""}"#.len();
+        let one = |size| vec![("PROVIDER_SECRETS".to_owned(), size)];
+        assert_eq!(sizes(&[], &[]), one(2));
+        assert_eq!(sizes(&[5_000 - frame], &[]), one(5_000));
+        let three =
+            sizes(&[2_000, 2_000, 2_000, 4_000], &["PROVIDER_SECRETS_3", "PROVIDER_SECRETS_9"]);
+        let names: Vec<&str> = three.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["PROVIDER_SECRETS", "PROVIDER_SECRETS_2", "PROVIDER_SECRETS_3", "PROVIDER_SECRETS_9"]
+        );
+        assert!(three.iter().all(|(_, size)| *size <= 5_000));
+        assert_eq!(three[3].1, "{}".len());
+        let all: Map<String, Value> = parts(&of(&[2_000, 2_000, 2_000, 4_000]), &set(&[]))
+            .unwrap()
+            .values()
+            .flat_map(|part| serde_json::from_str::<Map<String, Value>>(part).unwrap())
+            .collect();
+        assert_eq!(all.into_iter().collect::<ProviderSecrets>(), of(&[2_000, 2_000, 2_000, 4_000]));
+        let error = parts(&of(&[10, 5_001 - frame]), &set(&[])).unwrap_err().to_string();
+        assert!(error.contains("the connection c1 are larger") && !error.contains("xx"), "{error}");
     }
 
     #[test]
