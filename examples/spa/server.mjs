@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A single-page application whose users sign in to the vault and connect accounts, and its back end, which
-// exchanges their access tokens. The page uses Auth0's SDK for browsers, unchanged. README.md says how to
-// configure both sides.
+// exchanges their access tokens. The page uses Auth0's SDK for browsers, unchanged, or no SDK. README.md says how
+// to configure both sides.
 //
 //   npm install
 //   node server.mjs settings.json
@@ -25,6 +25,7 @@ export const SDK = join(HERE, 'node_modules/@auth0/auth0-spa-js/dist/auth0-spa-j
  *   connection: string,
  *   profile: string,
  *   port?: number,
+ *   sdk?: boolean,
  * }} Settings
  */
 
@@ -106,8 +107,9 @@ const pathOf = ({ url }) => (url ?? '/').split('?')[0];
  * @returns {import('node:http').RequestListener}
  */
 export function application(settings, sdk = SDK) {
-  const { vault, connection, spa: { client_id } } = settings;
-  const served = servePage({ vault, client_id, connections: [connection], sdk: true, issuer: issuerOf(vault) }, { sdk });
+  const { vault, connection, spa: { client_id }, sdk: withSdk = true } = settings;
+  const page = { vault, client_id, connections: [connection], sdk: withSdk, issuer: issuerOf(vault) };
+  const served = servePage(page, { sdk });
   return async (request, response) => {
     if (served(request, response)) return;
     const known = pathOf(request) === '/api/profile';

@@ -3,8 +3,10 @@
 // is in each of its states. The tests need Chromium: `chromium` in PATH, or its path in CHROMIUM. With SCREENSHOTS,
 // a directory, they store a picture of each state there.
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { application } from '../../examples/spa/server.mjs';
 import { openBrowser, skip } from './chromium.mjs';
 import { World } from './harness.mjs';
 
@@ -335,4 +337,28 @@ describe('the page without an SDK', { timeout: 180_000, skip }, () => {
     await fits(page, 'expired');
     await page.close();
   });
+});
+
+test('the example serves the page without the SDK if its settings say so, though no SDK is installed', async (t) => {
+  const settings = {
+    vault: 'https://vault.example.com', spa: { client_id: 'app' }, backend: { client_id: 'service', client_secret: 'secret' },
+    connection: 'calendar', profile: 'https://api.example.com/me', sdk: false,
+  };
+  const server = createServer(application(settings, '/no/such/file'));
+  await new Promise((resolve) => { server.listen(0, '127.0.0.1', () => resolve(undefined)); });
+  t.after(() => { server.close(); server.closeAllConnections(); });
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  const get = (path) => fetch(`http://127.0.0.1:${port}${path}`);
+  const served = await (await get('/page/settings.json')).json();
+  assert.deepEqual(served, {
+    vault: settings.vault, client_id: 'app', connections: ['calendar'], sdk: false,
+    issuer: {
+      authorize: 'https://vault.example.com/authorize',
+      token: 'https://vault.example.com/oauth/token',
+      logout: 'https://vault.example.com/v2/logout',
+    },
+  });
+  assert.equal(JSON.stringify(served).includes('secret'), false);
+  assert.equal((await get('/page/oauth.mjs')).status, 200);
+  assert.equal((await get('/page/auth0.mjs')).status, 404);
 });
