@@ -130,7 +130,7 @@ describe('bad input', { timeout: 120_000 }, () => {
     '/.well-known/oauth-authorization-server': ['GET', ['POST']],
     '/.well-known/openid-configuration': ['GET', ['POST']],
     '/connected-accounts/connect': ['GET', ['POST', 'PUT']],
-    '/callback/demo': ['GET', ['POST', 'DELETE']],
+    '/callback/demo': ['GET, POST', ['PUT', 'DELETE']],
     '/me/v1/connected-accounts/connect': ['POST', ['GET', 'PUT']],
     '/me/v1/connected-accounts/complete': ['POST', ['GET']],
     '/me/v1/connected-accounts/accounts': ['GET', ['POST', 'DELETE']],
