@@ -304,6 +304,15 @@ fn a_connection_names_a_provider_or_describes_one() {
     let days = load(&set("CONNECTIONS.code.grant_lifetime_days", &json!(365))).unwrap();
     assert_eq!(days.connections["code"].grant_lifetime, Some(365 * 86_400));
     assert_eq!(days.connections["calendar"].grant_lifetime, None);
+    refused_in_place(&[
+        ("CONNECTIONS.code.renewal", json!("itself"), "must be one of"),
+        ("CONNECTIONS.code.refresh_method", json!("PUT"), "must be one of"),
+        ("CONNECTIONS.code.first_refresh_grant_type", json!("x"), "set that"),
+        ("CONNECTIONS.code.first_refresh_endpoint", json!("http://a.example/"), "must"),
+    ]);
+    let mut query = set("CONNECTIONS.code.refresh_method", &json!("GET"));
+    query["CONNECTIONS"]["code"]["body_format"] = json!("json");
+    refused(&query, "CONNECTIONS.code.body_format", "in the query");
     // An id that the browser brings is nobody's proof, and signs nobody in.
     let company = |more: Value| {
         let mut vars = set("CONNECTIONS.code.identity", &more);

@@ -77,7 +77,7 @@ fn read_fields() -> BTreeSet<String> {
     }
     // These read a part of their entry with functions or closures of their own.
     let source = source("connection_entry.rs");
-    for start in ["fn protocol(", "fn answer("] {
+    for start in ["fn protocol(", "fn answer(", "fn renewal("] {
         found.extend(names(body(&source, start)).map(|name| format!("CONNECTIONS {name}")));
     }
     let source = self::source("client.rs");
@@ -153,6 +153,7 @@ fn configurations(variable: &str) -> Vec<(&'static str, Value)> {
                 "app",
                 json!({ "CONNECTIONS": { "app": { "provider": "github_app", "client_id": "x" } } }),
             ),
+            ("code", json!({ "CONNECTIONS": { "code": { "renewal": "access_token" } } })),
             (
                 "mail",
                 json!({ "CONNECTIONS": { "mail": { "provider": "entra", "client_id": "x" } } }),

@@ -43,6 +43,7 @@ fn open_id(more: &Value) -> (Connection, Provider) {
         authorization_endpoint: "https://idp.example.com/authorize".parse().unwrap(),
         token_endpoint: "https://idp.example.com/token".parse().unwrap(),
         refresh_endpoint: None,
+        first_refresh_endpoint: None,
         userinfo_endpoint: Some("https://idp.example.com/me".parse().unwrap()),
         revocation_endpoint: None,
         open_id: Some(more.get("issuer").and_then(Value::as_str).unwrap_or(ISSUER).to_owned()),

@@ -78,7 +78,7 @@ fn grants_are_refreshed_from_half_of_the_time_on_to_three_quarters_and_spread_be
     let connection = kept_alive();
     let due = |name: &str, kind: &str| {
         let mut plan = Plan::default();
-        keep_alive::ensure(&mut plan, &[], &connection, &id(name), kind, NOW);
+        keep_alive::ensure(&mut plan, &[], &connection, (&id(name), kind), Some(7), NOW);
         let home = home();
         let [line] = &lines(&home, &plan)[..] else { panic!() };
         let (due, _) = line.strip_prefix("job +").unwrap().split_once(' ').unwrap();
@@ -92,6 +92,29 @@ fn grants_are_refreshed_from_half_of_the_time_on_to_three_quarters_and_spread_be
     assert_ne!(due("1", ""), due("1", "bot"));
     assert_eq!(due("1", ""), due("1", ""));
     assert_eq!(due("1", ""), idle_time());
+}
+
+#[test]
+fn a_token_that_renews_itself_is_renewed_before_it_ends_though_nobody_uses_it() {
+    let connection = connection(&json!({"renewal": "access_token"}));
+    let due = |lifetime| {
+        let mut plan = Plan::default();
+        keep_alive::ensure(&mut plan, &[], &connection, (&id("1"), ""), lifetime, NOW);
+        lines(&home(), &plan).first().map(|line| {
+            let (due, _) = line.strip_prefix("job +").unwrap().split_once(' ').unwrap();
+            due.parse::<i64>().unwrap()
+        })
+    };
+    for lifetime in [3600, 60 * DAY] {
+        let due = due(Some(lifetime)).unwrap();
+        assert!((lifetime / 2..lifetime * 3 / 4).contains(&due), "{lifetime} {due}");
+    }
+    assert_eq!(due(None), None);
+    // The job looks at the lifetime of the token that is stored. `idle` stores one of ten minutes.
+    for (seconds, is_due) in [(299, false), (450, true)] {
+        let step = look(&idle(grant(&connection), seconds), &connection);
+        assert_eq!(matches!(step, KeepAliveStep::Refresh { .. }), is_due, "{seconds} {step:?}");
+    }
 }
 
 #[test]

@@ -422,6 +422,35 @@ fn a_refresh_tokens_end_is_read_where_it_is_told_and_known_where_it_is_not() {
 }
 
 #[test]
+fn an_access_token_that_renews_itself_is_kept_as_the_refresh_token() {
+    let itself = custom(&json!({"renewal": "access_token"}));
+    let body = json!({"access_token": "a", "expires_in": 5_184_000});
+    let GrantedTokens { refresh, its_end } = renews_with(&itself, &body);
+    assert_eq!((refresh.as_deref(), its_end), (Some("a"), Some(5_184_000)));
+    let GrantedTokens { refresh, its_end } = renews_with(&custom(&json!({})), &body);
+    assert_eq!((refresh, its_end), (None, None));
+    // The new token of a response that is otherwise unusable, or was cut off, is not lost.
+    let body = Secret::new(r#"{"access_token":"b","token_type":"odd","#);
+    let cut = ProviderResponse::Cut { status: 200, body };
+    let next = token_response::successor(&cut, &itself, &Secret::new("a")).unwrap();
+    assert_eq!(next.expose(), "b");
+    assert!(token_response::successor(&cut, &itself, &Secret::new("b")).is_none());
+}
+
+struct GrantedTokens {
+    refresh: Option<String>,
+    its_end: Option<i64>,
+}
+
+fn renews_with(connection: &Connection, body: &Value) -> GrantedTokens {
+    let tokens = granted(connection, body).unwrap().tokens;
+    GrantedTokens {
+        refresh: tokens.refresh_token.map(|token| token.expose().to_owned()),
+        its_end: tokens.refresh_token_expires_in,
+    }
+}
+
+#[test]
 fn a_consent_ends_a_fixed_time_later_where_the_provider_says_so_and_not_after_its_refresh_token() {
     let ends = |more: &Value, body: &Value| {
         let connection = custom(more);

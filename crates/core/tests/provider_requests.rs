@@ -22,7 +22,7 @@ use vault_provider::authorization_request::{
 };
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::{Discovery, Metadata, MetadataError, MissingEndpoint, Provider};
-use vault_provider::profile::{HttpMethod, RevocationAuthentication};
+use vault_provider::profile::{HttpMethod, RevocationAuthentication, Rotation};
 use vault_provider::request::{self, ProviderRequest};
 use vault_provider::revocation::{self, TokenTypeHint};
 use vault_provider::scopes;
@@ -426,6 +426,54 @@ fn a_development_vault_revokes_at_the_very_endpoint_it_was_given() {
             .unwrap();
     assert_eq!(request.url.as_str(), "http://127.0.0.1:9000/revoke?x=1");
     assert_eq!(sent(&request)["token"], "t");
+}
+
+#[test]
+fn an_access_token_that_renews_itself_is_sent_as_the_provider_wants_it() {
+    // https://developers.facebook.com/docs/facebook-login/guides/access-tokens/get-long-lived and
+    // https://developers.facebook.com/docs/instagram-platform/reference/refresh_access_token.
+    let config = load(&json!({"CONNECTIONS": {"code": {
+        "renewal": "access_token",
+        "refresh_method": "GET",
+        "refresh_endpoint": "https://graph.code.example/refresh?v=1",
+        "refresh_token_parameter": "exchange_token",
+        "refresh_grant_type": "refresh_it",
+        "first_refresh_endpoint": "https://graph.code.example/first",
+        "first_refresh_grant_type": "exchange_it",
+    }}}))
+    .unwrap();
+    let (connection, provider) = known(&config, "code");
+    assert_eq!(connection.rotation, Rotation::OldStaysValid);
+    let token = Secret::new("t+1");
+    for (request, address, grant_type) in [
+        (
+            request::refresh(&connection, &provider, CALLBACK, &token, None).unwrap(),
+            "/refresh",
+            "refresh_it",
+        ),
+        (
+            request::first_refresh(&connection, &provider, CALLBACK, &token).unwrap(),
+            "/first",
+            "exchange_it",
+        ),
+    ] {
+        assert_eq!((request.method, request.url.path()), (HttpMethod::Get, address));
+        assert!(request.body.is_none() && authorization_header(&request).is_none());
+        let query: BTreeMap<_, _> = request.url.query_pairs().into_owned().collect();
+        let own = [("grant_type", grant_type), ("exchange_token", "t+1")];
+        let version: &[_] = if address == "/refresh" { &[("v", "1")] } else { &[] };
+        assert_eq!(query, map(&[own.as_slice(), &CODE, version].concat()));
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("code-secret") && !shown.contains("t%2B1"), "{shown}");
+    }
+    let rules = &connection.renewal;
+    for (lifetime, is_first) in
+        [(Some(3600), true), (Some(86_400), true), (Some(86_401), false), (None, false)]
+    {
+        assert_eq!(rules.is_first(lifetime), is_first, "{lifetime:?}");
+    }
+    let plain = config_support::config().connections["code"].renewal.clone();
+    assert!(!plain.by_access_token && !plain.is_first(Some(60)));
 }
 
 #[test]

@@ -27,7 +27,7 @@ use vault_core::vault::release::{
 use vault_jose::identity::Identity;
 use vault_provider::connection::Connection;
 use vault_provider::error_codes::TokenEndpointError;
-use vault_provider::profile::{Rotation, ZeroLifetime};
+use vault_provider::profile::{RenewalRules, Rotation, ZeroLifetime};
 use vault_provider::registration::Registration;
 use vault_provider::token_response::{Lifetime, TokenResponse};
 
@@ -64,7 +64,7 @@ fn step(grant: &Grant, token: Option<&AccessTokenRecord>) -> ReleaseStep {
 
 /// A token that can be renewed, also ahead of its expiry.
 const AHEAD: RenewalMethod =
-    RenewalMethod { possible: true, ahead: true, withheld: None, at_least: 0 };
+    RenewalMethod { possible: true, ahead: true, by_itself: false, withheld: None, at_least: 0 };
 
 #[test]
 fn a_token_is_served_until_its_last_minute_or_its_second_half() {
@@ -79,6 +79,31 @@ fn a_token_is_served_until_its_last_minute_or_its_second_half() {
     assert_eq!(step(&grant(), Some(&token(16, Some(14)))), ReleaseStep::Refresh);
     assert_eq!(step(&grant(), Some(&token(3600, Some(0)))), ReleaseStep::Refresh);
     assert_eq!(step(&grant(), None), ReleaseStep::Refresh);
+}
+
+#[test]
+fn a_token_that_renews_itself_is_renewed_after_half_of_its_lifetime_and_served_to_its_end() {
+    const DAY: i64 = 86_400;
+    let rules = RenewalRules { by_access_token: true, ..connection().renewal };
+    let connection = Connection { renewal: rules, ..connection() };
+    let grant = |ends: i64| Grant { expires_at: Some(NOW + ends), ..grant() };
+    let step = |grant: &Grant, token: &AccessTokenRecord| {
+        let renewal = renewal(&connection, "", grant, Some(token), None, NOW);
+        decide(AccountState::Active, grant, Some(token), renewal, NOW)
+    };
+    let served = |expires_in| ReleaseStep::Serve { expires_in };
+    let half = token(30 * DAY, Some(30 * DAY));
+    assert_eq!(step(&grant(30 * DAY), &half), served(30 * DAY));
+    let later = token(30 * DAY + 1, Some(30 * DAY - 1));
+    assert_eq!(step(&grant(30 * DAY - 1), &later), ReleaseStep::Refresh);
+    // While the provider is down, the token serves on.
+    let down = Grant { retry_at: Some(NOW + 60), ..grant(DAY) };
+    assert_eq!(step(&down, &token(59 * DAY, Some(DAY))), served(DAY));
+    // One that has expired cannot be renewed any more.
+    let over = ReleaseError::ReconnectRequired { reason: Reason::NoRefreshToken };
+    assert_eq!(step(&grant(0), &token(60 * DAY, Some(0))), ReleaseStep::Stop(over));
+    // One without a known end is not renewed at each call.
+    assert!(matches!(step(&self::grant(), &token(60 * DAY, None)), ReleaseStep::Serve { .. }));
 }
 
 #[test]

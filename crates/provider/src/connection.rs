@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::profile::{
     BodyFormat, ClientAuthentication, ErrorRules, IdentityRules, IdentitySource, IssuanceRules,
-    KindRules, Pkce, ResponseShape, RevocationRules, Rotation,
+    KindRules, Pkce, RenewalRules, ResponseShape, RevocationRules, Rotation,
 };
 use crate::registration::Registration;
 use vault_base::secret::Secret;
@@ -69,6 +69,8 @@ pub struct Connection {
     pub headers: BTreeMap<String, String>,
     /// Whether PKCE with S256 is used.
     pub pkce: Pkce,
+    /// How tokens are renewed.
+    pub renewal: RenewalRules,
     /// The format of token responses.
     pub answer: ResponseShape,
     /// The meaning of error codes.
@@ -246,6 +248,8 @@ pub struct Endpoints {
     pub token_endpoint: Option<String>,
     /// Endpoint for refresh requests, if it is not the token endpoint.
     pub refresh_endpoint: Option<String>,
+    /// Endpoint for the first renewal after a consent, if it is another one ([`RenewalRules::is_first`]).
+    pub first_refresh_endpoint: Option<String>,
     /// Endpoint that returns the account's identity.
     pub userinfo_endpoint: Option<String>,
     /// Revocation endpoint. It may contain placeholders; see [`crate::revocation::revoke`].

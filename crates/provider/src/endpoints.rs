@@ -175,6 +175,8 @@ pub struct Provider {
     pub token_endpoint: Url,
     /// Endpoint for refresh requests, if it is not the token endpoint.
     pub refresh_endpoint: Option<Url>,
+    /// Endpoint for the first renewal after a consent, if it is another one.
+    pub first_refresh_endpoint: Option<Url>,
     /// Endpoint that returns the account's identity.
     pub userinfo_endpoint: Option<Url>,
     /// Revocation endpoint. It may contain placeholders; see [`super::revocation::revoke`].
@@ -242,6 +244,11 @@ impl Provider {
             authorization_endpoint: parse(authorization.ok_or(MissingEndpoint)?)?,
             token_endpoint: parse(token.ok_or(MissingEndpoint)?)?,
             refresh_endpoint: configured.refresh_endpoint.clone().map(parse).transpose()?,
+            first_refresh_endpoint: configured
+                .first_refresh_endpoint
+                .clone()
+                .map(parse)
+                .transpose()?,
             userinfo_endpoint: userinfo.map(parse).transpose()?,
             revocation_endpoint: revocation,
             response_iss_required: response_iss.is_some()

@@ -189,8 +189,38 @@ impl MissingLifetime {
         &[("untold", Self::Untold), ("never", Self::Never)];
 }
 
+/// How tokens are renewed; by default with a refresh token (RFC 6749 §6).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenewalRules {
+    /// Whether the provider issues no refresh tokens, and exchanges a valid access token for a new one. The access
+    /// token is then kept as the grant's refresh token as well, and renewed after half of its lifetime.
+    pub by_access_token: bool,
+    /// HTTP method of the request. With [`HttpMethod::Get`], its parameters are in the query.
+    pub method: HttpMethod,
+    /// The parameter with the token that is sent.
+    pub token_parameter: String,
+    /// Value of `grant_type`, if it is not `refresh_token`.
+    pub grant_type: Option<String>,
+    /// Value of `grant_type` for the first renewal after a consent, at [`first_refresh_endpoint`], if it is another
+    /// one: the token of a code is then exchanged for one that lives longer.
+    ///
+    /// [`first_refresh_endpoint`]: crate::connection::Endpoints::first_refresh_endpoint
+    pub first_grant_type: Option<String>,
+}
+
+impl RenewalRules {
+    /// Longest lifetime in seconds of an access token that is renewed with [`RenewalRules::first_grant_type`].
+    const SHORT_LIVED: i64 = 86_400;
+
+    /// Whether the renewal of an access token with this lifetime in seconds is the first one after a consent.
+    pub fn is_first(&self, lifetime: Option<i64>) -> bool {
+        self.first_grant_type.is_some()
+            && lifetime.is_some_and(|lifetime| lifetime <= Self::SHORT_LIVED)
+    }
+}
+
 /// The format of a token response (RFC 6749 §5.1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseShape {
     /// Path to the object with the tokens, in the response to a code; empty for the response itself.
     pub path: String,
@@ -198,6 +228,9 @@ pub struct ResponseShape {
     pub refresh_path: String,
     /// Values of `token_type` that are accepted besides `Bearer`.
     pub token_types: Vec<String>,
+    /// Member with the token that renews the grant: `refresh_token`, or `access_token`
+    /// ([`RenewalRules::by_access_token`]).
+    pub refresh_token_member: &'static str,
     /// Member with the granted scopes.
     pub scope_member: String,
     /// Separators of scopes besides the space; each character is one.

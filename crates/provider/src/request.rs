@@ -24,12 +24,12 @@ use crate::connection::Connection;
 use vault_base::secret::Secret;
 use vault_base::text;
 
-/// One request to a provider. `Debug` does not print the secrets in `authorization` and `body`.
-#[derive(Debug, Clone)]
+/// One request to a provider. `Debug` prints no secret, so neither the path nor the query of the URL.
+#[derive(Clone)]
 pub struct ProviderRequest {
     /// HTTP method.
     pub method: HttpMethod,
-    /// Target URL. It may contain a token, if the revocation endpoint of the provider requires it.
+    /// Target URL. It may contain a token and the client secret, if an endpoint of the provider requires it.
     pub url: Url,
     /// Value of the `Authorization` header, if there is one.
     pub authorization: Option<Secret>,
@@ -37,6 +37,14 @@ pub struct ProviderRequest {
     pub headers: Vec<(String, String)>,
     /// The body, if there is one.
     pub body: Option<Body>,
+}
+
+impl fmt::Debug for ProviderRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("ProviderRequest");
+        shown.field("method", &self.method).field("host", &self.url.host_str());
+        shown.field("headers", &self.headers).field("body", &self.body).finish_non_exhaustive()
+    }
 }
 
 /// A request body with its media type.
@@ -80,6 +88,15 @@ impl ProviderRequest {
         };
         let fits = self.all_headers().all(is_header);
         fits.then_some(self)
+    }
+
+    /// The same request by `GET`, with the parameters of its form in the query.
+    fn in_query(mut self) -> Self {
+        if let Some(body) = self.body.take() {
+            let parameters = form_urlencoded::parse(body.text.expose().as_bytes());
+            self.url.query_pairs_mut().extend_pairs(parameters);
+        }
+        Self { method: HttpMethod::Get, ..self }
     }
 
     /// All headers as names and values. If a name occurs twice, the later value must replace the earlier one.
@@ -162,8 +179,8 @@ pub fn redeem(
     verifier: &Secret,
     asked: &[String],
 ) -> Option<ProviderRequest> {
-    let client =
-        client(connection, provider).set_redirect_uri(RedirectUrl::new(callback.to_owned()).ok()?);
+    let client = client(connection, provider.token_endpoint.clone())
+        .set_redirect_uri(RedirectUrl::new(callback.to_owned()).ok()?);
     let mut request = client.exchange_code(AuthorizationCode::new(code.expose().to_owned()));
     if connection.pkce != Pkce::Refused {
         request = request.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose().to_owned()));
@@ -184,15 +201,49 @@ pub fn refresh(
     token: &Secret,
     scopes: Option<&[String]>,
 ) -> Option<ProviderRequest> {
-    let client = client(connection, provider);
+    let rules = &connection.renewal;
+    let endpoint = provider.refresh_endpoint.as_ref().unwrap_or(&provider.token_endpoint);
+    refresh_at(connection, endpoint, rules.grant_type.as_deref(), callback, token, scopes)
+}
+
+/// The first renewal after a consent, where it differs from later ones
+/// ([`RenewalRules::is_first`](super::profile::RenewalRules::is_first)).
+pub fn first_refresh(
+    connection: &Connection,
+    provider: &Provider,
+    callback: &str,
+    token: &Secret,
+) -> Option<ProviderRequest> {
+    let endpoint = provider.first_refresh_endpoint.as_ref().unwrap_or(&provider.token_endpoint);
+    let grant_type = connection.renewal.first_grant_type.as_deref();
+    refresh_at(connection, endpoint, grant_type, callback, token, None)
+}
+
+fn refresh_at(
+    connection: &Connection,
+    endpoint: &Url,
+    grant_type: Option<&str>,
+    callback: &str,
+    token: &Secret,
+    scopes: Option<&[String]>,
+) -> Option<ProviderRequest> {
+    let client = client(connection, endpoint.clone());
     let token = RefreshToken::new(token.expose().to_owned());
     let mut request = client.exchange_refresh_token(&token);
     if let Some(scopes) = scopes {
         request = request.add_scope(Scope::new(scopes.join(&connection.scope_separator)));
     }
-    let captured = capture(|sender| drop(request.request(sender)))?;
-    let endpoint = provider.refresh_endpoint.as_ref().unwrap_or(&provider.token_endpoint);
-    write(connection, endpoint, captured, &connection.refresh_params, callback)
+    let mut captured = capture(|sender| drop(request.request(sender)))?;
+    let rules = &connection.renewal;
+    for (name, value) in &mut captured.parameters {
+        match (name.as_str(), grant_type) {
+            ("grant_type", Some(other)) => other.clone_into(value),
+            ("refresh_token", _) => rules.token_parameter.clone_into(name),
+            _ => {}
+        }
+    }
+    let request = write(connection, endpoint, captured, &connection.refresh_params, callback)?;
+    Some(if rules.method == HttpMethod::Get { request.in_query() } else { request })
 }
 
 /// The parts of a request that the library built: the `Authorization` header and the parameters of the body.
@@ -251,9 +302,9 @@ pub(super) fn raw_basic(user: &str, password: &str) -> Secret {
     Secret::new(format!("Basic {}", STANDARD.encode(pair.expose())))
 }
 
-fn client(connection: &Connection, provider: &Provider) -> Client {
+fn client(connection: &Connection, token_endpoint: Url) -> Client {
     let client = BasicClient::new(ClientId::new(connection.client_id.clone()))
-        .set_token_uri(TokenUrl::from_url(provider.token_endpoint.clone()))
+        .set_token_uri(TokenUrl::from_url(token_endpoint))
         .set_auth_type(match connection.client_authentication {
             ClientAuthentication::ClientSecretBasic
             | ClientAuthentication::ClientSecretBasicRaw => AuthType::BasicAuth,

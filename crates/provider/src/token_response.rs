@@ -231,7 +231,7 @@ pub fn successor(
     connection: &Connection,
     sent: &Secret,
 ) -> Option<Secret> {
-    let next = successful_member(received, connection, REFRESH_TOKEN)?;
+    let next = successful_member(received, connection, connection.answer.refresh_token_member)?;
     Some(next).filter(|next| next.sha256() != sent.sha256())
 }
 
@@ -343,8 +343,6 @@ fn by_status(status: u16, retry_after: Option<i64>) -> TokenEndpointError {
     }
 }
 
-const REFRESH_TOKEN: &str = "refresh_token";
-
 /// The value of a member, if it is a string that is not empty.
 fn member(object: &Value, name: &str) -> Option<Secret> {
     match object.get(name) {
@@ -368,7 +366,7 @@ fn tokens_at(
 ) -> Option<Result<TokenResponse, TokenEndpointError>> {
     let used = [
         "access_token",
-        REFRESH_TOKEN,
+        shape.refresh_token_member,
         "token_type",
         "id_token",
         &shape.expires_in_member,
@@ -402,7 +400,7 @@ fn tokens_at(
         |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit, now));
     Some(Ok(TokenResponse {
         access_token,
-        refresh_token: member(object, REFRESH_TOKEN),
+        refresh_token: member(object, shape.refresh_token_member),
         lifetime: match seconds(&shape.expires_in_member, shape.expires_in_unit) {
             Some(0) if shape.zero_expires_in == ZeroLifetime::Never => Lifetime::Endless,
             Some(seconds) => Lifetime::Seconds(seconds),

@@ -113,8 +113,12 @@ impl Inner {
         };
         let callback = open.callback();
         let (token, named) = renewing.request(connection);
-        let request = request::refresh(connection, &provider, &callback, token, named.as_deref())
-            .ok_or(ObjectError::Failed("request"))?;
+        let request = if renewing.is_first(connection) {
+            request::first_refresh(connection, &provider, &callback, token)
+        } else {
+            request::refresh(connection, &provider, &callback, token, named.as_deref())
+        };
+        let request = request.ok_or(ObjectError::Failed("request"))?;
         open.carry_out(renewing.intent(connection, &jobs, now))?;
         self.schedule().await?;
         // The platform holds back the request until the intent is durable.

@@ -16,8 +16,8 @@ use vault_base::text;
 use vault_provider::authorization_request::{self, OWN_PARAMETERS};
 use vault_provider::connection::{Connection, Endpoints, Protocol};
 use vault_provider::profile::{
-    BodyFormat, ClientAuthentication, IdentitySource, IssuanceRules, LifetimeUnit, MissingLifetime,
-    Pkce, ResponseShape, Rotation, ZeroLifetime,
+    BodyFormat, ClientAuthentication, HttpMethod, IdentitySource, IssuanceRules, LifetimeUnit,
+    MissingLifetime, Pkce, RenewalRules, ResponseShape, Rotation, ZeroLifetime,
 };
 use vault_provider::registration::Registration;
 use vault_provider::scopes;
@@ -67,6 +67,10 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         required_scopes.insert(0, "openid".to_owned());
     }
     let scope_separator = fields.text_or("scope_separator", " ");
+    let renewal = renewal(fields);
+    // A request with an access token does not end it, whatever became of the response.
+    let rotation =
+        if renewal.by_access_token { Rotation::OldStaysValid } else { Rotation::default() };
     Connection {
         strategy: provider.unwrap_or_else(|| match kind {
             Protocols::OAuth2 => "oauth2".to_owned(),
@@ -77,6 +81,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
             authorization_endpoint: fields.text("authorization_endpoint"),
             token_endpoint: fields.text("token_endpoint"),
             refresh_endpoint: fields.text("refresh_endpoint"),
+            first_refresh_endpoint: fields.text("first_refresh_endpoint"),
             userinfo_endpoint: fields.text("userinfo_endpoint"),
             revocation_endpoint: fields.text("revocation_endpoint"),
             authorization_response_iss: fields.text("authorization_response_iss"),
@@ -104,10 +109,11 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         body_format: fields.choice("body_format", BodyFormat::NAMES).unwrap_or_default(),
         headers: given(fields.headers("headers")),
         pkce: fields.choice("pkce", Pkce::NAMES).unwrap_or_default(),
-        answer: answer(fields, &scope_separator),
+        answer: answer(fields, &scope_separator, renewal.by_access_token),
+        renewal,
         scope_separator,
         errors: fields.table("errors", profile::errors),
-        rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or_default(),
+        rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or(rotation),
         rotation_leeway: fields.number("reuse_grace"),
         keep_alive: days(fields, "keep_alive_days"),
         grant_lifetime: days(fields, "grant_lifetime_days"),
@@ -147,7 +153,26 @@ fn protocol(fields: &mut Fields, kind: Protocols) -> Protocol {
     Protocol::OAuth2
 }
 
-fn answer(fields: &mut Fields, separator: &str) -> ResponseShape {
+fn renewal(fields: &mut Fields) -> RenewalRules {
+    const RENEWALS: &[(&str, bool)] = &[("refresh_token", false), ("access_token", true)];
+    const METHODS: &[(&str, HttpMethod)] = &[("POST", HttpMethod::Post), ("GET", HttpMethod::Get)];
+    RenewalRules {
+        by_access_token: fields.choice("renewal", RENEWALS).unwrap_or_default(),
+        method: fields.choice("refresh_method", METHODS).unwrap_or_default(),
+        token_parameter: fields.text_or("refresh_token_parameter", "refresh_token"),
+        grant_type: fields.text("refresh_grant_type"),
+        first_grant_type: fields.text("first_refresh_grant_type"),
+    }
+}
+
+fn answer(fields: &mut Fields, separator: &str, renews_itself: bool) -> ResponseShape {
+    let expires_in_member = fields.text_or("expires_in_member", "expires_in");
+    // Where the access token renews itself, the grant ends with it.
+    let (refresh_token_member, its_lifetime) = if renews_itself {
+        ("access_token", expires_in_member.as_str())
+    } else {
+        ("refresh_token", "refresh_token_expires_in")
+    };
     let path = fields.text_or("answer_path", "");
     ResponseShape {
         refresh_path: fields.text_or("refresh_answer_path", &path),
@@ -155,7 +180,6 @@ fn answer(fields: &mut Fields, separator: &str) -> ResponseShape {
         token_types: fields.list("answer_token_types"),
         scope_member: fields.text_or("answer_scope_member", "scope"),
         scope_separator: fields.text_or("answer_scope_separator", separator),
-        expires_in_member: fields.text_or("expires_in_member", "expires_in"),
         expires_in_unit: fields.choice("expires_in_unit", LifetimeUnit::NAMES).unwrap_or_default(),
         zero_expires_in: fields.choice("zero_expires_in", ZeroLifetime::NAMES).unwrap_or_default(),
         missing_expires_in: fields
@@ -163,7 +187,9 @@ fn answer(fields: &mut Fields, separator: &str) -> ResponseShape {
             .unwrap_or_default(),
         default_expires_in: fields.number("default_expires_in"),
         refresh_token_expires_in_member: fields
-            .text_or("refresh_token_expires_in_member", "refresh_token_expires_in"),
+            .text_or("refresh_token_expires_in_member", its_lifetime),
+        refresh_token_member,
+        expires_in_member,
         refresh_token_lifetime: fields.number("refresh_token_lifetime"),
         provider_data: fields.list("extra"),
     }
@@ -189,6 +215,7 @@ fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     check_params(connection)?;
     check_authorization_query(connection)?;
     check_identity(connection)?;
+    check_renewal(connection)?;
     let seconds = [
         ("default_expires_in", connection.answer.default_expires_in),
         ("refresh_token_lifetime", connection.answer.refresh_token_lifetime),
@@ -201,12 +228,27 @@ fn check(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     check_kinds(connection, vault)
 }
 
+fn check_renewal(connection: &Connection) -> Result<(), FieldError> {
+    let rules = &connection.renewal;
+    if rules.method == HttpMethod::Get && connection.body_format != BodyFormat::Form {
+        let fix =
+            "must be `form`, because `refresh_method = \"GET\"` has its parameters in the query";
+        return Err(FieldError::new("body_format", fix));
+    }
+    if rules.first_grant_type.is_some() && !rules.by_access_token {
+        let fix = "is for `renewal = \"access_token\"`; remove it, or set that";
+        return Err(FieldError::new("first_refresh_grant_type", fix));
+    }
+    Ok(())
+}
+
 fn check_endpoints(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldError> {
     let given = &connection.endpoints;
     for (field, value, fillable) in [
         ("authorization_endpoint", &given.authorization_endpoint, &[][..]),
         ("token_endpoint", &given.token_endpoint, &[]),
         ("refresh_endpoint", &given.refresh_endpoint, &[]),
+        ("first_refresh_endpoint", &given.first_refresh_endpoint, &[]),
         ("userinfo_endpoint", &given.userinfo_endpoint, &[]),
         ("revocation_endpoint", &given.revocation_endpoint, &REVOCATION_PLACEHOLDERS),
     ] {

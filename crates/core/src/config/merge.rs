@@ -17,7 +17,7 @@ pub(super) struct Completed {
 }
 
 /// The endpoints that refresh tokens are sent to.
-const REDIRECTING: [&str; 2] = ["refresh_endpoint", "token_endpoint"];
+const REDIRECTING: [&str; 3] = ["first_refresh_endpoint", "refresh_endpoint", "token_endpoint"];
 
 /// Merges an entry of `CONNECTIONS` over the catalogue's entry of the provider that it names, member by
 /// member, and fills in the provider's variables. Members of the entry take precedence.

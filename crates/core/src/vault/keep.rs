@@ -115,12 +115,13 @@ impl Keeping<'_> {
         let issued = Issued { at: new.issued_at, registration: new.registration.clone() };
         let mut own = None;
         for (kind, tokens) in consent::by_kind(new) {
+            let lifetime = tokens.expires_at.map(|at| at - issued.at);
             let Ok(kept) = self.kept(&kind, &tokens) else {
                 return Ok(KeepOutcome::UnknownUser);
             };
             let grant = self.write(&mut plan, kind.clone(), tokens, &issued, kept)?;
             if grant.has_refresh_token {
-                keep_alive::ensure(&mut plan, jobs, connection, &id, &kind, now);
+                keep_alive::ensure(&mut plan, jobs, connection, (&id, &kind), lifetime, now);
             }
             if grant.intent.is_some() {
                 self.move_follow_up(&mut plan, jobs, &kind, grant.generation);

@@ -13,6 +13,7 @@ use vault_provider::connection::Connection;
 use super::contents::Contents;
 use super::jobs::Job;
 use super::plan::{Plan, StoredJob, Write};
+use super::record::AccessTokenRecord;
 
 /// What a job does with its grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +54,11 @@ pub fn look(
     let Some(connection) = connection else {
         return KeepAliveStep::Wait(now + DAY);
     };
+    let own = contents.access_tokens(id).filter(|(selector, _)| selector.kind() == kind);
+    let newest = own.map(|(_, token)| &token.record).max_by_key(|record| record.issued_at);
+    let limit = limit(connection, newest.and_then(AccessTokenRecord::lifetime));
     let (Some(limit), Some(account), Some(sealed)) =
-        (connection.keep_alive, contents.account(id), contents.grant(id, kind))
+        (limit, contents.account(id), contents.grant(id, kind))
     else {
         return KeepAliveStep::End;
     };
@@ -62,8 +66,6 @@ pub fn look(
     if !grant.is_renewable(grant.state_of(kind, account), now) {
         return KeepAliveStep::End;
     }
-    let own = contents.access_tokens(id).filter(|(selector, _)| selector.kind() == kind);
-    let newest = own.map(|(_, token)| &token.record).max_by_key(|record| record.issued_at);
     // A time in the future is from before the clock was set back.
     let used = newest.map_or(now, |record| record.issued_at.min(now));
     let mut due = used + idle_time(limit, id, kind);
@@ -80,16 +82,17 @@ pub fn look(
     }
 }
 
-/// Adds the job of a grant with a refresh token that was just stored or renewed, unless it has one.
+/// Adds the job of a grant with a refresh token that was just stored or renewed, unless it has one. `lifetime` is
+/// that of its new access token in seconds, if known.
 pub fn ensure(
     plan: &mut Plan,
     jobs: &[StoredJob],
     connection: &Connection,
-    id: &AccountId,
-    kind: &str,
+    (id, kind): (&AccountId, &str),
+    lifetime: Option<i64>,
     now: UnixSeconds,
 ) {
-    let Some(limit) = connection.keep_alive else {
+    let Some(limit) = limit(connection, lifetime) else {
         return;
     };
     if !jobs.iter().any(|(_, _, job)| job.keeps_alive(id, kind)) {
@@ -105,6 +108,13 @@ pub fn end(plan: &mut Plan, jobs: &[StoredJob], id: &AccountId) {
             plan.write(Write::EndJob(*number));
         }
     }
+}
+
+/// Seconds after which a grant that nobody uses ends, if the vault is to refresh it in time: as configured, or the
+/// lifetime of an access token that renews itself, because it cannot be renewed any more when it has expired.
+fn limit(connection: &Connection, lifetime: Option<i64>) -> Option<i64> {
+    let lifetime = lifetime.filter(|_| connection.renewal.by_access_token);
+    connection.keep_alive.into_iter().chain(lifetime).min()
 }
 
 /// Seconds for which a grant may be idle that its provider ends after `limit` seconds: from half of them

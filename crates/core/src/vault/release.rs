@@ -288,6 +288,9 @@ pub struct RenewalMethod {
     /// Whether it may be renewed before it expires: not where that would end the old token, which
     /// others still hold.
     pub ahead: bool,
+    /// Whether it renews itself, which it cannot do any more when it has expired: it is renewed after half of its
+    /// lifetime.
+    pub by_itself: bool,
     /// What to tell callers while it is in the negative cache.
     pub withheld: Option<ReleaseError>,
     /// The lifetime in seconds with less of which it is renewed ahead ([`at_least`]).
@@ -306,11 +309,14 @@ pub fn renewal(
 ) -> RenewalMethod {
     if connection.issuance(kind).is_none() {
         let ahead = !connection.refresh_ends_access_token;
-        return RenewalMethod { possible: grant.has_refresh_token, ahead, withheld, at_least: 0 };
+        let by_itself = connection.renewal.by_access_token;
+        let is_over = by_itself && grant.expires_at.is_some_and(|at| at <= now);
+        let possible = grant.has_refresh_token && !is_over;
+        return RenewalMethod { possible, ahead, by_itself, withheld, at_least: 0 };
     }
     let lives = own.is_some_and(|own| remaining(own, now).is_some());
     let possible = grant.has_refresh_token || lives;
-    RenewalMethod { possible, ahead: true, withheld, at_least: 0 }
+    RenewalMethod { possible, ahead: true, by_itself: false, withheld, at_least: 0 }
 }
 
 /// Seconds after the issue of an account's newest token before which no caller can demand another one.
@@ -349,7 +355,7 @@ pub fn decide(
 ) -> ReleaseStep {
     let alive = token.and_then(|token| remaining(token, now));
     if let (Some(token), Some(expires_in)) = (token, alive)
-        && (!renewal.ahead || expires_in >= margin(token).max(renewal.at_least))
+        && (!renewal.ahead || expires_in >= margin(token, renewal.by_itself).max(renewal.at_least))
         && !is_of_the_future(token, now)
     {
         return ReleaseStep::Serve { expires_in };
@@ -550,7 +556,11 @@ fn is_of_the_future(token: &AccessTokenRecord, now: UnixSeconds) -> bool {
     token.expires_at.is_some() && token.issued_at > now + CLOCK_SKEW_SECONDS
 }
 
-fn margin(token: &AccessTokenRecord) -> i64 {
-    let life = token.expires_at.map_or(i64::MAX, |at| at.saturating_sub(token.issued_at));
-    MARGIN.min(life / 2)
+fn margin(token: &AccessTokenRecord, by_itself: bool) -> i64 {
+    match token.lifetime() {
+        Some(life) if by_itself => life / 2,
+        Some(life) => MARGIN.min(life / 2),
+        None if token.expires_at.is_some() => 0,
+        None => MARGIN,
+    }
 }

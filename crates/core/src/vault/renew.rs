@@ -153,6 +153,11 @@ impl Renewing {
         (&self.sent, named.or_else(|| scopes::at_refresh(connection, &self.begun.scopes)))
     }
 
+    /// Whether this renewal is the first one after a consent, where that differs from later ones.
+    pub fn is_first(&self, connection: &Connection) -> bool {
+        connection.renewal.is_first(self.lifetime_before)
+    }
+
     /// What must be durable before the provider is asked: the intent, and the job that follows it
     /// up.
     pub fn intent(&self, connection: &Connection, jobs: &[StoredJob], now: UnixSeconds) -> Plan {
@@ -375,7 +380,8 @@ impl Renewing {
             let registration = renewal.grant.registration.clone();
             plan.add_job(Job::AddReference { user: user.clone(), registration }, at.now);
         }
-        keep_alive::ensure(plan, at.jobs, at.connection, id, self.kind(), at.now);
+        let lifetime = renewal.expires_at.map(|at_end| at_end - at.now);
+        keep_alive::ensure(plan, at.jobs, at.connection, (id, self.kind()), lifetime, at.now);
         let generation = renewal.grant.generation;
         let refresh = self.seal(at.home, "refresh_token", generation, &renewal.refresh_token)?;
         let access = self.seal(at.home, "access_token", generation, &renewal.access_token)?;
