@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { assertRefused, eventually } from './harness.mjs';
 import { Journey, startWorld } from './providers/journey.mjs';
-import { Simulator, bearer, json, parameters, proves } from './providers/simulator.mjs';
+import { Simulator, bearer, empty, json, parameters, proves } from './providers/simulator.mjs';
 
 const HOUR = 3600;
 const DAY = 86_400;
@@ -16,6 +16,8 @@ class Social extends Simulator {
   authorizeAt = 'social.example.com/oauth';
 
   tokenAt = 'social.example.com/token';
+
+  revokeAt = 'social.example.com/revoke';
 
   /** Access token → its lifetime in seconds, and when it expires. */
   #lives = new Map();
@@ -34,6 +36,12 @@ class Social extends Simulator {
       const grant = proves(request, params, this.client, 'post') && this.redeem(params);
       return grant ? this.#issue(grant, HOUR) : json(400, { error: 'invalid_grant' });
     }
+    if (pathname === '/revoke') {
+      const { token } = parameters(request, 'form');
+      const login = this.owner(token);
+      if (login) this.end(login);
+      return login ? empty(200) : json(400, { error: 'invalid_token' });
+    }
     const { access_token: token, ...query } = Object.fromEntries(searchParams);
     const { life = 0, end = 0 } = this.#lives.get(token) ?? {};
     const [way, is] = life === HOUR ? ['/exchange', 'exchange_it'] : ['/refresh', 'refresh_it'];
@@ -42,8 +50,8 @@ class Social extends Simulator {
     return end > this.now() ? this.#issue(this.access.get(token), 60 * DAY) : json(400, { error: { code: 190 } });
   }
 
-  /** How often a token was renewed at `path`. */
-  renewals(path) {
+  /** How often a request came to `path`. */
+  received(path) {
     return this.requests.filter((one) => one.path === path).length;
   }
 }
@@ -59,6 +67,7 @@ describe('access tokens that renew themselves', { timeout: 120_000 }, () => {
     refresh_endpoint: at('refresh'),
     first_refresh_endpoint: at('exchange'),
     userinfo_endpoint: at('me'),
+    revocation_endpoint: at('revoke'),
     client_authentication: 'client_secret_post',
     renewal: 'access_token',
     refresh_method: 'GET',
@@ -80,12 +89,12 @@ describe('access tokens that renew themselves', { timeout: 120_000 }, () => {
     const journey = go();
     const user = world.arrive('anna');
     await journey.connect(user);
-    const [exchanged, refreshed] = ['/exchange', '/refresh'].map((path) => simulator.renewals(path));
+    const [exchanged, refreshed] = ['/exchange', '/refresh'].map((path) => simulator.received(path));
     const tokens = [await journey.token(user)];
     for (const [seconds, exchanges, refreshes] of [[HOUR / 2 + 1, 1, 0], [30 * DAY - 60, 1, 0], [120, 1, 1], [DAY, 1, 1]]) {
       await world.advance(seconds);
       tokens.push(await journey.token(user));
-      assert.deepEqual([simulator.renewals('/exchange') - exchanged, simulator.renewals('/refresh') - refreshed], [exchanges, refreshes], `${seconds}`);
+      assert.deepEqual([simulator.received('/exchange') - exchanged, simulator.received('/refresh') - refreshed], [exchanges, refreshes], `${seconds}`);
     }
     assert.deepEqual(tokens.map(({ owner }) => owner), Array(5).fill('anna'));
     const [first, second, third, fourth, fifth] = tokens.map((one) => one.access_token);
@@ -103,9 +112,9 @@ describe('access tokens that renew themselves', { timeout: 120_000 }, () => {
     const isRenewal = ({ url }) => url.pathname === '/refresh';
     for (const answer of [json(503, {}), json(400, { error: { code: 2 } }), { status: 200, headers: {}, body: '' }]) {
       await simulator.meanwhile(isRenewal, () => answer, async () => {
-        const before = simulator.renewals('/refresh');
+        const before = simulator.received('/refresh');
         assert.equal((await journey.token(user)).access_token, long);
-        assert.ok(simulator.renewals('/refresh') > before);
+        assert.ok(simulator.received('/refresh') > before);
       });
       await world.advance(HOUR);
     }
@@ -120,10 +129,10 @@ describe('access tokens that renew themselves', { timeout: 120_000 }, () => {
     await journey.connect(user);
     // Further accounts in the same vault set the alarm anew, which the test's clock does not move.
     for (const [path, seconds, login] of /** @type {[string, number, string][]} */ ([['/exchange', 0.75 * HOUR, 'dora'], ['/refresh', 45 * DAY, 'emma']])) {
-      const before = simulator.renewals(path);
+      const before = simulator.received(path);
       await world.advance(seconds);
       await journey.connect(user, { login });
-      await eventually(`a renewal at ${path}`, () => simulator.renewals(path) > before);
+      await eventually(`a renewal at ${path}`, () => simulator.received(path) > before);
     }
     const before = simulator.requests.length;
     await world.advance(16 * DAY);
@@ -145,6 +154,17 @@ describe('access tokens that renew themselves', { timeout: 120_000 }, () => {
     assert.equal(simulator.requests.length, before);
     await journey.connect(user);
     assert.equal((await journey.token(user)).owner, 'fanny');
+  });
+
+  test('a deleted account revokes its token, once', async () => {
+    const journey = go();
+    const user = world.arrive('gerda');
+    const account = await journey.connect(user);
+    const { access_token: token } = await journey.token(user);
+    assert.equal(simulator.owner(token), 'gerda');
+    assert.equal(await journey.remove(user, account), 'revoked');
+    assert.equal(simulator.owner(token), undefined);
+    assert.equal(simulator.received('/revoke'), 1);
   });
 
   test('every request went to a provider that was meant', () => assert.deepEqual(world.internet.strays, []));

@@ -18,7 +18,7 @@ use vault_core::vault::revoke::{HoldersCheck, RevocationStep, Revoking};
 use vault_provider::connection::Connection;
 use vault_provider::endpoints::Provider;
 use vault_provider::request::ProviderRequest;
-use vault_provider::revocation::Revocation;
+use vault_provider::revocation::{self, Revocation};
 use vault_provider::token_response::ProviderResponse;
 
 /// The behaviour of the registry, the vault and the provider during a revocation.
@@ -271,6 +271,28 @@ fn where_only_access_tokens_are_revoked_the_refresh_token_gets_one_first() {
         assert_eq!(did.pop(), Some(event), "{what}");
         let expected = expected.iter().map(|&line| line.into()).collect();
         assert_eq!((came, did), (outcome, expected), "{what}");
+    }
+}
+
+#[test]
+fn an_access_token_that_renews_itself_is_revoked_as_it_is_and_once() {
+    let home = home();
+    for token in ["each", "access_token"] {
+        let connection = connection(&json!({
+            "renewal": "access_token",
+            "revocation": {"blast": "token", "token": token},
+        }));
+        let chosen = |refresh, access| {
+            let chosen = revocation::choose(&connection, refresh, access);
+            (chosen.refresh, chosen.access)
+        };
+        assert_eq!([chosen(true, true), chosen(true, false)], [(false, true), (true, false)]);
+        let job = revoke(&home, &connection, "refresh_token", "a4");
+        let ok = answer(200, &json!({}));
+        let world = World { answers: vec![&ok], ..World::default() };
+        let (outcome, did) = run(&connection, &job, HoldersCheck::Now, &world);
+        assert_eq!(outcome, Revocation::Revoked);
+        assert_eq!(did[0], "/revoke token=a4 token_type_hint=access_token");
     }
 }
 

@@ -786,6 +786,8 @@ fn messages_of_the_small_objects_are_pinned() {
         &issuer::IssuerRequest { issuer: "i".into(), jwks_uri: None, pattern: None, renew: false },
         r#"{"issuer":"i","jwks_uri":null,"renew":false}"#,
     );
+    pinned(&issuer::IssuerResponse::Unavailable, r#""unavailable""#);
+    pinned(&issuer::IssuerResponse::Unusable, r#""unusable""#);
 }
 
 #[test]

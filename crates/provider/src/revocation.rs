@@ -94,8 +94,12 @@ pub struct RevocationTargets {
 }
 
 /// Selects the tokens to revoke among those that exist. If the provider revokes only access tokens and
-/// there is no valid one, the refresh token is selected, to obtain an access token with it.
+/// there is no valid one, the refresh token is selected, to obtain an access token with it. Where the access token
+/// renews itself, it is the refresh token too, and selected once.
 pub fn choose(connection: &Connection, has_refresh: bool, has_access: bool) -> RevocationTargets {
+    if connection.renewal.by_access_token {
+        return RevocationTargets { refresh: has_refresh && !has_access, access: has_access };
+    }
     match connection.revocation.token {
         RevokedToken::Each => RevocationTargets { refresh: has_refresh, access: has_access },
         RevokedToken::RefreshToken => {

@@ -193,6 +193,15 @@ fn renewal(connection: &Connection) -> String {
                 users may have to connect again when a token expires"
             .to_owned();
     }
+    let end = match connection.grant_lifetime {
+        Some(seconds) => format!(". The grant ends {} days after the consent", seconds / 86_400),
+        None => String::new(),
+    };
+    if connection.renewal.by_access_token {
+        return format!(
+            "its access token renews itself: the vault exchanges it for a new one before it expires{end}"
+        );
+    }
     let old = match connection.rotation {
         Rotation::None => "a refresh leaves the refresh token as it is",
         Rotation::SingleUse => {
@@ -225,7 +234,7 @@ fn renewal(connection: &Connection) -> String {
     } else {
         ""
     };
-    format!("renewed if the provider gives a refresh token; {old}{grace}{ahead}{life}")
+    format!("renewed if the provider gives a refresh token; {old}{grace}{ahead}{life}{end}")
 }
 
 /// What will happen when an account is deleted.
@@ -326,6 +335,14 @@ mod tests {
             [vars.CONNECTIONS.app]
             provider = "github_app"
             client_id = "3"
+            [vars.CONNECTIONS.page]
+            kind = "oauth2"
+            authorization_endpoint = "https://page.example.com/a"
+            token_endpoint = "https://page.example.com/t"
+            client_id = "5"
+            client_authentication = "none"
+            renewal = "access_token"
+            grant_lifetime_days = 365
             [vars.CONNECTIONS.crm]
             provider = "salesforce"
             client_id = "4"
@@ -352,6 +369,7 @@ mod tests {
             "unless another user of the vault has the same account there\n",
             "Its responses have no expires_in: the vault assumes 900 s\n",
             "  a deleted account's tokens are revoked at the provider if its metadata has a revocation_endpoint\n",
+            "  its access token renews itself: the vault exchanges it for a new one before it expires. The grant ends 365 days after the consent\n",
             "Client page: connections (none)\n  lists and deletes its users' accounts at all connections\n",
             "Client spa: connections calendar\n  redirect URIs: https://app.example.com/\n",
         ] {

@@ -454,8 +454,12 @@ impl Object {
         };
         let callback = config.public_url.callback("it");
         let (token, named) = renewing.request(connection);
-        let request = request::refresh(connection, &provider, &callback, token, named.as_deref())
-            .ok_or(Failed("request"))?;
+        let request = if renewing.is_first(connection) {
+            request::first_refresh(connection, &provider, &callback, token)
+        } else {
+            request::refresh(connection, &provider, &callback, token, named.as_deref())
+        };
+        let request = request.ok_or(Failed("request"))?;
         self.carry_out(renewing.intent(connection, &jobs, now));
         self.schedule().await;
         self.vault.flush(&self.world);

@@ -170,7 +170,7 @@ impl<'a> Revoking<'a> {
         else {
             return self.done(Revocation::NotSupported);
         };
-        if !record::is_refresh_token(field) {
+        if connection.renewal.by_access_token || !record::is_refresh_token(field) {
             return self.revoke(TokenTypeHint::Access);
         }
         if !revocation::needs_access_token(connection) {
