@@ -153,7 +153,6 @@ fn configurations(variable: &str) -> Vec<(&'static str, Value)> {
                 "app",
                 json!({ "CONNECTIONS": { "app": { "provider": "github_app", "client_id": "x" } } }),
             ),
-            ("code", json!({ "CONNECTIONS": { "code": { "renewal": "access_token" } } })),
             (
                 "mail",
                 json!({ "CONNECTIONS": { "mail": { "provider": "entra", "client_id": "x" } } }),
@@ -240,6 +239,7 @@ fn companions(entry: &str, field: &str) -> Vec<(&'static str, Value)> {
             ("authorization_endpoint", json!("https://calendar.example/authorize")),
             ("token_endpoint", json!("https://calendar.example/token")),
         ],
+        ("code", "first_refresh_grant_type") => vec![("renewal", json!("access_token"))],
         ("agent", "authentication") => {
             vec![("jwks", Value::Null), ("secret_sha256", json!(["00".repeat(32)]))]
         }

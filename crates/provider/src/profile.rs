@@ -199,8 +199,8 @@ pub struct RenewalRules {
     pub method: HttpMethod,
     /// The parameter with the token that is sent.
     pub token_parameter: String,
-    /// Value of `grant_type`, if it is not `refresh_token`.
-    pub grant_type: Option<String>,
+    /// Value of `grant_type`.
+    pub grant_type: String,
     /// Value of `grant_type` for the first renewal after a consent, at [`first_refresh_endpoint`], if it is another
     /// one: the token of a code is then exchanged for one that lives longer.
     ///

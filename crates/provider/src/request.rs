@@ -203,7 +203,7 @@ pub fn refresh(
 ) -> Option<ProviderRequest> {
     let rules = &connection.renewal;
     let endpoint = provider.refresh_endpoint.as_ref().unwrap_or(&provider.token_endpoint);
-    refresh_at(connection, endpoint, rules.grant_type.as_deref(), callback, token, scopes)
+    refresh_at(connection, endpoint, &rules.grant_type, callback, token, scopes)
 }
 
 /// The first renewal after a consent, where it differs from later ones
@@ -215,14 +215,14 @@ pub fn first_refresh(
     token: &Secret,
 ) -> Option<ProviderRequest> {
     let endpoint = provider.first_refresh_endpoint.as_ref().unwrap_or(&provider.token_endpoint);
-    let grant_type = connection.renewal.first_grant_type.as_deref();
+    let grant_type = connection.renewal.first_grant_type.as_deref()?;
     refresh_at(connection, endpoint, grant_type, callback, token, None)
 }
 
 fn refresh_at(
     connection: &Connection,
     endpoint: &Url,
-    grant_type: Option<&str>,
+    grant_type: &str,
     callback: &str,
     token: &Secret,
     scopes: Option<&[String]>,
@@ -236,9 +236,9 @@ fn refresh_at(
     let mut captured = capture(|sender| drop(request.request(sender)))?;
     let rules = &connection.renewal;
     for (name, value) in &mut captured.parameters {
-        match (name.as_str(), grant_type) {
-            ("grant_type", Some(other)) => other.clone_into(value),
-            ("refresh_token", _) => rules.token_parameter.clone_into(name),
+        match name.as_str() {
+            "grant_type" => grant_type.clone_into(value),
+            "refresh_token" => rules.token_parameter.clone_into(name),
             _ => {}
         }
     }

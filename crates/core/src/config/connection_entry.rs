@@ -160,7 +160,7 @@ fn renewal(fields: &mut Fields) -> RenewalRules {
         by_access_token: fields.choice("renewal", RENEWALS).unwrap_or_default(),
         method: fields.choice("refresh_method", METHODS).unwrap_or_default(),
         token_parameter: fields.text_or("refresh_token_parameter", "refresh_token"),
-        grant_type: fields.text("refresh_grant_type"),
+        grant_type: fields.text_or("refresh_grant_type", "refresh_token"),
         first_grant_type: fields.text("first_refresh_grant_type"),
     }
 }
