@@ -74,6 +74,7 @@ describe('restart', { timeout: 120_000 }, () => {
       assert.equal(holders(world.workerd.state), version < 3 ? 0 : 1);
       await world.startVault();
       assert.deepEqual(await world.accounts(alice), accounts);
+      assert.deepEqual(accounts.map(({ user_id: id, label }) => [id, label]), [['alice', 'alice@example.com']]);
       assert.equal((await world.exchange(alice)).access_token, token);
       assert.deepEqual(stamped(), version < 5 ? [] : ['k1']);
       const refreshes = world.tokenRequests('refresh_token');
