@@ -42,7 +42,13 @@ describe('the hops of a connect', { timeout: 120_000 }, () => {
 
   const codeOf = (url) => new URL(url).searchParams.get('connect_code');
 
-  /** Requests a link of the vault as the browser with these cookies would. */
+  /**
+   * Requests a link of the vault as the browser with these cookies would.
+   *
+   * @param {string} url
+   * @param {any} jar
+   * @param {{method?: string, body?: URLSearchParams, headers?: Record<string, string>}} [request]
+   */
   async function hop(url, jar, { method = 'GET', body, headers = {} } = {}) {
     const cookie = jar.header(url);
     const response = await fetch(url, { method, body, redirect: 'manual', headers: { ...headers, ...(cookie && { cookie }) } });
