@@ -104,29 +104,31 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
     });
   }
 
-  test('a second portal of HubSpot is a second account', async () => {
-    const { simulator } = ALL.hubspot;
-    const journey = new Journey(world, 'hubspot', simulator);
-    const user = world.arrive('carl-hubspot');
-    const account = await journey.connect(user, { login: 'first' });
-    await journey.connect(user, { login: 'second' });
-    assert.equal((await world.accounts(user)).length, 2);
-    for (const portal of ['first', 'second']) {
-      const hub = String(simulator.user(portal).number);
-      const token = await journey.token(user, { login_hint: hub });
-      assert.equal(token.owner, portal);
-      assert.equal(token.provider_data.hub_id, hub);
-    }
-    // Deleting one account revokes its refresh token and no other.
-    const renewable = (portal) => [...simulator.refreshes.values()].some(({ login }) => login === portal);
-    assert.equal(await journey.remove(user, account), 'revoked');
-    assert.deepEqual([renewable('first'), renewable('second')], [false, true]);
-    await world.advance(1801);
-    assert.equal((await journey.token(user)).owner, 'second');
-    // Connecting the same portal again renews its account.
-    await journey.connect(user, { login: 'second' });
-    assert.equal((await world.accounts(user)).length, 1);
-  });
+  for (const [id, extra, life] of [['hubspot', 'hub_id', 1800], ['quickbooks', 'realmId', 3600]]) {
+    test(`a second portal or company at ${id} is a second account`, async () => {
+      const { simulator } = ALL[id];
+      const journey = new Journey(world, id, simulator);
+      const user = world.arrive(`carl-${id}`);
+      const account = await journey.connect(user, { login: 'first' });
+      await journey.connect(user, { login: 'second' });
+      assert.equal((await world.accounts(user)).length, 2);
+      for (const place of ['first', 'second']) {
+        const hint = String(simulator.user(place).number);
+        const token = await journey.token(user, { login_hint: hint });
+        assert.equal(token.owner, place);
+        assert.equal(token.provider_data[extra], hint);
+      }
+      // Deleting one account revokes its refresh token and no other.
+      const renewable = (place) => [...simulator.refreshes.values()].some(({ login }) => login === place);
+      assert.equal(await journey.remove(user, account), 'revoked');
+      assert.deepEqual([renewable('first'), renewable('second')], [false, true]);
+      await world.advance(life + 1);
+      assert.equal((await journey.token(user)).owner, 'second');
+      // Connecting the same one again renews its account.
+      await journey.connect(user, { login: 'second' });
+      assert.equal((await world.accounts(user)).length, 1);
+    });
+  }
 
   test('every request went to a provider that was meant', () => assert.deepEqual(world.internet.strays, []));
   test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());

@@ -23,7 +23,9 @@ use vault_provider::connection::Connection;
 use vault_provider::endpoints::{Metadata, Provider};
 use vault_provider::error_codes::{self, TokenEndpointError};
 use vault_provider::issuance::{Issuance, IssuanceRequest};
-use vault_provider::profile::{ClientAuthentication, HttpMethod, IssuanceRules, Rotation};
+use vault_provider::profile::{
+    ClientAuthentication, HttpMethod, IdentitySource, IssuanceRules, Rotation,
+};
 use vault_provider::request::{self, ProviderRequest};
 use vault_provider::revocation::{self, TokenTypeHint};
 use vault_provider::token_response::ProviderResponse;
@@ -264,6 +266,29 @@ fn a_rotated_refresh_token_serves_again_only_where_that_is_documented() {
     ] {
         assert_eq!(known(id).rotation_leeway, seconds, "{id}");
     }
+}
+
+#[test]
+fn a_grant_ends_a_fixed_time_after_the_consent_only_where_that_is_documented() {
+    let ends = |days: i64| Some(days * 86_400);
+    for (id, lifetime) in [
+        ("atlassian", ends(365)),
+        // At most: six months, and five years.
+        ("spotify", ends(184)),
+        ("quickbooks", ends(1827)),
+        ("linkedin", None),
+        ("slack", None),
+    ] {
+        assert_eq!(known(id).grant_lifetime, lifetime, "{id}");
+    }
+}
+
+#[test]
+fn companies_of_quickbooks_are_told_apart_by_the_callback() {
+    let quickbooks = known("quickbooks");
+    let identity = &quickbooks.identity;
+    assert_eq!((identity.from, identity.id.as_str()), (Some(IdentitySource::Callback), "realmId"));
+    assert_eq!(quickbooks.callback_extra, ["realmId"]);
 }
 
 #[test]

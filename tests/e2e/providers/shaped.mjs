@@ -15,9 +15,9 @@ export class Shaped extends Simulator {
     this.tokenAt = shape.token;
     this.revokeAt = shape.revoke;
     this.separator = shape.separator ?? ' ';
-    const addresses = [shape.authorize, shape.token, shape.me?.at, shape.issuer].filter(Boolean);
+    const addresses = [shape.authorize, shape.token, shape.me?.at, shape.issuer, shape.revoke].filter(Boolean);
     this.hosts = [...new Set(addresses.map((address) => address.split('/')[0]))];
-    this.callback = () => shape.callback ?? {};
+    this.callback = (login) => shape.callback?.(this.user(login)) ?? {};
     // Unless another response is documented, an ended grant has the error of RFC 6749.
     this.sources = { connect: shape.source, revoke: shape.revokeSource, dead: shape.deadSource ?? 'https://www.rfc-editor.org/rfc/rfc6749#section-5.2' };
   }
@@ -46,8 +46,8 @@ export class Shaped extends Simulator {
 
   #revoke(request) {
     const { shape } = this;
-    const { auth = shape.auth, parameter = 'token', access = false } = shape.revokes ?? {};
-    const params = request.method === 'POST' && parameters(request, ...(shape.bodies ?? ['form']));
+    const { auth = shape.auth, bodies = shape.bodies ?? ['form'], parameter = 'token', access = false } = shape.revokes ?? {};
+    const params = request.method === 'POST' && parameters(request, ...bodies);
     const { id, secret } = this.client;
     const known = auth === 'none' || (auth === 'client'
       ? request.headers.authorization === `Client ${secret}` && params.client_id === id

@@ -9,7 +9,7 @@
 // the user's value by which the vault then knows the account; `dead`: the response to a refresh of an ended
 // grant, if it is not that of RFC 6749, and `deadSource`; `revoke`: the revocation endpoint for a refresh
 // token (RFC 7009), and `revokeSource`; `revokes`: how revocations differ from that (`auth`: `none`, or `client` for
-// `Authorization: Client SECRET`; `parameter` of the token; `access`: it is an access token); `idParameter`: the
+// `Authorization: Client SECRET`; `bodies`; `parameter` of the token; `access`: it is an access token); `idParameter`: the
 // parameter for the client id; `tellsAt`: the member with the time of expiry; `never`: parameters that token
 // requests do not have.
 const email = ({ email: address }) => address;
@@ -211,10 +211,11 @@ export const SHAPES = {
   quickbooks: {
     source: 'https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0',
     authorize: 'appcenter.intuit.com/connect/oauth2', token: 'oauth.platform.intuit.com/oauth2/v1/tokens/bearer', auth: 'basic', life: 3600, once: true,
-    // Nothing identifies the user who consented, so nobody knows whose grants a revocation would end.
-    revoked: 'not_supported',
-    callback: { realmId: '1231434565226279' }, told: () => ({}), says: () => ({ x_refresh_token_expires_in: 8726400 }),
-    data: { realmId: '1231434565226279' },
+    // A user may connect several companies.
+    callback: (user) => ({ realmId: String(user.number) }), told: () => ({}), says: () => ({ x_refresh_token_expires_in: 8726400 }),
+    hint: (user) => String(user.number),
+    revokes: { bodies: ['json'] }, revoked: 'revoked',
+    revoke: 'developer.api.intuit.com/v2/oauth2/tokens/revoke', revokeSource: 'https://developer.intuit.com/app/developer/qbo/docs/develop/authentication-and-authorization/oauth-2.0',
   },
   reddit: {
     source: 'https://github.com/reddit-archive/reddit/wiki/OAuth2',
@@ -302,7 +303,7 @@ export const SHAPES = {
     source: 'https://www.zoho.com/accounts/protocol/oauth/multi-dc/client-authorization.html',
     authorize: 'accounts.zoho.com/oauth/v2/auth', token: 'accounts.zoho.com/oauth/v2/token',
     auth: 'post', pkce: 'refused', separator: ',', asks: { access_type: 'offline', prompt: 'consent' }, life: 3600,
-    callback: { location: 'us', 'accounts-server': 'https://accounts.zoho.com' },
+    callback: () => ({ location: 'us', 'accounts-server': 'https://accounts.zoho.com' }),
     says: () => ({ api_domain: 'https://www.zohoapis.com' }), data: { location: 'us', api_domain: 'https://www.zohoapis.com' },
     me: { at: 'accounts.zoho.com/oauth/user/info', says: (user) => ({ ZUID: user.number, Email: user.email, Display_Name: user.name }) },
     hint: email, revoked: 'revoked', dead: { error: 'invalid_code' }, deadSource: 'https://github.com/Weble/ZohoBooksApi/issues/84',
