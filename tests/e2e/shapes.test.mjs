@@ -6,20 +6,25 @@ import { fileURLToPath } from 'node:url';
 import { after, before, describe, test } from 'node:test';
 import { assertRefused } from './harness.mjs';
 import { Journey, startWorld } from './providers/journey.mjs';
-import { Atlassian, Basecamp, Figma, Shopify, Twitch, Zendesk } from './providers/odd.mjs';
+import { Atlassian, Basecamp, Facebook, Figma, Instagram, Shopify, Twitch, Zendesk } from './providers/odd.mjs';
 import { Shaped } from './providers/shaped.mjs';
 import { SHAPES } from './providers/shapes.mjs';
 import { Tried } from './providers/tried.mjs';
 
 const email = (user) => user.email;
 
-/** The providers with simulators of their own. */
+/** More than half of the lifetime of a token that renews itself, after which the vault renews it. */
+const MONTHS = [31 * 86400, 31 * 86400];
+
+/** The providers with simulators of their own. `steps`: seconds before each refresh, if it is not before its expiry. */
 const ODD = {
   twitch: { simulator: new Twitch({}), scopes: ['user:read:email'], life: 14124, hint: email, revoked: 'revoked' },
   figma: { simulator: new Figma({}), scopes: ['file_read'], life: 7776000, hint: email, revoked: 'not_supported' },
   basecamp: { simulator: new Basecamp({}), scopes: [], life: 1209600, hint: email, revoked: 'not_supported' },
   zendesk: { simulator: new Zendesk({}), scopes: ['write'], life: 1800, hint: email, variables: { subdomain: 'acme' }, once: true, revoked: 'revoked' },
   shopify: { simulator: new Shopify({}), scopes: ['read_orders', 'write_orders', 'read_products'], life: 3600, variables: { shop: 'acme' }, once: true, data: { shop: 'acme.myshopify.com' }, revoked: 'not_supported' },
+  facebook: { simulator: new Facebook({}), scopes: ['email', 'pages_show_list'], hint: email, steps: [3601, ...MONTHS], revoked: 'revoked' },
+  instagram: { simulator: new Instagram({}), scopes: ['instagram_business_basic', 'instagram_business_manage_comments'], hint: ({ id }) => id, steps: [1801, ...MONTHS], revoked: 'not_supported' },
   atlassian: { simulator: new Atlassian({}), scopes: ['read:jira-work'], life: 3600, hint: email, once: true, revoked: 'not_supported' },
 };
 
@@ -53,7 +58,7 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
     assert.deepEqual([...ELSEWHERE, ...Object.keys(ALL)].toSorted(), ids.toSorted());
   });
 
-  for (const [id, { simulator, scopes, life, hint, data, revoked, refresh, once }] of Object.entries(ALL)) {
+  for (const [id, { simulator, scopes, life, hint, data, revoked, refresh, once, steps = life && [life + 1, life + 1] }] of Object.entries(ALL)) {
     test(`${id} is spoken to as its documentation says`, async () => {
       const journey = new Journey(world, id, simulator);
       const { connect: source, refresh: renewal, revoke } = simulator.sources;
@@ -69,26 +74,28 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
       for (const [name, value] of Object.entries(data ?? {})) assert.equal(first.provider_data[name], value);
       tried.add(id, 'exchange', source);
 
-      if (!life || refresh === false) {
+      if (!steps || refresh === false) {
         // A token that neither expires nor can be renewed is released unchanged.
         if (!life) {
           await world.advance(30 * 86400);
           assert.equal((await journey.token(user)).access_token, first.access_token);
         }
       } else {
-        for (let time = 0; time < 2; time += 1) {
-          await world.advance(life + 1);
+        let last = first.access_token;
+        for (const seconds of steps) {
+          await world.advance(seconds);
           const [token, same] = await Promise.all([journey.token(user), journey.token(user)]);
           assert.equal(token.owner, user.login);
           assert.equal(token.access_token, same.access_token);
-          assert.notEqual(token.access_token, first.access_token);
+          assert.notEqual(token.access_token, last);
+          last = token.access_token;
         }
         assert.equal(simulator.reused, 0);
         tried.add(id, 'refresh', renewal ?? source);
         if (once) tried.add(id, 'rotate', renewal ?? source);
 
         simulator.end(user.login);
-        await world.advance(life + 1);
+        await world.advance(steps.at(-1));
         const answer = await journey.exchange(user);
         assertRefused(answer, 400, 'invalid_target');
         assert.equal(answer.body.connection_state.state, 'reconnect_required');
@@ -129,6 +136,16 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
       assert.equal((await world.accounts(user)).length, 1);
     });
   }
+
+  test('the response of Instagram to a code is read in a list and without', async () => {
+    const { simulator } = ALL.instagram;
+    simulator.listed = false;
+    const user = world.arrive('dora-instagram');
+    const journey = new Journey(world, 'instagram', simulator);
+    await journey.connect(user);
+    const { owner } = await journey.token(user, { login_hint: simulator.user(user.login).id, scope: 'instagram_business_manage_comments' });
+    assert.equal(owner, user.login);
+  });
 
   test('every request went to a provider that was meant', () => assert.deepEqual(world.internet.strays, []));
   test('each request was logged, and nothing secret was', () => world.assertLogHasNoSecret());

@@ -249,6 +249,21 @@ fn a_code_of_a_provider_means_what_its_documentation_says() {
             assert_eq!(meaning(provider, &json!({"error": code})), expected, "{provider}: {code}");
         }
     }
+    for provider in ["facebook", "instagram"] {
+        // https://developers.facebook.com/docs/graph-api/guides/error-handling
+        for (code, subcode, expected) in [
+            (190, None, "permanent"),
+            (190, Some(460), "permanent"),
+            (190, Some(463), "permanent"),
+            (190, Some(459), "consent"),
+            (190, Some(464), "consent"),
+            (2, None, "transient"),
+            (4, None, "transient"),
+        ] {
+            let document = json!({"error": {"code": code, "error_subcode": subcode}});
+            assert_eq!(meaning(provider, &document), expected, "{provider}: {document}");
+        }
+    }
     let rapt = json!({"error": "invalid_grant", "error_subtype": "invalid_rapt"});
     assert_eq!(meaning("google", &rapt), "permanent");
 }
@@ -323,6 +338,10 @@ fn what_is_sent_to_each_provider_is_what_was_reviewed() {
         let token = secret("the-refresh-token");
         let refresh = request::refresh(&connection, &provider, CALLBACK, &token, None);
         told.push_str(&show("refresh", refresh.unwrap()));
+        if connection.renewal.first_grant_type.is_some() {
+            let first = request::first_refresh(&connection, &provider, CALLBACK, &token);
+            told.push_str(&show("first refresh", first.unwrap()));
+        }
         let access = secret("the-access-token");
         if let Some(identity) = ProviderRequest::userinfo(&connection, &provider, &access) {
             told.push_str(&show("identity", identity));

@@ -82,6 +82,30 @@ fn odd_but_honest_answers_are_read() {
 }
 
 #[test]
+fn tokens_are_found_in_either_of_two_places() {
+    let connection = custom(&json!({"answer_path": "data.0|", "refresh_answer_path": "new|"}));
+    let found = |body: Value| {
+        let tokens = granted(&connection, &body).map(|granted| granted.tokens);
+        tokens.map(|tokens| tokens.access_token.expose().to_owned())
+    };
+    let (listed, plain) = (json!({"data": [{"access_token": "a"}]}), json!({"access_token": "b"}));
+    assert_eq!(found(listed.clone()).unwrap(), "a");
+    assert_eq!(found(plain.clone()).unwrap(), "b");
+    // The first place counts if anything is there.
+    let both = json!({"data": [{"access_token": ""}], "access_token": "b"});
+    assert_eq!(found(both).unwrap_err(), TokenEndpointError::Unreadable("answer_without_token"));
+    // Without an alternative, there is one place.
+    let one = custom(&json!({"answer_path": "data.0"}));
+    assert_eq!(granted(&one, &listed).unwrap().tokens.access_token.expose(), "a");
+    assert!(granted(&one, &plain).is_err());
+    let body = json!({"new": {"access_token": "c", "refresh_token": "r"}}).to_string();
+    assert_eq!(renewed(&connection, 200, &body).unwrap().access_token.expose(), "c");
+    let body = ProviderResponse::Answer { status: 200, retry_after: None, body: Secret::new(body) };
+    let next = token_response::successor(&body, &connection, &Secret::new("old"));
+    assert_eq!(next.unwrap().expose(), "r");
+}
+
+#[test]
 fn lifetimes_that_are_none_count_as_untold() {
     for value in [
         "-1",

@@ -222,7 +222,8 @@ impl RenewalRules {
 /// The format of a token response (RFC 6749 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseShape {
-    /// Path to the object with the tokens, in the response to a code; empty for the response itself.
+    /// Path to the object with the tokens, in the response to a code; empty for the response itself. `a|b` is `b` if
+    /// there is nothing at `a`.
     pub path: String,
     /// The same path in the response to a refresh.
     pub refresh_path: String,

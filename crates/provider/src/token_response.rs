@@ -252,15 +252,15 @@ fn successful_member(
         ProviderResponse::Cut { status: 200..=299, body } => (body, true),
         _ => return None,
     };
-    let (body, path) = (without_mark(body.expose()), &connection.answer.refresh_path);
-    let found = if body.trim_start().starts_with('{') {
-        json::text_at(body.as_bytes(), path, name).map(Secret::new)
-    } else if is_cut {
-        // The last value of a form that was cut may have been longer.
-        None
-    } else {
-        Document::parse(body).and_then(|form| member(json_path::value(form.value(), path)?, name))
-    };
+    let body = without_mark(body.expose());
+    let is_json = body.trim_start().starts_with('{');
+    // The last value of a form that was cut may have been longer.
+    let form = if is_json || is_cut { None } else { Document::parse(body) };
+    let found = connection.answer.refresh_path.split('|').find_map(|path| match &form {
+        Some(form) => member(json_path::value(form.value(), path)?, name),
+        None if is_json => json::text_at(body.as_bytes(), path, name).map(Secret::new),
+        None => None,
+    });
     // A text in which a byte was damaged is not what the provider issued.
     found.filter(|text| !text.expose().is_empty() && !text.expose().contains('\u{fffd}'))
 }
@@ -285,7 +285,9 @@ fn read(
         let mut told = errors.members.iter().map(String::as_str).chain(["error", "ok"]);
         let is_clear = told.all(|path| document.is_clear(path));
         let good = succeeded && is_clear && !error_codes::is_error(document.value());
-        match tokens_at(&document, path, &connection.answer, now).filter(|_| good) {
+        let path = path.split('|').find(|path| json_path::value(document.value(), path).is_some());
+        let tokens = path.and_then(|path| tokens_at(&document, path, &connection.answer, now));
+        match tokens.filter(|_| good) {
             Some(Ok(tokens)) => return Ok((tokens, document)),
             Some(Err(failure)) => return Err(failure),
             None => {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Simulators of six providers with unusual formats.
+// Simulators of eight providers with unusual formats.
 import { Simulator, bearer, empty, json, parameters, proves } from './simulator.mjs';
 
 /** Scopes are a list, errors are a status and a message, and API calls need `client-id` with the token. */
@@ -227,5 +227,131 @@ export class Atlassian extends Simulator {
       access_token: this.accessOf(grant), expires_in: 3600, token_type: 'Bearer', scope: grant.scopes.join(' '),
       ...(grant.scopes.includes('offline_access') && { refresh_token: this.refreshOf(grant) }),
     });
+  }
+}
+
+const FAULT = { error: { message: 'Error validating access token', type: 'OAuthException', code: 190, error_subcode: 460, fbtrace_id: 'x' } };
+
+/** No refresh tokens: as long as an access token is valid, it is exchanged for one that lives 60 days. */
+class Meta extends Simulator {
+  separator = ',';
+
+  /** Access token → when it expires. */
+  #ends = new Map();
+
+  /** Issues an access token with this lifetime. */
+  issue(grant, life) {
+    const token = this.accessOf(grant);
+    this.#ends.set(token, this.now() + life);
+    return token;
+  }
+
+  /** The grant of an access token that has not expired. */
+  alive(token) {
+    return this.#ends.get(token) > this.now() ? this.access.get(token) : undefined;
+  }
+
+  flawOf(query) {
+    return query.code_challenge !== undefined;
+  }
+
+  code(request) {
+    const params = parameters(request, 'form');
+    const known = request.method === 'POST' && params?.grant_type === 'authorization_code' && proves(request, params, this.client, 'post');
+    return known ? this.redeem(params) : undefined;
+  }
+
+  exchanged(token) {
+    const grant = this.alive(token);
+    return grant ? json(200, { access_token: this.issue(grant, 5183944), token_type: 'bearer', expires_in: 5183944 }) : json(400, FAULT);
+  }
+}
+
+/** Every exchange has the same endpoint as the code; the app is removed from the user's account with `DELETE`. */
+export class Facebook extends Meta {
+  sources = {
+    connect: 'https://developers.facebook.com/documentation/facebook-login/guides/advanced/manual-flow',
+    refresh: 'https://developers.facebook.com/documentation/facebook-login/guides/access-tokens/get-long-lived',
+    dead: 'https://developers.facebook.com/docs/graph-api/guides/error-handling',
+    revoke: 'https://developers.facebook.com/docs/graph-api/reference/user/permissions',
+  };
+
+  hosts = ['www.facebook.com', 'graph.facebook.com'];
+
+  authorizeAt = 'www.facebook.com/v25.0/dialog/oauth';
+
+  tokenAt = 'graph.facebook.com/v25.0/oauth/access_token';
+
+  answer(request) {
+    const { method, url: { pathname, searchParams } } = request;
+    const login = this.alive(bearer(request))?.login;
+    if (pathname === '/v25.0/me' && method === 'GET') {
+      if (!login || searchParams.get('fields') !== 'id,name,email') return json(400, FAULT);
+      const { id, name, email } = this.user(login);
+      return json(200, { id, name, email });
+    }
+    if (pathname === '/v25.0/me/permissions' && method === 'DELETE') {
+      if (!login) return json(400, FAULT);
+      this.end(login);
+      return json(200, { success: true });
+    }
+    if (method === 'POST') {
+      const grant = this.code(request);
+      return grant ? json(200, { access_token: this.issue(grant, 7200), token_type: 'bearer', expires_in: 7200 }) : json(400, { error: { code: 100 } });
+    }
+    const { fb_exchange_token: token, ...query } = Object.fromEntries(searchParams);
+    const { id, secret } = this.client;
+    const wanted = { grant_type: 'fb_exchange_token', client_id: id, client_secret: secret };
+    const known = Object.entries(wanted).every(([name, value]) => query[name] === value);
+    return known ? this.exchanged(token) : json(400, { error: { code: 101 } });
+  }
+}
+
+/**
+ * A code brings a token of an hour, whose lifetime no member tells. It is exchanged at one endpoint, and the next
+ * ones at another, once they are a day old. The documentation has the response to a code in a list (`listed`);
+ * others read it without.
+ */
+export class Instagram extends Meta {
+  sources = {
+    connect: 'https://developers.facebook.com/documentation/instagram-platform/instagram-api-with-instagram-login/business-login',
+    refresh: 'https://developers.facebook.com/documentation/instagram-platform/reference/refresh_access_token',
+    dead: 'https://developers.facebook.com/docs/graph-api/guides/error-handling',
+  };
+
+  hosts = ['www.instagram.com', 'api.instagram.com', 'graph.instagram.com'];
+
+  authorizeAt = 'www.instagram.com/oauth/authorize';
+
+  tokenAt = 'api.instagram.com/oauth/access_token';
+
+  listed = true;
+
+  /** Tokens of an hour, and when the others were issued. */
+  #short = new Set();
+
+  #issued = new Map();
+
+  answer(request) {
+    const { url: { host, pathname, searchParams } } = request;
+    if (host === 'api.instagram.com') {
+      const grant = this.code(request);
+      if (!grant) return json(400, { error_type: 'OAuthException', code: 400, error_message: 'Matching code was not found or was already used' });
+      const token = this.issue(grant, 3600);
+      this.#short.add(token);
+      const { id, number } = this.user(grant.login);
+      return json(200, this.listed
+        ? { data: [{ access_token: token, user_id: id, permissions: grant.scopes.join(',') }] }
+        : { access_token: token, user_id: number, permissions: grant.scopes });
+    }
+    const { access_token: token, grant_type: type, client_secret: secret } = Object.fromEntries(searchParams);
+    const first = this.#short.has(token);
+    const known = first
+      ? pathname === '/access_token' && type === 'ig_exchange_token' && secret === this.client.secret
+      : pathname === '/refresh_access_token' && type === 'ig_refresh_token' && this.now() - (this.#issued.get(token) ?? 0) >= 86400;
+    if (request.method !== 'GET' || !known) return json(400, { error: { code: 100 } });
+    const answer = this.exchanged(token);
+    this.#issued.set(JSON.parse(answer.body).access_token, this.now());
+    return answer;
   }
 }
