@@ -18,6 +18,7 @@ use crate::dev_files::{random_key, write_private};
 use crate::limits::too_large;
 use crate::process::{not_started, run, run_quietly, step};
 use crate::tools::Tools;
+use crate::worker::check_title;
 
 const KEYS: [&str; 2] = ["OBJECT_NAME_KEY", "KEY_RING"];
 const PROVIDER_SECRETS: &str = "PROVIDER_SECRETS";
@@ -41,7 +42,7 @@ type ProviderSecrets = BTreeMap<String, Value>;
 pub(crate) fn deploy_command(root: &Path, options: &DeployOptions) -> Result<ExitCode> {
     let tools = Tools::ensure(root)?;
     let deployment = Deployment { root, tools: &tools, options };
-    step("checking the configuration", || deployment.check())?;
+    step(check_title(root), || deployment.check())?;
     let given = options.provider_secrets.as_deref().map(read_provider_secrets).transpose()?;
     let (needed, set) = (deployment.needed()?, deployment.secrets_set()?);
     let plan = plan(&set, &needed, given.as_ref())?;

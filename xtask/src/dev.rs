@@ -19,7 +19,7 @@ use crate::dev_files::{Secrets, lock, write_private};
 use crate::process::{not_started, run, spawn_group, step};
 use crate::tools::Tools;
 use crate::with_file::Fault;
-use crate::worker::{Profile, is_first_build};
+use crate::worker::{Profile, check_title, is_first_build};
 use crate::wrangler::{Start, Wrangler};
 
 pub(crate) struct DevOptions {
@@ -179,7 +179,7 @@ fn write_files(root: &Path, places: &Places, options: &DevOptions) -> Result<Pat
         None => None,
     };
     let variables = config.variables(&secrets);
-    if let Some(fault) = step("checking the configuration", || fault_of(root, &variables))? {
+    if let Some(fault) = step(check_title(root), || fault_of(root, &variables))? {
         match with {
             Some((file, text)) => bail!("{}", fault.in_words_of(file, &text)),
             None => bail!("the development configuration is invalid: {fault}"),

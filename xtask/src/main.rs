@@ -215,6 +215,7 @@ fn providers_wanted(args: &mut lexopt::Parser) -> Result<providers::Wanted> {
 }
 
 fn check_command(root: &Path, args: &mut lexopt::Parser) -> Result<ExitCode> {
+    eprintln!("==> {}…", worker::check_title(root));
     check_program(root, args.raw_args()?)
 }
 

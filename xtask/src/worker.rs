@@ -94,9 +94,26 @@ pub(crate) fn build(root: &Path, tools: &Tools, options: &BuildOptions) -> Resul
 
 /// Whether no build of this profile is left, so that the next one compiles everything.
 pub(crate) fn is_first_build(root: &Path, profile: Profile) -> bool {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| root.join("target"), |dir| root.join(dir));
-    !target.join(WASM_TARGET).join(profile.directory()).join("edge_token_vault.wasm").exists()
+    is_first_build_in(&target(root), profile)
+}
+
+fn is_first_build_in(target: &Path, profile: Profile) -> bool {
+    let directory = target.join(WASM_TARGET).join(profile.directory());
+    !directory.join("edge_token_vault.wasm").exists()
+}
+
+/// What to print while the program `check` runs: it is compiled when it runs first.
+pub(crate) fn check_title(root: &Path) -> &'static str {
+    if target(root).join("debug/check").exists() {
+        "checking the configuration"
+    } else {
+        "checking the configuration (the first time takes a minute or two, to compile the check)"
+    }
+}
+
+/// The directory of what cargo builds.
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 
 /// Removes the function names, which `worker-build` always keeps. They are an eighth of the size.
@@ -140,14 +157,14 @@ mod tests {
 
     #[test]
     fn a_build_is_the_first_until_one_of_its_profile_is_there() {
-        let root = std::env::temp_dir().join(format!("first-build-{}", std::process::id()));
-        let built = root.join("target").join(WASM_TARGET).join("debug");
-        assert!(is_first_build(&root, Profile::Dev));
+        let target = std::env::temp_dir().join(format!("first-build-{}", std::process::id()));
+        let built = target.join(WASM_TARGET).join("debug");
+        assert!(is_first_build_in(&target, Profile::Dev));
         fs::create_dir_all(&built).unwrap();
         fs::write(built.join("edge_token_vault.wasm"), "").unwrap();
-        assert!(!is_first_build(&root, Profile::Dev));
-        assert!(is_first_build(&root, Profile::Release));
-        fs::remove_dir_all(root).unwrap();
+        assert!(!is_first_build_in(&target, Profile::Dev));
+        assert!(is_first_build_in(&target, Profile::Release));
+        fs::remove_dir_all(target).unwrap();
     }
 
     #[test]
