@@ -4,8 +4,9 @@
 #![no_main]
 
 use edge_token_vault::config::Config;
+use edge_token_vault::connect::browser::{self, CallbackRequest, ResponseMode};
+use edge_token_vault::connect::policy;
 use edge_token_vault::connect::request::{self, ConnectBody};
-use edge_token_vault::connect::{browser, policy};
 use edge_token_vault::ids::UserId;
 use edge_token_vault::public_url::PublicUrl;
 use edge_token_vault::text;
@@ -30,9 +31,13 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(begun.is_ok(), REDIRECT_URIS.contains(&redirect_uri), "{redirect_uri}");
         assert_eq!(policy::check_origin(client, Some(origin)).is_ok(), ORIGINS.contains(&origin));
         assert_eq!(policy::preflight_allowed(config, origin), ORIGINS.contains(&origin));
-        let kept = ["realmId".to_owned()];
         let (names, vault) = (&config.names, &config.public_url);
-        let _ = browser::callback(query, "demo", &kept, Some(cookies), names, vault).is_ok();
+        let connection = config.connections.get("demo");
+        for mode in [ResponseMode::Query, ResponseMode::FormPost, ResponseMode::PostedAgain] {
+            let cookies = Some(cookies);
+            let request = CallbackRequest { connection: "demo", parameters: query, mode, cookies };
+            let _ = browser::callback(&request, connection, names, vault).is_ok();
+        }
         let _ = browser::ticket(query, names).is_ok();
         // An allowed address of a provider has the scheme https and a host.
         if config.public_url.allows(redirect_uri).is_ok() {

@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
         nonce: "nonce",
         access_token: "at",
         required_claims: &std::collections::BTreeMap::new(),
-    several_audiences: false,
+        several_audiences: false,
         optional_nonce: false,
     };
     let _ = id_token::read(&token, &expected, NOW).is_ok();

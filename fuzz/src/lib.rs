@@ -41,6 +41,8 @@ pub fn config() -> Config {
             json!({"demo": {
                 "kind": "oidc", "issuer": "https://accounts.example.com", "client_id": "vault",
                 "client_authentication": "none", "scopes": ["openid"],
+                "callback_extra": ["realmId"],
+                "authorization_params": {"response_mode": "form_post"},
             }, "slack": {
                 "provider": "slack", "client_id": "vault", "kinds": {"bot": {"scopes": ["a"]}},
             }, "microsoft": {
