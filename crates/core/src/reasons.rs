@@ -163,7 +163,7 @@ pub const CONNECTION_STATES: [Row; 12] = [
 ];
 
 /// Why a step of a connect was rejected.
-pub const CONNECTS: [Row; 16] = [
+pub const CONNECTS: [Row; 17] = [
     (
         "code_refused",
         "The provider rejected the authorization code.",
@@ -175,11 +175,7 @@ pub const CONNECTS: [Row; 16] = [
         "None: the application's developer must fix it.",
     ),
     ("expired", "The ticket, state or connect code has expired.", "None."),
-    (
-        "identity",
-        "The ID token is not valid, or the provider's responses do not identify the user.",
-        "See the events `id_token_refused` and `userinfo_refused`.",
-    ),
+    ("identity", "The ID token is not valid.", "See the event `id_token_refused`."),
     ("narrower", "The user consented to fewer scopes than the account has.", "None."),
     (
         "not_stored",
@@ -230,6 +226,11 @@ pub const CONNECTS: [Row; 16] = [
         "unknown_user",
         "The provider issued no refresh token, the account has one, and they are not known to be the same user's.",
         "Make the provider ask for consent again (`authorization_params` of the connection).",
+    ),
+    (
+        "user_unnamed",
+        "The provider's responses, or the callback, do not tell who the user is.",
+        "See the event `userinfo_refused`.",
     ),
     ("used", "The handle was used before, or the session has ended.", "None."),
 ];

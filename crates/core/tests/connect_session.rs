@@ -281,6 +281,7 @@ fn a_failed_connect_answers_its_error_again_and_only_to_who_completed_it() {
         Denied::CodeRefused,
         Denied::ProviderMisconfigured,
         Denied::Identity,
+        Denied::Unnamed { cause: "userinfo_signed".into() },
     ] {
         let mut journey = Journey::returned();
         let ask = journey.ask();

@@ -20,6 +20,7 @@ use vault_base::secret::Secret;
 use vault_core::config::Config;
 use vault_core::connect::browser::{self, Callback, CallbackRequest, ResponseMode};
 use vault_core::connect::handle::{self, OpaqueHandle};
+use vault_core::connect::identify::IdentityError;
 use vault_core::connect::in_flight::MAX_IN_FLIGHT;
 use vault_core::connect::listing::{self, Page};
 use vault_core::connect::policy::{self, CREATE, DELETE, READ};
@@ -31,6 +32,7 @@ use vault_core::vault::record::{Account, AccountState};
 use vault_jose::TokenError;
 use vault_jose::identity::Identity;
 use vault_provider::connection::Connection;
+use vault_provider::userinfo::NoUserInfo;
 
 #[test]
 fn a_connect_request_becomes_a_session_with_its_own_handles() {
@@ -291,7 +293,21 @@ fn a_refused_completion_says_whose_turn_it_is() {
         let detail = policy::completion_denied(operator).detail;
         assert!(detail.contains("The vault's operator must act"), "{detail}");
     }
-    assert!(policy::completion_denied(Identity).detail.contains("a signed one is a JWT"));
+    // Each cause is told in words.
+    for (cause, words) in [
+        (NoUserInfo::Signed, "a signed JWT, and the vault reads JSON only"),
+        (NoUserInfo::NotJson, "not JSON"),
+        (NoUserInfo::RepeatsMember, "two ids"),
+        (NoUserInfo::NoId, "no id where the connection expects it"),
+        (NoUserInfo::Nowhere, "no userinfo endpoint"),
+        (NoUserInfo::NotInCallback, "the callback has no id"),
+        (NoUserInfo::Status(403), "who the user is: userinfo has status 403."),
+    ] {
+        let problem = policy::completion_denied(IdentityError::Unnamed(cause).denial());
+        assert_eq!(problem.status, 502, "{cause:?}");
+        assert!(problem.detail.contains(words), "{}", problem.detail);
+        assert!(problem.detail.contains("The vault's operator must act"), "{}", problem.detail);
+    }
 }
 
 #[test]

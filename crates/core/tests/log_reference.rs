@@ -98,6 +98,7 @@ fn each_reason_of_a_refused_connect_is_explained() {
         Denied::ProviderUnavailable,
         Denied::ProviderMisconfigured,
         Denied::Identity,
+        Denied::Unnamed { cause: String::new() },
         Denied::NotStored,
         Denied::RegistrationChanged,
         Denied::UnknownUser,

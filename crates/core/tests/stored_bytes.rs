@@ -489,6 +489,13 @@ fn each_phase_of_a_session_reads_as_it_was_written() {
             },
             r#"{"name":"failed","connect_code":"x","error":{"narrower":{"missing":["a"]}}}"#,
         ),
+        (
+            Phase::Failed {
+                connect_code: Some(text()),
+                error: Some(Denied::Unnamed { cause: "no_userinfo".into() }),
+            },
+            r#"{"name":"failed","connect_code":"x","error":{"unnamed":{"cause":"no_userinfo"}}}"#,
+        ),
     ] {
         assert_eq!(serde_json::to_string(&phase).unwrap(), json);
         assert_eq!(serde_json::from_str::<Phase>(json).unwrap(), phase);

@@ -266,7 +266,7 @@ impl Inner {
             Err(IdentityError::Later) => return self.fail(Denied::ProviderUnavailable),
             Err(error) => {
                 log::event(&error.event().at(&session.begin.connection));
-                return self.fail(Denied::Identity);
+                return self.fail(error.denial());
             }
         };
         let (Some(authorization), Some(id)) = (session.begin.authorization.clone(), user.id) else {

@@ -18,6 +18,7 @@ use vault_provider::request::ProviderRequest;
 use vault_provider::token_response::ProviderResponse;
 use vault_provider::userinfo::{self, NoUserInfo, UserInfo};
 
+use super::record::Denied;
 use super::session::Unidentified;
 use crate::event::{Event, EventName};
 
@@ -39,6 +40,17 @@ impl IdentityError {
             Self::Later => Event::new(EventName::IdentityUnavailable),
             Self::Never(refusal) => Event::new(EventName::IdTokenRefused).because(refusal.reason()),
             Self::Unnamed(cause) => Event::new(EventName::UserinfoRefused).because(cause.word()),
+        }
+    }
+}
+
+impl IdentityError {
+    /// What a connect that ends for it is denied with.
+    pub fn denial(&self) -> Denied {
+        match self {
+            Self::Later => Denied::NotStored,
+            Self::Never(_) => Denied::Identity,
+            Self::Unnamed(cause) => Denied::Unnamed { cause: cause.word() },
         }
     }
 }

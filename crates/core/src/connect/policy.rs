@@ -153,6 +153,23 @@ pub fn too_many_in_flight(retry_after: i64) -> ProblemDetails {
     }
 }
 
+/// A cause of [`Denied::Unnamed`] in words.
+fn unnamed(cause: &str) -> String {
+    let words = match cause {
+        "userinfo_signed" => "its userinfo response is a signed JWT, and the vault reads JSON only",
+        "userinfo_not_json" => "its userinfo response is not JSON, or too large",
+        "userinfo_repeats_member" => "its userinfo response has two ids",
+        "userinfo_without_id" => "its userinfo response has no id where the connection expects it",
+        "no_userinfo" => "there is no userinfo endpoint, or the token response has no id",
+        "callback_without_id" => "the callback has no id",
+        // The causes that are left have the status in their word.
+        other => {
+            return text::description(&other.replace("userinfo_http_", "userinfo has status "));
+        }
+    };
+    words.to_owned()
+}
+
 /// The error for an application whose completion is denied.
 pub fn completion_denied(denied: Denied) -> ProblemDetails {
     let reason = denied.reason();
@@ -199,10 +216,16 @@ pub fn completion_denied(denied: Denied) -> ProblemDetails {
         ),
         Denied::Identity => ProblemDetails::new(
             502,
-            "The provider's statement of who the user is cannot be used: the ID token is not valid, or the \
-             userinfo response is not JSON (a signed one is a JWT, which the vault does not read), has an \
-             error status, or does not name the user. Nothing was connected. The vault's operator must act: \
-             the log has the cause.",
+            "The provider's ID token is not valid, so nobody knows who the user is. Nothing was connected. The \
+             vault's operator must act: the log has the cause.",
+        ),
+        Denied::Unnamed { cause } => ProblemDetails::new(
+            502,
+            format!(
+                "The provider does not tell who the user is: {}. Nothing was connected. The vault's operator \
+                 must act.",
+                unnamed(&cause)
+            ),
         ),
         Denied::RegistrationChanged => ProblemDetails {
             retry_after: Some(60),

@@ -374,8 +374,13 @@ pub enum Denied {
     ProviderUnavailable,
     /// The provider does not accept the vault's registration.
     ProviderMisconfigured,
-    /// The provider's statement about the user is not valid.
+    /// The ID token is not valid.
     Identity,
+    /// The provider's responses, or the callback, do not say who the user is.
+    Unnamed {
+        /// The cause, as a word of the log ([`vault_provider::userinfo::NoUserInfo::word`]).
+        cause: String,
+    },
     /// The code is being redeemed, or the vault could not store the grant, or the provider could not say whose
     /// it is. Completing again within ten minutes succeeds once that is over.
     NotStored,
@@ -408,6 +413,7 @@ impl Denied {
             Self::ProviderUnavailable => "provider_unavailable",
             Self::ProviderMisconfigured => "provider_misconfigured",
             Self::Identity => "identity",
+            Self::Unnamed { .. } => "user_unnamed",
             Self::NotStored => "not_stored",
             Self::RegistrationChanged => "registration_changed",
             Self::UnknownUser => "unknown_user",

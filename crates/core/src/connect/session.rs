@@ -303,8 +303,8 @@ impl Session {
                 if error == IdentityError::Later || !waits {
                     return Ok(denied(Denied::NotStored, event));
                 }
-                self.fail(&Denied::Identity);
-                return Ok(Identified { is_changed: true, ..denied(Denied::Identity, event) });
+                let refused = self.fail(&error.denial());
+                return Ok(Identified { is_changed: true, ..denied(refused, event) });
             }
         }
         // Parameters from the browser never replace data from the provider.
