@@ -96,6 +96,11 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
 
         simulator.end(user.login);
         await world.advance(steps.at(-1));
+        if (!life) {
+          // The renewal is refused; the token serves to its end.
+          assert.equal((await journey.exchange(user)).status, 200);
+          await world.advance(30 * 86400);
+        }
         const answer = await journey.exchange(user);
         assertRefused(answer, 400, 'invalid_target');
         assert.equal(answer.body.connection_state.state, 'reconnect_required');
