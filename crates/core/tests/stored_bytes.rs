@@ -479,22 +479,28 @@ fn each_phase_of_a_session_reads_as_it_was_written() {
         ),
         (Phase::FAILED, r#"{"name":"failed"}"#),
         (
-            Phase::Failed { connect_code: Some(text()), error: Some(Denied::CodeRefused) },
+            Phase::Failed {
+                connect_code: Some(text()),
+                error: Some(Denied::CodeRefused),
+                cause: None,
+            },
             r#"{"name":"failed","connect_code":"x","error":"code_refused"}"#,
         ),
         (
             Phase::Failed {
                 connect_code: Some(text()),
                 error: Some(Denied::Narrower { missing: vec!["a".into()] }),
+                cause: None,
             },
             r#"{"name":"failed","connect_code":"x","error":{"narrower":{"missing":["a"]}}}"#,
         ),
         (
             Phase::Failed {
                 connect_code: Some(text()),
-                error: Some(Denied::Unnamed { cause: "no_userinfo".into() }),
+                error: Some(Denied::Identity),
+                cause: Some("no_userinfo".into()),
             },
-            r#"{"name":"failed","connect_code":"x","error":{"unnamed":{"cause":"no_userinfo"}}}"#,
+            r#"{"name":"failed","connect_code":"x","error":"identity","cause":"no_userinfo"}"#,
         ),
     ] {
         assert_eq!(serde_json::to_string(&phase).unwrap(), json);

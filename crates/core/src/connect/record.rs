@@ -243,15 +243,19 @@ pub enum Phase {
         /// Hash of the connect code's secret.
         #[serde(skip_serializing_if = "Option::is_none")]
         connect_code: Option<String>,
-        /// Why the completion failed.
+        /// Why the completion failed. [`Denied::Unnamed`] is stored as [`Denied::Identity`], which code before version
+        /// 0.3.0 reads, with its cause beside it.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<Denied>,
+        /// The cause of [`Denied::Unnamed`].
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
     },
 }
 
 impl Phase {
     /// A failure that nobody is told again.
-    pub const FAILED: Self = Self::Failed { connect_code: None, error: None };
+    pub const FAILED: Self = Self::Failed { connect_code: None, error: None, cause: None };
 
     /// Hash of the connect code's secret, once the application has received one.
     pub fn connect_code(&self) -> Option<&str> {
@@ -294,6 +298,7 @@ struct Members {
     store: Option<String>,
     account: Option<AccountId>,
     error: Option<Denied>,
+    cause: Option<String>,
 }
 
 impl TryFrom<Members> for Phase {
@@ -306,7 +311,7 @@ impl TryFrom<Members> for Phase {
 
 fn phase(members: Members) -> Option<Phase> {
     let Members { name, state, cookie, connect_code, until, secrets, code, .. } = members;
-    let Members { id_token, store, account, error, sealed_state, .. } = members;
+    let Members { id_token, store, account, error, cause, sealed_state, .. } = members;
     Some(match name.as_str() {
         "started" => Phase::Started,
         "at_provider" => Phase::AtProvider {
@@ -332,7 +337,7 @@ fn phase(members: Members) -> Option<Phase> {
         },
         "redeemed" => Phase::Redeemed { connect_code: connect_code?, until: until?, store: store? },
         "finished" => Phase::Finished { connect_code, account },
-        "failed" => Phase::Failed { connect_code, error },
+        "failed" => Phase::Failed { connect_code, error, cause },
         _ => return None,
     })
 }

@@ -221,6 +221,9 @@ impl Session {
     /// learns that it is over, and nothing more.
     fn answer_again(&self, proof: Result<(), Denied>) -> Result<AccountId, Denied> {
         match (&self.phase, proof) {
+            (Phase::Failed { error: Some(Denied::Identity), cause: Some(cause), .. }, Ok(())) => {
+                Err(Denied::Unnamed { cause: cause.clone() })
+            }
             (Phase::Finished { account: Some(account), .. }, Ok(())) => Ok(account.clone()),
             (Phase::Failed { error: Some(error), .. }, Ok(())) => Err(error.clone()),
             // The request that failed, again.
@@ -241,7 +244,11 @@ impl Session {
     pub fn fail(&mut self, denied: &Denied) -> Denied {
         if !self.is_over() {
             let connect_code = self.phase.connect_code().map(str::to_owned);
-            self.phase = Phase::Failed { connect_code, error: Some(denied.clone()) };
+            let (error, cause) = match denied {
+                Denied::Unnamed { cause } => (Denied::Identity, Some(cause.clone())),
+                other => (other.clone(), None),
+            };
+            self.phase = Phase::Failed { connect_code, error: Some(error), cause };
         }
         denied.clone()
     }
