@@ -116,7 +116,7 @@ describe('providers of the catalogue, by their documented shape', { timeout: 300
     });
   }
 
-  for (const [id, extra, life] of [['hubspot', 'hub_id', 1800], ['quickbooks', 'realmId', 3600]]) {
+  for (const { id, extra, life } of [{ id: 'hubspot', extra: 'hub_id', life: 1800 }, { id: 'quickbooks', extra: 'realmId', life: 3600 }]) {
     test(`a second portal or company at ${id} is a second account`, async () => {
       const { simulator } = ALL[id];
       const journey = new Journey(world, id, simulator);
