@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{NOW, answer, connection, id};
 use vault_base::encoding::{base64url, sha256};
 use vault_base::secret::Secret;
-use vault_core::connect::identify::{self, Identification, IdentifyStep, IdentityError};
+use vault_core::connect::identify::{Identification, IdentifyStep, IdentityError};
 use vault_core::connect::record::FlowSecrets;
 use vault_core::connect::session::Unidentified;
 use vault_core::vault::consent::NewGrant;
@@ -318,7 +318,7 @@ fn without_open_id_the_answer_or_userinfo_tells_and_userinfo_may_be_asked_again(
         (&from_callback, kept("other", "company"), None),
         (&from_answer, kept("id", "company"), None),
     ] {
-        assert_eq!(identify::callback_user(connection, &parameters).as_deref(), user);
+        assert_eq!(connection.callback_user(&parameters).as_deref(), user);
     }
 
     let nobody = connection(&json!({"identity": {}}));

@@ -104,6 +104,20 @@ fn a_consent_renews_the_account_of_the_same_user_and_adds_one_for_another() {
 }
 
 #[test]
+fn an_account_from_before_ids_came_in_the_callback_is_told_apart_by_its_provider_data() {
+    let callback =
+        json!({"identity": {"from": "callback", "id": "realmId"}, "callback_extra": ["realmId"]});
+    let (home, connection) = (home(), connection(&callback));
+    let company = BTreeMap::from([("realmId".to_owned(), "u".to_owned())]);
+    let before = Account { provider_data: company, ..account("1", None) };
+    let contents = holding(&home, before, grant(&connection));
+    for (user, expected) in [("u", renewed("r9")), ("v", added(Some("v")))] {
+        let new = consent(&connection, Some(user));
+        assert_eq!(written(&home, kept(&home, &contents, &connection, new)), expected, "{user}");
+    }
+}
+
+#[test]
 fn a_consent_with_a_refresh_token_has_a_job_that_keeps_it_alive_where_the_connection_wants_one() {
     let (home, connection) = (home(), connection(&json!({"keep_alive_days": 80})));
     let jobs = |new| {

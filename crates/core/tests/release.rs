@@ -417,7 +417,7 @@ fn a_consent_renews_its_users_account_or_the_one_from_before_users_were_told_apa
     let accounts = [account("", "", ""), account("1", "", "")];
     let id = |id: Option<&str>| Identity { id: id.map(str::to_owned), email: None, name: None };
     let renews = |accounts: &[Account], user| {
-        consent::renews(accounts.iter(), &id(user)).map(|account| account.id.clone())
+        consent::renews(&connection(), accounts.iter(), &id(user)).map(|account| account.id.clone())
     };
     assert_eq!(renews(&accounts, Some("1")), Some(accounts[1].id.clone()));
     assert_eq!(renews(&accounts, Some("2")), Some(accounts[0].id.clone()));

@@ -120,6 +120,15 @@ impl Connection {
         self.identity.from != Some(IdentitySource::Callback)
     }
 
+    /// The account's id, if the connection takes it from the authorization response. `parameters` are those that
+    /// were kept of it ([`Connection::callback_extra`]).
+    pub fn callback_user(&self, parameters: &BTreeMap<String, String>) -> Option<String> {
+        if self.proves_identity() {
+            return None;
+        }
+        parameters.get(&self.identity.id).filter(|id| !id.is_empty()).cloned()
+    }
+
     /// Whether authorization requests ask for the response as a form (OAuth 2.0 Form Post Response Mode).
     pub fn asks_for_form_post(&self) -> bool {
         self.authorization_params.get("response_mode").is_some_and(|mode| mode == "form_post")

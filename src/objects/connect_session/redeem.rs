@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use worker::Env;
 
 use crate::config::Config;
-use crate::connect::identify::{self, Identification, IdentifyStep, IdentityError};
+use crate::connect::identify::{Identification, IdentifyStep, IdentityError};
 use crate::connect::record::{Denied, FlowSecrets, REDEEM_TIME};
 use crate::connect::session::{self, Unidentified};
 use crate::event::{Event, EventName};
@@ -72,7 +72,7 @@ impl Redeem<'_> {
         let id_token = granted.tokens.id_token.clone();
         let account = AccountId::random().map_err(|_| Denied::NotStored)?;
         let mut store = consent::store(self.connection, account, granted, self.scopes, now);
-        if let Some(user) = identify::callback_user(connection, self.callback) {
+        if let Some(user) = connection.callback_user(self.callback) {
             store.provider_user = Some(user);
         }
         Ok(Unidentified { store: Box::new(store), id_token, secrets })

@@ -95,18 +95,6 @@ pub struct Identification<'a> {
     pub tokens: &'a Unidentified,
 }
 
-/// The account's id, if the connection takes it from the authorization response. `parameters` are those that
-/// were kept of it ([`Connection::callback_extra`]).
-pub fn callback_user(
-    connection: &Connection,
-    parameters: &BTreeMap<String, String>,
-) -> Option<String> {
-    if connection.proves_identity() {
-        return None;
-    }
-    parameters.get(&connection.identity.id).filter(|id| !id.is_empty()).cloned()
-}
-
 impl Identification<'_> {
     /// The first step.
     ///

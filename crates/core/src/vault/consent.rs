@@ -203,16 +203,20 @@ pub fn refresh_token_from(
 
 /// The account that a consent renews, if any: the account of the same provider user, or else one
 /// whose user is unknown. Accounts with an unknown user were stored before the provider identified
-/// users; a connection had one account per user then, and each consent renewed it.
+/// users; a connection had one account per user then, and each consent renewed it. Where the id comes in the
+/// authorization response, such an account has it among its provider data, and is told apart by that.
 ///
 /// `accounts` are those of the registration that the user consented to. Accounts of another
 /// registration are never renewed.
 pub fn renews<'a>(
+    connection: &Connection,
     mut accounts: impl Iterator<Item = &'a Account> + Clone,
     identity: &Identity,
 ) -> Option<&'a Account> {
-    let own = accounts.clone().find(|one| one.identity.id == identity.id);
-    own.or_else(|| accounts.find(|one| one.identity.id.is_none()))
+    let before = |one: &Account| connection.callback_user(&one.provider_data);
+    let id = |one: &Account| one.identity.id.clone().or_else(|| before(one));
+    let own = accounts.clone().find(|one| id(one) == identity.id);
+    own.or_else(|| accounts.find(|one| id(one).is_none()))
 }
 
 /// The scopes that storing `new` would take from a grant that is still valid. Empty means: store

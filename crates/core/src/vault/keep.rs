@@ -70,7 +70,7 @@ pub fn keep(
     let identity = new.identity();
     let own = contents.accounts.iter();
     let own = own.filter(|account| connection.accepts(contents.registration(&account.id)));
-    let known = consent::renews(own, &identity);
+    let known = consent::renews(connection, own, &identity);
     let missing = lost(contents, connection, known, &new, now);
     if !missing.is_empty() {
         return Ok(KeepOutcome::Narrower(missing));
