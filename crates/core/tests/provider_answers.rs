@@ -351,6 +351,10 @@ fn an_id_is_as_it_was_written_however_long() {
     }
     let twice = received(200, r#"{"id":1,"id":2,"e":"e"}"#);
     assert_eq!(userinfo::read(&twice, rules), Err(NoUserInfo::RepeatsMember));
+    // Of a character that could not be read nobody knows which one it was: the ids of two users would be the same.
+    for unread in [r#"{"id":"a\ud800"}"#, "{\"id\":\"a\u{fffd}\"}"] {
+        assert_eq!(userinfo::read(&received(200, unread), rules), Err(NoUserInfo::NoId));
+    }
     // Neither does another place take the place of one with two values.
     let rules = &custom(&json!({"identity": {"id": "a.id|b.id"}})).identity;
     for body in

@@ -91,10 +91,12 @@ fn is_signed(body: &str) -> bool {
     body.starts_with("ey") && body.bytes().all(is_segment) && body.contains('.')
 }
 
-/// Extracts the identity from a JSON document. `None` if the document has no id.
+/// Extracts the identity from a JSON document. `None` if the document has no id, or one in which a character was
+/// replaced because it could not be read: the ids of two users could be the same then.
 pub fn of_document(document: &Value, rules: &IdentityRules) -> Option<Identity> {
+    let id = json_path::text(document, &rules.id).filter(|id| !id.contains('\u{fffd}'))?;
     Some(Identity {
-        id: Some(json_path::text(document, &rules.id)?),
+        id: Some(id),
         email: json_path::text(document, &rules.email),
         name: json_path::text(document, &rules.name),
     })
