@@ -544,7 +544,7 @@ fn a_connection_maps_a_providers_own_code_to_access_denied() {
 }
 
 #[test]
-fn a_form_is_posted_again_from_our_own_site_with_the_four_parameters_alone() {
+fn a_form_is_posted_again_from_our_own_site_with_the_parameters_of_a_response_alone() {
     let vault = PublicUrl::parse("https://vault.example.com").unwrap();
     let (names, mut connection) = (config().names, config().connections["calendar"].clone());
     let session = new_session();
@@ -590,6 +590,12 @@ fn a_form_is_posted_again_from_our_own_site_with_the_four_parameters_alone() {
     }
     let declined = read(&connection, "", None, "error=access_denied").unwrap();
     assert!(matches!(declined, Callback::PostAgain(fields) if fields.len() == 1));
+    let by_code = format!("error_code=200&error_message=x&state={state}");
+    let Ok(Callback::PostAgain(fields)) = read(&connection, "", None, &by_code) else {
+        panic!("not posted again");
+    };
+    let names: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["state", "error_code"]);
     assert_eq!(read(&connection, "again", None, "error=x").unwrap_err(), Denied::Unknown);
 }
 

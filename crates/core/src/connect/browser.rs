@@ -59,7 +59,7 @@ impl ResponseMode {
 const POSTED_AGAIN: &str = "again";
 
 /// The parameters that the vault's own page posts again.
-const POSTED: [&str; 4] = ["code", "state", "iss", "error"];
+const POSTED: [&str; 5] = ["code", "state", "iss", "error", "error_code"];
 
 /// Most sessions that are asked whose error without `state` this is. A user has at most as many in flight.
 const MAX_ASKED: usize = super::in_flight::MAX_IN_FLIGHT;
