@@ -417,6 +417,17 @@ fn an_access_token_that_renews_itself_is_kept_as_the_refresh_token() {
     assert_eq!((refresh.as_deref(), its_end), (Some("a"), Some(5_184_000)));
     let GrantedTokens { refresh, its_end } = renews_with(&custom(&json!({})), &body);
     assert_eq!((refresh, its_end), (None, None));
+    // Both ends are read from the same member, in its unit; 0 is none.
+    for (more, told, end) in [
+        (json!({"expires_in_unit": "minutes"}), json!(60), Some(3600)),
+        (json!({"expires_in_unit": "milliseconds"}), json!(60_000), Some(60)),
+        (json!({"zero_expires_in": "never"}), json!(0), None),
+    ] {
+        let mut entry = json!({"renewal": "access_token"});
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let body = json!({"access_token": "a", "expires_in": told});
+        assert_eq!(renews_with(&custom(&entry), &body).its_end, end, "{more}");
+    }
     // The new token of a response that is otherwise unusable, or was cut off, is not lost.
     let body = Secret::new(r#"{"access_token":"b","token_type":"odd","#);
     let cut = ProviderResponse::Cut { status: 200, body };

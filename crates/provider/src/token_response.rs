@@ -400,6 +400,12 @@ fn tokens_at(
     }
     let seconds =
         |member: &str, unit| object.get(member).and_then(|value| lifetime(value, unit, now));
+    // Where the access token renews itself, one member is the lifetime of both.
+    let its_unit = if shape.refresh_token_expires_in_member == shape.expires_in_member {
+        shape.expires_in_unit
+    } else {
+        LifetimeUnit::Seconds
+    };
     Some(Ok(TokenResponse {
         access_token,
         refresh_token: member(object, shape.refresh_token_member),
@@ -413,11 +419,10 @@ fn tokens_at(
             }
             None => Lifetime::Untold,
         },
-        refresh_token_expires_in: seconds(
-            &shape.refresh_token_expires_in_member,
-            LifetimeUnit::Seconds,
-        )
-        .or(shape.refresh_token_lifetime),
+        // No provider issues a token to renew with that has ended: 0 stands for no end.
+        refresh_token_expires_in: seconds(&shape.refresh_token_expires_in_member, its_unit)
+            .filter(|seconds| *seconds > 0)
+            .or(shape.refresh_token_lifetime),
         scopes: object
             .get(&shape.scope_member)
             .and_then(|value| scopes(value, &shape.scope_separator)),
