@@ -115,6 +115,14 @@ fn a_token_that_renews_itself_is_renewed_before_it_ends_though_nobody_uses_it() 
         let step = look(&idle(grant(&connection), seconds), &connection);
         assert_eq!(matches!(step, KeepAliveStep::Refresh { .. }), is_due, "{seconds} {step:?}");
     }
+    // Of one that lives for a second, the next is not asked for at once, again and again.
+    let mut contents = idle(grant(&connection), 0);
+    contents.tokens[0].token.record.expires_at = Some(NOW + 1);
+    assert_eq!(look(&contents, &connection), KeepAliveStep::Wait(NOW + 60));
+    let mut short = idle(grant(&connection), 70);
+    short.tokens[0].token.record.expires_at = Some(NOW - 30);
+    let again = KeepAliveStep::Refresh { again: NOW + 60 };
+    assert_eq!(look(&short, &connection), again);
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn look(
     }
     // A time in the future is from before the clock was set back.
     let used = newest.map_or(now, |record| record.issued_at.min(now));
-    let mut due = used + idle_time(limit, id, kind);
+    let mut due = used + idle_time(limit, id, kind).max(SHORTEST);
     if connection.refresh_ends_access_token {
         // Others may still hold the token that a refresh would end.
         due = due.max(newest.and_then(|record| record.expires_at).unwrap_or(due));
@@ -76,7 +76,7 @@ pub fn look(
     if now < due {
         KeepAliveStep::Wait(due)
     } else if now - used < 2 * limit {
-        KeepAliveStep::Refresh { again: now + limit / 8 }
+        KeepAliveStep::Refresh { again: now + (limit / 8).max(SHORTEST) }
     } else {
         KeepAliveStep::End
     }
@@ -116,6 +116,10 @@ fn limit(connection: &Connection, lifetime: Option<i64>) -> Option<i64> {
     let lifetime = lifetime.filter(|_| connection.renewal.by_access_token);
     connection.keep_alive.into_iter().chain(lifetime).min()
 }
+
+/// Shortest time in seconds between two refreshes of a job. A token that renews itself for a shorter time is renewed by
+/// its users alone: otherwise a provider that says `expires_in: 1` would be asked without end.
+const SHORTEST: i64 = 60;
 
 /// Seconds for which a grant may be idle that its provider ends after `limit` seconds: from half of them
 /// to three quarters. They differ from grant to grant, so that those of one day are not all refreshed
