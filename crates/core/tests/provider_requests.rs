@@ -166,6 +166,25 @@ fn a_revocation_carries_the_client_secret_with_the_scheme_client() {
 }
 
 #[test]
+fn the_id_of_a_user_does_not_leave_its_segment_of_a_path() {
+    let entry = json!({"revocation_endpoint": "https://code.example/users/{user}/grant"});
+    let config = load(&json!({ "CONNECTIONS": { "code": entry } })).unwrap();
+    let (connection, provider) = known(&config, "code");
+    for (user, path) in [
+        ("7", Some("/users/7/grant")),
+        ("a/..", Some("/users/a%2F../grant")),
+        ("%2e%2e", Some("/users/%252e%252e/grant")),
+        ("...", Some("/users/.../grant")),
+        (".", None),
+        ("..", None),
+    ] {
+        let token = (&Secret::new("t"), TokenTypeHint::Refresh);
+        let request = revocation::revoke(&connection, &provider, "", token, Some(user));
+        assert_eq!(request.as_ref().map(|request| request.url.path()), path, "{user}");
+    }
+}
+
+#[test]
 fn an_openid_request_carries_state_nonce_and_an_s256_challenge() {
     // RFC 7636 §4.2 (appendix B's verifier and challenge), RFC 6749 §10.12, OpenID Connect Core §3.1.2.1.
     let url = authorization(&config(), "calendar", &["openid", "events.read"], &[]);

@@ -144,8 +144,8 @@ pub(super) fn headers(
 }
 
 /// Parses a URL whose path segments may begin with a placeholder. The value of `fill` for such a segment is
-/// form-encoded, so that it cannot leave the segment. `None` if `fill` has no value or the result is not a
-/// URL.
+/// form-encoded, so that it cannot leave the segment. `None` if `fill` has no value, or `.` or `..`, which would leave
+/// it all the same, or if the result is not a URL.
 pub(super) fn filled(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> Option<Url> {
     if !endpoint.contains('{') {
         return Url::parse(endpoint).ok();
@@ -156,7 +156,8 @@ pub(super) fn filled(endpoint: &str, fill: &impl Fn(&str) -> Option<String>) -> 
             filled.push('/');
         }
         if segment.starts_with('{') {
-            filled.extend(form_urlencoded::byte_serialize(fill(segment)?.as_bytes()));
+            let value = fill(segment).filter(|value| !matches!(value.as_str(), "." | ".."))?;
+            filled.extend(form_urlencoded::byte_serialize(value.as_bytes()));
         } else {
             filled.push_str(segment);
         }
