@@ -6,6 +6,8 @@
 
 mod support;
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use support::{
     NOW, Rows, account, answer, connection, connection_of, grant, home, home_with_key, id, intent,
@@ -375,6 +377,30 @@ fn a_grant_that_tells_no_registration_is_bound_by_its_first_success_and_the_regi
     let before = Grant { registration: None, ..grant(&connection) };
     let lines = after(&connection, before, &tokens(&json!({})));
     assert_eq!(lines[0], "job +0 hold u");
+}
+
+#[test]
+fn an_account_from_before_ids_came_in_the_callback_gets_its_id_with_a_renewal_and_the_registry_told()
+ {
+    let callback = json!({"identity": {"from": "callback", "id": "c"}, "callback_extra": ["c"]});
+    let (home, connection) = (home(), connection(&callback));
+    let told = |user: Option<&str>, data: &str| {
+        let provider_data = BTreeMap::from([(data.to_owned(), "company".to_owned())]);
+        let before = Account { provider_data, ..account("1", user) };
+        let contents = Rows::new(&home).with(before, grant(&connection), 5).contents;
+        let renewing = begin(&home, &contents, &connection);
+        let at = snapshot(&home, &contents, &[], &connection);
+        let plan = renewing.answered(at, None, &tokens(&json!({}))).unwrap().plan;
+        let ids = plan.writes.iter().filter_map(|write| match write {
+            Write::PutAccount(account) => account.identity.id.clone(),
+            _ => None,
+        });
+        let ids: Vec<_> = ids.collect();
+        (ids, lines(&home, &plan).contains(&"job +0 hold company".to_owned()))
+    };
+    assert_eq!(told(None, "c"), (vec!["company".to_owned()], true));
+    assert_eq!(told(None, "d"), (vec![], false));
+    assert_eq!(told(Some("u"), "c"), (vec![], false));
 }
 
 #[test]

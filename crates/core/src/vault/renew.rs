@@ -365,6 +365,17 @@ impl Renewing {
         }
     }
 
+    /// The account with the id that it has among its provider data, if it was connected before the connection took
+    /// ids from there.
+    fn identified_since(&self, at: Snapshot<'_>) -> Option<Account> {
+        let mut account = at.contents.account(&self.account.id)?.clone();
+        if account.identity.id.is_none() {
+            account.identity.id = at.connection.callback_user(&account.provider_data);
+            return account.identity.id.is_some().then_some(account);
+        }
+        None
+    }
+
     fn renewed(
         &self,
         plan: &mut Plan,
@@ -375,11 +386,17 @@ impl Renewing {
         if renewal.is_lifetime_assumed {
             plan.tell(Event::new(EventName::ExpiresInAssumed).at(&at.home.connection).of(id));
         }
-        // The registry is told of a newly bound grant under its registration.
-        if let (Some(user), None) = (&self.account.identity.id, &self.begun.registration) {
+        // The registry is told of a newly bound grant under its registration, and of one from before ids came in
+        // the callback: a deletion elsewhere would revoke it otherwise.
+        let newly_known = self.identified_since(at);
+        let newly_bound = self.account.identity.id.as_ref();
+        let newly_bound = newly_bound.filter(|_| self.begun.registration.is_none());
+        if let Some(user) = newly_known.as_ref().map_or(newly_bound, |one| one.identity.id.as_ref())
+        {
             let registration = renewal.grant.registration.clone();
             plan.add_job(Job::AddReference { user: user.clone(), registration }, at.now);
         }
+        plan.writes.extend(newly_known.map(Write::PutAccount));
         let lifetime = renewal.expires_at.map(|at_end| at_end - at.now);
         keep_alive::ensure(plan, at.jobs, at.connection, (id, self.kind()), lifetime, at.now);
         let generation = renewal.grant.generation;
