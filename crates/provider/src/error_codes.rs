@@ -4,6 +4,8 @@
 
 use serde_json::Value;
 
+use vault_base::secret::Secret;
+
 use super::json_path;
 use super::profile::ErrorRules;
 
@@ -56,6 +58,22 @@ pub enum TokenEndpointError {
 }
 
 impl TokenEndpointError {
+    /// The same failure, without a code that is one of the secrets of the request: a provider may write back what it
+    /// was sent, and codes are stored and logged.
+    #[must_use]
+    pub fn without<'a>(mut self, secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
+        if let Self::Refused(code)
+        | Self::Consent(code)
+        | Self::Misconfigured(code)
+        | Self::Unexplained(code)
+        | Self::Unlisted(code) = &mut self
+            && secrets.into_iter().any(|secret| secret.expose() == code)
+        {
+            UNREGISTERED.clone_into(code);
+        }
+        self
+    }
+
     /// The code for the operator's log: one of the vault's, one that the connection's configuration lists, or
     /// one of the provider that has the syntax of a code.
     pub fn word(&self) -> &str {
@@ -272,6 +290,17 @@ mod tests {
             assert_eq!(verdict(&complete, &document, None), Some(meaning), "{document}");
             assert_eq!(verdict(&rules(), &document, None), Some(without), "{document}");
         }
+    }
+
+    #[test]
+    fn a_code_that_is_a_secret_of_the_request_is_not_kept() {
+        let (sent, secret) = (Secret::new("canary-access"), Secret::new("canary.secret"));
+        for document in [json!({"error": "canary-access"}), json!({"error": "canary.secret"})] {
+            let failure = verdict(&rules(), &document, None).unwrap();
+            assert_eq!(failure.without([&sent, &secret]).word(), "unregistered");
+        }
+        let other = verdict(&rules(), &json!({"error": "canary"}), None).unwrap();
+        assert_eq!(other.without([&sent, &secret]).word(), "canary");
     }
 
     #[test]

@@ -63,6 +63,8 @@ impl Redeem<'_> {
         let now = clock::now();
         let granted =
             token_response::granted(&received, self.connection, now).map_err(|failure| {
+                let failure =
+                    failure.without([code, verifier].into_iter().chain(&connection.client_secret));
                 self.tell(Event::new(EventName::CodeNotRedeemed).because(failure.word()));
                 session::not_redeemed(&failure)
             })?;

@@ -214,7 +214,9 @@ impl Renewing {
         };
         let begun = refresh::heard(begun);
         let has_own_tokens = is_own.is_ok();
-        let answer = token_response::renewed(received, connection, now);
+        let secrets = std::iter::once(&self.sent).chain(&connection.client_secret);
+        let answer = token_response::renewed(received, connection, now)
+            .map_err(|failure| failure.without(secrets));
         let answer = answer.and_then(|tokens| is_own.map(|()| tokens));
         let mut plan = Plan::default();
         let mut is_refused_alone = false;
