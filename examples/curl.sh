@@ -34,15 +34,16 @@ connect_code=$(parameter connect_code)
 [ "$(parameter state)" = "$state" ] || { echo 'This address is of another connect.' >&2; exit 1; }
 
 # 3. Complete with the access token of the user who uses this browser, who is the one who began.
-curl -sSf "$api/complete" -H "$me" -H 'Content-Type: application/json' -d "{
+account=$(curl -sSf "$api/complete" -H "$me" -H 'Content-Type: application/json' -d "{
   \"auth_session\": \"$(member auth_session <<<"$begun")\", \"connect_code\": \"$connect_code\",
-  \"redirect_uri\": \"$redirect_uri\", \"code_verifier\": \"$verifier\" }"
-echo
+  \"redirect_uri\": \"$redirect_uri\", \"code_verifier\": \"$verifier\" }")
+echo "$account"
 
-# 4. Exchange, as the backend.
+# 4. Exchange, as the backend. Without login_hint the account counts that was connected first.
 curl -sSf "$vault/oauth/token" -u "$(get clients.backend.client_id):$(get clients.backend.client_secret)" \
   --data-urlencode grant_type=urn:ietf:params:oauth:grant-type:token-exchange \
   --data-urlencode subject_token_type=urn:ietf:params:oauth:token-type:access_token \
   --data-urlencode "subject_token=$(get user.access_token)" \
-  --data-urlencode "audience=$connection"
+  --data-urlencode "audience=$connection" \
+  --data-urlencode "login_hint=$(member id <<<"$account")"
 echo

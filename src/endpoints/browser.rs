@@ -98,6 +98,7 @@ async fn respond(
     let Context { env, config, .. } = context;
     let name = config.names.connect_session(&session);
     let clear = || Secret::new(browser::clear_cookie(&session, &config.public_url));
+    line.reason = back.reason().map(str::to_owned);
     match object_call::ask(env, &name, &SessionRequest::Return(back)).await {
         Ok(SessionResponse::Returned { location, .. }) => http::see_other(&location, &[]),
         Ok(SessionResponse::SignedIn {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { CookieJar, browse, startsAt } from '../../xtask/js/browser.mjs';
 import { openBrowser, skip } from './chromium.mjs';
-import { APP, World, assertProblem, describe as show } from './harness.mjs';
+import { APP, World, assertProblem, describe as show, eventually } from './harness.mjs';
 import { HostileServer, answer } from './hostile-server.mjs';
 
 describe('the hops of a connect', { timeout: 120_000 }, () => {
@@ -178,6 +178,10 @@ describe('the hops of a connect', { timeout: 120_000 }, () => {
     const connect = await opened('refuser', { connection: 'stateless' });
     const other = await hop(`${world.vault}/callback/stateless?error=consent_later&state=${connect.state}`, connect.jar);
     assert.equal(new URL(other.location).searchParams.get('error'), 'server_error');
+    await eventually('the log says how both ended', () => {
+      const reasons = world.requestLines().map((line) => line.reason);
+      return reasons.includes('declined') && reasons.includes('provider_error');
+    });
   });
 
   test('an error without state reaches the application of the one session that is at that provider', async () => {

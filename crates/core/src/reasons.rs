@@ -312,11 +312,16 @@ pub const SIGN_INS: [Row; 18] = [
 
 /// Why a request of the connected-accounts API was rejected, where no other table has the reason; and the
 /// outcome of a deletion at the provider.
-pub const REQUESTS: [Row; 22] = [
+pub const REQUESTS: [Row; 24] = [
     ("answer_failed", "The platform could not build the response.", "If it persists, report it."),
     ("body_too_large", "Status 413.", "None."),
     ("configuration_error", "The configuration is invalid.", "See the event of the same name."),
     ("conflict", "Status 409.", "None."),
+    (
+        "declined",
+        "At the callback of a connect: the user or the provider declined. The application receives `access_denied`.",
+        "None.",
+    ),
     (
         "error_without_state",
         "An authorization error response had no `state`. The browser has one session at that provider, and went to its \
@@ -358,6 +363,11 @@ pub const REQUESTS: [Row; 22] = [
         "Check `origins` of the client.",
     ),
     ("pending", "The account was deleted. The revocation of its tokens is tried again.", "None."),
+    (
+        "provider_error",
+        "At the callback of a connect: the provider answered with another error, and the application was told so.",
+        "If it persists, try the connect yourself: the provider's page usually says what is wrong.",
+    ),
     ("revoked", "The account was deleted, and its tokens were revoked.", "None."),
     (
         "scope",

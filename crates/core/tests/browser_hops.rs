@@ -239,6 +239,7 @@ fn a_browser_that_declined_tells_the_application_so_again() {
         error: Some("user_cancelled_login".into()),
         ..journey.back()
     };
+    assert_eq!(declined.reason(), Some("declined"));
     let first = journey.come_back(&declined, true, NOW).unwrap();
     assert_eq!(parameter(&first, "error").as_deref(), Some("access_denied"));
     let before = journey.session.clone();

@@ -349,7 +349,7 @@ struct CheckedResponse {
 /// The provider's error as the application sees it: registered codes unchanged, a refusal under a name of its own
 /// as `access_denied`, all others as `server_error`. The provider's text is never passed on, because we cannot
 /// vouch for it.
-fn outward(error: &str) -> (&'static str, &'static str) {
+pub(super) fn outward(error: &str) -> (&'static str, &'static str) {
     match error {
         // The last two of LinkedIn, and the reason that Facebook gives.
         "access_denied" | "user_denied" | "user_cancelled_login" | "user_cancelled_authorize" => {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::hops::outward;
 use crate::issuer::authorization::CodeGrant;
 use vault_base::ids::{AccountId, UserId};
 use vault_base::mac_id::MacId;
@@ -86,6 +87,16 @@ pub struct AuthorizationResponse {
     /// Parameters that the connection keeps for applications.
     #[serde(rename = "extra", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provider_data: BTreeMap<String, String>,
+}
+
+impl AuthorizationResponse {
+    /// The reason word for the log, if the response is an error.
+    pub fn reason(&self) -> Option<&'static str> {
+        let word = |error: &str| {
+            if outward(error).0 == "access_denied" { "declined" } else { "provider_error" }
+        };
+        self.error.as_deref().map(word)
+    }
 }
 
 /// An authorization error response without `state`, which some providers send although RFC 6749 §4.1.2.1 requires
