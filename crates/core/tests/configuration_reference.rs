@@ -295,12 +295,13 @@ fn every_default_is_what_an_entry_without_the_field_has() {
 }
 
 #[test]
-fn the_configuration_of_the_page_on_google_calendar_is_valid() {
-    let path = Path::new(DIRECTORY).join("../../docs/google-calendar.md");
-    let page = fs::read_to_string(path).unwrap();
+fn the_configuration_of_the_page_on_google_calendar_is_valid_below_the_wrangler_toml_of_the_project() {
+    let read = |path| fs::read_to_string(Path::new(DIRECTORY).join("../..").join(path)).unwrap();
+    let page = read("docs/google-calendar.md");
     let (_, text) = page.split_once("```toml\n").unwrap();
     let text = text.split("```").next().unwrap();
-    let table: toml::Table = toml::from_str(text).unwrap();
+    let shipped = read("wrangler.toml");
+    let table: toml::Table = toml::from_str(&format!("{shipped}\n{text}")).unwrap();
     let mut all = serde_json::to_value(&table["vars"]).unwrap();
     for name in ["KEY_RING", "OBJECT_NAME_KEY"] {
         all[name] = variables()[name].clone();
