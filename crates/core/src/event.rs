@@ -59,7 +59,7 @@ const ROWS: [(EventName, &str, &str); 21] = [
     (
         EventName::CodeNotRedeemed,
         "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` (no response, or one that does not say what happened), `unusable_access_token`, `token_type` (one that the connection does not list), `answer_not_json`, `answer_not_utf8`, `answer_repeats_member` (a member that the vault uses occurs twice with different values), `answer_without_token` or `answer_with_error` (an error without a code).",
-        "Nothing if it affects one user. For `token_type`, set `token_types` of the connection if tokens of this type are sent as bearer tokens. If it affects all, check the connection's client secret and redirect URI.",
+        "Nothing if it affects one user. For `token_type`, set `answer_token_types` of the connection if tokens of this type are sent as bearer tokens. If it affects all, check the connection's client secret and redirect URI.",
     ),
     (
         EventName::ConfigurationError,

@@ -307,7 +307,11 @@ pub const SIGN_INS: [Row; 18] = [
         "The request has too many parameters.",
         "None: the application's developer must fix it.",
     ),
-    ("user_disabled", "The user is disabled, or all sign-ins of the user were ended.", "None."),
+    (
+        "user_disabled",
+        "The vault's record of the user is missing, disabled or erased. No command disables or erases a user yet.",
+        "Report it.",
+    ),
 ];
 
 /// Why a request of the connected-accounts API was rejected, where no other table has the reason; and the
@@ -403,8 +407,11 @@ pub fn reference() -> String {
     let mut out = String::from(
         "# The log\n\nThe log has one JSON line for each request, and one for each event. This page is \
          generated from the code by `WRITE_DOCS=1 cargo test -p vault-core --test log_reference`.\n\n\
-         `user` is a hash of the user, the same in all lines. `cargo xtask user-hash SUBJECT` prints that of a \
-         subject (`sub`). `connection` and `account` name the connection and the account's id.\n\n## \
+         `user` is a keyed hash of the user, which `cargo xtask user-hash SUBJECT` prints for a subject (`sub`). \
+         Lines of exchanges, of the connected-accounts and identities APIs and of `/userinfo` have it once the \
+         token is verified, and so do events about a user's account. Lines of token grants \
+         (`authorization_code`, `refresh_token`), of `/authorize` and of the browser's hops through a connect or \
+         a sign-in have none. `connection` and `account` name the connection and the account's id.\n\n## \
          Events\n\n| `event` | meaning | what to do |\n|---|---|---|\n",
     );
     out.push_str(&event::reference());

@@ -295,7 +295,8 @@ fn every_default_is_what_an_entry_without_the_field_has() {
 }
 
 #[test]
-fn the_configuration_of_the_page_on_google_calendar_is_valid_below_the_wrangler_toml_of_the_project() {
+fn the_configuration_of_the_page_on_google_calendar_is_valid_below_the_wrangler_toml_of_the_project()
+ {
     let read = |path| fs::read_to_string(Path::new(DIRECTORY).join("../..").join(path)).unwrap();
     let page = read("docs/google-calendar.md");
     let (_, text) = page.split_once("```toml\n").unwrap();

@@ -24,6 +24,54 @@ use vault_jose::TokenError;
 use vault_provider::issuance::NoAccount;
 use vault_provider::revocation::Revocation;
 
+/// The fields of a variable's entries, as `docs/configuration.md` names them.
+fn fields(variable: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+    let page = fs::read_to_string(path).unwrap();
+    let (_, section) = page.split_once(&format!("\n## `{variable}`\n")).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(field, _)| field.to_owned()).collect()
+}
+
+/// The words in backticks that end a text: "`one`, `two` and `three`" has three.
+fn words_at_the_end(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = text;
+    while let Some((before, word)) = rest.strip_suffix('`').and_then(|text| text.rsplit_once('`')) {
+        words.push(word);
+        let joint =
+            [", and ", " and ", ", ", " or "].iter().find_map(|one| before.strip_suffix(one));
+        rest = joint.unwrap_or_default();
+    }
+    words
+}
+
+#[test]
+fn each_field_that_the_page_tells_operators_to_check_is_in_the_configuration_reference() {
+    let page = reasons::reference();
+    for (owner, variable, least) in
+        [("connection", "CONNECTIONS", 9), ("client", "CLIENTS", 9), ("issuer", "ISSUERS", 4)]
+    {
+        let known = fields(variable);
+        let of = format!(" of the {owner}");
+        let mut named: Vec<&str> =
+            page.match_indices(&of).flat_map(|(at, _)| words_at_the_end(&page[..at])).collect();
+        let possessive = format!("{owner}'s `");
+        let after = page.match_indices(&possessive).map(|(at, text)| &page[at + text.len()..]);
+        named.extend(after.filter_map(|text| text.split('`').next()));
+        assert!(named.len() >= least, "{owner}: {named:?}");
+        for word in named {
+            let is_field = |field: &String| {
+                field
+                    .strip_prefix(word)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            assert!(known.iter().any(is_field), "`{word}` is no field of {variable}");
+        }
+    }
+}
+
 fn has(table: &[Row], word: &str) -> bool {
     table.iter().any(|row| row.0 == word)
 }
