@@ -11,7 +11,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::{load, merge};
+use support::{load_all, merge, variables};
 use vault_base::encoding::base64url;
 use vault_core::config::Config;
 use vault_core::connect::policy as connect;
@@ -23,31 +23,46 @@ use vault_jose::jws::Jws;
 const NOW: i64 = 1_795_492_800;
 const CREATE: &str = connect::CREATE;
 
-/// The entry of `ISSUERS` in the page's recipe of this name.
-fn recipe(name: &str) -> Value {
+/// The variables in the block of the page that begins with this table, after `change`.
+fn block(table: &str, change: impl FnOnce(&str) -> String) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/issuers.md");
     let page = fs::read_to_string(path).unwrap();
-    let heading = format!("```toml\n[vars.ISSUERS.{name}]\n");
-    let start = page.find(&heading).unwrap_or_else(|| panic!("no recipe {name}"));
-    let entry = page[start + heading.len()..].split("```").next().unwrap();
-    serde_json::to_value(toml::from_str::<toml::Table>(entry).unwrap()).unwrap()
+    let heading = format!("```toml\n[vars.{table}");
+    let start = page.find(&heading).unwrap_or_else(|| panic!("no block {table}"));
+    let text = page[start + "```toml\n".len()..].split("```").next().unwrap();
+    let table: toml::Table = toml::from_str(&change(text)).unwrap();
+    serde_json::to_value(&table["vars"]).unwrap()
 }
 
-/// A configuration with the recipe, and with clients that use its tokens: `client` connects accounts, and
-/// `backend` exchanges what was issued to it.
+/// The entry of `ISSUERS` in the page's recipe of this name.
+fn recipe(name: &str) -> Value {
+    block(&format!("ISSUERS.{name}]\n"), str::to_owned)["ISSUERS"][name].clone()
+}
+
+/// A configuration with the recipe and the page's clients: `client` connects accounts, and `backend` exchanges
+/// what was issued to it.
 fn config(name: &str, client: &str) -> Config {
     let recipe = recipe(name);
-    let mut clients = json!({ "backend": { "accepts_from": [client] } });
+    let filled_in = |text: &str| {
+        text.replace("<client id of the application at the issuer>", client)
+            .replace("<64 hex digits>", &"01".repeat(32))
+    };
+    let mut all = variables();
+    all["CLIENTS"] = block("CLIENTS.", filled_in)["CLIENTS"].clone();
     if let Some(audiences) = recipe.get("audiences") {
-        clients["backend"]["audiences"] = audiences.clone();
-    } else {
-        clients["backend"]["audiences"] = json!(["https://vault.example.com/"]);
+        all["CLIENTS"]["backend"]["audiences"] = audiences.clone();
     }
-    clients[client] = json!({
-        "authentication": "none", "connections": ["calendar"],
-        "redirect_uris": ["https://app.example.com/connected"],
-    });
-    load(&json!({ "ISSUERS": { "main": recipe }, "CLIENTS": clients })).unwrap()
+    all["ISSUERS"] = json!({ "main": recipe });
+    load_all(&all).unwrap()
+}
+
+#[test]
+fn the_connection_to_okta_may_sign_users_in() {
+    let mut all = variables();
+    merge(&mut all, &block("CONNECTIONS.work]", str::to_owned));
+    all["PROVIDER_SECRETS"] = json!(r#"{"calendar":"x","code":"x","work":"x"}"#);
+    let config = load_all(&all).unwrap();
+    assert_eq!(config.sign_in.unwrap().connections, ["work"]);
 }
 
 fn read(config: &Config, header: &Value, claims: &Value) -> Result<AccessToken, TokenError> {
