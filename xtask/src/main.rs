@@ -101,8 +101,9 @@ Usage: cargo xtask <command>
   user-hash [--issuer URL] [--keys FILE] [--config wrangler.toml] [--env NAME] SUBJECT
       Prints the hash by which the log names the user with this `sub`, so that the user's lines can be found.
       The key is OBJECT_NAME_KEY of the environment, or of the file that the deployment wrote.
-      --issuer      the issuer of the user's tokens; not needed if only one is configured
+      --issuer      the issuer of the user's tokens; not needed if only one is configured, or in development
       --keys        that file; default .secrets/NAME.json
+      For a user of `cargo xtask dev`: cargo xtask user-hash --keys .dev/secrets.json 'login|alice'
 ";
 
 fn main() -> ExitCode {

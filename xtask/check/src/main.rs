@@ -128,7 +128,16 @@ fn user_hash(options: &Options, subject: &str) -> Result<String> {
         config.with_context(|| options.file.display().to_string())
     });
     let config = config.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"));
-    let issuer = user_hash::issuer(options.issuer.clone(), config)?;
+    let keys = options.keys.as_deref();
+    let development =
+        keys.and_then(|keys| user_hash::of_development(keys, options.issuer.as_deref()));
+    let issuer = match development {
+        Some(issuer) => issuer,
+        None => user_hash::issuer(options.issuer.clone(), config)?,
+    };
+    if let Some(note) = issuer.note(subject) {
+        eprintln!("NOTE: {note}");
+    }
     let key = user_hash::key(options.keys.clone(), options.environment.as_deref())?;
     user_hash::hash(&key, issuer, subject.to_owned())
 }

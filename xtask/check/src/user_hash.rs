@@ -2,7 +2,7 @@
 //! Computes the hash by which the log names a user: `cargo xtask user-hash`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use edge_token_vault::config::Config;
@@ -16,6 +16,8 @@ use crate::similar::did_you_mean;
 const KEY: &str = "OBJECT_NAME_KEY";
 /// The name of the key in the secrets of a development run.
 const DEVELOPMENT_KEY: &str = "object_name_key";
+/// The file next to those secrets that describes the run.
+const DEVELOPMENT_RUN: &str = "run.json";
 
 /// Reads the key of object names: from the file, if one is given, else from the environment, else from the file
 /// that a deployment wrote. No error shows it.
@@ -40,17 +42,61 @@ pub(crate) fn key(file: Option<PathBuf>, environment: Option<&str>) -> Result<St
     Ok(key.with_context(|| format!("{} has no {KEY}", file.display()))?.to_owned())
 }
 
+/// The issuer of a user.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct UserIssuer {
+    identifier: String,
+    /// Whether it is the vault itself, whose subjects are a connection, `|` and the id there.
+    is_vault: bool,
+}
+
+impl UserIssuer {
+    /// Something to tell with the hash: that users of the vault have other subjects than this one.
+    pub(crate) fn note(&self, subject: &str) -> Option<String> {
+        (self.is_vault && !subject.contains('|')).then(|| {
+            format!(
+                "users who sign in at the vault have subjects such as `login|alice`: the connection, `|`, and the \
+                 user's id at its provider; `{subject}` has no `|`"
+            )
+        })
+    }
+}
+
+/// The issuer of the user in a development run, whose configuration is not in `wrangler.toml`: the given one, or
+/// else that of the run. `None` if `keys` are not the secrets of a development run.
+pub(crate) fn of_development(keys: &Path, given: Option<&str>) -> Option<UserIssuer> {
+    let read = |path: &Path| -> Option<Value> {
+        serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
+    };
+    read(keys)?.get(DEVELOPMENT_KEY)?;
+    let run = read(&keys.with_file_name(DEVELOPMENT_RUN))?;
+    let text = |name: &str| run.get(name).and_then(Value::as_str);
+    let identifier = given.or_else(|| text("issuer"))?.to_owned();
+    let is_vault = text("audience") == Some(&identifier);
+    Some(UserIssuer { identifier, is_vault })
+}
+
 /// The issuer of the user: the given one, or else the only one of the configuration. `Err` if there are several,
-/// or if the given one is not among them; without a configuration any can be given.
-pub(crate) fn issuer(given: Option<String>, config: Result<&Config>) -> Result<String> {
+/// or if the given one is not among them; without a configuration, or without issuers there, any can be given.
+pub(crate) fn issuer(given: Option<String>, config: Result<&Config>) -> Result<UserIssuer> {
     let config = match (config, &given) {
         (Ok(config), _) => config,
-        (Err(_), Some(given)) => return Ok(given.clone()),
+        (Err(_), Some(given)) => {
+            return Ok(UserIssuer { identifier: given.clone(), is_vault: false });
+        }
         (Err(error), None) => return Err(error.context("without a configuration, give --issuer")),
     };
+    let identifier = identifier(given, config)?;
+    let is_vault = config.sign_in.is_some() && identifier == config.public_url.identifier();
+    Ok(UserIssuer { identifier, is_vault })
+}
+
+fn identifier(given: Option<String>, config: &Config) -> Result<String> {
     let mut known = config.issuers.keys().map(String::as_str);
     match given {
-        Some(given) if config.issuers.contains_key(&given) => Ok(given),
+        Some(given) if config.issuers.is_empty() || config.issuers.contains_key(&given) => {
+            Ok(given)
+        }
         Some(given) => {
             let advice = did_you_mean(&given, known.clone()).unwrap_or_else(|| {
                 format!("the issuers are {}", known.collect::<Vec<_>>().join(", "))
@@ -59,7 +105,10 @@ pub(crate) fn issuer(given: Option<String>, config: Result<&Config>) -> Result<S
         }
         None => match (known.next(), known.next()) {
             (Some(only), None) => Ok(only.to_owned()),
-            (None, _) => bail!("the configuration has no issuer; give --issuer"),
+            (None, _) => bail!(
+                "the configuration has no issuer; give --issuer, or for a user of `cargo xtask dev` only \
+                 --keys .dev/secrets.json"
+            ),
             (Some(one), Some(other)) => {
                 let all: Vec<&str> = [one, other].into_iter().chain(known).collect();
                 bail!(
@@ -72,11 +121,11 @@ pub(crate) fn issuer(given: Option<String>, config: Result<&Config>) -> Result<S
 }
 
 /// The value of `user` in the log's lines about this user.
-pub(crate) fn hash(key: &str, issuer: String, subject: String) -> Result<String> {
+pub(crate) fn hash(key: &str, issuer: UserIssuer, subject: String) -> Result<String> {
     let bytes = encoding::from_base64url_array(key);
     let bytes =
         bytes.with_context(|| format!("{KEY} must be 32 bytes in base64url without padding"))?;
-    Ok(ObjectNames::new(bytes).log_name(&UserId { issuer, subject }))
+    Ok(ObjectNames::new(bytes).log_name(&UserId { issuer: issuer.identifier, subject }))
 }
 
 #[cfg(test)]
@@ -108,27 +157,86 @@ mod tests {
                     "several issuers; add --issuer with one of https://one.example/, https://two.example/",
                 ),
             ),
-            (None, &[], Err("has no issuer; give --issuer")),
+            (None, &[], Err("has no issuer; give --issuer, or for a user of `cargo xtask dev`")),
+            (Some("http://127.0.0.1:8787/"), &[], Ok("http://127.0.0.1:8787/")),
             (Some(TWO), &[ONE, TWO], Ok(TWO)),
             (Some("https://one.example"), &[ONE], Err("did you mean `https://one.example/`?")),
             (Some("x"), &[ONE], Err("the issuers are https://one.example/")),
         ] {
             let found = issuer(given.map(str::to_owned), Ok(&config(issuers)));
             match expected {
-                Ok(expected) => assert_eq!(found.unwrap(), expected),
+                Ok(expected) => assert_eq!(found.unwrap().identifier, expected),
                 Err(text) => assert!(found.unwrap_err().to_string().contains(text), "{text}"),
             }
         }
         let none = || Err(anyhow::anyhow!("cannot read wrangler.toml"));
-        assert_eq!(issuer(Some("https://x.example".into()), none()).unwrap(), "https://x.example");
+        let found = issuer(Some("https://x.example".into()), none()).unwrap();
+        assert_eq!(found, UserIssuer { identifier: "https://x.example".into(), is_vault: false });
         assert!(issuer(None, none()).unwrap_err().to_string().contains("give --issuer"));
+    }
+
+    #[test]
+    fn the_issuer_of_a_development_run_is_that_of_the_run_or_any_given_one() {
+        let directory = std::env::temp_dir().join(format!("user-hash-run-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (keys, run) = (directory.join("secrets.json"), directory.join(DEVELOPMENT_RUN));
+        let write = |secrets: &str, described: &str| {
+            fs::write(&keys, secrets).unwrap();
+            fs::write(&run, described).unwrap();
+        };
+        const VAULT: &str = "http://127.0.0.1:8787/";
+        let found = |given: Option<&str>| {
+            of_development(&keys, given).map(|found| (found.identifier, found.is_vault))
+        };
+        let secrets = r#"{"object_name_key":"k"}"#;
+        let at_vault = format!(r#"{{"issuer":"{VAULT}","audience":"{VAULT}"}}"#);
+        write(secrets, &at_vault);
+        assert_eq!(found(None), Some((VAULT.to_owned(), true)));
+        assert_eq!(found(Some(VAULT)), Some((VAULT.to_owned(), true)));
+        assert_eq!(found(Some("http://x.example")), Some(("http://x.example".to_owned(), false)));
+        let elsewhere = format!(r#"{{"issuer":"http://localhost:8788","audience":"{VAULT}"}}"#);
+        write(secrets, &elsewhere);
+        assert_eq!(found(None), Some(("http://localhost:8788".to_owned(), false)));
+        // The secrets of a deployment say nothing of a development run.
+        write(r#"{"OBJECT_NAME_KEY":"k"}"#, &at_vault);
+        assert_eq!(found(None), None);
+        fs::remove_file(&run).unwrap();
+        fs::write(&keys, secrets).unwrap();
+        assert_eq!(found(None), None);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn a_subject_that_no_user_of_the_vault_has_is_noted() {
+        let vault = |sign_in: &str| {
+            let file = format!(
+                "[vars]\nPUBLIC_URL = \"https://vault.example.com\"\n{sign_in}\
+                 [vars.CONNECTIONS.a]\nkind = \"oidc\"\nissuer = \"https://a.example\"\nclient_id = \"1\"\n\
+                 [vars.ISSUERS.b]\nissuer = \"https://b.example\"\n"
+            );
+            let vars = variables::read(&file, None).unwrap();
+            Config::load(&variables::with_secrets(vars)).unwrap()
+        };
+        let signs_in = "[vars.SIGN_IN]\nconnections = [\"a\"]\n";
+        let own = "https://vault.example.com/";
+        for (sign_in, of, subject, noted) in [
+            (signs_in, own, "alice", true),
+            (signs_in, own, "a|alice", false),
+            (signs_in, "https://b.example", "alice", false),
+            ("", "https://b.example", "alice", false),
+        ] {
+            let found = issuer(Some(of.to_owned()), Ok(&vault(sign_in))).unwrap().note(subject);
+            assert_eq!(found.is_some(), noted, "{sign_in} {of} {subject}");
+            assert!(found.is_none_or(|note| note.contains("subjects such as `login|alice`")));
+        }
     }
 
     #[test]
     fn the_hash_depends_on_key_issuer_and_subject_and_an_unusable_key_is_not_shown() {
         let key = |byte: u8| encoding::base64url([byte; 32]);
-        let hash =
-            |key: &str, issuer: &str, subject: &str| hash(key, issuer.into(), subject.into());
+        let hash = |key: &str, issuer: &str, subject: &str| {
+            hash(key, UserIssuer { identifier: issuer.into(), is_vault: false }, subject.into())
+        };
         let found = hash(&key(1), "https://one.example/", "work|7").unwrap();
         assert_eq!(found, "4284c51f22f58b6c");
         assert_ne!(hash(&key(2), "https://one.example/", "work|7").unwrap(), found);
