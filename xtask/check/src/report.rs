@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use edge_token_vault::config::{
     AccountAccess, Authentication, Client, ClientKind, Config, GrantType,
 };
+use edge_token_vault::encoding;
 use edge_token_vault::jwt::trusted_issuer::Issuer;
 use edge_token_vault::provider::authorization_request::OWN_PARAMETERS;
 use edge_token_vault::provider::connection::{Connection, Protocol};
@@ -125,6 +126,26 @@ fn connection_note(config: &Config, name: &str) -> Option<&'static str> {
     (!is_used).then_some("no client may use it: name it in the `connections` of one")
 }
 
+/// Secrets that are tried first by everybody who guesses. The first is also that of the example in the
+/// reference of the configuration.
+const GUESSED_SECRETS: [&str; 8] =
+    ["test", "secret", "password", "changeme", "admin", "123456", "client_secret", "example"];
+
+/// A note for each hash of a client that is that of a well-known word.
+fn guessed_secrets(authentication: &Authentication) -> impl Iterator<Item = String> {
+    let hashes = match authentication {
+        Authentication::Secret(hashes) => hashes.as_slice(),
+        Authentication::PrivateKeyJwt(_) | Authentication::None => &[],
+    };
+    hashes.iter().enumerate().filter_map(|(index, hash)| {
+        let word = GUESSED_SECRETS.into_iter().find(|word| encoding::sha256(word) == *hash)?;
+        Some(format!(
+            "secret_sha256[{index}] is the hash of the word `{word}`, which everybody can guess: generate a \
+             secret of 32 random bytes, and put its hash here"
+        ))
+    })
+}
+
 /// What is valid in a client's configuration but may not be meant.
 fn client_notes(config: &Config, client: &Client) -> Vec<String> {
     let mut notes = Vec::new();
@@ -132,6 +153,7 @@ fn client_notes(config: &Config, client: &Client) -> Vec<String> {
     if !is_public && client.grants.is_empty() {
         notes.push("it has no `grants`: it can exchange nothing".to_owned());
     }
+    notes.extend(guessed_secrets(&client.authentication));
     if exchanges(client) {
         let ids = &client.accepts_from;
         notes.extend(ids.iter().filter_map(|id| unknown_client(config, id)));
@@ -477,6 +499,31 @@ mod tests {
         ] {
             assert!(!good.contains(note), "{good}");
             assert!(text.is_none_or(|text| text.contains(&format!("NOTE: {note}"))), "{note}");
+        }
+    }
+
+    #[test]
+    fn a_report_notes_each_secret_that_is_a_well_known_word() {
+        // `printf %s test | sha256sum`, and that of `secret`.
+        const TEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+        const SECRET: &str = "2BB80D537B1DA3E38BD30361AA855686BDE0EACD7162FEF6A25FE97BF527A25B";
+        let other = "0".repeat(64);
+        let file = format!(
+            "[vars]\nPUBLIC_URL = \"https://vault.example.com\"\n[vars.CLIENTS.a]\n\
+             authentication = \"client_secret\"\nsecret_sha256 = [\"{TEST}\", \"{other}\", \"{SECRET}\"]\n"
+        );
+        let vars = variables::read(&file, None).unwrap();
+        let found = text(&Config::load(&variables::with_secrets(vars)).unwrap());
+        for note in [
+            "NOTE: secret_sha256[0] is the hash of the word `test`, which everybody can guess: generate",
+            "NOTE: secret_sha256[2] is the hash of the word `secret`, which everybody can guess: generate",
+        ] {
+            assert!(found.contains(note), "{note}: {found}");
+        }
+        assert_eq!(found.matches("everybody can guess").count(), 2, "{found}");
+        for word in ["test", "secret", "password", "changeme", "admin", "123456"] {
+            let authentication = Authentication::Secret(vec![encoding::sha256(word)]);
+            assert_eq!(guessed_secrets(&authentication).count(), 1, "{word}");
         }
     }
 
