@@ -6,6 +6,7 @@
 
 #[path = "../../src/limits.rs"]
 mod limits;
+mod misplaced;
 mod report;
 mod similar;
 mod user_hash;

@@ -33,7 +33,10 @@ pub(crate) fn advice(unknown: &Unknown, variable: &str, vars: &Map<String, Value
         return format!("{what} {}", known.join(", "));
     }
     match &unknown.of {
-        Names::Fields(_) => "docs/providers/README.md lists the fields of a connection".to_owned(),
+        Names::Fields(_) => {
+            let table = variables::table_of(variable).unwrap_or(variable);
+            format!("docs/configuration.md#{} lists the fields", table.to_lowercase())
+        }
         Names::Providers | Names::Entries(_) => String::new(),
     }
 }
@@ -141,11 +144,7 @@ mod tests {
         for (name, of, expected) in [
             ("origin", Names::Fields(vec!["origins", "name"]), "did you mean `origins`?"),
             ("colour", Names::Fields(vec!["origins", "name"]), "the fields here are origins, name"),
-            (
-                "colour",
-                Names::Fields(many),
-                "docs/providers/README.md lists the fields of a connection",
-            ),
+            ("colour", Names::Fields(many), "docs/configuration.md#clients lists the fields"),
             ("gogle", Names::Providers, "did you mean `google`?"),
             ("calender", Names::Entries("CONNECTIONS"), "did you mean `calendar`?"),
             ("mail", Names::Entries("CONNECTIONS"), "its entries are calendar, chat"),
@@ -153,6 +152,15 @@ mod tests {
         ] {
             let unknown = Unknown { name: name.to_owned(), of };
             assert_eq!(advice(&unknown, "CLIENTS", &vars), expected, "{name}");
+        }
+        for (variable, expected) in [
+            ("ISSUERS", "docs/configuration.md#issuers lists the fields"),
+            ("CONNECTIONS_2", "docs/configuration.md#connections lists the fields"),
+            ("SIGN_IN", "docs/configuration.md#sign_in lists the fields"),
+        ] {
+            let of = Names::Fields(vec!["field"; LIST + 1]);
+            let unknown = Unknown { name: "colour".to_owned(), of };
+            assert_eq!(advice(&unknown, variable, &vars), expected);
         }
         for (variable, name, expected) in [
             (

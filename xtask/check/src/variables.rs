@@ -6,6 +6,7 @@ use edge_token_vault::config::{Config, ConfigError, SECRETS, TABLES, TEXTS, Vari
 use serde_json::{Map, Value, json};
 
 use crate::limits::too_large;
+use crate::misplaced;
 use crate::similar::{advice, did_you_mean};
 
 /// A placeholder with the form of a key: 32 zero bytes in base64url.
@@ -35,6 +36,12 @@ pub(crate) fn read(wrangler_toml: &str, environment: Option<&str>) -> Result<Map
             "{name} is outside of [{place}], where the vault does not see it: write [{place}.{name}]"
         );
     }
+    if let Some(wrong) = around.and_then(misplaced::mistaken_for_vars) {
+        let wrong = place.replace("vars", wrong);
+        bail!(
+            "[{wrong}] has the vault's variables, but the vault sees [{place}] alone: write [{place}]"
+        );
+    }
     match around.and_then(|around| around.get("vars")) {
         Some(Value::Object(vars)) => Ok(vars.clone()),
         Some(_) => bail!("{place} must be a table"),
@@ -57,7 +64,7 @@ fn no_environment(name: &str, known: &[&str]) -> String {
 }
 
 /// The name of the table to which a variable belongs: `CONNECTIONS` for `CONNECTIONS_2`.
-fn table_of(variable: &str) -> Option<&'static str> {
+pub(crate) fn table_of(variable: &str) -> Option<&'static str> {
     TABLES.into_iter().find(|table| {
         let rest = variable.strip_prefix(table);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
@@ -68,7 +75,7 @@ fn is_secret(variable: &str) -> bool {
     SECRETS.contains(&variable) || variable.starts_with("PROVIDER_SECRETS_")
 }
 
-fn is_known(variable: &str) -> bool {
+pub(crate) fn is_known(variable: &str) -> bool {
     TEXTS.contains(&variable) || table_of(variable).is_some() || is_secret(variable)
 }
 
@@ -96,6 +103,9 @@ fn fault_of(name: &str, value: &Value) -> Option<String> {
             "{name}: is a secret, and everybody who may read this file or the Worker's settings can read \
              it here; remove it, and let `cargo xtask deploy` set it. Replace the value if others saw it"
         ));
+    }
+    if let Some(place) = misplaced::place(name, value) {
+        return Some(format!("{name}: {place}"));
     }
     // The parser says of it that it is reserved.
     if name != "JURISDICTION" && !is_known(name) {
@@ -152,6 +162,9 @@ pub(crate) fn fault(vars: &Map<String, Value>) -> Value {
 
 /// How to fix a fault; for a name that is not known also which one was meant.
 pub(crate) fn fix(error: &ConfigError, vars: &Map<String, Value>) -> String {
+    if let Some(place) = misplaced::in_table(error, vars) {
+        return place;
+    }
     let advice = match &error.unknown {
         Some(unknown) => advice(unknown, &error.variable, vars),
         None => no_entry(error, vars).unwrap_or_default(),
@@ -249,6 +262,17 @@ mod tests {
                 "CLIENTS is outside of [vars], where the vault does not see it: write [vars.CLIENTS]",
             ),
             ("PUBLIC_URL = \"https://a.example\"\n[vars]", None, "write [vars.PUBLIC_URL]"),
+            (
+                "[var]\nPUBLIC_URL = \"https://a.example\"\n[vars.CLIENTS.spa]",
+                None,
+                "[var] has the vault's variables, but the vault sees [vars] alone: write [vars]",
+            ),
+            ("[Vars.CLIENTS_2.spa]", None, "[Vars] has the vault's variables"),
+            (
+                "[vars]\n[env.a.var.CLIENTS.spa]",
+                Some("a"),
+                "[env.a.var] has the vault's variables, but the vault sees [env.a.vars] alone",
+            ),
             (
                 "[vars]\n[env.a.vars]\n[env.a.CLIENTS.spa]",
                 Some("a"),
