@@ -11,6 +11,7 @@ use edge_token_vault::jwt::trusted_issuer::Issuer;
 use edge_token_vault::provider::authorization_request::OWN_PARAMETERS;
 use edge_token_vault::provider::connection::{Connection, Protocol};
 use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotation};
+use edge_token_vault::public_url::{PublicUrl, parse_url};
 use serde_json::{Value, json};
 
 use crate::similar::did_you_mean;
@@ -26,6 +27,7 @@ pub(crate) fn text(config: &Config) -> String {
     if let Some(sign_in) = &config.sign_in {
         let _ = writeln!(out, "\nThe vault signs users in, as the issuer {}", url.identifier());
         let _ = writeln!(out, "  with the connections {}", list(&sign_in.connections));
+        let _ = writeln!(out, "  its tokens for the connect API have the audience {}", url.me());
         for (name, api) in &config.apis {
             let life = api.access_token_lifetime;
             let _ = writeln!(out, "  issues tokens for {name} ({}), for {life} s", api.identifier);
@@ -35,7 +37,12 @@ pub(crate) fn text(config: &Config) -> String {
         let algorithms: Vec<&str> = issuer.algorithms.iter().map(|one| one.name()).collect();
         let _ = writeln!(out, "\nIssuer {}", issuer.source.issuer);
         let _ = writeln!(out, "  exchanges its tokens for {}", issuer.audiences.join(", "));
+        let connects = issuer.api_audience.clone().unwrap_or_else(|| url.me());
+        let _ = writeln!(out, "  its tokens for the connect API have the audience {connects}");
         let _ = writeln!(out, "  signed with {}", algorithms.join(", "));
+        if let Some(note) = foreign_audience(url, &connects) {
+            let _ = writeln!(out, "  NOTE: {note}");
+        }
     }
     for (name, connection) in &config.connections {
         let _ = writeln!(out, "\nConnection {name} ({})", connection.strategy);
@@ -84,6 +91,21 @@ pub(crate) fn text(config: &Config) -> String {
         }
     }
     out
+}
+
+/// A note if the audience of the connect API is an address on another host than the vault's. Audiences that are no
+/// web addresses, such as `api://0000-1111` of Entra ID, say nothing of a host.
+fn foreign_audience(vault: &PublicUrl, audience: &str) -> Option<String> {
+    let url =
+        parse_url(audience, "").ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
+    let own = parse_url(vault.origin(), "").ok()?;
+    (url.host() != own.host()).then(|| {
+        format!(
+            "`api_audience` is on another host than PUBLIC_URL, so tokens for what is there may also connect and \
+             delete accounts here; the audience of this vault is {}",
+            vault.me()
+        )
+    })
 }
 
 /// Whether the client exchanges tokens for those of providers.
@@ -156,6 +178,15 @@ fn client_notes(config: &Config, client: &Client) -> Vec<String> {
     notes.extend(guessed_secrets(&client.authentication));
     if exchanges(client) {
         let ids = &client.accepts_from;
+        if ids.is_empty() {
+            let note = "its `accepts_from` is empty: it can exchange no user's token; without the field it \
+                        accepts those issued to itself";
+            notes.push(note.to_owned());
+        }
+        if client.connections.is_empty() {
+            let note = "it has no `connections`: it can exchange tokens for those of no provider";
+            notes.push(note.to_owned());
+        }
         notes.extend(ids.iter().filter_map(|id| unknown_client(config, id)));
         notes.extend(no_audience(config, client));
     }
@@ -381,6 +412,7 @@ mod tests {
         let text = text(&config);
         for line in [
             "  signed with ES256\n",
+            "  its tokens for the connect API have the audience https://vault.example.com/me/\n",
             "  redirect URI to register: https://vault.example.com/callback/calendar\n",
             "  needs PROVIDER_SECRETS.calendar\n",
             "  does not ask for a refresh token",
@@ -528,6 +560,70 @@ mod tests {
     }
 
     #[test]
+    fn a_report_notes_a_client_that_can_exchange_nothing() {
+        let report = |more: &str| {
+            let file = format!(
+                r#"
+                [vars]
+                PUBLIC_URL = "https://vault.example.com"
+                [vars.CONNECTIONS.code]
+                provider = "github"
+                client_id = "1"
+                [vars.CLIENTS.backend]
+                authentication = "client_secret"
+                secret_sha256 = ["0000000000000000000000000000000000000000000000000000000000000000"]
+                {more}
+                "#
+            );
+            let vars = variables::read(&file, None).unwrap();
+            text(&Config::load(&variables::with_secrets(vars)).unwrap())
+        };
+        let grants = "grants = [\"urn:ietf:params:oauth:grant-type:token-exchange\"]";
+        let (nobody, nothing) =
+            ("NOTE: its `accepts_from` is empty: it can", "NOTE: it has no `connections`: it can");
+        for (more, expected) in [
+            (format!("{grants}\nconnections = [\"code\"]"), [false, false]),
+            (format!("{grants}\nconnections = [\"code\"]\naccepts_from = []"), [true, false]),
+            (grants.to_owned(), [false, true]),
+            ("accepts_from = []".to_owned(), [false, false]),
+        ] {
+            let found = report(&more);
+            assert_eq!([nobody, nothing].map(|note| found.contains(note)), expected, "{found}");
+        }
+    }
+
+    #[test]
+    fn a_report_shows_the_audience_of_the_connect_api_and_notes_one_on_another_host() {
+        let report = |api_audience: &str| {
+            let file = format!(
+                "[vars]\nPUBLIC_URL = \"https://vault.example.org\"\n[vars.ISSUERS.main]\n\
+                 issuer = \"https://login.example.com\"\n{api_audience}"
+            );
+            let vars = variables::read(&file, None).unwrap();
+            text(&Config::load(&variables::with_secrets(vars)).unwrap())
+        };
+        for (audience, noted) in [
+            ("https://vault.example.org/me/", false),
+            ("https://vault.example.org:8443/accounts", false),
+            ("https://login.example.com/me/", true),
+            ("https://vault.example.org.example.net/", true),
+            ("vault-accounts", false),
+            ("urn:example:vault", false),
+            ("api://0000-1111", false),
+        ] {
+            let found = report(&format!("api_audience = \"{audience}\""));
+            let line = format!("  its tokens for the connect API have the audience {audience}\n");
+            assert!(found.contains(&line), "{found}");
+            let note = "NOTE: `api_audience` is on another host than PUBLIC_URL";
+            assert_eq!(found.contains(note), noted, "{found}");
+        }
+        let line =
+            "  its tokens for the connect API have the audience https://vault.example.org/me/\n";
+        assert!(report("").contains(line));
+        assert!(!report("").contains("another host"));
+    }
+
+    #[test]
     fn where_only_the_vault_issues_tokens_a_name_that_is_no_client_has_no_effect() {
         let file = r#"
             [vars]
@@ -573,7 +669,7 @@ mod tests {
         let config = Config::load(&variables::with_secrets(vars)).unwrap();
         let text = text(&config);
         for line in [
-            "The vault signs users in, as the issuer https://vault.example.com/\n  with the connections work\n",
+            "The vault signs users in, as the issuer https://vault.example.com/\n  with the connections work\n  its tokens for the connect API have the audience https://vault.example.com/me/\n",
             "  issues tokens for orders (https://orders.example.com/), for 600 s\n",
             "  signs users in, with their consent\n  redirect URIs: https://partner.example.com/\n",
         ] {
