@@ -56,6 +56,13 @@ impl SignIn {
             let Some(connection) = connections.get(name) else {
                 return Err(FieldError::no_entry(field, name, "CONNECTIONS"));
             };
+            if !connection.proves_identity() {
+                let fix = format!(
+                    "`{name}` signs nobody in: with `identity.from = \"callback\"` the id comes by way of the \
+                     browser; name another connection"
+                );
+                return Err(FieldError::new(field, fix));
+            }
             if !connection.has_permanent_ids() {
                 let fix = format!(
                     "`{name}` does not prove that its user ids are never given to somebody else; \
