@@ -88,19 +88,10 @@ fn check(options: &Options) -> Result<bool> {
         println!("{}", user_hash(options, subject)?);
         return Ok(true);
     }
-    let vars = read(options)?;
-    let faults = variables::faults(&vars);
-    for fault in &faults {
-        eprintln!("error: {}: {fault}", options.file.display());
-    }
-    if !faults.is_empty() {
-        return Ok(false);
-    }
-    let config = match Config::load(&variables::with_secrets(vars.clone())) {
+    let config = match load(read(options)?) {
         Ok(config) => config,
-        Err(error) => {
-            let error = ConfigError { fix: variables::fix(&error, &vars), ..error };
-            eprintln!("error: {}: {error}", options.file.display());
+        Err(faults) => {
+            eprint!("{}", refusal(&options.file, &faults));
             return Ok(false);
         }
     };
@@ -113,6 +104,27 @@ fn check(options: &Options) -> Result<bool> {
         return Ok(true);
     }
     ask(&report::questions(&config))
+}
+
+/// Reads the variables of a file, which has no secrets. `Err` has what is wrong with the variables as such, or else the
+/// first fault in what they contain.
+fn load(vars: Map<String, Value>) -> Result<Config, Vec<String>> {
+    let faults = variables::faults(&vars);
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Config::load(&variables::with_secrets(vars.clone())).map_err(|error| {
+        let fix = variables::fix(&error, &vars);
+        vec![ConfigError { fix, ..error }.to_string()]
+    })
+}
+
+/// What is printed about faults of a file.
+fn refusal(file: &Path, faults: &[String]) -> String {
+    let lines = faults.iter().map(|fault| format!("error: {}: {fault}\n", file.display()));
+    let these = if let [_] = faults { "this first error" } else { "these first errors" };
+    let end = format!("Correct {these} and run the check again: others may follow.\n");
+    lines.chain([end]).collect()
 }
 
 fn read(options: &Options) -> Result<Map<String, Value>> {
@@ -155,4 +167,32 @@ fn ask(questions: &serde_json::Value) -> Result<bool> {
         input.write_all(questions.to_string().as_bytes())?;
     }
     Ok(node.wait_with_output()?.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_ends_with_the_advice_to_check_again() {
+        let said = |lines: &str| {
+            let file = format!("[vars]\nPUBLIC_URL = \"https://vault.example.com\"\n{lines}");
+            let faults = load(variables::read(&file, None).unwrap()).unwrap_err();
+            refusal(Path::new("w.toml"), &faults)
+        };
+        let two_clients = "[vars.CLIENTS.a]\n[vars.CLIENTS.b]\n";
+        let one = said(two_clients);
+        assert!(one.starts_with("error: w.toml: CLIENTS.a."), "{one}");
+        assert!(
+            one.ends_with(
+                "\nCorrect this first error and run the check again: others may follow.\n"
+            )
+        );
+        assert_eq!(one.lines().count(), 2, "{one}");
+        let two = said(&format!("DEBUG = \"1\"\nTRACE = \"1\"\n{two_clients}"));
+        assert!(two.ends_with(
+            "\nCorrect these first errors and run the check again: others may follow.\n"
+        ));
+        assert_eq!(two.matches("error: w.toml: ").count(), 2, "{two}");
+    }
 }
