@@ -13,6 +13,7 @@ mod faults;
 mod fuzz;
 #[cfg(test)]
 mod headers;
+mod help;
 mod limits;
 #[cfg(test)]
 mod links;
@@ -35,77 +36,6 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, Result, bail};
 use lexopt::prelude::{Long, Value, ValueExt};
 
-const USAGE: &str = "\
-Usage: cargo xtask <command>
-
-  bench [memory]
-      Compares the speed of the release build with two other Workers; writes target/bench.json and
-      docs/speed.svg.
-      memory  tests instead whether memory stays flat over 200,000 aborted uploads and as many
-              rejected requests
-  build [--dev|--release] [--test-clock] [--out-dir DIR]
-      Builds the Worker into build/ (or DIR), as a release unless `wrangler dev` runs the command.
-      --test-clock  lets tests move the clock; needs an --out-dir other than build/
-  check [--config wrangler.toml] [--env NAME] [--offline]
-      Checks a configuration without deploying it, and sends requests to its issuers and providers.
-      --offline     sends no requests
-  coverage [--html]
-      Prints how much of the core the native tests cover; needs LLVM's llvm-cov and llvm-profdata.
-      --html        also writes a line-by-line report to target/llvm-cov/html
-  deploy [--dry-run] [--provider-secrets FILE] [--keys FILE] [--config wrangler.toml] [--env NAME]
-      Checks the configuration, generates and sets the secrets that are not set yet, and deploys.
-      --dry-run     checks, builds, and prints which secrets it would generate and set; changes nothing
-      --provider-secrets  a JSON file of client secrets (and private keys) by connection; it is only read
-      --keys        the file for the generated keys; default .secrets/NAME.json
-  dev [--once] [--quiet] [--https] [--foreign-issuer] [--with FILE.toml] [--state DIR]
-      [--port 8787] [--provider-port 8788] [--app-port 8789]
-      Runs the Worker and an OpenID provider on this machine and does the main job once.
-      --once        exits after the job; the exit code is 0 only if the job succeeded
-      --quiet       prints no line for each request to the Worker
-      --https       serves everything with https on localhost, with a certificate of its own
-      --foreign-issuer  lets users sign in at the provider, as a trusted issuer, instead of at the vault
-      --with        adds connections, clients, issuers, APIs and secrets of your own
-      --state       keeps its files and data in DIR instead of .dev, .dev.vars and .wrangler
-  faults [table|kill|load|glewlwyd]...
-      Tries, on the release build, what faults of a provider do to grants, with the named parts or all
-      of them; compares the table in SECURITY.md with what it found.
-      table     replies that are lost, late, cut or wrong, with and without rotation
-      kill      the runtime is killed at random moments
-      load      five minutes of mixed load: memory and state
-      glewlwyd  the same questions to another provider, where Debian's glewlwyd is installed
-  fuzz [--seconds 600] [token|body|envelope|provider_answer|redirect]...
-      Runs the fuzz targets, one after another.
-  lint
-      Runs all static checks: format, clippy, rustdoc, licences and sources of the dependencies, and
-      types and lints of the JavaScript.
-  mutants [--shard K/N] [FILE]...
-      Changes the code that guards tokens, piece by piece, and reports each change that no native test
-      notices. This takes an hour or more.
-      --shard       only part K of N, counted from 0
-      FILE          only these files
-  providers [--write | --stale [--on DAY]]
-      Prints the catalogue of providers.
-      --write       updates docs/providers/catalogue.md instead
-      --stale       lists instead the facts whose source was read more than a year ago
-      --on          a year before this day, as in 2028-01-31
-  simulate [--seeds N | --refreshes N | --seed S [--trace]] [--exhaustive]
-      Runs the core against model providers, faults and crashes, and names each lost grant's cause.
-      --seeds       runs this many seeds (default 1000)
-      --refreshes   runs seeds until this many refreshes were sent
-      --seed        runs one seed; --trace prints what happens
-      --exhaustive  goes through all orders of events of small cases instead
-  size
-      Builds the release and compares its size with budget.toml.
-  test [native|simulate|wasm|e2e|clients|fuzz]...
-      Runs the named test suites, or all of them.
-  user-hash [--issuer URL] [--keys FILE] [--config wrangler.toml] [--env NAME] SUBJECT
-      Prints the hash by which the log names the user with this `sub`, so that the user's lines can be found.
-      The key is OBJECT_NAME_KEY of the environment, or of the file that the deployment wrote.
-      --issuer      the issuer of the user's tokens; not needed if only one is configured, or in development
-      --keys        that file; default .secrets/NAME.json
-      For a user of `cargo xtask dev`: cargo xtask user-hash --keys .dev/secrets.json 'login|alice'
-";
-
 fn main() -> ExitCode {
     match dispatch() {
         Ok(code) => code,
@@ -117,8 +47,8 @@ fn main() -> ExitCode {
 }
 
 fn dispatch() -> Result<ExitCode> {
-    if env::args().skip(1).any(|arg| arg == "--help" || arg == "-h") {
-        print!("{USAGE}");
+    if let Some(help) = help::wanted(env::args().skip(1))? {
+        print!("{help}");
         return Ok(ExitCode::SUCCESS);
     }
     let root = project_root();
@@ -140,10 +70,10 @@ fn dispatch() -> Result<ExitCode> {
             "size" => size::size_command(&root),
             "test" => tests::test_command(&root, &test_suites(&mut args)?),
             "user-hash" => user_hash_command(&root, &mut args),
-            other => bail!("unknown command {other:?}\n\n{USAGE}"),
+            other => Err(help::unknown(other)),
         },
         Some(other) => Err(other.unexpected().into()),
-        None => bail!("no command\n\n{USAGE}"),
+        None => bail!("no command\n\n{}", help::USAGE),
     }
 }
 
