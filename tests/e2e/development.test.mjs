@@ -78,6 +78,7 @@ describe('the main job of a vault that signs users in', { timeout: 60_000 }, () 
     const lines = [];
     const user = await mainJob(run, 'alice', (line) => lines.push(...line.split('\n')));
     assert.equal(user.sub, 'demo|alice');
+    assert.deepEqual(lines.slice(-2), ['', 'The main job succeeded.']);
     const printed = lines.join('\n');
     for (const type of ['access_token', 'refresh_token']) {
       assert.ok(lines.includes(`  > subject_token_type=urn:ietf:params:oauth:token-type:${type}`), type);
@@ -93,6 +94,7 @@ describe('the main job of a vault that signs users in', { timeout: 60_000 }, () 
   test('the printed commands exchange both tokens and list the account', async () => {
     const user = await mainJob(run, 'bob', () => {});
     writeFileSync(run.files.env, environment(run, user));
+    assert.match(invitation(run, 'bob'), /^Open \S+ to sign in, connect and delete by hand \(any user name/m);
     const commands = [...invitation(run, 'bob').matchAll(/^ {2}(curl .*)$/gm)].map(([, command]) => command);
     const answers = await Promise.all(commands.map(async (command) => (
       JSON.parse((await execute('bash', ['-c', `. '${run.files.env}' && ${command}`])).stdout)

@@ -26,8 +26,8 @@ export function invitation(run, login) {
   return `
 The vault is at ${run.vault}${atVault ? ', and signs its users in' : `; its users sign in at ${run.issuer}`}.
 The identity provider is at ${run.identity_provider}, the provider of ${run.connection} at ${run.provider}.
-Open ${run.clients.spa.redirect_uris[0]} to do the same by hand (any user name and password). Each connect
-asks you to sign in at the provider: with another user name you connect a second account.
+Open ${run.clients.spa.redirect_uris[0]} to sign in, connect and delete by hand (any user name and password).
+Each connect asks you to sign in at the provider: with another user name you connect a second account.
 ${run.app
     ? `Open ${run.app} for an application with Auth0's SDK for browsers (examples/spa).`
     : "For an application with Auth0's SDK for browsers, run `npm install` in examples/spa and start again."}

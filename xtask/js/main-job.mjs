@@ -72,6 +72,7 @@ export async function mainJob(run, login, print) {
   if (userinfo.body.sub !== login) {
     throw new UnexpectedAnswer(`${steps}: the provider says the token is for ${userinfo.body.sub}, not ${login}`);
   }
+  print('\nThe main job succeeded.');
   return { ...user, jar };
 }
 
