@@ -332,7 +332,7 @@ fn a_connection_names_a_provider_or_describes_one() {
     refused(&form, "CONNECTIONS.code.authorization_params", "read from the query");
     let mut signs_in = company(by_callback);
     signs_in["SIGN_IN"] = json!({"connections": ["code"]});
-    refused(&signs_in, "SIGN_IN.connections[0]", "`code` signs nobody in: its `identity.from");
+    refused(&signs_in, "SIGN_IN.connections[0]", "`code` signs nobody in: with `identity.from");
     // Configured endpoints take precedence over discovered ones.
     let revocation = set("CONNECTIONS.calendar.revocation_endpoint", &json!("https://a.example/r"));
     let config = load(&revocation).unwrap();

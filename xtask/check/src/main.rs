@@ -88,7 +88,7 @@ fn check(options: &Options) -> Result<bool> {
         println!("{}", user_hash(options, subject)?);
         return Ok(true);
     }
-    let config = match load(read(options)?) {
+    let config = match load(&read(options)?) {
         Ok(config) => config,
         Err(faults) => {
             eprint!("{}", refusal(&options.file, &faults));
@@ -108,13 +108,13 @@ fn check(options: &Options) -> Result<bool> {
 
 /// Reads the variables of a file, which has no secrets. `Err` has what is wrong with the variables as such, or else the
 /// first fault in what they contain.
-fn load(vars: Map<String, Value>) -> Result<Config, Vec<String>> {
-    let faults = variables::faults(&vars);
+fn load(vars: &Map<String, Value>) -> Result<Config, Vec<String>> {
+    let faults = variables::faults(vars);
     if !faults.is_empty() {
         return Err(faults);
     }
     Config::load(&variables::with_secrets(vars.clone())).map_err(|error| {
-        let fix = variables::fix(&error, &vars);
+        let fix = variables::fix(&error, vars);
         vec![ConfigError { fix, ..error }.to_string()]
     })
 }
@@ -177,7 +177,7 @@ mod tests {
     fn a_refusal_ends_with_the_advice_to_check_again() {
         let said = |lines: &str| {
             let file = format!("[vars]\nPUBLIC_URL = \"https://vault.example.com\"\n{lines}");
-            let faults = load(variables::read(&file, None).unwrap()).unwrap_err();
+            let faults = load(&variables::read(&file, None).unwrap()).unwrap_err();
             refusal(Path::new("w.toml"), &faults)
         };
         let two_clients = "[vars.CLIENTS.a]\n[vars.CLIENTS.b]\n";

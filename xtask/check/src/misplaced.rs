@@ -7,8 +7,11 @@ use serde_json::{Map, Value};
 
 use crate::variables::is_known;
 
+/// Whether a value looks like that of a setting.
+type Fits = fn(&Value) -> bool;
+
 /// The settings of wrangler that are neither tables nor names of the vault's variables, and how their value looks.
-const WRANGLER: [(&str, fn(&Value) -> bool); 12] = [
+const WRANGLER: [(&str, Fits); 12] = [
     ("account_id", Value::is_string),
     ("compatibility_date", Value::is_string),
     ("compatibility_flags", Value::is_array),

@@ -177,6 +177,7 @@ mod tests {
 
     #[test]
     fn the_issuer_of_a_development_run_is_that_of_the_run_or_any_given_one() {
+        const VAULT: &str = "http://127.0.0.1:8787/";
         let directory = std::env::temp_dir().join(format!("user-hash-run-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let (keys, run) = (directory.join("secrets.json"), directory.join(DEVELOPMENT_RUN));
@@ -184,7 +185,6 @@ mod tests {
             fs::write(&keys, secrets).unwrap();
             fs::write(&run, described).unwrap();
         };
-        const VAULT: &str = "http://127.0.0.1:8787/";
         let found = |given: Option<&str>| {
             of_development(&keys, given).map(|found| (found.identifier, found.is_vault))
         };
