@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The procedures of docs/operations.md, with its commands as they stand there.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -16,7 +16,10 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const WORKER = 'vault-of-the-tests';
 const execute = promisify(execFile);
 
-describe('the procedures for operators', { timeout: 240_000 }, () => {
+/** Why these tests are left out, or false. */
+const skip = spawnSync('jq', ['--version']).error ? 'no jq found: the commands of the page need it' : false;
+
+describe('the procedures for operators', { timeout: 240_000, skip }, () => {
   let world;
   let cloudflare;
   /** What `cargo xtask deploy` writes. */
@@ -35,9 +38,10 @@ describe('the procedures for operators', { timeout: 240_000 }, () => {
 
   /** Runs the block of the page that begins so; returns what it prints. */
   async function run(start, environment = {}) {
-    const env = /** @type {any} */ ({ ...process.env, ...environment });
+    const path = [join(ROOT, 'node_modules/.bin'), process.env.PATH].join(delimiter);
+    const env = /** @type {any} */ ({ ...process.env, ...environment, PATH: path });
     const text = commands(PAGE, start)
-      // wrangler of this checkout is in PATH.
+      // The wrangler of this checkout.
       .replaceAll('npx wrangler', 'wrangler')
       // The command belongs to the checkout, whose configuration is another one.
       .replace('cargo xtask user-hash', `cd '${ROOT}' && cargo xtask user-hash --issuer ${world.issuer} --config none.toml`)
