@@ -2,7 +2,7 @@
 //! Deserializes structs from JSON objects alone.
 //!
 //! `serde_json` also takes a struct from an array of its members in their order. Nobody writes such a document, and
-//! the code for it is compiled once more for every struct: that is a tenth of the Worker. [`Objects`] wraps a
+//! the code for it would be compiled once more for every struct: a twentieth of the Worker's code. [`Objects`] wraps a
 //! deserializer, and all that it gives to visitors, so that structs and variants with members are asked for as
 //! maps.
 

@@ -407,8 +407,7 @@ mod tests {
             authentication = "none"
             account_access = "all"
         "#;
-        let vars = variables::read(file, None).unwrap();
-        let config = Config::load(&variables::with_secrets(vars)).unwrap();
+        let config = variables::loaded(file);
         let text = text(&config);
         for line in [
             "  signed with ES256\n",
@@ -465,10 +464,7 @@ mod tests {
             kind = "spa"
             connections = ["code"]
         "#;
-        let report = |file: &str| {
-            let vars = variables::read(file, None).unwrap();
-            text(&Config::load(&variables::with_secrets(vars)).unwrap())
-        };
+        let report = |file: &str| text(&variables::loaded(file));
         let found = report(file);
         let only = "it has an effect only if an issuer issues tokens to a client of this name";
         for line in [
@@ -512,8 +508,7 @@ mod tests {
                 grants = ["urn:ietf:params:oauth:grant-type:token-exchange"]
                 "#
             );
-            let vars = variables::read(&file, None).unwrap();
-            text(&Config::load(&variables::with_secrets(vars)).unwrap())
+            text(&variables::loaded(&file))
         };
         let (url, issuer) = ("https://vault.my.example", "https://login.example.com");
         let without_slash = file(url, issuer, "https://vault.my.example");
@@ -544,8 +539,7 @@ mod tests {
             "[vars]\nPUBLIC_URL = \"https://vault.example.com\"\n[vars.CLIENTS.a]\n\
              authentication = \"client_secret\"\nsecret_sha256 = [\"{TEST}\", \"{other}\", \"{SECRET}\"]\n"
         );
-        let vars = variables::read(&file, None).unwrap();
-        let found = text(&Config::load(&variables::with_secrets(vars)).unwrap());
+        let found = text(&variables::loaded(&file));
         for note in [
             "NOTE: secret_sha256[0] is the hash of the word `test`, which everybody can guess: generate",
             "NOTE: secret_sha256[2] is the hash of the word `secret`, which everybody can guess: generate",
@@ -575,8 +569,7 @@ mod tests {
                 {more}
                 "#
             );
-            let vars = variables::read(&file, None).unwrap();
-            text(&Config::load(&variables::with_secrets(vars)).unwrap())
+            text(&variables::loaded(&file))
         };
         let grants = "grants = [\"urn:ietf:params:oauth:grant-type:token-exchange\"]";
         let (nobody, nothing) =
@@ -599,8 +592,7 @@ mod tests {
                 "[vars]\nPUBLIC_URL = \"https://vault.example.org\"\n[vars.ISSUERS.main]\n\
                  issuer = \"https://login.example.com\"\n{api_audience}"
             );
-            let vars = variables::read(&file, None).unwrap();
-            text(&Config::load(&variables::with_secrets(vars)).unwrap())
+            text(&variables::loaded(&file))
         };
         for (audience, noted) in [
             ("https://vault.example.org/me/", false),
@@ -639,8 +631,7 @@ mod tests {
             grants = ["urn:ietf:params:oauth:grant-type:token-exchange"]
             accepts_from = ["other"]
         "#;
-        let vars = variables::read(file, None).unwrap();
-        let found = text(&Config::load(&variables::with_secrets(vars)).unwrap());
+        let found = text(&variables::loaded(file));
         assert!(found.contains(
             "NOTE: accepts_from names `other`, which is not among CLIENTS: it has no effect, because \
              the vault issues tokens to its clients only\n"
@@ -665,8 +656,7 @@ mod tests {
             grants = ["authorization_code"]
             redirect_uris = ["https://partner.example.com/"]
         "#;
-        let vars = variables::read(file, None).unwrap();
-        let config = Config::load(&variables::with_secrets(vars)).unwrap();
+        let config = variables::loaded(file);
         let text = text(&config);
         for line in [
             "The vault signs users in, as the issuer https://vault.example.com/\n  with the connections work\n  its tokens for the connect API have the audience https://vault.example.com/me/\n",

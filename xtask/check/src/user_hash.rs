@@ -140,8 +140,7 @@ mod tests {
             .collect();
         let file =
             format!("[vars]\nPUBLIC_URL = \"https://vault.example.com\"\n{}", tables.concat());
-        let vars = variables::read(&file, None).unwrap();
-        Config::load(&variables::with_secrets(vars)).unwrap()
+        variables::loaded(&file)
     }
 
     #[test]
@@ -214,8 +213,7 @@ mod tests {
                  [vars.CONNECTIONS.a]\nkind = \"oidc\"\nissuer = \"https://a.example\"\nclient_id = \"1\"\n\
                  [vars.ISSUERS.b]\nissuer = \"https://b.example\"\n"
             );
-            let vars = variables::read(&file, None).unwrap();
-            Config::load(&variables::with_secrets(vars)).unwrap()
+            variables::loaded(&file)
         };
         let signs_in = "[vars.SIGN_IN]\nconnections = [\"a\"]\n";
         let own = "https://vault.example.com/";

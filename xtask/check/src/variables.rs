@@ -194,6 +194,12 @@ fn connections(vars: &Map<String, Value>) -> Vec<String> {
     secret.map(|(name, _)| name).collect()
 }
 
+/// The configuration in a file that is valid, with placeholders for its secrets.
+#[cfg(test)]
+pub(crate) fn loaded(wrangler_toml: &str) -> Config {
+    Config::load(&with_secrets(read(wrangler_toml, None).unwrap())).unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
