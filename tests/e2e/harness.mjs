@@ -40,6 +40,9 @@ export class World {
   /** The vault's client ids at the provider. */
   #upstream = new Set();
 
+  /** Further isolates of the vault. @type {Isolate[]} */
+  isolates = [];
+
   /**
    * Starts a provider and a vault. Call `close` at the end, also after a failed test.
    *
@@ -50,6 +53,7 @@ export class World {
    * @param {(world: World) => object} [more.issuers]  further trusted issuers, by name
    * @param {string} [more.build]  directory of a built Worker; default `E2E_BUILD`
    * @param {object} [more.objects]  Durable Object classes of that Worker, by binding
+   * @param {((json: any) => object)[]} [more.isolates]  for each further isolate, the bindings that differ from these
    * @param {Record<string, string | object>} [more.providerSecrets]  of the further connections, by name
    * @param {number} [more.internet]  port to which all requests of the Worker are sent
    * @param {string[]} [more.authorities]  certificates of authorities that the Worker trusts, in PEM
@@ -84,6 +88,7 @@ export class World {
     signIn,
     tls,
     authorities,
+    isolates = [],
   }) {
     if (!build) throw new Error('E2E_BUILD must name the directory of the built Worker');
     const port = await freePort();
@@ -137,7 +142,11 @@ export class World {
     for (const [connection, proof] of Object.entries(providerSecrets)) this.#addSecret(connection, proof);
     this.#upstream = new Set([upstream, ...further].map((client) => client.client_id));
     this.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-'));
-    this.workerd = new Workerd({ build, directory: this.directory, port, objects, internet, tls, authorities });
+    this.isolates = [];
+    this.isolates = await Promise.all(isolates.map((change) => Isolate.prepare(change(this.bindings.json))));
+    this.workerd = new Workerd({
+      build, directory: this.directory, port, objects, internet, tls, authorities, isolates: this.isolates,
+    });
     for (const value of [
       upstream.client_secret,
       this.idp.webapp.client_secret,
@@ -226,8 +235,8 @@ export class World {
   }
 
   async #setClock() {
-    const answer = await call({ method: 'POST', url: `${this.vault}/test-clock`, json: { offset_seconds: this.clock } });
-    assert.equal(answer.status, 204, 'the build under test has no test clock');
+    await setClock(this.vault, this.clock);
+    for (const isolate of this.isolates) await isolate.setClock(this.clock);
   }
 
   /**
@@ -380,6 +389,34 @@ export class World {
     await this.provider?.close();
     if (this.directory) rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+/** A further isolate of the vault: it asks the same objects, and has its own memory and clock. */
+export class Isolate {
+  /**
+   * @param {number} port
+   * @param {object} json  the bindings in which it differs
+   */
+  constructor(port, json) {
+    this.port = port;
+    this.json = json;
+    this.api = new VaultApi(`http://127.0.0.1:${port}`);
+  }
+
+  /** @param {object} json */
+  static async prepare(json) {
+    return new Isolate(await freePort(), json);
+  }
+
+  /** Sets its clock to so many seconds ahead. */
+  setClock(seconds) {
+    return setClock(this.api.vault, seconds);
+  }
+}
+
+async function setClock(vault, seconds) {
+  const answer = await call({ method: 'POST', url: `${vault}/test-clock`, json: { offset_seconds: seconds } });
+  assert.equal(answer.status, 204, 'the build under test has no test clock');
 }
 
 /** The endpoints whose `route` in the log is their method and path. */

@@ -68,10 +68,13 @@ export class Workerd {
    * @param {{key: string, certificate: string}} [options.tls]  makes it listen with https; both are PEM
    * @param {string[]} [options.authorities]  certificates of authorities that the Worker trusts beside the usual
    *   ones, in PEM
+   * @param {{port: number, json?: object}[]} [options.isolates]  further isolates of the Worker, which ask the same
+   *   objects, each with its port, and bindings that replace those of the Worker
    */
-  constructor({ build, directory, port, objects = OBJECTS, internet, tls, authorities = [] }) {
+  constructor({ build, directory, port, objects = OBJECTS, internet, tls, authorities = [], isolates = [] }) {
     this.directory = directory;
     this.port = port;
+    this.isolates = isolates;
     this.tls = tls;
     this.objects = objects;
     this.internet = internet;
@@ -149,33 +152,61 @@ function copyModules(build, target) {
   return [ENTRY, ...names.filter((name) => name !== ENTRY)];
 }
 
-function configuration({ modules, state, bindings, port, objects: classes, internet, tls, authorities }) {
-  const text = (value) => JSON.stringify(value);
-  const list = (items) => `[\n    ${items.join(',\n    ')},\n  ]`;
+const text = (value) => JSON.stringify(value);
+const list = (items) => `[\n    ${items.join(',\n    ')},\n  ]`;
+
+function configuration({ modules, state, bindings, port, objects: classes, internet, tls, authorities, isolates }) {
   const objects = Object.entries(classes);
+  const further = isolates.map((isolate, index) => ({ ...isolate, name: `isolate${index}` }));
   return `using Workerd = import "/workerd/workerd.capnp";
 
 const config :Workerd.Config = (
   services = [
     (name = "vault", worker = .vault),
+    ${further.map(({ name }) => `(name = "${name}", worker = .${name}),`).join('')}
     (name = "internet", ${outside(internet, authorities)}),
     (name = "state", disk = (path = ${text(state)}, writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:${port}", ${protocol(tls)}, service = "vault")],
+  sockets = ${list([
+    `(name = "http", address = "127.0.0.1:${port}", ${protocol(tls)}, service = "vault")`,
+    ...further.map((isolate) => `(name = "${isolate.name}", address = "127.0.0.1:${isolate.port}", http = (), service = "${isolate.name}")`),
+  ])},
 );
 
 const vault :Workerd.Worker = (
-  ${compatibility()},
-  modules = ${list(modules.map((name) => `(name = ${text(name)}, ${name.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed ${text(`modules/${name}`)})`))},
+  ${program(modules)},
   bindings = ${list([
-    ...Object.entries(bindings.json).map(([name, value]) => `(name = ${text(name)}, json = ${text(JSON.stringify(value))})`),
-    ...Object.entries(bindings.text).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
+    ...variables(bindings),
     ...objects.map(([binding, name]) => `(name = ${text(binding)}, durableObjectNamespace = ${text(name)})`),
   ])},
   durableObjectNamespaces = ${list(objects.map(([binding, name]) => `(className = ${text(name)}, uniqueKey = ${text(`e2e-${binding}`)}, enableSql = true)`))},
   durableObjectStorage = (localDisk = "state"),
 );
-`;
+${further.map(({ name, json }) => `
+const ${name} :Workerd.Worker = (
+  ${program(modules)},
+  bindings = ${list([
+    ...variables({ ...bindings, json: { ...bindings.json, ...json } }),
+    ...objects.map(([binding, className]) => (
+      `(name = ${text(binding)}, durableObjectNamespace = (className = ${text(className)}, serviceName = "vault"))`
+    )),
+  ])},
+);
+`).join('')}`;
+}
+
+function program(modules) {
+  const embedded = modules.map((name) => (
+    `(name = ${text(name)}, ${name.endsWith('.wasm') ? 'wasm' : 'esModule'} = embed ${text(`modules/${name}`)})`
+  ));
+  return `${compatibility()},\n  modules = ${list(embedded)}`;
+}
+
+function variables({ json, text: texts }) {
+  return [
+    ...Object.entries(json).map(([name, value]) => `(name = ${text(name)}, json = ${text(JSON.stringify(value))})`),
+    ...Object.entries(texts).map(([name, value]) => `(name = ${text(name)}, text = ${text(value)})`),
+  ];
 }
 
 function protocol(tls) {

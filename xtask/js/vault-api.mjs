@@ -131,11 +131,11 @@ export class VaultApi {
    * @param {Client} client
    * @param {string} subjectToken
    * @param {string} connection
-   * @param {{auth?: Authentication, signal?: AbortSignal, [parameter: string]: any}} [options]
-   *   further parameters
+   * @param {{auth?: Authentication, signal?: AbortSignal, headers?: Record<string, string>, [parameter: string]: any}}
+   *   [options]  further parameters
    */
-  exchange(client, subjectToken, connection, { auth = 'basic', signal, ...more } = {}) {
-    return this.#token(client, auth, 'form', signal, {
+  exchange(client, subjectToken, connection, { auth = 'basic', signal, headers = {}, ...more } = {}) {
+    return this.#token(client, auth, 'form', { signal, headers }, {
       grant_type: GRANT.rfc8693,
       subject_token: subjectToken,
       subject_token_type: TOKEN_TYPE.access,
@@ -155,7 +155,7 @@ export class VaultApi {
    *   [options]  further parameters
    */
   exchangeAuth0(client, subjectToken, connection, { auth = 'post', body = 'form', signal, ...more } = {}) {
-    return this.#token(client, auth, body, signal, {
+    return this.#token(client, auth, body, { signal, headers: {} }, {
       grant_type: GRANT.auth0,
       subject_token: subjectToken,
       subject_token_type: TOKEN_TYPE.access,
@@ -169,11 +169,11 @@ export class VaultApi {
    * @param {Client} client
    * @param {Authentication} auth
    * @param {'form' | 'json'} body
-   * @param {AbortSignal | undefined} signal
+   * @param {{signal?: AbortSignal, headers: Record<string, string>}} how
    * @param {Record<string, any>} params
    */
-  #token({ client_id, client_secret }, auth, body, signal, params) {
-    const headers = { ...(auth === 'basic' && { authorization: basicAuth(client_id, client_secret) }) };
+  #token({ client_id, client_secret }, auth, body, { signal, headers: more }, params) {
+    const headers = { ...(auth === 'basic' && { authorization: basicAuth(client_id, client_secret) }), ...more };
     const credentials = {
       post: { client_id, client_secret },
       secret_only: { client_secret },
