@@ -69,7 +69,7 @@ async fn serve(request: Request, env: &Env) -> HttpResult {
         (answer, _) => answer,
     };
     line.status = answer.as_ref().map_or(500, Response::status);
-    line.duration_ms = clock::milliseconds().saturating_sub(started).unsigned_abs();
+    line.duration_ms = clock::elapsed(started);
     log::request(&line);
     answer
 }
@@ -101,7 +101,10 @@ fn share(
                 &[
                     ("vary", "Origin"),
                     ("access-control-allow-origin", &origin),
-                    ("access-control-expose-headers", "DPoP-Nonce, Retry-After, Token-Revocation"),
+                    (
+                        "access-control-expose-headers",
+                        "DPoP-Nonce, Lease-Until, Retry-After, Token-Revocation",
+                    ),
                 ],
             )
         }

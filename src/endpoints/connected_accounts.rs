@@ -24,8 +24,9 @@ use crate::routes::{Authentication, Endpoint, Routed};
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, Incoming};
 use crate::runtime::object_call::{self, CallError};
-use crate::runtime::{key_check, tokens};
+use crate::runtime::{key_check, leases, tokens};
 use crate::secret::Secret;
+use crate::time::{UnixSeconds, rfc3339};
 use crate::vault::record::AccountView;
 
 /// Serves the paths below `/me/v1/`.
@@ -37,9 +38,17 @@ pub async fn serve(
 ) -> http::HttpResult {
     match answer(context, incoming, routed, line).await {
         Ok(Done::Json(status, body)) => http::json(status, &body),
-        Ok(Done::Deleted(revocation)) => {
-            let header = revocation.map(|one| ("token-revocation", one.name()));
-            http::no_content(header.as_slice())
+        Ok(Done::Connected(body, until)) => {
+            let until = until.map(rfc3339);
+            let header = until.as_ref().map(|until| (LEASE_UNTIL, until.as_str()));
+            http::with_headers(http::json(201, &body)?, header.as_slice())
+        }
+        Ok(Done::Deleted(revocation, until)) => {
+            let until = until.map(rfc3339);
+            let lease = until.as_ref().map(|until| (LEASE_UNTIL, until.as_str()));
+            let revocation = revocation.map(|one| ("token-revocation", one.name()));
+            let headers: Vec<_> = revocation.into_iter().chain(lease).collect();
+            http::no_content(&headers)
         }
         Err(problem) => {
             line.reason.get_or_insert_with(|| problem.reason.to_owned());
@@ -48,13 +57,18 @@ pub async fn serve(
     }
 }
 
+/// The header that says until when a lease may still serve tokens from before (RFC 3339).
+const LEASE_UNTIL: &str = "lease-until";
+
 /// What a request has done.
 enum Done {
     /// A response with this status.
     Json(u16, Value),
-    /// The account does not exist any more. The value says what happened at its provider, if the
-    /// account existed.
-    Deleted(Option<Revocation>),
+    /// The account is connected, and until then a lease may serve tokens that it had before.
+    Connected(Value, Option<UnixSeconds>),
+    /// The account does not exist any more. The first value says what happened at its provider, if the
+    /// account existed; the second, until when a lease may still serve its tokens.
+    Deleted(Option<Revocation>, Option<UnixSeconds>),
 }
 
 type HttpResult = Result<Done, ProblemDetails>;
@@ -109,7 +123,7 @@ async fn answer(
         Endpoint::UnlinkIdentity => {
             let user = policy::own_user(context.config, &caller.verified.token)?;
             identities::unlink(context, user, rest, line).await.map_err(unavailable)??;
-            Ok(Done::Deleted(None))
+            Ok(Done::Deleted(None, None))
         }
         _ => Err(nothing_there()),
     }
@@ -211,9 +225,11 @@ impl<'a> Caller<'a> {
         let ask = connect::SessionRequest::Complete(complete);
         match object_call::ask(self.context.env, &name, &ask).await.map_err(unavailable)? {
             connect::SessionResponse::Completed { account, connection } => {
+                leases::end(&names.vault(self.user(), &connection));
                 line.connection = Some(connection.clone());
                 line.account = Some(account.id.to_string());
-                Ok(Done::Json(201, listing::account_item(&account, &connection)))
+                let until = account.lease_until;
+                Ok(Done::Connected(listing::account_item(&account, &connection), until))
             }
             connect::SessionResponse::Denied(denied) => Err(policy::completion_denied(denied)),
             _ => Err(ProblemDetails::unavailable(5)),
@@ -241,6 +257,7 @@ impl<'a> Caller<'a> {
     async fn delete(&self, id: &AccountId, line: &mut RequestLine) -> HttpResult {
         // With another sealing key the account would be deleted, and its tokens never revoked.
         key_check::compare(self.context).await.map_err(unavailable)?;
+        let mut until = None;
         for connection in &self.connections().await? {
             if !self.client.may_manage(connection) {
                 let found = self.ask_vault(connection, VaultAction::Accounts).await?;
@@ -250,19 +267,26 @@ impl<'a> Caller<'a> {
                 }
                 continue;
             }
-            let act = VaultAction::Delete { account: id.clone(), tell: true };
-            let revocation = match self.ask_vault(connection, act).await? {
-                VaultResponse::Removed(Some(revocation)) => revocation,
-                // An object of an earlier version answers so; its jobs have begun.
-                VaultResponse::Deleted(true) => Revocation::Pending,
-                _ => continue,
+            let act = VaultAction::Delete { account: id.clone(), tell: true, tell_leases: true };
+            let (revocation, lease_until) = match self.ask_vault(connection, act).await? {
+                VaultResponse::Ended { revocation, lease_until } => (revocation, lease_until),
+                // Objects of earlier versions answer so, and lend nothing.
+                VaultResponse::Removed(revocation) => (revocation, None),
+                VaultResponse::Deleted(true) => (Some(Revocation::Pending), None),
+                _ => (None, None),
+            };
+            leases::end(&self.context.config.names.vault(self.user(), connection));
+            let Some(revocation) = revocation else {
+                // The account may have been deleted here a moment ago.
+                until = until.max(lease_until);
+                continue;
             };
             line.connection = Some(connection.clone());
             line.account = Some(id.to_string());
             line.reason = Some(revocation.name().to_owned());
-            return Ok(Done::Deleted(Some(revocation)));
+            return Ok(Done::Deleted(Some(revocation), lease_until));
         }
-        Ok(Done::Deleted(None))
+        Ok(Done::Deleted(None, until))
     }
 
     /// The connections that this user ever started. There are none also if the name key is a wrong one, so

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Token exchange: verifies the subject token, asks the policy, and asks the user's vault.
+//! Token exchange: verifies the subject token, asks the policy, and serves a lease or asks the user's vault.
 
 use web_sys::Response;
 
-use crate::config::{Client, ScopePolicy};
+use crate::config::Client;
 use crate::endpoints::client_auth::authenticate;
 use crate::endpoints::token::Failure;
 use crate::error::OAuthError;
+use crate::ids::UserId;
 use crate::jwt::TokenError;
-use crate::jwt::access_token::AccessToken;
 use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::oauth::client_auth::Credentials;
@@ -18,13 +18,17 @@ use crate::oauth::exchange::{profile, response};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, CallError, ObjectReply};
-use crate::runtime::{key_check, tokens};
+use crate::runtime::{clock, http, key_check, leases, tokens};
+use crate::secret::Secret;
+use crate::vault::lease;
+use crate::vault::lease_cache::{LeaseKey, Released};
 
-/// Exchanges a user's token for the provider's access token. The vault's object wrote the response.
+/// Exchanges a user's token for the provider's access token. `cache_control` is that header of the request.
 pub async fn exchange(
     context: Context<'_>,
     credentials: &Credentials,
     request: &ExchangeRequest,
+    cache_control: Option<&str>,
     line: &mut RequestLine,
 ) -> Result<Response, Failure> {
     let Context { config, .. } = context;
@@ -53,50 +57,86 @@ pub async fn exchange(
     policy::check(client, issuer, token, &request.connection).map_err(forbidden)?;
     policy::check_scopes(client, known.map(|(_, one)| one), request).map_err(forbidden)?;
     let vault = names.vault(&config.names, &token.user, &request.connection);
-    ask_vault(context, request, client, token, &vault).await
+    let want = request.want(client);
+    let key = LeaseKey { vault: &vault, client_id, grant: request.grant, want: &want };
+    if !lease::goes_past(&want, cache_control)
+        && let Some((expires_in, members)) = leases::find(&key)
+    {
+        line.lease = true;
+        return released(expires_in, &members, "lease");
+    }
+    let user = token.user.clone();
+    ask_vault(context, request, key, VaultOf { user, client }).await
+}
+
+/// Whose vault is asked, and for whom.
+struct VaultOf<'a> {
+    user: UserId,
+    client: &'a Client,
 }
 
 async fn ask_vault(
     context: Context<'_>,
     request: &ExchangeRequest,
-    client: &Client,
-    token: &AccessToken,
-    vault: &str,
+    key: LeaseKey<'_>,
+    VaultOf { user, client }: VaultOf<'_>,
 ) -> Result<Response, Failure> {
-    let failed = |error| {
-        Failure::new(match error {
-            CallError::KeyUnavailable => response::key_unavailable(),
-            CallError::Misconfigured => OAuthError::unavailable("configuration error", 60),
-            CallError::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
-        })
-    };
+    let lease = leases::request(context.config, key.vault, client.lease_seconds);
+    let reported = lease.releases.clone();
     let ask = VaultRequest {
-        user: token.user.clone(),
+        user,
         connection: request.connection.clone(),
-        act: VaultAction::Exchange {
-            grant: request.grant,
-            login_hint: request.login_hint.clone(),
-            scopes: request.scopes.clone(),
-            exact: client.scope_policy == ScopePolicy::Exact,
-            kind: request.kind.clone(),
-            resource: request.resource.clone(),
-            refused_token: request.refused_token.clone(),
-            min_ttl: request.min_ttl,
-        },
+        act: VaultAction::exchange(request.grant, key.want, lease),
     };
-    let reply = object_call::pass_on(context.env, vault, &ask).await.map_err(failed)?;
-    if let ObjectReply::Answer(answer) = &reply
-        && !answer.vouches_for_keys()
-    {
-        key_check::compare(context).await.map_err(failed)?;
-    }
+    let (asked_at, started) = (clock::now(), clock::milliseconds());
+    let reply = object_call::pass_on(context.env, key.vault, &ask).await;
+    let hop = clock::elapsed(started);
+    let released_token = match &reply {
+        Ok(ObjectReply::Released(message)) => Released::read(message),
+        _ => None,
+    };
+    leases::note(&key, released_token.clone(), asked_at);
     match reply {
-        ObjectReply::Passthrough(response) => Ok(response),
-        ObjectReply::Answer(VaultResponse::NotReleased(problem)) => {
-            let error = response::error(profile(request.grant), &problem);
-            let reason = error.connection_state.as_ref().map_or("", |state| state.log_reason());
-            Err(Failure::because(error, reason))
+        Ok(ObjectReply::Released(_)) => {
+            let Released { expires_in, object_ms, members, .. } =
+                released_token.ok_or_else(|| failed(CallError::Unavailable))?;
+            released(expires_in, &members, &format!("hop;dur={hop}, object;dur={object_ms}"))
         }
-        ObjectReply::Answer(_) => Err(failed(CallError::Unavailable)),
+        // An object of an earlier version.
+        Ok(ObjectReply::Passthrough(response)) => Ok(response),
+        Ok(ObjectReply::Answer(answer)) => {
+            if !answer.vouches_for_keys() {
+                key_check::compare(context).await.map_err(failed)?;
+            }
+            Err(not_released(request, &answer))
+        }
+        Err(error) => {
+            leases::put_back(key.vault, reported);
+            Err(failed(error))
+        }
     }
+}
+
+/// The response with a token. `timing` says where it came from (`Server-Timing`).
+fn released(expires_in: i64, members: &Secret, timing: &str) -> Result<Response, Failure> {
+    let body = response::success(expires_in, members);
+    http::token(&body, timing).map_err(|_| failed(CallError::Unavailable))
+}
+
+fn not_released(request: &ExchangeRequest, answer: &VaultResponse) -> Failure {
+    let VaultResponse::NotReleased(problem) = answer else {
+        return failed(CallError::Unavailable);
+    };
+    let error = response::error(profile(request.grant), problem);
+    let reason = error.connection_state.as_ref().map_or("", |state| state.log_reason());
+    let reason = reason.to_owned();
+    Failure { error, reason: Some(reason) }
+}
+
+fn failed(error: CallError) -> Failure {
+    Failure::new(match error {
+        CallError::KeyUnavailable => response::key_unavailable(),
+        CallError::Misconfigured => OAuthError::unavailable("configuration error", 60),
+        CallError::Unavailable => OAuthError::unavailable("the vault cannot answer now", 2),
+    })
 }

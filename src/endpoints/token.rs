@@ -83,7 +83,9 @@ async fn grant(
         }
         Grant::Exchange(request) => {
             let profile = profile(request.grant);
-            let exchanged = exchange::exchange(context, &credentials, &request, line).await;
+            let cache_control = incoming.cache_control.as_deref();
+            let exchanged =
+                exchange::exchange(context, &credentials, &request, cache_control, line).await;
             exchanged.map_err(|failure| Failure { error: profile.error(failure.error), ..failure })
         }
     }

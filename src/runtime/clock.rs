@@ -15,6 +15,11 @@ pub fn milliseconds() -> i64 {
     js_sys::Date::now() as i64
 }
 
+/// Milliseconds since `started`, which [`milliseconds`] returned. The platform's clock advances only during I/O.
+pub fn elapsed(started: i64) -> u64 {
+    milliseconds().saturating_sub(started).unsigned_abs()
+}
+
 fn real() -> UnixSeconds {
     milliseconds() / 1000
 }

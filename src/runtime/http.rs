@@ -31,6 +31,8 @@ pub struct Incoming {
     pub content_type: Option<String>,
     /// The header `Authorization`.
     pub authorization: Option<Secret>,
+    /// The header `Cache-Control`.
+    pub cache_control: Option<String>,
     length: Option<String>,
     request: Request,
 }
@@ -51,6 +53,7 @@ impl Incoming {
             length: header().map(str::to_owned),
             content_type: header().map(str::to_owned),
             authorization: header().map(Secret::new),
+            cache_control: header().map(str::to_owned),
             request,
         }
     }
@@ -89,16 +92,21 @@ fn respond(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> HttpRes
     Ok(Response::new_with_opt_str_and_init(body, &init(status, headers)?)?)
 }
 
-fn init(status: u16, headers: &[(&str, &str)]) -> Result<ResponseInit, JsValue> {
-    let all = Headers::new()?;
-    for (name, value) in headers {
-        // `Set-Cookie` may stand several times.
-        all.append(name, value)?;
-    }
+fn init(status: u16, given: &[(&str, &str)]) -> Result<ResponseInit, JsValue> {
     let init = ResponseInit::new();
     init.set_status(status);
-    init.set_headers(&all);
+    let headers = headers(given)?;
+    init.set_headers(&headers);
     Ok(init)
+}
+
+fn headers(given: &[(&str, &str)]) -> Result<Headers, JsValue> {
+    let headers = Headers::new()?;
+    for (name, value) in given {
+        // `Set-Cookie` may stand several times.
+        headers.append(name, value)?;
+    }
+    Ok(headers)
 }
 
 /// Headers of JSON that must not be stored. The content type has no charset, because an SDK of
@@ -232,22 +240,34 @@ pub fn configuration_error() -> HttpResult {
 }
 
 thread_local! {
-    /// The status and headers of every token response, made once.
-    static LEAVING: Option<ResponseInit> = init(Outcome::Passthrough.status(), &JSON).ok();
+    /// The headers of every token response, made once; a response copies them.
+    static LEAVING: Option<Headers> = headers(&JSON).ok();
 }
 
-/// A response 200 whose body is JSON text already and must not be stored.
-pub fn passthrough(body: &str) -> Result<Response, JsValue> {
-    LEAVING.with(|ready| match ready {
-        Some(ready) => Response::new_with_opt_str_and_init(Some(body), ready),
-        None => Response::new_with_opt_str_and_init(
-            Some(body),
-            &init(Outcome::Passthrough.status(), &JSON)?,
-        ),
+/// A response 200 with a token. `timing` is the header `Server-Timing` (W3C Server Timing).
+pub fn token(body: &Secret, timing: &str) -> HttpResult {
+    LEAVING.with(|ready| {
+        let headers = ready.as_ref().ok_or(JsValue::UNDEFINED)?;
+        headers.set("server-timing", timing)?;
+        let init = ResponseInit::new();
+        init.set_headers(headers);
+        Ok(Response::new_with_opt_str_and_init(Some(body.expose()), &init)?)
     })
 }
 
+/// Longest message that an object sends in a header, in bytes.
+const MAX_HEADER: usize = 8192;
+
 /// An object's response to the Worker.
 pub fn outcome(outcome: Outcome, body: &str) -> Result<Response, JsValue> {
-    Response::new_with_opt_str_and_init(Some(body), &init(outcome.status(), &[])?)
+    let headers: &[(&str, &str)] = match outcome {
+        Outcome::Passthrough => &JSON,
+        // The Worker takes a header up sooner than a body.
+        Outcome::Released if body.len() <= MAX_HEADER && body.is_ascii() => {
+            let init = init(outcome.status(), &[("reply", body)])?;
+            return Response::new_with_opt_str_and_init(None, &init);
+        }
+        _ => &[],
+    };
+    Response::new_with_opt_str_and_init(Some(body), &init(outcome.status(), headers)?)
 }

@@ -10,6 +10,7 @@ pub(crate) mod http;
 pub(crate) mod http_client;
 pub(crate) mod issuers;
 pub(crate) mod key_check;
+pub(crate) mod leases;
 pub(crate) mod log;
 pub(crate) mod logout;
 pub(crate) mod machines;

@@ -13,8 +13,9 @@ use worker::Env;
 use crate::event::{Event, EventName};
 use crate::issuer::machine::Addressed;
 use crate::message::{self, Class, Outcome, Question};
-use crate::runtime::{executor, http, log, platform};
+use crate::runtime::{clock, executor, http, log, platform};
 use crate::seal::SealError;
+use crate::secret::Secret;
 
 /// Longest message that is sent in the header, in bytes; a longer one is sent in the body.
 const MAX_HEADER: usize = 4096;
@@ -42,6 +43,8 @@ pub enum CallError {
 pub enum ObjectReply<A> {
     /// The HTTP response to the vault's caller, which is returned without being parsed.
     Passthrough(Response),
+    /// A message in a form of its own, of [`Outcome::Released`].
+    Released(Secret),
     /// A message for the code that asked.
     Answer(A),
 }
@@ -61,11 +64,11 @@ pub async fn ask_within<Q: Question>(
 ) -> Result<Q::Answer, CallError> {
     match pass_on_within(env, name, question, deadline).await? {
         ObjectReply::Answer(answer) => Ok(answer),
-        ObjectReply::Passthrough(_) => unavailable(Q::CLASS, "unexpected"),
+        _ => unavailable(Q::CLASS, "unexpected"),
     }
 }
 
-/// Sends a message to the object with this name. Its answer may be an HTTP response for the vault's caller.
+/// Sends a message to the object with this name. Its answer may have another form than a message.
 pub async fn pass_on<Q: Question>(
     env: &Env,
     name: &str,
@@ -85,6 +88,7 @@ async fn pass_on_within<Q: Question>(
     };
     match call_class(env, Q::CLASS, name, &question, deadline).await? {
         ObjectReply::Passthrough(response) => Ok(ObjectReply::Passthrough(response)),
+        ObjectReply::Released(message) => Ok(ObjectReply::Released(message)),
         ObjectReply::Answer(bytes) => match message::read(&bytes) {
             Some(answer) => Ok(ObjectReply::Answer(answer)),
             None => unavailable(Q::CLASS, "unreadable"),
@@ -106,7 +110,7 @@ pub async fn ask_machine(
             Some(answer) => Ok(answer),
             None => unavailable(class, "unreadable"),
         },
-        ObjectReply::Passthrough(_) => unavailable(class, "unexpected"),
+        _ => unavailable(class, "unexpected"),
     }
 }
 
@@ -118,8 +122,7 @@ async fn call_class(
     deadline: u32,
 ) -> Result<ObjectReply<Vec<u8>>, CallError> {
     match call(env, class.binding(), name, question, deadline).await {
-        Ok(Called::Passthrough(response)) => Ok(ObjectReply::Passthrough(response)),
-        Ok(Called::Answer(bytes)) => Ok(ObjectReply::Answer(bytes)),
+        Ok(Called::Reply(reply)) => Ok(reply),
         Ok(Called::Late) => unavailable(class, "deadline"),
         Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(CallError::KeyUnavailable),
         Ok(Called::Nothing(Outcome::Misconfigured)) => Err(CallError::Misconfigured),
@@ -136,8 +139,7 @@ fn unavailable<T>(class: Class, reason: &str) -> Result<T, CallError> {
 }
 
 enum Called {
-    Passthrough(Response),
-    Answer(Vec<u8>),
+    Reply(ObjectReply<Vec<u8>>),
     Nothing(Outcome),
     Late,
 }
@@ -160,14 +162,24 @@ async fn call(
     }
     let response: Response = answer.unchecked_into();
     match Outcome::of(response.status()) {
-        Some(Outcome::Passthrough) => Ok(Called::Passthrough(response)),
-        Some(Outcome::Answer) => {
-            let bytes = executor::wait(&response.array_buffer()?).await?;
-            Ok(Called::Answer(Uint8Array::new(&bytes).to_vec()))
+        Some(Outcome::Passthrough) => Ok(Called::Reply(ObjectReply::Passthrough(response))),
+        Some(Outcome::Released) => {
+            let message = match platform::reply(&response) {
+                Some(message) => Some(message),
+                None => String::from_utf8(body(&response).await?).ok(),
+            };
+            let message = Secret::new(message.ok_or(JsValue::UNDEFINED)?);
+            Ok(Called::Reply(ObjectReply::Released(message)))
         }
+        Some(Outcome::Answer) => Ok(Called::Reply(ObjectReply::Answer(body(&response).await?))),
         Some(outcome) => Ok(Called::Nothing(outcome)),
         None => Err(JsValue::UNDEFINED),
     }
+}
+
+async fn body(response: &Response) -> Result<Vec<u8>, JsValue> {
+    let bytes = executor::wait(&response.array_buffer()?).await?;
+    Ok(Uint8Array::new(&bytes).to_vec())
 }
 
 /// Why an object cannot answer.
@@ -234,6 +246,7 @@ where
     Q: Question,
     F: Future<Output = Result<Q::Answer, ObjectError>>,
 {
+    let started = clock::milliseconds();
     let question = match platform::question(request) {
         Some(text) => message::read::<Q>(text.as_bytes()),
         None => {
@@ -247,8 +260,8 @@ where
         return http::outcome(Outcome::Unsupported, "");
     };
     match work(question).await {
-        Ok(answer) => match Q::passthrough(&answer) {
-            Some(body) => http::passthrough(&body),
+        Ok(answer) => match Q::written(&answer, clock::elapsed(started)) {
+            Some((outcome, body)) => http::outcome(outcome, body.expose()),
             None => match message::write(&answer) {
                 Some(body) => http::outcome(Outcome::Answer, &body),
                 None => http::outcome(Outcome::Failed, ""),

@@ -3,13 +3,14 @@
 // JavaScript costs about as much as most of these operations themselves.
 
 /**
- * The method, the URL and the headers that the vault reads of every request, one per line. The line of an
+ * The method, the URL and the headers that the vault reads of most requests, one per line. The line of an
  * absent header is empty. No value can contain a line break.
  */
 export function head(request) {
   const { method, url, headers } = request;
   const header = (name) => headers.get(name) ?? '';
-  return `${method}\n${url}\n${header('content-length')}\n${header('content-type')}\n${header('authorization')}`;
+  const names = ['content-length', 'content-type', 'authorization', 'cache-control'];
+  return [method, url, ...names.map(header)].join('\n');
 }
 
 /**
@@ -136,6 +137,11 @@ export function transaction(storage, work) {
 /** The message in the header of a request to an object, or null if it is in the body. */
 export function question(request) {
   return request.headers.get('question');
+}
+
+/** The message in the header of an object's response, or null if it is in the body. */
+export function reply(response) {
+  return response.headers.get('reply');
 }
 
 /**

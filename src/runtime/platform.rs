@@ -5,12 +5,12 @@
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::Request;
+use web_sys::{Request, Response};
 
 #[wasm_bindgen(module = "/src/runtime/platform.js")]
 extern "C" {
-    /// The head of a request as five lines: method, URL, and the headers `content-length`, `content-type`
-    /// and `authorization`. The line of an absent header is empty.
+    /// The head of a request as six lines: method, URL, and the headers `content-length`, `content-type`,
+    /// `authorization` and `cache-control`. The line of an absent header is empty.
     pub fn head(request: &Request) -> String;
 
     /// Reads the whole body of a request that has a `content-length`, as a `Uint8Array`.
@@ -49,6 +49,9 @@ extern "C" {
 
     /// The message in the `question` header of a request to an object; `None` if it is in the body.
     pub fn question(request: &Request) -> Option<String>;
+
+    /// The message in the `reply` header of an object's response; `None` if it is in the body.
+    pub fn reply(response: &Response) -> Option<String>;
 
     /// Sends a message to the object `name` and waits for its response; the value is `undefined` if none
     /// arrives within `milliseconds`.

@@ -29,6 +29,8 @@ pub enum EventName {
     JobsFailed,
     /// A stored value needs a sealing key that `KEY_RING` lacks.
     KeyUnavailable,
+    /// An isolate released a vault's tokens by lease.
+    LeasedReleases,
     /// Not everything that a logout asks for could be done.
     LogoutIncomplete,
     /// An object failed to handle a request.
@@ -55,7 +57,7 @@ pub enum EventName {
 
 /// The reference of events: the name, what it means, and what the operator does.
 #[cfg(not(target_arch = "wasm32"))]
-const ROWS: [(EventName, &str, &str); 21] = [
+const ROWS: [(EventName, &str, &str); 22] = [
     (
         EventName::CodeNotRedeemed,
         "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` (no response, or one that does not say what happened), `unusable_access_token`, `token_type` (one that the connection does not list), `answer_not_json`, `answer_not_utf8`, `answer_repeats_member` (a member that the vault uses occurs twice with different values), `answer_without_token` or `answer_with_error` (an error without a code).",
@@ -105,6 +107,11 @@ const ROWS: [(EventName, &str, &str); 21] = [
         EventName::KeyUnavailable,
         "A stored value was sealed with the key `detail`, which `KEY_RING` lacks or has with other bytes. Nothing was changed.",
         "Put the key back into `KEY_RING`.",
+    ),
+    (
+        EventName::LeasedReleases,
+        "An isolate released tokens by lease to the client `client_id`, `count` times since it last asked the vault of `user` and `connection`. If `reason` is `not_reported`, the isolate had too many leases to keep the count until then. Each of these releases also has its own line, with `lease`.",
+        "Nothing.",
     ),
     (
         EventName::LogoutIncomplete,
@@ -177,6 +184,7 @@ impl EventName {
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::JobsFailed => "jobs_failed",
             Self::KeyUnavailable => "key_unavailable",
+            Self::LeasedReleases => "leased_releases",
             Self::LogoutIncomplete => "logout_incomplete",
             Self::ObjectFailed => "object_failed",
             Self::ObjectUnavailable => "object_unavailable",
@@ -215,6 +223,12 @@ pub struct Event {
     /// The user's pseudonym ([`vault_base::ids::ObjectNames::log_name`]).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
+    /// The id of the configured client.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// How often it happened, where that is not once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
     /// The token that the event is about, as [`crate::vault::record::field`] names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
@@ -238,6 +252,8 @@ impl Event {
             connection: None,
             account: None,
             user: None,
+            client_id: None,
+            count: None,
             token: None,
             object: None,
             issuer: None,

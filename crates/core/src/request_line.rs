@@ -33,8 +33,16 @@ pub struct RequestLine {
     /// The id of the account that was connected or deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
+    /// Whether a token was released by lease, without asking the vault's object.
+    #[serde(skip_serializing_if = "is_false")]
+    pub lease: bool,
     /// Milliseconds until the response was ready. The platform's clock advances only during I/O.
     pub duration_ms: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// The value of [`RequestLine::event`].

@@ -301,6 +301,17 @@ fn a_connection_names_a_provider_or_describes_one() {
     let days = load(&set("CONNECTIONS.code.keep_alive_days", &json!(60))).unwrap();
     assert_eq!(days.connections["code"].keep_alive, Some(60 * 86_400));
     assert_eq!(days.connections["calendar"].keep_alive, None);
+    refused_in_place(&[
+        ("CONNECTIONS.code.lease_seconds", json!(-1), "a number of seconds from 0 to 60"),
+        ("CONNECTIONS.code.lease_seconds", json!(61), "a number of seconds from 0 to 60"),
+        ("CONNECTIONS.code.lease_seconds", json!("15"), "must be a whole number"),
+        ("CLIENTS.backend.lease_seconds", json!(61), "a number of seconds from 0 to 60"),
+    ]);
+    let leases = load(&set("CONNECTIONS.code.lease_seconds", &json!(0))).unwrap();
+    assert_eq!(leases.connections["code"].lease_seconds, 0);
+    assert_eq!(leases.connections["calendar"].lease_seconds, 15);
+    let leases = load(&set("CLIENTS.backend.lease_seconds", &json!(60))).unwrap();
+    assert_eq!(leases.clients["backend"].lease_seconds, 60);
     let days = load(&set("CONNECTIONS.code.grant_lifetime_days", &json!(365))).unwrap();
     assert_eq!(days.connections["code"].grant_lifetime, Some(365 * 86_400));
     assert_eq!(days.connections["calendar"].grant_lifetime, None);

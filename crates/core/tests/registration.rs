@@ -142,6 +142,7 @@ fn scopes_of_accounts_of_another_registration_are_not_asked_for_again() {
         expires_at: None,
         provider_data: std::collections::BTreeMap::new(),
         registration,
+        lease_until: None,
     };
     let connection = tasks(json!({}));
     let accounts = [

@@ -28,11 +28,13 @@ use vault_core::message::{
 };
 use vault_core::vault::consent::NewGrant;
 use vault_core::vault::jobs::{self, Job};
+use vault_core::vault::lease::{LeaseRequest, LeasedReleases};
+use vault_core::vault::lease_cache::Released;
 use vault_core::vault::record::{
     AccountState, AccountView, Intent, Reason, SUCCESSOR, Selector, Unexplained, field,
     is_refresh_token,
 };
-use vault_core::vault::release::{Misconfiguration, ReleaseError};
+use vault_core::vault::release::{Misconfiguration, ReleaseError, RequestedToken};
 use vault_core::vault::schema;
 use vault_provider::registration::Registration;
 use vault_provider::revocation::Revocation;
@@ -292,6 +294,7 @@ fn what_carries_a_registration_is_pinned() {
         expires_at: None,
         provider_data: BTreeMap::new(),
         registration,
+        lease_until: None,
     };
     let shown = format!(
         r#"{{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7,"registration":{stamp}}}"#
@@ -577,6 +580,7 @@ fn questions_to_a_vault_are_pinned() {
             resource: None,
             refused_token: None,
             min_ttl: 0,
+            lease: None,
         }),
         &asked(
             r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":["read"],"exact":false}}"#,
@@ -592,15 +596,31 @@ fn questions_to_a_vault_are_pinned() {
             resource: None,
             refused_token: Some("hash".into()),
             min_ttl: 300,
+            lease: None,
         }),
         &asked(
             r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":null,"scopes":[],"exact":false,"refused_token":"hash","min_ttl":300}}"#,
         ),
     );
+    let want = RequestedToken { login_hint: Some("a".into()), ..RequestedToken::default() };
+    let releases = vec![LeasedReleases { client_id: "backend".into(), count: 3 }];
+    let lease = LeaseRequest { seconds: 15, fingerprint: "f".into(), releases };
+    pinned(
+        &ask(vault::VaultAction::exchange(ExchangeGrant::TokenExchange, &want, lease)),
+        &asked(
+            r#"{"exchange":{"grant":"urn:ietf:params:oauth:grant-type:token-exchange","login_hint":"a","scopes":[],"exact":false,"lease":{"seconds":15,"fingerprint":"f","releases":[{"client_id":"backend","count":3}]}}}"#,
+        ),
+    );
     pinned(&ask(vault::VaultAction::Accounts), &asked(r#""accounts""#));
     pinned(
-        &ask(vault::VaultAction::Delete { account: account(), tell: false }),
+        &ask(vault::VaultAction::Delete { account: account(), tell: false, tell_leases: false }),
         &asked(r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL"}}"#),
+    );
+    pinned(
+        &ask(vault::VaultAction::Delete { account: account(), tell: true, tell_leases: true }),
+        &asked(
+            r#"{"delete":{"account":"cac_0123456789ABCDEFGHIJKL","tell":true,"tell_leases":true}}"#,
+        ),
     );
     pinned(
         &ask(vault::VaultAction::Store(Box::new(NewGrant {
@@ -635,6 +655,7 @@ fn a_vaults_answers_are_pinned() {
         expires_at: None,
         provider_data: BTreeMap::new(),
         registration: None,
+        lease_until: None,
     };
     let shown = r#"{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7}"#;
     let answers = [
@@ -649,6 +670,14 @@ fn a_vaults_answers_are_pinned() {
             r#"{"problem":{"reconnect_required":{"reason":"rotation_lost"}}}"#.into(),
         ),
         (vault::VaultResponse::Stored(view.clone()), format!(r#"{{"stored":{shown}}}"#)),
+        (
+            vault::VaultResponse::Stored(AccountView { lease_until: Some(9), ..view.clone() }),
+            r#"{"stored":{"id":"cac_0123456789ABCDEFGHIJKL","scopes":[],"created_at":7,"lease_until":9}}"#.into(),
+        ),
+        (
+            vault::VaultResponse::Ended { revocation: Some(Revocation::Pending), lease_until: Some(9) },
+            r#"{"ended":{"revocation":"pending","lease_until":9}}"#.into(),
+        ),
         (
             vault::VaultResponse::Stored(AccountView {
                 user_id: Some("1".into()),
@@ -686,23 +715,38 @@ fn a_vaults_answers_are_pinned() {
         ),
     ];
     for (answer, json) in answers {
-        assert_eq!(vault::VaultRequest::passthrough(&answer), None);
+        assert!(vault::VaultRequest::written(&answer, 0).is_none());
         pinned(&answer, &json);
     }
 }
 
 #[test]
-fn a_token_is_no_message_and_leaves_as_the_caller_gets_it() {
-    let answer = vault::VaultResponse::Token {
+fn a_token_is_no_message_and_has_a_form_for_this_worker_and_one_for_those_before() {
+    let answer = |lease_seconds| vault::VaultResponse::Token {
         grant: ExchangeGrant::TokenExchange,
         access_token: Secret::new("at"),
         scopes: vec!["a".into(), "b".into()],
         expires_in: 9,
         provider_data: BTreeMap::new(),
+        lease_seconds,
     };
-    assert_eq!(message::write(&answer), None);
-    let body = r#"{"access_token":"at","expires_in":9,"issued_token_type":"urn:ietf:params:oauth:token-type:access_token","scope":"a b","token_type":"Bearer"}"#;
-    assert_eq!(vault::VaultRequest::passthrough(&answer).as_deref(), Some(body));
+    let written = |lease_seconds| {
+        let answer = answer(lease_seconds);
+        assert_eq!(message::write(&answer), None);
+        let (outcome, body) = vault::VaultRequest::written(&answer, 3).unwrap();
+        (outcome, body.expose().to_owned())
+    };
+    let members = r#""access_token":"at","issued_token_type":"urn:ietf:params:oauth:token-type:access_token","scope":"a b","token_type":"Bearer"}"#;
+    let body = format!(r#"{{"expires_in":9,{members}"#);
+    assert_eq!(written(None), (Outcome::Passthrough, body));
+    assert_eq!(written(Some(0)), (Outcome::Released, format!("9 0 3 {members}")));
+    let (_, message) = written(Some(15));
+    let released = Released::read(&Secret::new(message)).unwrap();
+    assert_eq!((released.expires_in, released.lease_seconds, released.object_ms), (9, 15, 3));
+    assert_eq!(released.members.expose(), members);
+    for bad in ["", "9 0 3", "9 0 x {", "9  3 {"] {
+        assert!(Released::read(&Secret::new(bad)).is_none(), "{bad}");
+    }
 }
 
 #[test]
@@ -714,6 +758,7 @@ fn the_statuses_of_objects_are_pinned_and_none_is_taken_for_another() {
         (Outcome::Misconfigured, 292),
         (Outcome::Failed, 293),
         (Outcome::Unsupported, 294),
+        (Outcome::Released, 295),
     ];
     for (outcome, status) in outcomes {
         assert_eq!(outcome.status(), status);

@@ -82,6 +82,9 @@ pub struct Connection {
     /// Seconds after which the provider ends a grant that nobody uses, if the vault is to refresh grants in
     /// time. They are from one day to ten years.
     pub keep_alive: Option<i64>,
+    /// The longest lease of an access token, in seconds: so long an isolate may serve it again without asking the
+    /// vault's object. 0: none.
+    pub lease_seconds: i64,
     /// Seconds after the user's consent at which the provider ends the grant, however often it was refreshed, if it
     /// does. They are from one day to ten years.
     pub grant_lifetime: Option<i64>,

@@ -17,7 +17,7 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use crate::config::{Config, ExchangeGrant};
+use crate::config::{Config, ExchangeGrant, MAX_LEASE_SECONDS};
 use crate::event::{Event, EventName};
 use crate::ids::{AccountId, UserId};
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
@@ -27,14 +27,17 @@ use crate::provider::connection::Connection;
 use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
-use crate::runtime::{clock, configuration, log};
+use crate::runtime::{clock, configuration, leases, log};
 use crate::seal::Sealer;
+use crate::time::UnixSeconds;
 use crate::vault::consent::NewGrant;
 use crate::vault::exchange::{self, ExchangeStep};
 use crate::vault::holders::AtProvider;
 use crate::vault::home::Home;
 use crate::vault::keep::{self, KeepOutcome};
+use crate::vault::lease::{LeaseRequest, Lender};
 use crate::vault::plan::{Plan, Write};
+use crate::vault::record::AccountView;
 use crate::vault::release::{NegativeCache, ReleaseError, RequestedToken};
 use crate::vault::stamp;
 
@@ -64,6 +67,7 @@ pub(super) struct Inner {
     pub(super) held: RefCell<NegativeCache>,
     /// How many messages are being answered.
     answering: Cell<usize>,
+    lender: Cell<Lender>,
 }
 
 #[wasm_bindgen]
@@ -84,6 +88,7 @@ impl Vault {
                 flights: Rc::default(),
                 held: RefCell::default(),
                 answering: Cell::default(),
+                lender: Cell::new(Lender::started(clock::now())),
             }),
         }
     }
@@ -141,6 +146,11 @@ impl Open {
         for event in events {
             log::event_of(event, &self.config.names, &self.home.user);
         }
+    }
+
+    /// Logs what an isolate released by lease.
+    fn tell_of_releases(&self, lease: &LeaseRequest) {
+        self.tell(&lease.events(&self.home.connection));
     }
 
     /// Carries out a plan: logs its events and applies its writes in one transaction. Returns the ids of the
@@ -216,6 +226,7 @@ impl Inner {
                 resource,
                 refused_token,
                 min_ttl,
+                lease,
             } => {
                 let want = RequestedToken {
                     login_hint,
@@ -226,7 +237,11 @@ impl Inner {
                     refused_token,
                     min_ttl,
                 };
-                self.exchange(open, grant, &want).await
+                let exchanged = self.exchange(open, grant, &want, lease.as_ref()).await;
+                if let Some(lease) = &lease {
+                    open.tell_of_releases(lease);
+                }
+                exchanged
             }
             VaultAction::Store(store) => self.keep(open, *store).await,
             VaultAction::Accounts => {
@@ -234,10 +249,14 @@ impl Inner {
                 let views = contents.accounts.iter().map(|account| contents.view(account));
                 Ok(VaultResponse::Accounts(views.collect()))
             }
-            VaultAction::Delete { account, tell } => {
+            VaultAction::Delete { account, tell, tell_leases } => {
+                let held_any = !open.store.contents()?.accounts.is_empty();
                 let removed = self.delete(open, &account).await?;
                 let gone = removed.is_some();
-                Ok(if tell {
+                Ok(if tell_leases {
+                    let lease_until = self.lease_until(open, held_any);
+                    VaultResponse::Ended { revocation: removed, lease_until }
+                } else if tell {
                     VaultResponse::Removed(removed)
                 } else {
                     VaultResponse::Deleted(gone)
@@ -253,13 +272,14 @@ impl Inner {
     ) -> Result<VaultResponse, ObjectError> {
         self.held.take();
         let (contents, jobs) = (open.store.contents()?, open.store.jobs()?);
+        let held_any = !contents.accounts.is_empty();
         let redeemed = open.store.redeemed(&new.account)?;
         let (connection, now) = (open.connection()?, clock::now());
         let kept =
             keep::keep(&open.home, &contents, &jobs, connection, redeemed.as_ref(), new, now)?;
         let (plan, account, registry) = match kept {
             KeepOutcome::Stored { plan, account, registry } => (plan, account, registry),
-            KeepOutcome::Before(account) => return Ok(VaultResponse::Stored(account)),
+            KeepOutcome::Before(account) => return Ok(self.stored(open, account, held_any)),
             KeepOutcome::Gone => return Ok(VaultResponse::Deleted(true)),
             KeepOutcome::Narrower(missing) => return Ok(VaultResponse::Narrower { missing }),
             KeepOutcome::UnknownUser => return Ok(VaultResponse::UnknownUser),
@@ -279,7 +299,33 @@ impl Inner {
                 self.schedule().await?;
             }
         }
-        Ok(VaultResponse::Stored(account))
+        Ok(self.stored(open, account, held_any))
+    }
+
+    fn stored(&self, open: &Open, account: AccountView, held_any: bool) -> VaultResponse {
+        let lease_until = self.lease_until(open, held_any);
+        VaultResponse::Stored(AccountView { lease_until, ..account })
+    }
+
+    /// Until when a lease may still serve a token of this vault. `held_any`: whether it had an account.
+    fn lease_until(&self, open: &Open, held_any: bool) -> Option<UnixSeconds> {
+        let longest = || open.connection().map_or(MAX_LEASE_SECONDS, |one| one.lease_seconds);
+        let longest = if held_any { longest() } else { 0 };
+        self.lender.get().lease_until(longest, clock::now())
+    }
+
+    /// Lends a token to the isolate that asks, if both run with the same code and configuration. `None` if it
+    /// does not know of leases.
+    fn lend(&self, open: &Open, lease: Option<&LeaseRequest>, lendable: i64) -> Option<i64> {
+        let LeaseRequest { seconds, fingerprint, .. } = lease?;
+        if *seconds == 0 || *fingerprint != leases::fingerprint(&open.config) {
+            return Some(0);
+        }
+        let seconds = lendable.min(*seconds);
+        let mut lender = self.lender.get();
+        lender.lend(seconds, clock::now());
+        self.lender.set(lender);
+        Some(seconds)
     }
 
     async fn exchange(
@@ -287,6 +333,7 @@ impl Inner {
         open: &Open,
         grant: ExchangeGrant,
         want: &RequestedToken,
+        lease: Option<&LeaseRequest>,
     ) -> Result<VaultResponse, ObjectError> {
         let mut started = 0;
         for _ in 0..WAITS {
@@ -295,13 +342,20 @@ impl Inner {
             let step =
                 exchange::look(&open.home, &contents, connection, want, &self.held.borrow(), now)?;
             match step {
-                ExchangeStep::Serve { access_token, scopes, expires_in, provider_data } => {
+                ExchangeStep::Serve {
+                    access_token,
+                    scopes,
+                    expires_in,
+                    lendable,
+                    provider_data,
+                } => {
                     return Ok(VaultResponse::Token {
                         grant,
                         access_token,
                         scopes,
                         expires_in,
                         provider_data,
+                        lease_seconds: self.lend(open, lease, lendable),
                     });
                 }
                 ExchangeStep::Stop { problem, events } => {

@@ -11,6 +11,7 @@ use super::api::Api;
 use super::fields::Fields;
 use super::grant_type::GrantType;
 use super::issuer::subject_audiences;
+use super::lease;
 use vault_base::encoding;
 use vault_base::public_url::{PublicUrl, parse_url};
 use vault_base::text;
@@ -54,6 +55,8 @@ pub struct Client {
     pub backchannel_logout_uri: Option<String>,
     /// How its refresh tokens live.
     pub refresh: RefreshPolicy,
+    /// The longest lease of a token that is released to it, in seconds; 0: none.
+    pub lease_seconds: i64,
 }
 
 impl Client {
@@ -195,6 +198,7 @@ pub(super) struct Raw {
     post_logout_redirect_uris: Vec<String>,
     backchannel_logout_uri: Option<String>,
     refresh: RefreshPolicy,
+    lease_seconds: i64,
 }
 
 /// What the entries of `CLIENTS` are checked against.
@@ -269,6 +273,7 @@ impl Raw {
             apis: fields.lists("apis"),
             post_logout_redirect_uris: fields.list("post_logout_redirect_uris"),
             backchannel_logout_uri: fields.text("backchannel_logout_uri"),
+            lease_seconds: lease::seconds(fields, "lease_seconds"),
             refresh: fields.table("refresh_tokens", |fields| {
                 let lifetime = fields.number("lifetime").unwrap_or(REFRESH_LIFETIME);
                 RefreshPolicy {
@@ -357,6 +362,7 @@ impl Raw {
             post_logout_redirect_uris: self.post_logout_redirect_uris,
             backchannel_logout_uri: self.backchannel_logout_uri,
             refresh: self.refresh,
+            lease_seconds: self.lease_seconds,
         })
     }
 

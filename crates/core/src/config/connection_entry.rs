@@ -7,6 +7,7 @@ use url::Url;
 
 use super::fields::{self, Fields, HEADER_VALUE};
 use super::issuer::issuer_identifier;
+use super::lease;
 use super::merge::Completed;
 use super::profile;
 use super::provider_secret::ProviderSecret;
@@ -116,6 +117,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         rotation: fields.choice("rotation", Rotation::NAMES).unwrap_or(rotation),
         rotation_leeway: fields.number("reuse_grace"),
         keep_alive: days(fields, "keep_alive_days"),
+        lease_seconds: lease::seconds(fields, "lease_seconds"),
         grant_lifetime: days(fields, "grant_lifetime_days"),
         refresh_ends_access_token: fields.flag("refresh_ends_access_token"),
         down_scoping: fields.flag("down_scoping"),

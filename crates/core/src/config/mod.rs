@@ -11,6 +11,7 @@ mod connection_entry;
 mod fields;
 mod grant_type;
 mod issuer;
+mod lease;
 mod merge;
 mod profile;
 mod provider_secret;
@@ -28,6 +29,7 @@ pub use client::{
     ScopePolicy,
 };
 pub use grant_type::{ExchangeGrant, GrantType};
+pub use lease::MAX_LEASE_SECONDS;
 pub use sign_in::SignIn;
 pub use variables::Variables;
 
@@ -65,6 +67,16 @@ pub struct Config {
     pub key_ring: KeyRing,
     /// The key that derives the names of objects.
     pub names: ObjectNames,
+    digest: Digest,
+}
+
+/// The SHA-256 digest of all variables.
+struct Digest([u8; 32]);
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[digest]")
+    }
 }
 
 /// A fault in the configuration, for the operator's log. It never contains the value of a secret.
@@ -196,7 +208,28 @@ impl Config {
             }
             clients.insert(name, client);
         }
-        Ok(Self { public_url, issuers, connections, sign_in, apis, clients, key_ring, names })
+        let digest = Digest(variables.digest());
+        Ok(Self {
+            public_url,
+            issuers,
+            connections,
+            sign_in,
+            apis,
+            clients,
+            key_ring,
+            names,
+            digest,
+        })
+    }
+
+    /// A hash of the whole configuration, secrets included, and of `build`, which says what code runs. It shows
+    /// nothing of them, because the configuration has keys that nobody can guess.
+    pub fn fingerprint(&self, build: &str) -> String {
+        const LENGTH: usize = 22;
+        let hash = encoding::sha256([build.as_bytes(), &self.digest.0].concat());
+        let mut text = encoding::base64url(hash);
+        text.truncate(LENGTH);
+        text
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::ConfigError;
-use vault_base::json;
+use vault_base::{encoding, json};
 
 /// All variables and secrets of the deployment that are text or JSON, by name.
 #[derive(Default)]
@@ -29,6 +29,11 @@ impl FromIterator<(String, Value)> for Variables {
 }
 
 impl Variables {
+    /// The SHA-256 digest of all variables with their names.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        encoding::sha256(serde_json::to_string(&self.0).unwrap_or_default().as_bytes())
+    }
+
     /// A text variable. An empty one counts as absent.
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
         match self.0.get(name) {

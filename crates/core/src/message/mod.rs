@@ -16,6 +16,7 @@ pub mod vault;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use vault_base::objects;
+use vault_base::secret::Secret;
 
 /// The message version that this code writes as `v`.
 pub const VERSION: u32 = 1;
@@ -74,9 +75,10 @@ pub trait Question: Serialize + DeserializeOwned {
     /// The type of the response.
     type Answer: Serialize + DeserializeOwned;
 
-    /// The body of the HTTP response for the vault's caller, if the object writes that body itself. The
-    /// Worker then forwards it unread. `None` for responses that are sent as a message.
-    fn passthrough(_answer: &Self::Answer) -> Option<String> {
+    /// The response in a form of its own, with its outcome, if it has one ([`Outcome::Released`],
+    /// [`Outcome::Passthrough`]). `None` for responses that are sent as a message. `elapsed` is how long the object
+    /// took, in milliseconds.
+    fn written(_answer: &Self::Answer, _elapsed: u64) -> Option<(Outcome, Secret)> {
         None
     }
 }
@@ -85,8 +87,10 @@ pub trait Question: Serialize + DeserializeOwned {
 /// statuses are not registered, so that no other response is mistaken for an object's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The body is for the vault's caller ([`Question::passthrough`]).
+    /// The body is for the vault's caller. Workers of an earlier version ask for it, and forward it unread.
     Passthrough,
+    /// An access token ([`crate::vault::lease_cache::Released`]).
+    Released,
     /// The body is a message with [`Question::Answer`].
     Answer,
     /// A stored value needs a sealing key that `KEY_RING` lacks. Nothing was changed.
@@ -100,8 +104,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [(Self, u16); 6] = [
+    const ALL: [(Self, u16); 7] = [
         (Self::Passthrough, 200),
+        (Self::Released, 295),
         (Self::Answer, 290),
         (Self::KeyUnavailable, 291),
         (Self::Misconfigured, 292),

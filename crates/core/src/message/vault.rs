@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Class, Question};
+use super::{Class, Outcome, Question};
 use crate::config::ExchangeGrant;
 use crate::oauth::exchange::response;
 use crate::vault::consent::NewGrant;
+use crate::vault::lease::LeaseRequest;
+use crate::vault::lease_cache::Released;
 use crate::vault::record::{AccountView, Reason};
-use crate::vault::release::ReleaseError;
+use crate::vault::release::{ReleaseError, RequestedToken};
 use vault_base::ids::{AccountId, UserId};
 use vault_base::secret::Secret;
+use vault_base::time::UnixSeconds;
 use vault_provider::revocation::Revocation;
 
 /// A request to the vault of `user` and `connection`. Both are part of the associated data that the vault's
@@ -55,6 +58,10 @@ pub enum VaultAction {
         /// The lifetime in seconds that the token should have left; 0 if the caller does not say.
         #[serde(default, skip_serializing_if = "is_zero")]
         min_ttl: i64,
+        /// Whether and how the token may be lent. A Worker of an earlier version leaves it out, and gets the
+        /// response for its caller ([`Outcome::Passthrough`]); an object of an earlier version always responds so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<LeaseRequest>,
     },
     /// Store the grant of a completed connect.
     Store(Box<NewGrant>),
@@ -68,14 +75,37 @@ pub enum VaultAction {
         /// [`VaultResponse::Deleted`].
         #[serde(default, skip_serializing_if = "is_false")]
         tell: bool,
+        /// Whether to respond with [`VaultResponse::Ended`], which earlier versions do not know.
+        #[serde(default, skip_serializing_if = "is_false")]
+        tell_leases: bool,
     },
+}
+
+impl VaultAction {
+    /// The request for this token.
+    pub fn exchange(grant: ExchangeGrant, want: &RequestedToken, lease: LeaseRequest) -> Self {
+        let RequestedToken { login_hint, scopes, exact, kind, resource, refused_token, min_ttl } =
+            want.clone();
+        let lease = Some(lease);
+        Self::Exchange {
+            grant,
+            login_hint,
+            scopes,
+            exact,
+            kind,
+            resource,
+            refused_token,
+            min_ttl,
+            lease,
+        }
+    }
 }
 
 /// The response of a vault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VaultResponse {
-    /// An access token. The object writes the caller's response itself ([`Question::passthrough`]).
+    /// An access token. It has a form of its own ([`Question::written`]).
     #[serde(skip)]
     Token {
         /// The grant type of the request.
@@ -88,6 +118,8 @@ pub enum VaultResponse {
         expires_in: i64,
         /// The account's provider data, which goes into the response.
         provider_data: BTreeMap<String, String>,
+        /// For how many seconds it is lent; 0: not at all; `None`: a Worker of an earlier version asks.
+        lease_seconds: Option<i64>,
     },
     /// No token is released, for this reason.
     #[serde(rename = "problem")]
@@ -109,6 +141,13 @@ pub enum VaultResponse {
     Deleted(bool),
     /// The result of the deletion at the provider; `None` if the account did not exist.
     Removed(Option<Revocation>),
+    /// The same, with the end of leases.
+    Ended {
+        /// The result of the deletion at the provider; `None` if the account did not exist.
+        revocation: Option<Revocation>,
+        /// Until when a lease may still serve a token of the account, Unix seconds; `None`: no lease does.
+        lease_until: Option<UnixSeconds>,
+    },
 }
 
 impl VaultResponse {
@@ -142,12 +181,26 @@ impl Question for VaultRequest {
     const CLASS: Class = Class::Vault;
     type Answer = VaultResponse;
 
-    fn passthrough(answer: &VaultResponse) -> Option<String> {
-        match answer {
-            VaultResponse::Token { grant, access_token, scopes, expires_in, provider_data } => {
-                Some(response::success(*grant, access_token, scopes, *expires_in, provider_data))
+    fn written(answer: &VaultResponse, elapsed: u64) -> Option<(Outcome, Secret)> {
+        let VaultResponse::Token {
+            grant,
+            access_token,
+            scopes,
+            expires_in,
+            provider_data,
+            lease_seconds,
+        } = answer
+        else {
+            return None;
+        };
+        let members = response::members(*grant, access_token, scopes, provider_data);
+        let expires_in = *expires_in;
+        Some(match *lease_seconds {
+            Some(lease_seconds) => {
+                let released = Released { expires_in, lease_seconds, object_ms: elapsed, members };
+                (Outcome::Released, released.write())
             }
-            _ => None,
-        }
+            None => (Outcome::Passthrough, response::success(expires_in, &members)),
+        })
     }
 }

@@ -12,6 +12,7 @@ use vault_provider::registration::Registration;
 
 use super::contents::{Contents, Sealed};
 use super::home::Home;
+use super::lease;
 use super::record::{Account, Selector};
 use super::release::{
     self, Misconfiguration, NegativeCache, ReleaseError, ReleaseStep, RenewalMethod, RequestedToken,
@@ -29,6 +30,8 @@ pub enum ExchangeStep {
         scopes: Vec<String>,
         /// Seconds until the token expires.
         expires_in: i64,
+        /// For how many seconds it may be lent ([`lease::lendable`]).
+        lendable: i64,
         /// Members of the provider's response that applications need beside the token.
         provider_data: BTreeMap<String, String>,
     },
@@ -105,6 +108,7 @@ pub fn look(
                 access_token,
                 scopes: record.scopes.clone(),
                 expires_in,
+                lendable: lease::lendable(connection, want, expires_in),
                 provider_data: account.provider_data.clone(),
             })
         }

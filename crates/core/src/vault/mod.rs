@@ -13,6 +13,8 @@ pub mod issue;
 pub mod jobs;
 pub mod keep;
 pub mod keep_alive;
+pub mod lease;
+pub mod lease_cache;
 pub mod lifetime;
 pub mod plan;
 pub mod record;

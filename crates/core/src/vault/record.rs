@@ -41,6 +41,7 @@ impl Account {
             expires_at: grant.and_then(|grant| grant.expires_at),
             provider_data: self.provider_data.clone(),
             registration: None,
+            lease_until: None,
         }
     }
 
@@ -407,4 +408,8 @@ pub struct AccountView {
     /// [`Grant::registration`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<Registration>,
+    /// Until when a lease may still serve a token from before the account was stored, Unix seconds. `None` if none
+    /// does, and in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease_until: Option<UnixSeconds>,
 }

@@ -213,6 +213,7 @@ pub fn fields<T: std::fmt::Debug>(refused: Result<T, ProblemDetails>) -> String 
 pub fn accounts() -> Vec<(String, AccountView)> {
     let account = |index: i64| AccountView {
         registration: None,
+        lease_until: None,
         id: AccountId::parse(&format!("cac_{:02}", index * 7 % 25)).unwrap(),
         user_id: None,
         label: None,

@@ -5,9 +5,10 @@ use url::Url;
 
 use super::token_exchange::{ACCESS_TOKEN, REFRESH_TOKEN};
 use super::{ExchangeProfile, profile};
-use crate::config::ExchangeGrant;
+use crate::config::{Client, ExchangeGrant, ScopePolicy};
 use crate::error::OAuthError;
 use crate::oauth::parameters::{self, Parameters};
+use crate::vault::release::RequestedToken;
 use vault_base::encoding;
 use vault_base::secret::Secret;
 
@@ -75,6 +76,21 @@ impl ExchangeRequest {
             refused_token: refused_token(parameters)?,
             min_ttl: min_ttl(parameters)?,
         })
+    }
+}
+
+impl ExchangeRequest {
+    /// The token that the request is for, if it comes from this client.
+    pub fn want(&self, client: &Client) -> RequestedToken {
+        RequestedToken {
+            login_hint: self.login_hint.clone(),
+            scopes: self.scopes.clone(),
+            exact: client.scope_policy == ScopePolicy::Exact,
+            kind: self.kind.clone(),
+            resource: self.resource.clone(),
+            refused_token: self.refused_token.clone(),
+            min_ttl: self.min_ttl,
+        }
     }
 }
 

@@ -13,27 +13,31 @@ use crate::vault::release::{Misconfiguration, ReleaseError};
 use vault_base::secret::Secret;
 use vault_provider::issuance::NoAccount;
 
-/// The body of a success. Clients fail on a missing or null `expires_in`, on a `token_type` other
-/// than `Bearer` and on `scope` as a list. `provider_data` is what the provider's API needs beside
-/// the token, such as Salesforce's `instance_url`.
-pub fn success(
+/// The members of a success beside `expires_in`, in JSON from the first member to the closing brace. Clients fail
+/// on a `token_type` other than `Bearer` and on `scope` as a list. `provider_data` is what the provider's API
+/// needs beside the token, such as Salesforce's `instance_url`.
+pub fn members(
     grant: ExchangeGrant,
     token: &Secret,
     scopes: &[String],
-    expires_in: i64,
     provider_data: &BTreeMap<String, String>,
-) -> String {
+) -> Secret {
     let mut body = json!({
         "access_token": token.expose(),
         "issued_token_type": profile(grant).issued_token_type,
         "token_type": "Bearer",
-        "expires_in": expires_in,
         "scope": scopes.join(" "),
     });
     if let (false, Some(members)) = (provider_data.is_empty(), body.as_object_mut()) {
         members.insert("provider_data".into(), json!(provider_data));
     }
-    body.to_string()
+    let body = Secret::new(body.to_string());
+    Secret::new(body.expose().trim_start_matches('{'))
+}
+
+/// The body of a success with these [`members`]. Clients fail on a missing or null `expires_in`.
+pub fn success(expires_in: i64, members: &Secret) -> Secret {
+    Secret::new(format!("{{\"expires_in\":{expires_in},{}", members.expose()))
 }
 
 /// The error for a connection that gives no token. It carries `connection_state`, which says what the
