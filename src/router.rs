@@ -89,10 +89,10 @@ fn share(
         Cors::Clients => {
             // These responses are never stored, so one to a request without an origin need not say that others
             // differ. To add a header to a response that an object wrote costs a copy.
-            let Some(origin) = incoming.header("origin") else {
+            let Some(origin) = &incoming.origin else {
                 return Ok(response);
             };
-            if !policy::preflight_allowed(config, &origin) {
+            if !policy::preflight_allowed(config, origin) {
                 line.reason.get_or_insert_with(|| policy::ORIGIN_UNKNOWN.to_owned());
                 return http::with_headers(response, &[("vary", "Origin")]);
             }
@@ -100,7 +100,7 @@ fn share(
                 response,
                 &[
                     ("vary", "Origin"),
-                    ("access-control-allow-origin", &origin),
+                    ("access-control-allow-origin", origin),
                     (
                         "access-control-expose-headers",
                         "DPoP-Nonce, Lease-Until, Retry-After, Token-Revocation",

@@ -40,8 +40,7 @@ pub async fn serve(
         Ok(Done::Json(status, body)) => http::json(status, &body),
         Ok(Done::Connected(body, until)) => {
             let until = until.map(rfc3339);
-            let header = until.as_ref().map(|until| (LEASE_UNTIL, until.as_str()));
-            http::with_headers(http::json(201, &body)?, header.as_slice())
+            http::json_with(201, &body, [(LEASE_UNTIL, until.as_deref())])
         }
         Ok(Done::Deleted(revocation, until)) => {
             let until = until.map(rfc3339);
@@ -163,7 +162,7 @@ impl<'a> Caller<'a> {
         // The line has no client id that is not configured.
         line.client_id = config.clients.get_key_value(&token.client_id).map(|(id, _)| id.clone());
         let client = policy::check(config, token, scope)?;
-        policy::check_origin(client, incoming.header("origin").as_deref())?;
+        policy::check_origin(client, incoming.origin.as_deref())?;
         Ok(Self { verified, client, context })
     }
 

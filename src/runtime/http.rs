@@ -6,8 +6,9 @@
 
 use js_sys::Uint8Array;
 use serde_json::Value;
-use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{Headers, Request, Response, ResponseInit};
+use wasm_bindgen::JsCast as _;
+use web_sys::{Request, Response, ResponseInit};
+use zeroize::Zeroizing;
 
 use crate::error::{OAuthError, ProblemDetails};
 use crate::message::Outcome;
@@ -33,6 +34,8 @@ pub struct Incoming {
     pub authorization: Option<Secret>,
     /// The header `Cache-Control`.
     pub cache_control: Option<String>,
+    /// The header `Origin`.
+    pub origin: Option<String>,
     length: Option<String>,
     request: Request,
 }
@@ -54,6 +57,7 @@ impl Incoming {
             content_type: header().map(str::to_owned),
             authorization: header().map(Secret::new),
             cache_control: header().map(str::to_owned),
+            origin: header().map(str::to_owned),
             request,
         }
     }
@@ -87,26 +91,18 @@ impl Incoming {
     }
 }
 
-/// Makes a response.
+/// Makes a response, in one call: each crossing between wasm and the platform costs as much as most of the work.
 fn respond(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> HttpResult {
-    Ok(Response::new_with_opt_str_and_init(body, &init(status, headers)?)?)
-}
-
-fn init(status: u16, given: &[(&str, &str)]) -> Result<ResponseInit, JsValue> {
-    let init = ResponseInit::new();
-    init.set_status(status);
-    let headers = headers(given)?;
-    init.set_headers(&headers);
-    Ok(init)
-}
-
-fn headers(given: &[(&str, &str)]) -> Result<Headers, JsValue> {
-    let headers = Headers::new()?;
-    for (name, value) in given {
-        // `Set-Cookie` may stand several times.
-        headers.append(name, value)?;
+    // Cookies and addresses are secrets.
+    let mut head = Zeroizing::new(String::new());
+    for part in headers.iter().flat_map(|(name, value)| [name, value]) {
+        if part.contains('\n') {
+            return Err(worker::Error::RustError("header".into()));
+        }
+        head.push_str(part);
+        head.push('\n');
     }
-    Ok(headers)
+    Ok(platform::respond(status, &head, body)?)
 }
 
 /// Headers of JSON that must not be stored. The content type has no charset, because an SDK of
@@ -120,7 +116,18 @@ const JSON: [(&str, &str); 4] = [
 
 /// A response with JSON that must not be stored.
 pub fn json(status: u16, body: &Value) -> HttpResult {
-    respond(status, &JSON, Some(&body.to_string()))
+    json_with(status, body, [])
+}
+
+/// The same with further headers, which are left out where they have no value.
+pub fn json_with<const N: usize>(
+    status: u16,
+    body: &Value,
+    more: [(&str, Option<&str>); N],
+) -> HttpResult {
+    let mut headers = JSON.to_vec();
+    headers.extend(more.iter().filter_map(|(name, value)| value.map(|value| (*name, value))));
+    respond(status, &headers, Some(&body.to_string()))
 }
 
 /// A response with a public document that may be cached for a while.
@@ -131,26 +138,16 @@ pub fn document(body: &Value) -> HttpResult {
 
 /// An error response of the token endpoint (RFC 6749 §5.2).
 pub fn oauth_error(error: &OAuthError) -> HttpResult {
-    let response = json(error.status, &error.body())?;
-    if let Some(seconds) = error.retry_after {
-        response.headers().set("retry-after", &seconds.to_string())?;
-    }
-    if let Some(challenge) = error.challenge {
-        response.headers().set("www-authenticate", challenge)?;
-    }
-    Ok(response)
+    let retry_after = error.retry_after.map(|seconds| seconds.to_string());
+    let headers = [("retry-after", retry_after.as_deref()), ("www-authenticate", error.challenge)];
+    json_with(error.status, &error.body(), headers)
 }
 
 /// An error response of the connected-accounts API (RFC 9457).
 pub fn problem(problem: &ProblemDetails) -> HttpResult {
-    let response = json(problem.status, &problem.body())?;
-    if let Some(seconds) = problem.retry_after {
-        response.headers().set("retry-after", &seconds.to_string())?;
-    }
-    if let Some(allow) = problem.allow {
-        response.headers().set("allow", allow)?;
-    }
-    Ok(response)
+    let retry_after = problem.retry_after.map(|seconds| seconds.to_string());
+    let headers = [("retry-after", retry_after.as_deref()), ("allow", problem.allow)];
+    json_with(problem.status, &problem.body(), headers)
 }
 
 /// A response 204 with these headers.
@@ -224,9 +221,8 @@ pub fn text(status: u16, text: &str) -> HttpResult {
 /// A response 405 (RFC 9110 §15.5.6).
 pub fn method_not_allowed(allow: &str) -> HttpResult {
     let description = format!("use {allow}");
-    let response = json(405, &OAuthError::new(405, "invalid_request", &description).body())?;
-    response.headers().set("allow", allow)?;
-    Ok(response)
+    let body = OAuthError::new(405, "invalid_request", &description).body();
+    json_with(405, &body, [("allow", Some(allow))])
 }
 
 /// A response 404.
@@ -239,35 +235,23 @@ pub fn configuration_error() -> HttpResult {
     text(503, "configuration error")
 }
 
-thread_local! {
-    /// The headers of every token response, made once; a response copies them.
-    static LEAVING: Option<Headers> = headers(&JSON).ok();
-}
-
 /// A response 200 with a token. `timing` is the header `Server-Timing` (W3C Server Timing).
 pub fn token(body: &Secret, timing: &str) -> HttpResult {
-    LEAVING.with(|ready| {
-        let headers = ready.as_ref().ok_or(JsValue::UNDEFINED)?;
-        headers.set("server-timing", timing)?;
-        let init = ResponseInit::new();
-        init.set_headers(headers);
-        Ok(Response::new_with_opt_str_and_init(Some(body.expose()), &init)?)
-    })
+    let [one, two, three, four] = JSON;
+    respond(200, &[one, two, three, four, ("server-timing", timing)], Some(body.expose()))
 }
 
 /// Longest message that an object sends in a header, in bytes.
 const MAX_HEADER: usize = 8192;
 
 /// An object's response to the Worker.
-pub fn outcome(outcome: Outcome, body: &str) -> Result<Response, JsValue> {
-    let headers: &[(&str, &str)] = match outcome {
-        Outcome::Passthrough => &JSON,
+pub fn outcome(outcome: Outcome, body: &str) -> HttpResult {
+    match outcome {
+        Outcome::Passthrough => respond(outcome.status(), &JSON, Some(body)),
         // The Worker takes a header up sooner than a body.
         Outcome::Released if body.len() <= MAX_HEADER && body.is_ascii() => {
-            let init = init(outcome.status(), &[("reply", body)])?;
-            return Response::new_with_opt_str_and_init(None, &init);
+            respond(outcome.status(), &[("reply", body)], None)
         }
-        _ => &[],
-    };
-    Response::new_with_opt_str_and_init(Some(body), &init(outcome.status(), headers)?)
+        _ => respond(outcome.status(), &[], Some(body)),
+    }
 }

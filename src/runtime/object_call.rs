@@ -13,6 +13,7 @@ use worker::Env;
 use crate::event::{Event, EventName};
 use crate::issuer::machine::Addressed;
 use crate::message::{self, Class, Outcome, Question};
+use crate::runtime::http::HttpResult;
 use crate::runtime::{clock, executor, http, log, platform};
 use crate::seal::SealError;
 use crate::secret::Secret;
@@ -237,11 +238,7 @@ where
     }
 }
 
-async fn respond<Q, F>(
-    request: &Request,
-    class: Class,
-    work: impl FnOnce(Q) -> F,
-) -> Result<Response, JsValue>
+async fn respond<Q, F>(request: &Request, class: Class, work: impl FnOnce(Q) -> F) -> HttpResult
 where
     Q: Question,
     F: Future<Output = Result<Q::Answer, ObjectError>>,

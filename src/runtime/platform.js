@@ -9,7 +9,7 @@
 export function head(request) {
   const { method, url, headers } = request;
   const header = (name) => headers.get(name) ?? '';
-  const names = ['content-length', 'content-type', 'authorization', 'cache-control'];
+  const names = ['content-length', 'content-type', 'authorization', 'cache-control', 'origin'];
   return [method, url, ...names.map(header)].join('\n');
 }
 
@@ -132,6 +132,14 @@ export function transaction(storage, work) {
   } catch (error) {
     if (error !== undo) throw error;
   }
+}
+
+/** Makes a response. `head` has a name and a value per line, in turn. */
+export function respond(status, head, body) {
+  const lines = head.split('\n');
+  const headers = [];
+  for (let index = 0; index + 1 < lines.length; index += 2) headers.push([lines[index], lines[index + 1]]);
+  return new Response(body, { status, headers });
 }
 
 /** The message in the header of a request to an object, or null if it is in the body. */

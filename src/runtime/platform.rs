@@ -9,8 +9,8 @@ use web_sys::{Request, Response};
 
 #[wasm_bindgen(module = "/src/runtime/platform.js")]
 extern "C" {
-    /// The head of a request as six lines: method, URL, and the headers `content-length`, `content-type`,
-    /// `authorization` and `cache-control`. The line of an absent header is empty.
+    /// The head of a request as seven lines: method, URL, and the headers `content-length`, `content-type`,
+    /// `authorization`, `cache-control` and `origin`. The line of an absent header is empty.
     pub fn head(request: &Request) -> String;
 
     /// Reads the whole body of a request that has a `content-length`, as a `Uint8Array`.
@@ -46,6 +46,10 @@ extern "C" {
     /// Runs `work` in one transaction of this storage, and rolls back if it returns `false`.
     #[wasm_bindgen(catch)]
     pub fn transaction(storage: &JsValue, work: &mut dyn FnMut() -> bool) -> Result<(), JsValue>;
+
+    /// Makes a response. `head` has the headers: a name and a value per line, in turn.
+    #[wasm_bindgen(catch)]
+    pub fn respond(status: u16, head: &str, body: Option<&str>) -> Result<Response, JsValue>;
 
     /// The message in the `question` header of a request to an object; `None` if it is in the body.
     pub fn question(request: &Request) -> Option<String>;

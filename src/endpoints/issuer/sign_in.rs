@@ -49,7 +49,7 @@ async fn submitted(
         Ok(page(context, incoming, reason, &[]))
     };
     // The form is our own page's: a page of another origin cannot send it for the user.
-    let origin = incoming.header("origin");
+    let origin = incoming.origin.clone();
     if origin.as_deref() != Some(config.public_url.origin()) {
         return invalid("other_origin");
     }

@@ -73,7 +73,7 @@ async fn oidc(
     // Without a token of this very session anybody could have sent the browser here.
     let is_of_session = hinted.is_some_and(|(_, sid)| sid == view.sid);
     let is_ours = incoming.method == "POST"
-        && incoming.header("origin").as_deref() == Some(context.config.public_url.origin())
+        && incoming.origin.as_deref() == Some(context.config.public_url.origin())
         && parameters.get("confirm").is_some_and(|value| *value == view.sid);
     if !is_of_session && !is_ours {
         let mut fields = vec![("confirm", view.sid.as_str())];
