@@ -5,10 +5,10 @@
 //! This package is the Worker. Its endpoints, Durable Objects and runtime carry out what the crates
 //! below decide. They are compiled for wasm32 only; the crates below know no platform.
 
-pub use vault_base::{encoding, ids, json, mac_id, public_url, seal, secret, text, time};
+pub use vault_base::{address, encoding, ids, json, mac_id, public_url, seal, secret, text, time};
 pub use vault_core::{
-    config, connect, error, event, issuer, message, metadata, oauth, pages, request_line, routes,
-    vault,
+    config, connect, error, event, issuer, message, metadata, oauth, pages, placement,
+    request_line, routes, vault,
 };
 pub use vault_jose as jwt;
 pub use vault_provider as provider;

@@ -29,11 +29,11 @@ pub async fn open_ticket(
         Ok(parsed) => parsed,
         Err(denied) => return refuse(context, incoming, line, &denied, None).await,
     };
-    let name = config.names.connect_session(&session);
+    let object = config.objects(None).connect_session(&session, None);
     let cookies = incoming.header("cookie").map(Secret::new);
     let cookie = cookies
         .and_then(|header| browser::read_cookie(header.expose(), &session, &config.public_url));
-    match object_call::ask(env, &name, &SessionRequest::Open { ticket, cookie }).await {
+    match object_call::ask(env, &object, &SessionRequest::Open { ticket, cookie }).await {
         Ok(SessionResponse::Opened { location, cookie }) => {
             let cookie = cookie.map(|it| browser::set_cookie(&session, &it, &config.public_url));
             http::see_other(&Secret::new(location), cookie.as_slice())
@@ -96,10 +96,10 @@ async fn respond(
     back: AuthorizationResponse,
 ) -> HttpResult {
     let Context { env, config, .. } = context;
-    let name = config.names.connect_session(&session);
+    let object = config.objects(None).connect_session(&session, None);
     let clear = || Secret::new(browser::clear_cookie(&session, &config.public_url));
     line.reason = back.reason().map(str::to_owned);
-    match object_call::ask(env, &name, &SessionRequest::Return(back)).await {
+    match object_call::ask(env, &object, &SessionRequest::Return(back)).await {
         Ok(SessionResponse::Returned { location, .. }) => http::see_other(&location, &[]),
         Ok(SessionResponse::SignedIn {
             authorization,
@@ -130,10 +130,10 @@ async fn ask_sessions(
     line.reason = Some("error_without_state".to_owned());
     let mut found = Vec::new();
     for (session, told) in sessions {
-        let name = context.config.names.connect_session(&session);
+        let object = context.config.objects(None).connect_session(&session, None);
         let ask = SessionRequest::ReturnWithoutState(told);
         if let Ok(SessionResponse::Returned { location, .. }) =
-            object_call::ask(context.env, &name, &ask).await
+            object_call::ask(context.env, &object, &ask).await
         {
             found.push(location);
         }
@@ -166,8 +166,8 @@ async fn refuse(
     line.reason = Some(denied.reason().to_owned());
     let origin = match session {
         Some(session) => {
-            let name = config.names.connect_session(session);
-            object_call::ask(env, &name, &SessionRequest::Origin).await.ok()
+            let object = config.objects(None).connect_session(session, None);
+            object_call::ask(env, &object, &SessionRequest::Origin).await.ok()
         }
         None => None,
     };

@@ -17,6 +17,7 @@ use crate::ids::{AccountId, UserId};
 use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::message::{connect, directory, registry};
+use crate::placement::Objects;
 use crate::provider::revocation::Revocation;
 use crate::provider::scopes;
 use crate::request_line::RequestLine;
@@ -170,6 +171,10 @@ impl<'a> Caller<'a> {
         &self.verified.token.user
     }
 
+    fn objects(&self) -> Objects<'_> {
+        self.context.config.objects(Some(&self.verified.token.client_id))
+    }
+
     async fn connect(&self, body: ConnectBody, line: &mut RequestLine) -> HttpResult {
         let Self { verified, client, context } = self;
         let Context { env, config, .. } = *context;
@@ -187,21 +192,23 @@ impl<'a> Caller<'a> {
         // The registry comes first, then the directory, then the session: every account can be
         // found from the registry down.
         let add_user = registry::RegistryRequest::Add { user: token.user.clone() };
-        let shard = config.names.registry(&token.user);
+        let objects = self.objects();
+        let shard = objects.registry(&token.user);
         object_call::ask(env, &shard, &add_user).await.map_err(unavailable)?;
         let add = directory::DirectoryRequest::Add {
             connection: session.begin.connection.clone(),
             session: Some(session.begin.session.clone()),
         };
-        let directory = config.names.directory(&token.user);
+        let directory = objects.directory(&token.user);
         if let directory::DirectoryResponse::TooManyInFlight { retry_after } =
             object_call::ask(env, &directory, &add).await.map_err(unavailable)?
         {
             return Err(policy::too_many_in_flight(retry_after));
         }
-        let name = config.names.connect_session(&session.begin.session);
+        let at = Some(session.begin.connection.as_str());
+        let object = objects.connect_session(&session.begin.session, at);
         let begin = connect::SessionRequest::Begin(Box::new(session.begin));
-        match object_call::ask(env, &name, &begin).await.map_err(unavailable)? {
+        match object_call::ask(env, &object, &begin).await.map_err(unavailable)? {
             connect::SessionResponse::Begun => {}
             _ => return Err(ProblemDetails::unavailable(5)),
         }
@@ -220,9 +227,9 @@ impl<'a> Caller<'a> {
         let names = &self.context.config.names;
         let client_id = &self.verified.token.client_id;
         let (session, complete) = body.complete(self.user(), client_id, names)?;
-        let name = names.connect_session(&session);
+        let object = self.objects().connect_session(&session, None);
         let ask = connect::SessionRequest::Complete(complete);
-        match object_call::ask(self.context.env, &name, &ask).await.map_err(unavailable)? {
+        match object_call::ask(self.context.env, &object, &ask).await.map_err(unavailable)? {
             connect::SessionResponse::Completed { account, connection } => {
                 leases::end(&names.vault(self.user(), &connection));
                 line.connection = Some(connection.clone());
@@ -291,9 +298,8 @@ impl<'a> Caller<'a> {
     /// The connections that this user ever started. There are none also if the name key is a wrong one, so
     /// that is checked then.
     async fn connections(&self) -> Result<Vec<String>, ProblemDetails> {
-        let Context { env, config, .. } = self.context;
-        let directory = config.names.directory(self.user());
-        match object_call::ask(env, &directory, &directory::DirectoryRequest::List)
+        let directory = self.objects().directory(self.user());
+        match object_call::ask(self.context.env, &directory, &directory::DirectoryRequest::List)
             .await
             .map_err(unavailable)?
         {
@@ -312,7 +318,7 @@ impl<'a> Caller<'a> {
         connection: &str,
         act: VaultAction,
     ) -> Result<VaultResponse, ProblemDetails> {
-        let vault = self.context.config.names.vault(self.user(), connection);
+        let vault = self.objects().vault(self.user(), connection);
         let ask =
             VaultRequest { user: self.user().clone(), connection: connection.to_owned(), act };
         object_call::ask(self.context.env, &vault, &ask).await.map_err(unavailable)

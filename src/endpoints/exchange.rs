@@ -3,6 +3,7 @@
 
 use web_sys::Response;
 
+use crate::address::Address;
 use crate::config::Client;
 use crate::endpoints::client_auth::authenticate;
 use crate::endpoints::token::Failure;
@@ -56,9 +57,11 @@ pub async fn exchange(
     let issuer = policy::issuer_of(config, token).map_err(forbidden)?;
     policy::check(client, issuer, token, &request.connection).map_err(forbidden)?;
     policy::check_scopes(client, known.map(|(_, one)| one), request).map_err(forbidden)?;
-    let vault = names.vault(&config.names, &token.user, &request.connection);
+    let vault = names.vault(&request.connection, || {
+        config.objects(Some(&token.client_id)).vault(&token.user, &request.connection)
+    });
     let want = request.want(client);
-    let key = LeaseKey { vault: &vault, client_id, grant: request.grant, want: &want };
+    let key = LeaseKey { vault: &vault.name, client_id, grant: request.grant, want: &want };
     if !lease::goes_past(&want, cache_control)
         && let Some((expires_in, members)) = leases::find(&key)
     {
@@ -66,20 +69,21 @@ pub async fn exchange(
         return released(expires_in, &members, "lease");
     }
     let user = token.user.clone();
-    ask_vault(context, request, key, VaultOf { user, client }).await
+    ask_vault(context, request, key, VaultOf { user, client, address: &vault }).await
 }
 
 /// Whose vault is asked, and for whom.
 struct VaultOf<'a> {
     user: UserId,
     client: &'a Client,
+    address: &'a Address,
 }
 
 async fn ask_vault(
     context: Context<'_>,
     request: &ExchangeRequest,
     key: LeaseKey<'_>,
-    VaultOf { user, client }: VaultOf<'_>,
+    VaultOf { user, client, address }: VaultOf<'_>,
 ) -> Result<Response, Failure> {
     let lease = leases::request(context.config, key.vault, client.lease_seconds);
     let reported = lease.releases.clone();
@@ -89,7 +93,7 @@ async fn ask_vault(
         act: VaultAction::exchange(request.grant, key.want, lease),
     };
     let (asked_at, started) = (clock::now(), clock::milliseconds());
-    let reply = object_call::pass_on(context.env, key.vault, &ask).await;
+    let reply = object_call::pass_on(context.env, address, &ask).await;
     let hop = clock::elapsed(started);
     let released_token = match &reply {
         Ok(ObjectReply::Released(message)) => Released::read(message),

@@ -10,17 +10,16 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, SqlStorage, State};
 
-use crate::ids::KEY_CHECK;
 use crate::message::registry::{
     self, CREATE, CREATE_COPY, CopyStep, RegistryRequest, RegistryResponse,
 };
 use crate::runtime::object_call::{self, ObjectError};
-use crate::runtime::{clock, sql};
+use crate::runtime::{clock, configuration, sql};
 
 /// Time limit of a copy's request to the original, in milliseconds: shorter than that of the copy's caller.
 const ORIGINAL_TIME: u32 = 2_000;
 
-/// The Durable Object class; there is one object per shard, one named [`KEY_CHECK`], and its copies.
+/// The Durable Object class; there is one object per shard, one named [`crate::ids::KEY_CHECK`], and its copies.
 #[wasm_bindgen]
 pub struct Registry {
     storage: SqlStorage,
@@ -146,7 +145,9 @@ async fn check_copy(
         return Ok(RegistryResponse::Checked { changed, known: true, stored: BTreeMap::new() });
     }
     let question = RegistryRequest::Check { values, remember };
-    let answer = object_call::ask_within(env, KEY_CHECK, &question, ORIGINAL_TIME).await;
+    let config = configuration::load(env).ok_or(ObjectError::Misconfigured)?;
+    let original = config.objects(None).key_check();
+    let answer = object_call::ask_within(env, &original, &question, ORIGINAL_TIME).await;
     let Ok(RegistryResponse::Checked { changed, known, stored }) = answer else {
         return Err(ObjectError::Failed("key_check"));
     };

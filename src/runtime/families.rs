@@ -8,13 +8,15 @@ use crate::runtime::context::Context;
 use crate::runtime::machines;
 use crate::runtime::object_call::CallError;
 
-/// Asks a family.
+/// Asks a family. `client_id`: whose it is, where that is known.
 pub async fn ask(
     context: Context<'_>,
+    client_id: Option<&str>,
     id: &MacId,
     request: Request,
 ) -> Result<Response, CallError> {
-    let response = machines::ask(context, context.config.names.refresh_family(id), request).await?;
+    let family = context.config.objects(client_id).refresh_family(id);
+    let response = machines::ask(context, family, request).await?;
     if let Response::Replayed { subject } | Response::Revoked { subject: Some(subject) } = &response
     {
         end_access_tokens(context, id, subject).await?;
@@ -27,7 +29,7 @@ pub async fn end(context: Context<'_>, id: &str) -> Result<(), CallError> {
     match MacId::read(&context.config.names, IdKind::Family, id) {
         Some(id) => {
             let revoke = family::Request::Revoke { secret: None, client_id: None };
-            ask(context, &id, revoke).await.map(drop)
+            ask(context, None, &id, revoke).await.map(drop)
         }
         None => Ok(()),
     }
@@ -41,5 +43,5 @@ async fn end_access_tokens(
     let Context { config, now, .. } = context;
     let until = now.saturating_add(scopes::longest_lifetime(config));
     let request = user::Request::EndGrant { grant_id: grant_id(id.as_str()), until };
-    machines::ask(context, config.names.user_record(subject), request).await.map(drop)
+    machines::ask(context, config.objects(None).user_record(subject), request).await.map(drop)
 }

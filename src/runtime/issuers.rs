@@ -77,7 +77,8 @@ pub async fn documents(
         return Ok(documents);
     }
     let request = IssuerRequest::of(source, lacking.is_some());
-    let answer = object_call::ask(env, &config.names.issuer_keys(source), &request).await;
+    let keys = config.objects(None).issuer_keys(source);
+    let answer = object_call::ask(env, &keys, &request).await;
     let published = match answer {
         Ok(IssuerResponse::Published(published)) => published,
         Ok(IssuerResponse::Unusable) => return Err(TokenError::KeysUnusable),

@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 
 use worker::Env;
 
+use crate::config::Config;
 use crate::encoding;
 use crate::event::{Event, EventName};
-use crate::ids::{self, KEY_CHECK};
 use crate::message::registry::{OBJECT_NAME_KEY, RegistryRequest, RegistryResponse, ring_key};
 use crate::runtime::context::Context;
 use crate::runtime::log;
@@ -67,7 +67,7 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
     let mut values = BTreeMap::new();
     values.insert(OBJECT_NAME_KEY.to_owned(), config.names.check_value());
     values.extend(ring.into_iter().map(|(id, value)| (ring_key(&id), value)));
-    let (changed, known) = check(env, values, remember).await?;
+    let (changed, known) = check(env, config, values, remember).await?;
     if changed.is_empty() {
         if known {
             DONE.set(goal.max(DONE.get()));
@@ -85,21 +85,23 @@ async fn ask(Context { env, config, .. }: Context<'_>, goal: Done) -> Result<(),
 /// Asks two copies, then the original, until one answers: which keys differ, and whether any is stored.
 async fn check(
     env: &Env,
+    config: &Config,
     values: BTreeMap<String, String>,
     remember: Vec<String>,
 ) -> Result<(Vec<String>, bool), CallError> {
     let copy = COPY.with(|number| *number);
     let question =
         RegistryRequest::CheckCopy { values: values.clone(), remember: remember.clone() };
-    for name in [copy, copy.wrapping_add(1)].map(ids::key_check_copy) {
+    let objects = config.objects(None);
+    for number in [copy, copy.wrapping_add(1)] {
         if let Ok(RegistryResponse::Checked { changed, known, .. }) =
-            object_call::ask_within(env, &name, &question, TIME).await
+            object_call::ask_within(env, &objects.key_check_copy(number), &question, TIME).await
         {
             return Ok((changed, known));
         }
     }
     let question = RegistryRequest::Check { values, remember };
-    match object_call::ask_within(env, KEY_CHECK, &question, TIME).await? {
+    match object_call::ask_within(env, &objects.key_check(), &question, TIME).await? {
         RegistryResponse::Checked { changed, known, .. } => Ok((changed, known)),
         _ => Err(CallError::Unavailable),
     }

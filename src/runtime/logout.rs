@@ -28,7 +28,7 @@ async fn end_access_tokens(context: Context<'_>, sid: &str, sub: &str) -> Result
     let Context { config, now, .. } = context;
     let until = now.saturating_add(scopes::longest_lifetime(config));
     let request = user::Request::EndSession { sid: sid.to_owned(), until };
-    machines::ask(context, config.names.user_record(sub), request).await.map(drop)
+    machines::ask(context, config.objects(None).user_record(sub), request).await.map(drop)
 }
 
 /// Sends the client a logout token (OpenID Connect Back-Channel Logout 1.0 §2.5), if it has an address for it.

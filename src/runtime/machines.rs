@@ -4,6 +4,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::address::Address;
 use crate::issuer::machine::Addressed;
 use crate::issuer::{authorization, family, identity, session, signing_keys, user};
 use crate::json;
@@ -35,14 +36,14 @@ request!(identity, Identity);
 request!(user, User);
 request!(signing_keys, SigningKeys);
 
-/// Asks the machine of this name.
+/// Asks the machine at this address.
 pub async fn ask<Q: MachineRequest>(
     context: Context<'_>,
-    name: String,
+    address: Address,
     request: Q,
 ) -> Result<Q::Response, CallError> {
     let request = serde_json::to_string(&request).map_err(|_| CallError::Unavailable)?;
-    let message = Addressed { name, request };
-    let answer = object_call::ask_machine(context.env, Q::CLASS, &message).await?;
+    let message = Addressed { name: address.name.to_string(), request };
+    let answer = object_call::ask_machine(context.env, Q::CLASS, &address, &message).await?;
     json::parse_trusted(&answer).map_err(|_| CallError::Unavailable)
 }

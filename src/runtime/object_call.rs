@@ -10,6 +10,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Request, Response};
 use worker::Env;
 
+use crate::address::{Address, Location};
 use crate::event::{Event, EventName};
 use crate::issuer::machine::Addressed;
 use crate::message::{self, Class, Outcome, Question};
@@ -50,44 +51,48 @@ pub enum ObjectReply<A> {
     Answer(A),
 }
 
-/// Sends a message to the object with this name and returns its answer. For questions that are always
+/// Sends a message to the object at this address and returns its answer. For questions that are always
 /// answered with a message: an HTTP response to pass through counts as [`CallError::Unavailable`].
-pub async fn ask<Q: Question>(env: &Env, name: &str, question: &Q) -> Result<Q::Answer, CallError> {
-    ask_within(env, name, question, DEADLINE).await
+pub async fn ask<Q: Question>(
+    env: &Env,
+    address: &Address,
+    question: &Q,
+) -> Result<Q::Answer, CallError> {
+    ask_within(env, address, question, DEADLINE).await
 }
 
 /// Does the same as [`ask`], with a deadline in milliseconds.
 pub async fn ask_within<Q: Question>(
     env: &Env,
-    name: &str,
+    address: &Address,
     question: &Q,
     deadline: u32,
 ) -> Result<Q::Answer, CallError> {
-    match pass_on_within(env, name, question, deadline).await? {
+    match pass_on_within(env, address, question, deadline).await? {
         ObjectReply::Answer(answer) => Ok(answer),
         _ => unavailable(Q::CLASS, "unexpected"),
     }
 }
 
-/// Sends a message to the object with this name. Its answer may have another form than a message.
+/// Sends a message to the object at this address. Its answer may have another form than a message.
 pub async fn pass_on<Q: Question>(
     env: &Env,
-    name: &str,
+    address: &Address,
     question: &Q,
 ) -> Result<ObjectReply<Q::Answer>, CallError> {
-    pass_on_within(env, name, question, DEADLINE).await
+    pass_on_within(env, address, question, DEADLINE).await
 }
 
 async fn pass_on_within<Q: Question>(
     env: &Env,
-    name: &str,
+    address: &Address,
     question: &Q,
     deadline: u32,
 ) -> Result<ObjectReply<Q::Answer>, CallError> {
     let Some(question) = message::write(question) else {
         return unavailable(Q::CLASS, "question");
     };
-    match call_class(env, Q::CLASS, name, &question, deadline).await? {
+    match call_class(env, Q::CLASS, address, &question, deadline).await? {
         ObjectReply::Passthrough(response) => Ok(ObjectReply::Passthrough(response)),
         ObjectReply::Released(message) => Ok(ObjectReply::Released(message)),
         ObjectReply::Answer(bytes) => match message::read(&bytes) {
@@ -97,16 +102,17 @@ async fn pass_on_within<Q: Question>(
     }
 }
 
-/// Asks a machine of this class and name. The answer is JSON.
+/// Asks a machine of this class. The answer is JSON.
 pub async fn ask_machine(
     env: &Env,
     class: Class,
+    address: &Address,
     message: &Addressed,
 ) -> Result<String, CallError> {
     let Some(question) = message::write(message) else {
         return unavailable(class, "question");
     };
-    match call_class(env, class, &message.name, &question, DEADLINE).await? {
+    match call_class(env, class, address, &question, DEADLINE).await? {
         ObjectReply::Answer(bytes) => match message::read(&bytes) {
             Some(answer) => Ok(answer),
             None => unavailable(class, "unreadable"),
@@ -118,11 +124,11 @@ pub async fn ask_machine(
 async fn call_class(
     env: &Env,
     class: Class,
-    name: &str,
+    address: &Address,
     question: &str,
     deadline: u32,
 ) -> Result<ObjectReply<Vec<u8>>, CallError> {
-    match call(env, class.binding(), name, question, deadline).await {
+    match call(env, class.binding(), address, question, deadline).await {
         Ok(Called::Reply(reply)) => Ok(reply),
         Ok(Called::Late) => unavailable(class, "deadline"),
         Ok(Called::Nothing(Outcome::KeyUnavailable)) => Err(CallError::KeyUnavailable),
@@ -148,14 +154,15 @@ enum Called {
 async fn call(
     env: &Env,
     binding: &str,
-    name: &str,
+    address: &Address,
     question: &str,
     deadline: u32,
 ) -> Result<Called, JsValue> {
     let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
+    let (name, hint) = (&address.name, address.location.map(Location::hint));
     let in_header = question.len() <= MAX_HEADER && question.is_ascii();
     let answer = executor::wait_for(|number, settled| {
-        platform::ask(&namespace, name, question, in_header, deadline, number, settled)
+        platform::ask(&namespace, name, hint, question, in_header, deadline, number, settled)
     })?;
     let answer = answer.await?;
     if answer.is_undefined() {

@@ -50,9 +50,9 @@ pub async fn check(context: Context<'_>, token: &AccessToken) -> Result<(), Toke
     if MEMORY.with_borrow(|memory| memory.active.get(&key).is_some_and(is_fresh)) {
         return Ok(());
     }
-    let name = config.names.user_record(&token.user.subject);
+    let record = config.objects(Some(&token.client_id)).user_record(&token.user.subject);
     let check = Check { sid, grant_id, issued_at: Some(issued_at), ..Check::default() };
-    let answer = machines::ask(context, name, user::Request::Check(check)).await;
+    let answer = machines::ask(context, record, user::Request::Check(check)).await;
     match answer.map_err(|_| TokenError::KeysUnavailable)? {
         user::Response::Active => {
             MEMORY.with_borrow_mut(|memory| {
@@ -84,7 +84,7 @@ pub async fn refresh_token(
     let id = MacId::read(&config.names, IdKind::Family, id).ok_or(TokenError::Format)?;
     // Which client presents it is judged by the policy; its authentication comes before.
     let request = family::Request::Look { secret: Secret::new(secret), authenticated: true };
-    let answer = families::ask(context, &id, request).await;
+    let answer = families::ask(context, None, &id, request).await;
     let (grant, expires_at) = match answer.map_err(|_| TokenError::KeysUnavailable)? {
         family::Response::Valid { grant, expires_at } => (grant, expires_at),
         family::Response::Refused(family::Refusal::Expired) => return Err(TokenError::Time),
@@ -92,8 +92,8 @@ pub async fn refresh_token(
     };
     let issuer = config.public_url.identifier();
     let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
-    let name = config.names.user_record(&grant.subject);
-    let answer = machines::ask(context, name, user::Request::Check(check)).await;
+    let record = config.objects(Some(&grant.client_id)).user_record(&grant.subject);
+    let answer = machines::ask(context, record, user::Request::Check(check)).await;
     if answer.map_err(|_| TokenError::KeysUnavailable)? != user::Response::Active {
         return Err(TokenError::Time);
     }

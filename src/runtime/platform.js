@@ -153,13 +153,14 @@ export function reply(response) {
 }
 
 /**
- * Sends a message to an object and waits for its response; the value is undefined if the time runs out.
+ * Sends a message to an object and waits for its response; the value is undefined if the time runs out. An
+ * object that does not exist yet is created near `locationHint`, which may be undefined.
  *
  * A message in a header costs both sides much less than one in a body.
  */
-export function ask(namespace, name, question, inHeader, milliseconds, number, settled) {
+export function ask(namespace, name, locationHint, question, inHeader, milliseconds, number, settled) {
   const init = inHeader ? { headers: { question } } : { method: 'POST', body: question };
-  const answer = namespace.getByName(name).fetch('https://object/', init);
+  const answer = namespace.getByName(name, { locationHint }).fetch('https://object/', init);
   // If the response arrives after the timer, the second call of `settled` has no effect.
   const timer = setTimeout(guarded, milliseconds, settled, number, true);
   answer.then((response) => {

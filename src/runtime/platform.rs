@@ -57,12 +57,13 @@ extern "C" {
     /// The message in the `reply` header of an object's response; `None` if it is in the body.
     pub fn reply(response: &Response) -> Option<String>;
 
-    /// Sends a message to the object `name` and waits for its response; the value is `undefined` if none
-    /// arrives within `milliseconds`.
+    /// Sends a message to the object `name`, which is created near `hint` if there is none, and waits for its
+    /// response; the value is `undefined` if none arrives within `milliseconds`.
     #[wasm_bindgen(catch)]
     pub fn ask(
         namespace: &JsValue,
         name: &str,
+        hint: Option<&str>,
         question: &str,
         in_header: bool,
         milliseconds: u32,

@@ -107,7 +107,7 @@ async fn generate(context: Context<'_>, longest_life: i64) -> Result<Response, C
 }
 
 async fn ask(context: Context<'_>, request: Request) -> Result<Response, CallError> {
-    machines::ask(context, context.config.names.signing_keys(), request).await
+    machines::ask(context, context.config.objects(None).signing_keys(), request).await
 }
 
 impl SigningKey {

@@ -4,7 +4,6 @@
 use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::rc::Rc;
 
 use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac as _};
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use crate::address::Address;
 use crate::encoding::{self, RandomnessError};
 use crate::mac_id::MacId;
 
@@ -220,11 +220,11 @@ impl ObjectNames {
     }
 }
 
-/// The names that one user's token exchanges need. Each is derived at its first use and then kept.
+/// The names and addresses that exchanges of one token need. Each is derived at its first use and then kept.
 #[derive(Debug, Default)]
 pub struct UserNames {
     log: OnceCell<String>,
-    vaults: RefCell<BTreeMap<String, Rc<str>>>,
+    vaults: RefCell<BTreeMap<String, Address>>,
 }
 
 impl UserNames {
@@ -233,14 +233,15 @@ impl UserNames {
         self.log.get_or_init(|| names.log_name(user))
     }
 
-    /// The cached [`ObjectNames::vault`]. `connection` must be configured: other names would fill the cache.
-    pub fn vault(&self, names: &ObjectNames, user: &UserId, connection: &str) -> Rc<str> {
-        if let Some(name) = self.vaults.borrow().get(connection) {
-            return name.clone();
+    /// The cached address of the user's vault at this connection, which `of` makes. `connection` must be
+    /// configured: other names would fill the cache.
+    pub fn vault(&self, connection: &str, of: impl FnOnce() -> Address) -> Address {
+        if let Some(address) = self.vaults.borrow().get(connection) {
+            return address.clone();
         }
-        let name: Rc<str> = names.vault(user, connection).into();
-        self.vaults.borrow_mut().insert(connection.to_owned(), name.clone());
-        name
+        let address = of();
+        self.vaults.borrow_mut().insert(connection.to_owned(), address.clone());
+        address
     }
 }
 

@@ -2,7 +2,7 @@
 //! The decisions of the vault. No module depends on the platform, reads a clock or uses the network: the time
 //! is an argument, and requests and responses are plain values.
 //!
-//! The modules are layered, from the bottom up: [`config`]; [`error`], [`event`] and [`pages`]; [`vault`] and [`issuer`];
+//! The modules are layered, from the bottom up: [`config`]; [`error`], [`event`], [`pages`] and [`placement`]; [`vault`] and [`issuer`];
 //! [`connect`] and [`oauth`]; and [`message`], [`metadata`], [`routes`], [`request_line`] and `reasons`, which
 //! only documents and tests use. A module uses only modules of lower layers.
 
@@ -15,6 +15,7 @@ pub mod message;
 pub mod metadata;
 pub mod oauth;
 pub mod pages;
+pub mod placement;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod reasons;
 pub mod request_line;

@@ -233,6 +233,33 @@ fn public_url_is_an_origin_and_https_unless_loopback() {
 }
 
 #[test]
+fn a_place_is_one_of_the_platforms_hints_and_the_error_lists_them() {
+    let all = "must be one of \"wnam\", \"enam\", \"sam\", \"weur\", \"eeur\", \"apac\", \"apac-ne\", \"apac-se\", \
+               \"oc\", \"afr\", \"me\"";
+    refused_in_place(&[
+        ("LOCATION", json!("eu"), all),
+        ("LOCATION", json!("WEUR"), all),
+        ("LOCATION", json!(7), "must be text"),
+        ("CONNECTIONS.calendar.location", json!("weur "), all),
+        ("CONNECTIONS.calendar.location", json!(["weur"]), all),
+        ("CLIENTS.spa.location", json!("Frankfurt"), all),
+        ("CLIENTS.spa.location", json!(""), all),
+    ]);
+    let change = json!({
+        "LOCATION": "wnam",
+        "CONNECTIONS": { "calendar": { "location": "weur" } },
+        "CLIENTS": { "spa": { "location": "apac-se" } },
+    });
+    let config = load(&change).unwrap();
+    let found =
+        [config.location, config.connections["calendar"].location, config.clients["spa"].location];
+    let hints = found.map(|one| one.unwrap().hint());
+    assert_eq!(hints, ["wnam", "weur", "apac-se"]);
+    let none = load(&json!({})).unwrap();
+    assert_eq!((none.location, none.clients["spa"].location), (None, None));
+}
+
+#[test]
 fn addresses_of_others_are_https_with_a_public_host_and_nothing_else() {
     let host = "must have a public host name";
     for (url, fix) in [

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// The layers from the bottom up. Modules of one layer do not use each other.
 const LAYERS: [&[&str]; 5] = [
     &["config"],
-    &["error", "event", "pages"],
+    &["error", "event", "pages", "placement"],
     &["issuer", "vault"],
     &["connect", "oauth"],
     &["metadata", "message", "reasons", "request_line", "routes"],

@@ -8,6 +8,7 @@ use crate::profile::{
     KindRules, Pkce, RenewalRules, ResponseShape, RevocationRules, Rotation,
 };
 use crate::registration::Registration;
+use vault_base::address::Location;
 use vault_base::secret::Secret;
 use vault_jose::private_key::PrivateKey;
 
@@ -103,6 +104,8 @@ pub struct Connection {
     pub callback_extra: Vec<String>,
     /// Further kinds of tokens, by name. They come with the consent or are issued on request.
     pub kinds: BTreeMap<String, KindRules>,
+    /// Where its vaults are created, unless a client names another place.
+    pub location: Option<Location>,
 }
 
 impl Connection {

@@ -7,6 +7,7 @@ use super::tokens::sender;
 use super::{
     CROSS_SITE_COOKIE, SESSION_COOKIE, SIGN_IN_COOKIE, ask, cookie, cookie_of, handle, session_of,
 };
+use crate::address::Address;
 use crate::connect::request;
 use crate::encoding;
 use crate::endpoints::look::look;
@@ -77,7 +78,7 @@ async fn read(
         return unknown();
     };
     let client_id = parameter("client_id").unwrap_or_default().into_owned();
-    let name = context.config.names.authorization(&id);
+    let name = context.config.objects(Some(&client_id)).authorization(&id);
     match ask(context, name, authorization::Request::Take { secret, client_id }).await? {
         authorization::Response::Request { request, .. } => Ok(Ok(*request)),
         _ => unknown(),
@@ -106,7 +107,7 @@ async fn answer(
         }
         Next::Issue(grant) => {
             let id = new_id(context)?;
-            let name = config.names.authorization(&id);
+            let name = config.objects(Some(&request.client_id)).authorization(&id);
             let opened = Some((id.as_str().to_owned(), Box::new(request)));
             let issue = authorization::Request::Issue { grant: Some(grant), request: opened };
             issued(context, incoming, name, issue, &[]).await
@@ -226,10 +227,10 @@ async fn waiting(
     id: &MacId,
     grant: CodeGrant,
 ) -> Result<Option<Box<user::View>>, CallError> {
-    let names = &context.config.names;
-    let user = names.user_record(&grant.subject);
+    let objects = context.config.objects(None);
+    let user = objects.user_record(&grant.subject);
     let wait = authorization::Request::Await { grant };
-    let authorization::Response::Done = ask(context, names.authorization(id), wait).await? else {
+    let authorization::Response::Done = ask(context, objects.authorization(id), wait).await? else {
         return Ok(None);
     };
     match ask(context, user, user::Request::Get).await? {
@@ -265,7 +266,9 @@ async fn open(
         request: Box::new(request.clone()),
         browser: browser.clone(),
     };
-    match ask(context, context.config.names.authorization(&id), open).await? {
+    match ask(context, context.config.objects(Some(&request.client_id)).authorization(&id), open)
+        .await?
+    {
         authorization::Response::Done => Ok((id, browser)),
         _ => Err(CallError::Unavailable),
     }
@@ -301,7 +304,8 @@ pub async fn to_provider(
     )
     .map_err(|_| CallError::Unavailable)?;
     let session = begin.session.clone();
-    let object = config.names.connect_session(&session);
+    let objects = config.objects(Some(&request.client_id));
+    let object = objects.connect_session(&session, Some(name));
     let started = object_call::ask(env, &object, &SessionRequest::Begin(Box::new(begin))).await?;
     if !matches!(started, SessionResponse::Begun) {
         return Err(CallError::Unavailable);
@@ -322,7 +326,7 @@ pub async fn to_provider(
 pub async fn issued(
     context: Context<'_>,
     incoming: &Incoming,
-    name: String,
+    name: Address,
     issue: authorization::Request,
     cookies: &[Secret],
 ) -> Result<HttpResult, CallError> {
@@ -383,7 +387,10 @@ pub async fn push(
     let id = new_id(context).map_err(failed)?;
     let push =
         authorization::Request::Push { id: id.as_str().to_owned(), request: Box::new(request) };
-    match ask(context, context.config.names.authorization(&id), push).await.map_err(failed)? {
+    match ask(context, context.config.objects(Some(client_id)).authorization(&id), push)
+        .await
+        .map_err(failed)?
+    {
         authorization::Response::Pushed { handle } => {
             let request_uri = format!("{REQUEST_URI}{}", handle.expose());
             let body = json!({ "request_uri": request_uri, "expires_in": PUSHED_LIFETIME });

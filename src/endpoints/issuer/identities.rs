@@ -17,7 +17,7 @@ pub async fn list(
     context: Context<'_>,
     sub: &str,
 ) -> Result<Result<Value, ProblemDetails>, CallError> {
-    let name = context.config.names.user_record(sub);
+    let name = context.config.objects(None).user_record(sub);
     Ok(match ask(context, name, user::Request::Get).await? {
         user::Response::User(view) => Ok(identities::list(&view)),
         _ => Err(ProblemDetails::unavailable(5)),
@@ -37,7 +37,7 @@ pub async fn unlink(
         if let Some(identity) = unlinking.identity() {
             line.connection = Some(identity.connection.clone());
         }
-        let answer = answer(context, unlinking.identity(), unlinking.question()).await?;
+        let answer = answer(context, None, unlinking.identity(), unlinking.question()).await?;
         match unlinking.answered(answer) {
             Unlinked::More => {}
             Unlinked::Done => return Ok(Ok(())),

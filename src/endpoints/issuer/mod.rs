@@ -80,7 +80,7 @@ pub async fn session_of(
     incoming: &Incoming,
     cookie: &str,
 ) -> Result<Option<View>, CallError> {
-    let names = &context.config.names;
+    let objects = context.config.objects(None);
     let cookie = cookie_of(context, incoming, cookie);
     let Some((id, secret)) =
         cookie.and_then(|cookie| handle(context, IdKind::Session, cookie.expose()))
@@ -88,7 +88,8 @@ pub async fn session_of(
         return Ok(None);
     };
     let check = session::Request::Check { secret };
-    let session::Response::Session(view) = ask(context, names.browser_session(&id), check).await?
+    let session::Response::Session(view) =
+        ask(context, objects.browser_session(&id), check).await?
     else {
         return Ok(None);
     };
@@ -103,7 +104,7 @@ pub async fn is_active(
     subject: &str,
     check: Check,
 ) -> Result<bool, CallError> {
-    let name = context.config.names.user_record(subject);
+    let name = context.config.objects(None).user_record(subject);
     Ok(ask(context, name, user::Request::Check(check)).await? == user::Response::Active)
 }
 
@@ -113,7 +114,7 @@ pub async fn end_session(
     id: &MacId,
     proof: session::Proof,
 ) -> Result<(), CallError> {
-    let name = context.config.names.browser_session(id);
+    let name = context.config.objects(None).browser_session(id);
     let end = session::Request::End { proof };
     let session::Response::Ended { sid, sub, tasks } = ask(context, name.clone(), end).await?
     else {

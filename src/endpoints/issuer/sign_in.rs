@@ -63,7 +63,7 @@ async fn submitted(
     let (Some(id), Some(browser)) = (id, cookie_of(context, incoming, SIGN_IN_COOKIE)) else {
         return invalid("other_browser");
     };
-    let name = config.names.authorization(&id);
+    let name = config.objects(None).authorization(&id);
     let read = ask(context, name.clone(), authorization::Request::Read { browser }).await?;
     let authorization::Response::Request { request, user } = read else {
         return invalid("link_expired");
@@ -153,7 +153,7 @@ async fn finished(
     };
     // Nothing is stored of a user whose browser did not begin this.
     let browser = cookie_of(context, incoming, SIGN_IN_COOKIE);
-    let name = config.names.authorization(&id);
+    let name = config.objects(None).authorization(&id);
     let read = match browser {
         Some(browser) => {
             ask(context, name.clone(), authorization::Request::Read { browser }).await?
@@ -173,7 +173,7 @@ async fn finished(
                     let CodeGrant { subject, auth_time, .. } = grant;
                     let linking =
                         Resolution::link(&connection, configured, user, subject, auth_time);
-                    resolve(context, linking).await?
+                    resolve(context, &request.client_id, linking).await?
                 }
                 Err(refused) => Err(refused),
             };
@@ -186,7 +186,7 @@ async fn finished(
         Err(refused) => return Ok(not_linked(context, incoming, line, refused, &[clear])),
     }
     let resolution = Resolution::sign_in(&connection, configured, user, profile);
-    let subject = match resolve(context, resolution).await? {
+    let subject = match resolve(context, &request.client_id, resolution).await? {
         Ok(subject) => subject,
         Err(refused) => {
             line.reason = Some(refused.reason().to_owned());
@@ -201,7 +201,7 @@ async fn finished(
         idle_seconds: sign_in.session_idle,
         absolute_seconds: sign_in.session_lifetime,
     };
-    let (sid, value) = begin_session(context, incoming, begun).await?;
+    let (sid, value) = begin_session(context, incoming, &request.client_id, begun).await?;
     let mut cookies = session_cookies(context, value.expose(), sign_in.session_lifetime);
     cookies.push(clear);
     let grant = CodeGrant { subject, sid: sid.as_str().to_owned(), auth_time: now };
@@ -234,9 +234,10 @@ fn not_linked(
 async fn begin_session(
     context: Context<'_>,
     incoming: &Incoming,
+    client_id: &str,
     sign_in: SignIn,
 ) -> Result<(MacId, Secret), CallError> {
-    let names = &context.config.names;
+    let objects = context.config.objects(Some(client_id));
     let cookie = cookie_of(context, incoming, SESSION_COOKIE);
     if let Some((id, secret)) =
         cookie.and_then(|cookie| handle(context, IdKind::Session, cookie.expose()))
@@ -244,15 +245,16 @@ async fn begin_session(
         let again =
             browser_session::Request::SignIn { secret: secret.clone(), sign_in: sign_in.clone() };
         if let browser_session::Response::Started { secret } =
-            ask(context, names.browser_session(&id), again).await?
+            ask(context, objects.browser_session(&id), again).await?
         {
             return Ok((id.clone(), cookie_value(&id, &secret)));
         }
         end_session(context, &id, Proof::Secret(secret)).await?;
     }
-    let id = MacId::new(names, IdKind::Session).map_err(|_| CallError::Unavailable)?;
+    let id =
+        MacId::new(&context.config.names, IdKind::Session).map_err(|_| CallError::Unavailable)?;
     let start = browser_session::Request::Start { sid: id.as_str().to_owned(), sign_in };
-    match ask(context, names.browser_session(&id), start).await? {
+    match ask(context, objects.browser_session(&id), start).await? {
         browser_session::Response::Started { secret } => {
             Ok((id.clone(), cookie_value(&id, &secret)))
         }
@@ -267,12 +269,14 @@ fn cookie_value(id: &MacId, secret: &Secret) -> Secret {
 /// Sends the messages of a resolution.
 async fn resolve(
     context: Context<'_>,
+    client_id: &str,
     mut resolution: Resolution,
 ) -> Result<Result<String, Refused>, CallError> {
     // No path through a resolution is longer.
     for _ in 0..30 {
         let question = resolution.question();
-        let answer = answer(context, Some(resolution.identity()), question).await?;
+        let answer =
+            answer(context, Some(client_id), Some(resolution.identity()), question).await?;
         match resolution.answered(answer) {
             Resolved::More => {}
             Resolved::User(subject) => return Ok(Ok(subject)),
@@ -282,21 +286,22 @@ async fn resolve(
     Err(CallError::Unavailable)
 }
 
-/// Asks the object of this identity, or that of a user.
+/// Asks the object of this identity, or that of a user. `client_id`: whose users these are.
 pub async fn answer(
     context: Context<'_>,
+    client_id: Option<&str>,
     identity: Option<&Identity>,
     question: Question,
 ) -> Result<Answer, CallError> {
-    let names = &context.config.names;
+    let objects = context.config.objects(client_id);
     match question {
         Question::Identity(request) => {
             let identity = identity.ok_or(CallError::Unavailable)?;
-            let name = names.identity(&identity.authority, &identity.provider_user_id);
+            let name = objects.identity(&identity.authority, &identity.provider_user_id);
             Ok(Answer::Identity(ask(context, name, request).await?))
         }
         Question::User(subject, request) => {
-            Ok(Answer::User(ask(context, names.user_record(&subject), request).await?))
+            Ok(Answer::User(ask(context, objects.user_record(&subject), request).await?))
         }
     }
 }
@@ -315,7 +320,7 @@ pub async fn declined(
     let (Some(id), Some(browser)) = (id, browser) else {
         return page(context, incoming, "link_invalid", &[clear]);
     };
-    let name = config.names.authorization(&id);
+    let name = config.objects(None).authorization(&id);
     match ask(context, name.clone(), authorization::Request::Read { browser }).await {
         Ok(authorization::Response::Request { request, .. }) => {
             line.reason = Some("declined".to_owned());

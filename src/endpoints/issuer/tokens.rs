@@ -57,8 +57,9 @@ pub async fn code(
         code_verifier: request.code_verifier.clone(),
         family: family.as_str().to_owned(),
     };
-    let answer =
-        ask(context, config.names.authorization(&id), redeem).await.map_err(unavailable)?;
+    let answer = ask(context, config.objects(Some(client_id)).authorization(&id), redeem)
+        .await
+        .map_err(unavailable)?;
     let (authorized, grant) = match answer {
         authorization::Response::Granted { request, grant } => (request, grant),
         authorization::Response::Replayed { family } => {
@@ -102,7 +103,7 @@ pub async fn code(
             lifetime: client.refresh.lifetime,
         };
         let start = family::Request::Start(Box::new(start));
-        let started = families::ask(context, &family, start).await;
+        let started = families::ask(context, Some(client_id), &family, start).await;
         match started.map_err(unavailable)? {
             family::Response::Token { token, .. } => Some(token),
             // The code was replayed, or the session has ended, since the code was redeemed.
@@ -131,7 +132,10 @@ async fn join(
         client_id: client_id.to_owned(),
         family: family.map(|family| family.as_str().to_owned()),
     };
-    match ask(context, names.browser_session(&session), join).await.map_err(unavailable)? {
+    match ask(context, context.config.objects(Some(client_id)).browser_session(&session), join)
+        .await
+        .map_err(unavailable)?
+    {
         session::Response::Joined { end } => {
             for family in end {
                 families::end(context, &family).await.map_err(unavailable)?;
@@ -167,7 +171,8 @@ pub async fn refresh(
         }
         if client.kind == ClientKind::ThirdParty {
             let look = family::Request::Look { secret: secret.clone(), authenticated };
-            let answer = families::ask(context, &id, look).await.map_err(unavailable)?;
+            let answer =
+                families::ask(context, Some(client_id), &id, look).await.map_err(unavailable)?;
             if let family::Response::Valid { grant, .. } = answer
                 && !scopes::may_refresh(config, client, &grant, Some(audience))
             {
@@ -177,12 +182,13 @@ pub async fn refresh(
     }
     let refresh =
         family::Request::Refresh { secret, client_id: client_id.to_owned(), authenticated };
-    let (token, grant) = match families::ask(context, &id, refresh).await.map_err(unavailable)? {
-        family::Response::Token { token, grant } => (token, grant),
-        family::Response::Refused(refusal) => return Err(refresh_refused(refusal.reason())),
-        family::Response::Replayed { .. } => return Err(refresh_refused(family::REPLAYED)),
-        _ => return Err(unavailable(CallError::Unavailable)),
-    };
+    let (token, grant) =
+        match families::ask(context, Some(client_id), &id, refresh).await.map_err(unavailable)? {
+            family::Response::Token { token, grant } => (token, grant),
+            family::Response::Refused(refusal) => return Err(refresh_refused(refusal.reason())),
+            family::Response::Replayed { .. } => return Err(refresh_refused(family::REPLAYED)),
+            _ => return Err(unavailable(CallError::Unavailable)),
+        };
     let check = Check { auth_time: Some(grant.auth_time), ..Check::default() };
     if !is_active(context, &grant.subject, check).await.map_err(unavailable)? {
         families::end(context, id.as_str()).await.map_err(unavailable)?;
@@ -209,7 +215,7 @@ struct Issue {
 
 async fn respond(context: Context<'_>, issue: Issue) -> Result<Response, Failure> {
     let Context { config, now, .. } = context;
-    let name = config.names.user_record(&issue.grant.subject);
+    let name = config.objects(Some(&issue.grant.client_id)).user_record(&issue.grant.subject);
     let known = ask(context, name, user::Request::Get).await.map_err(unavailable)?;
     let user::Response::User(view) = known else {
         return Err(invalid_grant("user_unknown", "the user may not sign in"));
@@ -275,7 +281,7 @@ pub async fn revoke(
         let revoke =
             family::Request::Revoke { secret: Some(secret), client_id: Some(client_id.to_owned()) };
         // A revocation that could not be stored is no success (RFC 7009 §2.2.1).
-        families::ask(context, &id, revoke).await.map_err(unavailable)?;
+        families::ask(context, Some(client_id), &id, revoke).await.map_err(unavailable)?;
     }
     http::json(200, &json!({})).map_err(|_| unavailable(CallError::Unavailable))
 }
@@ -305,7 +311,7 @@ async fn described(
     let inactive = json!({ "active": false });
     if let Some((id, secret)) = handle(context, IdKind::Family, token.expose()) {
         let look = family::Request::Look { secret, authenticated: true };
-        let answer = families::ask(context, &id, look).await?;
+        let answer = families::ask(context, Some(client_id), &id, look).await?;
         let family::Response::Valid { grant, expires_at } = answer else {
             return Ok(inactive);
         };

@@ -48,7 +48,7 @@ async fn claims(
     if !token.scopes.iter().any(|scope| scope == "openid") {
         return Err(policy::refused(policy::SCOPE));
     }
-    let name = config.names.user_record(&token.user.subject);
+    let name = config.objects(Some(&token.client_id)).user_record(&token.user.subject);
     let answer = ask(context, name, user::Request::Get).await;
     match answer.map_err(|_| ProblemDetails::unavailable(5))? {
         user::Response::User(view) if !view.disabled => {

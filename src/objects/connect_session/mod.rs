@@ -433,9 +433,9 @@ impl Inner {
         act: VaultAction,
     ) -> Result<Option<VaultResponse>, ObjectError> {
         let Begin { user, connection, .. } = &session.begin;
-        let name = config.names.vault(user, connection);
+        let vault = config.objects(Some(&session.begin.client_id)).vault(user, connection);
         let ask = VaultRequest { user: user.clone(), connection: connection.clone(), act };
-        match object_call::ask(&self.env, &name, &ask).await {
+        match object_call::ask(&self.env, &vault, &ask).await {
             Ok(answer) => Ok(Some(answer)),
             Err(CallError::KeyUnavailable) => {
                 Err(ObjectError::KeyUnavailable("in the vault".into()))
@@ -449,7 +449,8 @@ impl Inner {
     fn tell_if_over(&self, config: &Config) {
         let Ok(Some(session)) = self.load() else { return };
         if session.flow == Flow::Connect && session.is_over() {
-            let (env, directory) = (self.env.clone(), config.names.directory(&session.begin.user));
+            let objects = config.objects(Some(&session.begin.client_id));
+            let (env, directory) = (self.env.clone(), objects.directory(&session.begin.user));
             let ended = DirectoryRequest::Ended { session: session.begin.session };
             self.state.wait_until(async move {
                 let _ = object_call::ask(&env, &directory, &ended).await;

@@ -110,7 +110,8 @@ impl Inner {
                 Registry::RemoveReference => RegistryRequest::RemoveReference { account, vault },
                 Registry::Others => RegistryRequest::Others { account, vault },
             };
-            match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
+            let registry = open.config.objects(None).registry_shard(shard);
+            match object_call::ask_within(&self.env, &registry, &message, REGISTRY_TIME).await {
                 Ok(RegistryResponse::Shared { shared: by_others }) => shared |= by_others,
                 // A reference is added once, under the account's own registration, which comes first.
                 Ok(_) => return Ok(false),
@@ -134,7 +135,8 @@ impl Inner {
             return Ok(true);
         };
         let message = RegistryRequest::Lists { account, vault };
-        match object_call::ask_within(&self.env, &shard, &message, REGISTRY_TIME).await {
+        let registry = open.config.objects(None).registry_shard(shard);
+        match object_call::ask_within(&self.env, &registry, &message, REGISTRY_TIME).await {
             Ok(RegistryResponse::Listed { listed: true }) => {
                 open.apply(vec![holders::bound(id, registration)])?;
                 Ok(true)

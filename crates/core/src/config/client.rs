@@ -12,6 +12,7 @@ use super::fields::Fields;
 use super::grant_type::GrantType;
 use super::issuer::subject_audiences;
 use super::lease;
+use vault_base::address::Location;
 use vault_base::encoding;
 use vault_base::public_url::{PublicUrl, parse_url};
 use vault_base::text;
@@ -57,9 +58,21 @@ pub struct Client {
     pub refresh: RefreshPolicy,
     /// The longest lease of a token that is released to it, in seconds; 0: none.
     pub lease_seconds: i64,
+    /// Where its back ends are: objects for its users are created there.
+    pub location: Option<Location>,
 }
 
 impl Client {
+    /// Whether the client may exchange tokens issued to `client_id` at `connection`; `None` is any.
+    pub fn exchanges_for(&self, client_id: Option<&str>, connection: Option<&str>) -> bool {
+        let has = |all: &[String], one: Option<&str>| {
+            one.is_none_or(|one| all.iter().any(|other| other == one))
+        };
+        self.grants.iter().any(|grant| !grant.is_issuing())
+            && has(&self.accepts_from, client_id)
+            && has(&self.connections, connection)
+    }
+
     /// Whether the client, whose id is `client_id`, may be told of a token: of its own, or of one for a
     /// resource server whose tokens it accepts (RFC 7662 §4). Somebody else's client is told of its own.
     pub fn may_introspect(&self, client_id: &str, token: &AccessToken) -> bool {
@@ -199,6 +212,7 @@ pub(super) struct Raw {
     backchannel_logout_uri: Option<String>,
     refresh: RefreshPolicy,
     lease_seconds: i64,
+    location: Option<Location>,
 }
 
 /// What the entries of `CLIENTS` are checked against.
@@ -274,6 +288,7 @@ impl Raw {
             post_logout_redirect_uris: fields.list("post_logout_redirect_uris"),
             backchannel_logout_uri: fields.text("backchannel_logout_uri"),
             lease_seconds: lease::seconds(fields, "lease_seconds"),
+            location: fields.location("location"),
             refresh: fields.table("refresh_tokens", |fields| {
                 let lifetime = fields.number("lifetime").unwrap_or(REFRESH_LIFETIME);
                 RefreshPolicy {
@@ -363,6 +378,7 @@ impl Raw {
             backchannel_logout_uri: self.backchannel_logout_uri,
             refresh: self.refresh,
             lease_seconds: self.lease_seconds,
+            location: self.location,
         })
     }
 

@@ -125,6 +125,7 @@ fn connection(fields: &mut Fields, secret: ProviderSecret) -> Connection {
         identity: fields.table("identity", profile::identity),
         required_claims: given(fields.texts("required_claims")),
         callback_extra: fields.list("callback_extra"),
+        location: fields.location("location"),
         kinds: fields.tables("kinds", profile::kind),
         private_key: secret.private_key,
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::{FieldError, Names};
+use vault_base::address::Location;
 use vault_base::text;
 
 /// The fix for text that is sent in a header and must not be.
@@ -95,6 +96,18 @@ impl Fields {
     /// Records the error that a required field is absent.
     pub(super) fn missing(&mut self, name: &str) {
         self.fault(name, "is missing; set it");
+    }
+
+    /// A place in which objects are created.
+    pub(super) fn location(&mut self, name: &'static str) -> Option<Location> {
+        let value = self.take(name)?;
+        match Location::parse(value.as_str().unwrap_or_default()) {
+            Ok(location) => Some(location),
+            Err(fix) => {
+                self.fault(name, &fix);
+                None
+            }
+        }
     }
 
     /// A Boolean, or `false` if it is absent.

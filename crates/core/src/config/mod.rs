@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The deployment's configuration. It is read and checked once, before a request is served.
 //!
-//! The configuration consists of the variable `PUBLIC_URL`, the tables `ISSUERS`, `CONNECTIONS` and `CLIENTS`
+//! The configuration consists of the variables `PUBLIC_URL` and `LOCATION`, the tables `ISSUERS`, `CONNECTIONS` and `CLIENTS`
 //! (merged with the variables `ISSUERS_*` and so on), and the secrets `KEY_RING`, `OBJECT_NAME_KEY` and
 //! `PROVIDER_SECRETS`. A table is a JSON object, or a string that contains one.
 
@@ -34,6 +34,7 @@ pub use sign_in::SignIn;
 pub use variables::Variables;
 
 use self::provider_secret::ProviderSecrets;
+use vault_base::address::Location;
 use vault_base::encoding;
 use vault_base::ids::ObjectNames;
 use vault_base::public_url::PublicUrl;
@@ -42,7 +43,7 @@ use vault_jose::trusted_issuer::Issuer;
 use vault_provider::connection::Connection;
 
 /// The variables that are text.
-pub const TEXTS: [&str; 1] = ["PUBLIC_URL"];
+pub const TEXTS: [&str; 2] = ["PUBLIC_URL", "LOCATION"];
 /// The variables that are tables, each of which may go on in variables named `NAME_*`.
 pub const TABLES: [&str; 5] = ["ISSUERS", "CONNECTIONS", "CLIENTS", "SIGN_IN", "APIS"];
 /// The secrets. The last is a table as well.
@@ -53,6 +54,8 @@ pub const SECRETS: [&str; 3] = ["KEY_RING", "OBJECT_NAME_KEY", "PROVIDER_SECRETS
 pub struct Config {
     /// The vault's public address, from which its identifiers are derived.
     pub public_url: PublicUrl,
+    /// Where objects are created for which no client and no connection names a place.
+    pub location: Option<Location>,
     /// Trusted issuers by issuer identifier.
     pub issuers: BTreeMap<String, Issuer>,
     /// Connections by name.
@@ -141,6 +144,8 @@ impl Config {
         }
         let public_url = PublicUrl::parse(&variables.required("PUBLIC_URL")?)
             .map_err(|fix| ConfigError::new("PUBLIC_URL", "", fix))?;
+        let location = variables.text("LOCATION")?.map(|hint| Location::parse(&hint));
+        let location = location.transpose().map_err(|fix| ConfigError::new("LOCATION", "", fix))?;
         let key_ring = KeyRing::parse(&variables.required("KEY_RING")?)
             .map_err(|error| ConfigError::new("KEY_RING", "", error.to_string()))?;
         let names = object_names(&variables.required("OBJECT_NAME_KEY")?)?;
@@ -211,6 +216,7 @@ impl Config {
         let digest = Digest(variables.digest());
         Ok(Self {
             public_url,
+            location,
             issuers,
             connections,
             sign_in,
