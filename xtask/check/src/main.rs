@@ -7,6 +7,7 @@
 #[path = "../../src/limits.rs"]
 mod limits;
 mod misplaced;
+mod places;
 mod report;
 mod similar;
 mod user_hash;

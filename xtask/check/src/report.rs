@@ -14,6 +14,7 @@ use edge_token_vault::provider::profile::{IdentitySource, RevocationScope, Rotat
 use edge_token_vault::public_url::{PublicUrl, parse_url};
 use serde_json::{Value, json};
 
+use crate::places;
 use crate::similar::did_you_mean;
 
 /// The report: all that is known without sending requests.
@@ -21,9 +22,10 @@ pub(crate) fn text(config: &Config) -> String {
     let mut out = String::new();
     let url = &config.public_url;
     let _ = writeln!(out, "The configuration is valid. Vault: {}", url.identifier());
-    for gap in gaps(config) {
+    for gap in gaps(config).into_iter().chain(places::gaps(config)) {
         let _ = writeln!(out, "NOTE: {gap}");
     }
+    let _ = writeln!(out, "{}", places::shared(config));
     if let Some(sign_in) = &config.sign_in {
         let _ = writeln!(out, "\nThe vault signs users in, as the issuer {}", url.identifier());
         let _ = writeln!(out, "  with the connections {}", list(&sign_in.connections));
@@ -68,6 +70,12 @@ pub(crate) fn text(config: &Config) -> String {
         if let Some(note) = accounts(connection) {
             let _ = writeln!(out, "  {note}");
         }
+        if let Some(place) = places::of_connection(config, name) {
+            let _ = writeln!(out, "  {place}");
+        }
+        for note in places::notes_of_connection(config, name) {
+            let _ = writeln!(out, "  NOTE: {note}");
+        }
         if let Some(note) = connection_note(config, name) {
             let _ = writeln!(out, "  NOTE: {note}");
         }
@@ -85,6 +93,9 @@ pub(crate) fn text(config: &Config) -> String {
         let _ = writeln!(out, "  redirect URIs: {}", list(&client.redirect_uris));
         if exchanges(client) {
             let _ = writeln!(out, "  exchanges tokens issued to {}", list(&client.accepts_from));
+        }
+        if let Some(place) = places::of_client(config, id, client) {
+            let _ = writeln!(out, "  {place}");
         }
         for note in client_notes(config, client) {
             let _ = writeln!(out, "  NOTE: {note}");

@@ -304,7 +304,7 @@ mod tests {
             (
                 "DEBUG",
                 json!("1"),
-                "the variables are PUBLIC_URL, ISSUERS, CONNECTIONS, CLIENTS, SIGN_IN, APIS",
+                "the variables are PUBLIC_URL, LOCATION, ISSUERS, CONNECTIONS, CLIENTS, SIGN_IN, APIS",
             ),
             ("KEY_RING", json!("secret"), "KEY_RING: is a secret"),
             ("PROVIDER_SECRETS_2", json!({"a": "secret"}), "PROVIDER_SECRETS_2: is a secret"),
