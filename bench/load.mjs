@@ -2,11 +2,9 @@
 // Generates load on one port: each keep-alive connection sends its next request as soon as the last
 // response is complete. The bytes of the requests are prepared beforehand, so that the load takes little of
 // the machine that it shares with the measured Worker.
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { connect } from 'node:net';
-
-/** Clock ticks per second of /proc (USER_HZ): 100 wherever Linux runs Node. */
-const TICKS_PER_SECOND = 100;
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The bytes of a `POST` request. */
 export function post(path, form) {
@@ -22,28 +20,30 @@ export function post(path, form) {
 }
 
 /**
- * Sends `requests` repeatedly; all connections take the next one from the same sequence.
+ * Sends `requests` repeatedly; all connections take the next one from the same sequence. The measurement begins
+ * when all connections are open.
  *
  * @param {{port: number, requests: Buffer[], connections?: number, seconds?: number, count?: number,
  *   pid?: number}} options  ends after `seconds`, or after `count` responses
- * @returns {Promise<{count: number, perSecond: number, median: number, p99: number, cpu: number}>}
- *   times in milliseconds; `cpu` is the CPU time of the process `pid` per response
+ * @returns {Promise<{count: number, perSecond: number, total: number, median: number, p99: number, cpu: number,
+ *   load: number}>}  times in milliseconds: `total` until the last response, `cpu` of the process `pid` per
+ *   response, `load` of this process per response
  * @throws {Error} at the first response whose status is not 200
  */
 export async function drive({ port, requests, connections = 16, seconds = Infinity, count = Infinity, pid }) {
+  const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   const times = [];
   let next = 0;
   const cpuBefore = pid ? cpuMilliseconds(pid) : 0;
+  const ownBefore = process.cpuUsage();
   const start = performance.now();
   const until = start + seconds * 1000;
   const more = () => next < count && performance.now() < until;
-  await Promise.all(Array.from({ length: connections }, () => new Promise((/** @type {(value?: undefined) => void} */ resolve, reject) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  await Promise.all(sockets.map((socket) => new Promise((/** @type {(value?: undefined) => void} */ resolve, reject) => {
     let received = '';
     let sent = 0;
     const send = () => {
       if (!more()) {
-        socket.end();
         resolve();
         return;
       }
@@ -51,8 +51,6 @@ export async function drive({ port, requests, connections = 16, seconds = Infini
       socket.write(requests[next % requests.length]);
       next += 1;
     };
-    socket.setEncoding('latin1');
-    socket.on('connect', send);
     socket.on('error', reject);
     socket.on('close', () => reject(new Error('the connection was closed')));
     socket.on('data', (data) => {
@@ -61,24 +59,40 @@ export async function drive({ port, requests, connections = 16, seconds = Infini
       if (!status) return;
       if (status !== 200) {
         reject(new Error(`answered ${received.slice(0, 800)}`));
-        socket.destroy();
         return;
       }
       times.push(performance.now() - sent);
       received = '';
       send();
     });
-  })));
-  const elapsed = (performance.now() - start) / 1000;
+    send();
+  }))).finally(() => { for (const socket of sockets) socket.destroy(); });
+  const total = performance.now() - start;
+  const own = process.cpuUsage(ownBefore);
   const cpu = pid ? (cpuMilliseconds(pid) - cpuBefore) / times.length : NaN;
   times.sort((a, b) => a - b);
   return {
     count: times.length,
-    perSecond: times.length / elapsed,
+    perSecond: times.length / (total / 1000),
+    total,
     median: times[Math.floor(times.length / 2)],
     p99: times[Math.floor(times.length * 0.99)],
     cpu,
+    load: (own.user + own.system) / 1000 / times.length,
   };
+}
+
+/** @returns {Promise<import('node:net').Socket>} */
+function open(port) {
+  const { promise, resolve, reject } = Promise.withResolvers();
+  const socket = connect({ port, host: '127.0.0.1', noDelay: true });
+  socket.setEncoding('latin1');
+  socket.once('error', reject);
+  socket.once('connect', () => {
+    socket.off('error', reject);
+    resolve(socket);
+  });
+  return promise;
 }
 
 /** The status of a response; undefined until the whole response has arrived. */
@@ -92,10 +106,33 @@ export function complete(text) {
   return whole ? status : undefined;
 }
 
-/** The user and system time of a process with all its threads, in milliseconds. */
+/**
+ * The user and system time of a process with all its threads, in milliseconds. The scheduler counts it in
+ * nanoseconds; the ticks of `/proc/PID/stat` are too coarse for half a second. The time of a thread that has
+ * ended is lost, and workerd ends none while it serves.
+ */
 export function cpuMilliseconds(pid) {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  // The process name is in brackets and may contain spaces, so the fields are counted from its end.
-  const [user, system] = stat.slice(stat.lastIndexOf(')') + 2).split(' ').slice(11, 13).map(Number);
-  return ((user + system) * 1000) / TICKS_PER_SECOND;
+  const tasks = `/proc/${pid}/task`;
+  let nanoseconds = 0;
+  for (const task of readdirSync(tasks)) {
+    nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+  }
+  return nanoseconds / 1e6;
+}
+
+/** How much CPU a process that waits may use in `REST_MS`, both in milliseconds. */
+const REST_CPU = 0.1;
+const REST_MS = 4;
+const PATIENCE_MS = 300;
+
+/** Waits until a process has no more work that its last answers left, and returns its CPU time. */
+export async function rested(pid) {
+  let before = cpuMilliseconds(pid);
+  for (const late = performance.now() + PATIENCE_MS; performance.now() < late;) {
+    await sleep(REST_MS);
+    const now = cpuMilliseconds(pid);
+    if (now - before < REST_CPU) return now;
+    before = now;
+  }
+  return before;
 }

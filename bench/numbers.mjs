@@ -1,10 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Summarizes several runs as a median with its spread.
+// Summarizes the runs of a measurement as their median with its quartiles.
 
-/** @param {number[]} values */
+/**
+ * @typedef {{median: number, low: number, high: number, runs: number}} Spread  `low` and `high` are the
+ *   quartiles
+ */
+
+/**
+ * @param {number[]} values
+ * @returns {Spread}
+ */
 export function spread(values) {
   const sorted = [...values].sort((a, b) => a - b);
-  return { median: sorted[Math.floor(sorted.length / 2)], min: sorted[0], max: sorted.at(-1) };
+  const at = (share) => {
+    const place = (sorted.length - 1) * share;
+    const [below, above] = [sorted[Math.floor(place)], sorted[Math.ceil(place)]];
+    return below + (above - below) * (place % 1);
+  };
+  return { median: at(0.5), low: at(0.25), high: at(0.75), runs: sorted.length };
 }
 
 /** The ratios of two series of runs that alternated, pair by pair. */
@@ -13,6 +26,6 @@ export function ratio(ours, theirs) {
 }
 
 /** Formats a spread, such as `1.04 (0.99 to 1.07)`. */
-export function show({ median, min, max }, digits = 2) {
-  return `${median.toFixed(digits)} (${min.toFixed(digits)} to ${max.toFixed(digits)})`;
+export function show({ median, low, high }, digits = 2) {
+  return `${median.toFixed(digits)} (${low.toFixed(digits)} to ${high.toFixed(digits)})`;
 }

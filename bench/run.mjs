@@ -1,118 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs all measurements, prints a table, and writes the numbers and the plot.
+// Runs all measurements, and writes the numbers, the plot and the tables.
 //
 // Usage: node bench/run.mjs RESULT.json PLOT.svg, with the built Worker's directory in BENCH_BUILD
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus } from 'node:os';
+import { compare } from './bars.mjs';
 import * as cases from './cases.mjs';
-import { show } from './numbers.mjs';
-import { plot } from './plot.mjs';
+import { spread } from './numbers.mjs';
+import { report } from './report.mjs';
 import { budget, size } from './size.mjs';
 import { ACTIVE_USERS, Exchange, Hop } from './subjects.mjs';
 
-const SECONDS = 4;
-const GROWTH_SECONDS = 2;
-const TOUCHED_USERS = 200;
+const TOUCHED_USERS = 60;
 
 const [resultFile, plotFile] = process.argv.slice(2);
 if (!process.env.BENCH_BUILD || !resultFile || !plotFile) {
   throw new Error('usage: BENCH_BUILD=DIR node bench/run.mjs RESULT.json PLOT.svg');
 }
 
-/** The limits that the results are compared with: ratios at least, the size at most. */
-const BARS = {
-  remembered_to_peer: 1.0,
-  remembered_to_hop: 0.75,
-  unknown_to_peer: 0.8,
-  refresh_token_remembered: 0.9,
-  refresh_token_unknown: 0.6,
-  wasm_gzip: budget(),
-};
+/** Runs one measurement and says so. */
+async function step(title, measure) {
+  const begun = performance.now();
+  const result = await measure();
+  console.log(`    ${title}: ${Math.round((performance.now() - begun) / 1000)} s`);
+  return result;
+}
 
-async function measure() {
+async function exchanges() {
   /** @type {any} */
   const subjects = {};
+  const only = (...names) => Object.fromEntries(names.map((name) => [name, subjects[name]]));
+  const all = /** @type {const} */ (['vault', 'vault_without_lease', 'peer_with_lease', 'peer']);
   try {
-    for (const kind of ['vault', 'peer']) {
-      subjects[kind] = await (await Exchange.start(kind)).connect(TOUCHED_USERS + 1);
-    }
-    subjects.hop = await Hop.start();
-    step('first exchange of users whose object is not in memory');
-    const firstTouch = await cases.firstTouch(subjects, TOUCHED_USERS);
-    for (const kind of ['vault', 'peer']) subjects[kind].users.length = ACTIVE_USERS;
-    step('warm exchange');
-    const warm = await cases.warm(subjects, SECONDS);
-    step('cold start');
-    const cold = await cases.cold(subjects);
-    step('connect');
-    const connect = await cases.connecting(subjects);
-    return { warm, cold, first_touch: firstTouch, connect };
+    await step('start', async () => {
+      for (const kind of all) subjects[kind] = await (await Exchange.start(kind)).connect(TOUCHED_USERS + 1);
+      subjects.hop = await Hop.start();
+    });
+    const firstTouch = await step('first exchange of an object', () => cases.firstTouch(only('vault', 'peer')));
+    for (const kind of all) subjects[kind].users.length = ACTIVE_USERS;
+    const warm = await step('warm exchange', () => cases.warm(subjects));
+    const firstSeen = await step('subject tokens seen for the first time', () => cases.firstSeen(only(...all)));
+    const connect = await step('connect', () => cases.connecting(only('vault', 'peer')));
+    const cold = await step('cold start', () => cases.cold(only('vault', 'peer', 'hop')));
+    return { warm, first_seen: firstSeen, first_touch: firstTouch, connect, ...cold };
   } finally {
-    for (const subject of Object.values(subjects)) await /** @type {any} */ (subject).close();
+    for (const subject of Object.values(subjects)) await subject.close();
   }
 }
 
-function step(title) {
-  console.log(`    ${title}…`);
+/** The median and the quartiles of each number of the runs, by group, subject and member. */
+function summary(groups) {
+  const mapped = (object, make) => Object.fromEntries(Object.entries(object).map(([key, value]) => [key, make(value)]));
+  return mapped(groups, (subjects) => mapped(subjects, (runs) => (
+    Object.fromEntries(Object.keys(runs[0]).map((member) => [member, spread(runs.map((run) => run[member]))]))
+  )));
 }
 
-function table(result) {
-  const { warm, cold, first_touch: touch, connect, refresh, signed_in: own, growth, size } = result;
-  const row = (name, ...cells) => console.log(`${name.padEnd(46)}${cells.map((cell) => cell.padEnd(27)).join('')}`);
-  const each = (title, get, digits) => row(title, ...['vault', 'peer', 'hop'].map((name) => {
-    const value = get(name);
-    return value ? show(value, digits) : '';
-  }));
-  console.log('\nMedian of five runs in turn (least to most)\n');
-  row('', 'vault', 'JavaScript peer', 'one hop, a constant');
-  each('warm exchange, per second', (name) => warm.remembered[name].per_second, 0);
-  each('  CPU per exchange, ms', (name) => warm.remembered[name].cpu_ms, 3);
-  each('  99th percentile, ms', (name) => warm.remembered[name].p99_ms);
-  each('with tokens seen for the first time, per second', (name) => warm.unknown[name]?.per_second, 0);
-  each('  CPU per exchange, ms', (name) => warm.unknown[name]?.cpu_ms, 3);
-  each('cold start to the first answer, ms', (name) => cold[name].start_ms, 0);
-  each('first exchange of an isolate, ms', (name) => cold[name].first_exchange_ms, 1);
-  each('first exchange of an object, ms', (name) => touch[name]?.median_ms);
-  each('connect, ms', (name) => connect[name]?.ms, 1);
-  each('refresh with 50 who wait, ms', (name) => refresh[name]?.ms, 1);
-  row('exchange by the vault’s access token, per second', show(own.remembered.access.per_second, 0));
-  row('exchange by refresh token, per second', show(own.remembered.refresh.per_second, 0));
-  row('  seen for the first time in five seconds', show(own.unknown.refresh.per_second, 0));
-  row('authorization code grant, ms', show(own.code_ms, 1));
-  row('refresh token grant, ms', show(own.refresh_ms, 1));
-  for (const [what, steps] of Object.entries(growth)) {
-    for (const { step: count, per_second: rate, to_first: ratio } of steps) {
-      row(`vault with ${count} ${what}, per second`, show(rate, 0), `× ${show(ratio)}`);
-    }
-  }
-  console.log();
-  const bar = (name, text, holds) => row(name, text, holds ? 'holds' : 'MISSED');
-  const ratios = { ...warm.ratios, ...own.ratios };
-  for (const [name, least] of Object.entries(BARS).filter(([key]) => key in ratios)) {
-    const ratio = ratios[name];
-    bar(`${name}, at least ${least}`, show(ratio), ratio.median >= least);
-  }
-  bar(`wasm gzip, at most ${BARS.wasm_gzip}`, `${size.wasm.gzip} of ${size.wasm.bytes}`, size.wasm.gzip <= BARS.wasm_gzip);
-}
-
-const measured = await measure();
-step('refresh');
-const refresh = await cases.refresh();
-step('exchange by refresh token, and the grants of the OpenID provider');
-const signedIn = await cases.signedIn(SECONDS);
-step('growth');
-const growth = await cases.growth(GROWTH_SECONDS);
+/** @type {any} */
+const groups = {
+  ...await exchanges(),
+  refresh: await step('refresh with 50 who wait', cases.refresh),
+  ...await step('the vault as an OpenID provider', cases.signedIn),
+};
+const growth = await step('growth', cases.growth);
+const { wasm, script } = size(process.env.BENCH_BUILD);
 const [{ model }] = cpus();
 const result = {
   date: new Date().toISOString().slice(0, 10),
   machine: { processor: model, cores: availableParallelism() },
-  bars: BARS,
-  size: size(process.env.BENCH_BUILD),
-  ...measured,
-  refresh,
-  signed_in: signedIn,
+  comparisons: compare(groups),
+  size: { wasm, script, most: budget() },
+  groups: summary(groups),
   growth,
 };
-table(result);
 writeFileSync(resultFile, `${JSON.stringify(result, null, 2)}\n`);
-writeFileSync(plotFile, plot(result));
+report(result, plotFile);

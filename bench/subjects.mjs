@@ -23,8 +23,40 @@ const UNKNOWN_TOKENS = 2600;
 
 const HOUR = 3600;
 
+/** The vault and the peer, with leases and without: how their connection is configured. */
+const KINDS = {
+  vault: { worker: built },
+  vault_without_lease: { worker: built, lease_seconds: 0 },
+  peer_with_lease: { worker: () => bundle('peer') },
+  peer: { worker: () => bundle('peer'), lease_seconds: 0 },
+};
+
+function built() {
+  return { build: process.env.BENCH_BUILD };
+}
+
+/**
+ * Starts a world for the vault or the peer.
+ *
+ * @param {keyof typeof KINDS} kind
+ * @param {Parameters<typeof World.start>[0]} [more]
+ */
+export async function startWorld(kind, more = {}) {
+  const { worker, ...connection } = KINDS[kind];
+  const world = await World.start({ ...more, ...worker() });
+  if (connection.lease_seconds !== undefined) {
+    Object.assign(world.bindings.json.CONNECTIONS.demo, connection);
+    await world.stopVault();
+    await world.startVault();
+  }
+  return world;
+}
+
 /** The built vault, or the peer, with connected users. */
 export class Exchange {
+  /** @type {keyof typeof KINDS} */
+  kind;
+
   /** @type {World} */
   world;
 
@@ -32,13 +64,13 @@ export class Exchange {
   users = [];
 
   /**
-   * @param {string} kind  `vault` or `peer`
-   * @param {object} [more]  further options of `World.start`
+   * @param {keyof typeof KINDS} kind
+   * @param {Parameters<typeof World.start>[0]} [more]
    */
   static async start(kind, more = {}) {
     const subject = new Exchange();
-    const worker = kind === 'peer' ? bundle('peer') : { build: process.env.BENCH_BUILD };
-    subject.world = await World.start({ accessTokenTtl: HOUR, ...more, ...worker });
+    subject.kind = kind;
+    subject.world = await startWorld(kind, { accessTokenTtl: HOUR, ...more });
     return subject;
   }
 
@@ -89,9 +121,15 @@ export class Exchange {
     });
   }
 
-  async restart() {
+  /** Starts the Worker again, on the storage that `stop` left. */
+  start() {
+    return this.world.startVault();
+  }
+
+  /** Ends the process, and forgets what it printed. */
+  async stop() {
     await this.world.stopVault();
-    await this.world.startVault();
+    this.world.workerd.log = '';
   }
 
   close() {
@@ -100,7 +138,7 @@ export class Exchange {
 }
 
 /** The number of users who sign in at the vault. */
-const SIGNED_IN_USERS = 400;
+const SIGNED_IN_USERS = 100;
 
 /** The built vault as an OpenID provider, with users who signed in and connected an account. */
 export class SignedIn {
@@ -178,7 +216,7 @@ export class Hop {
     const hop = new Hop();
     hop.directory = mkdtempSync(join(tmpdir(), 'edge-token-vault-hop-'));
     hop.workerd = new Workerd({ ...bundle('hop'), directory: hop.directory, port: await freePort() });
-    await hop.restart();
+    await hop.start();
     return hop;
   }
 
@@ -197,9 +235,12 @@ export class Hop {
     ));
   }
 
-  async restart() {
-    await this.workerd.stop();
-    await this.workerd.start({ json: {}, text: {} });
+  start() {
+    return this.workerd.start({ json: {}, text: {} });
+  }
+
+  stop() {
+    return this.workerd.stop();
   }
 
   async close() {

@@ -5,6 +5,7 @@
 import { createRemoteJWKSet, decodeJwt, jwtVerify } from 'jose';
 import { callback, complete, openTicket, startConnect } from './connect.mjs';
 import { moveClock, now, sha256Hex, sameText } from './common.mjs';
+import { borrowed, keep } from './leases.mjs';
 
 export { ConnectSession } from './connect.mjs';
 export { Vault } from './vault.mjs';
@@ -91,16 +92,23 @@ async function exchange(request, env, line) {
     throw new Refused(400, 'invalid_target', 'no such connection');
   }
   line.connection = connection;
-  const name = JSON.stringify([user.iss, user.sub, connection]);
-  const given = await env.VAULT.get(env.VAULT.idFromName(name)).release({ connection, name });
-  if (given.error) throw new Refused(given.status, given.error, given.description);
+  const key = JSON.stringify([clientId, user.iss, user.sub, connection]);
+  const given = borrowed(key, now()) ?? await ask(env, user, connection, key);
   return {
     access_token: given.access_token,
     issued_token_type: grant.issued,
     token_type: 'Bearer',
-    expires_in: given.expires_in,
+    expires_in: given.expires_at - now(),
     scope: given.scope,
   };
+}
+
+async function ask(env, { iss, sub }, connection, key) {
+  const name = JSON.stringify([iss, sub, connection]);
+  const given = await env.VAULT.get(env.VAULT.idFromName(name)).release({ connection, name });
+  if (given.error) throw new Refused(given.status, given.error, given.description);
+  keep(key, given, now());
+  return given;
 }
 
 function refuseToken({ refused: [status, code] }) {

@@ -2,6 +2,7 @@
 // One user's grant at one connection: sealed with AES-GCM, and refreshed once for all waiting callers.
 import { DurableObject } from 'cloudflare:workers';
 import { now, tokenRequest } from './common.mjs';
+import { leaseUntil } from './leases.mjs';
 
 const MARGIN_SECONDS = 30;
 
@@ -54,7 +55,12 @@ export class Vault extends DurableObject {
       row = this.#row();
     }
     const token = await this.#open(name, row.access_token);
-    return { access_token: token, expires_in: row.expires_at - now(), scope: row.scope };
+    return {
+      access_token: token,
+      expires_at: row.expires_at,
+      scope: row.scope,
+      lease_until: leaseUntil(this.env.CONNECTIONS[connection], row.expires_at, now()),
+    };
   }
 
   async #renew({ connection, name }) {
