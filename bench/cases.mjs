@@ -14,7 +14,7 @@ import { ACTIVE_USERS, Exchange, SignedIn } from './subjects.mjs';
 const SLICE_SECONDS = 0.5;
 const WARM_UP_SECONDS = 1.5;
 
-const ROUNDS = { warm: 40, firstSeen: 24, signedIn: 30, longUnused: 6, cold: 30, firstTouch: 8, connect: 30, grants: 20, growth: 12 };
+const ROUNDS = { warm: 40, firstSeen: 24, signedIn: 30, longUnused: 8, cold: 30, firstTouch: 8, connect: 30, grants: 20, growth: 12 };
 
 /** Hard links per file; common file systems allow more. */
 const LINKS_PER_FILE = 30_000;

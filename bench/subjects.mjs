@@ -138,7 +138,7 @@ export class Exchange {
 }
 
 /** The number of users who sign in at the vault. */
-const SIGNED_IN_USERS = 100;
+const SIGNED_IN_USERS = 48;
 
 /** The built vault as an OpenID provider, with users who signed in and connected an account. */
 export class SignedIn {
