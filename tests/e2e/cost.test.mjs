@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Cloudflare bills for: requests to the Worker and to objects, and rows. Each operation is counted, and
-// docs/operations.md has the counts, which this file writes with WRITE_DOCS: a change that makes an operation cost more
-// is to be seen.
+// docs/operations.md has the counts, which this file writes with WRITE_DOCS, together with the costs that follow from them:
+// a change that makes an operation cost more is to be seen.
 import assert from 'node:assert/strict';
 import { copyFileSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { countsTable, counts as documented } from '../../bench/model/cost.mjs';
+import { writeDocuments } from '../../bench/model/documents.mjs';
+import { replace } from '../../bench/model/text.mjs';
 import { PROVIDER_TOKEN_SECONDS, World, describe as show, eventually } from './harness.mjs';
 import { OBJECTS } from './workerd.mjs';
 
@@ -86,41 +89,15 @@ function countingBuild() {
 }
 
 const PAGE = new URL('../../docs/operations.md', import.meta.url);
-const [BEGIN, END] = ['<!-- counts: begin -->', '<!-- counts: end -->'];
-
-/** US$ per million, as docs/operations.md has them: requests to the Worker, requests to objects, rows read, rows written. */
-const PRICES = [0.30, 0.15, 0.001, 1];
 
 /** How much the rows that are read may differ: what else lies in an object of the registry depends on chance. */
 const READ_MORE_OR_LESS = 10;
-
-const HEAD = ['operation', 'requests to the Worker', 'requests to objects', 'rows read', 'rows written', 'US$ per million'];
-
-/** The table of docs/operations.md, of these counts by operation. */
-function table(counted) {
-  const rows = Object.entries(counted).map(([operation, counts]) => {
-    const sum = counts.reduce((total, count, index) => total + count * PRICES[index], 0);
-    return [operation, ...counts, sum.toFixed(2)];
-  });
-  const lines = [HEAD, ...rows].map((cells) => `| ${cells.join(' | ')} |`);
-  lines.splice(1, 0, `|${'---|'.repeat(HEAD.length)}`);
-  return `${BEGIN}\n${lines.join('\n')}\n${END}`;
-}
-
-/** The counts in the table of docs/operations.md, by operation. */
-function documented(page) {
-  const lines = page.split(BEGIN)[1].split(END)[0].trim().split('\n').slice(2);
-  return Object.fromEntries(lines.map((line) => {
-    const [operation, ...numbers] = line.split('|').map((cell) => cell.trim()).slice(1, -2);
-    return [operation, numbers.map(Number)];
-  }));
-}
 
 describe('the cost of', { timeout: 120_000 }, () => {
   let build;
   let world;
   let alice;
-  /** @type {Record<string, number[]>} */
+  /** @type {Record<string, import('../../bench/model/cost.mjs').Counts>} */
   const counted = {};
 
   before(async () => {
@@ -153,7 +130,8 @@ describe('the cost of', { timeout: 120_000 }, () => {
       sum = sum.map((number, index) => number + more[index]);
       return more.every((number) => number === 0);
     });
-    counted[operation] = sum;
+    const [worker, objects, read, written] = sum;
+    counted[operation] = { worker, objects, read, written };
   }
 
   test('a user’s first connect', () => count('first connect of a user', () => world.connect(alice)));
@@ -188,14 +166,15 @@ describe('the cost of', { timeout: 120_000 }, () => {
   test('all of them is what docs/operations.md says', () => {
     const page = readFileSync(PAGE, 'utf8');
     if (process.env.WRITE_DOCS) {
-      writeFileSync(PAGE, page.replace(new RegExp(`${BEGIN}[\\s\\S]*${END}`), () => table(counted)));
+      writeFileSync(PAGE, replace(page, 'counts', countsTable(counted)));
+      writeDocuments();
       return;
     }
     const told = documented(page);
     assert.deepEqual(Object.keys(told), Object.keys(counted));
-    for (const [operation, [worker, objects, read, written]] of Object.entries(counted)) {
-      const [toldWorker, toldObjects, toldRead, toldWritten] = told[operation];
-      assert.deepEqual([toldWorker, toldObjects, toldWritten], [worker, objects, written], operation);
+    for (const [operation, { read, ...exact }] of Object.entries(counted)) {
+      const { read: toldRead, ...toldExact } = told[operation];
+      assert.deepEqual(toldExact, exact, operation);
       assert.ok(Math.abs(toldRead - read) <= READ_MORE_OR_LESS, `${operation}: ${read} rows are read`);
     }
   });

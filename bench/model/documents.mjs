@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts of docs/performance.md and docs/operations.md that the model computes, and docs/latency.svg.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { costsTable, counts, countsTable, example, leasedPrice, pricesTable } from './cost.mjs';
+import { ALL_LOCATIONS, CENTERS, CITIES, HINTS, SOURCES } from './figures.mjs';
+import { LEASE_SECONDS, creation, hopShare, mean, percentile, roundTrip, rows, unhinted } from './latency.mjs';
+import { plot } from './plot.mjs';
+import { replace, table } from './text.mjs';
+
+const PATHS = { performance: 'docs/performance.md', operations: 'docs/operations.md', plot: 'docs/latency.svg' };
+const file = (path) => new URL(`../../${path}`, import.meta.url);
+
+/** What the benchmark measured, by the row of docs/performance.md that has it: the vault's median, in ms. */
+const MEASURED = {
+  exchange: 'CPU per warm exchange, ms',
+  isolate: 'first exchange of an isolate, ms',
+  object: 'first exchange of an object, ms',
+};
+
+/** @returns {Record<keyof typeof MEASURED, number>} */
+function measured(performance) {
+  const entries = Object.entries(MEASURED).map(([name, row]) => {
+    const found = performance.split('\n').find((line) => line.startsWith(`| ${row} | `));
+    const value = Number(/^[\d.]+/.exec(found?.split('|')[2].trim() ?? '')?.[0]);
+    if (!(value > 0)) throw new Error(`${PATHS.performance} has no row ${row} with a number: name another in MEASURED`);
+    return [name, value];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The agents of the table of leases: how they call, and how often a second. */
+const AGENTS = [['one per minute', 1 / 60], ['one per second', 1], ['ten per second', 10]];
+
+/** Whose back ends the smaller tables show. */
+const EXAMPLE_CITY = 'Frankfurt';
+const EXAMPLE_HINT = 'weur';
+
+const ms = (time) => (time < 9.95 ? time.toFixed(1) : Math.round(time).toFixed(0));
+const percent = (share) => `${(100 * share).toFixed(share < 0.095 ? 1 : 0)} %`;
+
+const HEAD = ['back end in', ...HINTS.rows.map(({ hint, city }) => `\`${hint}\`, ${city}`), 'no hint, median', 'no hint, worst'];
+
+const middle = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
+
+/** What the table of latencies comes to: without a hint, and with the nearest of the hints. */
+function summary(own) {
+  const all = rows();
+  const nearest = middle(all.map(({ hinted }) => own + Math.min(...hinted.map(({ trip }) => trip))));
+  const nowhere = middle(all.map(({ unhinted }) => own + unhinted.median));
+  const furthest = Math.max(...all.map(({ unhinted }) => own + unhinted.worst));
+  return `With the nearest of the three hints, the exchanges of half of the cities take at most ${ms(nearest)} ms. Without a hint their median is
+${ms(nowhere)} ms or less, and the user who is farthest away makes it up to ${ms(furthest)} ms. Leases divide what is beyond the CPU time by ${Math.round(1 / hopShare(1))},
+wherever the object lies.`;
+}
+
+/** The exchange of each city with an object at each hint, and without: without leases, and in parentheses with them. */
+function latencyTable(own) {
+  const share = hopShare(1);
+  const cell = (trip) => `${ms(own + trip)} (${ms(mean(own, trip, share))})`;
+  const lines = rows().map(({ city, hinted, unhinted: { median, worst } }) => {
+    const least = Math.min(...hinted.map(({ trip }) => trip));
+    const cells = hinted.map(({ trip }) => (trip === least ? `**${cell(trip)}**` : cell(trip)));
+    return [city.name, ...cells, cell(median), cell(worst)];
+  });
+  return table([HEAD, ...lines]);
+}
+
+/** Where the smaller tables' object lies: `[name, round trip]`. */
+function exampleTrips() {
+  const city = CITIES.rows.find(({ name }) => name === EXAMPLE_CITY);
+  const { center } = HINTS.rows.find(({ hint }) => hint === EXAMPLE_HINT);
+  const { median, worst } = unhinted(city);
+  return [[`hint \`${EXAMPLE_HINT}\``, roundTrip(city, center)], ['no hint, median', median], ['no hint, worst', worst]];
+}
+
+/** What each kind of exchange consists of, and takes from one city. */
+function kindsTable({ exchange, isolate, object }) {
+  const trips = exampleTrips();
+  /** @type {[string, string, (trip: number) => number][]} */
+  const kinds = [
+    ['leased', 'its CPU time', () => exchange],
+    ['with a hop', 'its CPU time, one round trip', (trip) => exchange + trip],
+    ['the object is not in memory', 'the first exchange of an object, one round trip', (trip) => object + trip],
+    ['the isolate is new', 'the first exchange of an isolate, two round trips: one for the issuer’s keys', (trip) => isolate + 2 * trip],
+  ];
+  const lines = kinds.map(([kind, parts, time]) => [kind, parts, ...trips.map(([, trip]) => ms(time(trip)))]);
+  return table([[`exchange from ${EXAMPLE_CITY}`, 'consists of', ...trips.map(([name]) => name)], ...lines]);
+}
+
+function leasesTable(own, counted) {
+  const trips = exampleTrips();
+  const lines = AGENTS.map(([name, rate]) => {
+    const share = hopShare(rate);
+    const cells = trips.map(([, trip]) =>
+      [percentile(own, trip, share, 0.5), percentile(own, trip, share, 0.95), mean(own, trip, share)].map(ms).join(' / '));
+    return [name, percent(share), ...cells, leasedPrice(counted, rate).toFixed(2)];
+  });
+  const head = ['exchanges', 'with a hop', ...trips.map(([name]) => name), 'US$ per million'];
+  const without = ['any, without leases', '100 %', ...trips.map(([, trip]) => Array(3).fill(ms(own + trip)).join(' / ')), leasedPrice(counted, 1, 0).toFixed(2)];
+  return table([head, without, ...lines]);
+}
+
+function creationTable() {
+  const head = ['first request from', ...HINTS.rows.map(({ hint }) => `\`${hint}\``), 'no hint', 'where'];
+  const lines = CITIES.rows.map((city) => [
+    city.name,
+    ...HINTS.rows.map(({ hint }) => Math.round(city.hinted[hint])),
+    Math.round(creation(city)),
+    city.created.map(([center]) => center).join(', '),
+  ]);
+  return table([head, ...lines]);
+}
+
+function sources() {
+  const lines = Object.values(SOURCES).map(({ title, publisher, address, date, what }) =>
+    `- [${title}](${address}),\n  ${publisher} (${date}):\n  ${what}.`);
+  const estimated = Object.entries(CENTERS.rows).filter(([, { estimate }]) => estimate);
+  const nearest = estimated.map(([center, { region }]) => `${center} as ${region}`).join(', ');
+  const { locations, centers, median, ninetieth } = ALL_LOCATIONS;
+  return `${lines.join('\n')}
+
+“${SOURCES[ALL_LOCATIONS.source].title}” has ${locations} locations. Without a hint, their requests create objects in ${centers}
+data centers, and it takes ${median} ms (median) or ${ninetieth} ms (90th percentile) until one runs. Data centers without an Azure region in
+their metropolitan area count as the nearest one: ${nearest}.`;
+}
+
+/** What the documents are to be, from what they are: `{ path: text }`. */
+export function documents(read = (path) => readFileSync(file(path), 'utf8')) {
+  let [performance, operations] = [read(PATHS.performance), read(PATHS.operations)];
+  const times = measured(performance);
+  const counted = counts(operations);
+  const parts = {
+    latency: `${latencyTable(times.exchange)}\n\n${summary(times.exchange)}`,
+    kinds: kindsTable(times),
+    leases: leasesTable(times.exchange, counted),
+    creation: creationTable(),
+    sources: sources(),
+    costs: costsTable(counted, times.exchange),
+  };
+  for (const [name, text] of Object.entries(parts)) performance = replace(performance, name, text);
+  const bills = { counts: countsTable(counted), prices: pricesTable(), example: example(counted, times.exchange) };
+  for (const [name, text] of Object.entries(bills)) operations = replace(operations, name, text);
+  return { [PATHS.performance]: performance, [PATHS.operations]: operations, [PATHS.plot]: plot(times.exchange, LEASE_SECONDS) };
+}
+
+/** Writes them. */
+export function writeDocuments() {
+  for (const [path, text] of Object.entries(documents())) writeFileSync(file(path), text);
+}
