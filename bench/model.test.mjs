@@ -75,6 +75,8 @@ describe('the figures', () => {
 
   test('each price is from a page that is named, with the day on which it was read', () => {
     const prices = between(read(OPERATIONS), 'prices');
+    const costs = between(read(PERFORMANCE), 'costs');
+    assert.ok(costs.includes(`the list prices of ${PRICES_READ} ([Workers](${PRICE_PAGES.Workers}), [Durable Objects](${PRICE_PAGES['Durable Objects']}))`));
     for (const { page } of Object.values(PRICES)) assert.ok(prices.includes(`[${page}](${PRICE_PAGES[page]})`), page);
     assert.ok(prices.includes(`read on ${PRICES_READ}`));
   });

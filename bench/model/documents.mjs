@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of docs/performance.md and docs/operations.md that the model computes, and docs/latency.svg.
 import { readFileSync, writeFileSync } from 'node:fs';
-import { costsTable, counts, countsTable, example, leasedPrice, pricesTable } from './cost.mjs';
+import { costsTable, counts, countsTable, leasedPrice, pricesTable } from './cost.mjs';
 import { ALL_LOCATIONS, CENTERS, CITIES, HINTS, SOURCES } from './figures.mjs';
 import { LEASE_SECONDS, creation, hopShare, mean, percentile, roundTrip, rows, unhinted } from './latency.mjs';
+import { month } from './month.mjs';
 import { plot } from './plot.mjs';
 import { replace, table } from './text.mjs';
 
@@ -28,8 +29,17 @@ function measured(performance) {
   return Object.fromEntries(entries);
 }
 
-/** The agents of the table of leases: how they call, and how often a second. */
-const AGENTS = [['one per minute', 1 / 60], ['one per second', 1], ['ten per second', 10]];
+/**
+ * The agents of the table of leases: how they call, how often a second, how long leases last.
+ *
+ * @type {[string, number, number][]}
+ */
+const AGENTS = [
+  ['any, without leases', 1, 0],
+  ['one per minute', 1 / 60, LEASE_SECONDS],
+  ['one per second', 1, LEASE_SECONDS],
+  ['ten per second', 10, LEASE_SECONDS],
+];
 
 /** Whose back ends the smaller tables show. */
 const EXAMPLE_CITY = 'Frankfurt';
@@ -38,19 +48,16 @@ const EXAMPLE_HINT = 'weur';
 const ms = (time) => (time < 9.95 ? time.toFixed(1) : Math.round(time).toFixed(0));
 const percent = (share) => `${(100 * share).toFixed(share < 0.095 ? 1 : 0)} %`;
 
-const HEAD = ['back end in', ...HINTS.rows.map(({ hint, city }) => `\`${hint}\`, ${city}`), 'no hint, median', 'no hint, worst'];
-
-const middle = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
-
-/** What the table of latencies comes to: without a hint, and with the nearest of the hints. */
+/** What the table of latencies comes to: with the nearest of the hints, and without. */
 function summary(own) {
   const all = rows();
-  const nearest = middle(all.map(({ hinted }) => own + Math.min(...hinted.map(({ trip }) => trip))));
-  const nowhere = middle(all.map(({ unhinted }) => own + unhinted.median));
-  const furthest = Math.max(...all.map(({ unhinted }) => own + unhinted.worst));
-  return `With the nearest of the three hints, the exchanges of half of the cities take at most ${ms(nearest)} ms. Without a hint their median is
-${ms(nowhere)} ms or less, and the user who is farthest away makes it up to ${ms(furthest)} ms. Leases divide what is beyond the CPU time by ${Math.round(1 / hopShare(1))},
-wherever the object lies.`;
+  const half = all.length / 2;
+  const nearest = all.map(({ hinted }) => own + Math.min(...hinted.map(({ trip }) => trip))).toSorted((a, b) => a - b);
+  const medians = all.map(({ unhinted: { median } }) => own + median).toSorted((a, b) => a - b);
+  const farthest = Math.max(...all.map(({ unhinted: { worst } }) => own + worst));
+  return `With the nearest of the three hints, an exchange takes ${ms(nearest[half - 1])} ms or less in half of the cities. Without a hint, the median over
+the users is ${ms(medians[half])} ms or more in half of the cities, and the user who is farthest away makes it up to ${ms(farthest)} ms. Leases
+divide what is beyond the CPU time by ${Math.round(1 / hopShare(1))}, wherever the object lies.`;
 }
 
 /** The exchange of each city with an object at each hint, and without: without leases, and in parentheses with them. */
@@ -62,7 +69,8 @@ function latencyTable(own) {
     const cells = hinted.map(({ trip }) => (trip === least ? `**${cell(trip)}**` : cell(trip)));
     return [city.name, ...cells, cell(median), cell(worst)];
   });
-  return table([HEAD, ...lines]);
+  const hints = HINTS.rows.map(({ hint, city }) => `\`${hint}\`, ${city}`);
+  return table([['back end in', ...hints, 'no hint, median', 'no hint, worst'], ...lines]);
 }
 
 /** Where the smaller tables' object lies: `[name, round trip]`. */
@@ -89,15 +97,15 @@ function kindsTable({ exchange, isolate, object }) {
 
 function leasesTable(own, counted) {
   const trips = exampleTrips();
-  const lines = AGENTS.map(([name, rate]) => {
-    const share = hopShare(rate);
-    const cells = trips.map(([, trip]) =>
-      [percentile(own, trip, share, 0.5), percentile(own, trip, share, 0.95), mean(own, trip, share)].map(ms).join(' / '));
-    return [name, percent(share), ...cells, leasedPrice(counted, rate).toFixed(2)];
+  const lines = AGENTS.map(([name, rate, seconds]) => {
+    const share = hopShare(rate, seconds);
+    const cells = trips.map(([, trip]) => {
+      const [half, slow] = [0.5, 0.95].map((rank) => percentile(own, trip, share, rank));
+      return [half, slow, mean(own, trip, share)].map(ms).join(' / ');
+    });
+    return [name, percent(share), ...cells, leasedPrice(counted, rate, seconds).toFixed(2)];
   });
-  const head = ['exchanges', 'with a hop', ...trips.map(([name]) => name), 'US$ per million'];
-  const without = ['any, without leases', '100 %', ...trips.map(([, trip]) => Array(3).fill(ms(own + trip)).join(' / ')), leasedPrice(counted, 1, 0).toFixed(2)];
-  return table([head, without, ...lines]);
+  return table([['exchanges', 'with a hop', ...trips.map(([name]) => name), 'US$ per million'], ...lines]);
 }
 
 function creationTable() {
@@ -138,7 +146,7 @@ export function documents(read = (path) => readFileSync(file(path), 'utf8')) {
     costs: costsTable(counted, times.exchange),
   };
   for (const [name, text] of Object.entries(parts)) performance = replace(performance, name, text);
-  const bills = { counts: countsTable(counted), prices: pricesTable(), example: example(counted, times.exchange) };
+  const bills = { counts: countsTable(counted), prices: pricesTable(), example: month(counted, times.exchange) };
   for (const [name, text] of Object.entries(bills)) operations = replace(operations, name, text);
   return { [PATHS.performance]: performance, [PATHS.operations]: operations, [PATHS.plot]: plot(times.exchange, LEASE_SECONDS) };
 }

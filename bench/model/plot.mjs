@@ -14,11 +14,11 @@ const RIGHT = 20;
 const TOP = 152;
 const ROW = 29;
 const STEP = 50;
-const COLORS = { enam: '#1f6feb', weur: '#bf3989', apac: '#1a7f37' };
+const COLORS = { enam: '#1f6feb', weur: '#bf3989', 'apac-se': '#1a7f37' };
 const SHAPES = {
   enam: (x, y) => `<circle cx="${x}" cy="${y}" r="4.5"`,
   weur: (x, y) => `<rect x="${fixed(x - 4)}" y="${fixed(y - 4)}" width="8" height="8"`,
-  apac: (x, y) => `<path d="M${x} ${fixed(y - 5)}l5.2 9h-10.4z"`,
+  'apac-se': (x, y) => `<path d="M${x} ${fixed(y - 5)}l5.2 9h-10.4z"`,
 };
 
 const fixed = (number) => Number(number.toFixed(1));
@@ -54,7 +54,7 @@ ${notes.map((note, index) => `<text x="16" y="${bottom + 42 + index * 17}" fill=
 
 function legend(leaseSeconds) {
   const hints = HINTS.rows.map(({ hint, city }, index) => {
-    const left = 24 + index * 148;
+    const left = 24 + index * 146;
     return `${mark(hint, left, 48)}<text x="${left + 11}" y="52">${hint}, ${city}</text>`;
   });
   return `${hints.join('\n')}
