@@ -84,13 +84,18 @@ function duration(of, operation) {
   return OBJECT_MEMORY * (of.objects * OBJECT_SECONDS + waits);
 }
 
-/** What a million of each operation cost, for docs/performance.md; `cpu` is that of a request in ms. */
-export function costsTable(counted, cpu) {
-  const leased = { 'exchange, leased': { worker: 1, objects: 0, read: 0, written: 0 } };
-  const rows = Object.entries({ ...leased, ...counted }).map(([operation, of]) => {
+const LEASED = { 'exchange, leased': { worker: 1, objects: 0, read: 0, written: 0 } };
+
+/**
+ * What a million of each operation cost, for docs/performance.md.
+ *
+ * @param {import('./latency.mjs').Times} times
+ */
+export function costsTable(counted, times) {
+  const rows = Object.entries({ ...LEASED, ...counted }).map(([operation, of]) => {
     const parts = [
       price(of, ['worker', 'objects']),
-      of.worker * cpu * PRICES.cpu.dollars,
+      of.worker * (operation in LEASED ? times.leased : times.exchange) * PRICES.cpu.dollars,
       duration(of, operation) * PRICES.duration.dollars,
       price(of, ['read', 'written']),
     ];

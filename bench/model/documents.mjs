@@ -11,20 +11,32 @@ import { replace, table } from './text.mjs';
 const PATHS = { performance: 'docs/performance.md', operations: 'docs/operations.md', plot: 'docs/latency.svg' };
 const file = (path) => new URL(`../../${path}`, import.meta.url);
 
-/** What the benchmark measured, by the row of docs/performance.md that has it: the vault's median, in ms. */
+/**
+ * What the benchmark measured, as docs/performance.md has it: the row, and the first of these columns with a number. Until the
+ * benchmark tells exchanges without a lease apart, all are without.
+ *
+ * @type {Record<string, [string, string[]]>}
+ */
 const MEASURED = {
-  exchange: 'CPU per warm exchange, ms',
-  isolate: 'first exchange of an isolate, ms',
-  object: 'first exchange of an object, ms',
+  leased: ['CPU per warm exchange, ms', ['vault']],
+  exchange: ['CPU per warm exchange, ms', ['vault, no lease', 'vault']],
+  isolate: ['first exchange of an isolate, ms', ['vault, no lease', 'vault']],
+  object: ['first exchange of an object, ms', ['vault, no lease', 'vault']],
 };
 
-/** @returns {Record<keyof typeof MEASURED, number>} */
+const cells = (line) => line.split('|').slice(1, -1).map((cell) => cell.trim());
+
+/** The medians, in ms. */
 function measured(performance) {
-  const entries = Object.entries(MEASURED).map(([name, row]) => {
-    const found = performance.split('\n').find((line) => line.startsWith(`| ${row} | `));
-    const value = Number(/^[\d.]+/.exec(found?.split('|')[2].trim() ?? '')?.[0]);
-    if (!(value > 0)) throw new Error(`${PATHS.performance} has no row ${row} with a number: name another in MEASURED`);
-    return [name, value];
+  const lines = performance.split('\n');
+  const entries = Object.entries(MEASURED).map(([name, [row, columns]]) => {
+    const at = lines.findIndex((line) => line.startsWith('|') && cells(line)[0] === row);
+    const rule = lines.slice(0, Math.max(at, 0)).findLastIndex((line) => /^\|[-|]+$/.test(line));
+    const head = cells(lines[rule - 1] ?? '');
+    const numbers = columns.map((column) => Number.parseFloat(cells(lines[at] ?? '')[head.indexOf(column)]));
+    const found = numbers.find((number) => number > 0);
+    if (!found) throw new Error(`${PATHS.performance} has no row ${row} with a number for ${columns.at(-1)}: name another in MEASURED`);
+    return [name, found];
   });
   return Object.fromEntries(entries);
 }
@@ -49,25 +61,25 @@ const ms = (time) => (time < 9.95 ? time.toFixed(1) : Math.round(time).toFixed(0
 const percent = (share) => `${(100 * share).toFixed(share < 0.095 ? 1 : 0)} %`;
 
 /** What the table of latencies comes to: with the nearest of the hints, and without. */
-function summary(own) {
+function summary(times) {
   const all = rows();
   const half = all.length / 2;
-  const nearest = all.map(({ hinted }) => own + Math.min(...hinted.map(({ trip }) => trip))).toSorted((a, b) => a - b);
-  const medians = all.map(({ unhinted: { median } }) => own + median).toSorted((a, b) => a - b);
-  const farthest = Math.max(...all.map(({ unhinted: { worst } }) => own + worst));
+  const nearest = all.map(({ hinted }) => times.exchange + Math.min(...hinted.map(({ trip }) => trip))).toSorted((a, b) => a - b);
+  const medians = all.map(({ unhinted: { median } }) => times.exchange + median).toSorted((a, b) => a - b);
+  const farthest = Math.max(...all.map(({ unhinted: { worst } }) => times.exchange + worst));
   return `With the nearest of the three hints, an exchange takes ${ms(nearest[half - 1])} ms or less in half of the cities. Without a hint, the median over
 the users is ${ms(medians[half])} ms or more in half of the cities, and the user who is farthest away makes it up to ${ms(farthest)} ms. Leases
 divide what is beyond the CPU time by ${Math.round(1 / hopShare(1))}, wherever the object lies.`;
 }
 
 /** The exchange of each city with an object at each hint, and without: without leases, and in parentheses with them. */
-function latencyTable(own) {
+function latencyTable(times) {
   const share = hopShare(1);
-  const cell = (trip) => `${ms(own + trip)} (${ms(mean(own, trip, share))})`;
+  const cell = (trip) => `${ms(times.exchange + trip)} (${ms(mean(times, trip, share))})`;
   const lines = rows().map(({ city, hinted, unhinted: { median, worst } }) => {
     const least = Math.min(...hinted.map(({ trip }) => trip));
-    const cells = hinted.map(({ trip }) => (trip === least ? `**${cell(trip)}**` : cell(trip)));
-    return [city.name, ...cells, cell(median), cell(worst)];
+    const numbers = hinted.map(({ trip }) => (trip === least ? `**${cell(trip)}**` : cell(trip)));
+    return [city.name, ...numbers, cell(median), cell(worst)];
   });
   const hints = HINTS.rows.map(({ hint, city }) => `\`${hint}\`, ${city}`);
   return table([['back end in', ...hints, 'no hint, median', 'no hint, worst'], ...lines]);
@@ -82,11 +94,11 @@ function exampleTrips() {
 }
 
 /** What each kind of exchange consists of, and takes from one city. */
-function kindsTable({ exchange, isolate, object }) {
+function kindsTable({ leased, exchange, isolate, object }) {
   const trips = exampleTrips();
   /** @type {[string, string, (trip: number) => number][]} */
   const kinds = [
-    ['leased', 'its CPU time', () => exchange],
+    ['leased', 'its CPU time', () => leased],
     ['with a hop', 'its CPU time, one round trip', (trip) => exchange + trip],
     ['the object is not in memory', 'the first exchange of an object, one round trip', (trip) => object + trip],
     ['the isolate is new', 'the first exchange of an isolate, two round trips: one for the issuer’s keys', (trip) => isolate + 2 * trip],
@@ -95,15 +107,15 @@ function kindsTable({ exchange, isolate, object }) {
   return table([[`exchange from ${EXAMPLE_CITY}`, 'consists of', ...trips.map(([name]) => name)], ...lines]);
 }
 
-function leasesTable(own, counted) {
+function leasesTable(times, counted) {
   const trips = exampleTrips();
   const lines = AGENTS.map(([name, rate, seconds]) => {
     const share = hopShare(rate, seconds);
-    const cells = trips.map(([, trip]) => {
-      const [half, slow] = [0.5, 0.95].map((rank) => percentile(own, trip, share, rank));
-      return [half, slow, mean(own, trip, share)].map(ms).join(' / ');
+    const numbers = trips.map(([, trip]) => {
+      const [half, slow] = [0.5, 0.95].map((rank) => percentile(times, trip, share, rank));
+      return [half, slow, mean(times, trip, share)].map(ms).join(' / ');
     });
-    return [name, percent(share), ...cells, leasedPrice(counted, rate, seconds).toFixed(2)];
+    return [name, percent(share), ...numbers, leasedPrice(counted, rate, seconds).toFixed(2)];
   });
   return table([['exchanges', 'with a hop', ...trips.map(([name]) => name), 'US$ per million'], ...lines]);
 }
@@ -138,17 +150,17 @@ export function documents(read = (path) => readFileSync(file(path), 'utf8')) {
   const times = measured(performance);
   const counted = counts(operations);
   const parts = {
-    latency: `${latencyTable(times.exchange)}\n\n${summary(times.exchange)}`,
+    latency: `${latencyTable(times)}\n\n${summary(times)}`,
     kinds: kindsTable(times),
-    leases: leasesTable(times.exchange, counted),
+    leases: leasesTable(times, counted),
     creation: creationTable(),
     sources: sources(),
-    costs: costsTable(counted, times.exchange),
+    costs: costsTable(counted, times),
   };
   for (const [name, text] of Object.entries(parts)) performance = replace(performance, name, text);
   const bills = { counts: countsTable(counted), prices: pricesTable(), example: month(counted, times.exchange) };
   for (const [name, text] of Object.entries(bills)) operations = replace(operations, name, text);
-  return { [PATHS.performance]: performance, [PATHS.operations]: operations, [PATHS.plot]: plot(times.exchange, LEASE_SECONDS) };
+  return { [PATHS.performance]: performance, [PATHS.operations]: operations, [PATHS.plot]: plot(times, LEASE_SECONDS) };
 }
 
 /** Writes them. */

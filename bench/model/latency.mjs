@@ -19,11 +19,25 @@ export function roundTrip(city, center) {
  */
 export const hopShare = (rate, seconds = LEASE_SECONDS) => 1 / (1 + rate * seconds);
 
-/** The mean of an exchange, of which the object is asked for a share. */
-export const mean = (own, trip, share) => own + share * trip;
+/**
+ * What the benchmark measured of an exchange on one machine, in ms: its CPU time if a lease serves it, and if it asks the object.
+ *
+ * @typedef {{ leased: number, exchange: number }} Times
+ */
 
-/** A percentile of an exchange: the slow ones are those that ask the object. */
-export const percentile = (own, trip, share, rank) => own + (share > 1 - rank ? trip : 0);
+/**
+ * The mean of exchanges, of which the object is asked for a share.
+ *
+ * @param {Times} times
+ */
+export const mean = ({ leased, exchange }, trip, share) => (1 - share) * leased + share * (exchange + trip);
+
+/**
+ * A percentile of exchanges: the slow ones are those that ask the object.
+ *
+ * @param {Times} times
+ */
+export const percentile = ({ leased, exchange }, trip, share, rank) => (share > 1 - rank ? exchange + trip : leased);
 
 /**
  * The round trips from a city to objects that lie where users happened to be when they connected, as `{ least, median, worst }`: each of

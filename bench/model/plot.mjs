@@ -24,16 +24,16 @@ const SHAPES = {
 const fixed = (number) => Number(number.toFixed(1));
 
 /**
- * @param {number} own the time of an exchange without its round trip, in ms
+ * @param {import('./latency.mjs').Times} times
  * @returns {string} an SVG document
  */
-export function plot(own, leaseSeconds) {
+export function plot(times, leaseSeconds) {
   const all = rows();
-  const most = Math.ceil(Math.max(...all.map(({ unhinted }) => unhinted.worst + own)) / STEP) * STEP;
+  const most = Math.ceil(Math.max(...all.map(({ unhinted }) => unhinted.worst + times.exchange)) / STEP) * STEP;
   const x = (time) => fixed(LEFT + ((WIDTH - LEFT - RIGHT) * time) / most);
   const bottom = TOP + all.length * ROW;
   const share = hopShare(1, leaseSeconds);
-  const drawn = all.map((row, index) => drawRow(row, TOP + index * ROW, x, own, share));
+  const drawn = all.map((row, index) => drawRow(row, TOP + index * ROW, x, times, share));
   const notes = [
     'Back ends in these cities. With a hint, the object lies in the city that is named',
     'beside it; without one, where the user was who connected: in these cities, too.',
@@ -74,16 +74,16 @@ function axis(most, x, bottom) {
 <text x="${x(time)}" y="${bottom + 16}" text-anchor="middle" fill="#57606a">${time}</text>`).join('\n');
 }
 
-function drawRow({ city, hinted, unhinted }, y, x, own, share) {
+function drawRow({ city, hinted, unhinted }, y, x, times, share) {
   const [line, below] = [y + 9, y + 21];
-  const [least, middle, worst] = [unhinted.least, unhinted.median, unhinted.worst].map((trip) => x(own + trip));
+  const [least, middle, worst] = [unhinted.least, unhinted.median, unhinted.worst].map((trip) => x(times.exchange + trip));
   const nearest = hinted.reduce((best, one) => (one.trip < best.trip ? one : best));
-  const [leasedLeast, leasedWorst] = [nearest.trip, unhinted.worst].map((trip) => x(mean(own, trip, share)));
+  const [leasedLeast, leasedWorst] = [nearest.trip, unhinted.worst].map((trip) => x(mean(times, trip, share)));
   return [
     `<text x="${LEFT - 12}" y="${y + 16}" text-anchor="end">${city.name}</text>`,
     `<rect x="${least}" y="${line - 5}" width="${fixed(worst - least)}" height="10" fill="#d0d7de"/>`,
     `<path d="M${middle} ${line - 7}v14" stroke="#24292f" stroke-width="2"/>`,
-    ...hinted.map(({ hint, trip }) => mark(hint, x(own + trip), line)),
+    ...hinted.map(({ hint, trip }) => mark(hint, x(times.exchange + trip), line)),
     `<rect x="${leasedLeast}" y="${below - 2.5}" width="${fixed(leasedWorst - leasedLeast)}" height="5" fill="#d0d7de"/>`,
     mark(nearest.hint, leasedLeast, below, true),
   ].join('');
