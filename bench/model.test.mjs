@@ -147,10 +147,13 @@ describe('the model', () => {
   });
 
   test('a million operations cost their requests, CPU, duration and rows', () => {
-    const counted = { 'exchange with a refresh': { worker: 1, objects: 2, read: 1000, written: 10 } };
-    const times = { leased: 0.4, exchange: 0.5 };
+    const counted = {
+      'exchange with a refresh': { worker: 1, objects: 2, read: 1000, written: 10 },
+      'exchange by lease': { worker: 1, objects: 0, read: 0, written: 0 },
+    };
+    const times = { leased: 1, exchange: 0.5 };
     // 0.30 and 2 × 0.15; 0.5 ms × 0.02; (2 × 1 ms + 0.3 s) × 0.128 GB × 12.50; 1000 × 0.001 and 10 × 1.
     assert.match(costsTable(counted, times), /\| exchange with a refresh \| 0\.60 \| 0\.01 \| 0\.48 \| 11\.00 \| 12\.09 \|/);
-    assert.match(costsTable(counted, times), /\| exchange, leased \| 0\.30 \| 0\.01 \| 0\.00 \| 0\.00 \| 0\.31 \|/);
+    assert.match(costsTable(counted, times), /\| exchange by lease \| 0\.30 \| 0\.02 \| 0\.00 \| 0\.00 \| 0\.32 \|/);
   });
 });
