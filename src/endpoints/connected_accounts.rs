@@ -25,7 +25,7 @@ use crate::routes::{Authentication, Endpoint, Routed};
 use crate::runtime::context::Context;
 use crate::runtime::http::{self, Incoming};
 use crate::runtime::object_call::{self, CallError};
-use crate::runtime::{key_check, leases, tokens};
+use crate::runtime::{executor, key_check, leases, tokens};
 use crate::secret::Secret;
 use crate::time::{UnixSeconds, rfc3339};
 use crate::vault::record::AccountView;
@@ -189,19 +189,23 @@ impl<'a> Caller<'a> {
         {
             session.keep_granted(record, &accounts);
         }
-        // The registry comes first, then the directory, then the session: every account can be
-        // found from the registry down.
+        // The session comes last: when it begins, every account can be found from the registry and the directory.
         let add_user = registry::RegistryRequest::Add { user: token.user.clone() };
         let objects = self.objects();
         let shard = objects.registry(&token.user);
-        object_call::ask(env, &shard, &add_user).await.map_err(unavailable)?;
         let add = directory::DirectoryRequest::Add {
             connection: session.begin.connection.clone(),
             session: Some(session.begin.session.clone()),
         };
         let directory = objects.directory(&token.user);
+        let (registered, added) = executor::both(
+            object_call::ask(env, &shard, &add_user),
+            object_call::ask(env, &directory, &add),
+        )
+        .await;
+        registered.map_err(unavailable)?;
         if let directory::DirectoryResponse::TooManyInFlight { retry_after } =
-            object_call::ask(env, &directory, &add).await.map_err(unavailable)?
+            added.map_err(unavailable)?
         {
             return Err(policy::too_many_in_flight(retry_after));
         }

@@ -8,8 +8,8 @@ use crate::config::Client;
 use crate::endpoints::client_auth::authenticate;
 use crate::endpoints::token::Failure;
 use crate::error::OAuthError;
-use crate::ids::UserId;
 use crate::jwt::TokenError;
+use crate::jwt::access_token::AccessToken;
 use crate::jwt::verified::VerifiedToken;
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
 use crate::oauth::client_auth::Credentials;
@@ -19,7 +19,7 @@ use crate::oauth::exchange::{profile, response};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, CallError, ObjectReply};
-use crate::runtime::{clock, http, key_check, leases, tokens};
+use crate::runtime::{clock, executor, http, key_check, leases, own_users, tokens};
 use crate::secret::Secret;
 use crate::vault::lease;
 use crate::vault::lease_cache::{LeaseKey, Released};
@@ -42,7 +42,7 @@ pub async fn exchange(
     policy::check_grant(client, request.grant).map_err(forbidden)?;
     let token = match request.subject {
         SubjectToken::AccessToken => {
-            tokens::verify_access_token(context, &request.subject_token).await
+            tokens::read_access_token(context, &request.subject_token).await
         }
         SubjectToken::RefreshToken => {
             tokens::verify_refresh_token(context, &request.subject_token).await
@@ -62,19 +62,29 @@ pub async fn exchange(
     });
     let want = request.want(client);
     let key = LeaseKey { vault: &vault.name, client_id, grant: request.grant, want: &want };
-    if !lease::goes_past(&want, cache_control)
+    // A refresh token was asked about when it was read.
+    let is_known =
+        request.subject == SubjectToken::RefreshToken || own_users::remembers(context, token);
+    if is_known
+        && !lease::goes_past(&want, cache_control)
         && let Some((expires_in, members)) = leases::find(&key)
     {
         line.lease = true;
         return released(expires_in, &members, "lease");
     }
-    let user = token.user.clone();
-    ask_vault(context, request, key, VaultOf { user, client, address: &vault }).await
+    let answer = ask_vault(context, request, key, VaultOf { token, client, address: &vault });
+    if is_known {
+        return answer.await;
+    }
+    // Both questions at the same time: each may have a long way. Nothing is released before both are answered.
+    let (active, answer) = executor::both(own_users::check(context, token), answer).await;
+    active.map_err(|error| forbidden(Forbidden::SubjectToken(error)))?;
+    answer
 }
 
 /// Whose vault is asked, and for whom.
 struct VaultOf<'a> {
-    user: UserId,
+    token: &'a AccessToken,
     client: &'a Client,
     address: &'a Address,
 }
@@ -83,12 +93,12 @@ async fn ask_vault(
     context: Context<'_>,
     request: &ExchangeRequest,
     key: LeaseKey<'_>,
-    VaultOf { user, client, address }: VaultOf<'_>,
+    VaultOf { token, client, address }: VaultOf<'_>,
 ) -> Result<Response, Failure> {
     let lease = leases::request(context.config, key.vault, client.lease_seconds);
     let reported = lease.releases.clone();
     let ask = VaultRequest {
-        user,
+        user: token.user.clone(),
         connection: request.connection.clone(),
         act: VaultAction::exchange(request.grant, key.want, lease),
     };

@@ -7,9 +7,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::mem;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
@@ -103,6 +103,32 @@ fn take(tasks: &mut HashMap<u32, Task>, number: u32) -> Option<Work> {
         Task::Waiting(work) => Some(work),
         Task::Running { .. } => None,
     }
+}
+
+/// Runs two futures at the same time, and returns when both are done.
+pub async fn both<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> (A, B) {
+    let (mut one, mut other) = (pin!(one), pin!(other));
+    let mut done = (None, None);
+    poll_fn(move |context| {
+        if done.0.is_none()
+            && let Poll::Ready(output) = one.as_mut().poll(context)
+        {
+            done.0 = Some(output);
+        }
+        if done.1.is_none()
+            && let Poll::Ready(output) = other.as_mut().poll(context)
+        {
+            done.1 = Some(output);
+        }
+        match mem::take(&mut done) {
+            (Some(one), Some(other)) => Poll::Ready((one, other)),
+            waiting => {
+                done = waiting;
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 enum Wait {

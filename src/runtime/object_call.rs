@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use js_sys::{Promise, Reflect, Uint8Array};
+use js_sys::{Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue};
 use web_sys::{Request, Response};
 use worker::Env;
@@ -158,25 +158,24 @@ async fn call(
     question: &str,
     deadline: u32,
 ) -> Result<Called, JsValue> {
-    let namespace = Reflect::get(env, &JsValue::from_str(binding))?;
     let (name, hint) = (&address.name, address.location.map(Location::hint));
     let in_header = question.len() <= MAX_HEADER && question.is_ascii();
     let answer = executor::wait_for(|number, settled| {
-        platform::ask(&namespace, name, hint, question, in_header, deadline, number, settled)
+        platform::ask(env, binding, name, hint, question, in_header, deadline, number, settled)
     })?;
     let answer = answer.await?;
     if answer.is_undefined() {
         return Ok(Called::Late);
     }
+    if let Some(message) = answer.as_string() {
+        return Ok(Called::Reply(ObjectReply::Released(Secret::new(message))));
+    }
     let response: Response = answer.unchecked_into();
     match Outcome::of(response.status()) {
         Some(Outcome::Passthrough) => Ok(Called::Reply(ObjectReply::Passthrough(response))),
         Some(Outcome::Released) => {
-            let message = match platform::reply(&response) {
-                Some(message) => Some(message),
-                None => String::from_utf8(body(&response).await?).ok(),
-            };
-            let message = Secret::new(message.ok_or(JsValue::UNDEFINED)?);
+            let message = String::from_utf8(body(&response).await?);
+            let message = Secret::new(message.map_err(|_| JsValue::UNDEFINED)?);
             Ok(Called::Reply(ObjectReply::Released(message)))
         }
         Some(Outcome::Answer) => Ok(Called::Reply(ObjectReply::Answer(body(&response).await?))),

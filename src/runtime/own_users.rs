@@ -36,20 +36,31 @@ thread_local! {
     static MEMORY: RefCell<Memory> = RefCell::default();
 }
 
+/// What is asked about an access token of the vault.
+fn issued(token: &AccessToken) -> Issued {
+    let issued_at = token.issued_at.unwrap_or_default();
+    (token.user.subject.clone(), token.sid.clone(), token.grant_id.clone(), issued_at)
+}
+
+/// Whether this isolate knows that an access token counts, because it did a moment ago ([`check`]). Tokens of other
+/// issuers do.
+pub fn remembers(Context { config, now, .. }: Context<'_>, token: &AccessToken) -> bool {
+    if config.sign_in.is_none() || token.user.issuer != config.public_url.identifier() {
+        return true;
+    }
+    let is_fresh = |at: &UnixSeconds| (0..REMEMBERED).contains(&(now - at));
+    MEMORY.with_borrow(|memory| memory.active.get(&issued(token)).is_some_and(is_fresh))
+}
+
 /// Checks that the session of an access token of the vault has not ended, and that its user may sign in.
 /// Tokens of other issuers pass.
 pub async fn check(context: Context<'_>, token: &AccessToken) -> Result<(), TokenError> {
     let Context { config, now, .. } = context;
-    if config.sign_in.is_none() || token.user.issuer != config.public_url.identifier() {
+    if remembers(context, token) {
         return Ok(());
     }
-    let issued_at = token.issued_at.unwrap_or_default();
-    let (sid, grant_id) = (token.sid.clone(), token.grant_id.clone());
-    let key = (token.user.subject.clone(), sid.clone(), grant_id.clone(), issued_at);
-    let is_fresh = |at: &UnixSeconds| (0..REMEMBERED).contains(&(now - at));
-    if MEMORY.with_borrow(|memory| memory.active.get(&key).is_some_and(is_fresh)) {
-        return Ok(());
-    }
+    let key = issued(token);
+    let (_, sid, grant_id, issued_at) = key.clone();
     let record = config.objects(Some(&token.client_id)).user_record(&token.user.subject);
     let check = Check { sid, grant_id, issued_at: Some(issued_at), ..Check::default() };
     let answer = machines::ask(context, record, user::Request::Check(check)).await;

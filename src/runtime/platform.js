@@ -147,25 +147,21 @@ export function question(request) {
   return request.headers.get('question');
 }
 
-/** The message in the header of an object's response, or null if it is in the body. */
-export function reply(response) {
-  return response.headers.get('reply');
-}
-
 /**
- * Sends a message to an object and waits for its response; the value is undefined if the time runs out. An
- * object that does not exist yet is created near `locationHint`, which may be undefined.
+ * Sends a message to an object and waits for its response; the value is undefined if the time runs out, and the
+ * message of a response that has it in the header `reply`. An object that does not exist yet is created near
+ * `locationHint`, which may be undefined.
  *
  * A message in a header costs both sides much less than one in a body.
  */
-export function ask(namespace, name, locationHint, question, inHeader, milliseconds, number, settled) {
+export function ask(env, binding, name, locationHint, question, inHeader, milliseconds, number, settled) {
   const init = inHeader ? { headers: { question } } : { method: 'POST', body: question };
-  const answer = namespace.getByName(name, { locationHint }).fetch('https://object/', init);
+  const answer = env[binding].getByName(name, { locationHint }).fetch('https://object/', init);
   // If the response arrives after the timer, the second call of `settled` has no effect.
   const timer = setTimeout(guarded, milliseconds, settled, number, true);
   answer.then((response) => {
     clearTimeout(timer);
-    guarded(settled, number, true, response);
+    guarded(settled, number, true, response.headers.get('reply') ?? response);
   }, (error) => {
     clearTimeout(timer);
     guarded(settled, number, false, error);

@@ -54,14 +54,13 @@ extern "C" {
     /// The message in the `question` header of a request to an object; `None` if it is in the body.
     pub fn question(request: &Request) -> Option<String>;
 
-    /// The message in the `reply` header of an object's response; `None` if it is in the body.
-    pub fn reply(response: &Response) -> Option<String>;
-
-    /// Sends a message to the object `name`, which is created near `hint` if there is none, and waits for its
-    /// response; the value is `undefined` if none arrives within `milliseconds`.
+    /// Sends a message to the object `name` of the class with this `binding` in `env`. It is created near `hint` if
+    /// there is none. The value is its response, or the message of it as a string if that is in the header
+    /// `reply`; `undefined` if none arrives within `milliseconds`.
     #[wasm_bindgen(catch)]
     pub fn ask(
-        namespace: &JsValue,
+        env: &JsValue,
+        binding: &str,
         name: &str,
         hint: Option<&str>,
         question: &str,
