@@ -21,8 +21,8 @@ impl Config {
     }
 }
 
-/// Makes the addresses of objects. Only the methods that name the client can be the first to ask for an object
-/// of a client's users; later requests find it where it is.
+/// Makes the addresses of objects. Where no client is known, as in the hops of a browser, the request is not the
+/// first to its object.
 #[derive(Debug, Clone, Copy)]
 pub struct Objects<'a> {
     config: &'a Config,
