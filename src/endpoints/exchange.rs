@@ -72,61 +72,61 @@ pub async fn exchange(
         line.lease = true;
         return released(expires_in, &members, "lease");
     }
-    let answer = ask_vault(context, request, key, VaultOf { token, client, address: &vault });
+    let question = Question { context, client, token, vault: &vault, key };
     if is_known {
-        return answer.await;
+        return question.ask(request).await;
     }
     // Both questions at the same time: each may have a long way. Nothing is released before both are answered.
-    let (active, answer) = executor::both(own_users::check(context, token), answer).await;
-    active.map_err(|error| forbidden(Forbidden::SubjectToken(error)))?;
+    let is_active = own_users::check(context, token);
+    let (is_active, answer) = executor::both(is_active, question.ask(request)).await;
+    is_active.map_err(|error| forbidden(Forbidden::SubjectToken(error)))?;
     answer
 }
 
-/// Whose vault is asked, and for whom.
-struct VaultOf<'a> {
-    token: &'a AccessToken,
+/// A question to a vault that the policy allows.
+struct Question<'a> {
+    context: Context<'a>,
     client: &'a Client,
-    address: &'a Address,
+    token: &'a AccessToken,
+    vault: &'a Address,
+    key: LeaseKey<'a>,
 }
 
-async fn ask_vault(
-    context: Context<'_>,
-    request: &ExchangeRequest,
-    key: LeaseKey<'_>,
-    VaultOf { token, client, address }: VaultOf<'_>,
-) -> Result<Response, Failure> {
-    let lease = leases::request(context.config, key.vault, client.lease_seconds);
-    let reported = lease.releases.clone();
-    let ask = VaultRequest {
-        user: token.user.clone(),
-        connection: request.connection.clone(),
-        act: VaultAction::exchange(request.grant, key.want, lease),
-    };
-    let (asked_at, started) = (clock::now(), clock::milliseconds());
-    let reply = object_call::pass_on(context.env, address, &ask).await;
-    let hop = clock::elapsed(started);
-    let released_token = match &reply {
-        Ok(ObjectReply::Released(message)) => Released::read(message),
-        _ => None,
-    };
-    leases::note(&key, released_token.clone(), asked_at);
-    match reply {
-        Ok(ObjectReply::Released(_)) => {
-            let Released { expires_in, object_ms, members, .. } =
-                released_token.ok_or_else(|| failed(CallError::Unavailable))?;
-            released(expires_in, &members, &format!("hop;dur={hop}, object;dur={object_ms}"))
-        }
-        // An object of an earlier version.
-        Ok(ObjectReply::Passthrough(response)) => Ok(response),
-        Ok(ObjectReply::Answer(answer)) => {
-            if !answer.vouches_for_keys() {
-                key_check::compare(context).await.map_err(failed)?;
+impl Question<'_> {
+    async fn ask(&self, request: &ExchangeRequest) -> Result<Response, Failure> {
+        let Self { context, client, token, vault, key } = self;
+        let lease = leases::request(context.config, key.vault, client.lease_seconds);
+        let reported = lease.releases.clone();
+        let ask = VaultRequest {
+            user: token.user.clone(),
+            connection: request.connection.clone(),
+            act: VaultAction::exchange(request.grant, key.want, lease),
+        };
+        let (asked_at, started) = (clock::now(), clock::milliseconds());
+        let reply = object_call::pass_on(context.env, vault, &ask).await;
+        let hop = clock::elapsed(started);
+        match reply {
+            Ok(ObjectReply::Released(message)) => {
+                let token = Released::read(&message);
+                leases::note(key, token.clone(), asked_at);
+                let Released { expires_in, object_ms, members, .. } =
+                    token.ok_or_else(|| failed(CallError::Unavailable))?;
+                released(expires_in, &members, &format!("hop;dur={hop}, object;dur={object_ms}"))
             }
-            Err(not_released(request, &answer))
-        }
-        Err(error) => {
-            leases::put_back(key.vault, reported);
-            Err(failed(error))
+            // An object of an earlier version, which lends nothing.
+            Ok(ObjectReply::Passthrough(response)) => Ok(response),
+            Ok(ObjectReply::Answer(answer)) => {
+                leases::note(key, None, asked_at);
+                if !answer.vouches_for_keys() {
+                    key_check::compare(*context).await.map_err(failed)?;
+                }
+                Err(not_released(request, &answer))
+            }
+            // This says nothing about the lease before.
+            Err(error) => {
+                leases::put_back(key.vault, reported);
+                Err(failed(error))
+            }
         }
     }
 }
