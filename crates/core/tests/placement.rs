@@ -62,7 +62,7 @@ fn a_vault_and_its_connect_session_lie_where_the_back_ends_of_the_client_are() {
     let deployment = json!({ "LOCATION": "wnam" });
     let rows: &[(&str, &[Value], Option<&str>, &str)] = &[
         ("app", &[], None, "nothing is configured"),
-        ("app", &[deployment.clone()], Some("wnam"), "the deployment's"),
+        ("app", std::slice::from_ref(&deployment), Some("wnam"), "the deployment's"),
         ("app", &[deployment.clone(), connection("weur")], Some("weur"), "the connection's"),
         (
             "app",
@@ -105,7 +105,7 @@ fn a_vault_and_its_connect_session_lie_where_the_back_ends_of_the_client_are() {
         ("self", &[deployment.clone(), client("self", "enam")], Some("enam"), "its own tokens"),
         (
             "unknown",
-            &[deployment, connection("weur"), client("a", "oc")],
+            &[deployment.clone(), connection("weur"), client("a", "oc")],
             Some("weur"),
             "of a client that is not configured",
         ),
