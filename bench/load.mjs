@@ -26,15 +26,16 @@ export function post(path, form) {
  * @param {{port: number, requests: Buffer[], connections?: number, seconds?: number, count?: number,
  *   pid?: number}} options  ends after `seconds`, or after `count` responses
  * @returns {Promise<{count: number, perSecond: number, total: number, median: number, p99: number, cpu: number,
- *   load: number}>}  times in milliseconds: `total` until the last response, `cpu` of the process `pid` per
- *   response, `load` of this process per response
+ *   waited: number, load: number}>}  times in milliseconds: `total` until the last response, `cpu` of the process
+ *   `pid` per response, `load` of this process per response; `waited` is the share of the time in which the process
+ *   `pid` could have run but had no processor
  * @throws {Error} at the first response whose status is not 200
  */
 export async function drive({ port, requests, connections = 16, seconds = Infinity, count = Infinity, pid }) {
   const sockets = await Promise.all(Array.from({ length: connections }, () => open(port)));
   const times = [];
   let next = 0;
-  const cpuBefore = pid ? cpuMilliseconds(pid) : 0;
+  const before = pid && scheduled(pid);
   const ownBefore = process.cpuUsage();
   const start = performance.now();
   const until = start + seconds * 1000;
@@ -69,7 +70,7 @@ export async function drive({ port, requests, connections = 16, seconds = Infini
   }))).finally(() => { for (const socket of sockets) socket.destroy(); });
   const total = performance.now() - start;
   const own = process.cpuUsage(ownBefore);
-  const cpu = pid ? (cpuMilliseconds(pid) - cpuBefore) / times.length : NaN;
+  const after = pid && scheduled(pid);
   times.sort((a, b) => a - b);
   return {
     count: times.length,
@@ -77,7 +78,8 @@ export async function drive({ port, requests, connections = 16, seconds = Infini
     total,
     median: times[Math.floor(times.length / 2)],
     p99: times[Math.floor(times.length * 0.99)],
-    cpu,
+    cpu: after ? (after.ran - before.ran) / times.length : NaN,
+    waited: after ? (after.waited - before.waited) / total : NaN,
     load: (own.user + own.system) / 1000 / times.length,
   };
 }
@@ -111,13 +113,18 @@ export function complete(text) {
  * nanoseconds; the ticks of `/proc/PID/stat` are too coarse for half a second. The time of a thread that has
  * ended is lost, and workerd ends none while it serves.
  */
-export function cpuMilliseconds(pid) {
+export const cpuMilliseconds = (pid) => scheduled(pid).ran;
+
+/** For how long the threads of a process have run, and have waited for a processor, in milliseconds. */
+function scheduled(pid) {
   const tasks = `/proc/${pid}/task`;
-  let nanoseconds = 0;
+  const sum = { ran: 0, waited: 0 };
   for (const task of readdirSync(tasks)) {
-    nanoseconds += Number(readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ', 1)[0]);
+    const [ran, waited] = readFileSync(`${tasks}/${task}/schedstat`, 'utf8').split(' ').map(Number);
+    sum.ran += ran / 1e6;
+    sum.waited += waited / 1e6;
   }
-  return nanoseconds / 1e6;
+  return sum;
 }
 
 /** How much CPU a process that waits may use in `REST_MS`, both in milliseconds. */

@@ -30,6 +30,8 @@ const FIGURES = [
   ['warm exchange, per second', 'warm', 'perSecond', 0],
   ['CPU per warm exchange, ms', 'warm', 'cpu', 3],
   ['99th percentile, ms', 'warm', 'p99', 1],
+  ['CPU of the load per warm exchange, ms', 'warm', 'load', 3],
+  ['time without a processor, of the time', 'warm', 'waited', 2],
   ['with subject tokens seen for the first time, per second', 'first_seen', 'perSecond', 0],
   ['CPU per such exchange, ms', 'first_seen', 'cpu', 3],
   ['cold start to the first answer, ms', 'cold_start', 'ms', 1],
