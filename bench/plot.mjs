@@ -2,11 +2,11 @@
 // Plots the results: for each comparison both sides, and their ratio with its quartiles against the bar.
 import { SUBJECTS, UNITS, barOf } from './bars.mjs';
 
-const WIDTH = 1000;
+const WIDTH = 1040;
 const ROW = 46;
 const TITLES = { x: 16 };
 const SIDES = { x: 250, width: 210 };
-const RATIOS = { x: 640, width: 240 };
+const RATIOS = { x: 680, width: 240 };
 const OURS = '#1f6feb';
 const THEIRS = '#afb8c1';
 const HOLDS = '#1a7f37';
@@ -96,7 +96,8 @@ function against(comparison, y) {
 /** The rates while the vault grows, relative to the first step, on one scale. */
 function growths(growth, top) {
   let y = top;
-  const scale = (value) => SIDES.x + (SIDES.width * value) / 1.2;
+  const most = Math.max(1.2, ...Object.values(growth).flatMap((steps) => steps.map(({ to_first: { high } }) => high)));
+  const scale = (value) => SIDES.x + (SIDES.width * value) / most;
   const drawn = [
     text(TITLES.x, y, 'Warm exchange without lease, as the vault grows', { bold: true }),
     text(SIDES.x + SIDES.width + 10, y, 'relative to the first', { color: FAINT, size: 11 }),

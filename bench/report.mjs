@@ -1,28 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
-// Prints the results as the tables of docs/performance.md, and writes the plot.
+// Prints the results, and writes them into docs/performance.md.
 //
-// Usage: node bench/report.mjs RESULT.json [PLOT.svg], for the results of an earlier run
+// Usage: node bench/report.mjs RESULT.json [--write], for the results of an earlier run
 import { readFileSync, writeFileSync } from 'node:fs';
 import { SUBJECTS, barOf } from './bars.mjs';
+import { writeDocuments } from './model/documents.mjs';
+import { replace, table } from './model/text.mjs';
 import { show } from './numbers.mjs';
 import { plot } from './plot.mjs';
 
-/** Prints the tables of a result, and writes its plot if a file is named. */
-export function report(result, plotFile) {
-  console.log(`\n${[comparisons(result), figures(result), provider(result), growth(result)].join('\n\n')}\n`);
-  if (plotFile) writeFileSync(plotFile, plot(result));
+/** The tables, by the name of their part of docs/performance.md; the first row of each is its head. */
+const tables = (result) => ({
+  bars: bars(result),
+  figures: figures(result),
+  provider: provider(result),
+  growth: growth(result),
+});
+
+/** Prints the tables of a result. */
+export function print(result) {
+  console.log(`\n${Object.values(tables(result)).map(aligned).join('\n\n')}\n`);
+}
+
+/** Writes the tables and the plot into the documents, and what the model computes of them. */
+function write(result) {
+  const file = (path) => new URL(`../docs/${path}`, import.meta.url);
+  const page = file('performance.md');
+  const written = Object.entries(tables(result)).reduce(
+    (text, [name, rows]) => replace(text, name, table(rows)),
+    readFileSync(page, 'utf8'),
+  );
+  writeFileSync(page, written);
+  writeFileSync(file('speed.svg'), plot(result));
+  writeDocuments();
 }
 
 const kilo = (count) => count.toLocaleString('en');
+const verdict = (holds) => (holds ? 'holds' : '**missed**');
 
-const verdict = (holds) => (holds ? 'holds' : '**MISSED**');
-
-function comparisons({ comparisons: all, size: { wasm, most } }) {
-  const rows = all.map((one) => [
+function bars({ comparisons, size: { wasm, most } }) {
+  const rows = comparisons.map((one) => [
     `${one.title}, ${one.detail}`, barOf(one), show(one.ratio), show(one.cpu_ratio), verdict(one.holds),
   ]);
   const size = ['wasm, bytes gzip', `≤ ${kilo(most)}`, kilo(wasm.gzip), '', verdict(wasm.gzip <= most)];
-  return table(['', 'bar', 'ratio', 'ratio of CPU times', ''], [...rows, size]);
+  return [['', 'bar', 'ratio', 'ratio of CPU times', ''], ...rows, size];
 }
 
 /** The rows of figures: their title, the group, and the member with its digits. */
@@ -51,34 +72,36 @@ function figures({ groups }) {
     title,
     ...COLUMNS.map((name) => (groups[group][name] ? show(groups[group][name][member], Number(digits)) : '')),
   ]);
-  return table(['', ...COLUMNS.map((name) => SUBJECTS[name])], rows);
+  return [['', ...COLUMNS.map((name) => SUBJECTS[name])], ...rows];
 }
 
 function provider({ groups: { signed_in: used, long_unused: unused, grants } }) {
-  return table(['', 'vault'], [
+  return [
+    ['', 'vault'],
     ['exchange by its own access token, per second', show(used.access_token.perSecond, 0)],
     ['exchange by refresh token, used again within five seconds, per second', show(used.refresh_token.perSecond, 0)],
     ['exchange by refresh token, not used in the last five seconds, per second', show(unused.refresh_token.perSecond, 0)],
     ['authorization code grant, ms', show(grants.code.ms, 1)],
     ['refresh token grant, ms', show(grants.refresh.ms, 1)],
-  ]);
+  ];
 }
 
 function growth({ growth: all }) {
   const rows = Object.entries(all).flatMap(([what, steps]) => steps.map(({ step, perSecond, to_first: ratio }) => (
     [`${kilo(step)} ${what}`, show(perSecond, 0), show(ratio)]
   )));
-  return table(['warm exchange without lease', 'per second', 'relative to the first'], rows);
+  return [['warm exchange without lease', 'per second', 'relative to the first'], ...rows];
 }
 
-/** A Markdown table whose columns are aligned, so that it can be read as it is. */
-function table(head, rows) {
-  const widths = head.map((_, index) => Math.max(3, ...[head, ...rows].map((row) => row[index].length)));
-  const line = (cells) => `| ${cells.map((cell, index) => cell.padEnd(widths[index])).join(' | ')} |`;
-  return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n');
+/** A table for terminals. */
+function aligned(rows) {
+  const widths = rows[0].map((_, index) => Math.max(...rows.map((row) => row[index].length)));
+  return rows.map((row) => row.map((cell, index) => cell.padEnd(widths[index])).join('  ').trimEnd()).join('\n');
 }
 
 if (import.meta.filename === process.argv[1]) {
-  const [resultFile, plotFile] = process.argv.slice(2);
-  report(JSON.parse(readFileSync(resultFile, 'utf8')), plotFile);
+  const [resultFile, option] = process.argv.slice(2);
+  const result = JSON.parse(readFileSync(resultFile, 'utf8'));
+  if (option === '--write') write(result);
+  else print(result);
 }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs all measurements, and writes the numbers, the plot and the tables.
+// Runs all measurements, writes the numbers and the plot, and prints the tables.
 //
 // Usage: node bench/run.mjs RESULT.json PLOT.svg, with the built Worker's directory in BENCH_BUILD
 import { writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, setPriority } from 'node:os';
-import { compare } from './bars.mjs';
+import { WASM_GZIP, compare } from './bars.mjs';
 import * as cases from './cases.mjs';
 import { spread } from './numbers.mjs';
-import { report } from './report.mjs';
-import { budget, size } from './size.mjs';
+import { plot } from './plot.mjs';
+import { print } from './report.mjs';
+import { size } from './size.mjs';
 import { ACTIVE_USERS, Exchange, Hop } from './subjects.mjs';
 
 const TOUCHED_USERS = 60;
@@ -18,13 +19,15 @@ if (!process.env.BENCH_BUILD || !resultFile || !plotFile) {
   throw new Error('usage: BENCH_BUILD=DIR node bench/run.mjs RESULT.json PLOT.svg');
 }
 
-/** The priority, which the Workers inherit: so far as the user may, the measurement goes before other programs. */
+/** The priority: so far as the user may, the measurement goes before other programs. The Workers inherit it. */
 const PRIORITY = -10;
 
 try {
   setPriority(PRIORITY);
+  // Linux gives each session the same share of the processors, and counts priorities within it only.
+  writeFileSync('/proc/self/autogroup', String(PRIORITY));
 } catch {
-  // Only root may. Then other programs have the same share.
+  // Only root may, and not every kernel has these groups. Then other programs have the same share.
 }
 
 /** Runs one measurement and says so. */
@@ -78,9 +81,10 @@ const result = {
   date: new Date().toISOString().slice(0, 10),
   machine: { processor: model, cores: availableParallelism() },
   comparisons: compare(groups),
-  size: { wasm, script, most: budget() },
+  size: { wasm, script, most: WASM_GZIP },
   groups: summary(groups),
   growth,
 };
 writeFileSync(resultFile, `${JSON.stringify(result, null, 2)}\n`);
-report(result, plotFile);
+writeFileSync(plotFile, plot(result));
+print(result);

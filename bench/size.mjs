@@ -12,10 +12,4 @@ export function size(build) {
   return { wasm: both(wasm), script: both(script) };
 }
 
-/** The limit of the wasm's size after gzip in `budget.toml`, in bytes. */
-export function budget() {
-  const file = readFileSync(new URL('../budget.toml', import.meta.url), 'utf8');
-  return Number(/^wasm_gzip = ([\d_]+)$/m.exec(file)?.[1].replaceAll('_', ''));
-}
-
 if (import.meta.filename === process.argv[1]) console.log(JSON.stringify(size(process.argv[2])));

@@ -43,6 +43,9 @@ pub(crate) fn bench_command(root: &Path, what: Bench) -> Result<ExitCode> {
     step("measuring (some minutes; do not use the machine meanwhile)", || {
         measure(&["bench/run.mjs", "target/bench.json", "docs/speed.svg"])
     })?;
-    println!("All numbers are in target/bench.json, the plot is docs/speed.svg.");
+    println!(
+        "All numbers are in target/bench.json, the plot is docs/speed.svg. `node bench/report.mjs \
+         target/bench.json --write` writes the tables into docs/performance.md."
+    );
     Ok(ExitCode::SUCCESS)
 }
