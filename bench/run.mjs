@@ -3,11 +3,12 @@
 //
 // Usage: node bench/run.mjs RESULT.json PLOT.svg, with the built Worker's directory in BENCH_BUILD
 import { writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, setPriority } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { WASM_GZIP, compare } from './bars.mjs';
 import * as cases from './cases.mjs';
 import { spread } from './numbers.mjs';
 import { plot } from './plot.mjs';
+import { goFirst } from './priority.mjs';
 import { print } from './report.mjs';
 import { size } from './size.mjs';
 import { ACTIVE_USERS, Exchange, Hop } from './subjects.mjs';
@@ -19,16 +20,7 @@ if (!process.env.BENCH_BUILD || !resultFile || !plotFile) {
   throw new Error('usage: BENCH_BUILD=DIR node bench/run.mjs RESULT.json PLOT.svg');
 }
 
-/** The priority: so far as the user may, the measurement goes before other programs. The Workers inherit it. */
-const PRIORITY = -10;
-
-try {
-  setPriority(PRIORITY);
-  // Linux gives each session the same share of the processors, and counts priorities within it only.
-  writeFileSync('/proc/self/autogroup', String(PRIORITY));
-} catch {
-  // Only root may, and not every kernel has these groups. Then other programs have the same share.
-}
+goFirst();
 
 /** Runs one measurement and says so. */
 async function step(title, measure) {
