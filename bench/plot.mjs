@@ -15,7 +15,7 @@ const INK = '#24292f';
 const FAINT = '#57606a';
 
 /** The ends of the logarithmic axis of ratios, and its marks. */
-const AXIS = { least: 0.4, most: 4, marks: [0.5, 0.75, 1, 1.5, 2, 3] };
+const AXIS = { least: 0.4, most: 6, marks: [0.5, 0.75, 1, 1.5, 2, 3, 5] };
 
 /** Which way is better on that axis. */
 const better = ({ most }) => (most === undefined ? 'more' : 'less');
