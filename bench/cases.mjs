@@ -12,17 +12,26 @@ import { ACTIVE_USERS, Exchange, SignedIn } from './subjects.mjs';
 
 /** How long one slice of load lasts. */
 const SLICE_SECONDS = 0.5;
-const WARM_UP_SECONDS = 1.5;
+
+/**
+ * How long each load runs before its first slice: until V8 has compiled what is hot, for which it takes seconds of
+ * load on a machine that others use.
+ */
+const WARM_UP_SECONDS = { warm: 6, firstSeen: 2, signedIn: 5, growth: 3 };
 
 const ROUNDS = { warm: 40, firstSeen: 24, signedIn: 30, longUnused: 8, cold: 30, firstTouch: 8, connect: 30, grants: 20, growth: 12 };
 
 /** Hard links per file; common file systems allow more. */
 const LINKS_PER_FILE = 30_000;
 
-/** Drives each load in slices, in turn. */
-async function slices(loads, count) {
-  for (const load of Object.values(loads)) await drive({ ...load, seconds: WARM_UP_SECONDS });
-  return rounds(loads, count, (load) => drive({ ...load, seconds: SLICE_SECONDS }));
+/**
+ * Drives each load in slices, in turn.
+ *
+ * @param {keyof typeof WARM_UP_SECONDS} group
+ */
+async function slices(group, loads) {
+  for (const load of Object.values(loads)) await drive({ ...load, seconds: WARM_UP_SECONDS[group] });
+  return rounds(loads, ROUNDS[group], (load) => drive({ ...load, seconds: SLICE_SECONDS }));
 }
 
 const load = (subject, requests) => ({ port: subject.port, pid: subject.pid, requests });
@@ -45,12 +54,12 @@ async function timed(pid, work) {
  * Sixteen users and leases of fifteen seconds mean that hardly any leased exchange asks an object.
  */
 export function warm({ hop, ...exchanges }) {
-  return slices({ ...each(exchanges, (one) => load(one, one.remembered)), hop: load(hop, hop.requests) }, ROUNDS.warm);
+  return slices('warm', { ...each(exchanges, (one) => load(one, one.remembered)), hop: load(hop, hop.requests) });
 }
 
 /** The same with subject tokens that the isolate has not verified before, or no longer remembers. */
 export function firstSeen(exchanges) {
-  return slices(each(exchanges, (one) => load(one, one.unknown)), ROUNDS.firstSeen);
+  return slices('firstSeen', each(exchanges, (one) => load(one, one.unknown)));
 }
 
 /**
@@ -158,7 +167,7 @@ export async function signedIn() {
   try {
     const { port, pid } = subject;
     const named = ({ access, refresh }) => ({ refresh_token: load(subject, refresh), access_token: load(subject, access) });
-    const known = await slices(named(subject.exchanges(ACTIVE_USERS)), ROUNDS.signedIn);
+    const known = await slices('signedIn', named(subject.exchanges(ACTIVE_USERS)));
     const all = named(subject.exchanges(subject.users.length));
     const unused = await rounds(
       all,
@@ -220,7 +229,7 @@ async function grow(steps, configure) {
     }
     // The prefix keeps the order: names that are numbers would be sorted.
     const loads = Object.fromEntries(subjects.map((one, index) => [`at ${steps[index]}`, load(one, one.remembered)]));
-    const runs = Object.values(await slices(loads, ROUNDS.growth));
+    const runs = Object.values(await slices('growth', loads));
     const rates = runs.map((of) => of.map(({ perSecond }) => perSecond));
     return steps.map((step, index) => ({ step, perSecond: spread(rates[index]), to_first: ratio(rates[index], rates[0]) }));
   } finally {
