@@ -102,13 +102,13 @@ impl Question<'_> {
             connection: request.connection.clone(),
             act: VaultAction::exchange(request.grant, key.want, lease),
         };
-        let (asked_at, started) = (clock::now(), clock::milliseconds());
+        let (asked, started) = (leases::ask(key.vault), clock::milliseconds());
         let reply = object_call::pass_on(context.env, vault, &ask).await;
         let hop = clock::elapsed(started);
         match reply {
             Ok(ObjectReply::Released(message)) => {
                 let token = Released::read(&message);
-                leases::note(key, token.clone(), asked_at);
+                leases::note(key, token.clone(), asked);
                 let Released { expires_in, object_ms, members, .. } =
                     token.ok_or_else(|| failed(CallError::Unavailable))?;
                 released(expires_in, &members, &format!("hop;dur={hop}, object;dur={object_ms}"))
@@ -116,7 +116,7 @@ impl Question<'_> {
             // An object of an earlier version, which lends nothing.
             Ok(ObjectReply::Passthrough(response)) => Ok(response),
             Ok(ObjectReply::Answer(answer)) => {
-                leases::note(key, None, asked_at);
+                leases::note(key, None, asked);
                 if !answer.vouches_for_keys() {
                     key_check::compare(*context).await.map_err(failed)?;
                 }

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::runtime::{clock, log};
 use crate::secret::Secret;
 use crate::vault::lease::{LeaseRequest, LeasedReleases};
-use crate::vault::lease_cache::{LeaseCache, LeaseKey, Released};
+use crate::vault::lease_cache::{Asked, LeaseCache, LeaseKey, Released};
 
 /// Which code this is: a hash of the sources.
 const BUILD: &str = env!("VAULT_BUILD");
@@ -40,9 +40,14 @@ pub fn request(config: &Config, vault: &str, seconds: i64) -> LeaseRequest {
     LeaseRequest { seconds, fingerprint: fingerprint(config), releases }
 }
 
-/// Notes what the object answered that was asked at `asked_at`; `None`: no token.
-pub fn note(key: &LeaseKey<'_>, answer: Option<Released>, asked_at: i64) {
-    let lost = LEASES.with_borrow_mut(|leases| leases.note(key, answer, asked_at, clock::now()));
+/// A question to the vault's object that leaves now.
+pub fn ask(vault: &str) -> Asked {
+    LEASES.with_borrow(|leases| leases.ask(vault, clock::now()))
+}
+
+/// Notes what the object answered; `None`: no token.
+pub fn note(key: &LeaseKey<'_>, answer: Option<Released>, asked: Asked) {
+    let lost = LEASES.with_borrow_mut(|leases| leases.note(key, answer, asked, clock::now()));
     not_reported(&lost);
 }
 

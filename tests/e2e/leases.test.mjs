@@ -230,6 +230,17 @@ describe('leases', { timeout: 120_000 }, () => {
     assert.ok(seconds > LEASE_SECONDS - 5 && seconds <= LEASE_SECONDS + 1, `${seconds} s`);
   });
 
+  test('a deletion that is repeated tells a time also where the object was not in memory any more', async () => {
+    const { user, account } = await connected('greta');
+    await world.api.remove(user.me_token, account.id);
+    await world.stopVault();
+    await world.startVault();
+    const again = await world.api.remove(user.me_token, account.id);
+    assert.equal(again.status, 204, show(again));
+    const seconds = Date.parse(again.headers.get('lease-until')) / 1000 - Date.now() / 1000 - world.clock;
+    assert.ok(seconds > LEASE_SECONDS - 5 && seconds <= LEASE_SECONDS + 1, `${seconds} s`);
+  });
+
   test('the object is told with the next question how often each client was served by lease', async () => {
     const { user } = await connected('hanna');
     const uses = 3;

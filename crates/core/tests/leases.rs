@@ -36,6 +36,18 @@ fn found(leases: &mut LeaseCache, key: &LeaseKey<'_>, now: i64) -> Option<String
     leases.find(key, now).map(|(expires_in, members)| format!("{} {expires_in}", members.expose()))
 }
 
+/// Notes an answer to a question that was asked at this time.
+fn note(
+    leases: &mut LeaseCache,
+    key: &LeaseKey<'_>,
+    answer: Option<Released>,
+    asked_at: i64,
+    now: i64,
+) -> Vec<LeasedReleases> {
+    let asked = leases.ask(key.vault, asked_at);
+    leases.note(key, answer, asked, now)
+}
+
 fn counts(releases: &[LeasedReleases]) -> Vec<(&str, u32)> {
     releases.iter().map(|one| (one.client_id.as_str(), one.count)).collect()
 }
@@ -106,13 +118,22 @@ fn an_object_that_has_just_started_counts_from_the_longest_lease() {
 }
 
 #[test]
+fn the_longest_lease_before_the_start_is_the_configured_one_or_else_the_longest_of_all() {
+    let life = |seconds: i64| connection(&json!({"lease_seconds": seconds}));
+    for seconds in [0, 15, 60] {
+        assert_eq!(lease::longest(Some(&life(seconds))), seconds);
+    }
+    assert_eq!(lease::longest(None), 60);
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_lengthen_leases() {
     let mut lender = Lender::started(NOW);
     lender.lend(60, NOW);
     assert_eq!(lender.lease_until(60, NOW - 86_400), Some(NOW - 86_400 + 61));
     let (mut leases, want) = (LeaseCache::default(), want());
     let key = key("v", "a", &want);
-    leases.note(&key, Some(token("t", 15)), NOW, NOW);
+    note(&mut leases, &key, Some(token("t", 15)), NOW, NOW);
     assert_eq!(found(&mut leases, &key, NOW - 1), None);
 }
 
@@ -126,7 +147,7 @@ fn a_lease_ends_before_the_time_that_the_object_tells() {
         let base = NOW * 1000;
         lender.lend(15, (base + lent_ms) / 1000);
         let asked_at = (base + asked_ms) / 1000;
-        leases.note(&key, Some(token("t", 15)), asked_at, asked_at);
+        note(&mut leases, &key, Some(token("t", 15)), asked_at, asked_at);
         let until = lender.lease_until(15, NOW).unwrap() * 1000;
         let times = (base..base + 40_000).step_by(250);
         let last = times.filter(|at| leases.find(&key, at / 1000).is_some()).last().unwrap();
@@ -139,7 +160,7 @@ fn a_lease_serves_its_token_until_it_ends_with_the_present_expires_in() {
     let (mut leases, want) = (LeaseCache::default(), want());
     let key = key("v", "a", &want);
     assert_eq!(found(&mut leases, &key, NOW), None);
-    leases.note(&key, Some(token("t", 15)), NOW, NOW);
+    note(&mut leases, &key, Some(token("t", 15)), NOW, NOW);
     assert_eq!(found(&mut leases, &key, NOW), Some("t 3600".into()));
     assert_eq!(found(&mut leases, &key, NOW + 14), Some("t 3586".into()));
     assert_eq!(found(&mut leases, &key, NOW + 15), None);
@@ -156,7 +177,7 @@ fn a_lease_answers_no_other_question() {
         resource: Some("https://r.example".into()),
         ..want()
     };
-    leases.note(&key("v", "a", &own), Some(token("t", 15)), NOW, NOW);
+    note(&mut leases, &key("v", "a", &own), Some(token("t", 15)), NOW, NOW);
     let others = [
         RequestedToken { login_hint: None, ..own.clone() },
         RequestedToken { login_hint: Some("two".into()), ..own.clone() },
@@ -181,8 +202,8 @@ fn an_answer_without_a_lease_ends_the_lease_before() {
     let key = key("v", "a", &want);
     for answer in [None, Some(token("next", 0))] {
         let mut leases = LeaseCache::default();
-        leases.note(&key, Some(token("t", 15)), NOW, NOW);
-        leases.note(&key, answer, NOW + 1, NOW + 1);
+        note(&mut leases, &key, Some(token("t", 15)), NOW, NOW);
+        note(&mut leases, &key, answer, NOW + 1, NOW + 1);
         assert_eq!(found(&mut leases, &key, NOW + 1), None);
     }
 }
@@ -191,7 +212,7 @@ fn an_answer_without_a_lease_ends_the_lease_before() {
 fn the_leases_of_a_vault_can_be_ended_and_their_releases_are_still_told() {
     let (mut leases, want) = (LeaseCache::default(), want());
     for vault in ["v", "w"] {
-        leases.note(&key(vault, "a", &want), Some(token("t", 15)), NOW, NOW);
+        note(&mut leases, &key(vault, "a", &want), Some(token("t", 15)), NOW, NOW);
         leases.find(&key(vault, "a", &want), NOW);
     }
     leases.end("v");
@@ -200,22 +221,56 @@ fn the_leases_of_a_vault_can_be_ended_and_their_releases_are_still_told() {
     assert!(leases.find(&key("w", "a", &want), NOW).is_some());
 }
 
+/// The object may have answered before it deleted the account, and the answer come after that of the deletion.
+#[test]
+fn an_answer_to_a_question_from_before_the_end_of_the_leases_is_not_on_lease() {
+    let (mut leases, want) = (LeaseCache::default(), want());
+    let (ended, other) = (key("v", "a", &want), key("w", "a", &want));
+    let asked = |leases: &LeaseCache| [&ended, &other].map(|key| leases.ask(key.vault, NOW));
+    for known in [false, true] {
+        if known {
+            note(&mut leases, &ended, Some(token("t", 15)), NOW, NOW);
+        }
+        let [asked, asked_other] = asked(&leases);
+        leases.end("v");
+        leases.note(&ended, Some(token("old", 15)), asked, NOW);
+        leases.note(&other, Some(token("other", 15)), asked_other, NOW);
+        assert_eq!(found(&mut leases, &ended, NOW), None, "{known}");
+        assert_eq!(found(&mut leases, &other, NOW), Some("other 3600".into()));
+    }
+    note(&mut leases, &ended, Some(token("new", 15)), NOW, NOW);
+    assert_eq!(found(&mut leases, &ended, NOW), Some("new 3600".into()));
+}
+
 #[test]
 fn the_later_question_wins_in_whatever_order_the_answers_come() {
     let want = want();
     let key = key("v", "a", &want);
     let mut leases = LeaseCache::default();
-    leases.note(&key, Some(token("new", 15)), NOW + 1, NOW + 2);
-    leases.note(&key, Some(token("old", 15)), NOW, NOW + 2);
+    note(&mut leases, &key, Some(token("new", 15)), NOW + 1, NOW + 2);
+    note(&mut leases, &key, Some(token("old", 15)), NOW, NOW + 2);
     assert_eq!(found(&mut leases, &key, NOW + 2), Some("new 3599".into()));
+    // Also if the answer to it is that there is no token any more.
+    note(&mut leases, &key, None, NOW + 4, NOW + 5);
+    note(&mut leases, &key, Some(token("old", 15)), NOW + 3, NOW + 5);
+    assert_eq!(found(&mut leases, &key, NOW + 5), None);
+}
+
+#[test]
+fn a_clock_that_was_set_back_does_not_keep_an_isolate_from_leases() {
+    let (mut leases, want) = (LeaseCache::default(), want());
+    let key = key("v", "a", &want);
+    note(&mut leases, &key, Some(token("t", 15)), NOW, NOW);
+    note(&mut leases, &key, Some(token("t", 15)), NOW - 3600, NOW - 3600);
+    assert_eq!(found(&mut leases, &key, NOW - 3600), Some("t 3600".into()));
 }
 
 #[test]
 fn releases_are_counted_per_client_and_told_once() {
     let (mut leases, one) = (LeaseCache::default(), want());
     let other = RequestedToken { scopes: vec!["a".into()], ..want() };
-    leases.note(&key("v", "a", &one), Some(token("t", 15)), NOW, NOW);
-    leases.note(&key("v", "b", &other), Some(token("t", 15)), NOW, NOW);
+    note(&mut leases, &key("v", "a", &one), Some(token("t", 15)), NOW, NOW);
+    note(&mut leases, &key("v", "b", &other), Some(token("t", 15)), NOW, NOW);
     for _ in 0..3 {
         leases.find(&key("v", "a", &one), NOW);
     }
@@ -234,10 +289,10 @@ fn releases_are_counted_per_client_and_told_once() {
 #[test]
 fn releases_are_told_also_after_the_lease_has_ended() {
     let (mut leases, want) = (LeaseCache::default(), want());
-    leases.note(&key("v", "a", &want), Some(token("t", 15)), NOW, NOW);
+    note(&mut leases, &key("v", "a", &want), Some(token("t", 15)), NOW, NOW);
     leases.find(&key("v", "a", &want), NOW);
     let later = NOW + 100;
-    leases.note(&key("w", "a", &want), Some(token("t", 15)), later, later);
+    note(&mut leases, &key("w", "a", &want), Some(token("t", 15)), later, later);
     assert_eq!(found(&mut leases, &key("v", "a", &want), later), None);
     assert_eq!(counts(&leases.take_releases("v")), [("a", 1)]);
 }
@@ -247,16 +302,22 @@ fn the_number_of_leases_is_bounded_and_the_least_recently_used_goes_first() {
     let (mut leases, want) = (LeaseCache::default(), want());
     let name = |index: usize| format!("vault-{index}");
     for index in 0..1024 {
-        assert_eq!(leases.note(&key(&name(index), "a", &want), Some(token("t", 15)), NOW, NOW), []);
+        assert_eq!(
+            note(&mut leases, &key(&name(index), "a", &want), Some(token("t", 15)), NOW, NOW),
+            []
+        );
     }
     assert!(leases.find(&key(&name(1), "a", &want), NOW).is_some());
     assert!(leases.find(&key(&name(0), "a", &want), NOW).is_some());
     for index in 1024..2046 {
-        assert_eq!(leases.note(&key(&name(index), "a", &want), Some(token("t", 15)), NOW, NOW), []);
+        assert_eq!(
+            note(&mut leases, &key(&name(index), "a", &want), Some(token("t", 15)), NOW, NOW),
+            []
+        );
     }
     assert!(leases.find(&key(&name(2), "a", &want), NOW).is_none());
     assert!(leases.find(&key(&name(0), "a", &want), NOW).is_some());
-    let lost = leases.note(&key("one-more", "a", &want), Some(token("t", 15)), NOW, NOW);
+    let lost = note(&mut leases, &key("one-more", "a", &want), Some(token("t", 15)), NOW, NOW);
     assert_eq!(counts(&lost), [("a", 1)], "what was released by the lease that went");
 }
 
@@ -265,7 +326,7 @@ fn the_bytes_of_leases_are_bounded() {
     let (mut leases, want) = (LeaseCache::default(), want());
     let long = "x".repeat(64 * 1024);
     for index in 0..100 {
-        leases.note(&key(&format!("{index}"), "a", &want), Some(token(&long, 15)), NOW, NOW);
+        note(&mut leases, &key(&format!("{index}"), "a", &want), Some(token(&long, 15)), NOW, NOW);
     }
     let kept = |index: &i32| leases.find(&key(&format!("{index}"), "a", &want), NOW).is_some();
     assert_eq!((0..100).filter(kept).count(), 31);
@@ -280,7 +341,7 @@ fn leases_that_have_ended_make_room() {
         for index in 0..20 {
             let vault = format!("{round} {index}");
             let key = key(&vault, "a", &want);
-            assert_eq!(leases.note(&key, Some(token(&long, 15)), now, now), []);
+            assert_eq!(note(&mut leases, &key, Some(token(&long, 15)), now, now), []);
             assert!(leases.find(&key, now).is_some());
             leases.take_releases(&vault);
         }

@@ -17,7 +17,7 @@ use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
 use worker::{Env, State};
 
-use crate::config::{Config, ExchangeGrant, MAX_LEASE_SECONDS};
+use crate::config::{Config, ExchangeGrant};
 use crate::event::{Event, EventName};
 use crate::ids::{AccountId, UserId};
 use crate::message::vault::{VaultAction, VaultRequest, VaultResponse};
@@ -35,7 +35,7 @@ use crate::vault::exchange::{self, ExchangeStep};
 use crate::vault::holders::AtProvider;
 use crate::vault::home::Home;
 use crate::vault::keep::{self, KeepOutcome};
-use crate::vault::lease::{LeaseRequest, Lender};
+use crate::vault::lease::{self, LeaseRequest, Lender};
 use crate::vault::plan::{Plan, Write};
 use crate::vault::record::AccountView;
 use crate::vault::release::{NegativeCache, ReleaseError, RequestedToken};
@@ -238,7 +238,8 @@ impl Inner {
                     min_ttl,
                 };
                 let exchanged = self.exchange(open, grant, &want, lease.as_ref()).await;
-                if let Some(lease) = &lease {
+                // Of what fails, the isolate takes its report back.
+                if let (Ok(_), Some(lease)) = (&exchanged, &lease) {
                     open.tell_of_releases(lease);
                 }
                 exchanged
@@ -250,11 +251,11 @@ impl Inner {
                 Ok(VaultResponse::Accounts(views.collect()))
             }
             VaultAction::Delete { account, tell, tell_leases } => {
-                let held_any = !open.store.contents()?.accounts.is_empty();
                 let removed = self.delete(open, &account).await?;
                 let gone = removed.is_some();
                 Ok(if tell_leases {
-                    let lease_until = self.lease_until(open, held_any);
+                    // Also where there is no account: it may have been deleted before this object started.
+                    let lease_until = self.lease_until(open, true);
                     VaultResponse::Ended { revocation: removed, lease_until }
                 } else if tell {
                     VaultResponse::Removed(removed)
@@ -307,10 +308,9 @@ impl Inner {
         VaultResponse::Stored(AccountView { lease_until, ..account })
     }
 
-    /// Until when a lease may still serve a token of this vault. `held_any`: whether it had an account.
+    /// Until when a lease may still serve a token of this vault. `held_any`: whether it may have had an account.
     fn lease_until(&self, open: &Open, held_any: bool) -> Option<UnixSeconds> {
-        let longest = || open.connection().map_or(MAX_LEASE_SECONDS, |one| one.lease_seconds);
-        let longest = if held_any { longest() } else { 0 };
+        let longest = if held_any { lease::longest(open.connection().ok()) } else { 0 };
         self.lender.get().lease_until(longest, clock::now())
     }
 

@@ -77,6 +77,11 @@ pub fn lendable(connection: &Connection, want: &RequestedToken, expires_in: i64)
     if is_lent { (expires_in / SHARE).min(connection.lease_seconds) } else { 0 }
 }
 
+/// The longest lease in seconds that an object may have given before it started. `connection`: as configured, if it is.
+pub fn longest(connection: Option<&Connection>) -> i64 {
+    connection.map_or(MAX_LEASE_SECONDS, |connection| connection.lease_seconds)
+}
+
 /// What an object knows of the leases it gave.
 #[derive(Debug, Clone, Copy)]
 pub struct Lender {
@@ -101,7 +106,7 @@ impl Lender {
     }
 
     /// Until when a lease may still serve a token, Unix seconds; `None`: no lease does. `longest` is the longest
-    /// lease in seconds that the object may have given before it started; 0 if it had nothing to lend.
+    /// lease in seconds that the object may have given before it started ([`longest`]); 0 where none of those matters.
     pub fn lease_until(&self, longest: i64, now: UnixSeconds) -> Option<UnixSeconds> {
         let before = if longest > 0 { self.awake_since + longest + 1 } else { 0 };
         // A clock that was set back would count leases as longer than any can be.

@@ -17,6 +17,9 @@ use vault_base::time::UnixSeconds;
 const MOST: usize = 1024;
 const MOST_BYTES: usize = 2 * 1024 * 1024;
 
+/// The groups of vaults in which ends of leases are counted: a count for each vault would need memory for each.
+const GROUPS: usize = 32;
+
 /// What a lease is for.
 #[derive(Debug, Clone, Copy)]
 pub struct LeaseKey<'a> {
@@ -61,6 +64,13 @@ impl Released {
             members: Secret::new(parts.next()?),
         })
     }
+}
+
+/// What an isolate remembers of a question until the answer comes ([`LeaseCache::ask`]).
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    at: UnixSeconds,
+    ends: u32,
 }
 
 #[derive(Debug)]
@@ -115,9 +125,25 @@ pub struct LeaseCache {
     bytes: usize,
     uses: u64,
     swept_at: UnixSeconds,
+    /// How often leases were ended, by group of vaults.
+    ends: [u32; GROUPS],
 }
 
 impl LeaseCache {
+    /// A question to a vault's object that leaves now.
+    pub fn ask(&self, vault: &str, now: UnixSeconds) -> Asked {
+        Asked { at: now, ends: self.ends_of(vault) }
+    }
+
+    /// The group of a vault, by the last character of its name.
+    fn group(vault: &str) -> usize {
+        usize::from(vault.bytes().last().unwrap_or_default()) % GROUPS
+    }
+
+    fn ends_of(&self, vault: &str) -> u32 {
+        self.ends.get(Self::group(vault)).copied().unwrap_or_default()
+    }
+
     /// The token and its present `expires_in` in seconds, if it is on lease. It counts as released to the client.
     pub fn find(&mut self, key: &LeaseKey<'_>, now: UnixSeconds) -> Option<(i64, &Secret)> {
         self.uses += 1;
@@ -128,21 +154,24 @@ impl LeaseCache {
         lease.serve(now)
     }
 
-    /// Notes what the object answered that was asked at `asked_at`: the token, or `None` if it released none. A token
-    /// that it did not lend ends the lease of the one before. Returns releases that can no more be reported to
-    /// their vaults: where there are too many leases, those go that were not used for longest.
+    /// Notes what the object answered: the token, or `None` if it released none. A token that it did not lend ends
+    /// the lease of the one before; so does one that it may have lent before this isolate ended the vault's leases.
+    /// Returns releases that can no more be reported to their vaults: where there are too many leases, those go that
+    /// were not used for longest.
     pub fn note(
         &mut self,
         key: &LeaseKey<'_>,
         answer: Option<Released>,
-        asked_at: UnixSeconds,
+        Asked { at: asked_at, ends }: Asked,
         now: UnixSeconds,
     ) -> Vec<LeasedReleases> {
-        let token = answer.filter(|token| token.lease_seconds > 0);
+        let is_current = ends == self.ends_of(key.vault);
+        let token = answer.filter(|token| token.lease_seconds > 0 && is_current);
         let known = self.vaults.get_mut(key.vault);
         if let Some(lease) = known.and_then(|all| all.iter_mut().find(|one| one.is_for(key))) {
-            // Of two requests at the same time, the one that asked last knows best.
-            if lease.token.is_none() || lease.asked_at <= asked_at {
+            // Of two requests at the same time, the one that asked last knows best. A question of a later time than
+            // now was asked before the clock was set back.
+            if lease.asked_at <= asked_at || lease.asked_at > now {
                 self.bytes -= lease.bytes();
                 (lease.token, lease.asked_at) = (token, asked_at);
                 self.bytes += lease.bytes();
@@ -173,8 +202,12 @@ impl LeaseCache {
         lost
     }
 
-    /// Ends all leases of a vault: an account was deleted or connected there, as this isolate knows.
+    /// Ends all leases of a vault, and those of questions that are not answered yet: an account was deleted or
+    /// connected there, as this isolate knows.
     pub fn end(&mut self, vault: &str) {
+        if let Some(ends) = self.ends.get_mut(Self::group(vault)) {
+            *ends = ends.wrapping_add(1);
+        }
         for lease in self.vaults.get_mut(vault).into_iter().flatten() {
             self.bytes -= lease.bytes();
             lease.token = None;
