@@ -212,9 +212,10 @@ impl Run {
         let deleted = self.deleted.clone();
         self.world.executor.start(object.group(), "exchange", async move {
             let want = plain(&[]);
-            if let Ok(Ok(released)) = object.exchange(&want).await {
+            if let Ok(Ok(released)) = object.exchange(&want, None).await {
                 let deleted = deleted.borrow().clone();
-                oracle::check_release(&object.world, "u1", &deleted, &want, &released);
+                let by = oracle::By::Object { deleted: &deleted };
+                oracle::check_release(&object.world, "u1", &by, &want, &released);
                 object.vault.flush(&object.world);
             }
         });

@@ -10,6 +10,7 @@ pub mod choice;
 pub mod executor;
 pub mod explore;
 pub mod families;
+pub mod isolates;
 pub mod mechanisms;
 pub mod object;
 pub mod oracle;

@@ -83,6 +83,7 @@ fn simulate(options: &Options) -> bool {
         total.kept += outcome.kept;
         add(&mut total.losses, outcome.losses);
         add(&mut total.faults, outcome.faults);
+        add(&mut total.leases, outcome.leases);
         if failed.len() >= 200 {
             break;
         }
@@ -95,6 +96,7 @@ fn simulate(options: &Options) -> bool {
     println!("grants kept: {}", total.kept);
     table("grants lost that nobody could have kept", &total.losses);
     table("faults", &total.faults);
+    table("leases", &total.leases);
     println!("violations: {}", failed.len());
     for (seed, what) in &failed {
         println!("  seed {seed}: {what} (cargo xtask simulate --seed {seed} --trace)");

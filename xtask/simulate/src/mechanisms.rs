@@ -26,6 +26,21 @@ pub trait Mechanisms {
     fn shares_flights(&self) -> bool {
         true
     }
+
+    /// Whether an object that starts believes that it lent nothing before.
+    fn forgets_leases(&self) -> bool {
+        false
+    }
+
+    /// Whether isolates count leases from the answer, instead of from before the question.
+    fn counts_leases_from_the_answer(&self) -> bool {
+        false
+    }
+
+    /// Whether an object lends to isolates with other code or another configuration.
+    fn lends_to_other_versions(&self) -> bool {
+        false
+    }
 }
 
 /// What the Worker does.

@@ -22,6 +22,7 @@ use vault_core::vault::home::Home;
 use vault_core::vault::jobs::{self, Job};
 use vault_core::vault::keep::{self, KeepOutcome};
 use vault_core::vault::keep_alive::{self, KeepAliveStep};
+use vault_core::vault::lease::{self, LeaseRequest, Lender};
 use vault_core::vault::lifetime::Alarm;
 use vault_core::vault::plan::{Plan, Write};
 use vault_core::vault::record::Selector;
@@ -38,6 +39,7 @@ use vault_provider::request;
 use vault_provider::revocation::Revocation;
 
 use crate::executor::{Bell, Flag, Group, OUTSIDE, Wait, hash};
+use crate::isolates::Version;
 use crate::storage::Storage;
 use crate::world::{Endpoint, World};
 
@@ -94,6 +96,7 @@ struct Memory {
     answering: Cell<usize>,
     flights: RefCell<BTreeMap<(String, String), Flag>>,
     held: RefCell<NegativeCache>,
+    lender: Cell<Lender>,
 }
 
 /// Which flight a caller waited for.
@@ -112,6 +115,8 @@ pub struct Released {
     pub scopes: Vec<String>,
     /// `expires_in` in seconds.
     pub expires_in: i64,
+    /// For how many seconds it is lent; 0: not at all.
+    pub lease_seconds: i64,
 }
 
 /// The result of an exchange.
@@ -220,12 +225,14 @@ impl Vault {
         let memory = memory.unwrap_or_else(|| {
             let number = self.incarnations.get() + 1;
             self.incarnations.set(number);
+            let started = if world.mechanisms.forgets_leases() { 0 } else { world.clock() };
             let group = u32::try_from(self.index).unwrap_or(0) * 100_000 + number;
             let memory = Rc::new(Memory {
                 group,
                 answering: Cell::new(0),
                 flights: RefCell::default(),
                 held: RefCell::default(),
+                lender: Cell::new(Lender::started(started)),
             });
             self.memory.replace(Some(memory.clone()));
             memory
@@ -366,11 +373,11 @@ impl Object {
     ///
     /// # Errors
     /// If the connection is not configured, or a key is missing.
-    pub async fn exchange(&self, want: &RequestedToken) -> Exchanged {
-        self.answer(self.exchanged(want)).await
+    pub async fn exchange(&self, want: &RequestedToken, lease: Option<&LeaseRequest>) -> Exchanged {
+        self.answer(self.exchanged(want, lease)).await
     }
 
-    async fn exchanged(&self, want: &RequestedToken) -> Exchanged {
+    async fn exchanged(&self, want: &RequestedToken, lease: Option<&LeaseRequest>) -> Exchanged {
         let mut started = 0;
         for _ in 0..WAITS {
             let (contents, config) = (self.contents(), self.config());
@@ -380,9 +387,10 @@ impl Object {
                 exchange::look(&self.vault.home, &contents, connection, want, &held, self.now())?
             };
             match step {
-                ExchangeStep::Serve { access_token, scopes, expires_in, .. } => {
+                ExchangeStep::Serve { access_token, scopes, expires_in, lendable, .. } => {
                     let access_token = access_token.expose().to_owned();
-                    return Ok(Ok(Released { access_token, scopes, expires_in }));
+                    let lease_seconds = self.lend(lease, lendable);
+                    return Ok(Ok(Released { access_token, scopes, expires_in, lease_seconds }));
                 }
                 ExchangeStep::Stop { problem, .. } => return Ok(Err(problem)),
                 ExchangeStep::Refresh(..) if started == REFRESHES => break,
@@ -396,6 +404,32 @@ impl Object {
             }
         }
         Ok(Err(ReleaseError::Unavailable { retry_after: 2 }))
+    }
+
+    /// `lend` in `src/objects/vault/mod.rs`.
+    fn lend(&self, lease: Option<&LeaseRequest>, lendable: i64) -> i64 {
+        let own = Version::deployed(&self.world).fingerprint();
+        let lends_to_all = self.world.mechanisms.lends_to_other_versions();
+        let Some(lease) = lease.filter(|lease| lends_to_all || lease.fingerprint == own) else {
+            return 0;
+        };
+        let seconds = lendable.min(lease.seconds);
+        let mut lender = self.memory.lender.get();
+        lender.lend(seconds, self.now());
+        self.memory.lender.set(lender);
+        seconds
+    }
+
+    /// `lease_until` in `src/objects/vault/mod.rs`, with what it is given there.
+    pub fn lease_until(&self, held_any: bool) -> Option<UnixSeconds> {
+        let config = self.config();
+        let longest = if held_any { lease::longest(World::connection(&config)) } else { 0 };
+        self.memory.lender.get().lease_until(longest, self.now())
+    }
+
+    /// Whether the vault has an account.
+    pub fn has_accounts(&self) -> bool {
+        !self.contents().accounts.is_empty()
     }
 
     /// `refresh` in `src/objects/vault/renew.rs`.

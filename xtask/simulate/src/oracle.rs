@@ -2,9 +2,11 @@
 //! Judges a run by the providers' own records.
 
 use vault_base::ids::AccountId;
+use vault_base::time::UnixSeconds;
 use vault_core::vault::record::{Account, AccountState};
 use vault_core::vault::release::RequestedToken;
 
+use crate::isolates::{Isolate, Version};
 use crate::object::{Released, Vault};
 use crate::provider::{Effect, End, Fault, Provider, Rotation};
 use crate::world::{Sent, World};
@@ -165,21 +167,89 @@ fn tokens(vault: &Vault, id: &AccountId) -> Option<Vec<String>> {
     Some(all.unwrap_or_default())
 }
 
-/// The families that an account's refresh tokens belong to.
-pub fn families(world: &World, vault: &Vault, id: &AccountId) -> Vec<(char, usize)> {
+/// A family at a provider: the provider's letter, and the family's number.
+pub type FamilyOf = (char, usize);
+
+/// The families that an account's tokens belong to.
+pub fn families(world: &World, vault: &Vault, id: &AccountId) -> Vec<FamilyOf> {
     let providers = world.providers.borrow();
     let family = |token: String| {
         let provider = providers.iter().find(|one| token.starts_with(one.letter))?;
-        Some((provider.letter, provider.refresh_tokens.get(&token)?.family))
+        let of_refresh = provider.refresh_tokens.get(&token).map(|known| known.family);
+        let of_access = provider.access_tokens.get(&token).map(|known| known.family);
+        Some((provider.letter, of_refresh.or(of_access)?))
     };
-    tokens(vault, id).unwrap_or_default().into_iter().filter_map(family).collect()
+    let contents = &vault.stored.borrow().contents;
+    let access = contents.tokens.iter().filter(|row| row.account == *id).filter_map(|row| {
+        let (_, token) = vault.home.access_token(contents, id, &row.selector).ok()??;
+        Some(token.expose().to_owned())
+    });
+    tokens(vault, id).unwrap_or_default().into_iter().chain(access).filter_map(family).collect()
+}
+
+/// The families of all accounts of a vault.
+pub fn all_families(world: &World, vault: &Vault) -> Vec<FamilyOf> {
+    let accounts = vault.stored.borrow().contents.accounts.clone();
+    accounts.iter().flat_map(|account| families(world, vault, &account.id)).collect()
+}
+
+/// A family whose account was deleted, or whose grant was replaced, and until when isolates may release its access
+/// tokens by lease, in milliseconds of true time.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended {
+    /// The family.
+    pub family: FamilyOf,
+    /// As the answer told it.
+    pub until: i64,
+}
+
+impl Ended {
+    /// What an answer promises that tells this time, by the vault's clock; `None`: no lease may serve any more.
+    /// Returns `None` where the answer could not tell, because it comes too soon after the clock was set or the
+    /// configured leases were shortened.
+    pub fn promised(world: &World, told: Option<UnixSeconds>) -> Option<i64> {
+        let now = world.executor.now();
+        let may_count = |at: &i64| *at < now - LONGEST_LEASE;
+        let is_steady = world.clock_set_at.borrow().iter().all(may_count);
+        if !is_steady || !world.leases_shortened_at.borrow().iter().all(may_count) {
+            return None;
+        }
+        Some(told.map_or(now, |until| world.true_time(until)))
+    }
+}
+
+/// The longest lease that can be configured, in milliseconds, and a second for rounding.
+const LONGEST_LEASE: i64 = 61_000;
+
+/// Who releases a token.
+pub enum By<'a> {
+    /// The vault's object.
+    Object {
+        /// The families of deleted accounts.
+        deleted: &'a [FamilyOf],
+    },
+    /// An isolate, by lease.
+    Lease {
+        /// The isolate.
+        isolate: &'a Isolate,
+        /// The families of deleted accounts and of replaced grants.
+        ended: &'a [Ended],
+    },
+}
+
+/// Whether a token is of a family.
+pub fn is_of(world: &World, released: &Released, (letter, family): FamilyOf) -> bool {
+    let providers = world.providers.borrow();
+    let of = providers.iter().find(|provider| provider.letter == letter);
+    let truth = of.and_then(|provider| provider.access_tokens.get(&released.access_token));
+    truth.is_some_and(|truth| truth.family == family)
 }
 
 /// Checks a token that was released to a caller of the vault of `user`.
 pub fn check_release(
     world: &World,
     user: &str,
-    deleted: &[(char, usize)],
+    by: &By<'_>,
     want: &RequestedToken,
     released: &Released,
 ) {
@@ -196,14 +266,27 @@ pub fn check_release(
     if truth.user != user {
         tell(&format!("of {} to {user}", truth.user));
     }
-    let config = world.config.borrow().clone();
+    let config = match by {
+        By::Object { .. } => world.config.borrow().clone(),
+        By::Lease { isolate, .. } => isolate.version.config.clone(),
+    };
     let host =
         World::connection(&config).map(|connection| connection.registration.authority.clone());
     if !host.is_some_and(|host| host.starts_with(&provider.issuer())) {
         tell("under the configuration of another provider");
     }
-    if deleted.contains(&(provider.letter, truth.family)) {
-        tell("of a deleted account");
+    let family = (provider.letter, truth.family);
+    match by {
+        By::Object { deleted } if deleted.contains(&family) => tell("of a deleted account"),
+        By::Lease { isolate, .. } if isolate.has_ended.borrow().contains(&family) => {
+            tell("by a lease that the isolate itself has ended");
+        }
+        By::Lease { ended, .. }
+            if ended.iter().any(|one| one.family == family && one.until <= now) =>
+        {
+            tell("by a lease that had to be over");
+        }
+        _ => {}
     }
     if want.exact && truth.scopes.iter().any(|scope| !want.scopes.contains(scope)) {
         tell("with more scopes than asked for");
@@ -214,11 +297,30 @@ pub fn check_release(
     // The vault counts a lifetime from the moment the response arrives, by its own clock.
     let delay = world.delays.borrow().get(&released.access_token).copied().unwrap_or(0);
     let is_clock_steady = world.clock_set_at.borrow().iter().all(|at| *at < truth.issued_at);
+    // A lease subtracts whole seconds from whole seconds.
+    let rounding = if matches!(by, By::Lease { .. }) { 2000 } else { 1000 };
     if provider.behaviour.tells_lifetime && is_clock_steady {
         let left = truth.expires_at + delay - now;
-        if left < -1000 || released.expires_in * 1000 > left + 1000 {
+        if left < -1000 || released.expires_in * 1000 > left + rounding {
             tell(&format!("with expires_in {} and {left} ms left", released.expires_in));
         }
+    }
+}
+
+/// Checks a token that an object lends to an isolate.
+pub fn check_lent(world: &World, to: &Isolate, released: &Released) {
+    let Released { access_token, expires_in, lease_seconds, .. } = released;
+    let tell = |what: &str| world.violation(format!("lent {access_token} {what}"));
+    if !to.version.is(&Version::deployed(world)) {
+        tell("to an isolate with other code or another configuration");
+    }
+    if *lease_seconds > LONGEST_LEASE / 1000 || lease_seconds * 10 > *expires_in {
+        tell(&format!("for {lease_seconds} s, with {expires_in} s left"));
+    }
+    let providers = world.providers.borrow();
+    let of = providers.iter().find(|provider| access_token.starts_with(provider.letter));
+    if of.is_some_and(|provider| provider.behaviour.ends_access_token) {
+        tell("although a refresh ends it");
     }
 }
 

@@ -13,16 +13,22 @@ use vault_base::secret::Secret;
 use vault_core::config::{Config, Variables};
 use vault_core::vault::consent::NewGrant;
 use vault_core::vault::jobs::Job;
+use vault_core::vault::lease;
 use vault_core::vault::record::{Account, AccountState};
 use vault_core::vault::release::RequestedToken;
 
 use crate::choice::Choices;
 use crate::executor::{Flag, OUTSIDE, Wait};
+use crate::isolates::{Call, Isolates};
 use crate::mechanisms::Mechanisms;
 use crate::object::{Object, Vault};
-use crate::oracle::{self, Verdict};
+use crate::oracle::{self, Ended, FamilyOf, Verdict};
 use crate::provider::{Behaviour, Granted, Provider, Rotation};
 use crate::world::{Violation, Weather, World};
+
+mod exchanges;
+
+use exchanges::{Ending, Raised};
 
 /// Seconds of calm at the end of a run: longer than any job of the vault lasts.
 const CALM: i64 = 40 * 86_400;
@@ -46,6 +52,8 @@ pub struct Outcome {
     pub losses: BTreeMap<&'static str, u64>,
     /// How often each fault happened.
     pub faults: BTreeMap<&'static str, u64>,
+    /// What leases did.
+    pub leases: BTreeMap<&'static str, u64>,
     /// What must not happen, and did.
     pub violations: Vec<Violation>,
     /// What happened, line by line, if it was asked for.
@@ -59,8 +67,11 @@ struct Run {
     /// The users at the provider, by vault.
     users: Vec<String>,
     configs: Configs,
+    isolates: Rc<Isolates>,
     /// Families of deleted accounts, by vault.
-    deleted: Vec<RefCell<Vec<(char, usize)>>>,
+    deleted: Vec<RefCell<Vec<FamilyOf>>>,
+    /// Families of deleted accounts and replaced grants, by vault, as far as their leases have an end.
+    ended: Vec<RefCell<Vec<Ended>>>,
     /// Whether the version before wrote some of the rows and messages. They name no registration, so no other
     /// configuration is deployed in such a run: nothing could tell it apart.
     has_old_rows: bool,
@@ -77,10 +88,18 @@ struct Run {
     judged: RefCell<BTreeSet<(usize, String, u64)>>,
 }
 
-/// The configurations that may be deployed. The first is right.
+/// The configurations that may be deployed.
 struct Configs {
-    right: Rc<Config>,
+    /// The first one, and those that differ in the life of leases only.
+    right: Vec<Rc<Config>>,
     wrong: Vec<Rc<Config>>,
+}
+
+impl Configs {
+    fn first(&self) -> &Rc<Config> {
+        let Some(first) = self.right.first() else { unreachable!("one is right") };
+        first
+    }
 }
 
 /// Runs one seed.
@@ -88,8 +107,15 @@ pub fn run(seed: u64, mechanisms: Rc<dyn Mechanisms>, traced: bool) -> Outcome {
     let mut choices = Choices::seeded(seed);
     let behaviour = behaviour(&mut choices);
     let is_documented = choices.happens(70);
+    let right = |lease: i64| {
+        let mut entry = entry('a', "c", behaviour, is_documented);
+        if let Some(fields) = entry.as_object_mut() {
+            fields.insert("lease_seconds".into(), json!(lease));
+        }
+        config(&entry)
+    };
     let configs = Configs {
-        right: config(&entry('a', "c", behaviour, is_documented)),
+        right: vec![right(15 + 45 * choices.between(0, 1)), right(choices.between(0, 60))],
         wrong: vec![
             config(&entry('b', "c", behaviour, is_documented)),
             config(&entry('a', "other", behaviour, is_documented)),
@@ -98,15 +124,17 @@ pub fn run(seed: u64, mechanisms: Rc<dyn Mechanisms>, traced: bool) -> Outcome {
     };
     let providers = vec![Provider::new('a', behaviour), Provider::new('b', behaviour)];
     let (shared, has_old_rows) = (choices.happens(30), choices.happens(25));
-    let world = World::new(choices, providers, configs.right.clone(), mechanisms, traced);
+    let world = World::new(choices, providers, configs.first().clone(), mechanisms, traced);
     world.say(|| format!("seed {seed}: {behaviour:?}, documented: {is_documented}"));
     let names: &[&str] = if shared { &["alice", "bob"] } else { &["alice"] };
     let vaults = names.iter().enumerate();
     let vaults: Vec<_> =
-        vaults.map(|(index, name)| Vault::new(index, name, &configs.right)).collect();
+        vaults.map(|(index, name)| Vault::new(index, name, configs.first())).collect();
     let run = Rc::new(Run {
         users: vaults.iter().map(|_| "u1".to_owned()).collect(),
         deleted: vaults.iter().map(|_| RefCell::default()).collect(),
+        ended: vaults.iter().map(|_| RefCell::default()).collect(),
+        isolates: Rc::new(Isolates::new(&world)),
         world,
         vaults,
         configs,
@@ -128,6 +156,7 @@ pub fn run(seed: u64, mechanisms: Rc<dyn Mechanisms>, traced: bool) -> Outcome {
         kept: run.kept.get(),
         losses: run.losses.take(),
         faults: world.faults.take(),
+        leases: world.leases.take(),
         violations: world.violations.take(),
         trace: world.trace.take().unwrap_or_default(),
     }
@@ -263,6 +292,9 @@ impl Run {
         self.world.weather.set(Weather::FAIR);
         self.deploy(None);
         self.run_until(self.world.executor.now() + CALM * 1000);
+        for (what, count) in self.isolates.account_for(&self.world, self.vaults.len()) {
+            self.world.count_lease(what, count);
+        }
         if !self.open.borrow().is_empty() {
             self.world.violation(format!("{} callers have no answer", self.open.borrow().len()));
         }
@@ -303,7 +335,8 @@ impl Run {
                 let (this, slot) = (self.clone(), answered.clone());
                 let object = vault.object(&self.world);
                 self.world.executor.start(object.group(), "last caller", async move {
-                    slot.set(Some(this.exchange(&object, index, &plain(&[])).await));
+                    let last = this.exchange(&object, index, &plain(&[]), None).await;
+                    slot.set(Some(matches!(last, Ok(Ok(_)))));
                 });
                 self.run_until(self.world.executor.now() + 600_000);
                 if answered.get() != Some(true) {
@@ -406,49 +439,22 @@ impl Run {
                 4 => RequestedToken { refused_token: self.last_token(index), ..plain(&[]) },
                 _ => plain(&[]),
             };
-            self.ask(index, want).await;
+            let client = if self.happens(80) { "app" } else { "agent" };
+            let cache_control = self.happens(5).then_some("no-cache");
+            self.ask(index, Call { client, want, cache_control }).await;
         }
     }
 
-    /// One exchange, as the Worker asks an object: the caller waits for a while, and may leave.
-    async fn ask(self: &Rc<Self>, index: usize, want: RequestedToken) {
-        let Some(vault) = self.vaults.get(index) else {
-            return;
-        };
-        let object = vault.object(&self.world);
-        let call = self.calls.get() + 1;
-        self.calls.set(call);
-        let (gone, answered) = (Flag::default(), Flag::default());
-        let (this, done) = (self.clone(), answered.clone());
-        let guard = OpenCall::new(self, call);
-        self.world.executor.start_for(object.group(), Some(gone.clone()), "exchange", async move {
-            let guard = guard;
-            this.exchange(&object, index, &want).await;
-            drop(guard);
-            done.set(true);
+    /// An application that asks again and again, so that isolates have leases when something happens.
+    fn press(self: &Rc<Self>, index: usize) {
+        let this = self.clone();
+        self.world.executor.start(OUTSIDE, "press", async move {
+            for _ in 0..this.between(5, 30) {
+                let call = Call { client: "app", want: plain(&[]), cache_control: None };
+                this.ask(index, call).await;
+                this.world.sleep(this.between(0, 8_000)).await;
+            }
         });
-        let patience = if self.happens(5) { self.between(0, 2_000) } else { CALLER_PATIENCE };
-        let deadline = self.world.executor.now() + patience;
-        self.world.executor.wait(Wait::Flag(answered.clone(), deadline)).await;
-        if patience < CALLER_PATIENCE && !answered.get() {
-            self.world.say(|| format!("a caller of vault {index} leaves"));
-            gone.set(true);
-        }
-    }
-
-    /// Returns whether a token was released.
-    async fn exchange(&self, object: &Object, index: usize, want: &RequestedToken) -> bool {
-        let result = object.exchange(want).await;
-        self.answered.set(self.answered.get() + 1);
-        self.world.say(|| format!("vault {index} answers {result:?}"));
-        let (Ok(Ok(released)), Some(user)) = (result, self.users.get(index)) else {
-            return false;
-        };
-        let deleted = self.deleted.get(index).map(|all| all.borrow().clone()).unwrap_or_default();
-        self.released.borrow_mut().insert(index, released.access_token.clone());
-        oracle::check_release(&self.world, user, &deleted, want, &released);
-        object.vault.flush(&self.world);
-        true
     }
 
     /// What happens from outside: crashes, clocks, deployments, users.
@@ -468,7 +474,11 @@ impl Run {
             };
             self.world.sleep(gap).await;
             let index = self.below(self.vaults.len());
-            match self.below(14) {
+            if self.happens(40) {
+                self.press(index);
+                self.world.sleep(self.between(0, 30_000)).await;
+            }
+            match self.below(15) {
                 0..=4 => self.crash(index),
                 5 => self.set_clock(),
                 6 | 7 if self.has_old_rows => self.crash(index),
@@ -477,6 +487,7 @@ impl Run {
                 10 => self.connect(index, false).await,
                 11 => self.delete(index).await,
                 12 => self.forget_what_is_new(index),
+                13 => self.update(),
                 _ => self.withdraw(),
             }
         }
@@ -487,6 +498,18 @@ impl Run {
             self.world.count("crash");
             vault.crash(&self.world, self.happens(50));
         }
+    }
+
+    /// The object may crash while it answers what comes next.
+    fn may_crash_soon(self: &Rc<Self>, index: usize) {
+        if !self.happens(10) {
+            return;
+        }
+        let (this, wait) = (self.clone(), self.between(0, 1_000));
+        self.world.executor.start(OUTSIDE, "crash", async move {
+            this.world.sleep(wait).await;
+            this.crash(index);
+        });
     }
 
     fn set_clock(&self) {
@@ -509,6 +532,7 @@ impl Run {
     /// A new version of the Worker starts each object anew.
     fn deploy(&self, wrong: Option<usize>) {
         let config = wrong.and_then(|index| self.configs.wrong.get(index));
+        let right = self.configs.first();
         self.world.say(|| {
             format!("deployed: {}", wrong.map_or("right".into(), |index| format!("wrong {index}")))
         });
@@ -520,10 +544,31 @@ impl Run {
             _ => {}
         }
         drop(periods);
-        self.world.config.replace(config.unwrap_or(&self.configs.right).clone());
+        self.start_anew(config.unwrap_or(right));
+    }
+
+    /// Deploys other code, or leases of another life.
+    fn update(&self) {
+        let chosen = self.below(self.configs.right.len());
+        let Some(config) = self.configs.right.get(chosen) else {
+            return;
+        };
+        self.world.count("new version");
+        self.world.say(|| format!("deployed: a new version with the leases of {chosen}"));
+        self.world.build.set(self.world.build.get() + 1);
+        self.start_anew(config);
+    }
+
+    fn start_anew(&self, config: &Rc<Config>) {
+        let life = |config: &Config| lease::longest(World::connection(config));
+        let before = self.world.config.replace(config.clone());
+        if life(config) < life(&before) {
+            self.world.leases_shortened_at.borrow_mut().push(self.world.executor.now());
+        }
         for vault in &self.vaults {
             vault.crash(&self.world, false);
         }
+        self.isolates.deploy(&self.world);
     }
 
     fn withdraw(&self) {
@@ -550,24 +595,37 @@ impl Run {
         self.world.say(|| format!("vault {index}: {user} consents: {granted:?}"));
         self.consents.set(self.consents.get() + 1);
         let is_previous = self.has_old_rows && self.happens(50);
-        let new = new_grant(&self.world, &self.configs.right, self.consents.get(), user, granted);
+        let new = new_grant(&self.world, self.configs.first(), self.consents.get(), user, granted);
         let new = if is_previous { NewGrant { registration: None, ..new } } else { new };
         // A connect has its end by the vault's clock, as everything else.
         let begun = self.world.clock();
+        let held: Rc<RefCell<Vec<FamilyOf>>> = Rc::default();
         while self.world.clock() - begun < REPEATABLE {
+            self.may_crash_soon(index);
+            let isolate = self.isolates.choose(&self.world);
             let object = vault.object(&self.world);
             let (over, stored) = (Flag::default(), Flag::default());
-            let (done, told, grant) = (over.clone(), stored.clone(), new.clone());
+            let (guard, told, grant) = (Raised(over.clone()), stored.clone(), new.clone());
+            let (this, before) = (self.clone(), held.clone());
             self.world.executor.start(object.group(), "keep", async move {
+                let _guard = guard;
+                before.borrow_mut().extend(oracle::all_families(&this.world, &object.vault));
+                let held_any = object.has_accounts();
                 let kept = object.keep(grant).await;
-                object.world.say(|| format!("vault {} keeps: {kept:?}", object.vault.index));
+                this.world.say(|| format!("vault {index} keeps: {kept:?}"));
                 told.set(kept.is_ok());
-                object.vault.flush(&object.world);
-                done.set(true);
+                let after = oracle::all_families(&this.world, &object.vault);
+                before.borrow_mut().retain(|family| !after.contains(family));
+                if held_any && kept == Ok(true) {
+                    let until = object.lease_until(held_any);
+                    this.promise(index, Ending::Consent(&before.borrow()), until);
+                }
+                object.vault.flush(&this.world);
             });
             let deadline = self.world.executor.now() + 20_000;
             self.world.executor.wait(Wait::Flag(over, deadline)).await;
             if stored.get() && !self.happens(10) {
+                isolate.end(&self.world, index, &held.borrow());
                 return;
             }
             // The session keeps the tokens and repeats: a crash, a wrong configuration, or a lost answer.
@@ -585,22 +643,51 @@ impl Run {
         };
         self.world.count("deletion");
         self.world.say(|| format!("vault {index}: {} is deleted", account.id));
-        let object = vault.object(&self.world);
-        let (this, over) = (self.clone(), Flag::default());
-        let done = over.clone();
-        self.world.executor.start(object.group(), "delete", async move {
-            let families = oracle::families(&this.world, &object.vault, &account.id);
-            let removed = object.delete(&account.id).await;
-            this.world.say(|| format!("vault {index} deletes: {removed:?}"));
-            let is_gone = object.vault.stored.borrow().contents.account(&account.id).is_none();
-            if let (Ok(true), true, Some(deleted)) = (removed, is_gone, this.deleted.get(index)) {
-                deleted.borrow_mut().extend(families);
+        let families = oracle::families(&self.world, vault, &account.id);
+        // Who has no answer, because the object crashed or the answer was lost, repeats the deletion.
+        for _ in 0..3 {
+            self.may_crash_soon(index);
+            let isolate = self.isolates.choose(&self.world);
+            let object = vault.object(&self.world);
+            let (over, answered) = (Flag::default(), Flag::default());
+            let (guard, told) = (Raised(over.clone()), answered.clone());
+            let (this, id, families) = (self.clone(), account.id.clone(), families.clone());
+            let shared = families.clone();
+            self.world.executor.start(object.group(), "delete", async move {
+                let _guard = guard;
+                told.set(this.deleted(index, &object, &id, &shared).await);
+            });
+            let deadline = self.world.executor.now() + CALLER_PATIENCE;
+            self.world.executor.wait(Wait::Flag(over, deadline)).await;
+            if answered.get() {
+                isolate.end(&self.world, index, &families);
             }
-            object.vault.flush(&this.world);
-            done.set(true);
-        });
-        let deadline = self.world.executor.now() + CALLER_PATIENCE;
-        self.world.executor.wait(Wait::Flag(over, deadline)).await;
+            if answered.get() && !self.happens(10) {
+                return;
+            }
+            self.world.sleep(self.between(0, 3_000)).await;
+        }
+    }
+
+    /// Has an object delete an account. Returns whether it answers that the account is gone.
+    async fn deleted(
+        &self,
+        index: usize,
+        object: &Object,
+        id: &AccountId,
+        families: &[FamilyOf],
+    ) -> bool {
+        let removed = object.delete(id).await;
+        let until = object.lease_until(true);
+        self.world.say(|| format!("vault {index} deletes: {removed:?}, leases until {until:?}"));
+        let is_gone = object.vault.stored.borrow().contents.account(id).is_none();
+        let is_answered = removed.is_ok() && is_gone;
+        if let (true, Some(deleted)) = (is_answered, self.deleted.get(index)) {
+            deleted.borrow_mut().extend(families);
+            self.promise(index, Ending::Deletion(families), until);
+        }
+        object.vault.flush(&self.world);
+        is_answered
     }
 }
 
@@ -635,25 +722,6 @@ pub(crate) fn new_grant(
 
 fn default_account(vault: &Vault) -> Option<Account> {
     vault.stored.borrow().contents.accounts.first().cloned()
-}
-
-/// A call that must be answered, unless its task is dropped: by a crash, or because the caller has gone.
-struct OpenCall {
-    run: Rc<Run>,
-    call: u64,
-}
-
-impl OpenCall {
-    fn new(run: &Rc<Run>, call: u64) -> Self {
-        run.open.borrow_mut().insert(call);
-        Self { run: run.clone(), call }
-    }
-}
-
-impl Drop for OpenCall {
-    fn drop(&mut self) {
-        self.run.open.borrow_mut().remove(&self.call);
-    }
 }
 
 pub(crate) fn plain(scopes: &[&str]) -> RequestedToken {

@@ -97,6 +97,10 @@ pub struct World {
     pub registry: RefCell<BTreeMap<String, BTreeSet<String>>>,
     /// The configuration that is deployed now.
     pub config: RefCell<Rc<Config>>,
+    /// Which code is deployed now.
+    pub build: Cell<u32>,
+    /// When the configured leases became shorter, in milliseconds of true time.
+    pub leases_shortened_at: RefCell<Vec<i64>>,
     /// How far the vault's clock is ahead, in milliseconds.
     pub clock: Cell<i64>,
     /// When the vault's clock was set, in milliseconds of true time.
@@ -117,6 +121,8 @@ pub struct World {
     pub sent: RefCell<Vec<Sent>>,
     /// How long the response with an access token took, in milliseconds.
     pub delays: RefCell<BTreeMap<String, i64>>,
+    /// What leases did.
+    pub leases: RefCell<BTreeMap<&'static str, u64>>,
     /// How often each fault happened.
     pub faults: RefCell<BTreeMap<&'static str, u64>>,
     /// What must not happen, and did.
@@ -140,6 +146,8 @@ impl World {
             providers: RefCell::new(providers),
             registry: RefCell::default(),
             config: RefCell::new(config),
+            build: Cell::new(0),
+            leases_shortened_at: RefCell::default(),
             clock: Cell::new(0),
             clock_set_at: RefCell::default(),
             unreachable: RefCell::default(),
@@ -150,6 +158,7 @@ impl World {
             mechanisms,
             sent: RefCell::default(),
             delays: RefCell::default(),
+            leases: RefCell::default(),
             faults: RefCell::default(),
             violations: RefCell::default(),
             trace: RefCell::new(traced.then(Vec::new)),
@@ -191,6 +200,16 @@ impl World {
     /// Counts a fault.
     pub fn count(&self, what: &'static str) {
         *self.faults.borrow_mut().entry(what).or_default() += 1;
+    }
+
+    /// Counts what leases did.
+    pub fn count_lease(&self, what: &'static str, more: u64) {
+        *self.leases.borrow_mut().entry(what).or_default() += more;
+    }
+
+    /// The true time in milliseconds at which the vault's clock, as it is set now, shows this time.
+    pub fn true_time(&self, shown: UnixSeconds) -> i64 {
+        (shown - EPOCH) * 1000 - self.clock.get()
     }
 
     /// The connection as configured now, if it is.
@@ -276,7 +295,7 @@ impl World {
     }
 
     /// How long a message takes in one direction, in milliseconds.
-    fn latency(&self) -> i64 {
+    pub fn latency(&self) -> i64 {
         self.choices.borrow_mut().between(0, self.weather.get().latency)
     }
 
