@@ -30,10 +30,12 @@ impl Run {
         if question.has_left.get() {
             return;
         }
-        let released = reply.as_ref().and_then(|reply| reply.as_ref().ok()?.as_ref().ok());
-        self.isolates.note(&self.world, &isolate, &question, &call, released);
-        if !matches!(reply, Some(Ok(_))) {
-            self.isolates.put_back(&isolate, &question);
+        match reply {
+            Some(Ok(answer)) => {
+                self.isolates.note(&self.world, &isolate, &question, &call, answer.ok().as_ref());
+            }
+            // This says nothing about the lease before.
+            _ => self.isolates.put_back(&isolate, &question),
         }
     }
 
