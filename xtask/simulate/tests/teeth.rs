@@ -16,7 +16,7 @@ const REFRESHES: u64 = 10_000;
 
 /// The most runs until a broken promise about leases must be found. `seeds.rs` shows that the same seeds break none
 /// otherwise.
-const RUNS: u64 = 3_000;
+const RUNS: u64 = 5_000;
 
 /// The refreshes until the first grant was lost that could have been kept, if that happened.
 fn refreshes_until_a_loss(mechanisms: &Rc<dyn Mechanisms>) -> Option<u64> {

@@ -119,16 +119,14 @@ impl Run {
 
     /// An object answers that an account was deleted, or that a consent replaced a grant: these families of its vault
     /// are gone, and leases may still serve their tokens until the time that it told.
-    pub(super) fn promise(&self, index: usize, what: Ending, told: Option<UnixSeconds>) {
+    pub(super) fn promise(&self, index: usize, what: Ending<'_>, told: Option<UnixSeconds>) {
         let (all, open, families) = match what {
             Ending::Deletion(families) => {
                 ("deletions answered", "deletions answered while a lease was open", families)
             }
-            Ending::Consent(families) => (
-                "replaced grants answered",
-                "replaced grants answered while a lease was open",
-                families,
-            ),
+            Ending::Consent(families) => {
+                ("new consents answered", "new consents answered while a lease was open", families)
+            }
         };
         self.world.count_lease(all, 1);
         if self.isolates.has_open_lease(&self.world, index) {
@@ -148,6 +146,7 @@ impl Run {
 }
 
 /// What ends families of a vault.
+#[derive(Clone, Copy)]
 pub(super) enum Ending<'a> {
     /// Their account was deleted.
     Deletion(&'a [FamilyOf]),
