@@ -47,7 +47,7 @@ const COMPARISONS = [
 export const WASM_GZIP = 690_441;
 
 /** The bar of a comparison, such as `≥ 1.8`. */
-export const barOf = ({ least, most }) => (most === undefined ? `≥ ${decimal(least)}` : `≤ ${decimal(most)}`);
+export const barOf = (/** @type {{least?: number, most?: number}} */ { least, most }) => (most === undefined ? `≥ ${decimal(least)}` : `≤ ${decimal(most)}`);
 
 const decimal = (value) => value.toFixed(Number.isInteger(value * 10) ? 1 : 2);
 

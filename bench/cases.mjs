@@ -131,7 +131,7 @@ export async function refresh() {
   const lifeSeconds = 2;
   const subjects = {};
   try {
-    for (const kind of ['vault', 'peer']) {
+    for (const kind of /** @type {const} */ (['vault', 'peer'])) {
       subjects[kind] = await Exchange.start(kind, { accessTokenTtl: lifeSeconds });
       await subjects[kind].connect(WAITED_FOR);
     }

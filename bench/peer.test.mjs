@@ -13,6 +13,7 @@ describe('without leases', () => exchangeCases(() => startWorld('peer')));
 const NOW = 1_800_000_000;
 
 test('a lease lasts as the connection says, but at most a tenth of the time that the token has left', () => {
+  /** @type {[{lease_seconds?: number}, number, number][]} */
   const cases = [
     [{}, 3600, 15],
     [{ lease_seconds: 60 }, 3600, 60],
@@ -25,7 +26,9 @@ test('a lease lasts as the connection says, but at most a tenth of the time that
 });
 
 test('there is no lease if the connection turns it off, or if the token has less than two minutes left', () => {
-  for (const [connection, left] of [[{ lease_seconds: 0 }, 3600], [{}, 119]]) {
+  /** @type {[{lease_seconds?: number}, number][]} */
+  const cases = [[{ lease_seconds: 0 }, 3600], [{}, 119]];
+  for (const [connection, left] of cases) {
     assert.ok(leaseUntil(connection, NOW + left, NOW) <= NOW, JSON.stringify([connection, left]));
   }
 });

@@ -125,8 +125,7 @@ function whisker(low, high, y, color, width = 1) {
   return `<path d="M${from} ${y}H${to}M${from} ${y - 4}v8M${to} ${y - 4}v8" stroke="${color}" stroke-width="${width}" fill="none"/>`;
 }
 
-/** @param {{size?: number, bold?: boolean, color?: string, anchor?: string}} [style] */
-function text(x, y, content, { size, bold, color, anchor } = {}) {
+function text(x, y, content, /** @type {{size?: number, bold?: boolean, color?: string, anchor?: string}} */ { size, bold, color, anchor } = {}) {
   const attributes = [
     size && ` font-size="${size}"`,
     bold && ' font-weight="bold"',

@@ -23,7 +23,11 @@ const UNKNOWN_TOKENS = 2600;
 
 const HOUR = 3600;
 
-/** The vault and the peer, with leases and without: how their connection is configured. */
+/**
+ * The vault and the peer, with leases and without: how their connection is configured.
+ *
+ * @type {Record<'vault' | 'vault_without_lease' | 'peer_with_lease' | 'peer', {worker: () => object, lease_seconds?: number}>}
+ */
 const KINDS = {
   vault: { worker: built },
   vault_without_lease: { worker: built, lease_seconds: 0 },

@@ -19,9 +19,14 @@ export function replace(page, name, text) {
   return `${page.slice(0, from)}\n${text}\n${page.slice(to)}`;
 }
 
-/** A table in Markdown, of rows of cells; the first row is its head. */
-export function table([head, ...rows]) {
-  const lines = [head, ...rows].map((cells) => `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell} `)).join('|')}|`);
+/**
+ * A table in Markdown, of rows of cells; the first row is its head.
+ *
+ * @param {(string | number)[][]} rows
+ */
+export function table(rows) {
+  const [head] = rows;
+  const lines = rows.map((cells) => `|${cells.map((cell) => (cell === '' ? ' ' : ` ${cell} `)).join('|')}|`);
   lines.splice(1, 0, `|${'---|'.repeat(head.length)}`);
   return lines.join('\n');
 }

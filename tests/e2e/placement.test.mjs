@@ -122,7 +122,12 @@ describe('the place of objects', { timeout: 120_000 }, () => {
   });
 });
 
-/** Starts the vault anew, with these places. Nothing was asked of it before, or all that was is kept. */
+/**
+ * Starts the vault anew, with these places. Nothing was asked of it before, or all that was is kept.
+ *
+ * @param {World} world
+ * @param {{clients: object, connection?: string, deployment?: string}} places
+ */
 async function configure(world, { clients, connection, deployment }) {
   await world.stopVault();
   const { json, text } = world.bindings;
