@@ -205,6 +205,13 @@ fn a_refresh_token_that_goes_on_takes_its_unsettled_refresh_along() {
             "job +60 hold u"
         ]
     );
+    // A response that is awaited is followed up at the same time.
+    let mut awaited = contents.clone();
+    awaited.grants[0].grant.record.intent.as_mut().unwrap().follow_up = Some(NOW + 9);
+    let new = without_refresh_token(consent(&connection, Some("u")));
+    let lines = written(&home, keep(&home, &awaited, &[], &connection, None, new, NOW).unwrap());
+    let kept = "grant cac_1 gen 5 active attempt 2 next r5 followed up +9 = r4";
+    assert_eq!(lines[4..], [kept, "job +60 hold u"]);
     // A new refresh token has no unsettled refresh.
     let new = consent(&connection, Some("u"));
     let kept = keep(&home, &contents, &jobs, &connection, None, new, NOW).unwrap();

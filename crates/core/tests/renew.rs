@@ -18,9 +18,10 @@ use vault_base::seal::SealError;
 use vault_base::secret::Secret;
 use vault_core::event::EventName;
 use vault_core::vault::contents::{Contents, Sealed, StoredGrant};
+use vault_core::vault::follow_up;
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::Job;
-use vault_core::vault::plan::{StoredJob, Write};
+use vault_core::vault::plan::{Plan, StoredJob, Write};
 use vault_core::vault::record::{
     Account, AccountState, Grant, Intent, Reason, Selector, Unexplained, field,
 };
@@ -94,7 +95,7 @@ fn a_grant_of_another_registration_or_one_that_does_not_open_is_not_renewed() {
 }
 
 #[test]
-fn the_intent_and_the_job_that_takes_it_up_are_written_before_the_provider_is_asked() {
+fn the_intent_says_when_it_is_taken_up_and_is_written_before_the_provider_is_asked() {
     let (home, connection) = (home(), connection(&json!({"reuse_grace": 20})));
     let before = Grant { intent: Some(intent(1)), ..grant(&connection) };
     let contents = Rows::new(&home).with(account("1", Some("u")), before, 5).contents;
@@ -103,9 +104,41 @@ fn the_intent_and_the_job_that_takes_it_up_are_written_before_the_provider_is_as
     assert_eq!((sent.expose(), scopes), ("r4", None));
     // This is the second attempt with the token, and its follow-up replaces the first one's.
     assert_eq!(
-        lines(&home, &renewing.intent(&connection, &recover(), NOW)),
-        ["update cac_1 gen 4 active attempt 2", "end job 7", "job +10 recover cac_1 gen 4"]
+        lines(&home, &renewing.intent(&recover())),
+        ["update cac_1 gen 4 active attempt 2 followed up +10", "end job 7"]
     );
+}
+
+#[test]
+fn a_follow_up_that_is_due_becomes_the_one_job_of_its_grant() {
+    let (home, connection) = (home(), connection(&json!({})));
+    let open = |follow_up| Intent { follow_up, ..intent(1) };
+    let of = |intent| Grant { intent, ..grant(&connection) };
+    let contents = Rows::new(&home)
+        .with(account("1", Some("u")), of(Some(open(Some(NOW)))), 5)
+        .with(account("2", Some("v")), of(Some(open(Some(NOW + 1)))), 5)
+        // The job of that one exists, or none asks for it any more.
+        .with(account("3", Some("w")), of(Some(open(None))), 5)
+        .with(account("4", Some("x")), of(None), 5)
+        .contents;
+    assert_eq!(follow_up::next(&contents), Some(NOW));
+    let jobs = |stored: &[StoredJob], after: i64| {
+        let writes = follow_up::into_jobs(&contents, stored, NOW + after);
+        lines(&home, &Plan { writes, ..Plan::default() })
+    };
+    let first = ["update cac_1 gen 4 active attempt 1", "job +0 recover cac_1 gen 4"];
+    let second = ["update cac_2 gen 4 active attempt 1", "job +1 recover cac_2 gen 4"];
+    assert!(jobs(&[], -1).is_empty());
+    assert_eq!(jobs(&[], 0), first);
+    assert_eq!(jobs(&[], 1), [first, second].concat());
+    // The grants have a job already, which an earlier version wrote.
+    assert_eq!(jobs(&recover(), 1), [first[0], second[0]]);
+    // Another grant of the account has a job of its own.
+    let bot = Job::Recover { account: id("1"), generation: 4, token_kind: "bot".into() };
+    assert_eq!(jobs(&[(7, NOW, bot)], 0), first);
+
+    let settled = Rows::new(&home).with(account("4", Some("x")), of(None), 5).contents;
+    assert_eq!(follow_up::next(&settled), None);
 }
 
 #[test]
@@ -514,7 +547,7 @@ fn a_request_of_an_object_that_stopped_is_not_overtaken_by_another_one() {
     let contents = Rows::new(&home).with(account("1", Some("u")), grant(&strict), 5).contents;
     let renewing = begin(&home, &contents, &strict);
     let Some(Write::UpdateGrant { grant: stored, .. }) =
-        renewing.intent(&strict, &[], NOW).writes.into_iter().next()
+        renewing.intent(&[]).writes.into_iter().next()
     else {
         panic!("the intent is written first");
     };
@@ -640,7 +673,7 @@ fn a_grant_of_another_kind_is_renewed_beside_the_accounts_own() {
         };
         writes.iter().filter_map(kind).collect()
     };
-    assert_eq!(kinds(&renewing.intent(&connection, &[], NOW).writes), ["bot", "bot"]);
+    assert_eq!(kinds(&renewing.intent(&[]).writes), ["bot"]);
     let jobs = recover();
     let at = snapshot(&home, &contents, &jobs, &connection);
     let plan = renewing.answered(at, None, &tokens(&json!({}))).unwrap().plan;

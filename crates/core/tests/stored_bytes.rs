@@ -192,6 +192,7 @@ fn columns_are_pinned() {
         successor: None,
         is_awaited: false,
         unexplained: None,
+        follow_up: None,
     };
     let json = r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7}"#;
     assert_eq!(serde_json::to_string(&intent).unwrap(), json);
@@ -211,6 +212,7 @@ fn an_intent_with_refusals_is_pinned_and_read_without_them_too() {
         successor: None,
         is_awaited: true,
         unexplained,
+        follow_up: None,
     };
     let json = r#"{"generation":4,"token_sha256":"00ff","attempt":3,"at":9,"since":5,"is_awaited":true,"unexplained":{"count":3,"since":5,"last":9}}"#;
     assert_eq!(serde_json::to_string(&intent).unwrap(), json);
@@ -218,6 +220,32 @@ fn an_intent_with_refusals_is_pinned_and_read_without_them_too() {
     let without = r#"{"generation":4,"token_sha256":"00ff","attempt":3,"at":9,"since":5}"#;
     let expected = Intent { is_awaited: false, unexplained: None, ..intent };
     assert_eq!(serde_json::from_str::<Intent>(without).unwrap(), expected);
+}
+
+#[test]
+fn an_intent_that_says_when_it_is_followed_up_is_pinned_and_read_without_that_too() {
+    let intent = Intent {
+        generation: 4,
+        token_sha256: "00ff".into(),
+        attempt: 1,
+        at: 7,
+        since: Some(7),
+        successor: None,
+        is_awaited: true,
+        unexplained: None,
+        follow_up: Some(17),
+    };
+    let json = r#"{"generation":4,"token_sha256":"00ff","attempt":1,"at":7,"since":7,"is_awaited":true,"follow_up":17}"#;
+    assert_eq!(serde_json::to_string(&intent).unwrap(), json);
+    assert_eq!(serde_json::from_str::<Intent>(json).unwrap(), intent);
+    // As the version before writes it, with a job beside it.
+    let without =
+        r#"{"generation":4,"token_sha256":"00ff","attempt":1,"at":7,"since":7,"is_awaited":true}"#;
+    let expected = Intent { follow_up: None, ..intent };
+    assert_eq!(serde_json::from_str::<Intent>(without).unwrap(), expected);
+    // The version before reads the intent, and passes over a member that it does not know.
+    let later = json.replace("follow_up", "of_a_later_version");
+    assert_eq!(serde_json::from_str::<Intent>(&later).unwrap(), expected);
 }
 
 #[test]
@@ -231,6 +259,7 @@ fn an_intent_with_a_successor_is_pinned_and_sealed_as_no_kind_of_token_is() {
         successor: Some("AQ".into()),
         is_awaited: false,
         unexplained: None,
+        follow_up: None,
     };
     let json =
         r#"{"generation":4,"token_sha256":"00ff","attempt":2,"at":7,"since":5,"successor":"AQ"}"#;

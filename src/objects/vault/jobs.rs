@@ -4,6 +4,8 @@
 use std::rc::Rc;
 use std::time::Duration;
 
+use wasm_bindgen::JsValue;
+
 use crate::ids::AccountId;
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
@@ -13,11 +15,14 @@ use crate::time::UnixSeconds;
 use crate::vault::holders::AtProvider;
 use crate::vault::jobs::{self, Job};
 use crate::vault::keep_alive::{self, KeepAliveStep};
-use crate::vault::lifetime::Alarm;
+use crate::vault::lifetime::{Alarm, StandingAlarm};
 use crate::vault::plan::Write;
 use crate::vault::record::Selector;
 use crate::vault::revoke::HoldersCheck;
-use crate::vault::{refresh, release};
+use crate::vault::{follow_up, refresh, release};
+
+/// Time until the alarm runs again after it failed to run the jobs.
+const RETRY_JOBS: Duration = Duration::from_mins(5);
 
 /// Maximum number of jobs that one alarm runs.
 const JOBS_AT_ONCE: usize = 20;
@@ -27,13 +32,31 @@ impl Inner {
     pub(super) async fn schedule(&self) -> Result<(), ObjectError> {
         let (storage, now) = (self.state.storage(), clock::now());
         let due = match self.next_alarm(now)? {
-            Alarm::Never => return Ok(storage.delete_alarm().await?),
+            Alarm::Never => {
+                self.alarm.take();
+                return Ok(storage.delete_alarm().await?);
+            }
             Alarm::At(due) => due,
             Alarm::ToDelete => now,
         };
+        if self.alarm.get().serves(due, now) {
+            return Ok(());
+        }
+        // At once, because others may set the alarm or delete it while this waits.
+        self.alarm.set(StandingAlarm::set(due, now));
         // In local development, an alarm that is set to the present moment from within an alarm is lost.
         let wait = (due - now).max(0).unsigned_abs();
-        Ok(storage.set_alarm(Duration::from_millis(wait * 1000 + 50)).await?)
+        let done = storage.set_alarm(Duration::from_millis(wait * 1000 + 50)).await;
+        if done.is_err() {
+            self.alarm.take();
+        }
+        Ok(done?)
+    }
+
+    /// Sets the alarm to a later time, because it failed to run the jobs.
+    pub(super) async fn retry_jobs(&self) -> Result<(), JsValue> {
+        self.alarm.take();
+        Ok(self.state.storage().set_alarm(RETRY_JOBS).await?)
     }
 
     fn next_alarm(&self, now: UnixSeconds) -> Result<Alarm, ObjectError> {
@@ -46,6 +69,7 @@ impl Inner {
         self.home.take();
         self.held.take();
         self.store.forget();
+        self.alarm.take();
         Ok(self.state.storage().delete_all().await?)
     }
 
@@ -53,11 +77,15 @@ impl Inner {
     /// later due time. If nothing is left that is of use, deletes all that is stored.
     pub(super) async fn run_jobs(self: Rc<Self>) -> Result<(), ObjectError> {
         let store = &self.store;
+        self.alarm.take();
         let Some((user, connection)) = store.owner()? else {
             return Ok(());
         };
         let open = self.open(user, connection)?;
         let now = clock::now();
+        if let Ok(contents) = store.contents() {
+            open.apply(follow_up::into_jobs(&contents, &store.jobs()?, now))?;
+        }
         for _ in 0..JOBS_AT_ONCE {
             // Read each time: while one job runs, a reconnect may remove others.
             let mut all = store.jobs()?;

@@ -9,7 +9,6 @@ mod store;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -36,13 +35,11 @@ use crate::vault::holders::AtProvider;
 use crate::vault::home::Home;
 use crate::vault::keep::{self, KeepOutcome};
 use crate::vault::lease::{self, LeaseRequest, Lender};
+use crate::vault::lifetime::StandingAlarm;
 use crate::vault::plan::{Plan, Write};
 use crate::vault::record::AccountView;
 use crate::vault::release::{NegativeCache, ReleaseError, RequestedToken};
 use crate::vault::stamp;
-
-/// Time until the alarm runs again after it failed to run the jobs.
-const RETRY_JOBS: Duration = Duration::from_mins(5);
 
 /// Maximum number of refreshes that one exchange starts before it gives up.
 const REFRESHES: usize = 3;
@@ -68,6 +65,8 @@ pub(super) struct Inner {
     /// How many messages are being answered.
     answering: Cell<usize>,
     lender: Cell<Lender>,
+    /// The alarm that is set, if the object knows it.
+    alarm: Cell<StandingAlarm>,
 }
 
 #[wasm_bindgen]
@@ -89,6 +88,7 @@ impl Vault {
                 held: RefCell::default(),
                 answering: Cell::default(),
                 lender: Cell::new(Lender::started(clock::now())),
+                alarm: Cell::default(),
             }),
         }
     }
@@ -115,7 +115,7 @@ impl Vault {
                 ObjectError::Misconfigured => event.because("misconfigured"),
             });
             // The jobs are still stored. Without a new alarm nothing would run them.
-            inner.state.storage().set_alarm(RETRY_JOBS).await?;
+            inner.retry_jobs().await?;
         }
         Ok(())
     }

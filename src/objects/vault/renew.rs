@@ -119,7 +119,7 @@ impl Inner {
             request::refresh(connection, &provider, &callback, token, named.as_deref())
         };
         let request = request.ok_or(ObjectError::Failed("request"))?;
-        open.carry_out(renewing.intent(connection, &jobs, now))?;
+        open.carry_out(renewing.intent(&jobs))?;
         self.schedule().await?;
         // The platform holds back the request until the intent is durable.
         let received = http_client::send(&request, flight_time(connection)).await;

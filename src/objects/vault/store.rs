@@ -11,11 +11,13 @@ use crate::ids::{AccountId, UserId};
 use crate::json;
 use crate::jwt::identity::Identity;
 use crate::provider::registration::Registration;
+use crate::runtime::clock;
 use crate::runtime::object_call::ObjectError;
 use crate::runtime::sql::{self, Row};
 use crate::seal::KeyRing;
 use crate::time::UnixSeconds;
 use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
+use crate::vault::follow_up;
 use crate::vault::home::Home;
 use crate::vault::jobs::Job;
 use crate::vault::lifetime::Stored;
@@ -33,12 +35,20 @@ pub struct VaultStore {
     sql: SqlStorage,
     remembered: RefCell<Option<Rc<Contents>>>,
     is_alarm_stale: Cell<bool>,
+    /// Whether the tables are known to exist, and to be of this version.
+    is_ready: Cell<bool>,
 }
 
 impl VaultStore {
     /// Creates a store over an object's storage and its SQLite database.
     pub fn new(storage: JsValue, sql: SqlStorage) -> Self {
-        Self { storage, sql, remembered: RefCell::default(), is_alarm_stale: Cell::new(false) }
+        Self {
+            storage,
+            sql,
+            remembered: RefCell::default(),
+            is_alarm_stale: Cell::new(false),
+            is_ready: Cell::new(false),
+        }
     }
 
     /// Returns the contents of the vault, from the cache if possible; empty if no account was ever connected
@@ -56,15 +66,13 @@ impl VaultStore {
         if !self.exists()? {
             return Ok(Contents::default());
         }
-        self.migrate()?;
         let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
         let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at FROM \"grant\" ORDER BY kind";
         let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
         let accounts: Vec<_> =
             self.read(accounts)?.into_iter().map(read_account).collect::<Result<_, _>>()?;
-        // An earlier version left an empty vault as it is.
-        self.is_alarm_stale.set(self.is_alarm_stale.get() || accounts.is_empty());
-        Ok(Contents {
+        let is_empty = accounts.is_empty();
+        let contents = Contents {
             accounts,
             grants: self.read(grants)?.into_iter().map(read_grant).collect::<Result<_, _>>()?,
             tokens: self
@@ -72,7 +80,11 @@ impl VaultStore {
                 .into_iter()
                 .filter_map(read_token)
                 .collect::<Result<_, _>>()?,
-        })
+        };
+        // An earlier version left an empty vault as it is, and knows no follow-up that is not a job.
+        let is_late = follow_up::next(&contents).is_some_and(|due| due < clock::now());
+        self.is_alarm_stale.set(self.is_alarm_stale.get() || is_empty || is_late);
+        Ok(contents)
     }
 
     /// Migrates tables of an earlier version, in one transaction.
@@ -90,7 +102,7 @@ impl VaultStore {
     }
 
     /// Whether the alarm must be set, because a migration may have added jobs, or because the vault was found
-    /// empty. Asked once, it is `false` until the next time.
+    /// empty, or with a follow-up that is overdue. Asked once, it is `false` until the next time.
     pub fn take_stale_alarm(&self) -> bool {
         self.is_alarm_stale.take()
     }
@@ -100,14 +112,16 @@ impl VaultStore {
         if !self.exists()? {
             return Ok(None);
         }
-        self.migrate()?;
         let query = "SELECT EXISTS (SELECT 1 FROM account), EXISTS (SELECT 1 FROM jobs), (SELECT max(at) FROM redemption)";
         let rows = self.read(query)?;
         let mut row = rows.into_iter().next().ok_or(ObjectError::Failed("stored"))?;
+        let next_job = self.jobs()?.first().map(|(_, due, _)| *due);
+        // Rows that cannot be read do not stop the jobs.
+        let follow_up = self.contents().ok().and_then(|contents| follow_up::next(&contents));
         Ok(Some(Stored {
             has_accounts: row.integer()? != 0,
             has_jobs: row.integer()? != 0,
-            next_job: self.jobs()?.first().map(|(_, due, _)| *due),
+            next_job: next_job.into_iter().chain(follow_up).min(),
             last_redemption: row.optional_integer()?,
         }))
     }
@@ -116,10 +130,16 @@ impl VaultStore {
     pub fn forget(&self) {
         self.remembered.take();
         self.is_alarm_stale.take();
+        self.is_ready.take();
     }
 
+    /// Whether the tables exist. Tables of an earlier version are migrated first.
     fn exists(&self) -> Result<bool, ObjectError> {
-        sql::has_table(&self.sql, "owner")
+        if !self.is_ready.get() && sql::has_table(&self.sql, "owner")? {
+            self.migrate()?;
+            self.is_ready.set(true);
+        }
+        Ok(self.is_ready.get())
     }
 
     /// Creates the tables and stores the owner, unless they exist.
@@ -141,9 +161,10 @@ impl VaultStore {
     /// Runs writes in one transaction. If one fails, all are rolled back.
     fn together<T>(&self, work: impl FnOnce() -> Result<T, ObjectError>) -> Result<T, ObjectError> {
         let done = sql::transaction(&self.storage, work);
-        // The cache may hold rows that were rolled back.
+        // The cache may hold rows that were rolled back, and so may be the tables.
         if done.is_err() {
             self.remembered.take();
+            self.is_ready.take();
         }
         done
     }
@@ -188,7 +209,6 @@ impl VaultStore {
         if !self.exists()? {
             return Ok(Stamp::new());
         }
-        self.migrate()?;
         let mut stamp = Stamp::new();
         for mut row in self.read("SELECT id, value FROM key_stamp")? {
             stamp.insert(row.text()?, row.text()?);
@@ -298,7 +318,8 @@ impl VaultStore {
         grant: &Grant,
         envelope: Option<Vec<u8>>,
     ) -> Result<(), ObjectError> {
-        let upsert = "INSERT OR REPLACE INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        // `INSERT OR REPLACE` would write the row of the index too.
+        let upsert = "INSERT INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, kind) DO UPDATE SET generation = excluded.generation, refresh_token = excluded.refresh_token, scopes = excluded.scopes, intent = excluded.intent, retry_at = excluded.retry_at, failures = excluded.failures, fault = excluded.fault, expires_at = excluded.expires_at, state = excluded.state, authority = excluded.authority, client_id = excluded.client_id, consented_at = excluded.consented_at";
         let registration = grant.registration.as_ref();
         let row = vec![
             account.as_str().into(),
@@ -347,7 +368,7 @@ impl VaultStore {
         record: &AccessTokenRecord,
         envelope: Vec<u8>,
     ) -> Result<(), ObjectError> {
-        let upsert = "INSERT OR REPLACE INTO access_token (account, selector, generation, token, scopes, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let upsert = "INSERT INTO access_token (account, selector, generation, token, scopes, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, selector) DO UPDATE SET generation = excluded.generation, token = excluded.token, scopes = excluded.scopes, issued_at = excluded.issued_at, expires_at = excluded.expires_at";
         let row = vec![
             account.as_str().into(),
             selector.column().into(),

@@ -14,6 +14,7 @@ use crate::oracle::{self, Verdict};
 use crate::provider::{Behaviour, Fault, Provider, Rotation};
 use crate::scenario::{config, entry, new_grant, plain};
 use crate::world::{Violation, World};
+use vault_core::vault::follow_up;
 
 /// Milliseconds of calm after the events.
 const CALM: i64 = 40 * 86_400_000;
@@ -249,6 +250,9 @@ impl Run {
         let jobs = self.vault.stored.borrow().jobs.len();
         if jobs > 0 {
             self.world.violation(format!("{jobs} jobs do not come to an end"));
+        }
+        if follow_up::next(&self.vault.stored.borrow().contents).is_some() {
+            self.world.violation("a refresh in flight is not followed up".into());
         }
     }
 }

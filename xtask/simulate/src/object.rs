@@ -17,13 +17,14 @@ use vault_core::vault::consent::NewGrant;
 use vault_core::vault::contents::Contents;
 use vault_core::vault::delete::{self, Deletion};
 use vault_core::vault::exchange::{self, ExchangeStep};
+use vault_core::vault::follow_up;
 use vault_core::vault::holders::{self, AtProvider, Binding, Holder};
 use vault_core::vault::home::Home;
 use vault_core::vault::jobs::{self, Job};
 use vault_core::vault::keep::{self, KeepOutcome};
 use vault_core::vault::keep_alive::{self, KeepAliveStep};
 use vault_core::vault::lease::{self, LeaseRequest, Lender};
-use vault_core::vault::lifetime::Alarm;
+use vault_core::vault::lifetime::{Alarm, StandingAlarm};
 use vault_core::vault::plan::{Plan, Write};
 use vault_core::vault::record::Selector;
 use vault_core::vault::refresh;
@@ -97,6 +98,8 @@ struct Memory {
     flights: RefCell<BTreeMap<(String, String), Flag>>,
     held: RefCell<NegativeCache>,
     lender: Cell<Lender>,
+    /// The alarm that is set, if the object knows it.
+    alarm: Cell<StandingAlarm>,
 }
 
 /// Which flight a caller waited for.
@@ -233,6 +236,7 @@ impl Vault {
                 flights: RefCell::default(),
                 held: RefCell::default(),
                 lender: Cell::new(Lender::started(started)),
+                alarm: Cell::default(),
             });
             self.memory.replace(Some(memory.clone()));
             memory
@@ -256,10 +260,12 @@ impl Vault {
         self.rings.set(true);
         self.set_alarm(None);
         let object = self.object(world);
+        object.memory.alarm.take();
         let vault = self.clone();
         let group = object.memory.group;
         world.executor.start(group, "jobs", async move {
             if object.run_jobs().await.is_err() {
+                object.memory.alarm.take();
                 vault.set_alarm(Some(object.world.executor.now() + 300_000));
             }
             vault.rings.set(false);
@@ -322,6 +328,11 @@ impl Object {
             Alarm::At(due) => Some(due),
             Alarm::ToDelete => Some(now),
         };
+        if due.is_some_and(|due| self.memory.alarm.get().serves(due, now)) {
+            return;
+        }
+        let standing = due.map(|due| StandingAlarm::set(due, now));
+        self.memory.alarm.set(standing.unwrap_or_default());
         let wait = due.map(|due| (due - now).max(0) * 1000 + 50);
         self.vault.set_alarm(wait.map(|wait| self.world.executor.now() + wait));
         self.world.turn().await;
@@ -494,7 +505,7 @@ impl Object {
             request::refresh(connection, &provider, &callback, token, named.as_deref())
         };
         let request = request.ok_or(Failed("request"))?;
-        self.carry_out(renewing.intent(connection, &jobs, now));
+        self.carry_out(renewing.intent(&jobs));
         self.schedule().await;
         self.vault.flush(&self.world);
         let from = (self.vault.index, self.memory.group);
@@ -517,6 +528,9 @@ impl Object {
     /// `run_jobs` in `src/objects/vault/jobs.rs`.
     async fn run_jobs(&self) -> Result<(), Failed> {
         let now = self.now();
+        let jobs = self.vault.stored.borrow().jobs.clone();
+        let writes = follow_up::into_jobs(&self.contents(), &jobs, now);
+        self.storage().apply(writes);
         for _ in 0..JOBS_AT_ONCE {
             let mut all = self.vault.stored.borrow().jobs.clone();
             let Some(next) = jobs::next(&all, now) else {
@@ -554,6 +568,7 @@ impl Object {
             Alarm::ToDelete => {
                 self.world.say(|| format!("vault {} is deleted as a whole", self.vault.index));
                 self.memory.held.take();
+                self.memory.alarm.take();
                 *self.storage() = Storage::default();
                 self.vault.set_alarm(None);
                 self.world.turn().await;

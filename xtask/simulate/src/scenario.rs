@@ -12,6 +12,7 @@ use vault_base::ids::AccountId;
 use vault_base::secret::Secret;
 use vault_core::config::{Config, Variables};
 use vault_core::vault::consent::NewGrant;
+use vault_core::vault::follow_up;
 use vault_core::vault::jobs::Job;
 use vault_core::vault::lease;
 use vault_core::vault::record::{Account, AccountState};
@@ -307,6 +308,9 @@ impl Run {
                 self.world.violation(format!("jobs do not come to an end: {kinds:?}"));
             }
             let stored = vault.stored.borrow();
+            if follow_up::next(&stored.contents).is_some() {
+                self.world.violation("a refresh in flight is not followed up".into());
+            }
             if stored.contents.accounts.is_empty() && stored.stored().is_some() {
                 self.world.violation(format!("vault {} is empty and still stored", vault.index));
             }
@@ -405,13 +409,16 @@ impl Run {
         }
     }
 
-    /// The rows become those of a version before: without registration, and without what an intent counts now.
+    /// The rows become those of a version before: without registration, without what an intent counts now, and with
+    /// a job where an intent says when it is followed up.
     fn forget_what_is_new(&self, index: usize) {
         let Some(vault) = self.vaults.get(index).filter(|_| self.has_old_rows) else {
             return;
         };
         self.world.say(|| format!("vault {index} has rows of the previous version"));
         let mut stored = vault.stored.borrow_mut();
+        let jobs = follow_up::into_jobs(&stored.contents, &stored.jobs, i64::MAX);
+        stored.apply(jobs);
         for row in &mut stored.contents.grants {
             row.grant.record.registration = None;
             if let Some(intent) = &mut row.grant.record.intent {

@@ -5,6 +5,7 @@
 use vault_base::ids::AccountId;
 use vault_base::time::UnixSeconds;
 use vault_core::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
+use vault_core::vault::follow_up;
 use vault_core::vault::jobs::Job;
 use vault_core::vault::lifetime::Stored;
 use vault_core::vault::plan::{StoredJob, Write};
@@ -137,7 +138,13 @@ impl Storage {
         (self.last_job > 0 || !self.contents.accounts.is_empty()).then(|| Stored {
             has_accounts: !self.contents.accounts.is_empty(),
             has_jobs: !self.jobs.is_empty(),
-            next_job: self.jobs.first().map(|(_, due, _)| *due),
+            next_job: self
+                .jobs
+                .first()
+                .map(|(_, due, _)| *due)
+                .into_iter()
+                .chain(follow_up::next(&self.contents))
+                .min(),
             last_redemption: self.redemptions.iter().map(|(.., at)| *at).max(),
         })
     }

@@ -4,6 +4,8 @@
 
 use vault_base::time::UnixSeconds;
 
+use super::jobs::RECOVER_AFTER;
+
 /// Seconds for which the tokens of a connect may arrive again after they were stored. An application may
 /// repeat `complete` for ten minutes; the rest is for the duration of the last one, and for clocks that differ.
 /// Without the row of `redemption`, the tokens would bring an account back that was deleted meanwhile.
@@ -19,7 +21,8 @@ pub struct Stored {
     pub has_accounts: bool,
     /// Whether there is a job, perhaps one that only a later version can parse.
     pub has_jobs: bool,
-    /// When the earliest job is due, Unix seconds; `None` if this version can parse none.
+    /// When the earliest job or follow-up ([`super::follow_up`]) is due, Unix seconds; `None` if this version
+    /// can parse none.
     pub next_job: Option<UnixSeconds>,
     /// When tokens of a connect were last stored, Unix seconds, if that is remembered.
     pub last_redemption: Option<UnixSeconds>,
@@ -57,6 +60,29 @@ impl Stored {
     }
 }
 
+/// An alarm that the object knows to be set. Each one that is set costs as much as a row that is written.
+///
+/// Only an alarm that was to run within seconds is remembered: a far one may run at another time than the clock
+/// says, if the clock was set meanwhile.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StandingAlarm(Option<UnixSeconds>);
+
+/// Seconds. It is the time after which a refresh is followed up.
+const SOON: i64 = RECOVER_AFTER;
+
+impl StandingAlarm {
+    /// The alarm that is set for `due` at `now`, Unix seconds.
+    pub fn set(due: UnixSeconds, now: UnixSeconds) -> Self {
+        Self(Some(due).filter(|due| due.saturating_sub(now) <= SOON))
+    }
+
+    /// Whether what is due at `due` needs no other alarm: this one runs at that time, or seconds before, and
+    /// then looks again. Mostly another refresh has ended by then, and it need not.
+    pub fn serves(self, due: UnixSeconds, now: UnixSeconds) -> bool {
+        self.0.is_some_and(|at| at > now && (at..=at.saturating_add(SOON)).contains(&due))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +113,36 @@ mod tests {
             (Stored { has_accounts: true, ..job }, false, Alarm::At(NOW + 7)),
         ] {
             assert_eq!(stored.alarm(is_working, NOW), alarm, "{stored:?} {is_working}");
+        }
+    }
+
+    #[test]
+    fn an_alarm_is_not_set_where_one_stands_that_runs_then_or_seconds_before() {
+        let stands = |at: i64| StandingAlarm::set(NOW + at, NOW);
+        for (standing, due, later, serves) in [
+            (stands(10), 10, 0, true),
+            (stands(10), 13, 3, true),
+            (stands(10), 20, 3, true),
+            // It would run for nothing long before.
+            (stands(10), 21, 3, false),
+            (stands(10), 86_400, 1, false),
+            // What is due earlier needs an earlier one.
+            (stands(10), 9, 0, false),
+            (stands(10), 0, 0, false),
+            // It runs now, or has run.
+            (stands(10), 10, 10, false),
+            (stands(10), 20, 12, false),
+            (stands(0), 0, 0, false),
+            // None is known, or it is far away.
+            (StandingAlarm::default(), 10, 0, false),
+            (stands(11), 11, 0, false),
+            (stands(86_400), 86_400, 86_390, false),
+        ] {
+            assert_eq!(
+                standing.serves(NOW + due, NOW + later),
+                serves,
+                "{standing:?} {due} {later}"
+            );
         }
     }
 

@@ -6,6 +6,7 @@ pub mod consent;
 pub mod contents;
 pub mod delete;
 pub mod exchange;
+pub mod follow_up;
 pub mod holders;
 pub mod home;
 pub mod issuance_failure;

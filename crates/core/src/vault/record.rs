@@ -212,6 +212,10 @@ pub struct Intent {
     /// The refusals without an error code that this refresh token met with, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<Unexplained>,
+    /// When the vault takes up the last attempt by itself if no response comes, Unix seconds. Until then it
+    /// is no job ([`super::follow_up`]); the version before writes a job at once, and does not know this member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow_up: Option<UnixSeconds>,
 }
 
 /// Refusals of a refresh token that have no usable error code, or one that is not clear

@@ -65,6 +65,7 @@ pub fn begin(grant: &Grant, token: &Secret, now: UnixSeconds) -> Intent {
         successor: unsettled.and_then(|intent| intent.successor.clone()),
         is_awaited: true,
         unexplained: earlier.and_then(|intent| intent.unexplained),
+        follow_up: None,
     }
 }
 
@@ -79,10 +80,11 @@ pub fn may_be_on_its_way(grant: &Grant, leeway: Option<i64>, now: UnixSeconds) -
     grant.intent.as_ref().is_some_and(is_recent)
 }
 
-/// The grant, whose response was received or given up.
+/// The grant, whose response was received or given up. What remains open is followed up by a job
+/// ([`follow_up`]).
 #[must_use]
 pub fn heard(grant: Grant) -> Grant {
-    let intent = grant.intent.map(|intent| Intent { is_awaited: false, ..intent });
+    let intent = grant.intent.map(|intent| Intent { is_awaited: false, follow_up: None, ..intent });
     Grant { intent, ..grant }
 }
 
@@ -468,6 +470,7 @@ fn back_to(kept: Option<&Secret>, grant: &Grant, now: UnixSeconds) -> Option<Int
         successor: None,
         is_awaited: false,
         unexplained: None,
+        follow_up: None,
     })
 }
 

@@ -133,7 +133,8 @@ impl Renewing {
         }
         let (sent, kept) = tokens.into_sent_and_kept();
         let before = contents.access_token(id, selector).map(|token| &token.record);
-        let intent = refresh::begin(&grant, &sent, now);
+        let follow_up = Some(now + jobs::recover_after(connection.rotation_leeway));
+        let intent = Intent { follow_up, ..refresh::begin(&grant, &sent, now) };
         let before_this = grant.intent.as_ref().filter(|_| intent.attempt > 1);
         Ok(Some(Self {
             account: account.clone(),
@@ -158,17 +159,12 @@ impl Renewing {
         connection.renewal.is_first(self.lifetime_before)
     }
 
-    /// What must be durable before the provider is asked: the intent, and the job that follows it
-    /// up.
-    pub fn intent(&self, connection: &Connection, jobs: &[StoredJob], now: UnixSeconds) -> Plan {
+    /// What must be durable before the provider is asked: the intent, which says when it is followed
+    /// up. It replaces the job that followed an earlier attempt up.
+    pub fn intent(&self, jobs: &[StoredJob]) -> Plan {
         let mut plan = Plan::default();
-        plan.write(Write::UpdateGrant {
-            account: self.account.id.clone(),
-            kind: self.kind().to_owned(),
-            grant: self.begun.clone(),
-        });
-        let due = now + jobs::recover_after(connection.rotation_leeway);
-        self.follow_up(&mut plan, jobs, self.begun.generation, Some(due));
+        self.update(&mut plan, self.begun.clone());
+        self.follow_up(&mut plan, jobs, self.begun.generation, None);
         plan
     }
 

@@ -100,6 +100,7 @@ pub fn intent(attempt: u32) -> Intent {
         successor: None,
         is_awaited: false,
         unexplained: None,
+        follow_up: None,
     }
 }
 

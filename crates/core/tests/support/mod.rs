@@ -96,6 +96,7 @@ pub fn intent(attempt: u32) -> Intent {
         successor: None,
         is_awaited: false,
         unexplained: None,
+        follow_up: None,
     }
 }
 
@@ -203,6 +204,9 @@ fn grant_line(home: &Home, account: &AccountId, kind: &str, grant: &Grant) -> St
             let field = field("next_refresh_token", kind);
             let next = home.open(account, &field, intent.generation, &envelope).unwrap();
             line += &format!(" next {}", next.expose());
+        }
+        if let Some(at) = intent.follow_up {
+            line += &format!(" followed up +{}", at - NOW);
         }
     }
     if let Some(at) = grant.retry_at {
