@@ -46,3 +46,32 @@ export function toVersion(version, state) {
   });
   return changed.filter(Boolean).length;
 }
+
+/**
+ * Gives each refresh in flight a job that follows it up, and takes the time of that out of its intent, as the version
+ * did that came before such intents; returns the number of jobs.
+ */
+export function withJobs(state) {
+  const added = databases(state, 'VAULT', (database, has) => {
+    if (!has('grant')) return 0;
+    const rows = database.prepare('SELECT account, kind, generation, intent FROM "grant" WHERE intent IS NOT NULL').all();
+    const open = rows.filter(({ intent }) => JSON.parse(String(intent)).follow_up);
+    for (const { account, kind, generation, intent } of open) {
+      const { follow_up: due, ...before } = JSON.parse(String(intent));
+      const job = { kind: 'recover', account, generation, ...(kind && { token_kind: kind }) };
+      database.prepare('INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?)').run(due, job.kind, JSON.stringify(job));
+      database.prepare('UPDATE "grant" SET intent = ? WHERE account = ? AND kind = ?').run(JSON.stringify(before), account, kind);
+    }
+    return open.length;
+  });
+  return added.reduce((sum, one) => sum + one, 0);
+}
+
+/** Deletes the alarms of all vaults, while the runtime does not run; returns their number. */
+export function withoutAlarms(state) {
+  const deleted = databases(state, 'VAULT', (database, has) => {
+    if (has('_cf_METADATA')) database.exec('DELETE FROM _cf_METADATA');
+    return has('_cf_ALARM') ? Number(database.prepare('DELETE FROM _cf_ALARM').run().changes) : 0;
+  });
+  return deleted.reduce((sum, one) => sum + one, 0);
+}

@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { World, assertProblem, assertRefused, describe as show, eventually } from './harness.mjs';
+import { databases, withJobs, withoutAlarms } from './earlier-versions.mjs';
 import { HostileServer, answer, broken, cutOff } from './hostile-server.mjs';
 
 const LIFE = 600;
@@ -149,6 +150,65 @@ describe('a lost answer', { timeout: 180_000 }, () => {
     const renewed = await exchange(user, 'unknown');
     assert.equal(renewed.status, 200, show(renewed));
     assert.deepEqual(sent, names(number, next));
+  });
+
+  /** The refreshes in flight of all vaults, with the times when they are followed up, and the number of jobs that do so. */
+  function inFlight() {
+    const read = (database, has) => {
+      if (!has('grant')) return [[], 0];
+      const intents = database.prepare('SELECT intent FROM "grant" WHERE intent IS NOT NULL').all();
+      const jobs = database.prepare("SELECT count(*) AS number FROM jobs WHERE kind = 'recover'").get();
+      return [intents.map(({ intent }) => JSON.parse(intent).follow_up).filter(Boolean), jobs.number];
+    };
+    const found = databases(world.workerd.state, 'VAULT', read);
+    return { times: found.flatMap(([times]) => times).length, jobs: found.reduce((sum, [, jobs]) => sum + jobs, 0) };
+  }
+
+  /** Kills the vault while the provider is about to answer a refresh. */
+  async function killedInFlight(login) {
+    const { user, number } = await nearExpiry(login);
+    /** @type {PromiseWithResolvers<void>} */
+    const asked = Promise.withResolvers();
+    acts = [(response) => { asked.resolve(); response.on('error', () => {}); }];
+    const waiting = exchange(user).catch(() => 'cut off');
+    await asked.promise;
+    await world.stopVault('SIGKILL');
+    await waiting;
+    return { user, number };
+  }
+
+  async function takenUp({ user, number }) {
+    await eventually('it is asked again', () => sent.length === 2, 20);
+    assert.deepEqual(sent, names(number, number));
+    await eventually('what it brings is released', async () => (await exchange(user)).body.access_token === `access-${issued}-x`);
+    assert.equal(sent.length, 2);
+    await world.stopVault();
+    assert.deepEqual(inFlight(), { times: 0, jobs: 0 });
+    await world.startVault();
+  }
+
+  test('a refresh of a vault that is killed meanwhile is followed up, though no caller comes, without a job of its own', async () => {
+    const killed = await killedInFlight('killed-in-flight');
+    assert.deepEqual(inFlight(), { times: 1, jobs: 0 });
+    await world.startVault();
+    await takenUp(killed);
+  });
+
+  test('a refresh that the version before had in flight is followed up by its job', async () => {
+    const killed = await killedInFlight('killed-before');
+    assert.equal(withJobs(world.workerd.state), 1);
+    assert.deepEqual(inFlight(), { times: 0, jobs: 1 });
+    await world.startVault();
+    await takenUp(killed);
+  });
+
+  test('a refresh in flight whose alarm the version before deleted is followed up once its vault is read', async () => {
+    const killed = await killedInFlight('rolled-back');
+    assert.equal(withoutAlarms(world.workerd.state), 1);
+    await world.startVault();
+    await world.advance(6); // past half of the leeway, where nothing happens without an alarm
+    await world.accounts(killed.user);
+    await takenUp(killed);
   });
 
   test('a new refresh token that is refused gives way to the old one', async () => {

@@ -71,6 +71,9 @@ describe('refresh', { timeout: 120_000 }, () => {
       assertRefused(answer, 503, 'temporarily_unavailable');
       assert.equal(answer.body.connection_state.state, 'unavailable');
       assert.equal((await world.accounts(user)).length, 1);
+      world.intercept();
+      await world.advance(60);
+      assert.equal(await world.owner((await world.exchange(user)).access_token), user.login);
     });
   }
 
