@@ -31,7 +31,9 @@ impl Inner {
     /// Sets the alarm to the time at which something is due, or deletes it if nothing is.
     pub(super) async fn schedule(&self) -> Result<(), ObjectError> {
         let (storage, now) = (self.state.storage(), clock::now());
-        let due = match self.next_alarm(now)? {
+        let next = self.next_alarm(now)?;
+        self.store.take_stale_alarm();
+        let due = match next {
             Alarm::Never => {
                 self.alarm.take();
                 return Ok(storage.delete_alarm().await?);
