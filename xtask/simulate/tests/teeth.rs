@@ -106,30 +106,32 @@ fn without_the_single_flight_a_grant_is_lost() {
     assert_loses(WithoutSingleFlight);
 }
 
+struct WithoutFollowUpInFlight;
+
+impl Mechanisms for WithoutFollowUpInFlight {
+    fn plan(&self, plan: Plan) -> Plan {
+        with_grants(plan, |grant| {
+            if let Some(intent) = &mut grant.intent {
+                intent.follow_up = None;
+            }
+        })
+    }
+}
+
 #[test]
 fn unless_a_refresh_in_flight_is_followed_up_a_grant_is_lost() {
-    struct WithoutFollowUpInFlight;
-    impl Mechanisms for WithoutFollowUpInFlight {
-        fn plan(&self, plan: Plan) -> Plan {
-            with_grants(plan, |grant| {
-                if let Some(intent) = &mut grant.intent {
-                    intent.follow_up = None;
-                }
-            })
-        }
-    }
     assert_loses(WithoutFollowUpInFlight);
 }
 
 #[test]
-fn without_the_job_that_follows_a_refresh_up_a_grant_is_lost() {
+fn without_that_and_the_job_that_follows_a_refresh_up_a_grant_is_lost() {
     struct WithoutFollowUp;
     impl Mechanisms for WithoutFollowUp {
         fn plan(&self, mut plan: Plan) -> Plan {
             let recovers =
                 |write: &Write| matches!(write, Write::AddJob { job: Job::Recover { .. }, .. });
             plan.writes.retain(|write| !recovers(write));
-            plan
+            WithoutFollowUpInFlight.plan(plan)
         }
     }
     assert_loses(WithoutFollowUp);
