@@ -108,8 +108,8 @@ These are the list prices of ${PRICES_READ} (${pages(['Workers', 'Durable Object
 ${refreshRows(counted)}`;
 }
 
-/** What a refresh wrote when it was first counted, on 28 November 2026. */
-const REFRESH_AT_FIRST = { read: 179, written: 10 };
+/** What a refresh wrote when it was first counted, on 28 November 2026, without the issuer's documents that were fetched meanwhile. */
+const REFRESH_AT_FIRST = { read: 176, written: 9 };
 
 function refreshRows(counted) {
   const now = counted['exchange with a refresh'];
