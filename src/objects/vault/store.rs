@@ -121,7 +121,8 @@ impl VaultStore {
         Ok(Some(Stored {
             has_accounts: row.integer()? != 0,
             has_jobs: row.integer()? != 0,
-            next_job: next_job.into_iter().chain(follow_up).min(),
+            next_job: next_job
+                .map_or(follow_up, |due| Some(follow_up.map_or(due, |at| at.min(due)))),
             last_redemption: row.optional_integer()?,
         }))
     }
@@ -319,7 +320,7 @@ impl VaultStore {
         envelope: Option<Vec<u8>>,
     ) -> Result<(), ObjectError> {
         // `INSERT OR REPLACE` would write the row of the index too.
-        let upsert = "INSERT INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, kind) DO UPDATE SET generation = excluded.generation, refresh_token = excluded.refresh_token, scopes = excluded.scopes, intent = excluded.intent, retry_at = excluded.retry_at, failures = excluded.failures, fault = excluded.fault, expires_at = excluded.expires_at, state = excluded.state, authority = excluded.authority, client_id = excluded.client_id, consented_at = excluded.consented_at";
+        let upsert = "INSERT INTO \"grant\" (account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET generation = ?2, refresh_token = ?3, scopes = ?4, intent = ?5, retry_at = ?6, failures = ?7, fault = ?8, expires_at = ?10, state = ?11, authority = ?12, client_id = ?13, consented_at = ?14";
         let registration = grant.registration.as_ref();
         let row = vec![
             account.as_str().into(),
@@ -368,7 +369,7 @@ impl VaultStore {
         record: &AccessTokenRecord,
         envelope: Vec<u8>,
     ) -> Result<(), ObjectError> {
-        let upsert = "INSERT INTO access_token (account, selector, generation, token, scopes, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (account, selector) DO UPDATE SET generation = excluded.generation, token = excluded.token, scopes = excluded.scopes, issued_at = excluded.issued_at, expires_at = excluded.expires_at";
+        let upsert = "INSERT INTO access_token (account, selector, generation, token, scopes, issued_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET generation = ?3, token = ?4, scopes = ?5, issued_at = ?6, expires_at = ?7";
         let row = vec![
             account.as_str().into(),
             selector.column().into(),

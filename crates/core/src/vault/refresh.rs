@@ -83,9 +83,12 @@ pub fn may_be_on_its_way(grant: &Grant, leeway: Option<i64>, now: UnixSeconds) -
 /// The grant, whose response was received or given up. What remains open is followed up by a job
 /// ([`follow_up`]).
 #[must_use]
-pub fn heard(grant: Grant) -> Grant {
-    let intent = grant.intent.map(|intent| Intent { is_awaited: false, follow_up: None, ..intent });
-    Grant { intent, ..grant }
+pub fn heard(mut grant: Grant) -> Grant {
+    if let Some(intent) = &mut grant.intent {
+        intent.is_awaited = false;
+        intent.follow_up = None;
+    }
+    grant
 }
 
 /// A grant whose response named another refresh token, sealed as `sealed`. That one is sent from

@@ -133,8 +133,8 @@ impl Renewing {
         }
         let (sent, kept) = tokens.into_sent_and_kept();
         let before = contents.access_token(id, selector).map(|token| &token.record);
-        let follow_up = Some(now + jobs::recover_after(connection.rotation_leeway));
-        let intent = Intent { follow_up, ..refresh::begin(&grant, &sent, now) };
+        let mut intent = refresh::begin(&grant, &sent, now);
+        intent.follow_up = Some(now + jobs::recover_after(connection.rotation_leeway));
         let before_this = grant.intent.as_ref().filter(|_| intent.attempt > 1);
         Ok(Some(Self {
             account: account.clone(),
