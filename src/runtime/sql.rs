@@ -27,15 +27,13 @@ pub fn run(
 }
 
 /// Runs `work` in one transaction of an object's storage, and rolls back if it returns `Err`.
-pub fn transaction<T>(
+pub fn transaction(
     storage: &JsValue,
-    work: impl FnOnce() -> Result<T, ObjectError>,
-) -> Result<T, ObjectError> {
-    let (mut work, mut result) = (Some(work), Err(ObjectError::Failed("transaction")));
+    work: &mut dyn FnMut() -> Result<(), ObjectError>,
+) -> Result<(), ObjectError> {
+    let mut result = Err(ObjectError::Failed("transaction"));
     let mut run = || {
-        if let Some(work) = work.take() {
-            result = work();
-        }
+        result = work();
         result.is_ok()
     };
     // `work` does not throw; any exception comes from the platform.

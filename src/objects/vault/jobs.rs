@@ -4,8 +4,6 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use wasm_bindgen::JsValue;
-
 use crate::ids::AccountId;
 use crate::objects::vault::renew::Waited;
 use crate::objects::vault::{Inner, Open};
@@ -20,9 +18,6 @@ use crate::vault::plan::Write;
 use crate::vault::record::Selector;
 use crate::vault::revoke::HoldersCheck;
 use crate::vault::{follow_up, refresh, release};
-
-/// Time until the alarm runs again after it failed to run the jobs.
-const RETRY_JOBS: Duration = Duration::from_mins(5);
 
 /// Maximum number of jobs that one alarm runs.
 const JOBS_AT_ONCE: usize = 20;
@@ -53,12 +48,6 @@ impl Inner {
             self.alarm.take();
         }
         Ok(done?)
-    }
-
-    /// Sets the alarm to a later time, because it failed to run the jobs.
-    pub(super) async fn retry_jobs(&self) -> Result<(), JsValue> {
-        self.alarm.take();
-        Ok(self.state.storage().set_alarm(RETRY_JOBS).await?)
     }
 
     fn next_alarm(&self, now: UnixSeconds) -> Result<Alarm, ObjectError> {

@@ -9,6 +9,7 @@ mod store;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::time::Duration;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -40,6 +41,9 @@ use crate::vault::plan::{Plan, Write};
 use crate::vault::record::AccountView;
 use crate::vault::release::{NegativeCache, ReleaseError, RequestedToken};
 use crate::vault::stamp;
+
+/// Time until the alarm runs again after it failed to run the jobs.
+const RETRY_JOBS: Duration = Duration::from_mins(5);
 
 /// Maximum number of refreshes that one exchange starts before it gives up.
 const REFRESHES: usize = 3;
@@ -115,7 +119,8 @@ impl Vault {
                 ObjectError::Misconfigured => event.because("misconfigured"),
             });
             // The jobs are still stored. Without a new alarm nothing would run them.
-            inner.retry_jobs().await?;
+            inner.alarm.take();
+            inner.state.storage().set_alarm(RETRY_JOBS).await?;
         }
         Ok(())
     }

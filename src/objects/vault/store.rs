@@ -96,7 +96,7 @@ impl VaultStore {
         if statements.peek().is_none() {
             return Ok(());
         }
-        self.together(|| statements.try_for_each(|statement| self.write(statement, vec![])))?;
+        self.together(&mut || statements.try_for_each(|statement| self.write(statement, vec![])))?;
         self.is_alarm_stale.set(true);
         Ok(())
     }
@@ -160,7 +160,10 @@ impl VaultStore {
     }
 
     /// Runs writes in one transaction. If one fails, all are rolled back.
-    fn together<T>(&self, work: impl FnOnce() -> Result<T, ObjectError>) -> Result<T, ObjectError> {
+    fn together(
+        &self,
+        work: &mut dyn FnMut() -> Result<(), ObjectError>,
+    ) -> Result<(), ObjectError> {
         let done = sql::transaction(&self.storage, work);
         // The cache may hold rows that were rolled back, and so may be the tables.
         if done.is_err() {
@@ -195,14 +198,17 @@ impl VaultStore {
             return Ok(Vec::new());
         }
         let stamp = stamp::of_writes(&writes, ring);
-        self.together(|| {
+        let (mut writes, mut added) = (Some(writes), Vec::new());
+        self.together(&mut || {
             self.create(home)?;
-            for (id, value) in stamp {
+            for (id, value) in &stamp {
                 let keep = "INSERT OR IGNORE INTO key_stamp (id, value) VALUES (?, ?)";
-                self.write(keep, vec![id.into(), value.into()])?;
+                self.write(keep, vec![id.as_str().into(), value.as_str().into()])?;
             }
-            self.write_all(writes)
-        })
+            added = self.write_all(writes.take().unwrap_or_default())?;
+            Ok(())
+        })?;
+        Ok(added)
     }
 
     /// The stamp; empty if there are no tables.
