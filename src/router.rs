@@ -14,8 +14,9 @@ use crate::metadata;
 use crate::request_line::RequestLine;
 use crate::routes::{self, Cors, Endpoint, Routed};
 use crate::runtime::context::Context;
+use crate::runtime::executor::{self, Apart, apart};
 use crate::runtime::http::{HttpResult, Incoming};
-use crate::runtime::{clock, configuration, executor, http, log, signing_keys};
+use crate::runtime::{clock, configuration, http, log, signing_keys};
 
 /// Serves one request. The platform calls it.
 #[wasm_bindgen]
@@ -117,7 +118,6 @@ async fn answer(
     routed: &Routed<'_>,
     line: &mut RequestLine,
 ) -> HttpResult {
-    let config = context.config;
     let (route, rest) = match *routed {
         Routed::Served { route, rest } => (route, rest),
         Routed::MethodNotAllowed { allow, is_api: false } => {
@@ -133,37 +133,51 @@ async fn answer(
             );
         }
         Routed::MethodNotAllowed { is_api: true, .. } | Routed::NotFound { is_api: true } => {
-            return connected_accounts::serve(context, incoming, routed, line).await;
+            return apart(connected_accounts::serve(context, incoming, routed, line)).await;
         }
     };
-    match route.endpoint {
-        Endpoint::Health => http::json(200, &serde_json::json!({"status": "ok"})),
-        Endpoint::AuthorizationServer => http::document(&metadata::authorization_server(config)),
-        Endpoint::ProtectedResource => http::document(&metadata::protected_resource(config)),
-        Endpoint::Jwks => match signing_keys::published(context).await {
-            Ok(keys) => http::document(&keys.document),
-            Err(_) => http::text(503, "the vault cannot answer now"),
-        },
-        Endpoint::Authorize => authorize::authorize(context, incoming, line).await,
-        Endpoint::SignIn => sign_in::submit(context, incoming, line).await,
-        Endpoint::PushedRequest => match authorize::push(context, incoming, line).await {
-            Ok(response) => Ok(response),
-            Err(failure) => token::failed(failure, line),
-        },
-        Endpoint::Userinfo => userinfo::userinfo(context, incoming, line).await,
-        Endpoint::Revoke => match tokens::revoke(context, incoming, line).await {
-            Ok(response) => Ok(response),
-            Err(failure) => token::failed(failure, line),
-        },
-        Endpoint::Introspect => match tokens::introspect(context, incoming, line).await {
-            Ok(response) => Ok(response),
-            Err(failure) => token::failed(failure, line),
-        },
-        Endpoint::EndSession => sign_out::end_session(context, incoming, line).await,
-        Endpoint::Logout => sign_out::logout(context, incoming, line).await,
-        Endpoint::Token => token::answer(context, incoming, line).await,
-        Endpoint::OpenTicket => browser::open_ticket(context, incoming, line).await,
-        Endpoint::Callback => browser::callback(context, incoming, rest, line).await,
+    endpoint(route.endpoint, rest, context, incoming, routed, line).await
+}
+
+/// The answer of an endpoint. Each is apart, so that an exchange compiles none of the others.
+fn endpoint<'a>(
+    endpoint: Endpoint,
+    rest: &'a str,
+    context: Context<'a>,
+    incoming: &'a Incoming,
+    routed: &'a Routed<'_>,
+    line: &'a mut RequestLine,
+) -> Apart<'a, HttpResult> {
+    let config = context.config;
+    match endpoint {
+        Endpoint::Token => apart(token::answer(context, incoming, line)),
+        Endpoint::Health => apart(async { http::json(200, &serde_json::json!({"status": "ok"})) }),
+        Endpoint::AuthorizationServer => {
+            apart(async { http::document(&metadata::authorization_server(config)) })
+        }
+        Endpoint::ProtectedResource => {
+            apart(async { http::document(&metadata::protected_resource(config)) })
+        }
+        Endpoint::Jwks => apart(jwks(context)),
+        Endpoint::Authorize => apart(authorize::authorize(context, incoming, line)),
+        Endpoint::SignIn => apart(sign_in::submit(context, incoming, line)),
+        Endpoint::PushedRequest => apart(async move {
+            let pushed = authorize::push(context, incoming, line).await;
+            pushed.or_else(|failure| token::failed(failure, line))
+        }),
+        Endpoint::Userinfo => apart(userinfo::userinfo(context, incoming, line)),
+        Endpoint::Revoke => apart(async move {
+            let revoked = tokens::revoke(context, incoming, line).await;
+            revoked.or_else(|failure| token::failed(failure, line))
+        }),
+        Endpoint::Introspect => apart(async move {
+            let told = tokens::introspect(context, incoming, line).await;
+            told.or_else(|failure| token::failed(failure, line))
+        }),
+        Endpoint::EndSession => apart(sign_out::end_session(context, incoming, line)),
+        Endpoint::Logout => apart(sign_out::logout(context, incoming, line)),
+        Endpoint::OpenTicket => apart(browser::open_ticket(context, incoming, line)),
+        Endpoint::Callback => apart(browser::callback(context, incoming, rest, line)),
         Endpoint::Connect
         | Endpoint::Complete
         | Endpoint::Accounts
@@ -171,7 +185,14 @@ async fn answer(
         | Endpoint::DeleteAccount
         | Endpoint::Identities
         | Endpoint::UnlinkIdentity => {
-            connected_accounts::serve(context, incoming, routed, line).await
+            apart(connected_accounts::serve(context, incoming, routed, line))
         }
+    }
+}
+
+async fn jwks(context: Context<'_>) -> HttpResult {
+    match signing_keys::published(context).await {
+        Ok(keys) => http::document(&keys.document),
+        Err(_) => http::text(503, "the vault cannot answer now"),
     }
 }

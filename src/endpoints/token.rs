@@ -10,6 +10,7 @@ use crate::oauth::parameters::MAX_BODY;
 use crate::oauth::token_request::{Grant, TokenRequest};
 use crate::request_line::RequestLine;
 use crate::runtime::context::Context;
+use crate::runtime::executor::apart;
 use crate::runtime::http::{self, HttpResult, Incoming};
 use crate::secret::Secret;
 
@@ -76,10 +77,10 @@ async fn grant(
             .map_err(Failure::new)?;
     match grant {
         Grant::AuthorizationCode(request) => {
-            issuer::tokens::code(context, &credentials, &request, line).await
+            apart(issuer::tokens::code(context, &credentials, &request, line)).await
         }
         Grant::RefreshToken(request) => {
-            issuer::tokens::refresh(context, &credentials, &request, line).await
+            apart(issuer::tokens::refresh(context, &credentials, &request, line)).await
         }
         Grant::Exchange(request) => {
             let profile = profile(request.grant);

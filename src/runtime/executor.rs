@@ -48,6 +48,18 @@ impl Wake for Number {
     }
 }
 
+/// A future that [`apart`] made.
+pub type Apart<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
+/// Moves a future into an allocation of its own, and its code into a function of its own.
+///
+/// The compiler puts a future that is awaited in one place into the one that awaits it, and V8 compiles a function
+/// as a whole when it is called for the first time. Without this, the first exchange of an isolate would wait for
+/// the code of all other endpoints.
+pub fn apart<'a, T>(work: impl Future<Output = T> + 'a) -> Apart<'a, T> {
+    Box::pin(work)
+}
+
 /// Polls `work` for the first time at once and returns a promise of its result.
 pub fn start(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
     let number = number();

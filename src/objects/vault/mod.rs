@@ -25,6 +25,7 @@ use crate::objects::vault::renew::Waited;
 use crate::objects::vault::store::VaultStore;
 use crate::provider::connection::Connection;
 use crate::runtime::context::Context;
+use crate::runtime::executor::apart;
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
 use crate::runtime::{clock, configuration, leases, log};
@@ -211,7 +212,7 @@ impl Inner {
         let answer = self.act(&open, message.act).await;
         self.answering.set(self.answering.get() - 1);
         if open.store.take_stale_alarm() {
-            self.schedule().await?;
+            apart(self.schedule()).await?;
         }
         answer
     }
@@ -249,14 +250,14 @@ impl Inner {
                 }
                 exchanged
             }
-            VaultAction::Store(store) => self.keep(open, *store).await,
+            VaultAction::Store(store) => apart(self.keep(open, *store)).await,
             VaultAction::Accounts => {
                 let contents = open.store.contents()?;
                 let views = contents.accounts.iter().map(|account| contents.view(account));
                 Ok(VaultResponse::Accounts(views.collect()))
             }
             VaultAction::Delete { account, tell, tell_leases } => {
-                let removed = self.delete(open, &account).await?;
+                let removed = apart(self.delete(open, &account)).await?;
                 let gone = removed.is_some();
                 Ok(if tell_leases {
                     // Also where there is no account: it may have been deleted before this object started.
@@ -369,7 +370,7 @@ impl Inner {
                 }
                 ExchangeStep::Refresh(..) if started == REFRESHES => break,
                 ExchangeStep::Refresh(account, selector) => {
-                    match self.refresh(open, &account, selector).await? {
+                    match apart(self.refresh(open, &account, selector)).await? {
                         Waited::Own => started += 1,
                         Waited::Others => {}
                         Waited::Stopped(problem) => return Ok(VaultResponse::NotReleased(problem)),

@@ -411,6 +411,7 @@ fn check_params(connection: &Connection) -> Result<(), FieldError> {
 }
 
 /// Checks a connection that takes the account's id from the authorization response.
+#[inline(never)]
 fn check_callback_identity(connection: &Connection) -> Result<(), FieldError> {
     let identity = &connection.identity;
     if identity.permanent {
@@ -478,6 +479,7 @@ fn check_kinds(connection: &Connection, vault: &PublicUrl) -> Result<(), FieldEr
     Ok(())
 }
 
+#[inline(never)]
 fn check_issuance(issuance: &IssuanceRules, vault: &PublicUrl) -> Result<(), FieldError> {
     if !issuance.resource.ends_with("/{name}") {
         return Err(FieldError::new("resource", "must end with /{name}"));

@@ -4,6 +4,9 @@
 //! The configuration consists of the variables `PUBLIC_URL` and `LOCATION`, the tables `ISSUERS`, `CONNECTIONS` and `CLIENTS`
 //! (merged with the variables `ISSUERS_*` and so on), and the secrets `KEY_RING`, `OBJECT_NAME_KEY` and
 //! `PROVIDER_SECRETS`. A table is a JSON object, or a string that contains one.
+//!
+//! An isolate reads it before its first answer, and V8 compiles a function as a whole when it is called for the
+//! first time. So what few configurations have is read by functions that the compiler must not merge into others.
 
 mod api;
 mod client;
@@ -34,6 +37,7 @@ pub use sign_in::SignIn;
 pub use variables::Variables;
 
 use self::provider_secret::ProviderSecrets;
+use self::variables::Table;
 use vault_base::address::Location;
 use vault_base::encoding;
 use vault_base::ids::ObjectNames;
@@ -118,9 +122,15 @@ pub enum Names {
 }
 
 impl ConfigError {
-    pub(crate) fn new(variable: &str, field: impl Into<String>, fix: impl Into<String>) -> Self {
-        let (field, fix) = (field.into(), fix.into());
-        Self { variable: variable.to_owned(), field, fix, unknown: None }
+    pub(crate) fn new(variable: &str, field: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
+        Self::of(variable, field.as_ref(), fix.as_ref())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of(variable: &str, field: &str, fix: &str) -> Self {
+        let [variable, field, fix] = [variable, field, fix].map(str::to_owned);
+        Self { variable, field, fix, unknown: None }
     }
 }
 
@@ -173,19 +183,14 @@ impl Config {
             connections.insert(name, connection);
         }
         secrets.end()?;
-        let sign_in = sign_in(variables, &public_url, &connections)?;
-        let mut apis: BTreeMap<String, Api> = BTreeMap::new();
-        let table = variables.table("APIS")?;
-        for (name, entry) in table.entries {
-            let api = fields::read(entry, Api::read)
-                .and_then(|api| api.check(&public_url))
-                .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
-            if apis.values().any(|other| other.identifier == api.identifier) {
-                let fix = "another entry of APIS has the same identifier; keep one";
-                return Err(FieldError::new("identifier", fix).at(table.origins.get(&name), &name));
-            }
-            apis.insert(name, api);
-        }
+        let sign_in = match variables.table("SIGN_IN")? {
+            table if table.entries.is_empty() => None,
+            table => Some(sign_in(table, &public_url, &connections)?),
+        };
+        let apis = match variables.table("APIS")? {
+            table if table.entries.is_empty() => BTreeMap::new(),
+            table => apis(table, &public_url)?,
+        };
         if sign_in.is_some() {
             let own = issuer::own(&public_url, &apis);
             if issuers.insert(public_url.identifier(), own).is_some() {
@@ -240,23 +245,35 @@ impl Config {
 }
 
 /// `SIGN_IN` is one table: its fields are the entries of the variable.
+#[inline(never)]
 fn sign_in(
-    variables: &Variables,
+    table: Table,
     vault: &PublicUrl,
     connections: &BTreeMap<String, Connection>,
-) -> Result<Option<SignIn>, ConfigError> {
-    let table = variables.table("SIGN_IN")?;
-    if table.entries.is_empty() {
-        return Ok(None);
-    }
+) -> Result<SignIn, ConfigError> {
     let entry = Value::Object(table.entries.into_iter().collect());
-    fields::read(entry, SignIn::read)
-        .and_then(|sign_in| sign_in.check(vault, connections))
-        .map(Some)
-        .map_err(|fault| ConfigError {
+    fields::read(entry, SignIn::read).and_then(|sign_in| sign_in.check(vault, connections)).map_err(
+        |fault| ConfigError {
             unknown: fault.unknown,
             ..ConfigError::new("SIGN_IN", fault.field, fault.fix)
-        })
+        },
+    )
+}
+
+#[inline(never)]
+fn apis(table: Table, vault: &PublicUrl) -> Result<BTreeMap<String, Api>, ConfigError> {
+    let mut apis: BTreeMap<String, Api> = BTreeMap::new();
+    for (name, entry) in table.entries {
+        let api = fields::read(entry, Api::read)
+            .and_then(|api| api.check(vault))
+            .map_err(|fault| fault.at(table.origins.get(&name), &name))?;
+        if apis.values().any(|other| other.identifier == api.identifier) {
+            let fix = "another entry of APIS has the same identifier; keep one";
+            return Err(FieldError::new("identifier", fix).at(table.origins.get(&name), &name));
+        }
+        apis.insert(name, api);
+    }
+    Ok(apis)
 }
 
 fn object_names(text: &str) -> Result<ObjectNames, ConfigError> {
@@ -275,12 +292,18 @@ pub(crate) struct FieldError {
 }
 
 impl FieldError {
-    pub(crate) fn new(field: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { field: field.into(), fix: fix.into(), unknown: None }
+    pub(crate) fn new(field: impl AsRef<str>, fix: impl AsRef<str>) -> Self {
+        Self::of(field.as_ref(), fix.as_ref())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn of(field: &str, fix: &str) -> Self {
+        Self { field: field.to_owned(), fix: fix.to_owned(), unknown: None }
     }
 
     /// A field with the name of an entry that the table `of` does not have.
-    fn no_entry(field: impl Into<String>, name: &str, of: &'static str) -> Self {
+    fn no_entry(field: impl AsRef<str>, name: &str, of: &'static str) -> Self {
         Self::new(field, format!("`{name}` is not among {of}")).unknown(name, Names::Entries(of))
     }
 
@@ -290,10 +313,14 @@ impl FieldError {
     }
 
     /// The fault with `table`, a path that ends in a dot, before its field.
+    #[cold]
+    #[inline(never)]
     fn within(self, table: &str) -> Self {
         Self { field: format!("{table}{}", self.field), ..self }
     }
 
+    #[cold]
+    #[inline(never)]
     fn at(self, variable: Option<&String>, entry: &str) -> ConfigError {
         let variable = variable.map_or("", String::as_str);
         let dot = if self.field.is_empty() { "" } else { "." };

@@ -61,6 +61,7 @@ pub(super) fn identity(fields: &mut Fields) -> IdentityRules {
     }
 }
 
+#[inline(never)]
 pub(super) fn kind(fields: &mut Fields) -> KindRules {
     KindRules {
         scopes: fields.list("scopes"),

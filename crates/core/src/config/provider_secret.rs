@@ -44,18 +44,24 @@ impl ProviderSecrets {
     }
 }
 
+/// Parses a secret. Most are text.
 fn secret(value: Value) -> Result<ProviderSecret, FieldError> {
+    match value {
+        Value::String(text) => {
+            Ok(ProviderSecret { client_secret: Some(Secret::new(text)), private_key: None })
+        }
+        value => table(value),
+    }
+}
+
+#[inline(never)]
+fn table(value: Value) -> Result<ProviderSecret, FieldError> {
     const FORM: &str = "must be text, the client secret, or a table of client_secret and \
                         private_key, both text";
     let form = || FieldError::new("", FORM);
     let mut secret = ProviderSecret::default();
-    let members = match value {
-        Value::String(text) => {
-            secret.client_secret = Some(Secret::new(text));
-            return Ok(secret);
-        }
-        Value::Object(members) => members,
-        _ => return Err(form()),
+    let Value::Object(members) = value else {
+        return Err(form());
     };
     for (name, value) in members {
         let Value::String(text) = value else {

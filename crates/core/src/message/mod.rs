@@ -133,6 +133,8 @@ struct Envelope<T> {
 }
 
 /// Writes a request or a response as a message. `None` if it cannot be serialized.
+// Neither this nor `read` is part of its callers: a new isolate would compile both for each call of an object.
+#[inline(never)]
 pub fn write<T: Serialize>(body: &T) -> Option<String> {
     #[derive(Serialize)]
     struct Borrowed<'a, T> {
@@ -143,6 +145,7 @@ pub fn write<T: Serialize>(body: &T) -> Option<String> {
 }
 
 /// Parses a message with a request or a response. `None` if this code does not know its form.
+#[inline(never)]
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     objects::read::<Envelope<T>>(bytes).ok().map(|envelope| envelope.body)
 }
