@@ -8,7 +8,7 @@
 pub use vault_base::{address, encoding, ids, json, mac_id, public_url, seal, secret, text, time};
 pub use vault_core::{
     config, connect, error, event, issuer, message, metadata, oauth, pages, placement,
-    request_line, routes, vault,
+    request_line, routes, vault, warm_up,
 };
 pub use vault_jose as jwt;
 pub use vault_provider as provider;

@@ -16,7 +16,17 @@ use crate::routes::{self, Cors, Endpoint, Routed};
 use crate::runtime::context::Context;
 use crate::runtime::executor::{self, Apart, apart};
 use crate::runtime::http::{HttpResult, Incoming};
-use crate::runtime::{clock, configuration, http, log, signing_keys};
+use crate::runtime::{clock, configuration, http, leases, log, signing_keys};
+use crate::warm_up;
+
+/// Prepares an isolate before its first request. It has no clock and no randomness yet, and can ask nobody.
+#[wasm_bindgen]
+pub fn prepare(env: &Env) {
+    if let Some(config) = configuration::load(env) {
+        leases::fingerprint(&config);
+        warm_up::exchange(&config);
+    }
+}
 
 /// Serves one request. The platform calls it.
 #[wasm_bindgen]

@@ -2,6 +2,8 @@
 // The module that the platform loads. `worker-build` generates a class around the Worker that is
 // constructed for each request, through proxies; that costs more than an exchange's own work. This
 // module uses that class for its purpose only: to instantiate the wasm anew after a trap.
+// @ts-expect-error: the platform has it.
+import { env } from 'cloudflare:workers';
 // @ts-expect-error: `worker-build` generates it beside the copy of this file.
 import Worker from './index.js';
 
@@ -9,7 +11,7 @@ import Worker from './index.js';
 export * from './index.js';
 
 const state = globalThis.__worker_init_state;
-const { fetch } = Worker.prototype;
+const { fetch, prepare } = Worker.prototype;
 
 export default {
   fetch(request, env, ctx) {
@@ -27,7 +29,20 @@ function begin(request, env, ctx) {
   try {
     return fetch.call({ env, ctx }, request);
   } catch (error) {
-    if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+    note(error);
     throw error;
   }
+}
+
+/** After a trap, the next request instantiates the wasm anew. */
+function note(error) {
+  if (error instanceof WebAssembly.RuntimeError) state.criticalError = true;
+}
+
+// The platform evaluates this module before the first request, and on its network often while the caller is still
+// connecting. What is done here, no request waits for.
+try {
+  prepare(env);
+} catch (error) {
+  note(error);
 }

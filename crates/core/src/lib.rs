@@ -3,8 +3,8 @@
 //! is an argument, and requests and responses are plain values.
 //!
 //! The modules are layered, from the bottom up: [`config`]; [`error`], [`event`], [`pages`] and [`placement`]; [`vault`] and [`issuer`];
-//! [`connect`] and [`oauth`]; and [`message`], [`metadata`], [`routes`], [`request_line`] and `reasons`, which
-//! only documents and tests use. A module uses only modules of lower layers.
+//! [`connect`] and [`oauth`]; [`message`], [`metadata`], [`routes`], [`request_line`] and `reasons`, which
+//! only documents and tests use; and [`warm_up`]. A module uses only modules of lower layers.
 
 pub mod config;
 pub mod connect;
@@ -21,3 +21,4 @@ pub mod reasons;
 pub mod request_line;
 pub mod routes;
 pub mod vault;
+pub mod warm_up;

@@ -8,12 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers from the bottom up. Modules of one layer do not use each other.
-const LAYERS: [&[&str]; 5] = [
+const LAYERS: [&[&str]; 6] = [
     &["config"],
     &["error", "event", "pages", "placement"],
     &["issuer", "vault"],
     &["connect", "oauth"],
     &["metadata", "message", "reasons", "request_line", "routes"],
+    &["warm_up"],
 ];
 
 fn layer(module: &str) -> Option<usize> {
