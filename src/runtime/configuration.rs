@@ -11,7 +11,6 @@ use worker::Env;
 
 use crate::config::{Config, Variables};
 use crate::event::{Event, EventName};
-use crate::json;
 use crate::runtime::log;
 
 thread_local! {
@@ -46,14 +45,15 @@ fn variables(env: &Env) -> Variables {
         .filter_map(|entry| {
             let entry: js_sys::Array = entry.dyn_into().ok()?;
             let name = entry.get(0).as_string()?;
-            Some((name, plain(&entry.get(1))?))
+            Some((name, Value::String(text(&entry.get(1))?)))
         })
         .collect()
 }
 
-fn plain(value: &JsValue) -> Option<Value> {
+/// The text of a value. A table reads alike as a JSON object and as its text, which is parsed once then.
+fn text(value: &JsValue) -> Option<String> {
     if let Some(text) = value.as_string() {
-        return Some(Value::String(text));
+        return Some(text);
     }
     let prototype = Object::get_prototype_of(value);
     let is_plain = value.is_object()
@@ -62,6 +62,5 @@ fn plain(value: &JsValue) -> Option<Value> {
     if !is_plain {
         return None;
     }
-    let json = JSON::stringify(value).ok()?.as_string()?;
-    json::parse_trusted(&json).ok()
+    JSON::stringify(value).ok()?.as_string()
 }

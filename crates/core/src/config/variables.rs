@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The variables that the platform provides, and the tables that are merged from several of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
@@ -73,8 +74,8 @@ fn read_part(variable: &str, value: &Value) -> Result<Map<String, Value>, Config
     // A parsed object is parsed again from its text, so that both forms give the same errors.
     let text = match value {
         Value::String(text) if text.trim().is_empty() => return Ok(Map::new()),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     };
     json::read(text.as_bytes()).map_err(|_| {
         let fix = "must be a table (or a string that holds a JSON object), no name twice";
