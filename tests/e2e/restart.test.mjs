@@ -113,6 +113,21 @@ describe('restart', { timeout: 120_000 }, () => {
     assert.notEqual((await world.exchange(user)).access_token, token);
   });
 
+  test('an invalid configuration is logged while the isolate starts, once, and all requests get 503', async () => {
+    await world.stopVault();
+    const { length } = world.workerd.log;
+    // Without the harness, which sends a request to set the clock.
+    const { bindings } = world;
+    await world.workerd.start({ ...bindings, text: { ...bindings.text, KEY_RING: '{}' } });
+    const events = () => world.workerd.log.slice(length).split('\n').filter((line) => line.includes('"event":"configuration_error"'));
+    await eventually('the event is there', () => events().length > 0);
+    for (const path of ['/health', '/oauth/token']) assert.equal((await fetch(`${world.vault}${path}`)).status, 503);
+    await eventually('both requests are logged', () => world.workerd.log.slice(length).split('"reason":"configuration_error"').length === 3);
+    assert.equal(events().length, 1);
+    await restart();
+    assert.equal(await world.owner((await world.exchange(alice)).access_token), 'alice');
+  });
+
   for (const [when, request] of Object.entries({
     'at once': {},
     'after a wait': { method: 'POST', body: 'x' },
