@@ -12,23 +12,30 @@ use serde_json::json;
 
 use crate::config::{Config, ExchangeGrant};
 use crate::message;
+use crate::message::issuer::{IssuerRequest, IssuerResponse, Published};
 use crate::message::vault::{VaultAction, VaultRequest};
 use crate::oauth::exchange::response;
-use crate::oauth::token_request::{Grant, TokenRequest};
+use crate::oauth::token_request::{self, TokenRequest};
 use crate::request_line::RequestLine;
+use crate::routes;
+use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
+use crate::vault::exchange::look;
+use crate::vault::home::Home;
+use crate::vault::lease::LeaseRequest;
+use crate::vault::lease_cache::{LeaseCache, LeaseKey, Released};
+use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Selector};
+use crate::vault::release::{NegativeCache, RequestedToken};
 use vault_base::encoding;
 use vault_base::ids::{AccountId, UserNames};
 use vault_base::seal::Sealer;
 use vault_base::secret::Secret;
 use vault_jose::access_token::{self, AccessToken};
+use vault_jose::identity::Identity;
 use vault_jose::jwk::JwkSet;
 use vault_jose::jws::Jws;
 use vault_jose::signature::SignatureCheck;
 use vault_jose::trusted_issuer::Issuer;
-
-use crate::vault::home::Home;
-use crate::vault::lease::LeaseRequest;
-use crate::vault::lease_cache::{LeaseCache, LeaseKey, Released};
+use vault_provider::connection::Connection;
 
 /// Any time between those of the made-up token.
 const NOW: i64 = 1;
@@ -40,6 +47,7 @@ pub fn exchange(config: &Config) -> Option<()> {
     let connection = config.connections.keys().next()?;
     let (client_id, client) = config.clients.iter().next()?;
     let token = token(issuer, client_id);
+    black_box(routes::route("POST", "/oauth/token", config.sign_in.is_some()).log_name());
     let body = format!(
         "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={token}\
          &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token\
@@ -47,7 +55,7 @@ pub fn exchange(config: &Config) -> Option<()> {
     );
     let form = Some("application/x-www-form-urlencoded");
     let request = TokenRequest::read(form, None, body.as_bytes(), false).ok()?;
-    let Grant::Exchange(exchange) = request.grant else {
+    let token_request::Grant::Exchange(exchange) = request.grant else {
         return None;
     };
     // The secret is wrong, and the answer is that.
@@ -66,7 +74,7 @@ pub fn exchange(config: &Config) -> Option<()> {
     })?;
     let request: VaultRequest = message::read(request.as_bytes())?;
     let home = Home::new(request.user, request.connection, Sealer::new(&config.key_ring, &vault));
-    let released = released(config, &home, exchange.grant)?;
+    let released = released(config, &home, &want, exchange.grant)?;
     let key = LeaseKey { vault: &vault, client_id, grant: exchange.grant, want: &want };
     let mut leases = LeaseCache::default();
     let asked = leases.ask(&vault, NOW);
@@ -104,23 +112,68 @@ fn verified(token: &Secret, issuer: &Issuer) -> Option<AccessToken> {
     let keys = json!({ "keys": [{
         "kty": "RSA", "kid": "-", "n": encoding::base64url([255; 256]), "e": "AQAB",
     }] });
-    let keys = JwkSet::parse(keys.to_string().as_bytes()).ok()?;
+    let keys = keys.to_string();
+    let set = JwkSet::parse(keys.as_bytes()).ok()?;
+    asked(issuer, keys)?;
     let token = Jws::parse(token.expose()).ok()?;
     black_box(access_token::claimed_issuer(&token).ok()?);
-    black_box(SignatureCheck::of(&token, &keys, &[token.algorithm()]).ok()?);
+    black_box(SignatureCheck::of(&token, &set, &[token.algorithm()]).ok()?);
     AccessToken::read(&token, issuer, NOW).ok()
 }
 
-/// Opens a token, and writes and reads the message with it.
-fn released(config: &Config, home: &Home, grant: ExchangeGrant) -> Option<Released> {
+/// Looks for a token in a vault that has one, and writes and reads the message with it.
+fn released(
+    config: &Config,
+    home: &Home,
+    want: &RequestedToken,
+    grant: ExchangeGrant,
+) -> Option<Released> {
+    let connection = config.connections.get(&home.connection)?;
     let key = config.key_ring.primary_key();
     let mut envelope = vec![1, u8::try_from(key.len()).ok()?];
     envelope.extend_from_slice(key.as_bytes());
     envelope.extend_from_slice(&[0; 60]);
-    let account = AccountId::parse("cac_0000000000000000000000")?;
+    let contents = contents(connection, envelope)?;
     // The envelope is not sealed, and the answer is that.
-    let _ = black_box(home.open(&account, "access_token", 1, &envelope));
-    let members = response::members(grant, &Secret::new("-"), &["-".to_owned()], &BTreeMap::new());
+    black_box(look(home, &contents, connection, want, &NegativeCache::default(), NOW)).ok()?;
+    let members = response::members(grant, &Secret::new("-"), &want.scopes, &BTreeMap::new());
     let token = Released { expires_in: 1, lease_seconds: 1, object_ms: 1, members };
     Released::read(&token.write())
+}
+
+/// A vault with one account, whose access token is this envelope.
+fn contents(connection: &Connection, envelope: Vec<u8>) -> Option<Contents> {
+    let id = AccountId::parse("cac_0000000000000000000000")?;
+    let account = Account {
+        id: id.clone(),
+        identity: Identity { id: None, email: None, name: None },
+        state: AccountState::Active,
+        created_at: NOW,
+        provider_data: BTreeMap::new(),
+    };
+    let mut grant = Grant::new(1, true, connection.scopes.clone());
+    grant.registration = Some(connection.registration.clone());
+    let record = AccessTokenRecord {
+        generation: 1,
+        scopes: connection.scopes.clone(),
+        issued_at: NOW,
+        expires_at: None,
+    };
+    let grant = Sealed { record: grant, envelope: None };
+    let token = Sealed { record, envelope: Some(envelope) };
+    Some(Contents {
+        accounts: vec![account],
+        grants: vec![StoredGrant { account: id.clone(), kind: String::new(), grant }],
+        tokens: vec![StoredToken { account: id, selector: Selector::default(), token }],
+    })
+}
+
+/// Writes and reads what the Worker and the object with an issuer's keys say to each other.
+fn asked(issuer: &Issuer, keys: String) -> Option<()> {
+    let request = message::write(&IssuerRequest::of(&issuer.source, false))?;
+    black_box(message::read::<IssuerRequest>(request.as_bytes())?);
+    let published = Published { metadata: None, jwks: keys, fetched_at: NOW };
+    let response = message::write(&IssuerResponse::Published(published))?;
+    black_box(message::read::<IssuerResponse>(response.as_bytes())?);
+    Some(())
 }
