@@ -150,6 +150,17 @@ export function respond(status, head, body) {
   return response;
 }
 
+/** Makes a response 200 with a copy of these `Headers`, and with `timing` as `server-timing`. */
+export function token(headers, timing, body) {
+  headers.set('server-timing', timing);
+  return new Response(body, { headers });
+}
+
+/** Makes an object's response, with the message in the header `reply`. */
+export function reply(status, message) {
+  return new Response(null, { status, headers: { reply: message } });
+}
+
 /** The message in the header of a request to an object, or null if it is in the body. */
 export function question(request) {
   return request.headers.get('question');

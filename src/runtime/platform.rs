@@ -5,7 +5,7 @@
 use js_sys::{Array, Function, Promise};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use web_sys::{Request, Response};
+use web_sys::{Headers, Request, Response};
 
 #[wasm_bindgen(module = "/src/runtime/platform.js")]
 extern "C" {
@@ -50,6 +50,14 @@ extern "C" {
     /// Makes a response. `head` has the headers: a name and a value per line, in turn.
     #[wasm_bindgen(catch)]
     pub fn respond(status: u16, head: &str, body: Option<&str>) -> Result<Response, JsValue>;
+
+    /// Makes a response 200 with a copy of these headers, and with `timing` as the header `server-timing`.
+    #[wasm_bindgen(catch)]
+    pub fn token(headers: &Headers, timing: &str, body: &str) -> Result<Response, JsValue>;
+
+    /// Makes an object's response, with the message in the header `reply`.
+    #[wasm_bindgen(catch)]
+    pub fn reply(status: u16, message: &str) -> Result<Response, JsValue>;
 
     /// The message in the `question` header of a request to an object; `None` if it is in the body.
     pub fn question(request: &Request) -> Option<String>;
