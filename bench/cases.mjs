@@ -68,13 +68,15 @@ export function firstSeen(exchanges) {
  *
  * - `cold_start` lasts from the start of the process until the response to one exchange is complete: what the
  *   operating system and the runtime need, the compilation of the Worker, the first run of its code, and the
- *   exchange itself.
+ *   exchange itself. The configuration is compiled, as `wrangler dev` compiles it: to parse its text
+ *   takes workerd longer the larger the Worker is.
  * - `first_exchange` is the part of it from the request until the response. The runtime listens by then, and has
  *   evaluated the Worker's modules. For the exchange, the Worker reads its configuration, gets the issuer's keys
  *   (the vault from an object that stores them, the JavaScript Worker from the issuer, which runs in this process)
  *   and asks an object that reads its database.
  */
 export async function cold(subjects) {
+  for (const subject of Object.values(subjects)) subject.compile();
   const runs = await rounds(subjects, ROUNDS.cold, async (subject) => {
     const [request] = subject.requests ?? subject.remembered;
     await subject.stop();

@@ -125,6 +125,11 @@ export class Exchange {
     });
   }
 
+  /** Compiles the configuration of all further starts. */
+  compile() {
+    this.world.workerd.compile(this.world.bindings);
+  }
+
   /** Starts the Worker again, on the storage that `stop` left. */
   start() {
     return this.world.startVault();
@@ -208,6 +213,8 @@ export class SignedIn {
   }
 }
 
+const NO_BINDINGS = { json: {}, text: {} };
+
 /** The Worker that only calls an object that responds with a constant. */
 export class Hop {
   /** @type {string} */
@@ -239,8 +246,12 @@ export class Hop {
     ));
   }
 
+  compile() {
+    this.workerd.compile(NO_BINDINGS);
+  }
+
   start() {
-    return this.workerd.start({ json: {}, text: {} });
+    return this.workerd.start(NO_BINDINGS);
   }
 
   stop() {

@@ -3,23 +3,25 @@
 //! counts the user's connects in flight.
 
 use std::future::ready;
+use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, SqlStorage, State};
+use worker::{Env, State};
 
 use crate::connect::in_flight;
 use crate::mac_id::MacId;
 use crate::message::directory::{CREATE, CREATE_IN_FLIGHT, DirectoryRequest, DirectoryResponse};
+use crate::runtime::clock;
 use crate::runtime::object_call::{self, ObjectError};
-use crate::runtime::{clock, sql};
+use crate::runtime::storage::{self, Storage};
 
 /// The Durable Object class; there is one object per user.
 #[wasm_bindgen]
 pub struct Directory {
-    storage: SqlStorage,
+    storage: Rc<Storage>,
 }
 
 #[wasm_bindgen]
@@ -28,7 +30,7 @@ impl Directory {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, _env: Env) -> Self {
-        Self { storage: State::from(state).storage().sql() }
+        Self { storage: Rc::new(Storage::of(&State::from(state))) }
     }
 
     /// Answers one message ([`DirectoryRequest`]) with a `Response` or a promise of one.
@@ -39,10 +41,7 @@ impl Directory {
     }
 }
 
-fn answer(
-    storage: &SqlStorage,
-    message: DirectoryRequest,
-) -> Result<DirectoryResponse, ObjectError> {
+fn answer(storage: &Storage, message: DirectoryRequest) -> Result<DirectoryResponse, ObjectError> {
     match message {
         DirectoryRequest::Add { connection, session } => {
             if let Some(session) = session
@@ -50,23 +49,23 @@ fn answer(
             {
                 return Ok(DirectoryResponse::TooManyInFlight { retry_after });
             }
-            sql::run(storage, CREATE, vec![])?;
+            storage.create(CREATE)?;
             let add = "INSERT OR IGNORE INTO connection (name, added_at) VALUES (?, ?)";
-            sql::run(storage, add, vec![connection.into(), sql::integer(clock::now())?])?;
+            storage.run(add, vec![connection.into(), storage::integer(clock::now())?])?;
             Ok(DirectoryResponse::Added)
         }
         DirectoryRequest::Ended { session } => {
-            if sql::has_table(storage, "in_flight")? {
+            if storage.has_table("in_flight")? {
                 let remove = "DELETE FROM in_flight WHERE session = ?";
-                sql::run(storage, remove, vec![session.as_str().into()])?;
+                storage.run(remove, vec![session.as_str().into()])?;
             }
             Ok(DirectoryResponse::Ended)
         }
-        DirectoryRequest::List if !sql::has_table(storage, "connection")? => {
+        DirectoryRequest::List if !storage.has_table("connection")? => {
             Ok(DirectoryResponse::Connections(Vec::new()))
         }
         DirectoryRequest::List => {
-            let rows = sql::run(storage, "SELECT name FROM connection ORDER BY name", vec![])?;
+            let rows = storage.run("SELECT name FROM connection ORDER BY name", vec![])?;
             let names = rows.into_iter().map(|mut row| row.text());
             names.collect::<Result<_, _>>().map(DirectoryResponse::Connections)
         }
@@ -74,17 +73,17 @@ fn answer(
 }
 
 /// Counts a connect that begins, unless there are too many: then the seconds after which one may begin.
-fn begin(storage: &SqlStorage, session: &MacId) -> Result<Result<(), i64>, ObjectError> {
+fn begin(storage: &Storage, session: &MacId) -> Result<Result<(), i64>, ObjectError> {
     let now = clock::now();
-    sql::run(storage, CREATE_IN_FLIGHT, vec![])?;
+    storage.create(CREATE_IN_FLIGHT)?;
     let expired = "DELETE FROM in_flight WHERE until <= ?";
-    sql::run(storage, expired, vec![sql::integer(now)?])?;
-    let rows = sql::run(storage, "SELECT until FROM in_flight", vec![])?;
+    storage.run(expired, vec![storage::integer(now)?])?;
+    let rows = storage.run("SELECT until FROM in_flight", vec![])?;
     let ends: Vec<i64> = rows.into_iter().map(|mut row| row.integer()).collect::<Result<_, _>>()?;
     Ok(match in_flight::admit(&ends, now) {
         Ok(until) => {
             let add = "INSERT OR REPLACE INTO in_flight (session, until) VALUES (?, ?)";
-            sql::run(storage, add, vec![session.as_str().into(), sql::integer(until)?])?;
+            storage.run(add, vec![session.as_str().into(), storage::integer(until)?])?;
             Ok(())
         }
         Err(retry_after) => Err(retry_after),

@@ -19,7 +19,8 @@ use crate::provider::endpoints::{DocumentError, Metadata};
 use crate::public_url::PublicUrl;
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
-use crate::runtime::{clock, configuration, http_client, log, sql};
+use crate::runtime::storage::{self, Storage};
+use crate::runtime::{clock, configuration, http_client, log};
 
 /// One object per source.
 #[wasm_bindgen]
@@ -30,6 +31,7 @@ pub struct IssuerKeys {
 struct Inner {
     state: State,
     env: Env,
+    storage: Storage,
     flights: Rc<Flights<()>>,
     /// Whether the last fetch failed because what the issuer publishes cannot be used. In memory only: an object
     /// that starts again says `unavailable` until it may fetch again.
@@ -43,9 +45,9 @@ impl IssuerKeys {
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         let state = State::from(state);
-        let inner =
-            Rc::new(Inner { state, env, flights: Rc::default(), is_unusable: Cell::new(false) });
-        Self { inner }
+        let storage = Storage::of(&state);
+        let (flights, is_unusable) = (Rc::default(), Cell::default());
+        Self { inner: Rc::new(Inner { state, env, storage, flights, is_unusable }) }
     }
 
     /// Answers one message.
@@ -107,12 +109,12 @@ impl Inner {
         &self,
         ask: &IssuerRequest,
     ) -> Result<(Option<Published>, FetchHistory), ObjectError> {
-        let storage = self.state.storage().sql();
-        if !sql::has_table(&storage, "issuer")? {
+        let storage = &self.storage;
+        if !storage.has_table("issuer")? {
             return Ok((None, FetchHistory::default()));
         }
         let query = "SELECT published, tried_at FROM issuer WHERE id = 1";
-        let Some(mut row) = sql::run(&storage, query, vec![])?.into_iter().next() else {
+        let Some(mut row) = storage.run(query, vec![])?.into_iter().next() else {
             return Ok((None, FetchHistory::default()));
         };
         // A copy that an earlier version wrote in another form, or for another request, is fetched
@@ -126,12 +128,12 @@ impl Inner {
     }
 
     fn store(&self, published: Option<Published>) -> Result<(), ObjectError> {
-        let storage = self.state.storage().sql();
-        sql::run(&storage, CREATE, vec![])?;
+        let storage = &self.storage;
+        storage.create(CREATE)?;
         let json = published.and_then(|published| serde_json::to_string(&published).ok());
         let upsert = "INSERT INTO issuer (id, published, tried_at) VALUES (1, ?1, ?2) ON CONFLICT \
                       (id) DO UPDATE SET published = COALESCE(?1, published), tried_at = ?2";
-        sql::run(&storage, upsert, vec![json.into(), sql::integer(clock::now())?])?;
+        storage.run(upsert, vec![json.into(), storage::integer(clock::now())?])?;
         Ok(())
     }
 }

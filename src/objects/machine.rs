@@ -2,6 +2,7 @@
 //! The object of a machine ([`crate::issuer::machine`]): loads the record, takes the core's step, applies
 //! it in one turn, and answers.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -13,15 +14,18 @@ use worker::{Env, State};
 use crate::issuer::machine::{Addressed, At, CREATE, Erased, Step, StepError, Write};
 use crate::message::Class;
 use crate::runtime::object_call::{self, ObjectError};
-use crate::runtime::{clock, configuration, log, sql};
+use crate::runtime::storage::Storage;
+use crate::runtime::{clock, configuration, log};
 use crate::seal::Sealer;
 
 /// An object that holds one machine.
 pub struct MachineObject {
-    state: State,
     env: Env,
     class: Class,
     machine: Erased,
+    storage: Storage,
+    /// The name and the record, once they were read or written.
+    known: RefCell<Option<(String, String)>>,
 }
 
 impl From<StepError> for ObjectError {
@@ -36,7 +40,8 @@ impl From<StepError> for ObjectError {
 
 impl MachineObject {
     pub fn new(state: DurableObjectState, env: Env, class: Class, machine: Erased) -> Rc<Self> {
-        Rc::new(Self { state: State::from(state), env, class, machine })
+        let storage = Storage::of(&State::from(state));
+        Rc::new(Self { env, class, machine, storage, known: RefCell::default() })
     }
 
     /// Answers one message.
@@ -90,31 +95,41 @@ impl MachineObject {
         match &step.write {
             Write::Keep => {}
             Write::Put(record) => self.save(name, record)?,
-            Write::Delete => self.state.storage().delete_all().await?,
+            Write::Delete => {
+                self.known.take();
+                self.storage.delete_all().await?;
+            }
         }
         step.events.iter().for_each(log::event);
         if let Some(at) = step.wake_at {
             let seconds = u64::try_from(at - now).unwrap_or_default();
-            self.state.storage().set_alarm(Duration::from_secs(seconds)).await?;
+            self.storage.set_alarm(Duration::from_secs(seconds)).await?;
         }
         Ok(step.response)
     }
 
     fn load(&self) -> Result<Option<(String, String)>, ObjectError> {
-        let storage = self.state.storage().sql();
-        if !sql::has_table(&storage, "machine")? {
+        if let Some(known) = self.known.borrow().as_ref() {
+            return Ok(Some(known.clone()));
+        }
+        if !self.storage.has_table("machine")? {
             return Ok(None);
         }
-        let rows = sql::run(&storage, "SELECT name, record FROM machine WHERE id = 1", vec![])?;
-        let row = rows.into_iter().next();
-        row.map(|mut row| Ok((row.text()?, row.text()?))).transpose()
+        let rows = self.storage.run("SELECT name, record FROM machine WHERE id = 1", vec![])?;
+        let Some(mut row) = rows.into_iter().next() else {
+            return Ok(None);
+        };
+        let stored = (row.text()?, row.text()?);
+        self.known.replace(Some(stored.clone()));
+        Ok(Some(stored))
     }
 
     fn save(&self, name: &str, record: &str) -> Result<(), ObjectError> {
-        let storage = self.state.storage().sql();
-        sql::run(&storage, CREATE, vec![])?;
+        self.known.take();
+        self.storage.create(CREATE)?;
         let upsert = "INSERT OR REPLACE INTO machine (id, name, record) VALUES (1, ?, ?)";
-        sql::run(&storage, upsert, vec![name.into(), record.into()])?;
+        self.storage.run(upsert, vec![name.into(), record.into()])?;
+        self.known.replace(Some((name.to_owned(), record.to_owned())));
         Ok(())
     }
 }

@@ -3,18 +3,20 @@
 //! which account at a provider. Further objects of the class store the check values of the keys.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
 use worker::worker_sys::DurableObjectState;
-use worker::{Env, SqlStorage, State};
+use worker::{Env, State};
 
 use crate::message::registry::{
     self, CREATE, CREATE_COPY, CopyStep, RegistryRequest, RegistryResponse,
 };
 use crate::runtime::object_call::{self, ObjectError};
-use crate::runtime::{clock, configuration, sql};
+use crate::runtime::storage::{self, Storage};
+use crate::runtime::{clock, configuration};
 
 /// Time limit of a copy's request to the original, in milliseconds: shorter than that of the copy's caller.
 const ORIGINAL_TIME: u32 = 2_000;
@@ -22,7 +24,7 @@ const ORIGINAL_TIME: u32 = 2_000;
 /// The Durable Object class; there is one object per shard, one named [`crate::ids::KEY_CHECK`], and its copies.
 #[wasm_bindgen]
 pub struct Registry {
-    storage: SqlStorage,
+    storage: Rc<Storage>,
     env: Env,
 }
 
@@ -32,7 +34,7 @@ impl Registry {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
-        Self { storage: State::from(state).storage().sql(), env }
+        Self { storage: Rc::new(Storage::of(&State::from(state))), env }
     }
 
     /// Answers one message ([`RegistryRequest`]) with a `Response` or a promise of one.
@@ -45,7 +47,7 @@ impl Registry {
 
 async fn answer(
     env: Env,
-    storage: SqlStorage,
+    storage: Rc<Storage>,
     message: RegistryRequest,
 ) -> Result<RegistryResponse, ObjectError> {
     let storage = &storage;
@@ -53,21 +55,22 @@ async fn answer(
         RegistryRequest::Add { user } => {
             create(storage)?;
             let add = "INSERT OR IGNORE INTO user (issuer, subject, added_at) VALUES (?, ?, ?)";
-            let row = vec![user.issuer.into(), user.subject.into(), sql::integer(clock::now())?];
-            sql::run(storage, add, row)?;
+            let row =
+                vec![user.issuer.into(), user.subject.into(), storage::integer(clock::now())?];
+            storage.run(add, row)?;
             Ok(RegistryResponse::Added)
         }
         RegistryRequest::AddReference { account, vault } => {
             create(storage)?;
             let hold = "INSERT OR IGNORE INTO holder (account, vault) VALUES (?, ?)";
-            sql::run(storage, hold, vec![account.into(), vault.into()])?;
+            storage.run(hold, vec![account.into(), vault.into()])?;
             Ok(RegistryResponse::ReferenceAdded)
         }
         RegistryRequest::RemoveReference { account, vault } => {
             create(storage)?;
             let release = "DELETE FROM holder WHERE account = ? AND vault = ?";
             let row = vec![account.as_str().into(), vault.as_str().into()];
-            sql::run(storage, release, row)?;
+            storage.run(release, row)?;
             others(storage, account, vault)
         }
         RegistryRequest::Others { account, vault } => {
@@ -77,7 +80,7 @@ async fn answer(
         RegistryRequest::Lists { account, vault } => {
             create(storage)?;
             let lists = "SELECT 1 FROM holder WHERE account = ? AND vault = ?";
-            let rows = sql::run(storage, lists, vec![account.into(), vault.into()])?;
+            let rows = storage.run(lists, vec![account.into(), vault.into()])?;
             Ok(RegistryResponse::Listed { listed: !rows.is_empty() })
         }
         RegistryRequest::Check { values, remember } => check(storage, &values, &remember),
@@ -88,17 +91,17 @@ async fn answer(
 }
 
 fn others(
-    storage: &SqlStorage,
+    storage: &Storage,
     account: String,
     vault: String,
 ) -> Result<RegistryResponse, ObjectError> {
     let others = "SELECT vault FROM holder WHERE account = ? AND vault <> ? LIMIT 1";
-    let rows = sql::run(storage, others, vec![account.into(), vault.into()])?;
+    let rows = storage.run(others, vec![account.into(), vault.into()])?;
     Ok(RegistryResponse::Shared { shared: !rows.is_empty() })
 }
 
 fn check(
-    storage: &SqlStorage,
+    storage: &Storage,
     values: &BTreeMap<String, String>,
     remember: &[String],
 ) -> Result<RegistryResponse, ObjectError> {
@@ -113,7 +116,7 @@ fn check(
     if changed.is_empty() {
         for (name, value) in values.iter().filter(|(name, _)| remember.contains(name)) {
             let first = "INSERT OR IGNORE INTO key_check (name, value) VALUES (?, ?)";
-            sql::run(storage, first, vec![name.as_str().into(), value.as_str().into()])?;
+            storage.run(first, vec![name.as_str().into(), value.as_str().into()])?;
             stored.insert(name.clone(), value.clone());
         }
     }
@@ -122,12 +125,12 @@ fn check(
 
 /// The check values in a table of this object; none if it does not exist.
 fn stored_values(
-    storage: &SqlStorage,
-    table: &str,
+    storage: &Storage,
+    table: &'static str,
 ) -> Result<BTreeMap<String, String>, ObjectError> {
     let mut values = BTreeMap::new();
-    if sql::has_table(storage, table)? {
-        for mut row in sql::run(storage, &format!("SELECT name, value FROM {table}"), vec![])? {
+    if storage.has_table(table)? {
+        for mut row in storage.run(&format!("SELECT name, value FROM {table}"), vec![])? {
             values.insert(row.text()?, row.text()?);
         }
     }
@@ -136,7 +139,7 @@ fn stored_values(
 
 async fn check_copy(
     env: &Env,
-    storage: &SqlStorage,
+    storage: &Storage,
     values: BTreeMap<String, String>,
     remember: Vec<String>,
 ) -> Result<RegistryResponse, ObjectError> {
@@ -152,18 +155,18 @@ async fn check_copy(
         return Err(ObjectError::Failed("key_check"));
     };
     if !stored.is_empty() {
-        sql::run(storage, CREATE_COPY, vec![])?;
+        storage.create(CREATE_COPY)?;
     }
     for (name, value) in stored {
         let keep = "INSERT OR IGNORE INTO key_check_copy (name, value) VALUES (?, ?)";
-        sql::run(storage, keep, vec![name.into(), value.into()])?;
+        storage.run(keep, vec![name.into(), value.into()])?;
     }
     Ok(RegistryResponse::Checked { changed, known, stored: BTreeMap::new() })
 }
 
-fn create(storage: &SqlStorage) -> Result<(), ObjectError> {
+fn create(storage: &Storage) -> Result<(), ObjectError> {
     for statement in CREATE {
-        sql::run(storage, statement, vec![])?;
+        storage.create(statement)?;
     }
     Ok(())
 }

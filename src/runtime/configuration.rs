@@ -17,15 +17,19 @@ thread_local! {
     static CONFIG: OnceCell<Option<Rc<Config>>> = const { OnceCell::new() };
 }
 
-/// Returns the configuration, or `None` if it is invalid. The first call in an isolate parses it and logs
-/// the errors; later calls return the same result.
+/// Returns the configuration, or `None` if it is invalid. The first call in an isolate parses it, and logs
+/// that or the error; later calls return the same result.
 pub fn load(env: &Env) -> Option<Rc<Config>> {
     CONFIG.with(|cell| cell.get_or_init(|| read(env)).clone())
 }
 
 fn read(env: &Env) -> Option<Rc<Config>> {
     match Config::load(&variables(env)) {
-        Ok(config) => Some(Rc::new(config)),
+        Ok(config) => {
+            // The first line takes workerd several milliseconds. This one is written before the first request.
+            log::event(&Event::new(EventName::Started).detail(env!("CARGO_PKG_VERSION")));
+            Some(Rc::new(config))
+        }
         Err(error) => {
             log::event(&Event::new(EventName::ConfigurationError).detail(error.to_string()));
             None

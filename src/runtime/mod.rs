@@ -20,6 +20,6 @@ pub(crate) mod platform;
 pub(crate) mod providers;
 pub(crate) mod signing_keys;
 pub(crate) mod single_flight;
-pub(crate) mod sql;
+pub(crate) mod storage;
 pub(crate) mod tokens;
 pub mod webcrypto;

@@ -200,12 +200,6 @@ pub enum ObjectError {
     Failed(&'static str),
 }
 
-impl From<worker::Error> for ObjectError {
-    fn from(error: worker::Error) -> Self {
-        Self::Failed(log::kind(&error))
-    }
-}
-
 impl From<SealError> for ObjectError {
     fn from(error: SealError) -> Self {
         match error {

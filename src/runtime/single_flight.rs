@@ -9,8 +9,10 @@ use std::rc::Rc;
 
 use js_sys::Promise;
 use wasm_bindgen::JsValue;
-use wasm_bindgen_futures::{JsFuture, future_to_promise};
+use wasm_bindgen_futures::future_to_promise;
 use worker::State;
+
+use crate::runtime::executor;
 
 /// Runs `work` to its end, even if the request that started it is aborted, and returns its result.
 /// `None` only if the work itself ended without a result.
@@ -100,5 +102,5 @@ fn spawn(state: &State, work: impl Future<Output = ()> + 'static) -> Promise {
 
 async fn wait(promise: &Promise) {
     // The promise never rejects. If it did, the caller would find the stored state unchanged.
-    let _ = JsFuture::from(promise.clone()).await;
+    let _ = executor::wait(promise).await;
 }

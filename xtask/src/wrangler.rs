@@ -166,10 +166,10 @@ fn of_build(line: &str) -> Option<&str> {
     is_ours.then_some(text)
 }
 
-/// The reason of the last configuration error that the Worker logged.
+/// The last configuration error that the Worker logged: the variable, the field and the fix.
 fn configuration_error(log: &str) -> Option<String> {
     let line = log.lines().rev().find(|line| line.contains(r#""event":"configuration_error""#))?;
-    event_of(line)?.get("reason")?.as_str().map(str::to_owned)
+    event_of(line)?.get("detail")?.as_str().map(str::to_owned)
 }
 
 /// The event that a line of the log is about, if the Worker wrote it.
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn the_log_says_what_is_wrong_with_a_configuration() {
-        let log = "ready\n[log] {\"event\":\"configuration_error\",\"reason\":\"CLIENTS.a: is odd\"}\nGET\n";
+        let log = "ready\n[log] {\"event\":\"configuration_error\",\"detail\":\"CLIENTS.a: is odd\"}\nGET\n";
         assert_eq!(configuration_error(log).unwrap(), "CLIENTS.a: is odd");
         assert_eq!(configuration_error("{\"event\":\"other\"}\n"), None);
     }

@@ -51,13 +51,15 @@ pub enum EventName {
     Revocation,
     /// The vault made a key to sign its own tokens with.
     SigningKeyAdded,
+    /// An isolate started, and its configuration is valid.
+    Started,
     /// A provider's userinfo response does not name the user of a connect.
     UserinfoRefused,
 }
 
 /// The reference of events: the name, what it means, and what the operator does.
 #[cfg(not(target_arch = "wasm32"))]
-const ROWS: [(EventName, &str, &str); 22] = [
+const ROWS: [(EventName, &str, &str); 23] = [
     (
         EventName::CodeNotRedeemed,
         "A provider rejected an authorization code, or its response was not usable. `reason` is the provider's error code, or `unavailable`, `ambiguous` (no response, or one that does not say what happened), `unusable_access_token`, `token_type` (one that the connection does not list), `answer_not_json`, `answer_not_utf8`, `answer_repeats_member` (a member that the vault uses occurs twice with different values), `answer_without_token` or `answer_with_error` (an error without a code).",
@@ -164,6 +166,11 @@ const ROWS: [(EventName, &str, &str); 22] = [
         "Nothing.",
     ),
     (
+        EventName::Started,
+        "An isolate of version `detail` started, and its configuration is valid. Cloudflare logs nothing of what happens before the first request, so this is shown by `wrangler dev` and by a workerd of your own only.",
+        "Nothing.",
+    ),
+    (
         EventName::UserinfoRefused,
         "The userinfo response of a connect does not name the user. `reason` is `userinfo_http_…` (a status other than 2xx), `userinfo_not_json`, `userinfo_signed` (a JWT; the vault reads JSON only), `userinfo_repeats_member` (the id occurs twice with different values), `userinfo_without_id`, `no_userinfo` (there is no endpoint, or the token response has no id), or `callback_without_id` (the callback lacks the parameter of `identity.id`).",
         "Check `userinfo_endpoint`, `identity.id` and `scopes` of the connection. For a JWT, choose unsigned userinfo in the client's registration at the provider.",
@@ -195,6 +202,7 @@ impl EventName {
             Self::RegistrationChanged => "registration_changed",
             Self::Revocation => "revocation",
             Self::SigningKeyAdded => "signing_key_added",
+            Self::Started => "started",
             Self::UserinfoRefused => "userinfo_refused",
         }
     }

@@ -3,7 +3,7 @@
 
 mod redeem;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ use crate::provider::userinfo::UserInfo;
 use crate::runtime::context::Context;
 use crate::runtime::object_call::{self, CallError, ObjectError};
 use crate::runtime::providers::{self, ProviderError};
-use crate::runtime::{clock, configuration, log, single_flight, sql};
+use crate::runtime::storage::Storage;
+use crate::runtime::{clock, configuration, log, single_flight};
 use crate::seal::Sealer;
 use crate::secret::Secret;
 use crate::vault::consent::NewGrant;
@@ -49,6 +50,9 @@ pub struct ConnectSession {
 struct Inner {
     state: State,
     env: Env,
+    storage: Storage,
+    /// The session, once it was read or written.
+    known: RefCell<Option<Session>>,
     /// Whether a redemption of the code is in progress.
     redeeming: Cell<bool>,
 }
@@ -60,7 +64,9 @@ impl ConnectSession {
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
         let state = State::from(state);
-        Self { inner: Rc::new(Inner { state, env, redeeming: Cell::new(false) }) }
+        let storage = Storage::of(&state);
+        let (known, redeeming) = (RefCell::default(), Cell::default());
+        Self { inner: Rc::new(Inner { state, env, storage, known, redeeming }) }
     }
 
     /// Answers one message.
@@ -75,8 +81,9 @@ impl ConnectSession {
     /// # Errors
     /// An error of the platform, which then calls again.
     pub async fn alarm(&self) -> Result<(), JsValue> {
-        let storage = self.inner.state.storage();
-        Ok(storage.delete_all().await?)
+        self.inner.known.take();
+        let deleted = self.inner.storage.delete_all().await;
+        deleted.map_err(|_| JsValue::from_str("the session could not be deleted"))
     }
 }
 
@@ -117,10 +124,10 @@ impl Inner {
         if self.load()?.is_some() {
             return Ok(SessionResponse::Denied(Denied::Used));
         }
-        sql::run(&self.state.storage().sql(), CREATE, vec![])?;
+        self.storage.create(CREATE)?;
         self.save(&Session::new(begin, clock::now()))?;
         let life = Duration::from_secs(SESSION_LIFETIME.unsigned_abs());
-        self.state.storage().set_alarm(life).await?;
+        self.storage.set_alarm(life).await?;
         Ok(SessionResponse::Begun)
     }
 
@@ -511,15 +518,20 @@ impl Inner {
     }
 
     fn load(&self) -> Result<Option<Session>, ObjectError> {
-        let storage = self.state.storage().sql();
-        if !sql::has_table(&storage, "session")? {
+        if let Some(session) = self.known.borrow().as_ref() {
+            return Ok(Some(session.clone()));
+        }
+        if !self.storage.has_table("session")? {
             return Ok(None);
         }
-        let rows = sql::run(&storage, "SELECT record FROM session WHERE id = 1", vec![])?;
+        let rows = self.storage.run("SELECT record FROM session WHERE id = 1", vec![])?;
         let Some(mut row) = rows.into_iter().next() else {
             return Ok(None);
         };
-        json::parse_trusted(&row.text()?).map(Some).map_err(|_| ObjectError::Failed("record"))
+        let stored: Session =
+            json::parse_trusted(&row.text()?).map_err(|_| ObjectError::Failed("record"))?;
+        self.known.replace(Some(stored.clone()));
+        Ok(Some(stored))
     }
 
     /// The phase that is stored now. While the session waited for somebody, the browser may have repeated a hop:
@@ -535,7 +547,9 @@ impl Inner {
     fn save(&self, session: &Session) -> Result<(), ObjectError> {
         let json = serde_json::to_string(session).map_err(|_| ObjectError::Failed("record"))?;
         let upsert = "INSERT OR REPLACE INTO session (id, record) VALUES (1, ?)";
-        sql::run(&self.state.storage().sql(), upsert, vec![json.into()])?;
+        self.known.take();
+        self.storage.run(upsert, vec![json.into()])?;
+        self.known.replace(Some(session.clone()));
         Ok(())
     }
 }

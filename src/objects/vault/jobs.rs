@@ -25,13 +25,13 @@ const JOBS_AT_ONCE: usize = 20;
 impl Inner {
     /// Sets the alarm to the time at which something is due, or deletes it if nothing is.
     pub(super) async fn schedule(&self) -> Result<(), ObjectError> {
-        let (storage, now) = (self.state.storage(), clock::now());
+        let (storage, now) = (&self.storage, clock::now());
         let next = self.next_alarm(now)?;
         self.store.take_stale_alarm();
         let due = match next {
             Alarm::Never => {
                 self.alarm.take();
-                return Ok(storage.delete_alarm().await?);
+                return storage.delete_alarm().await;
             }
             Alarm::At(due) => due,
             Alarm::ToDelete => now,
@@ -47,7 +47,7 @@ impl Inner {
         if done.is_err() {
             self.alarm.take();
         }
-        Ok(done?)
+        done
     }
 
     fn next_alarm(&self, now: UnixSeconds) -> Result<Alarm, ObjectError> {
@@ -61,7 +61,7 @@ impl Inner {
         self.held.take();
         self.store.forget();
         self.alarm.take();
-        Ok(self.state.storage().delete_all().await?)
+        self.storage.delete_all().await
     }
 
     /// Runs the jobs that are due. A job that is not done does not stop the others: it is stored anew, with a
@@ -79,12 +79,12 @@ impl Inner {
         }
         for _ in 0..JOBS_AT_ONCE {
             // Read each time: while one job runs, a reconnect may remove others.
-            let mut all = store.jobs()?;
-            let Some(next) = jobs::next(&all, now) else {
+            let all = store.jobs()?;
+            let next = jobs::next(&all, now).and_then(|next| all.get(next));
+            let Some(&(id, _, ref job)) = next else {
                 break;
             };
-            let (id, _, job) = all.swap_remove(next);
-            let done = match &job {
+            let done = match job {
                 Job::Recover { account, generation, token_kind } => {
                     self.recover(&open, account, token_kind, *generation).await
                 }
@@ -100,7 +100,7 @@ impl Inner {
                     continue;
                 }
                 Job::Revoke { .. } => {
-                    self.run_revocation(&open, id, &job, HoldersCheck::Before, now).await?;
+                    self.run_revocation(&open, id, job, HoldersCheck::Before, now).await?;
                     continue;
                 }
             };

@@ -28,6 +28,7 @@ use crate::runtime::context::Context;
 use crate::runtime::executor::apart;
 use crate::runtime::object_call::{self, ObjectError};
 use crate::runtime::single_flight::Flights;
+use crate::runtime::storage::Storage;
 use crate::runtime::{clock, configuration, leases, log};
 use crate::seal::Sealer;
 use crate::time::UnixSeconds;
@@ -62,6 +63,7 @@ pub struct Vault {
 pub(super) struct Inner {
     pub(super) state: State,
     pub(super) env: Env,
+    pub(super) storage: Rc<Storage>,
     pub(super) store: Rc<VaultStore>,
     home: RefCell<Option<Rc<Home>>>,
     pub(super) flights: Rc<Flights<(AccountId, String)>>,
@@ -80,13 +82,14 @@ impl Vault {
     #[wasm_bindgen(constructor)]
     #[must_use]
     pub fn new(state: DurableObjectState, env: Env) -> Self {
-        let storage = state.storage().map(JsValue::from).unwrap_or_default();
         let state = State::from(state);
-        let store = Rc::new(VaultStore::new(storage, state.storage().sql()));
+        let storage = Rc::new(Storage::of(&state));
+        let store = Rc::new(VaultStore::new(storage.clone()));
         Self {
             inner: Rc::new(Inner {
                 state,
                 env,
+                storage,
                 store,
                 home: RefCell::default(),
                 flights: Rc::default(),
@@ -121,7 +124,11 @@ impl Vault {
             });
             // The jobs are still stored. Without a new alarm nothing would run them.
             inner.alarm.take();
-            inner.state.storage().set_alarm(RETRY_JOBS).await?;
+            inner
+                .storage
+                .set_alarm(RETRY_JOBS)
+                .await
+                .map_err(|_| JsValue::from_str("no alarm could be set"))?;
         }
         Ok(())
     }

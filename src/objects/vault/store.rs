@@ -4,16 +4,13 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use wasm_bindgen::JsValue;
-use worker::{SqlStorage, SqlStorageValue};
-
 use crate::ids::{AccountId, UserId};
 use crate::json;
 use crate::jwt::identity::Identity;
 use crate::provider::registration::Registration;
 use crate::runtime::clock;
 use crate::runtime::object_call::ObjectError;
-use crate::runtime::sql::{self, Row};
+use crate::runtime::storage::{self, Parameter, Row, Storage};
 use crate::seal::KeyRing;
 use crate::time::UnixSeconds;
 use crate::vault::contents::{Contents, Sealed, StoredGrant, StoredToken};
@@ -26,65 +23,111 @@ use crate::vault::record::{AccessTokenRecord, Account, AccountState, Grant, Sele
 use crate::vault::schema;
 use crate::vault::stamp::{self, Stamp};
 
+const ACCOUNTS: &str =
+    "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
+
+const GRANTS: &str = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at FROM \"grant\" ORDER BY kind";
+
+const ACCESS_TOKENS: &str =
+    "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
+
+/// A table of a vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Owner,
+    KeyStamp,
+    Account,
+    Grant,
+    AccessToken,
+    Jobs,
+    Redemption,
+}
+
+/// What the object knows of the tables without reading them.
+#[derive(Default)]
+struct Known {
+    /// The tables that were read since they were last written. The other fields are as stored for these tables,
+    /// and for no others.
+    tables: Vec<Table>,
+    contents: Rc<Contents>,
+    jobs: Rc<Vec<StoredJob>>,
+    /// Whether there is a job, perhaps one that this version cannot parse.
+    has_jobs: bool,
+    stamp: Stamp,
+    last_redemption: Option<UnixSeconds>,
+}
+
+impl Known {
+    fn has(&self, table: Table) -> bool {
+        self.tables.contains(&table)
+    }
+
+    fn forget(&mut self, table: Table) {
+        self.tables.retain(|known| *known != table);
+    }
+}
+
 /// Access to the tables. A method that writes several rows does so in one transaction.
 ///
-/// The contents are cached, still sealed, until the next write: an exchange of a token that is still valid
-/// runs no statement.
+/// What is read is remembered, still sealed, until the next write to its table: an exchange of a token that is
+/// still valid runs no statement.
 pub struct VaultStore {
-    storage: JsValue,
-    sql: SqlStorage,
-    remembered: RefCell<Option<Rc<Contents>>>,
+    storage: Rc<Storage>,
+    known: RefCell<Known>,
     is_alarm_stale: Cell<bool>,
-    /// Whether the tables are known to exist, and to be of this version.
-    is_ready: Cell<bool>,
+    /// Whether the tables exist, and are of this version; `None` if that is not known.
+    is_ready: Cell<Option<bool>>,
 }
 
 impl VaultStore {
-    /// Creates a store over an object's storage and its SQLite database.
-    pub fn new(storage: JsValue, sql: SqlStorage) -> Self {
+    /// Creates a store over an object's storage.
+    pub fn new(storage: Rc<Storage>) -> Self {
         Self {
             storage,
-            sql,
-            remembered: RefCell::default(),
+            known: RefCell::default(),
             is_alarm_stale: Cell::new(false),
-            is_ready: Cell::new(false),
+            is_ready: Cell::default(),
         }
     }
 
-    /// Returns the contents of the vault, from the cache if possible; empty if no account was ever connected
-    /// here. Tables of an earlier version are migrated first.
+    /// Returns the contents of the vault; empty if no account was ever connected here. Tables of an earlier
+    /// version are migrated first.
     pub fn contents(&self) -> Result<Rc<Contents>, ObjectError> {
-        if let Some(contents) = self.remembered.borrow().as_ref() {
-            return Ok(contents.clone());
+        let exists = self.exists()?;
+        let mut known = self.known.borrow_mut();
+        let Known { tables, contents, .. } = &mut *known;
+        let mut is_read = false;
+        for table in [Table::Account, Table::Grant, Table::AccessToken] {
+            if tables.contains(&table) {
+                continue;
+            }
+            let contents = Rc::make_mut(contents);
+            match table {
+                Table::Account => contents.accounts = self.rows(ACCOUNTS, exists, read_account)?,
+                Table::Grant => contents.grants = self.rows(GRANTS, exists, read_grant)?,
+                _ => contents.tokens = self.rows(ACCESS_TOKENS, exists, read_token)?,
+            }
+            tables.push(table);
+            is_read = true;
         }
-        let contents = Rc::new(self.read_contents()?);
-        self.remembered.replace(Some(contents.clone()));
-        Ok(contents)
+        if is_read && exists {
+            // An earlier version left an empty vault as it is, and knows no follow-up that is not a job.
+            let is_late = follow_up::next(contents).is_some_and(|due| due < clock::now());
+            let is_stale = contents.accounts.is_empty() || is_late;
+            self.is_alarm_stale.set(self.is_alarm_stale.get() || is_stale);
+        }
+        Ok(contents.clone())
     }
 
-    fn read_contents(&self) -> Result<Contents, ObjectError> {
-        if !self.exists()? {
-            return Ok(Contents::default());
-        }
-        let accounts = "SELECT id, provider_user, email, name, state, created_at, extra FROM account ORDER BY seq";
-        let grants = "SELECT account, generation, refresh_token, scopes, intent, retry_at, failures, fault, kind, expires_at, state, authority, client_id, consented_at FROM \"grant\" ORDER BY kind";
-        let tokens = "SELECT account, selector, generation, token, scopes, issued_at, expires_at FROM access_token";
-        let accounts: Vec<_> =
-            self.read(accounts)?.into_iter().map(read_account).collect::<Result<_, _>>()?;
-        let is_empty = accounts.is_empty();
-        let contents = Contents {
-            accounts,
-            grants: self.read(grants)?.into_iter().map(read_grant).collect::<Result<_, _>>()?,
-            tokens: self
-                .read(tokens)?
-                .into_iter()
-                .filter_map(read_token)
-                .collect::<Result<_, _>>()?,
-        };
-        // An earlier version left an empty vault as it is, and knows no follow-up that is not a job.
-        let is_late = follow_up::next(&contents).is_some_and(|due| due < clock::now());
-        self.is_alarm_stale.set(self.is_alarm_stale.get() || is_empty || is_late);
-        Ok(contents)
+    /// Reads all rows of a table. `query` selects them.
+    fn rows<T>(
+        &self,
+        query: &str,
+        exists: bool,
+        read: impl Fn(Row) -> Result<Option<T>, ObjectError>,
+    ) -> Result<Vec<T>, ObjectError> {
+        let rows = if exists { self.read(query)? } else { Vec::new() };
+        rows.into_iter().filter_map(|row| read(row).transpose()).collect()
     }
 
     /// Migrates tables of an earlier version, in one transaction.
@@ -96,7 +139,10 @@ impl VaultStore {
         if statements.peek().is_none() {
             return Ok(());
         }
-        self.together(&mut || statements.try_for_each(|statement| self.write(statement, vec![])))?;
+        self.known.take();
+        self.together(&mut || {
+            statements.try_for_each(|statement| self.storage.run(statement, vec![]).map(drop))
+        })?;
         self.is_alarm_stale.set(true);
         Ok(())
     }
@@ -112,35 +158,50 @@ impl VaultStore {
         if !self.exists()? {
             return Ok(None);
         }
-        let query = "SELECT EXISTS (SELECT 1 FROM account), EXISTS (SELECT 1 FROM jobs), (SELECT max(at) FROM redemption)";
-        let rows = self.read(query)?;
-        let mut row = rows.into_iter().next().ok_or(ObjectError::Failed("stored"))?;
         let next_job = self.jobs()?.first().map(|(_, due, _)| *due);
-        // Rows that cannot be read do not stop the jobs.
-        let follow_up = self.contents().ok().and_then(|contents| follow_up::next(&contents));
+        // Rows that cannot be read do not stop the jobs, and are not deleted.
+        let contents = self.contents().ok();
+        let follow_up = contents.as_ref().and_then(|contents| follow_up::next(contents));
+        let last_redemption = self.last_redemption()?;
         Ok(Some(Stored {
-            has_accounts: row.integer()? != 0,
-            has_jobs: row.integer()? != 0,
+            has_accounts: contents.is_none_or(|contents| !contents.accounts.is_empty()),
+            has_jobs: self.known.borrow().has_jobs,
             next_job: next_job
                 .map_or(follow_up, |due| Some(follow_up.map_or(due, |at| at.min(due)))),
-            last_redemption: row.optional_integer()?,
+            last_redemption,
         }))
+    }
+
+    fn last_redemption(&self) -> Result<Option<UnixSeconds>, ObjectError> {
+        if !self.known.borrow().has(Table::Redemption) {
+            let rows = self.read("SELECT max(at) FROM redemption")?;
+            let last =
+                rows.into_iter().next().map_or(Ok(None), |mut row| row.optional_integer())?;
+            let mut known = self.known.borrow_mut();
+            known.last_redemption = last;
+            known.tables.push(Table::Redemption);
+        }
+        Ok(self.known.borrow().last_redemption)
     }
 
     /// Forgets what is in memory, because all that is stored is being deleted.
     pub fn forget(&self) {
-        self.remembered.take();
+        self.known.take();
         self.is_alarm_stale.take();
         self.is_ready.take();
     }
 
     /// Whether the tables exist. Tables of an earlier version are migrated first.
     fn exists(&self) -> Result<bool, ObjectError> {
-        if !self.is_ready.get() && sql::has_table(&self.sql, "owner")? {
-            self.migrate()?;
-            self.is_ready.set(true);
+        if let Some(is_ready) = self.is_ready.get() {
+            return Ok(is_ready);
         }
-        Ok(self.is_ready.get())
+        let exist = self.storage.has_table("owner")?;
+        if exist {
+            self.migrate()?;
+        }
+        self.is_ready.set(Some(exist));
+        Ok(exist)
     }
 
     /// Creates the tables and stores the owner, unless they exist.
@@ -148,15 +209,19 @@ impl VaultStore {
         if self.exists()? {
             return Ok(());
         }
-        schema::CREATE.iter().try_for_each(|statement| self.write(statement, vec![]))?;
+        schema::CREATE
+            .iter()
+            .try_for_each(|statement| self.storage.run(statement, vec![]).map(drop))?;
         let owner = "INSERT OR IGNORE INTO owner (id, schema, issuer, subject, connection) VALUES (1, ?, ?, ?, ?)";
         let row = vec![
-            sql::integer(schema::VERSION)?,
+            storage::integer(schema::VERSION)?,
             home.user.issuer.as_str().into(),
             home.user.subject.as_str().into(),
             home.connection.as_str().into(),
         ];
-        self.write(owner, row)
+        self.write(Table::Owner, owner, row)?;
+        self.is_ready.set(Some(true));
+        Ok(())
     }
 
     /// Runs writes in one transaction. If one fails, all are rolled back.
@@ -164,10 +229,10 @@ impl VaultStore {
         &self,
         work: &mut dyn FnMut() -> Result<(), ObjectError>,
     ) -> Result<(), ObjectError> {
-        let done = sql::transaction(&self.storage, work);
-        // The cache may hold rows that were rolled back, and so may be the tables.
+        let done = self.storage.transaction(work);
+        // What is known may be of rows that were rolled back, and so may be the tables.
         if done.is_err() {
-            self.remembered.take();
+            self.known.take();
             self.is_ready.take();
         }
         done
@@ -197,13 +262,15 @@ impl VaultStore {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        let stamp = stamp::of_writes(&writes, ring);
+        let mut stamp = stamp::of_writes(&writes, ring);
+        let stored = self.stamp()?;
+        stamp.retain(|id, _| !stored.contains_key(id));
         let (mut writes, mut added) = (Some(writes), Vec::new());
         self.together(&mut || {
             self.create(home)?;
             for (id, value) in &stamp {
                 let keep = "INSERT OR IGNORE INTO key_stamp (id, value) VALUES (?, ?)";
-                self.write(keep, vec![id.as_str().into(), value.as_str().into()])?;
+                self.write(Table::KeyStamp, keep, vec![id.as_str().into(), value.as_str().into()])?;
             }
             added = self.write_all(writes.take().unwrap_or_default())?;
             Ok(())
@@ -213,14 +280,15 @@ impl VaultStore {
 
     /// The stamp; empty if there are no tables.
     pub fn stamp(&self) -> Result<Stamp, ObjectError> {
-        if !self.exists()? {
-            return Ok(Stamp::new());
+        let exists = self.exists()?;
+        let mut known = self.known.borrow_mut();
+        if !known.has(Table::KeyStamp) {
+            let query = "SELECT id, value FROM key_stamp";
+            let read = |mut row: Row| Ok(Some((row.text()?, row.text()?)));
+            known.stamp = self.rows(query, exists, read)?.into_iter().collect();
+            known.tables.push(Table::KeyStamp);
         }
-        let mut stamp = Stamp::new();
-        for mut row in self.read("SELECT id, value FROM key_stamp")? {
-            stamp.insert(row.text()?, row.text()?);
-        }
-        Ok(stamp)
+        Ok(known.stamp.clone())
     }
 
     fn write_all(&self, writes: Vec<Write>) -> Result<Vec<i64>, ObjectError> {
@@ -241,6 +309,7 @@ impl VaultStore {
         match write {
             Write::PutAccount(account) => self.put_account(&account),
             Write::SetState(account, state) => self.write(
+                Table::Account,
                 "UPDATE account SET state = ? WHERE id = ?",
                 vec![state.column().into(), account.as_str().into()],
             ),
@@ -249,6 +318,7 @@ impl VaultStore {
             }
             Write::UpdateGrant { account, kind, grant } => self.update_grant(&account, &kind, &grant),
             Write::BindGrants(account, to) => self.write(
+                Table::Grant,
                 "UPDATE \"grant\" SET authority = ?, client_id = ? WHERE account = ? AND authority IS NULL",
                 vec![to.authority.into(), to.client_id.into(), account.as_str().into()],
             ),
@@ -256,16 +326,19 @@ impl VaultStore {
                 self.put_access_token(&account, &selector, &record, envelope)
             }
             Write::DropAccessTokens(account, kind) => self.write(
+                Table::AccessToken,
                 "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ?",
                 vec![account.as_str().into(), kind.into()],
             ),
             Write::DropMade { account, kind, resource } => self.write(
+                Table::AccessToken,
                 "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND json_extract(selector, '$[1]') = ?",
                 vec![account.as_str().into(), kind.into(), resource.into()],
             ),
             Write::DropOver { account, kind, now } => self.write(
+                Table::AccessToken,
                 "DELETE FROM access_token WHERE account = ? AND json_extract(selector, '$[2]') = ? AND expires_at <= ?",
-                vec![account.as_str().into(), kind.into(), sql::integer(now)?],
+                vec![account.as_str().into(), kind.into(), storage::integer(now)?],
             ),
             Write::DropAccount(account) => self.drop_account(&account),
             Write::RememberRedemption { id, account, now } => {
@@ -285,10 +358,10 @@ impl VaultStore {
             account.identity.email.clone().into(),
             account.identity.name.clone().into(),
             account.state.column().into(),
-            sql::integer(account.created_at)?,
+            storage::integer(account.created_at)?,
             serde_json::to_string(&account.provider_data).ok().into(),
         ];
-        self.write(upsert, row)
+        self.write(Table::Account, upsert, row)
     }
 
     /// Records that the tokens that a connect delivered under this id were stored for `account`. Deletes
@@ -301,10 +374,10 @@ impl VaultStore {
     ) -> Result<(), ObjectError> {
         const LONG_AGO: i64 = 3600;
         let forget = "DELETE FROM redemption WHERE at < ?";
-        self.write(forget, vec![sql::integer(now - LONG_AGO)?])?;
+        self.write(Table::Redemption, forget, vec![storage::integer(now - LONG_AGO)?])?;
         let remember = "INSERT OR IGNORE INTO redemption (id, account, at) VALUES (?, ?, ?)";
-        let row = vec![id.as_str().into(), account.as_str().into(), sql::integer(now)?];
-        self.write(remember, row)
+        let row = vec![id.as_str().into(), account.as_str().into(), storage::integer(now)?];
+        self.write(Table::Redemption, remember, row)
     }
 
     /// The account for which the tokens of this id were stored; that account may have been deleted since.
@@ -313,7 +386,7 @@ impl VaultStore {
             return Ok(None);
         }
         let query = "SELECT account FROM redemption WHERE id = ?";
-        let rows = sql::run(&self.sql, query, vec![id.as_str().into()])?;
+        let rows = self.storage.run(query, vec![id.as_str().into()])?;
         rows.into_iter().next().map(|mut row| read_id(&mut row)).transpose()
     }
 
@@ -330,21 +403,21 @@ impl VaultStore {
         let registration = grant.registration.as_ref();
         let row = vec![
             account.as_str().into(),
-            sql::integer(generation_column(grant.generation)?)?,
+            storage::integer(generation_column(grant.generation)?)?,
             envelope.into(),
             grant.scopes.join(" ").into(),
             intent_column(grant).into(),
-            sql::optional_integer(grant.retry_at)?,
-            sql::integer(i64::from(grant.failures))?,
+            storage::optional_integer(grant.retry_at)?,
+            storage::integer(i64::from(grant.failures))?,
             grant.fault.clone().into(),
             kind.into(),
-            sql::optional_integer(grant.expires_at)?,
+            storage::optional_integer(grant.expires_at)?,
             grant.state.column().into(),
             registration.map(|registration| registration.authority.clone()).into(),
             registration.map(|registration| registration.client_id.clone()).into(),
-            sql::optional_integer(grant.consented_at)?,
+            storage::optional_integer(grant.consented_at)?,
         ];
-        self.write(upsert, row)
+        self.write(Table::Grant, upsert, row)
     }
 
     /// Updates the columns of a grant that can change while its refresh token stays the same.
@@ -357,14 +430,14 @@ impl VaultStore {
         let update = "UPDATE \"grant\" SET intent = ?, retry_at = ?, failures = ?, fault = ?, state = ? WHERE account = ? AND kind = ?";
         let row = vec![
             intent_column(grant).into(),
-            sql::optional_integer(grant.retry_at)?,
-            sql::integer(i64::from(grant.failures))?,
+            storage::optional_integer(grant.retry_at)?,
+            storage::integer(i64::from(grant.failures))?,
             grant.fault.clone().into(),
             grant.state.column().into(),
             account.as_str().into(),
             kind.into(),
         ];
-        self.write(update, row)
+        self.write(Table::Grant, update, row)
     }
 
     /// Inserts or replaces an access token.
@@ -379,23 +452,23 @@ impl VaultStore {
         let row = vec![
             account.as_str().into(),
             selector.column().into(),
-            sql::integer(generation_column(record.generation)?)?,
+            storage::integer(generation_column(record.generation)?)?,
             envelope.into(),
             record.scopes.join(" ").into(),
-            sql::integer(record.issued_at)?,
-            sql::optional_integer(record.expires_at)?,
+            storage::integer(record.issued_at)?,
+            storage::optional_integer(record.expires_at)?,
         ];
-        self.write(upsert, row)
+        self.write(Table::AccessToken, upsert, row)
     }
 
     /// Deletes an account with its grants and access tokens.
     fn drop_account(&self, account: &AccountId) -> Result<(), ObjectError> {
-        for delete in [
-            "DELETE FROM access_token WHERE account = ?",
-            "DELETE FROM \"grant\" WHERE account = ?",
-            "DELETE FROM account WHERE id = ?",
+        for (table, delete) in [
+            (Table::AccessToken, "DELETE FROM access_token WHERE account = ?"),
+            (Table::Grant, "DELETE FROM \"grant\" WHERE account = ?"),
+            (Table::Account, "DELETE FROM account WHERE id = ?"),
         ] {
-            self.write(delete, vec![account.as_str().into()])?;
+            self.write(table, delete, vec![account.as_str().into()])?;
         }
         Ok(())
     }
@@ -403,32 +476,31 @@ impl VaultStore {
     /// Adds a job and returns its id.
     pub fn add_job(&self, job: &Job, due: UnixSeconds) -> Result<i64, ObjectError> {
         let insert = "INSERT INTO jobs (due, kind, payload) VALUES (?, ?, ?) RETURNING id";
-        let row = vec![sql::integer(due)?, job.kind().into(), payload(job)?.into()];
-        let rows = self.change(insert, row)?;
+        let row = vec![storage::integer(due)?, job.kind().into(), payload(job)?.into()];
+        let rows = self.change(Table::Jobs, insert, row)?;
         rows.into_iter().next().map_or(Err(ObjectError::Failed("job")), |mut row| row.integer())
     }
 
-    /// Reads all jobs with their ids and due times, the earliest first. A job that this version cannot parse
-    /// is left out.
-    pub fn jobs(&self) -> Result<Vec<StoredJob>, ObjectError> {
-        if !self.exists()? {
-            return Ok(Vec::new());
+    /// All jobs with their ids and due times, the earliest first. A job that this version cannot parse is left
+    /// out.
+    pub fn jobs(&self) -> Result<Rc<Vec<StoredJob>>, ObjectError> {
+        let exists = self.exists()?;
+        let mut known = self.known.borrow_mut();
+        if !known.has(Table::Jobs) {
+            let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
+            let all = self.rows(query, exists, |row| Ok(Some(row)))?;
+            known.has_jobs = !all.is_empty();
+            let jobs = all.into_iter().filter_map(|row| read_job(row).transpose());
+            known.jobs = Rc::new(jobs.collect::<Result<_, _>>()?);
+            known.tables.push(Table::Jobs);
         }
-        let query = "SELECT id, due, payload FROM jobs ORDER BY due, id";
-        let mut jobs = Vec::new();
-        for mut row in self.read(query)? {
-            let (id, due) = (row.integer()?, row.integer()?);
-            if let Ok(job) = json::parse_trusted(&row.text()?) {
-                jobs.push((id, due, job));
-            }
-        }
-        Ok(jobs)
+        Ok(known.jobs.clone())
     }
 
     /// Deletes a job. Returns `false` if it did not exist.
     pub fn end_job(&self, id: i64) -> Result<bool, ObjectError> {
         let delete = "DELETE FROM jobs WHERE id = ? RETURNING id";
-        Ok(!self.change(delete, vec![sql::integer(id)?])?.is_empty())
+        Ok(!self.change(Table::Jobs, delete, vec![storage::integer(id)?])?.is_empty())
     }
 
     /// Whether a job is still stored.
@@ -437,21 +509,26 @@ impl VaultStore {
     }
 
     fn read(&self, query: &str) -> Result<Vec<Row>, ObjectError> {
-        sql::run(&self.sql, query, vec![])
+        self.storage.run(query, vec![])
     }
 
-    fn write(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<(), ObjectError> {
-        self.change(statement, row).map(drop)
+    fn write(&self, table: Table, statement: &str, row: Vec<Parameter>) -> Result<(), ObjectError> {
+        self.change(table, statement, row).map(drop)
     }
 
-    fn change(&self, statement: &str, row: Vec<SqlStorageValue>) -> Result<Vec<Row>, ObjectError> {
-        self.remembered.take();
-        sql::run(&self.sql, statement, row)
+    fn change(
+        &self,
+        table: Table,
+        statement: &str,
+        row: Vec<Parameter>,
+    ) -> Result<Vec<Row>, ObjectError> {
+        self.known.borrow_mut().forget(table);
+        self.storage.run(statement, row)
     }
 }
 
-fn read_account(mut row: Row) -> Result<Account, ObjectError> {
-    Ok(Account {
+fn read_account(mut row: Row) -> Result<Option<Account>, ObjectError> {
+    Ok(Some(Account {
         id: read_id(&mut row)?,
         identity: Identity {
             id: row.optional_text()?,
@@ -464,14 +541,14 @@ fn read_account(mut row: Row) -> Result<Account, ObjectError> {
             .optional_text()?
             .and_then(|json| json::parse_trusted(&json).ok())
             .unwrap_or_default(),
-    })
+    }))
 }
 
 fn read_id(row: &mut Row) -> Result<AccountId, ObjectError> {
     AccountId::parse(&row.text()?).ok_or(ObjectError::Failed("account_id"))
 }
 
-fn read_grant(mut row: Row) -> Result<StoredGrant, ObjectError> {
+fn read_grant(mut row: Row) -> Result<Option<StoredGrant>, ObjectError> {
     let account = read_id(&mut row)?;
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
@@ -498,15 +575,11 @@ fn read_grant(mut row: Row) -> Result<StoredGrant, ObjectError> {
     record.consented_at = row.optional_integer()?;
     record.registration =
         registration.map(|(authority, client_id)| Registration { authority, client_id });
-    Ok(StoredGrant { account, kind, grant: Sealed { record, envelope } })
+    Ok(Some(StoredGrant { account, kind, grant: Sealed { record, envelope } }))
 }
 
 /// Reads an access token. `None` if a later version wrote its selector in another format.
-fn read_token(row: Row) -> Option<Result<StoredToken, ObjectError>> {
-    stored_token(row).transpose()
-}
-
-fn stored_token(mut row: Row) -> Result<Option<StoredToken>, ObjectError> {
+fn read_token(mut row: Row) -> Result<Option<StoredToken>, ObjectError> {
     let (account, column) = (read_id(&mut row)?, row.text()?);
     let generation = generation(row.integer()?)?;
     let envelope = row.optional_blob()?;
@@ -519,6 +592,12 @@ fn stored_token(mut row: Row) -> Result<Option<StoredToken>, ObjectError> {
     let token = Sealed { record, envelope };
     let selector = Selector::from_column(&column);
     Ok(selector.map(|selector| StoredToken { account, selector, token }))
+}
+
+/// Reads a job. `None` if this version cannot parse it.
+fn read_job(mut row: Row) -> Result<Option<StoredJob>, ObjectError> {
+    let (id, due, payload) = (row.integer()?, row.integer()?, row.text()?);
+    Ok(json::parse_trusted(&payload).ok().map(|job| (id, due, job)))
 }
 
 fn generation(column: i64) -> Result<u64, ObjectError> {
