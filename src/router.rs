@@ -9,7 +9,7 @@ use worker::Env;
 use crate::config::Config;
 use crate::connect::policy;
 use crate::endpoints::issuer::{authorize, sign_in, sign_out, tokens, userinfo};
-use crate::endpoints::{browser, connected_accounts, token};
+use crate::endpoints::{browser, connected_accounts, exchange, token};
 use crate::metadata;
 use crate::request_line::RequestLine;
 use crate::routes::{self, Cors, Endpoint, Routed};
@@ -20,12 +20,18 @@ use crate::runtime::{clock, configuration, http, leases, log, signing_keys};
 use crate::warm_up;
 
 /// Prepares an isolate before its first request. It has no clock and no randomness yet, and can ask nobody.
+/// `request` is a made-up one for a token, without a body.
 #[wasm_bindgen]
-pub fn prepare(env: &Env) {
-    if let Some(config) = configuration::load(env) {
-        leases::fingerprint(&config);
-        warm_up::exchange(&config);
-    }
+pub fn prepare(env: &Env, request: Request) {
+    let Some(config) = configuration::load(env) else {
+        return;
+    };
+    leases::fingerprint(&config);
+    warm_up::exchange(&config);
+    let context = Context { env, config: &config, now: 0 };
+    exchange::warm_up(context);
+    // It waits for the body, and is dropped before it answers and logs.
+    executor::poll_once(serve(request, env));
 }
 
 /// Serves one request. The platform calls it.

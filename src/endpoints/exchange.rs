@@ -23,6 +23,7 @@ use crate::runtime::{clock, executor, http, key_check, leases, own_users, tokens
 use crate::secret::Secret;
 use crate::vault::lease;
 use crate::vault::lease_cache::{LeaseKey, Released};
+use crate::warm_up;
 
 /// Exchanges a user's token for the provider's access token. `cache_control` is that header of the request.
 pub async fn exchange(
@@ -81,6 +82,17 @@ pub async fn exchange(
     let (is_active, answer) = executor::both(is_active, question.ask(request)).await;
     is_active.map_err(|error| forbidden(Forbidden::SubjectToken(error)))?;
     answer
+}
+
+/// Begins an exchange before the first request, so that V8 compiles its functions. The request is made up, and each
+/// step refuses it before it asks anybody. [`warm_up::request`] says more.
+pub fn warm_up(context: Context<'_>) {
+    let Some((credentials, request)) = warm_up::request(context.config) else {
+        return;
+    };
+    let line = &mut RequestLine::default();
+    executor::poll_once(exchange(context, &credentials, &request, None, line));
+    tokens::warm_up(context, &request.subject_token);
 }
 
 /// A question to a vault that the policy allows.

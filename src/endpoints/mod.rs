@@ -4,7 +4,7 @@
 pub mod browser;
 mod client_auth;
 pub mod connected_accounts;
-mod exchange;
+pub mod exchange;
 pub mod issuer;
 mod look;
 pub mod token;

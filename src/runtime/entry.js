@@ -42,7 +42,7 @@ function note(error) {
 // The platform evaluates this module before the first request, and on its network often while the caller is still
 // connecting. What is done here, no request waits for.
 try {
-  prepare(env);
+  prepare(env, new Request('https://vault/oauth/token', { method: 'POST' }));
 } catch (error) {
   note(error);
 }

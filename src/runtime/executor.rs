@@ -75,6 +75,11 @@ pub fn start(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> 
     promise
 }
 
+/// Polls `work` once, and drops it.
+pub fn poll_once(work: impl Future) {
+    let _ = pin!(work).poll(&mut Context::from_waker(Waker::noop()));
+}
+
 /// Counts what is live, so that tests can detect leaks: tasks, their unsettled promises, registered waits,
 /// and JavaScript values that Rust holds.
 #[cfg(feature = "test-clock")]

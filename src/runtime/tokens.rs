@@ -15,7 +15,7 @@ use crate::jwt::signature::SignatureCheck;
 use crate::jwt::trusted_issuer::Issuer;
 use crate::jwt::verified::{VerifiedToken, VerifiedTokens};
 use crate::runtime::context::Context;
-use crate::runtime::{issuers, own_users, webcrypto};
+use crate::runtime::{executor, issuers, own_users, webcrypto};
 use crate::secret::Secret;
 use crate::time::UnixSeconds;
 
@@ -51,6 +51,18 @@ pub async fn read_access_token(
     let verified = Rc::new(VerifiedToken { token, names: UserNames::default() });
     VERIFIED.with_borrow_mut(|memory| memory.insert(hash, keys, verified.clone()));
     Ok(verified)
+}
+
+/// Begins to verify a token before the first request, so that V8 compiles the functions. Nobody is asked: the first
+/// text is no token, and no algorithm is accepted for the second one.
+pub fn warm_up(context: Context<'_>, made_up: &Secret) {
+    executor::poll_once(read_access_token(context, &Secret::new("-")));
+    if let (Ok(token), Some(issuer)) =
+        (Jws::parse(made_up.expose()), context.config.issuers.values().next())
+    {
+        let signer = TrustedKeys { source: &issuer.source, algorithms: &[] };
+        executor::poll_once(check_signature(context, &token, signer));
+    }
 }
 
 /// Verifies a refresh token of the vault as a subject token, and leaves it as it is.

@@ -14,6 +14,8 @@ use crate::config::{Config, ExchangeGrant};
 use crate::message;
 use crate::message::issuer::{IssuerRequest, IssuerResponse, Published};
 use crate::message::vault::{VaultAction, VaultRequest};
+use crate::oauth::client_auth::Credentials;
+use crate::oauth::exchange::request::ExchangeRequest;
 use crate::oauth::exchange::response;
 use crate::oauth::token_request::{self, TokenRequest};
 use crate::request_line::RequestLine;
@@ -46,20 +48,10 @@ pub fn exchange(config: &Config) -> Option<()> {
     let issuer = config.issuers.values().next()?;
     let connection = config.connections.keys().next()?;
     let (client_id, client) = config.clients.iter().next()?;
-    let token = token(issuer, client_id);
     black_box(routes::route("POST", "/oauth/token", config.sign_in.is_some()).log_name());
-    let body = format!(
-        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={token}\
-         &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token\
-         &audience={connection}&client_id={client_id}&client_secret=-"
-    );
-    let form = Some("application/x-www-form-urlencoded");
-    let request = TokenRequest::read(form, None, body.as_bytes(), false).ok()?;
-    let token_request::Grant::Exchange(exchange) = request.grant else {
-        return None;
-    };
+    let (credentials, exchange) = request(config)?;
     // The secret is wrong, and the answer is that.
-    let _ = black_box(request.credentials.find(&config.clients, None));
+    let _ = black_box(credentials.find(&config.clients, None));
     let token = verified(&exchange.subject_token, issuer)?;
     let names = UserNames::default();
     let log_name = names.log(&config.names, &token.user).to_owned();
@@ -89,6 +81,25 @@ pub fn exchange(config: &Config) -> Option<()> {
     };
     black_box(line.line());
     Some(())
+}
+
+/// A request of an exchange, with a wrong secret and a wrong token. `None` as for [`exchange`].
+pub fn request(config: &Config) -> Option<(Credentials, ExchangeRequest)> {
+    let issuer = config.issuers.values().next()?;
+    let connection = config.connections.keys().next()?;
+    let client_id = config.clients.keys().next()?;
+    let token = token(issuer, client_id);
+    let body = format!(
+        "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&subject_token={token}\
+         &subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token\
+         &audience={connection}&client_id={client_id}&client_secret=-"
+    );
+    let form = Some("application/x-www-form-urlencoded");
+    let request = TokenRequest::read(form, None, body.as_bytes(), false).ok()?;
+    match request.grant {
+        token_request::Grant::Exchange(exchange) => Some((request.credentials, exchange)),
+        _ => None,
+    }
 }
 
 /// A token of this issuer whose signature is wrong.
