@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The content of the log, and that neither the log nor a response contains a secret.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { call } from '../../xtask/js/vault-api.mjs';
 import { accessToken } from './tokens.mjs';
@@ -44,6 +45,16 @@ describe('the log', { timeout: 120_000 }, () => {
     });
     const [removed] = await linesOf(() => world.api.remove(user.me_token, account.id), 1);
     assert.equal(removed.account, account.id);
+  });
+
+  test('says that an isolate has started, and nothing else before the first request', async () => {
+    await world.stopVault();
+    const before = world.workerd.log.length;
+    await world.startVault();
+    await eventually('it says so', () => world.workerd.log.length > before);
+    const lines = world.workerd.log.slice(before).split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+    const [, version] = /^version = "(.+)"$/m.exec(readFileSync('Cargo.toml', 'utf8')) ?? [];
+    assert.deepEqual(lines, [{ event: 'started', detail: version }]);
   });
 
   test('says why a request was refused, where the caller is told less', async () => {
