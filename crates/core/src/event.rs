@@ -167,7 +167,7 @@ const ROWS: [(EventName, &str, &str); 23] = [
     ),
     (
         EventName::Started,
-        "An isolate of version `detail` started, and its configuration is valid. Cloudflare logs nothing of what happens before the first request, so this is shown by `wrangler dev` and by a workerd of your own only.",
+        "An isolate of version `detail` started, and its configuration is valid. It belongs to no request, so Cloudflare's logs do not have it: `wrangler dev` and a workerd of your own show it.",
         "Nothing.",
     ),
     (
