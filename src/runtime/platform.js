@@ -124,18 +124,6 @@ export function rows(storage, query, parameters) {
   return found.length === 0 ? found : [found[0].length, ...found.flat()];
 }
 
-export function deleteAll(storage) {
-  return storage.deleteAll();
-}
-
-export function setAlarm(storage, milliseconds) {
-  return storage.setAlarm(Date.now() + milliseconds);
-}
-
-export function deleteAlarm(storage) {
-  return storage.deleteAlarm();
-}
-
 /**
  * Runs `work` in one transaction of an object's storage, and rolls back if it returns false or throws.
  * Without a transaction, the platform writes statements without an await between them together, but keeps

@@ -52,18 +52,6 @@ extern "C" {
         parameters: Vec<JsValue>,
     ) -> Result<Vec<JsValue>, JsValue>;
 
-    /// Deletes all that this storage has.
-    #[wasm_bindgen(catch, js_name = deleteAll)]
-    pub fn delete_all(storage: &JsValue) -> Result<Promise, JsValue>;
-
-    /// Sets the alarm of this storage for so many milliseconds from now.
-    #[wasm_bindgen(catch, js_name = setAlarm)]
-    pub fn set_alarm(storage: &JsValue, milliseconds: f64) -> Result<Promise, JsValue>;
-
-    /// Deletes the alarm of this storage.
-    #[wasm_bindgen(catch, js_name = deleteAlarm)]
-    pub fn delete_alarm(storage: &JsValue) -> Result<Promise, JsValue>;
-
     /// Runs `work` in one transaction of this storage, and rolls back if it returns `false`.
     #[wasm_bindgen(catch)]
     pub fn transaction(storage: &JsValue, work: &mut dyn FnMut() -> bool) -> Result<(), JsValue>;

@@ -10,19 +10,18 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::State;
 
 use crate::runtime::object_call::ObjectError;
-use crate::runtime::{executor, platform};
+use crate::runtime::platform;
 
 /// An object's storage. One object has one.
 pub struct Storage {
-    storage: JsValue,
+    storage: worker::Storage,
     /// Tables that exist, and statements that created some: neither is asked for again.
     known: RefCell<Vec<&'static str>>,
 }
 
 impl Storage {
     pub fn of(state: &State) -> Self {
-        let storage = state.as_raw().storage().map(JsValue::from).unwrap_or_default();
-        Self { storage, known: RefCell::default() }
+        Self { storage: state.storage(), known: RefCell::default() }
     }
 
     /// Runs one statement and returns all rows.
@@ -32,7 +31,7 @@ impl Storage {
     pub fn run(&self, query: &str, parameters: Vec<Parameter>) -> Result<Vec<Row>, ObjectError> {
         let parameters = parameters.into_iter().map(|parameter| parameter.0).collect();
         let mut values =
-            platform::rows(&self.storage, query, parameters).map_err(failed)?.into_iter();
+            platform::rows(self.storage.as_raw(), query, parameters).map_err(failed)?.into_iter();
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few columns")]
         let width = values.next().and_then(|width| width.as_f64()).unwrap_or_default() as usize;
         let mut rows = Vec::new();
@@ -54,7 +53,7 @@ impl Storage {
             result.is_ok()
         };
         // `work` does not throw; any exception comes from the platform.
-        let done = platform::transaction(&self.storage, &mut run);
+        let done = platform::transaction(self.storage.as_raw(), &mut run);
         let done = done.map_err(|_| ObjectError::Failed("transaction")).and(result);
         if done.is_err() {
             // The transaction may have created them.
@@ -88,27 +87,22 @@ impl Storage {
     /// Deletes all that is stored, and the alarm.
     pub async fn delete_all(&self) -> Result<(), ObjectError> {
         self.known.take();
-        self.finished(platform::delete_all(&self.storage)).await
+        self.storage.delete_all().await.map_err(failed)
     }
 
     /// Sets the alarm, which then runs after this time by the platform's clock.
     pub async fn set_alarm(&self, after: Duration) -> Result<(), ObjectError> {
-        self.finished(platform::set_alarm(&self.storage, after.as_secs_f64() * 1000.0)).await
+        self.storage.set_alarm(after).await.map_err(failed)
     }
 
     /// Deletes the alarm, if there is one.
     pub async fn delete_alarm(&self) -> Result<(), ObjectError> {
-        self.finished(platform::delete_alarm(&self.storage)).await
-    }
-
-    async fn finished(&self, begun: Result<js_sys::Promise, JsValue>) -> Result<(), ObjectError> {
-        let promise = begun.map_err(failed)?;
-        executor::wait(&promise).await.map(drop).map_err(failed)
+        self.storage.delete_alarm().await.map_err(failed)
     }
 }
 
 /// The platform's text is not logged, because it may quote the data that was being handled.
-fn failed(_: JsValue) -> ObjectError {
+fn failed<E>(_: E) -> ObjectError {
     ObjectError::Failed("platform")
 }
 
