@@ -27,9 +27,11 @@ pub fn prepare(env: &Env, request: Request) {
         return;
     };
     leases::fingerprint(&config);
-    warm_up::exchange(&config);
-    let context = Context { env, config: &config, now: 0 };
-    exchange::warm_up(context);
+    if let Some((credentials, request)) = warm_up::request(&config) {
+        warm_up::exchange(&config, &request);
+        let context = Context { env, config: &config, now: 0 };
+        exchange::warm_up(context, &credentials, &request);
+    }
     // It waits for the body, and is dropped before it answers and logs.
     executor::poll_once(serve(request, env));
 }

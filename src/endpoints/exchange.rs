@@ -23,7 +23,6 @@ use crate::runtime::{clock, executor, http, key_check, leases, own_users, tokens
 use crate::secret::Secret;
 use crate::vault::lease;
 use crate::vault::lease_cache::{LeaseKey, Released};
-use crate::warm_up;
 
 /// Exchanges a user's token for the provider's access token. `cache_control` is that header of the request.
 pub async fn exchange(
@@ -85,13 +84,10 @@ pub async fn exchange(
 }
 
 /// Begins an exchange before the first request, so that V8 compiles its functions. The request is made up, and each
-/// step refuses it before it asks anybody. [`warm_up::request`] says more.
-pub fn warm_up(context: Context<'_>) {
-    let Some((credentials, request)) = warm_up::request(context.config) else {
-        return;
-    };
+/// step refuses it before it asks anybody (`vault_core::warm_up::request`).
+pub fn warm_up(context: Context<'_>, credentials: &Credentials, request: &ExchangeRequest) {
     let line = &mut RequestLine::default();
-    executor::poll_once(exchange(context, &credentials, &request, None, line));
+    executor::poll_once(exchange(context, credentials, request, None, line));
     tokens::warm_up(context, &request.subject_token);
 }
 
